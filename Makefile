@@ -1,0 +1,84 @@
+# Needs make and Python 3.11 or newer; everything else is installed into .venv from hash-pinned requirements.
+
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+ARGS ?=
+
+# An environment made for another folder, or whose Python has gone, is made anew.
+STALE := $(shell [ -x $(BIN)/python ] && [ "$$(cat .venv/checkout 2>/dev/null)" = "$$(pwd -P)" ] || echo stale)
+
+define bootstrap
+@python="$(PYTHON)"; [ -n "$$python" ] || { \
+	echo "Stockward needs Python 3.11 or newer, and none was found. Name one: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; \
+	exit 1; }; "$$python" tools/bootstrap.py
+endef
+
+.PHONY: help run demo month test check bench lint types imports format generate breaking venv lock clean stale
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run: .venv/runtime.stamp ## Start everything: PostgreSQL, NATS, server, relay, gateway (Ctrl-C stops it)
+	@$(BIN)/stockward run $(ARGS)
+
+demo: .venv/runtime.stamp ## Play a shop's day against the running system
+	@$(BIN)/stockward demo $(ARGS)
+
+month: .venv/runtime.stamp ## Play a month of real orders against it (FILE=online-retail-2010-12.csv.gz)
+	@[ -n "$(FILE)" ] || { echo 'Name the data: make month FILE=online-retail-2010-12.csv.gz'; exit 2; }
+	@$(BIN)/python -m examples.online_retail "$(FILE)" $(ARGS)
+
+test: .venv/dev.stamp ## Run all tests against real PostgreSQL and NATS (ARGS="-k name" picks some)
+	@$(BIN)/pytest $(ARGS)
+
+bench: .venv/dev.stamp ## Measure everything and compare it (ROWS=1,4 picks some; ARGS=--quick only tries them)
+	@$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+
+check: ## Run all that CI runs
+	@.ci/run
+
+lint: .venv/dev.stamp ## Check style of the code and of the contract
+	@$(BIN)/ruff check --output-format concise
+	@$(BIN)/ruff format --check
+	@$(BIN)/python tools/contract.py lint
+
+types: .venv/dev.stamp ## Check types (mypy --strict)
+	@$(BIN)/mypy
+
+imports: .venv/dev.stamp ## Check that dependencies point inward
+	@$(BIN)/lint-imports --no-logo
+
+format: .venv/dev.stamp ## Format the code and the contract, and mend what the linter can mend
+	@$(BIN)/ruff check --fix --output-format concise
+	@$(BIN)/ruff format
+	@$(BIN)/buf format --write
+
+generate: .venv/dev.stamp ## Generate the Python and TypeScript code from proto/
+	@$(BIN)/python tools/contract.py generate
+
+breaking: .venv/dev.stamp ## Check the contract against an earlier one (AGAINST=ref, default the newest tag)
+	@$(BIN)/python tools/contract.py breaking $(if $(AGAINST),--against $(AGAINST))
+
+venv: .venv/dev.stamp ## Install everything for development into .venv
+
+lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml anew (ARGS=--upgrade takes newer versions)
+	@$(PIN) --group build -o requirements.txt
+	@$(PIN) --group build --group dev -c requirements.txt -o requirements-dev.txt
+
+PIN = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
+
+clean: ## Remove what was built and installed; data in .stockward stays
+	@rm -rf .venv .build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/node_modules
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/runtime.stamp: requirements.txt pyproject.toml $(STALE)
+	$(bootstrap) requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt pyproject.toml $(STALE)
+	$(bootstrap) requirements-dev.txt
+	@touch .venv/runtime.stamp $@
+
+stale:
