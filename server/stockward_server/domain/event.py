@@ -1,0 +1,85 @@
+"""Events: what is told to the world after a change. One event is one step of its aggregate's version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zlib import crc32
+
+from stockward_server.domain.order import Order
+from stockward_server.domain.product import Product
+from stockward_server.domain.reservation import Reservation
+from stockward_server.domain.stock import AdjustmentReason, MovementKind, StockLevel
+
+SHARDS = 64
+"""Number of outbox shards; all events of one aggregate are in one shard."""
+
+SYSTEM = "system"
+"""The actor of what time brings about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One row of the ledger: what changed, and the counters (units) after it."""
+
+    sku: str
+    location_id: str
+    kind: MovementKind
+    reason: AdjustmentReason
+    on_hand_delta: int
+    reserved_delta: int
+    allocated_delta: int
+    on_hand: int
+    reserved: int
+    allocated: int
+    reference: str
+    note: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class StockNews:
+    """A stock level as it stands right now, and the movement that brought it there, if one did."""
+
+    level: StockLevel
+    movement: Movement | None = None
+
+    @property
+    def aggregate_id(self) -> str:
+        return f"{self.level.sku}@{self.level.location_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of one aggregate. `type` is such as `order.created`; `version` its number within the aggregate."""
+
+    event_id: str
+    type: str
+    aggregate_type: str
+    aggregate_id: str
+    version: int
+    time: datetime
+    actor: str
+    request_id: str
+    data: Product | StockNews | Reservation | Order
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event as it is stored: encoded, with its outbox shard."""
+
+    event_id: str
+    type: str
+    aggregate_type: str
+    aggregate_id: str
+    version: int
+    payload: bytes
+
+    @property
+    def shard(self) -> int:
+        return shard_of(self.aggregate_id)
+
+
+def shard_of(aggregate_id: str) -> int:
+    """The outbox shard of an aggregate's events."""
+    return crc32(aggregate_id.encode()) % SHARDS

@@ -1,0 +1,65 @@
+"""Money as an exact number of minor units (cents) of an ISO 4217 currency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from babel.core import get_global
+
+from stockward_server.domain.errors import MoneyInvalid
+
+MAX_MINOR = 10**15
+"""Largest amount of one price or charge in minor units; a thousand lines of it still fit 64 bits."""
+
+_NANOS = 10**9
+
+
+@lru_cache(maxsize=256)
+def minor_digits(currency: str) -> int | None:
+    """Decimals of the currency's minor unit (CLDR), or None when there is no such currency."""
+    if currency not in get_global("all_currencies"):
+        return None
+    fractions = get_global("currency_fractions")
+    digits: int = fractions.get(currency, fractions["DEFAULT"])[0]
+    return digits
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount of `minor` units of `currency` (ISO 4217 code)."""
+
+    currency: str
+    minor: int
+
+    def __str__(self) -> str:
+        digits = minor_digits(self.currency) or 0
+        sign, minor = ("-" if self.minor < 0 else ""), abs(self.minor)
+        if not digits:
+            return f"{self.currency} {sign}{minor}"
+        return f"{self.currency} {sign}{minor // 10**digits}.{minor % 10**digits:0{digits}d}"
+
+    @classmethod
+    def from_units(cls, currency: str, units: int, nanos: int, field: str) -> Money:
+        """From the parts of google.type.Money; MoneyInvalid naming `field` when they are not a possible price."""
+        digits = minor_digits(currency)
+        if digits is None:
+            raise MoneyInvalid(f"{currency!r} is not an ISO 4217 currency code", field=field, currency=currency)
+        if not -_NANOS < nanos < _NANOS or (units > 0 > nanos) or (units < 0 < nanos):
+            raise MoneyInvalid("units and nanos must have the same sign, nanos within ±999,999,999", field=field)
+        cents, rest = divmod(nanos, 10 ** (9 - digits))
+        if rest:
+            raise MoneyInvalid(f"{currency} has {digits} decimals", field=field, currency=currency, nanos=nanos)
+        minor = units * 10**digits + cents
+        if minor < 0:
+            raise MoneyInvalid("must not be negative", field=field, currency=currency)
+        if minor > MAX_MINOR:
+            raise MoneyInvalid(f"must not exceed {Money(currency, MAX_MINOR)}", field=field, currency=currency)
+        return cls(currency, minor)
+
+    def units_and_nanos(self) -> tuple[int, int]:
+        """The parts of google.type.Money."""
+        scale = 10 ** (minor_digits(self.currency) or 0)
+        whole, part = divmod(abs(self.minor), scale)
+        sign = -1 if self.minor < 0 else 1
+        return sign * whole, sign * part * (_NANOS // scale)

@@ -1,0 +1,303 @@
+"""The steps of an order, and which may follow which.
+
+    PENDING -> PROCESSING -> PARTIALLY_FULFILLED -> FULFILLED;  PENDING | PROCESSING -> CANCELLED;  PENDING -> EXPIRED
+
+Every `decide_…` takes the order as it stands under lock and answers the order as it will be, with the stock changes
+that go with it, or raises a Refusal. Nothing is changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from stockward_server.domain.errors import (
+    FieldInvalid,
+    InsufficientStock,
+    LineUnknown,
+    OrderStateInvalid,
+    PaymentRequired,
+    QuantityExceeded,
+    QuantityOverflow,
+    StockNegative,
+)
+from stockward_server.domain.order import (
+    Allocation,
+    Fulfillment,
+    Order,
+    OrderLine,
+    OrderState,
+    PaymentTerms,
+)
+from stockward_server.domain.payment import PaymentEvent
+from stockward_server.domain.stock import MovementKind, Portion, StockChange, StockLevel, take_all
+
+MAX_TOTAL_MINOR = 2**62
+"""Largest total of an order in minor units; what the database can hold, with room to spare."""
+
+
+def decide_order(
+    order: Order, wanted: Mapping[str, int], levels: Mapping[str, Sequence[StockLevel]]
+) -> tuple[Order, list[StockChange]]:
+    """A new order with stock taken for all of `wanted` (SKU -> units), or InsufficientStock."""
+    _require_sane_total(order)
+    placed, changes = _allocate(order, take_all(wanted, levels))
+    return placed, changes
+
+
+def decide_order_from_hold(order: Order, held: Sequence[Portion]) -> Order:
+    """A new order that owns the units of a hold; the hold's conversion moves the counters."""
+    _require_sane_total(order)
+    return replace(order, allocations=_allocations(order, held))
+
+
+def decide_processing(order: Order, now: datetime) -> Order:
+    """PENDING -> PROCESSING once the payment terms are met."""
+    _require_state(order, "process", OrderState.PENDING)
+    if not order.terms_met:
+        raise PaymentRequired(
+            f"order {order.order_id} is prepaid and its payment is {order.payment_state.name}",
+            order_id=order.order_id,
+            payment_state=order.payment_state.name,
+        )
+    return replace(order, state=OrderState.PROCESSING, update_time=now)
+
+
+def decide_fulfillment(
+    order: Order,
+    fulfillment: Fulfillment,
+    quantities: Mapping[int, int],
+    levels: Mapping[tuple[str, str], StockLevel],
+    now: datetime,
+) -> tuple[Order, list[StockChange]]:
+    """Units leave the house: `quantities` by line number, or all that are open when empty."""
+    _require_state(order, "fulfill", OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
+    quantities = quantities or {line.line_number: line.open for line in order.lines if line.open}
+    lines = _require_open(order, quantities)
+    shipped: list[Allocation] = []
+    for number, quantity in quantities.items():
+        sku, missing = lines[number].sku, quantity
+        for allocation in order.allocations:
+            if allocation.line_number == number and missing:
+                units = min(allocation.quantity, missing, levels[sku, allocation.location_id].on_hand)
+                if units:
+                    shipped.append(Allocation(number, allocation.location_id, units))
+                    missing -= units
+        if missing:
+            raise StockNegative(
+                f"{missing} of {quantity} {sku} are not on hand yet",
+                sku=sku,
+                order_id=order.order_id,
+                line_number=number,
+                missing=missing,
+            )
+    after = _with_units(order, quantities, "fulfilled")
+    complete = not any(line.open for line in after)
+    changes = [
+        StockChange(
+            lines[s.line_number].sku,
+            s.location_id,
+            MovementKind.FULFILLED,
+            on_hand=-s.quantity,
+            allocated=-s.quantity,
+            reference=order.order_id,
+        )
+        for s in shipped
+    ]
+    fulfilled = replace(
+        order,
+        state=OrderState.FULFILLED if complete else OrderState.PARTIALLY_FULFILLED,
+        lines=after,
+        allocations=_without(order.allocations, shipped),
+        fulfillments=(*order.fulfillments, replace(fulfillment, lines=tuple(shipped))),
+        update_time=now,
+    )
+    return fulfilled, changes
+
+
+def decide_cancellation(
+    order: Order, quantities: Mapping[int, int], reason: str, now: datetime
+) -> tuple[Order, list[StockChange]]:
+    """The whole order while nothing is fulfilled (`quantities` empty), or open units by line number."""
+    if quantities:
+        _require_state(
+            order, "cancel units of", OrderState.PENDING, OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED
+        )
+    else:
+        _require_state(order, "cancel", OrderState.PENDING, OrderState.PROCESSING)
+        quantities = {line.line_number: line.open for line in order.lines if line.open}
+    _require_open(order, quantities)
+    freed = _release(order, quantities)
+    after = _with_units(order, quantities, "cancelled")
+    state = order.state
+    if not any(line.open for line in after):
+        state = OrderState.FULFILLED if any(line.fulfilled for line in after) else OrderState.CANCELLED
+    cancelled = replace(
+        order, state=state, lines=after, allocations=_without(order.allocations, freed), update_time=now
+    )
+    return cancelled, _deallocations(order, freed, reason)
+
+
+def decide_order_expiry(order: Order, now: datetime) -> tuple[Order, list[StockChange]] | None:
+    """PENDING and unpaid past its time -> EXPIRED, or None when it is not."""
+    if (
+        order.state is not OrderState.PENDING
+        or order.payment_due_time is None
+        or order.payment_due_time > now
+        or order.terms_met
+    ):
+        return None
+    expired = replace(order, state=OrderState.EXPIRED, allocations=(), update_time=now)
+    return expired, _deallocations(order, order.allocations, "not paid in time")
+
+
+def decide_return(
+    order: Order,
+    restocked: Mapping[int, int],
+    damaged: Mapping[int, int],
+    location_id: str,
+    reason: str,
+    now: datetime,
+) -> tuple[Order, list[StockChange]]:
+    """Fulfilled units come back, by line number: onto the shelf at `location_id`, or written off."""
+    _require_state(order, "return units of", OrderState.PARTIALLY_FULFILLED, OrderState.FULFILLED)
+    quantities = dict(restocked)
+    for number, units in damaged.items():
+        quantities[number] = quantities.get(number, 0) + units
+    lines = {line.line_number: line for line in order.lines}
+    for number, units in quantities.items():
+        _require_line(order, lines, number, units, lambda line: line.fulfilled - line.returned)
+    changes = [
+        StockChange(
+            lines[number].sku,
+            location_id,
+            MovementKind.RETURNED,
+            on_hand=units if shelf else 0,
+            reference=order.order_id,
+            note=reason if shelf else f"{units} damaged: {reason}".rstrip(": "),
+        )
+        for shelf, returned in ((True, restocked), (False, damaged))
+        for number, units in returned.items()
+    ]
+    return replace(order, lines=_with_units(order, quantities, "returned"), update_time=now), changes
+
+
+def decide_payment(
+    order: Order, event: PaymentEvent, levels: Mapping[str, Sequence[StockLevel]], now: datetime
+) -> tuple[Order, list[StockChange]]:
+    """The order with one more payment event; an expired one revives when it is paid and its stock is still there."""
+    paid = replace(order, payment=order.payment.record(event), update_time=now)
+    if order.state is OrderState.EXPIRED and paid.terms_met:
+        wanted = {line.sku: line.open for line in order.lines if line.open}
+        try:
+            return _allocate(replace(paid, state=OrderState.PROCESSING), take_all(wanted, levels))
+        except InsufficientStock:
+            pass  # the money is kept on record and `refund_due` says that it must go back
+    return paid, []
+
+
+def payment_due(terms: PaymentTerms, now: datetime, allowance: timedelta) -> datetime | None:
+    """When a new order expires unless it is paid."""
+    return None if terms is PaymentTerms.ON_ACCOUNT else now + allowance
+
+
+def _require_state(order: Order, action: str, *allowed: OrderState) -> None:
+    if order.state not in allowed:
+        raise OrderStateInvalid(
+            f"cannot {action} order {order.order_id}: it is {order.state.name}",
+            order_id=order.order_id,
+            state=order.state.name,
+            action=action.split()[0],
+        )
+
+
+def _require_open(order: Order, quantities: Mapping[int, int]) -> dict[int, OrderLine]:
+    lines = {line.line_number: line for line in order.lines}
+    for number, units in quantities.items():
+        _require_line(order, lines, number, units, lambda line: line.open)
+    return lines
+
+
+def _require_line(
+    order: Order, lines: Mapping[int, OrderLine], number: int, units: int, remaining: Callable[[OrderLine], int]
+) -> None:
+    line = lines.get(number)
+    if line is None:
+        raise LineUnknown(
+            f"order {order.order_id} has no line {number}",
+            field="lines.line_number",
+            order_id=order.order_id,
+            line_number=number,
+        )
+    if units > remaining(line):
+        raise QuantityExceeded(
+            f"line {number} ({line.sku}): {units} named, {remaining(line)} remain",
+            order_id=order.order_id,
+            line_number=number,
+            requested=units,
+            remaining=remaining(line),
+        )
+
+
+def _require_sane_total(order: Order) -> None:
+    if order.subtotal + sum(charge.amount for charge in order.charges) > MAX_TOTAL_MINOR:
+        raise QuantityOverflow("the order's total is larger than can be counted", field="lines")
+    if order.total < 0:
+        raise FieldInvalid("the discounts are greater than everything else", field="charges")
+
+
+def _allocate(order: Order, portions: Sequence[Portion]) -> tuple[Order, list[StockChange]]:
+    changes = [
+        StockChange(p.sku, p.location_id, MovementKind.ALLOCATED, allocated=p.quantity, reference=order.order_id)
+        for p in portions
+    ]
+    return replace(order, allocations=_allocations(order, portions)), changes
+
+
+def _allocations(order: Order, portions: Sequence[Portion]) -> tuple[Allocation, ...]:
+    numbers = {line.sku: line.line_number for line in order.lines}
+    return tuple(Allocation(numbers[p.sku], p.location_id, p.quantity) for p in portions)
+
+
+def _release(order: Order, quantities: Mapping[int, int]) -> list[Allocation]:
+    """Allocations to give up, last location first: the nearest one keeps its claim longest."""
+    freed = []
+    for number, quantity in quantities.items():
+        missing = quantity
+        for allocation in reversed(order.allocations):
+            if allocation.line_number == number and missing:
+                units = min(allocation.quantity, missing)
+                freed.append(Allocation(number, allocation.location_id, units))
+                missing -= units
+    return freed
+
+
+def _without(allocations: Sequence[Allocation], gone: Sequence[Allocation]) -> tuple[Allocation, ...]:
+    less = {(g.line_number, g.location_id): g.quantity for g in gone}
+    left = (replace(a, quantity=a.quantity - less.get((a.line_number, a.location_id), 0)) for a in allocations)
+    return tuple(a for a in left if a.quantity)
+
+
+def _deallocations(order: Order, freed: Sequence[Allocation], note: str) -> list[StockChange]:
+    skus = {line.line_number: line.sku for line in order.lines}
+    return [
+        StockChange(
+            skus[f.line_number],
+            f.location_id,
+            MovementKind.DEALLOCATED,
+            allocated=-f.quantity,
+            reference=order.order_id,
+            note=note,
+        )
+        for f in freed
+    ]
+
+
+def _with_units(order: Order, quantities: Mapping[int, int], counter: str) -> tuple[OrderLine, ...]:
+    return tuple(
+        replace(line, **{counter: getattr(line, counter) + quantities[line.line_number]})
+        if line.line_number in quantities
+        else line
+        for line in order.lines
+    )

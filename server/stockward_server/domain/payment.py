@@ -1,0 +1,93 @@
+"""The payment axis of an order, computed from the set of payment events.
+
+Every figure is a sum, so neither the order of arrival nor (the events being unique) a repetition can change the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import IntEnum
+
+
+class PaymentKind(IntEnum):
+    """What a provider reports; the numbers are those of order.v1.RecordPaymentRequest.Kind."""
+
+    AUTHORIZED = 1
+    CAPTURED = 2
+    FAILED = 3
+    VOIDED = 4
+    REFUNDED = 5
+
+
+class PaymentState(IntEnum):
+    """The numbers are those of order.v1.Payment.State."""
+
+    PENDING = 1
+    AUTHORIZED = 2
+    PARTIALLY_PAID = 3
+    PAID = 4
+    FAILED = 5
+    VOIDED = 6
+    PARTIALLY_REFUNDED = 7
+    REFUNDED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentEvent:
+    """One report of a provider; `amount` in minor units of the order's currency."""
+
+    provider: str
+    provider_event_id: str
+    order_id: str
+    kind: PaymentKind
+    amount: int
+    event_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Sums over the events, in minor units."""
+
+    authorized: int = 0
+    voided: int = 0
+    captured: int = 0
+    refunded: int = 0
+    failed: bool = False
+
+    def record(self, event: PaymentEvent) -> Payment:
+        """The sums with one more event."""
+        match event.kind:
+            case PaymentKind.AUTHORIZED:
+                return replace(self, authorized=self.authorized + event.amount)
+            case PaymentKind.CAPTURED:
+                return replace(self, captured=self.captured + event.amount)
+            case PaymentKind.VOIDED:
+                return replace(self, voided=self.voided + event.amount)
+            case PaymentKind.REFUNDED:
+                return replace(self, refunded=self.refunded + event.amount)
+            case PaymentKind.FAILED:
+                return replace(self, failed=True)
+
+    @property
+    def held(self) -> int:
+        """Authorized and not voided; a void that overtook its authorization counts once that arrives."""
+        return max(0, self.authorized - self.voided)
+
+    def state(self, payable: int) -> PaymentState:
+        """Where the sums stand against what is to be paid (minor units)."""
+        if self.refunded:
+            if self.refunded >= self.captured:
+                return PaymentState.REFUNDED
+            return PaymentState.PARTIALLY_REFUNDED
+        if self.captured >= payable:
+            return PaymentState.PAID
+        if self.captured:
+            return PaymentState.PARTIALLY_PAID
+        if self.held >= payable:
+            return PaymentState.AUTHORIZED
+        if self.voided:
+            return PaymentState.VOIDED
+        if self.failed:
+            return PaymentState.FAILED
+        return PaymentState.PENDING

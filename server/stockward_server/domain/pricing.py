@@ -1,0 +1,75 @@
+"""Prices of an order: the catalogue's, unless staff say otherwise; what the customer was shown must still hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stockward_server.domain.errors import CurrencyMismatch, PriceChanged
+from stockward_server.domain.money import Money
+from stockward_server.domain.order import OrderLine
+from stockward_server.domain.stock import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class WantedLine:
+    """One line as the customer wants it. `path` names it in the request, such as `lines[0]`."""
+
+    sku: str
+    quantity: int
+    path: str
+    shown_unit_price: Money | None = None
+    unit_price_override: Money | None = None
+    price_override_reason: str = ""
+
+
+def merge_lines(wanted: Sequence[WantedLine]) -> dict[str, int]:
+    """Units by SKU, in order of first mention."""
+    merged: dict[str, int] = {}
+    for line in wanted:
+        merged[line.sku] = merged.get(line.sku, 0) + line.quantity
+    return merged
+
+
+def price_lines(
+    wanted: Sequence[WantedLine], quantities: Mapping[str, int], offers: Mapping[str, Offer]
+) -> tuple[str, tuple[OrderLine, ...]]:
+    """The currency and the priced lines; PriceChanged or CurrencyMismatch naming the line at fault.
+
+    Every SKU of `quantities` has an offer. `wanted` states prices; the first override of a SKU holds for all its units.
+    """
+    currency: str | None = None
+    overrides: dict[str, WantedLine] = {}
+    for line in wanted:
+        price = offers[line.sku].price
+        shown = line.shown_unit_price
+        for stated, name in ((shown, "shown_unit_price"), (line.unit_price_override, "unit_price_override")):
+            if stated is not None and stated.currency != price.currency:
+                raise _currency_mismatch(price.currency, stated.currency, f"{line.path}.{name}")
+        if shown is not None and shown != price:
+            raise PriceChanged(
+                f"{line.sku} costs {price}, not {shown}",
+                field=f"{line.path}.shown_unit_price",
+                sku=line.sku,
+                shown=shown,
+                current=price,
+            )
+        if line.unit_price_override is not None:
+            overrides.setdefault(line.sku, line)
+    paths = {line.sku: line.path for line in reversed(wanted)}
+    lines = []
+    for number, (sku, quantity) in enumerate(quantities.items(), start=1):
+        offer = offers[sku]
+        currency = currency or offer.price.currency
+        if offer.price.currency != currency:
+            raise _currency_mismatch(currency, offer.price.currency, f"{paths.get(sku, 'reservation_id')}.sku")
+        override = overrides.get(sku)
+        price = (override and override.unit_price_override) or offer.price
+        reason = override.price_override_reason if override else ""
+        lines.append(OrderLine(number, sku, offer.title, quantity, price.minor, reason))
+    assert currency is not None
+    return currency, tuple(lines)
+
+
+def _currency_mismatch(expected: str, actual: str, field: str) -> CurrencyMismatch:
+    return CurrencyMismatch(f"{actual} where {expected} is expected", field=field, expected=expected, actual=actual)

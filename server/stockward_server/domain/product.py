@@ -1,0 +1,105 @@
+"""Products: what they are made of. How they change is in `product_changes`, what publishing asks in `readiness`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import TypedDict
+
+from stockward_server.domain.money import Money
+
+MAX_HANDLE = 200
+"""Characters of a handle."""
+
+_SUFFIX_ROOM = 10
+_WITHOUT_DECOMPOSITION = str.maketrans(
+    {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ı": "i", "'": "", "’": ""}
+)
+
+
+class ProductState(IntEnum):
+    """The numbers are those of catalog.v1.Product.State and of the table."""
+
+    DRAFT = 1
+    PUBLISHED = 2
+    UNPUBLISHED = 3
+    ARCHIVED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture by its address."""
+
+    url: str
+    alt_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One thing that can be bought."""
+
+    sku: str
+    price: Money
+    title: str = ""
+    compare_at_price: Money | None = None
+    cost: Money | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    barcode: str = ""
+    weight_grams: int = 0
+    image_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product with its variants. `version` is the number of its last event; the etag is derived from it."""
+
+    product_id: str
+    handle: str
+    title: str
+    state: ProductState
+    create_time: datetime
+    update_time: datetime
+    description: str = ""
+    vendor: str = ""
+    product_type: str = ""
+    tags: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    scheduled_publish_time: datetime | None = None
+    publish_time: datetime | None = None
+    version: int = 0
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change (AIP-154)."""
+        return str(self.version)
+
+
+class ProductEdit(TypedDict, total=False):
+    """New values of what staff may set. A field that is absent stays as it is, and so does a handle made empty."""
+
+    handle: str
+    title: str
+    description: str
+    vendor: str
+    product_type: str
+    tags: tuple[str, ...]
+    images: tuple[Image, ...]
+    variants: tuple[Variant, ...]
+    attributes: Mapping[str, str]
+
+
+def handle_from(title: str) -> str:
+    """What the title says in the letters a to z, digits and hyphens; `product` when that leaves nothing.
+
+    It is short enough for a number behind it.
+    """
+    letters = unicodedata.normalize("NFKD", title).casefold().translate(_WITHOUT_DECOMPOSITION)
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    return words[: MAX_HANDLE - _SUFFIX_ROOM].rstrip("-") or "product"

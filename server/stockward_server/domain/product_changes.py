@@ -1,0 +1,143 @@
+"""How a product changes, and which step may follow which.
+
+    DRAFT -> PUBLISHED <-> UNPUBLISHED -> ARCHIVED; DRAFT -> ARCHIVED; ARCHIVED -> UNPUBLISHED | DRAFT
+
+Every `decide_…` takes the product as it stands under lock and answers the product as it will be, or raises a Refusal.
+Where the aim is reached already it answers the product as it is, so that asking twice does no harm. Nothing is changed
+in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from stockward_server.domain.errors import EtagMismatch, ProductStateInvalid, SkuTaken
+from stockward_server.domain.product import Product, ProductEdit, ProductState
+from stockward_server.domain.readiness import readiness, require_ready
+
+
+def require_etag(product: Product, etag: str) -> None:
+    """Refuses a change that was made on an older reading; an empty etag asks for no such check."""
+    if etag and etag != product.etag:
+        raise EtagMismatch(
+            f"product {product.product_id} has changed: its etag is {product.etag!r}, not {etag!r}",
+            product_id=product.product_id,
+            etag=product.etag,
+        )
+
+
+def decide_creation(product_id: str, edit: ProductEdit, now: datetime) -> Product:
+    """A new draft; its handle is empty when the edit has none."""
+    blank = Product(product_id, "", "", ProductState.DRAFT, now, now)
+    return _apply(blank, edit)
+
+
+def decide_update(product: Product, edit: ProductEdit, now: datetime) -> Product:
+    """The product with the new values. One that is published must stay ready."""
+    edited = _apply(product, edit)
+    if edited == product:
+        return product
+    if edited.state is ProductState.PUBLISHED:
+        require_ready(edited)
+    return replace(edited, update_time=now)
+
+
+def decide_publication(product: Product, at: datetime | None, now: datetime) -> Product:
+    """Published, or scheduled when `at` is in the future; a published product cannot be scheduled."""
+    later = at if at is not None and at > now else None
+    if product.state is ProductState.ARCHIVED or (later and product.state is ProductState.PUBLISHED):
+        raise _state_invalid(product, "schedule" if later else "publish")
+    if product.state is ProductState.PUBLISHED:
+        return product
+    require_ready(product)
+    if later is None:
+        return _published(product, now)
+    if later == product.scheduled_publish_time:
+        return product
+    return replace(product, scheduled_publish_time=later, update_time=now)
+
+
+def decide_due_publication(product: Product, now: datetime) -> Product:
+    """Published when its time has come; when it is no longer ready it stays as it is, without a schedule."""
+    if product.scheduled_publish_time is None or product.scheduled_publish_time > now:
+        return product
+    blocking, _ = readiness(product)
+    if blocking:
+        return replace(product, scheduled_publish_time=None, update_time=now)
+    return _published(product, now)
+
+
+def decide_unpublication(product: Product, now: datetime) -> Product:
+    """Neither visible nor about to be."""
+    if product.state is ProductState.ARCHIVED:
+        raise _state_invalid(product, "unpublish")
+    if product.state is ProductState.PUBLISHED:
+        return replace(product, state=ProductState.UNPUBLISHED, update_time=now)
+    if product.scheduled_publish_time is None:
+        return product
+    return replace(product, scheduled_publish_time=None, update_time=now)
+
+
+def decide_archival(product: Product, now: datetime) -> Product:
+    """Put away, without a schedule."""
+    if product.state is ProductState.PUBLISHED:
+        raise _state_invalid(product, "archive")
+    if product.state is ProductState.ARCHIVED:
+        return product
+    return replace(product, state=ProductState.ARCHIVED, scheduled_publish_time=None, update_time=now)
+
+
+def decide_restoration(product: Product, now: datetime) -> Product:
+    """Brought back to where it was before it was archived."""
+    if product.state is ProductState.PUBLISHED:
+        raise _state_invalid(product, "restore")
+    if product.state is not ProductState.ARCHIVED:
+        return product
+    state = ProductState.UNPUBLISHED if product.publish_time else ProductState.DRAFT
+    return replace(product, state=state, update_time=now)
+
+
+def change_event(before: Product | None, after: Product) -> str | None:
+    """The type of the event that tells of this change, or None when there is nothing to tell."""
+    if before is None:
+        return "product.created"
+    if after == before:
+        return None
+    if after.state is not before.state:
+        if before.state is ProductState.ARCHIVED:
+            return "product.restored"
+        return f"product.{after.state.name.lower()}"
+    if after.scheduled_publish_time not in (None, before.scheduled_publish_time):
+        return "product.scheduled"
+    return "product.updated"
+
+
+def _apply(product: Product, edit: ProductEdit) -> Product:
+    edited = replace(product, **edit)
+    if not edited.handle:
+        edited = replace(edited, handle=product.handle)
+    first: dict[str, int] = {}
+    for index, variant in enumerate(edited.variants):
+        if first.setdefault(variant.sku, index) != index:
+            raise SkuTaken(
+                f"{variant.sku} is also the SKU of variants[{first[variant.sku]}]",
+                field=f"product.variants[{index}].sku",
+                sku=variant.sku,
+            )
+    return edited
+
+
+def _published(product: Product, now: datetime) -> Product:
+    return replace(
+        product, state=ProductState.PUBLISHED, scheduled_publish_time=None, publish_time=now, update_time=now
+    )
+
+
+def _state_invalid(product: Product, action: str) -> ProductStateInvalid:
+    return ProductStateInvalid(
+        f"product {product.product_id} is {product.state.name}, so it is not possible to {action} it",
+        product_id=product.product_id,
+        state=product.state.name,
+        action=action,
+    )

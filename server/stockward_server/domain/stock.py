@@ -1,0 +1,246 @@
+"""Stock of one SKU at one location, and how it may change.
+
+    available = on_hand - reserved - allocated - safety_stock
+
+Units may be promised while `available + backorder_limit` is above zero. on_hand, reserved and allocated are never
+negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from stockward_server.domain.errors import (
+    InsufficientStock,
+    PreconditionViolation,
+    QuantityOverflow,
+    StockChanged,
+    StockNegative,
+)
+from stockward_server.domain.money import Money
+
+MAX_COUNT = 10**12
+"""Largest value of any counter, in units."""
+
+
+class MovementKind(IntEnum):
+    """What a movement records; the numbers are those of inventory.v1.StockMovement.Kind and of the ledger."""
+
+    RESERVED = 1
+    RELEASED = 2
+    EXPIRED = 3
+    CONVERTED = 4
+    ALLOCATED = 5
+    DEALLOCATED = 6
+    FULFILLED = 7
+    RETURNED = 8
+    ADJUSTED = 9
+
+
+class AdjustmentReason(IntEnum):
+    """Why staff changed on_hand; the numbers are those of inventory.v1.AdjustmentReason."""
+
+    UNSPECIFIED = 0
+    RECEIVED = 1
+    COUNTED = 2
+    DAMAGED = 3
+    LOST = 4
+    FOUND = 5
+    RETURNED = 6
+    TRANSFERRED = 7
+    CORRECTED = 8
+
+
+class AlertLevel(IntEnum):
+    """How bad the stock stands; the numbers are those of inventory.v1.StockAlert.Level."""
+
+    NONE = 0
+    LOW = 1
+    DEPLETED = 2
+    SHORTFALL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the catalogue says of one SKU at the moment of an order."""
+
+    sku: str
+    title: str
+    price: Money
+    published: bool
+
+
+@dataclass(slots=True)
+class StockLevel:
+    """Counters (units) and policy of one SKU at one location. Mutable: it mirrors a locked row."""
+
+    sku: str
+    location_id: str
+    on_hand: int = 0
+    reserved: int = 0
+    allocated: int = 0
+    safety_stock: int = 0
+    reorder_point: int | None = None
+    backorder_limit: int = 0
+    alert_level: AlertLevel = AlertLevel.NONE
+    version: int = 0
+    update_time: datetime | None = None
+    priority: int = 0
+    active: bool = True
+
+    @property
+    def available(self) -> int:
+        """Units free to promise; negative when more was promised than there is."""
+        return self.on_hand - self.reserved - self.allocated - self.safety_stock
+
+
+@dataclass(frozen=True, slots=True)
+class StockChange:
+    """A change of the counters that was decided: deltas in units, and what the ledger says of it."""
+
+    sku: str
+    location_id: str
+    kind: MovementKind
+    on_hand: int = 0
+    reserved: int = 0
+    allocated: int = 0
+    reference: str = ""
+    reason: AdjustmentReason = AdjustmentReason.UNSPECIFIED
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Units of one SKU at one location."""
+
+    sku: str
+    location_id: str
+    quantity: int
+
+
+def take(levels: Sequence[StockLevel], quantity: int) -> list[Portion] | None:
+    """Where `quantity` units of one SKU come from, or None when there are not enough.
+
+    `levels` come by priority. Available units are used first, at every location; backorders only then.
+    """
+    portions: dict[str, Portion] = {}
+    missing = quantity
+    for backorder in (False, True):
+        for level in levels:
+            if not level.active:
+                continue
+            taken = portions[level.location_id].quantity if level.location_id in portions else 0
+            room = level.available + (level.backorder_limit if backorder else 0) - taken
+            if room <= 0:
+                continue
+            units = min(room, missing)
+            portions[level.location_id] = Portion(level.sku, level.location_id, taken + units)
+            missing -= units
+            if not missing:
+                return list(portions.values())
+    return None
+
+
+def obtainable(levels: Iterable[StockLevel]) -> int:
+    """Units that could be ordered now over all active locations, backorders included; never negative."""
+    return sum(max(0, level.available + level.backorder_limit) for level in levels if level.active)
+
+
+def take_all(wanted: Mapping[str, int], levels: Mapping[str, Sequence[StockLevel]]) -> list[Portion]:
+    """Where all of `wanted` (SKU -> units) comes from; InsufficientStock naming every SKU that is short."""
+    portions: list[Portion] = []
+    short: list[tuple[str, int, int]] = []
+    for sku, quantity in wanted.items():
+        found = take(levels.get(sku, ()), quantity)
+        if found is None:
+            short.append((sku, quantity, obtainable(levels.get(sku, ()))))
+        else:
+            portions += found
+    if short:
+        sku, requested, available = short[0]
+        raise InsufficientStock(
+            f"{sku}: {requested} wanted, {available} available"
+            + (f" ({len(short)} SKUs are short)" if len(short) > 1 else ""),
+            preconditions=[
+                PreconditionViolation("STOCK", sku, f"{requested} wanted, {available} available")
+                for sku, requested, available in short
+            ],
+            sku=sku,
+            requested=requested,
+            available=available,
+        )
+    return portions
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """What staff want done with on_hand: exactly one of `delta` and `on_hand`, in units."""
+
+    sku: str
+    location_id: str
+    delta: int | None
+    on_hand: int | None
+    expected_on_hand: int | None
+    reason: AdjustmentReason
+    note: str = ""
+    reference: str = ""
+
+
+def decide_adjustment(wanted: Adjustment, level: StockLevel) -> StockChange:
+    """The change to make; StockChanged or StockNegative when it may not be. A count that agrees changes by zero."""
+    if wanted.expected_on_hand is not None and wanted.expected_on_hand != level.on_hand:
+        raise StockChanged(
+            f"{level.sku} at {level.location_id} has {level.on_hand} on hand, not {wanted.expected_on_hand}",
+            sku=level.sku,
+            location_id=level.location_id,
+            on_hand=level.on_hand,
+            expected_on_hand=wanted.expected_on_hand,
+        )
+    delta = wanted.delta if wanted.delta is not None else (wanted.on_hand or 0) - level.on_hand
+    after = level.on_hand + delta
+    if after < 0:
+        raise StockNegative(
+            f"{level.sku} at {level.location_id} has {level.on_hand} on hand and cannot change by {delta}",
+            sku=level.sku,
+            location_id=level.location_id,
+            on_hand=level.on_hand,
+            delta=delta,
+        )
+    if after > MAX_COUNT:
+        raise QuantityOverflow(f"{level.sku} cannot exceed {MAX_COUNT} units", sku=level.sku)
+    return StockChange(
+        level.sku,
+        level.location_id,
+        MovementKind.ADJUSTED,
+        on_hand=delta,
+        reason=wanted.reason,
+        note=wanted.note,
+        reference=wanted.reference,
+    )
+
+
+def alert_level(level: StockLevel) -> AlertLevel:
+    """The alert that should stand after a change, given the one that stands.
+
+    It rises at once and clears only when available is above the reorder point by more than a tenth of it (one unit at
+    the least), so that stock which hovers there alerts once.
+    """
+    available = level.available
+    if level.on_hand - level.reserved - level.allocated < -level.backorder_limit:
+        reached = AlertLevel.SHORTFALL
+    elif available <= 0:
+        reached = AlertLevel.DEPLETED
+    elif level.reorder_point is not None and available <= level.reorder_point:
+        reached = AlertLevel.LOW
+    else:
+        reached = AlertLevel.NONE
+    if reached >= level.alert_level:
+        return reached
+    if level.reorder_point is None:
+        cleared = available > 0
+    else:
+        cleared = available > level.reorder_point + max(1, level.reorder_point // 10)
+    return AlertLevel.NONE if cleared else level.alert_level

@@ -1,0 +1,302 @@
+"""Orders: every step from every state, with what it does to the counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from stockward_server.domain.errors import (
+    InsufficientStock,
+    LineUnknown,
+    OrderStateInvalid,
+    PaymentRequired,
+    QuantityExceeded,
+    Refusal,
+    StockNegative,
+)
+from stockward_server.domain.order import (
+    Allocation,
+    Order,
+    OrderState,
+    PaymentTerms,
+)
+from stockward_server.domain.order_steps import (
+    decide_cancellation,
+    decide_fulfillment,
+    decide_order,
+    decide_order_expiry,
+    decide_order_from_hold,
+    decide_processing,
+    decide_return,
+    payment_due,
+)
+from stockward_server.domain.payment import Payment, PaymentState
+from stockward_server.domain.stock import MovementKind, Portion, StockLevel
+from tests.examples import LATER, NOW, PARCEL, SECOND, deltas, level, order
+
+PENDING, PROCESSING, PARTIALLY_FULFILLED, FULFILLED, CANCELLED, EXPIRED = OrderState
+TOTAL = 3500
+PAID = Payment(captured=TOTAL)
+
+
+def shelves(**mugs: int) -> dict[tuple[str, str], StockLevel]:
+    """Stock rows by key: `mugs` on hand by location, enough by default, and one CAP."""
+    counts = {"main": 9, "north": 9, **mugs}
+    rows = [level(count, location_id=place) for place, count in counts.items()] + [level(1, sku="CAP")]
+    return {(row.sku, row.location_id): row for row in rows}
+
+
+def offered(mugs: int = 9, caps: int = 9) -> dict[str, list[StockLevel]]:
+    return {"MUG": [level(mugs)], "CAP": [level(caps, sku="CAP")]}
+
+
+# What may follow what
+
+STEPS: dict[str, tuple[Callable[[Order], object], set[OrderState]]] = {
+    "process": (lambda o: decide_processing(o, LATER), {PENDING}),
+    "fulfill": (lambda o: decide_fulfillment(o, PARCEL, {}, shelves(), LATER), {PROCESSING, PARTIALLY_FULFILLED}),
+    "cancel": (lambda o: decide_cancellation(o, {}, "", LATER), {PENDING, PROCESSING}),
+    "cancel units": (
+        lambda o: decide_cancellation(o, {1: 1}, "", LATER),
+        {PENDING, PROCESSING, PARTIALLY_FULFILLED},
+    ),
+    "return": (lambda o: decide_return(o, {1: 1}, {}, "main", "", LATER), {PARTIALLY_FULFILLED, FULFILLED}),
+}
+
+
+@pytest.mark.parametrize("state", OrderState)
+@pytest.mark.parametrize("step", STEPS)
+def test_each_step_is_for_certain_states_only(step: str, state: OrderState) -> None:
+    take_step, allowed = STEPS[step]
+    before = order(state, payment=PAID)
+    if state in allowed:
+        take_step(before)
+        return
+    with pytest.raises(OrderStateInvalid) as refusal:
+        take_step(before)
+    assert refusal.value.metadata == {"order_id": "order-1", "state": state.name, "action": step.split()[0]}
+    assert before == order(state, payment=PAID)
+
+
+# Creating
+
+
+def test_an_order_takes_its_units_from_the_stock() -> None:
+    levels = {"MUG": [level(2), level(9, location_id="north")], "CAP": [level(1, sku="CAP")]}
+    placed, changes = decide_order(order(allocations=()), {"MUG": 3, "CAP": 1}, levels)
+    assert placed == order()
+    assert deltas(changes) == {("MUG", "main"): (0, 0, 2), ("MUG", "north"): (0, 0, 1), ("CAP", "main"): (0, 0, 1)}
+    assert {(c.kind, c.reference) for c in changes} == {(MovementKind.ALLOCATED, "order-1")}
+
+
+def test_an_order_is_whole_or_not_at_all() -> None:
+    with pytest.raises(InsufficientStock) as refusal:
+        decide_order(order(allocations=()), {"MUG": 3, "CAP": 1}, offered(mugs=9, caps=0))
+    assert refusal.value.metadata["sku"] == "CAP"
+
+
+def test_an_order_from_a_hold_owns_exactly_what_was_held() -> None:
+    held = [Portion("CAP", "main", 1), Portion("MUG", "main", 2), Portion("MUG", "north", 1)]
+    placed = decide_order_from_hold(order(allocations=()), held)
+    assert set(placed.allocations) == set(order().allocations)
+    assert placed.state is PENDING
+
+
+def test_only_a_prepaid_order_has_a_time_to_be_paid_by() -> None:
+    hour = timedelta(hours=1)
+    assert payment_due(PaymentTerms.PREPAID, NOW, hour) == NOW + hour
+    assert payment_due(PaymentTerms.ON_ACCOUNT, NOW, hour) is None
+
+
+# Processing
+
+
+@pytest.mark.parametrize(
+    ("payment", "state"),
+    [
+        (Payment(), PaymentState.PENDING),
+        (Payment(captured=TOTAL - 1), PaymentState.PARTIALLY_PAID),
+        (Payment(authorized=TOTAL - 1), PaymentState.PENDING),
+        (Payment(authorized=TOTAL, voided=TOTAL), PaymentState.VOIDED),
+        (Payment(failed=True), PaymentState.FAILED),
+        (Payment(captured=TOTAL, refunded=1), PaymentState.PARTIALLY_REFUNDED),
+        (Payment(captured=TOTAL, refunded=TOTAL), PaymentState.REFUNDED),
+        (Payment(authorized=TOTAL, captured=100, refunded=100), PaymentState.REFUNDED),
+    ],
+)
+def test_a_prepaid_order_waits_for_its_money(payment: Payment, state: PaymentState) -> None:
+    with pytest.raises(PaymentRequired) as refusal:
+        decide_processing(order(payment=payment), LATER)
+    assert refusal.value.metadata == {"order_id": "order-1", "payment_state": state.name}
+    on_account = order(payment=payment, payment_terms=PaymentTerms.ON_ACCOUNT)
+    assert decide_processing(on_account, LATER).state is PROCESSING
+
+
+@pytest.mark.parametrize(
+    "payment",
+    [
+        Payment(captured=TOTAL),
+        Payment(captured=TOTAL + 1),
+        Payment(captured=TOTAL + 500, refunded=500),
+        Payment(authorized=TOTAL),
+        Payment(authorized=TOTAL, captured=1),
+        Payment(authorized=TOTAL, failed=True),
+    ],
+)
+def test_what_is_kept_or_authorized_must_cover_the_price(payment: Payment) -> None:
+    processing = decide_processing(order(payment=payment), LATER)
+    assert (processing.state, processing.update_time) == (PROCESSING, LATER)
+    assert processing.allocations == order().allocations
+
+
+# Fulfilling
+
+
+def test_fulfilling_everything_takes_it_off_the_shelves() -> None:
+    done, changes = decide_fulfillment(order(PROCESSING), PARCEL, {}, shelves(), LATER)
+    assert (done.state, done.allocations, done.update_time) == (FULFILLED, (), LATER)
+    assert deltas(changes) == {
+        ("MUG", "main"): (-2, 0, -2),
+        ("MUG", "north"): (-1, 0, -1),
+        ("CAP", "main"): (-1, 0, -1),
+    }
+    assert {(c.kind, c.reference) for c in changes} == {(MovementKind.FULFILLED, "order-1")}
+    (parcel,) = done.fulfillments
+    assert (parcel.fulfillment_id, parcel.tracking_number, parcel.carrier) == ("parcel-1", "TRACK-1", "DHL")
+    assert parcel.lines == order().allocations
+
+
+def test_part_after_part_across_locations() -> None:
+    first, changes = decide_fulfillment(order(PROCESSING), PARCEL, {1: 1}, shelves(), LATER)
+    assert (first.state, deltas(changes)) == (PARTIALLY_FULFILLED, {("MUG", "main"): (-1, 0, -1)})
+    second, changes = decide_fulfillment(first, PARCEL, {1: 2}, shelves(), LATER)
+    assert second.state is PARTIALLY_FULFILLED
+    assert deltas(changes) == {("MUG", "main"): (-1, 0, -1), ("MUG", "north"): (-1, 0, -1)}
+    third, changes = decide_fulfillment(second, PARCEL, {}, shelves(), LATER)
+    assert (third.state, deltas(changes)) == (FULFILLED, {("CAP", "main"): (-1, 0, -1)})
+    assert [sum(line.quantity for line in parcel.lines) for parcel in third.fulfillments] == [1, 2, 1]
+
+
+def test_a_location_that_is_empty_is_passed_over() -> None:
+    part, changes = decide_fulfillment(order(PROCESSING), PARCEL, {1: 2}, shelves(main=1), LATER)
+    assert deltas(changes) == {("MUG", "main"): (-1, 0, -1), ("MUG", "north"): (-1, 0, -1)}
+    assert part.allocations == (Allocation(1, "main", 1), Allocation(2, "main", 1))
+
+
+def test_what_is_not_on_hand_cannot_leave() -> None:
+    with pytest.raises(StockNegative, match="1 of 3 MUG are not on hand yet") as refusal:
+        decide_fulfillment(order(PROCESSING), PARCEL, {1: 3}, shelves(main=1, north=9), LATER)
+    assert refusal.value.metadata == {"sku": "MUG", "order_id": "order-1", "line_number": "1", "missing": "1"}
+
+
+# Cancelling
+
+
+@pytest.mark.parametrize("state", [PENDING, PROCESSING])
+def test_cancelling_the_whole_frees_everything(state: OrderState) -> None:
+    cancelled, changes = decide_cancellation(order(state), {}, "changed my mind", LATER)
+    assert (cancelled.state, cancelled.allocations, cancelled.update_time) == (CANCELLED, (), LATER)
+    assert [line.cancelled for line in cancelled.lines] == [3, 1]
+    assert deltas(changes) == {("MUG", "main"): (0, 0, -2), ("MUG", "north"): (0, 0, -1), ("CAP", "main"): (0, 0, -1)}
+    assert {(c.kind, c.note) for c in changes} == {(MovementKind.DEALLOCATED, "changed my mind")}
+
+
+def test_units_are_cancelled_from_the_last_location_first() -> None:
+    fewer, changes = decide_cancellation(order(PROCESSING), {1: 2}, "", LATER)
+    assert fewer.state is PROCESSING
+    assert deltas(changes) == {("MUG", "north"): (0, 0, -1), ("MUG", "main"): (0, 0, -1)}
+    assert fewer.allocations == (Allocation(1, "main", 1), Allocation(2, "main", 1))
+    assert fewer.lines[0].open == 1
+
+
+@pytest.mark.parametrize("state", [PENDING, PROCESSING])
+def test_cancelling_the_last_open_unit_ends_an_unfulfilled_order(state: OrderState) -> None:
+    assert decide_cancellation(order(state), {1: 3, 2: 1}, "", LATER)[0].state is CANCELLED
+
+
+def test_cancelling_the_rest_completes_a_partly_fulfilled_order() -> None:
+    done, changes = decide_cancellation(order(PARTIALLY_FULFILLED), {1: 2, 2: 1}, "", LATER)
+    assert (done.state, done.allocations) == (FULFILLED, ())
+    assert deltas(changes) == {("MUG", "main"): (0, 0, -1), ("MUG", "north"): (0, 0, -1), ("CAP", "main"): (0, 0, -1)}
+
+
+# Expiring
+
+
+def due(state: OrderState = PENDING, **fields: object) -> Order:
+    return order(state, **{"payment_due_time": LATER, **fields})
+
+
+@pytest.mark.parametrize("payment", [Payment(), Payment(captured=TOTAL - 1), Payment(failed=True)])
+def test_an_unpaid_order_expires_at_its_time(payment: Payment) -> None:
+    decided = decide_order_expiry(due(payment=payment), LATER)
+    assert decided is not None
+    expired, changes = decided
+    assert (expired.state, expired.allocations, expired.update_time) == (EXPIRED, (), LATER)
+    assert deltas(changes) == {("MUG", "main"): (0, 0, -2), ("MUG", "north"): (0, 0, -1), ("CAP", "main"): (0, 0, -1)}
+    assert {c.kind for c in changes} == {MovementKind.DEALLOCATED}
+
+
+@pytest.mark.parametrize(
+    "spared",
+    [
+        due(payment_due_time=LATER + SECOND),
+        due(payment=PAID),
+        due(payment=Payment(authorized=TOTAL)),
+        due(payment_due_time=None),
+        *(due(state) for state in OrderState if state is not PENDING),
+    ],
+    ids=["not due", "paid", "authorized", "never due", *(state.name for state in OrderState if state is not PENDING)],
+)
+def test_no_other_order_expires(spared: Order) -> None:
+    assert decide_order_expiry(spared, LATER) is None
+
+
+# Returning
+
+
+def test_returned_units_go_back_on_the_shelf_that_takes_them() -> None:
+    back, changes = decide_return(order(FULFILLED), {1: 2, 2: 1}, {}, "north", "too small", LATER)
+    assert (back.state, [line.returned for line in back.lines]) == (FULFILLED, [2, 1])
+    assert deltas(changes) == {("MUG", "north"): (2, 0, 0), ("CAP", "north"): (1, 0, 0)}
+    assert {(c.kind, c.note) for c in changes} == {(MovementKind.RETURNED, "too small")}
+
+
+def test_damaged_units_are_recorded_but_not_restocked() -> None:
+    back, changes = decide_return(order(FULFILLED), {1: 1}, {1: 2}, "main", "wet", LATER)
+    assert back.lines[0].returned == 3
+    assert [(c.on_hand, c.note) for c in changes] == [(1, "wet"), (0, "2 damaged: wet")]
+
+
+def test_units_come_back_only_once() -> None:
+    back, _ = decide_return(order(FULFILLED), {1: 1}, {1: 1}, "main", "", LATER)
+    with pytest.raises(QuantityExceeded) as refusal:
+        decide_return(back, {1: 1}, {1: 1}, "main", "", LATER)
+    assert refusal.value.metadata == {"order_id": "order-1", "line_number": "1", "requested": "2", "remaining": "1"}
+
+
+# Quantities of lines
+
+ON_LINES: dict[str, Callable[[Order, dict[int, int]], object]] = {
+    "fulfill": lambda o, units: decide_fulfillment(o, PARCEL, units, shelves(), LATER),
+    "cancel": lambda o, units: decide_cancellation(o, units, "", LATER),
+    "return": lambda o, units: decide_return(o, units, {}, "main", "", LATER),
+}
+
+
+@pytest.mark.parametrize(("step", "remaining"), [("fulfill", 2), ("cancel", 2), ("return", 1)])
+def test_no_more_units_than_remain(step: str, remaining: int) -> None:
+    ON_LINES[step](order(PARTIALLY_FULFILLED), {1: remaining})
+    with pytest.raises(QuantityExceeded) as refusal:
+        ON_LINES[step](order(PARTIALLY_FULFILLED), {1: remaining + 1})
+    assert refusal.value.metadata["remaining"] == str(remaining)
+
+
+@pytest.mark.parametrize("step", ON_LINES)
+def test_no_units_of_a_line_that_is_not_there(step: str) -> None:
+    with pytest.raises(LineUnknown) as caught:
+        ON_LINES[step](order(PARTIALLY_FULFILLED), {3: 1})
+    refusal: Refusal = caught.value
+    assert refusal.metadata == {"order_id": "order-1", "line_number": "3", "field": "lines.line_number"}
