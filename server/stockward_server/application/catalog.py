@@ -1,0 +1,218 @@
+"""Use cases of the catalogue, and the port behind which it is stored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Protocol
+
+from stockward_server.application.locked_state import Cause
+from stockward_server.application.request import Clockwork, Request
+from stockward_server.application.stock_views import Page, Position
+from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound
+from stockward_server.domain.identifiers import new_id
+from stockward_server.domain.product import Product, ProductEdit, ProductState, handle_from
+from stockward_server.domain.product_changes import (
+    change_event,
+    decide_creation,
+    decide_due_publication,
+    decide_update,
+    require_etag,
+)
+
+log = logging.getLogger(__name__)
+
+DUE_AT_ONCE = 500
+"""Scheduled products that one round of `publish_due` looks at."""
+
+Reply = Callable[[Product], bytes]
+"""Encodes the response."""
+
+Decision = Callable[[Product, datetime], Product]
+"""What becomes of a product now: one of the `decide_…` of `product_changes`."""
+
+
+class ProductSort(StrEnum):
+    """What a list of products is sorted by; titles are compared by code point."""
+
+    CREATE_TIME = "create_time"
+    UPDATE_TIME = "update_time"
+    TITLE = "title"
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFilter:
+    """Every field that is set must match. `search` is in the syntax of web search engines."""
+
+    states: Sequence[ProductState]
+    vendor: str = ""
+    product_type: str = ""
+    tag: str = ""
+    search: str = ""
+    sort: ProductSort = ProductSort.CREATE_TIME
+    descending: bool = True
+
+
+class ImportAction(IntEnum):
+    """What an imported row did; the numbers are those of catalog.v1.ImportResult.Action."""
+
+    CREATED = 1
+    UPDATED = 2
+    UNCHANGED = 3
+
+
+class CatalogTransaction(Protocol):
+    """One transaction at `now` (the database's clock). Every product that it answers is locked to its end."""
+
+    @property
+    def now(self) -> datetime: ...
+
+    async def product(self, product_id: str) -> Product | None: ...
+
+    async def product_by_handle(self, handle: str) -> Product | None: ...
+
+    async def due_product(self, product_id: str) -> Product | None:
+        """The product when its scheduled time has come and nobody else has it under lock."""
+        ...
+
+    async def free_handle(self, wanted: str) -> str:
+        """`wanted`, or the first of `wanted-2`, `wanted-3` … that no product has; nobody else is given it meanwhile."""
+        ...
+
+    async def save(self, product: Product, event_type: str) -> Product:
+        """Stores the product, records the event, and answers the product with its new version.
+
+        Raises SkuTaken, HandleTaken, or VariantInUse when a variant that is gone from it still has stock.
+        """
+        ...
+
+
+class CatalogStore(Protocol):
+    """Where products are."""
+
+    async def change(self, cause: Cause, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
+        """Does the work and answers its response: once per request_id, with its events, or not at all."""
+        ...
+
+    async def product(self, product_id: str) -> Product | None: ...
+
+    async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
+        """At most `page.size` products after `page.after`, which is the `position` of one."""
+        ...
+
+    async def due_products(self, limit: int) -> Sequence[str]:
+        """Ids of products whose scheduled time has come, the longest overdue first."""
+        ...
+
+
+class Catalog:
+    """What can be done with products."""
+
+    def __init__(self, store: CatalogStore) -> None:
+        self._store = store
+
+    async def create(self, request: Request, edit: ProductEdit, reply: Reply) -> bytes:
+        """A new draft; its handle is made from the title when the edit has none."""
+
+        async def work(transaction: CatalogTransaction) -> bytes:
+            return reply(await self._create(transaction, edit))
+
+        return await self._store.change(request, work)
+
+    async def change(self, request: Request, product_id: str, etag: str, decide: Decision, reply: Reply) -> bytes:
+        """What `decide` makes of the product; ProductNotFound, EtagMismatch, or what `decide` raises."""
+
+        async def work(transaction: CatalogTransaction) -> bytes:
+            product = await transaction.product(product_id)
+            if product is None:
+                raise not_found(product_id)
+            require_etag(product, etag)
+            return reply(await self._save(transaction, product, decide(product, transaction.now)))
+
+        return await self._store.change(request, work)
+
+    async def import_row(
+        self,
+        request: Request,
+        etag: str,
+        edit: ProductEdit,
+        reply: Callable[[ImportAction, Product], bytes],
+    ) -> bytes:
+        """The product with the handle of the edit, created or changed; without a handle always a new one."""
+
+        async def work(transaction: CatalogTransaction) -> bytes:
+            handle = edit.get("handle")
+            product = await transaction.product_by_handle(handle) if handle else None
+            if product is None:
+                return reply(ImportAction.CREATED, await self._create(transaction, edit))
+            require_etag(product, etag)
+            saved = await self._save(transaction, product, decide_update(product, edit, transaction.now))
+            return reply(ImportAction.UNCHANGED if saved is product else ImportAction.UPDATED, saved)
+
+        return await self._store.change(request, work)
+
+    async def publish_due(self) -> int:
+        """One round of scheduled publishing; answers how many products it handled.
+
+        Each product is a transaction of its own, so one that fails is logged and holds nothing up; the next round looks
+        at it again. Several processes may do this at once.
+        """
+        handled = 0
+        for product_id in await self._store.due_products(DUE_AT_ONCE):
+            try:
+                handled += bool(await self._store.change(Clockwork(), self._publish_if_due(product_id)))
+            except DatabaseUnavailable:
+                raise
+            except Exception:
+                log.exception("product %s could not be published at its time", product_id)
+        return handled
+
+    def _publish_if_due(self, product_id: str) -> Callable[[CatalogTransaction], Awaitable[bytes]]:
+        async def work(transaction: CatalogTransaction) -> bytes:
+            product = await transaction.due_product(product_id)
+            if product is None:
+                return b""
+            saved = await self._save(transaction, product, decide_due_publication(product, transaction.now))
+            if saved.state is not ProductState.PUBLISHED:
+                log.warning("product %s is no longer ready; its schedule was cleared", product_id)
+            return product_id.encode()
+
+        return work
+
+    async def product(self, product_id: str) -> Product:
+        """The product in any state, or ProductNotFound."""
+        product = await self._store.product(product_id)
+        if product is None:
+            raise not_found(product_id)
+        return product
+
+    async def products(self, page: Page, wanted: ProductFilter) -> tuple[Sequence[Product], Position | None]:
+        """One page, and where the next one begins; None when this is the last."""
+        found = await self._store.products(replace(page, size=page.size + 1), wanted)
+        if len(found) <= page.size:
+            return found, None
+        found = found[: page.size]
+        return found, position(found[-1], wanted.sort)
+
+    async def _create(self, transaction: CatalogTransaction, edit: ProductEdit) -> Product:
+        draft = decide_creation(new_id(), edit, transaction.now)
+        if not draft.handle:
+            draft = replace(draft, handle=await transaction.free_handle(handle_from(draft.title)))
+        return await self._save(transaction, None, draft)
+
+    async def _save(self, transaction: CatalogTransaction, before: Product | None, after: Product) -> Product:
+        event_type = change_event(before, after)
+        return after if event_type is None else await transaction.save(after, event_type)
+
+
+def position(product: Product, sort: ProductSort) -> Position:
+    """Where a product stands in a list that is sorted so."""
+    key = product.title if sort is ProductSort.TITLE else getattr(product, sort).isoformat()
+    return [key, product.product_id]
+
+
+def not_found(product_id: str) -> ProductNotFound:
+    return ProductNotFound(f"there is no product {product_id}", field="product_id", product_id=product_id)

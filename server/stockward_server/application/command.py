@@ -1,0 +1,52 @@
+"""A stock-changing command: what it must lock, and what it does once that is locked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+from stockward_server.application.locked_state import Cause, LockedState, PaymentKey
+
+
+@dataclass(slots=True, kw_only=True)
+class Command(ABC):
+    """Runs inside a batch of the committer.
+
+    The collections name the rows to lock and read; the SKUs of named orders and reservations are added by themselves.
+    """
+
+    cause: Cause
+
+    needs_locations: ClassVar[bool] = False
+    """Whether it may make a stock row at a location that has none yet."""
+
+    @property
+    def skus(self) -> Collection[str]:
+        return ()
+
+    @property
+    def order_ids(self) -> Collection[str]:
+        return ()
+
+    @property
+    def reservation_ids(self) -> Collection[str]:
+        return ()
+
+    @property
+    def payment_keys(self) -> Collection[PaymentKey]:
+        return ()
+
+    @property
+    def weight(self) -> int:
+        """Rows it touches, roughly: the measure of how much goes into one batch."""
+        return 1
+
+    @abstractmethod
+    def execute(self, state: LockedState) -> bytes:
+        """Decides, saves into `state` and answers the encoded response; or raises a Refusal having saved nothing."""
+
+
+Submit = Callable[[Command], Awaitable[bytes]]
+"""Runs a command and answers its encoded response once the effect is durable; raises its Refusal."""

@@ -1,0 +1,99 @@
+"""Reads that many callers share: gathered into one query, and remembered for a bounded time.
+
+The same idea as the committer's: while one query is in flight, the keys asked for meanwhile gather for the next, so a
+thousand callers cost a handful of queries and every answer was read after it was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from cachetools import TTLCache
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Load = Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]
+"""Reads many keys at once; those that do not exist are left out."""
+
+
+class GatheredReads(Generic[K, V]):
+    """Answers single keys by loading many at once. Nothing is remembered."""
+
+    def __init__(self, load: Load[K, V], limit: int = 500) -> None:
+        """`limit`: keys of one query."""
+        self._load = load
+        self._limit = limit
+        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def read(self, key: K) -> asyncio.Future[V | None]:
+        """The value, or None, read after this call. The future is shared by all who ask: await it shielded."""
+        future = self._waiting.get(key)
+        if future is None:
+            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+            if self._task is None:
+                self._task = asyncio.create_task(self._run(), name="gathered reads")
+        return future
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                keys = list(self._waiting)[: self._limit]
+                futures = {key: self._waiting.pop(key) for key in keys}
+                try:
+                    found = await self._load(keys)
+                except Exception as error:
+                    for future in futures.values():
+                        future.set_exception(error)
+                        future.exception()  # seen, even when every caller has gone
+                else:
+                    for key, future in futures.items():
+                        future.set_result(found.get(key))
+        finally:
+            self._task = None
+
+
+class RememberedReads(Generic[K, V]):
+    """Gathered reads whose answers are given again for up to `max_age` seconds, counted from when they were asked for.
+
+    `forget` drops what a commit made old, at once: a writer reads its own write. What other processes write shows
+    within `max_age`. With `max_age` 0 nothing is remembered.
+    """
+
+    def __init__(self, load: Load[K, V], max_age: float, max_entries: int = 100_000) -> None:
+        self._reads = GatheredReads(load)
+        self._remembered: TTLCache[K, asyncio.Future[V | None]] | None = (
+            TTLCache(max_entries, max_age) if max_age else None
+        )
+
+    async def get(self, key: K) -> V | None:
+        """The value, or None when there is none."""
+        return await asyncio.shield(self._future(key))
+
+    async def get_all(self, keys: Iterable[K]) -> dict[K, V]:
+        """The values of those keys that have one."""
+        futures = {key: self._future(key) for key in keys}
+        values = {key: await asyncio.shield(future) for key, future in futures.items()}
+        return {key: value for key, value in values.items() if value is not None}
+
+    def forget(self, keys: Iterable[K]) -> None:
+        """The next `get` of these reads anew. A read under way answers those who wait for it, and no one else."""
+        if self._remembered is not None:
+            for key in keys:
+                self._remembered.pop(key, None)
+
+    def forget_all(self) -> None:
+        """The next `get` of anything reads anew."""
+        if self._remembered is not None:
+            self._remembered.clear()
+
+    def _future(self, key: K) -> asyncio.Future[V | None]:
+        if self._remembered is None:
+            return self._reads.read(key)
+        future = self._remembered.get(key)
+        if future is None or (future.done() and future.exception() is not None):
+            future = self._remembered[key] = self._reads.read(key)
+        return future

@@ -1,0 +1,54 @@
+"""Who asks for what: the envelope of every mutation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from stockward_server.domain.event import SYSTEM
+
+
+class Role(IntEnum):
+    """What a key is for; the numbers are those of auth.v1.Role."""
+
+    STOREFRONT = 1
+    PMS = 2
+    ADMIN = 3
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the caller may set prices, charges and payment terms."""
+        return self is not Role.STOREFRONT
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose key it is. The name stands in the ledger and the events as the actor."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One mutation asked for.
+
+    `fingerprint` is a digest of the payload: the same request_id with another one is refused. `deadline` is in seconds
+    of the event loop's clock. request_ids of different actors are apart.
+    """
+
+    actor: str
+    role: Role
+    method: str
+    request_id: str
+    fingerprint: bytes
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clockwork:
+    """What time brings about: it has an actor, but no request_id and nobody to answer."""
+
+    actor: str = SYSTEM
+    request_id: str = ""
+    deadline: float | None = None

@@ -1,0 +1,43 @@
+"""The read path of a storefront: published products and what of them is available, remembered for a bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from stockward_server.application.locked_state import LockedState
+from stockward_server.application.reads import Load, RememberedReads
+from stockward_server.application.stock_views import AvailabilityRow
+from stockward_server.domain.errors import ProductNotFound
+from stockward_server.domain.product import Product, ProductState
+
+
+class ShopWindow:
+    """What customers see. Never older than `max_age` seconds, and never older than this process's own last commit."""
+
+    def __init__(
+        self, load_products: Load[str, Product], load_availability: Load[str, AvailabilityRow], max_age: float
+    ) -> None:
+        self._products = RememberedReads(load_products, max_age)
+        self._availability = RememberedReads(load_availability, max_age)
+
+    async def product(self, product_id: str) -> Product:
+        """The product as long as it is published, or ProductNotFound."""
+        product = await self._products.get(product_id.lower())
+        if product is None or product.state is not ProductState.PUBLISHED:
+            raise ProductNotFound(f"there is no product {product_id}", field="product_id", product_id=product_id)
+        return product
+
+    async def availability(self, skus: Iterable[str]) -> Mapping[str, AvailabilityRow]:
+        """Units of each SKU that can be ordered; SKUs that do not exist are left out."""
+        return await self._availability.get_all(skus)
+
+    def forget(self, state: LockedState) -> None:
+        """Drops what a commit has made old."""
+        self._availability.forget({sku for sku, _ in (*state.changed_levels, *state.new_levels)})
+        if state.edited_products:
+            self._products.forget(product.product_id for product in state.edited_products)
+            self._availability.forget(variant.sku for each in state.edited_products for variant in each.variants)
+
+    def forget_all_stock(self) -> None:
+        """Drops every availability: a location was opened or closed."""
+        self._availability.forget_all()

@@ -1,0 +1,204 @@
+"""Commands on stock and reservations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import ClassVar
+
+from stockward_server.application.command import Command
+from stockward_server.application.locked_state import LockedState
+from stockward_server.domain.errors import Refusal
+from stockward_server.domain.identifiers import new_id
+from stockward_server.domain.reservation import (
+    Reservation,
+    decide_expiry,
+    decide_extension,
+    decide_release,
+    decide_reservation,
+)
+from stockward_server.domain.stock import Adjustment, StockLevel, decide_adjustment
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPolicy:
+    """How long a reservation holds when nothing is said, and how long it may at the most."""
+
+    ttl: timedelta
+    max_lifetime: timedelta
+
+
+@dataclass(slots=True, kw_only=True)
+class ReserveStock(Command):
+    """Holds units of several SKUs: all or none. `paths` names each SKU's field in the request."""
+
+    wanted: Mapping[str, int]
+    paths: Mapping[str, str]
+    customer_id: str
+    ttl: timedelta | None
+    policy: HoldPolicy
+    reply: Callable[[Reservation], bytes]
+
+    @property
+    def skus(self) -> Collection[str]:
+        return self.wanted.keys()
+
+    @property
+    def weight(self) -> int:
+        return len(self.wanted)
+
+    def execute(self, state: LockedState) -> bytes:
+        for sku in self.wanted:
+            state.offer(sku, self.paths[sku])
+        reservation, changes = decide_reservation(
+            new_id(),
+            self.wanted,
+            state.levels_of(self.wanted),
+            self.customer_id,
+            self.ttl or self.policy.ttl,
+            self.policy.max_lifetime,
+            state.now,
+        )
+        reservation = state.save_reservation(reservation, self.cause, "reservation.created")
+        state.move(changes, self.cause)
+        return self.reply(reservation)
+
+
+@dataclass(slots=True, kw_only=True)
+class OnReservation(Command):
+    """A command on one existing reservation."""
+
+    reservation_id: str
+    reply: Callable[[Reservation], bytes]
+
+    @property
+    def reservation_ids(self) -> Collection[str]:
+        return (self.reservation_id,)
+
+
+@dataclass(slots=True, kw_only=True)
+class ExtendReservation(OnReservation):
+    """Makes a hold last longer."""
+
+    ttl: timedelta | None
+    policy: HoldPolicy
+
+    def execute(self, state: LockedState) -> bytes:
+        extended = decide_extension(
+            state.reservation(self.reservation_id),
+            self.ttl or self.policy.ttl,
+            self.policy.max_lifetime,
+            state.now,
+        )
+        return self.reply(state.save_reservation(extended, self.cause, "reservation.extended"))
+
+
+@dataclass(slots=True, kw_only=True)
+class ReleaseReservation(OnReservation):
+    """Gives a hold back."""
+
+    def execute(self, state: LockedState) -> bytes:
+        released, changes = decide_release(state.reservation(self.reservation_id), state.now)
+        released = state.save_reservation(released, self.cause, "reservation.released")
+        state.move(changes, self.cause)
+        return self.reply(released)
+
+
+@dataclass(slots=True, kw_only=True)
+class ExpireReservation(Command):
+    """Ends a hold that ran out; does nothing when somebody was faster."""
+
+    reservation_id: str
+
+    @property
+    def reservation_ids(self) -> Collection[str]:
+        return (self.reservation_id,)
+
+    def execute(self, state: LockedState) -> bytes:
+        decision = decide_expiry(state.reservation(self.reservation_id), state.now)
+        if decision is not None:
+            expired, changes = decision
+            state.save_reservation(expired, self.cause, "reservation.expired")
+            state.move(changes, self.cause)
+        return b""
+
+
+@dataclass(slots=True, kw_only=True)
+class AdjustStock(Command):
+    """Changes or sets on_hand of one SKU at one location."""
+
+    needs_locations: ClassVar[bool] = True
+
+    adjustment: Adjustment
+    reply: Callable[[StockLevel], bytes]
+
+    @property
+    def skus(self) -> Collection[str]:
+        return (self.adjustment.sku,)
+
+    def execute(self, state: LockedState) -> bytes:
+        level = state.level(self.adjustment.sku, self.adjustment.location_id)
+        state.move([decide_adjustment(self.adjustment, level)], self.cause)
+        return self.reply(state.level(level.sku, level.location_id))
+
+
+@dataclass(slots=True, kw_only=True)
+class SyncStock(Command):
+    """Many adjustments, each for itself; a row that agrees with the count leaves no trace."""
+
+    needs_locations: ClassVar[bool] = True
+
+    adjustments: Sequence[Adjustment | Refusal]
+    """What each row wants, or why it cannot even be tried."""
+    reply: Callable[[Sequence[StockLevel | Refusal]], bytes]
+
+    @property
+    def skus(self) -> Collection[str]:
+        return [adjustment.sku for adjustment in self.adjustments if isinstance(adjustment, Adjustment)]
+
+    @property
+    def weight(self) -> int:
+        return len(self.adjustments)
+
+    def execute(self, state: LockedState) -> bytes:
+        results: list[StockLevel | Refusal] = []
+        for adjustment in self.adjustments:
+            if isinstance(adjustment, Refusal):
+                results.append(adjustment)
+                continue
+            try:
+                level = state.level(adjustment.sku, adjustment.location_id)
+                change = decide_adjustment(adjustment, level)
+            except Refusal as refusal:
+                results.append(refusal)
+                continue
+            if change.on_hand:
+                state.move([change], self.cause)
+                level = state.level(adjustment.sku, adjustment.location_id)
+            results.append(replace(level))
+        return self.reply(results)
+
+
+@dataclass(slots=True, kw_only=True)
+class SetStockPolicy(Command):
+    """Sets some of safety_stock, reorder_point and backorder_limit of one SKU at one location."""
+
+    needs_locations: ClassVar[bool] = True
+
+    sku: str
+    location_id: str
+    policy: Mapping[str, int | None]
+    """The new value of each field to change, in units; None for no reorder point."""
+    reply: Callable[[StockLevel], bytes]
+
+    @property
+    def skus(self) -> Collection[str]:
+        return (self.sku,)
+
+    def execute(self, state: LockedState) -> bytes:
+        level = state.level(self.sku, self.location_id)
+        for name, value in self.policy.items():
+            setattr(level, name, value)
+        state.set_policy(level, self.cause)
+        return self.reply(level)

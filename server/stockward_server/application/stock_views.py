@@ -1,0 +1,173 @@
+"""What can be read of stock, orders and reservations: the rows of lists, and the port that answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from stockward_server.application.locked_state import Alert
+from stockward_server.application.request import Request
+from stockward_server.domain.event import Movement
+from stockward_server.domain.order import Order, OrderState
+from stockward_server.domain.reservation import Reservation, ReservationState
+from stockward_server.domain.stock import MovementKind, StockLevel
+
+Position = list[Any]
+"""Where a page ends: the sort key of its last row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How many rows to answer, and the sort key after which they begin."""
+
+    size: int
+    after: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class AvailabilityRow:
+    """Units of one SKU that can be ordered now, never negative."""
+
+    sku: str
+    available: int
+    read_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MovementRow:
+    """A row of the ledger."""
+
+    movement_id: int
+    movement: Movement
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """An alert with its number."""
+
+    alert_id: int
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class LocationRow:
+    """A place that holds stock."""
+
+    location_id: str
+    name: str
+    priority: int
+    active: bool
+    create_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Units that a reservation or an order owns; exactly one of the two ids is set."""
+
+    location_id: str
+    quantity: int
+    reservation_id: str | None
+    order_id: str | None
+    expire_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The oldest claims, and how many there are in all."""
+
+    oldest: Sequence[Claim]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """A counter that is not what the ledger or the open claims say."""
+
+    sku: str
+    location_id: str
+    counter: str
+    counted: int
+    ledger: int
+    claimed: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovementFilter:
+    """Every field that is set must match."""
+
+    sku: str | None = None
+    location_id: str | None = None
+    kind: MovementKind | None = None
+    reference: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Every field that is set must match."""
+
+    states: Sequence[OrderState] = ()
+    customer_id: str | None = None
+    reference: str | None = None
+    sku: str | None = None
+    oldest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationFilter:
+    """Every field that is set must match."""
+
+    state: ReservationState | None = None
+    sku: str | None = None
+    customer_id: str | None = None
+
+
+class StockViews(Protocol):
+    """Reads on stock. Lists answer at most `page.size` rows after `page.after`."""
+
+    async def levels(self, page: Page, sku: str | None, location_id: str | None) -> Sequence[StockLevel]: ...
+
+    async def alerts(self, page: Page, sku: str | None, include_cleared: bool) -> Sequence[AlertRow]: ...
+
+    async def movements(self, page: Page, wanted: MovementFilter) -> Sequence[MovementRow]: ...
+
+    async def explain(self, sku: str) -> tuple[Sequence[StockLevel], int, Claims] | None:
+        """The stock rows of a SKU, the units that can be ordered, and who owns the others, in one snapshot; None for an
+        unknown SKU."""
+        ...
+
+    async def verify(self, sku: str | None) -> tuple[int, Sequence[Discrepancy]]:
+        """How many stock rows were compared with the ledger and the open claims in one snapshot, and what differs."""
+        ...
+
+    async def reservation(self, reservation_id: str) -> Reservation | None: ...
+
+    async def reservations(self, page: Page, wanted: ReservationFilter) -> Sequence[Reservation]: ...
+
+    async def locations(self) -> Sequence[LocationRow]: ...
+
+
+class OrderViews(Protocol):
+    """Reads on orders."""
+
+    async def order(self, order_id: str) -> Order | None: ...
+
+    async def orders(self, page: Page, wanted: OrderFilter) -> Sequence[Order]: ...
+
+
+class Locations(Protocol):
+    """Edits of locations, once per request_id."""
+
+    async def create(self, request: Request, location: LocationRow, reply: Callable[[LocationRow], bytes]) -> bytes: ...
+
+    async def update(
+        self,
+        request: Request,
+        location: LocationRow,
+        fields: Sequence[str],
+        reply: Callable[[LocationRow], bytes],
+    ) -> bytes: ...

@@ -1,0 +1,1 @@
+"""PostgreSQL behind the application's ports: rows in, domain objects out, and the committer that writes them."""

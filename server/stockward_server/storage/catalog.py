@@ -1,0 +1,114 @@
+"""Products in PostgreSQL: reads, and the transactions of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from stockward_server.application.catalog import CatalogTransaction, ProductFilter, ProductSort
+from stockward_server.application.locked_state import Cause, LockedState
+from stockward_server.application.request import Request
+from stockward_server.application.stock_views import Page
+from stockward_server.domain.event import Event
+from stockward_server.domain.product import Product
+from stockward_server.storage.database import Executor, Pool, refusal_of, transaction
+from stockward_server.storage.locked_products import LockedProducts
+from stockward_server.storage.mutation import Mutations, Work
+from stockward_server.storage.product_rows import SEARCH_QUERY, SELECT_PRODUCTS, load_product, product_of
+from stockward_server.storage.write import write_state
+
+SORT_KEYS = {
+    ProductSort.CREATE_TIME: ("p.create_time", "timestamptz"),
+    ProductSort.UPDATE_TIME: ("p.update_time", "timestamptz"),
+    ProductSort.TITLE: ('p.title COLLATE "C"', "text"),
+}
+"""Column and type of each sort key; each has an index with the product id behind it."""
+
+
+class SqlCatalog:
+    """The application's CatalogStore on PostgreSQL."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        encode_event: Callable[[Event], bytes],
+        on_commit: Callable[[LockedState], None] = lambda state: None,
+    ) -> None:
+        """`on_commit` hears of every commit."""
+        self._pool = pool
+        self._encode_event = encode_event
+        self._on_commit = on_commit
+        self._mutations = Mutations(pool, encode_event, on_commit)
+
+    async def change(self, cause: Cause, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
+        async def run(connection: Executor, state: LockedState) -> bytes:
+            return await work(LockedProducts(connection, state, cause))
+
+        try:
+            if isinstance(cause, Request):
+                return await self._mutations.run(cause, run)
+            return await self._run_unasked(run)
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal:
+                raise refusal from error
+            raise
+
+    async def _run_unasked(self, work: Work) -> bytes:
+        """Work that nobody waits for and nobody would repeat."""
+        async with transaction(self._pool) as connection:
+            now = await connection.fetchval("SELECT clock_timestamp()")
+            state = LockedState(now, self._encode_event)
+            answer = await work(connection, state)
+            await write_state(connection, state)
+        self._on_commit(state)
+        return answer
+
+    async def product(self, product_id: str) -> Product | None:
+        async with self._pool.acquire() as connection:
+            return await load_product(connection, product_id)
+
+    async def products_by_id(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
+        """Those that exist, in any state."""
+        rows = await self._pool.fetch(f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", list(product_ids))
+        return {row["product_id"]: product_of(row) for row in rows}
+
+    async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
+        arguments: list[Any] = []
+
+        def bind(value: Any) -> str:
+            arguments.append(value)
+            return f"${len(arguments)}"
+
+        key, key_type = SORT_KEYS[wanted.sort]
+        direction, beyond = ("DESC", "<") if wanted.descending else ("ASC", ">")
+        conditions = [f"p.state = ANY({bind(list(wanted.states))}::smallint[])"]
+        if wanted.vendor:
+            conditions.append(f"p.vendor = {bind(wanted.vendor)}")
+        if wanted.product_type:
+            conditions.append(f"p.product_type = {bind(wanted.product_type)}")
+        if wanted.tag:
+            conditions.append(f"p.tags @> ARRAY[{bind(wanted.tag)}]")
+        if wanted.search:
+            conditions.append(f"p.search @@ {SEARCH_QUERY.format(bind(wanted.search))}")
+        if page.after:
+            last, product_id = page.after
+            last = last if wanted.sort is ProductSort.TITLE else datetime.fromisoformat(last)
+            conditions.append(f"({key}, p.product_id) {beyond} ({bind(last)}::{key_type}, {bind(product_id)}::uuid)")
+        rows = await self._pool.fetch(
+            f"{SELECT_PRODUCTS} WHERE {' AND '.join(conditions)} "
+            f"ORDER BY {key} {direction}, p.product_id {direction} LIMIT {bind(page.size)}",
+            *arguments,
+        )
+        return [product_of(row) for row in rows]
+
+    async def due_products(self, limit: int) -> Sequence[str]:
+        rows = await self._pool.fetch(
+            """
+            SELECT product_id::text FROM products WHERE scheduled_publish_time <= now()
+            ORDER BY scheduled_publish_time LIMIT $1
+            """,
+            limit,
+        )
+        return [row["product_id"] for row in rows]

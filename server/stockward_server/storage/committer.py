@@ -1,0 +1,242 @@
+"""The committer: group commit for stock-changing commands.
+
+One order a transaction is bound by one row lock and one flush of the write-ahead log an order. So commands queue here;
+while one transaction is in flight the next batch gathers. There is no timer: an idle committer starts at once, so a
+quiet shop does not wait. See docs/architecture.md, "The write path".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from stockward_server.application.command import Command
+from stockward_server.application.locked_state import LockedState
+from stockward_server.application.request import Request
+from stockward_server.domain.errors import (
+    DatabaseUnavailable,
+    DeadlinePassed,
+    Overloaded,
+    Refusal,
+)
+from stockward_server.domain.event import Event
+from stockward_server.storage.database import (
+    Pool,
+    is_database_down,
+    is_race_lost,
+    refusal_of,
+    transaction,
+)
+from stockward_server.storage.idempotency import RequestKey, StoredResponse, find_responses, insert_responses
+from stockward_server.storage.lock import lock_state
+from stockward_server.storage.write import write_state
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES = 5
+"""Transactions tried for one batch or command before its callers are told to come back."""
+
+FIRST_PAUSE = 0.05
+"""Seconds before the second try; doubled for each one after it."""
+
+T = TypeVar("T")
+
+Outcome = bytes | BaseException
+"""What a caller gets: the encoded response, or what is raised."""
+
+
+@dataclass(slots=True, eq=False)
+class Queued:
+    """A command and the caller who waits for it."""
+
+    command: Command
+    future: asyncio.Future[bytes]
+
+    @property
+    def key(self) -> RequestKey | None:
+        cause = self.command.cause
+        return (cause.actor, cause.request_id) if isinstance(cause, Request) else None
+
+
+class Committer:
+    """Runs commands in batches, one transaction at a time. `submit` is what everybody else sees."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        encode_event: Callable[[Event], bytes],
+        *,
+        queue_limit: int,
+        batch_limit: int,
+        on_commit: Callable[[LockedState], None] = lambda state: None,
+    ) -> None:
+        """`queue_limit` in commands, `batch_limit` in rows (`Command.weight`). `on_commit` hears of every commit."""
+        self._pool = pool
+        self._encode_event = encode_event
+        self._queue_limit = queue_limit
+        self._batch_limit = batch_limit
+        self._on_commit = on_commit
+        self._queue: deque[Queued] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._task = asyncio.create_task(self._run(), name="committer")
+
+    async def submit(self, command: Command) -> bytes:
+        """The encoded response once the effect is durable; raises a Refusal when there is none.
+
+        A caller that goes away while its command is queued takes it along; once its batch has begun it has no say.
+        """
+        if self._closing:
+            raise DatabaseUnavailable("the server is stopping")
+        if len(self._queue) >= self._queue_limit:
+            raise Overloaded(
+                f"{self._queue_limit} changes are waiting already", retry_after=1.0, limit=self._queue_limit
+            )
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._queue.append(Queued(command, future))
+        self._arrived.set()
+        return await future
+
+    async def close(self) -> None:
+        """Takes no more commands, finishes those that are queued, and stops."""
+        self._closing = True
+        self._arrived.set()
+        await self._task
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._queue):
+            await self._arrived.wait()
+            self._arrived.clear()
+            while batch := self._next_batch():
+                outcomes = await self._run_batch(batch)
+                for queued, outcome in zip(batch, outcomes, strict=True):
+                    _answer(queued, outcome)
+
+    def _next_batch(self) -> list[Queued]:
+        """Commands in order of arrival up to the limit; a repeated request_id waits for the batch after."""
+        now = asyncio.get_running_loop().time()
+        batch: list[Queued] = []
+        keys: set[RequestKey] = set()
+        weight = 0
+        while self._queue and (not batch or weight + self._queue[0].command.weight <= self._batch_limit):
+            queued = self._queue[0]
+            key = queued.key
+            if key in keys:
+                break
+            self._queue.popleft()
+            deadline = queued.command.cause.deadline
+            if queued.future.done():
+                continue
+            if deadline is not None and deadline <= now:
+                _answer(queued, DeadlinePassed("the deadline passed while the request was queued"))
+                continue
+            if key is not None:
+                keys.add(key)
+            batch.append(queued)
+            weight += queued.command.weight
+        return batch
+
+    async def _run_batch(self, batch: Sequence[Queued]) -> list[Outcome]:
+        """One outcome a command. A batch that fails is replayed one command at a time, so that one that cannot be
+        written fails alone."""
+        commands = [queued.command for queued in batch]
+        pause = FIRST_PAUSE
+        for attempt in range(MAX_TRIES):
+            if attempt:
+                await asyncio.sleep(pause)
+                pause *= 2
+            try:
+                return await self._transact(commands)
+            except Exception as error:
+                if is_database_down(error):
+                    log.warning("batch of %d failed, the database is not there: %r", len(batch), error)
+                elif len(batch) > 1:
+                    log.warning("batch of %d failed, replaying it one by one: %r", len(batch), error)
+                    return [outcome for queued in batch for outcome in await self._run_batch([queued])]
+                elif not is_race_lost(error):
+                    refusal = refusal_of(error)
+                    if refusal is None:
+                        log.error("command failed", exc_info=error)
+                    return [refusal or error]
+        unavailable = DatabaseUnavailable(
+            "the database cannot be reached; it is not known whether the change was made: "
+            "send the request again with the same request_id",
+            retry_after=1.0,
+        )
+        return [unavailable for _ in batch]
+
+    async def _transact(self, commands: Sequence[Command]) -> list[Outcome]:
+        """Runs all commands in one transaction and answers once it is durable.
+
+        When the connection breaks around COMMIT, the outcome is not known and is not guessed: run again, the commands
+        that took effect are found by their request_ids, and those without one have nothing left to do. The id of the
+        transaction would not tell: after a crash PostgreSQL may give it to another one.
+        """
+        requests = [command.cause for command in commands if isinstance(command.cause, Request)]
+        async with transaction(self._pool) as connection:
+            now, stored = await find_responses(connection, requests)
+            state = LockedState(now, self._encode_event)
+            fresh = [c for c in commands if (c.cause.actor, c.cause.request_id) not in stored]
+            await lock_state(connection, fresh, state)
+            outcomes = [_execute(command, state, stored) for command in commands]
+            refused = [
+                command.cause
+                for command, outcome in zip(commands, outcomes, strict=True)
+                if isinstance(command.cause, Request) and isinstance(outcome, Refusal)
+            ]
+            if refused:
+                # Another process may have committed the same request while this one waited for its locks: what it was
+                # refused for is then its own effect.
+                _, late = await find_responses(connection, refused)
+                stored.update(late)
+                outcomes = [
+                    _replay(command, outcome, late) for command, outcome in zip(commands, outcomes, strict=True)
+                ]
+            await write_state(connection, state)
+            answers = [
+                (command.cause, outcome)
+                for command, outcome in zip(commands, outcomes, strict=True)
+                if isinstance(command.cause, Request)
+                and isinstance(outcome, bytes)
+                and (command.cause.actor, command.cause.request_id) not in stored
+            ]
+            if answers:
+                await insert_responses(connection, answers, now)
+        self._on_commit(state)
+        return outcomes
+
+
+def _answer(queued: Queued, outcome: Outcome) -> None:
+    if queued.future.done():
+        return
+    if isinstance(outcome, BaseException):
+        queued.future.set_exception(outcome)
+    else:
+        queued.future.set_result(outcome)
+
+
+def _execute(command: Command, state: LockedState, stored: Mapping[RequestKey, StoredResponse]) -> Outcome:
+    """The stored response of a replay, the response of a command, or its refusal."""
+    known = _replay(command, None, stored)
+    if known is not None:
+        return known
+    try:
+        return command.execute(state)
+    except Refusal as refusal:
+        return refusal
+
+
+def _replay(command: Command, otherwise: T, stored: Mapping[RequestKey, StoredResponse]) -> Outcome | T:
+    """What was answered to this request before; `otherwise` when nothing was."""
+    cause = command.cause
+    known = stored.get((cause.actor, cause.request_id))
+    if known is None or not isinstance(cause, Request):
+        return otherwise
+    try:
+        return known.replay(cause)
+    except Refusal as refusal:
+        return refusal

@@ -1,0 +1,134 @@
+"""The connection pool, migrations, and what a database error means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from pogo_core.util.migrate import apply
+
+from stockward_server.domain.errors import DatabaseUnavailable, FieldInvalid, Refusal
+
+if TYPE_CHECKING:  # generic to the type checker only
+    Connection = asyncpg.Connection[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Executor = Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+else:
+    Connection = Pool = Executor = Any
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATION_LOCK = 0x73746F636B  # any constant will do; it spells "stock"
+
+
+def is_database_down(error: BaseException) -> bool:
+    """Whether the connection broke or the database cannot be used right now: trying again later can help.
+
+    What became of a COMMIT under way is not known then.
+    """
+    if isinstance(error, asyncpg.DataError):  # an InterfaceError by inheritance, but about an argument
+        return False
+    return isinstance(
+        error,
+        OSError
+        | TimeoutError
+        | asyncpg.PostgresConnectionError
+        | asyncpg.InterfaceError
+        | asyncpg.InternalClientError  # a connection that was ended while it was idle is taken for a busy one
+        | asyncpg.CannotConnectNowError
+        | asyncpg.TooManyConnectionsError
+        | asyncpg.AdminShutdownError
+        | asyncpg.CrashShutdownError,
+    )
+
+
+def refusal_of(error: BaseException) -> Refusal | None:
+    """The documented answer to an error of the database, where there is one."""
+    if is_database_down(error):
+        return DatabaseUnavailable("the database cannot be reached", retry_after=1.0)
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
+        return FieldInvalid("a text has a character that cannot be stored: NUL")
+    return None
+
+
+def is_race_lost(error: BaseException) -> bool:
+    """Whether another transaction was faster, so that the same work can succeed in a new one."""
+    return isinstance(
+        error,
+        asyncpg.UniqueViolationError  # it inserted first
+        | asyncpg.ForeignKeyViolationError  # it dropped what a row speaks of, such as a variant
+        | asyncpg.SerializationError
+        | asyncpg.DeadlockDetectedError,
+    )
+
+
+async def open_pool(dsn: str, size: int, command_timeout: float = 30.0) -> Pool:
+    """A pool of up to `size` connections; statements are given up after `command_timeout` seconds.
+
+    Nothing in the code changes session state on a pooled connection, so releasing one costs no round trip.
+    """
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=0,  # a database that is away fails the caller, not a task of the pool
+        max_size=size,
+        command_timeout=command_timeout,
+        timeout=10.0,
+        init=prepare_connection,
+        reset=_keep_session,
+        server_settings={"application_name": "stockward", "timezone": "UTC"},
+    )
+
+
+async def prepare_connection(connection: Connection) -> None:
+    """JSON columns as Python objects."""
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+
+
+async def _keep_session(connection: Any) -> None:
+    return None
+
+
+@asynccontextmanager
+async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Executor]:
+    """A connection of the pool inside a transaction."""
+    async with pool.acquire() as connection, connection.transaction(**options):
+        yield connection
+
+
+async def migrate(dsn: str) -> list[str]:
+    """Brings the schema up to date and answers the names of what was applied; one process at a time."""
+    connection = await asyncpg.connect(dsn, timeout=10.0)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        before = await _applied(connection)
+        await apply(connection, MIGRATIONS, schema_name="public")
+        await ensure_event_partitions(connection)
+        return sorted(await _applied(connection) - before)
+    finally:
+        await connection.close()
+
+
+async def ensure_event_partitions(connection: Executor, days_ahead: int = 7) -> None:
+    """Makes the daily partitions of `events` up to `days_ahead` days from now, where they are missing."""
+    days = await connection.fetch(
+        """
+        SELECT 'events_' || to_char(day, 'YYYYMMDD') AS name, day, day + 1 AS next
+        FROM (SELECT (now() AT TIME ZONE 'UTC')::date + offset_ AS day FROM generate_series(-1, $1::int) offset_) days
+        WHERE to_regclass('events_' || to_char(day, 'YYYYMMDD')) IS NULL
+        """,
+        days_ahead,
+    )
+    for day in days:
+        await connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {day['name']} PARTITION OF events "
+            f"FOR VALUES FROM ('{day['day']} 00:00+00') TO ('{day['next']} 00:00+00')"
+        )
+
+
+async def _applied(connection: Executor) -> set[str]:
+    if await connection.fetchval("SELECT to_regclass('_pogo_migration')") is None:
+        return set()
+    return {row["migration_id"] for row in await connection.fetch("SELECT migration_id FROM _pogo_migration")}

@@ -1,0 +1,158 @@
+"""Reads the record of events without ever missing one, and puts events back into the outbox.
+
+`seq` is drawn before its transaction commits, so a lower seq can become visible after a higher one: whoever went on
+from the higher one would never see it. So only what lies below a *horizon* is read, a seq up to which every event has
+been decided. It is found in three steps, and their order matters:
+
+1. read the last seq that was drawn, h;
+2. draw a transaction id, x. Every writer had its id before it drew a seq (see `find_responses`), so whoever drew one up
+   to h has an id below x;
+3. wait until no transaction below or at x is running any more. Now everything up to h is visible or will never be.
+
+A snapshot's own upper bound cannot stand in for x: it is the highest id that has *finished*, plus one, so writers with
+higher ids may be running already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from stockward_server.application.event_log import EventPage
+from stockward_server.domain.errors import CursorExpired
+from stockward_server.domain.event import shard_of
+from stockward_server.storage.database import Pool, transaction
+
+HORIZON_SECONDS = 0.2
+"""How long a reader waits for running transactions before it is served up to the horizon that is known already."""
+
+LOOK_SECONDS = 0.01
+"""Pause between two looks at the transactions that hold the horizon back."""
+
+SCAN_LIMIT = 20_000
+"""Seqs that one call with a filter by type looks at: rare types must not make it scan the whole record."""
+
+REPUBLISH_BATCH = 5_000
+
+DROPPED_SEQ = "SELECT dropped_seq FROM event_retention"
+
+
+class SqlEventLog:
+    """The application's EventLog on PostgreSQL."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._horizon = 0
+        self._mark: tuple[int, int] | None = None  # h and x of a horizon that is not proven yet
+        self._proving = asyncio.Lock()
+
+    async def list_events(
+        self, after_seq: int | None, limit: int, types: Sequence[str] = (), aggregate_id: str = ""
+    ) -> EventPage:
+        """See EventLog. The position is the seq of an event that is committed, never one that a crash could undo."""
+        horizon = await self._prove_horizon()
+        after = await self._pool.fetchval(DROPPED_SEQ) if after_seq is None else after_seq
+        until = min(horizon, after + SCAN_LIMIT) if types and not aggregate_id else horizon
+        rows = await self._pool.fetch(
+            """
+            SELECT seq, payload FROM events
+            WHERE seq > $1 AND seq <= $2
+              AND ($3::text[] = '{}' OR type = ANY($3) OR split_part(type, '.', 1) || '.*' = ANY($3))
+              AND ($4 = '' OR aggregate_id = $4)
+            ORDER BY seq LIMIT $5
+            """,
+            after,
+            until,
+            list(types),
+            aggregate_id,
+            limit,
+        )
+        if len(rows) == limit:
+            next_seq = rows[-1]["seq"]
+        else:
+            next_seq = await self._pool.fetchval(
+                "SELECT coalesce(max(seq), $1) FROM events WHERE seq > $1 AND seq <= $2", after, until
+            )
+        await self._refuse_expired(after)  # last, so that nothing was dropped unseen in the meantime
+        return EventPage([row["payload"] for row in rows], next_seq, len(rows) < limit and until == horizon)
+
+    async def _refuse_expired(self, after: int) -> None:
+        row = await self._pool.fetchrow("SELECT oldest_time FROM event_retention WHERE dropped_seq > $1", after)
+        if row is not None:
+            raise CursorExpired(
+                "events after the cursor are no longer kept: read the resources anew and start from an empty cursor",
+                oldest_time=row["oldest_time"].isoformat().replace("+00:00", "Z"),
+            )
+
+    async def _prove_horizon(self) -> int:
+        """The highest seq up to which nothing can appear any more, as far as can be told within HORIZON_SECONDS."""
+        deadline = asyncio.get_running_loop().time() + HORIZON_SECONDS
+        async with self._proving:  # callers at the same time share one proof
+            last = await self._pool.fetchval("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_seq")
+            while self._horizon < last:
+                if self._mark is None:
+                    self._mark = last, await self._pool.fetchval("SELECT pg_current_xact_id()::text::bigint")
+                seq, xid = self._mark
+                if await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > $1", xid):
+                    self._horizon, self._mark = seq, None
+                elif asyncio.get_running_loop().time() < deadline:
+                    await asyncio.sleep(LOOK_SECONDS)
+                else:
+                    break
+            return self._horizon
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events; what is None or empty does not narrow it."""
+
+    since: datetime | None = None
+    """Recorded at this moment or later."""
+    until: datetime | None = None
+    """Recorded before this moment."""
+    types: Sequence[str] = ()
+    """Such as `order.created` or `order.*`."""
+    aggregate_id: str = ""
+
+
+async def republish(pool: Pool, selection: Selection, on_progress: Callable[[int], None] = lambda count: None) -> int:
+    """Puts events back into the outbox, oldest first, and answers how many; `on_progress` hears the number so far.
+
+    The relay publishes them again; the stream drops those that it still knows, so this refills a stream that was lost
+    and does no harm to one that was not. It goes in small transactions and may be broken off and begun again.
+    """
+    count = after = 0
+    while True:
+        async with transaction(pool) as connection:
+            rows = await connection.fetch(
+                """
+                SELECT seq, create_time, aggregate_id FROM events
+                WHERE seq > $1
+                  AND ($2::timestamptz IS NULL OR create_time >= $2) AND ($3::timestamptz IS NULL OR create_time < $3)
+                  AND ($4::text[] = '{}' OR type = ANY($4) OR split_part(type, '.', 1) || '.*' = ANY($4))
+                  AND ($5 = '' OR aggregate_id = $5)
+                ORDER BY seq LIMIT $6
+                """,
+                after,
+                selection.since,
+                selection.until,
+                list(selection.types),
+                selection.aggregate_id,
+                REPUBLISH_BATCH,
+            )
+            if not rows:
+                return count
+            await connection.execute(
+                """
+                INSERT INTO outbox (seq, shard, create_time)
+                SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::timestamptz[]) ON CONFLICT (seq) DO NOTHING
+                """,
+                [row["seq"] for row in rows],
+                [shard_of(row["aggregate_id"]) for row in rows],
+                [row["create_time"] for row in rows],
+            )
+        after = rows[-1]["seq"]
+        count += len(rows)
+        on_progress(count)

@@ -1,0 +1,48 @@
+"""A connection that is held for its session: for advisory locks, which are lost with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+
+import asyncpg
+
+from stockward_server.storage.database import Connection, is_database_down
+
+KEEPALIVES = {
+    # Should this machine vanish, PostgreSQL notices within a minute, and others can have the locks.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+
+
+@asynccontextmanager
+async def held_connection(
+    dsn: str, name: str, on_lost: Callable[[str], None], settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Connection]:
+    """A connection of its own, `name` as PostgreSQL shows it. `on_lost` hears at once when it breaks, and its locks
+    with it; not when it is closed at the end. The DSN must lead to PostgreSQL itself or to a pooler that keeps
+    sessions."""
+    connection = await asyncpg.connect(
+        dsn,
+        timeout=10.0,
+        command_timeout=30.0,
+        server_settings={**KEEPALIVES, **settings, "application_name": name, "timezone": "UTC"},
+    )
+
+    def lost(_: object) -> None:
+        on_lost("the connection to PostgreSQL is lost")
+
+    connection.add_termination_listener(lost)
+    try:
+        yield connection
+    finally:
+        connection.remove_termination_listener(lost)
+        try:
+            await connection.close(timeout=2.0)
+        except Exception as error:
+            connection.terminate()
+            if not is_database_down(error):
+                raise

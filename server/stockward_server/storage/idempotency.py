@@ -1,0 +1,79 @@
+"""Responses by (actor, request_id), stored in the transaction of their effect (AIP-155)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from stockward_server.application.request import Request
+from stockward_server.domain.errors import RequestIdReused
+from stockward_server.storage.database import Executor
+
+RequestKey = tuple[str, str]
+"""Actor and request_id."""
+
+
+class StoredResponse:
+    """What was answered before, and to what."""
+
+    __slots__ = ("_response", "fingerprint", "method")
+
+    def __init__(self, method: str, fingerprint: bytes, response: bytes) -> None:
+        self.method = method
+        self.fingerprint = fingerprint
+        self._response = response
+
+    def replay(self, request: Request) -> bytes:
+        """The stored response, or RequestIdReused when this is another request under the same id."""
+        if (self.method, self.fingerprint) != (request.method, request.fingerprint):
+            raise RequestIdReused(
+                f"request_id {request.request_id} was used before with another request",
+                field="request_id",
+                request_id=request.request_id,
+                method=self.method,
+            )
+        return self._response
+
+
+async def find_responses(
+    connection: Executor, requests: Sequence[Request]
+) -> tuple[datetime, dict[RequestKey, StoredResponse]]:
+    """The database's clock, and what was stored for these requests.
+
+    It also gives the transaction its id, so that every writer has one before it draws a seq: readers of the record of
+    events rely on it.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT clock_timestamp() AS now, pg_current_xact_id(),
+               i.actor, i.request_id::text AS request_id, i.method, i.fingerprint, i.response
+        FROM (SELECT) AS one
+        LEFT JOIN (unnest($1::text[], $2::uuid[]) AS r (actor, request_id)
+                   JOIN idempotency i USING (actor, request_id)) ON true
+        """,
+        [request.actor for request in requests],
+        [request.request_id for request in requests],
+    )
+    stored = {
+        (row["actor"], row["request_id"]): StoredResponse(row["method"], row["fingerprint"], row["response"])
+        for row in rows
+        if row["actor"] is not None
+    }
+    return rows[0]["now"], stored
+
+
+async def insert_responses(connection: Executor, answers: Sequence[tuple[Request, bytes]], now: datetime) -> None:
+    """Stores answers. A unique violation says that another process answered one of them in the meantime."""
+    answers = sorted(answers, key=lambda answer: (answer[0].actor, answer[0].request_id))
+    await connection.execute(
+        """
+        INSERT INTO idempotency (actor, request_id, method, fingerprint, response, create_time)
+        SELECT *, $6 FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[])
+        """,
+        [request.actor for request, _ in answers],
+        [request.request_id for request, _ in answers],
+        [request.method for request, _ in answers],
+        [request.fingerprint for request, _ in answers],
+        [response for _, response in answers],
+        now,
+    )

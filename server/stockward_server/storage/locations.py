@@ -1,0 +1,75 @@
+"""Edits of locations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from stockward_server.application.locked_state import LockedState
+from stockward_server.application.request import Request
+from stockward_server.application.stock_views import LocationRow
+from stockward_server.domain.errors import LocationTaken, LocationUnknown
+from stockward_server.storage.database import Executor
+from stockward_server.storage.mutation import Mutations
+
+Reply = Callable[[LocationRow], bytes]
+
+
+class SqlLocations:
+    """The application's Locations on PostgreSQL."""
+
+    def __init__(self, mutations: Mutations) -> None:
+        self._mutations = mutations
+
+    async def create(self, request: Request, location: LocationRow, reply: Reply) -> bytes:
+        """LocationTaken when the id is in use."""
+
+        async def work(connection: Executor, state: LockedState) -> bytes:
+            created = replace(location, create_time=state.now)
+            inserted = await connection.fetchval(
+                """
+                INSERT INTO locations (location_id, name, priority, active, create_time) VALUES ($1, $2, $3, $4, $5)
+                ON CONFLICT DO NOTHING RETURNING true
+                """,
+                created.location_id,
+                created.name,
+                created.priority,
+                created.active,
+                created.create_time,
+            )
+            if not inserted:
+                raise LocationTaken(
+                    f"there is a location {location.location_id!r} already",
+                    field="location.location_id",
+                    location_id=location.location_id,
+                )
+            return reply(created)
+
+        return await self._mutations.run(request, work)
+
+    async def update(self, request: Request, location: LocationRow, fields: Sequence[str], reply: Reply) -> bytes:
+        """LocationUnknown when there is none."""
+
+        async def work(connection: Executor, state: LockedState) -> bytes:
+            row = await connection.fetchrow(
+                """
+                UPDATE locations SET name = CASE WHEN 'name' = ANY($2::text[]) THEN $3 ELSE name END,
+                    priority = CASE WHEN 'priority' = ANY($2::text[]) THEN $4 ELSE priority END,
+                    active = CASE WHEN 'active' = ANY($2::text[]) THEN $5 ELSE active END
+                WHERE location_id = $1 RETURNING location_id, name, priority, active, create_time
+                """,
+                location.location_id,
+                list(fields),
+                location.name,
+                location.priority,
+                location.active,
+            )
+            if row is None:
+                raise LocationUnknown(
+                    f"there is no location {location.location_id!r}",
+                    field="location.location_id",
+                    location_id=location.location_id,
+                )
+            return reply(LocationRow(*row.values()))
+
+        return await self._mutations.run(request, work)

@@ -1,0 +1,152 @@
+"""Products under lock, and how they are written.
+
+Locks are taken in the order product, variants, stock rows by (sku, location_id). A product's row is locked first and
+the product read only then: one statement that had to wait for the lock would show its variants as they were before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from itertools import count
+
+from stockward_server.application.locked_state import Cause, LockedState
+from stockward_server.domain.errors import HandleTaken, PreconditionViolation, SkuTaken, VariantInUse
+from stockward_server.domain.product import Product, ProductEdit
+from stockward_server.storage.database import Executor
+from stockward_server.storage.product_rows import load_product, write_content, write_state, write_variants
+
+
+class LockedProducts:
+    """The products of one transaction: the application's CatalogTransaction."""
+
+    def __init__(self, connection: Executor, state: LockedState, cause: Cause) -> None:
+        self._connection = connection
+        self._state = state
+        self._cause = cause
+        self._products: dict[str, Product] = {}
+
+    @property
+    def now(self) -> datetime:
+        return self._state.now
+
+    async def product(self, product_id: str) -> Product | None:
+        return await self._lock("product_id = $1 FOR NO KEY UPDATE", product_id)
+
+    async def product_by_handle(self, handle: str) -> Product | None:
+        return await self._lock("handle = $1 FOR NO KEY UPDATE", handle)
+
+    async def due_product(self, product_id: str) -> Product | None:
+        return await self._lock(
+            "product_id = $1 AND scheduled_publish_time <= $2 FOR NO KEY UPDATE SKIP LOCKED", product_id, self.now
+        )
+
+    async def free_handle(self, wanted: str) -> str:
+        await self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", wanted)
+        rows = await self._connection.fetch(
+            # In code points `.` comes right after `-`, so this is every handle that begins with `wanted-`.
+            "SELECT handle FROM products WHERE handle = $1 OR (handle > $1 || '-' AND handle < $1 || '.')",
+            wanted,
+        )
+        taken = {row["handle"] for row in rows}
+        if wanted not in taken:
+            return wanted
+        return next(handle for n in count(2) if (handle := f"{wanted}-{n}") not in taken)
+
+    async def save(self, product: Product, event_type: str) -> Product:
+        before = self._products.get(product.product_id)
+        product = replace(product, version=product.version + 1)
+        if before is not None and _content(before) == _content(product):
+            await write_state(self._connection, product)
+        else:
+            await self._require_free_handle(product, before)
+            await self._require_free_skus(product, before)
+            await self._drop_variants(product, before)
+            await write_content(self._connection, product)
+            known = dict(enumerate(before.variants)) if before else {}
+            changed = [(number, each) for number, each in enumerate(product.variants) if known.get(number) != each]
+            await write_variants(self._connection, product.product_id, changed)
+        self._state.record(event_type, "product", product.product_id, product.version, product, self._cause)
+        self._state.edited_products += [before, product] if before else [product]
+        self._products[product.product_id] = product
+        return product
+
+    async def _lock(self, condition: str, *arguments: object) -> Product | None:
+        product_id = await self._connection.fetchval(
+            f"SELECT product_id::text FROM products WHERE {condition}", *arguments
+        )
+        product = await load_product(self._connection, product_id) if product_id else None
+        if product:
+            self._products[product.product_id] = product
+        return product
+
+    async def _require_free_handle(self, product: Product, before: Product | None) -> None:
+        if before and before.handle == product.handle:
+            return
+        owner = await self._connection.fetchval(
+            "SELECT product_id::text FROM products WHERE handle = $1", product.handle
+        )
+        if owner:
+            raise HandleTaken(
+                f"product {owner} has the handle {product.handle!r}", field="product.handle", handle=product.handle
+            )
+
+    async def _require_free_skus(self, product: Product, before: Product | None) -> None:
+        fresh = _skus(product) - _skus(before)
+        rows = await self._connection.fetch(
+            "SELECT sku, product_id::text FROM variants WHERE sku = ANY($1::text[])", list(fresh)
+        )
+        owners = {row["sku"]: row["product_id"] for row in rows}
+        for index, variant in enumerate(product.variants):
+            if variant.sku in owners:
+                raise SkuTaken(
+                    f"{variant.sku} is a variant of product {owners[variant.sku]}",
+                    field=f"product.variants[{index}].sku",
+                    sku=variant.sku,
+                )
+
+    async def _drop_variants(self, product: Product, before: Product | None) -> None:
+        """Removes the variants that the product no longer has, with stock rows that count nothing and their alerts."""
+        gone = sorted(_skus(before) - _skus(product))
+        if not gone:
+            return
+        # FOR UPDATE keeps new stock rows out: their foreign key needs the variant to stay.
+        await self._connection.execute("SELECT FROM variants WHERE sku = ANY($1::text[]) ORDER BY sku FOR UPDATE", gone)
+        levels = await self._connection.fetch(
+            """
+            SELECT sku, location_id, on_hand, reserved, allocated FROM stock
+            WHERE sku = ANY($1::text[]) ORDER BY sku, location_id FOR UPDATE
+            """,
+            gone,
+        )
+        used = [
+            PreconditionViolation(
+                "STOCK",
+                level["sku"],
+                f"{level['sku']} at {level['location_id']} has {level['on_hand']} on hand, "
+                f"{level['reserved']} reserved, {level['allocated']} allocated",
+            )
+            for level in levels
+            if level["on_hand"] or level["reserved"] or level["allocated"]
+        ]
+        if used:
+            raise VariantInUse(
+                f"a variant that has stock, holds or open orders must stay: {used[0].description}",
+                field="product.variants",
+                preconditions=used,
+                sku=used[0].subject,
+                product_id=product.product_id,
+            )
+        await self._connection.execute("DELETE FROM stock WHERE sku = ANY($1::text[])", gone)
+        await self._connection.execute(
+            "UPDATE stock_alerts SET clear_time = $2 WHERE sku = ANY($1::text[]) AND clear_time IS NULL", gone, self.now
+        )
+        await self._connection.execute("DELETE FROM variants WHERE sku = ANY($1::text[])", gone)
+
+
+def _content(product: Product) -> list[object]:
+    return [getattr(product, name) for name in ProductEdit.__annotations__]
+
+
+def _skus(product: Product | None) -> set[str]:
+    return {variant.sku for variant in product.variants} if product else set()

@@ -1,0 +1,70 @@
+"""Mutations outside the committer: catalogue edits and settings, each a transaction of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from stockward_server.application.locked_state import LockedState
+from stockward_server.application.request import Request
+from stockward_server.domain.errors import DatabaseUnavailable, Refusal
+from stockward_server.domain.event import Event
+from stockward_server.storage.database import Executor, Pool, is_database_down, is_race_lost, transaction
+from stockward_server.storage.idempotency import find_responses, insert_responses
+from stockward_server.storage.write import write_state
+
+MAX_TRIES = 5
+FIRST_PAUSE = 0.05
+
+Work = Callable[[Executor, LockedState], Awaitable[bytes]]
+"""Does the work on the connection, records events into the state, and answers the encoded response."""
+
+
+class Mutations:
+    """Runs work with the same promises as the committer: once per request_id, with its events, or not at all."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        encode_event: Callable[[Event], bytes],
+        on_commit: Callable[[LockedState], None] = lambda state: None,
+    ) -> None:
+        """`on_commit` hears of every commit."""
+        self._pool = pool
+        self._encode_event = encode_event
+        self._on_commit = on_commit
+
+    async def run(self, request: Request, work: Work) -> bytes:
+        """The response, stored or fresh. Work that lost a race or its connection is done again from the start: had it
+        been committed after all, its stored response answers."""
+        pause = FIRST_PAUSE
+        for _ in range(MAX_TRIES):
+            try:
+                return await self._once(request, work)
+            except Exception as error:
+                if not (is_race_lost(error) or is_database_down(error)):
+                    raise
+            await asyncio.sleep(pause)
+            pause *= 2
+        raise DatabaseUnavailable(
+            "the database cannot be reached; send the request again with the same request_id", retry_after=1.0
+        )
+
+    async def _once(self, request: Request, work: Work) -> bytes:
+        async with transaction(self._pool) as connection:
+            now, stored = await find_responses(connection, [request])
+            for response in stored.values():
+                return response.replay(request)
+            state = LockedState(now, self._encode_event)
+            try:
+                answer = await work(connection, state)
+            except Refusal:
+                # The same request may have been committed elsewhere while this one waited for its locks.
+                _, stored = await find_responses(connection, [request])
+                for response in stored.values():
+                    return response.replay(request)
+                raise
+            await write_state(connection, state)
+            await insert_responses(connection, [(request, answer)], now)
+        self._on_commit(state)
+        return answer

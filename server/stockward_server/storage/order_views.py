@@ -1,0 +1,52 @@
+"""Reads on orders, straight from the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stockward_server.application.stock_views import OrderFilter, Page
+from stockward_server.domain.order import Order
+from stockward_server.storage.database import Pool
+from stockward_server.storage.order_rows import load_orders
+
+
+class SqlOrderViews:
+    """The application's OrderViews on PostgreSQL."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def order(self, order_id: str) -> Order | None:
+        async with self._pool.acquire() as connection:
+            return (await load_orders(connection, [order_id])).get(order_id.lower())
+
+    async def orders(self, page: Page, wanted: OrderFilter) -> Sequence[Order]:
+        """By id, which sorts by time. Only the conditions in use stand in the query, so that each finds its index."""
+        arguments: list[object] = []
+
+        def argument(value: object) -> str:
+            arguments.append(value)
+            return f"${len(arguments)}"
+
+        conditions = ["true"]
+        if page.after:
+            comparison = ">" if wanted.oldest_first else "<"
+            conditions.append(f"order_id {comparison} {argument(page.after[0])}::uuid")
+        if len(wanted.states) == 1:
+            conditions.append(f"state = {int(wanted.states[0])}")  # a constant: partial indexes need it in the text
+        elif wanted.states:
+            conditions.append(f"state = ANY({argument([int(state) for state in wanted.states])}::smallint[])")
+        if wanted.customer_id:
+            conditions.append(f"customer_id = {argument(wanted.customer_id)} AND customer_id <> ''")
+        if wanted.reference:
+            conditions.append(f"reference = {argument(wanted.reference)} AND reference <> ''")
+        if wanted.sku:
+            conditions.append(f"order_id IN (SELECT order_id FROM order_lines WHERE sku = {argument(wanted.sku)})")
+        async with self._pool.acquire() as connection:
+            ids = await connection.fetch(
+                f"SELECT order_id::text AS id FROM orders WHERE {' AND '.join(conditions)} "
+                f"ORDER BY order_id {'ASC' if wanted.oldest_first else 'DESC'} LIMIT {argument(page.size)}",
+                *arguments,
+            )
+            found = await load_orders(connection, [row["id"] for row in ids])
+            return [found[row["id"]] for row in ids if row["id"] in found]

@@ -1,0 +1,118 @@
+"""The outbox as one relay sees it: the shards that it owns, what is pending there, and its removal.
+
+A relay owns a shard while its session holds the shard's advisory lock, so an owner that dies or loses its connection
+loses its shards with it. Relays share the shards evenly: each announces itself by a shared lock, and gives up what is
+more than its part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+
+from stockward_server.domain.event import SHARDS
+from stockward_server.storage.database import Connection
+from stockward_server.storage.held_connection import held_connection
+
+LOCK_CLASS = 0x6F757462
+"""First key of the advisory locks (it spells "outb"); the second one is the shard."""
+
+PRESENCE = SHARDS
+"""Second key of the lock that every relay shares."""
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""Payloads of one batch, roughly: great orders make smaller batches, not greater messages to NATS."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """An event that is still to be published; `payload` is a serialized stockward.event.v1.Event."""
+
+    seq: int
+    create_time: datetime
+    event_id: str
+    type: str
+    aggregate_id: str
+    version: int
+    payload: bytes
+
+
+class OwnedOutbox:
+    """The part of the outbox that this session owns. Everything goes over the connection that holds the locks: a
+    statement that succeeds proves that they are still held."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.shards: frozenset[int] = frozenset()
+        """The shards that are ours."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, dsn: str, on_lost: Callable[[str], None]) -> AsyncIterator[OwnedOutbox]:
+        """On a connection of its own; `on_lost` hears at once when it is gone, and the shards with it."""
+        # Plans are kept for long, and one that was made while today's partition was empty must not scan it later on.
+        settings = {"enable_seqscan": "off"}
+        async with held_connection(dsn, "stockward relay", on_lost, settings) as connection:
+            await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", LOCK_CLASS, PRESENCE)
+            yield cls(connection)
+
+    async def share(self) -> None:
+        """Takes shards that are free, or gives some up, so that every relay has its part. Call it with nothing in
+        flight: whoever takes a shard over starts from what is in the table."""
+        relays = await self._connection.fetchval(
+            """
+            SELECT count(*) FROM pg_locks
+            WHERE locktype = 'advisory' AND granted AND classid = $1 AND objid = $2 AND objsubid = 2
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            """,
+            LOCK_CLASS,
+            PRESENCE,
+        )
+        part = ceil(SHARDS / max(1, relays))
+        surplus = sorted(self.shards)[part:]
+        if surplus:
+            await self._connection.execute(
+                "SELECT pg_advisory_unlock($1, shard) FROM unnest($2::int[]) AS shard", LOCK_CLASS, surplus
+            )
+            self.shards -= set(surplus)
+        elif len(self.shards) < part:
+            taken = await self._connection.fetch(
+                "SELECT shard FROM unnest($2::int[]) AS shard WHERE pg_try_advisory_lock($1, shard) LIMIT $3",
+                LOCK_CLASS,
+                sorted(set(range(SHARDS)) - self.shards),
+                part - len(self.shards),
+            )
+            self.shards |= {row["shard"] for row in taken}
+
+    async def pending(self, limit: int) -> Sequence[PendingEvent]:
+        """The first events of the owned shards by `seq`, up to `limit` and roughly BATCH_BYTES.
+
+        There is no cursor, so an event that commits late is not missed; and as `seq` was drawn under the lock of the
+        aggregate's row, what is there of an aggregate is always its next events. Joining on the time as well lets
+        PostgreSQL look into the partition of that day alone.
+        """
+        rows = await self._connection.fetch(
+            """
+            SELECT seq, create_time, event_id::text AS event_id, type, aggregate_id, aggregate_version, payload
+            FROM (
+                SELECT e.*, sum(octet_length(e.payload)) OVER (ORDER BY o.seq) - octet_length(e.payload) AS bytes_before
+                FROM (SELECT seq, create_time FROM outbox WHERE shard = ANY($1::smallint[]) ORDER BY seq LIMIT $2) o,
+                    -- OFFSET 0 keeps the planner from anything but one look into the index of one partition a row.
+                    LATERAL (SELECT * FROM events WHERE seq = o.seq AND create_time = o.create_time OFFSET 0) e
+            ) batch
+            WHERE bytes_before < $3 ORDER BY seq
+            """,
+            list(self.shards),
+            limit,
+            BATCH_BYTES,
+        )
+        return [PendingEvent(*row.values()) for row in rows]
+
+    async def delete(self, events: Collection[PendingEvent]) -> None:
+        """What JetStream has acknowledged."""
+        await self._connection.execute(
+            "DELETE FROM outbox WHERE seq = ANY($1::bigint[])", [event.seq for event in events]
+        )

@@ -1,0 +1,175 @@
+"""Products and variants from their rows, and into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asyncpg import Record
+
+from stockward_server.domain.money import Money
+from stockward_server.domain.product import Image, Product, ProductState, Variant
+from stockward_server.storage.database import Executor
+
+# One statement is one snapshot, so a product never comes with the variants of another moment.
+SELECT_PRODUCTS = """
+    SELECT p.product_id::text, p.handle, p.title, p.state, p.create_time, p.update_time, p.description, p.vendor,
+           p.product_type, p.tags, p.images, p.attributes, p.scheduled_publish_time, p.publish_time, p.version,
+           (SELECT coalesce(jsonb_agg(to_jsonb(v) ORDER BY v.position), '[]')
+            FROM variants v WHERE v.product_id = p.product_id) AS variants
+    FROM products p
+"""
+
+SEARCHED_DESCRIPTION = 50_000
+"""Characters of a description that a search looks at: a search vector cannot have more than 1 MiB."""
+
+# `english` finds every word in all its forms, those of other languages as they are written; `simple` is for searches of
+# nothing but stop words, which `english` does not know. A lexeme that no query has keeps the parts apart, so that no
+# phrase is found across them.
+SEARCH_VECTOR = " || $$' ':10$$::tsvector || ".join(
+    f"setweight(to_tsvector('{dictionary}', {text}), '{weight}')"
+    for weight, text in (("A", "$3"), ("B", "$16"), ("C", f"left($7, {SEARCHED_DESCRIPTION})"))
+    for dictionary in ("simple", "english")
+)
+SEARCH_QUERY = """
+    coalesce(nullif(websearch_to_tsquery('english', {0}), ''), websearch_to_tsquery('simple', {0}))
+"""
+"""`{0}` is the text, in the syntax of web search engines."""
+
+
+async def load_product(connection: Executor, product_id: str) -> Product | None:
+    row = await connection.fetchrow(f"{SELECT_PRODUCTS} WHERE p.product_id = $1", product_id)
+    return product_of(row) if row else None
+
+
+async def write_content(connection: Executor, product: Product) -> None:
+    """Stores a new product, or all of an old one, without its variants."""
+    await connection.execute(
+        f"""
+        INSERT INTO products (product_id, handle, title, state, create_time, update_time, description, vendor,
+                              product_type, tags, images, attributes, scheduled_publish_time, publish_time, version,
+                              search)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, {SEARCH_VECTOR})
+        ON CONFLICT (product_id) DO UPDATE SET
+            handle = EXCLUDED.handle, title = EXCLUDED.title, state = EXCLUDED.state,
+            update_time = EXCLUDED.update_time, description = EXCLUDED.description, vendor = EXCLUDED.vendor,
+            product_type = EXCLUDED.product_type, tags = EXCLUDED.tags, images = EXCLUDED.images,
+            attributes = EXCLUDED.attributes, scheduled_publish_time = EXCLUDED.scheduled_publish_time,
+            publish_time = EXCLUDED.publish_time, version = EXCLUDED.version, search = EXCLUDED.search
+        """,
+        product.product_id,
+        product.handle,
+        product.title,
+        product.state,
+        product.create_time,
+        product.update_time,
+        product.description,
+        product.vendor,
+        product.product_type,
+        product.tags,
+        [(image.url, image.alt_text) for image in product.images],
+        product.attributes,
+        product.scheduled_publish_time,
+        product.publish_time,
+        product.version,
+        " ".join((*(variant.sku for variant in product.variants), product.vendor, product.product_type, *product.tags)),
+    )
+
+
+async def write_state(connection: Executor, product: Product) -> None:
+    """Stores where a product stands; what it is made of stays."""
+    await connection.execute(
+        """
+        UPDATE products SET state = $2, scheduled_publish_time = $3, publish_time = $4, update_time = $5, version = $6
+        WHERE product_id = $1
+        """,
+        product.product_id,
+        product.state,
+        product.scheduled_publish_time,
+        product.publish_time,
+        product.update_time,
+        product.version,
+    )
+
+
+async def write_variants(connection: Executor, product_id: str, rows: Sequence[tuple[int, Variant]]) -> None:
+    """Stores variants of a product with their positions, new or changed.
+
+    A unique violation says that another product was given one of the SKUs in the meantime.
+    """
+    if not rows:
+        return
+    await connection.execute(
+        """
+        MERGE INTO variants v
+        USING unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[],
+                     $9::bigint[], $10::jsonb[], $11::text[], $12::bigint[], $13::text[])
+            AS n (sku, position, title, currency, price, compare_at_price, cost_currency, cost, options, barcode,
+                  weight_grams, image_url)
+        ON v.sku = n.sku AND v.product_id = $1
+        WHEN MATCHED THEN UPDATE SET
+            position = n.position, title = n.title, currency = n.currency, price = n.price,
+            compare_at_price = n.compare_at_price, cost_currency = n.cost_currency, cost = n.cost, options = n.options,
+            barcode = n.barcode, weight_grams = n.weight_grams, image_url = n.image_url
+        WHEN NOT MATCHED THEN INSERT VALUES (
+            n.sku, $1, n.position, n.title, n.currency, n.price, n.compare_at_price, n.cost_currency, n.cost,
+            n.options, n.barcode, n.weight_grams, n.image_url)
+        """,
+        product_id,
+        *zip(*(_variant_row(position, variant) for position, variant in rows), strict=True),
+    )
+
+
+def _variant_row(position: int, variant: Variant) -> tuple[Any, ...]:
+    former, cost = variant.compare_at_price, variant.cost
+    return (
+        variant.sku,
+        position,
+        variant.title,
+        variant.price.currency,
+        variant.price.minor,
+        former.minor if former else None,
+        cost.currency if cost else None,
+        cost.minor if cost else None,
+        variant.options,
+        variant.barcode,
+        variant.weight_grams,
+        variant.image_url,
+    )
+
+
+def product_of(row: Record) -> Product:
+    """A row of SELECT_PRODUCTS."""
+    return Product(
+        product_id=row["product_id"],
+        handle=row["handle"],
+        title=row["title"],
+        state=ProductState(row["state"]),
+        create_time=row["create_time"],
+        update_time=row["update_time"],
+        description=row["description"],
+        vendor=row["vendor"],
+        product_type=row["product_type"],
+        tags=tuple(row["tags"]),
+        images=tuple(Image(url, alt_text) for url, alt_text in row["images"]),
+        variants=tuple(map(_variant, row["variants"])),
+        attributes=row["attributes"],
+        scheduled_publish_time=row["scheduled_publish_time"],
+        publish_time=row["publish_time"],
+        version=row["version"],
+    )
+
+
+def _variant(row: Mapping[str, Any]) -> Variant:
+    currency = row["currency"]
+    return Variant(
+        sku=row["sku"],
+        price=Money(currency, row["price"]),
+        title=row["title"],
+        compare_at_price=None if row["compare_at_price"] is None else Money(currency, row["compare_at_price"]),
+        cost=None if row["cost"] is None else Money(row["cost_currency"], row["cost"]),
+        options=row["options"],
+        barcode=row["barcode"],
+        weight_grams=row["weight_grams"],
+        image_url=row["image_url"],
+    )

@@ -1,0 +1,291 @@
+"""Webhook endpoints and their deliveries: claimed by lane, recorded in batches. See 0002_webhooks.sql."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+import asyncpg
+
+from stockward_server.storage.database import Executor, Pool, transaction
+
+LANE_LIMIT = 20
+"""Deliveries of one lane that are sent in one claim."""
+
+SECRET_OVERLAP = timedelta(days=1)
+"""How long the old secret signs as well after the setting has changed."""
+
+REMOVED = "not in the settings"
+"""Why an endpoint of the settings is disabled that was taken out of them."""
+
+
+CLAIM = """
+    WITH due AS MATERIALIZED (
+        SELECT next.*
+        FROM unnest($1::text[], $2::int[]) AS free (endpoint_id, slots),
+            LATERAL (SELECT endpoint_id, aggregate_id FROM lanes
+                     WHERE endpoint_id = free.endpoint_id AND due_time <= now()
+                     ORDER BY due_time LIMIT free.slots FOR UPDATE SKIP LOCKED) next
+    )
+    UPDATE lanes l SET due_time = clock_timestamp() + $3::interval
+    FROM due WHERE l.endpoint_id = due.endpoint_id AND l.aggregate_id = due.aggregate_id
+    RETURNING l.endpoint_id, l.aggregate_id, l.due_time
+"""
+"""Claims due lanes: endpoints, places that each has free, and how long the lease is."""
+
+
+class DeliveryState(IntEnum):
+    """Where a delivery stands; the numbers are those of the table."""
+
+    PENDING = 1
+    DELIVERED = 2
+    DEAD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Who is told. `types` are such as `order.created`, `order.*` or `*`; `secrets` are those that sign now."""
+
+    endpoint_id: str
+    url: str
+    types: Sequence[str]
+    max_in_flight: int
+    secrets: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDelivery:
+    """An event that is to be sent; `payload` is None when the event is no longer kept."""
+
+    event_id: str
+    attempts: int
+    payload: bytes | None
+
+
+@dataclass(slots=True)
+class Lane:
+    """A claimed lane. It is ours until `lease_end` (the database's clock); `deliveries` are its next ones, in order."""
+
+    endpoint_id: str
+    aggregate_id: str
+    lease_end: datetime
+    deliveries: list[PendingDelivery] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of sending one delivery once. `attempt` counts from 1; `status` is None when there was no answer."""
+
+    endpoint_id: str
+    event_id: str
+    attempt: int
+    state: DeliveryState
+    start_time: datetime
+    latency_ms: int
+    status: int | None
+    error: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Gives a lane back, to be claimed again after `delay` if anything is pending there."""
+
+    lane: Lane
+    delay: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is still to be sent to enabled endpoints."""
+
+    pending: int
+    oldest: datetime | None
+
+
+class SqlWebhooks:
+    """The tables of the gateway."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def endpoints(self) -> Sequence[Endpoint]:
+        """Those that are enabled, each with its valid secrets, newest first."""
+        rows = await self._pool.fetch(
+            """
+            SELECT endpoint_id, url, types, max_in_flight,
+                   ARRAY(SELECT secret FROM endpoint_secrets s WHERE s.endpoint_id = e.endpoint_id
+                         AND (expire_time IS NULL OR expire_time > now()) ORDER BY create_time DESC) AS secrets
+            FROM endpoints e WHERE enabled
+            """
+        )
+        return [Endpoint(*row.values()) for row in rows]
+
+    async def claim(self, slots: Mapping[str, int], lease: timedelta) -> Sequence[Lane]:
+        """Up to the given number of due lanes of each endpoint, longest due first, with their next deliveries.
+
+        The deliveries are read in a statement of their own: a lane may have been given back a moment ago, and the
+        snapshot that found it due may not yet show what was recorded with that.
+        """
+        rows = await self._pool.fetch(CLAIM, list(slots.keys()), list(slots.values()), lease)
+        lanes = {(row["endpoint_id"], row["aggregate_id"]): Lane(*row.values()) for row in rows}
+        if lanes:
+            for row in await self._load([endpoint for endpoint, _ in lanes], [aggregate for _, aggregate in lanes]):
+                lane = lanes[row["endpoint_id"], row["aggregate_id"]]
+                lane.deliveries.append(PendingDelivery(row["event_id"], row["attempts"], row["payload"]))
+        return list(lanes.values())
+
+    async def _load(self, endpoint_ids: Sequence[str], aggregate_ids: Sequence[str]) -> Sequence[asyncpg.Record]:
+        return await self._pool.fetch(
+            """
+            SELECT lane.endpoint_id, lane.aggregate_id, d.event_id::text AS event_id, d.attempts,
+                   (SELECT payload FROM events e WHERE e.seq = d.seq AND e.create_time = d.event_time) AS payload
+            FROM unnest($1::text[], $2::text[]) AS lane (endpoint_id, aggregate_id),
+                LATERAL (SELECT event_id, seq, event_time, attempts FROM deliveries
+                         WHERE endpoint_id = lane.endpoint_id AND aggregate_id = lane.aggregate_id AND state = 1
+                         ORDER BY seq LIMIT $3) d
+            ORDER BY d.seq
+            """,
+            endpoint_ids,
+            aggregate_ids,
+            LANE_LIMIT,
+        )
+
+    async def record(self, attempts: Sequence[Attempt], releases: Sequence[Release]) -> None:
+        """Writes attempts and gives lanes back, in one transaction.
+
+        A lane is given back only while the lease is still ours. It is locked before its deliveries are looked at: a
+        fan-out that adds one either has committed and is seen, or waits here and then makes the lane anew.
+        """
+        async with transaction(self._pool) as connection:
+            lanes = [[r.lane.endpoint_id for r in releases], [r.lane.aggregate_id for r in releases]]
+            leases = [r.lane.lease_end for r in releases]
+            if releases:
+                await connection.execute(
+                    """
+                    SELECT FROM lanes l JOIN unnest($1::text[], $2::text[]) AS r (endpoint_id, aggregate_id)
+                        USING (endpoint_id, aggregate_id)
+                    ORDER BY l.endpoint_id, l.aggregate_id FOR UPDATE OF l
+                    """,
+                    *lanes,
+                )
+            if attempts:
+                await _write_attempts(connection, attempts)
+            if releases:
+                await connection.execute(
+                    """
+                    WITH released AS (
+                        SELECT r.*, EXISTS (
+                            SELECT FROM deliveries d WHERE d.endpoint_id = r.endpoint_id
+                            AND d.aggregate_id = r.aggregate_id AND d.state = 1) AS has_more
+                        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::interval[])
+                            AS r (endpoint_id, aggregate_id, lease_end, delay)
+                    ), kept AS (
+                        UPDATE lanes l SET due_time = clock_timestamp() + r.delay FROM released r
+                        WHERE (l.endpoint_id, l.aggregate_id, l.due_time) = (r.endpoint_id, r.aggregate_id, r.lease_end)
+                          AND r.has_more
+                    )
+                    DELETE FROM lanes l USING released r
+                    WHERE (l.endpoint_id, l.aggregate_id, l.due_time) = (r.endpoint_id, r.aggregate_id, r.lease_end)
+                      AND NOT r.has_more
+                    """,
+                    *lanes,
+                    leases,
+                    [r.delay for r in releases],
+                )
+
+    async def backlog(self) -> Backlog:
+        """How many deliveries are pending, and since when the oldest of their events is."""
+        row = await self._pool.fetchrow(
+            "SELECT count(*), min(event_time) FROM deliveries JOIN endpoints USING (endpoint_id) "
+            "WHERE state = 1 AND enabled"
+        )
+        assert row is not None
+        return Backlog(*row.values())
+
+    async def put_endpoint(
+        self, endpoint_id: str, url: str, secret: str, *, description: str, types: Sequence[str], max_in_flight: int
+    ) -> None:
+        """An endpoint of the settings, with the URL and the secret that stand there; the secret before it signs for
+        another SECRET_OVERLAP. Types and limit are only those of the beginning: what an operator made of them stays.
+        """
+        async with transaction(self._pool) as connection:
+            await connection.execute(
+                """
+                INSERT INTO endpoints AS e (endpoint_id, url, description, types, max_in_flight, enabled,
+                                            create_time, update_time)
+                VALUES ($1, $2, $3, $4, $5, true, now(), now())
+                ON CONFLICT (endpoint_id) DO UPDATE SET url = $2, update_time = now(),
+                    enabled = e.enabled OR e.disable_reason = $6,
+                    disable_reason = CASE WHEN e.disable_reason = $6 THEN '' ELSE e.disable_reason END
+                """,
+                endpoint_id,
+                url,
+                description,
+                types,
+                max_in_flight,
+                REMOVED,
+            )
+            await connection.execute(
+                "UPDATE endpoint_secrets SET expire_time = now() + $3 "
+                "WHERE endpoint_id = $1 AND secret <> $2 AND expire_time IS NULL",
+                endpoint_id,
+                secret,
+                SECRET_OVERLAP,
+            )
+            await connection.execute(
+                """
+                INSERT INTO endpoint_secrets (endpoint_id, secret, create_time) VALUES ($1, $2, now())
+                ON CONFLICT (endpoint_id, secret) DO UPDATE SET expire_time = NULL
+                """,
+                endpoint_id,
+                secret,
+            )
+
+    async def disable_removed(self, endpoint_id: str) -> None:
+        """An endpoint that is no longer in the settings. What is pending there stays, in case it comes back."""
+        await self._pool.execute(
+            "UPDATE endpoints SET enabled = false, disable_reason = $2, update_time = now() "
+            "WHERE endpoint_id = $1 AND enabled",
+            endpoint_id,
+            REMOVED,
+        )
+
+
+async def _write_attempts(connection: Executor, attempts: Sequence[Attempt]) -> None:
+    await connection.execute(
+        """
+        WITH made AS (
+            SELECT * FROM unnest($1::text[], $2::uuid[], $3::int[], $4::smallint[], $5::timestamptz[], $6::int[],
+                                 $7::int[], $8::text[], $9::text[])
+                AS a (endpoint_id, event_id, attempt, state, start_time, latency_ms, status, error, excerpt)
+        ), logged AS (
+            INSERT INTO delivery_attempts (endpoint_id, event_id, attempt, start_time, latency_ms, status, error,
+                                           excerpt)
+            SELECT endpoint_id, event_id, attempt, start_time, latency_ms, status, error, excerpt FROM made
+            ON CONFLICT DO NOTHING
+        )
+        UPDATE deliveries d SET state = made.state, attempts = made.attempt,
+            finish_time = CASE WHEN made.state > 1 THEN clock_timestamp() END
+        FROM made WHERE d.endpoint_id = made.endpoint_id AND d.event_id = made.event_id AND d.state = 1
+        """,
+        *zip(
+            *(
+                (
+                    a.endpoint_id,
+                    a.event_id,
+                    a.attempt,
+                    a.state,
+                    a.start_time,
+                    a.latency_ms,
+                    a.status,
+                    a.error,
+                    a.excerpt,
+                )
+                for a in attempts
+            ),
+            strict=True,
+        ),
+    )

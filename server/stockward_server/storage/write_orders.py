@@ -1,0 +1,227 @@
+"""Writes orders, reservations and payments: arrays in, one statement a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from stockward_server.domain.order import Order
+from stockward_server.domain.payment import PaymentEvent
+from stockward_server.domain.reservation import Reservation
+from stockward_server.storage.columns import columns
+from stockward_server.storage.database import Executor
+from stockward_server.storage.order_rows import address_json
+
+
+async def insert_reservations(connection: Executor, reservations: Iterable[Reservation]) -> None:
+    heads = [
+        (r.reservation_id, r.state, r.customer_id, r.expire_time, r.create_time, r.update_time, r.order_id, r.version)
+        for r in reservations
+    ]
+    await connection.execute(
+        """
+        INSERT INTO reservations (reservation_id, state, customer_id, expire_time, create_time, update_time,
+                                  order_id, version)
+        SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::timestamptz[], $5::timestamptz[],
+                             $6::timestamptz[], $7::uuid[], $8::bigint[])
+        """,
+        *columns(heads),
+    )
+    lines = [(r.reservation_id, line.sku, line.location_id, line.quantity) for r in reservations for line in r.lines]
+    await connection.execute(
+        """
+        INSERT INTO reservation_lines (reservation_id, sku, location_id, quantity)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[])
+        """,
+        *columns(lines),
+    )
+
+
+async def update_reservations(connection: Executor, reservations: Iterable[Reservation]) -> None:
+    await connection.execute(
+        """
+        UPDATE reservations r SET state = n.state, expire_time = n.expire_time, update_time = n.update_time,
+            order_id = n.order_id, version = n.version
+        FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[], $4::timestamptz[], $5::uuid[], $6::bigint[])
+            AS n (reservation_id, state, expire_time, update_time, order_id, version)
+        WHERE r.reservation_id = n.reservation_id
+        """,
+        *columns(
+            ((r.reservation_id, r.state, r.expire_time, r.update_time, r.order_id, r.version) for r in reservations),
+        ),
+    )
+
+
+async def insert_orders(connection: Executor, orders: Sequence[Order]) -> None:
+    await connection.execute(
+        """
+        INSERT INTO orders (order_id, state, currency, payment_terms, payment_due_time, charges, customer_id,
+                            reference, reservation_id, create_time, update_time, version)
+        SELECT order_id, state, currency, payment_terms, payment_due_time, charges::jsonb, customer_id, reference,
+               reservation_id, create_time, update_time, version
+        FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[],
+                    $8::text[], $9::uuid[], $10::timestamptz[], $11::timestamptz[], $12::bigint[])
+            AS n (order_id, state, currency, payment_terms, payment_due_time, charges, customer_id, reference,
+                  reservation_id, create_time, update_time, version)
+        """,
+        *columns(
+            (
+                (
+                    o.order_id,
+                    o.state,
+                    o.currency,
+                    o.payment_terms,
+                    o.payment_due_time,
+                    json.dumps([(c.kind, c.amount, c.description) for c in o.charges]) if o.charges else None,
+                    o.customer.customer_id,
+                    o.reference,
+                    o.reservation_id,
+                    o.create_time,
+                    o.update_time,
+                    o.version,
+                )
+                for o in orders
+            ),
+        ),
+    )
+    await connection.execute(
+        """
+        INSERT INTO order_lines (order_id, line_number, sku, title, quantity, unit_price, price_override_reason)
+        SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[])
+        """,
+        *columns(
+            (
+                (
+                    o.order_id,
+                    line.line_number,
+                    line.sku,
+                    line.title,
+                    line.quantity,
+                    line.unit_price,
+                    line.price_override_reason,
+                )
+                for o in orders
+                for line in o.lines
+            ),
+        ),
+    )
+    await _insert_allocations(connection, orders)
+    contacts = [
+        (
+            o.order_id,
+            o.customer.email,
+            o.customer.name,
+            address_json(o.customer.shipping_address),
+            address_json(o.customer.billing_address),
+        )
+        for o in orders
+        if o.customer.has_contact
+    ]
+    if contacts:
+        await connection.execute(
+            """
+            INSERT INTO order_contacts (order_id, email, name, shipping_address, billing_address)
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[])
+            """,
+            *columns(contacts),
+        )
+
+
+async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
+    """Existing orders: state, payment, the counters of their lines, their open claims, and new parcels."""
+    await connection.execute(
+        """
+        UPDATE orders o SET state = n.state, authorized = n.authorized, voided = n.voided, captured = n.captured,
+            refunded = n.refunded, payment_failed = n.payment_failed, update_time = n.update_time, version = n.version
+        FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[],
+                    $8::timestamptz[], $9::bigint[])
+            AS n (order_id, state, authorized, voided, captured, refunded, payment_failed, update_time, version)
+        WHERE o.order_id = n.order_id
+        """,
+        *columns(
+            (
+                (
+                    o.order_id,
+                    o.state,
+                    o.payment.authorized,
+                    o.payment.voided,
+                    o.payment.captured,
+                    o.payment.refunded,
+                    o.payment.failed,
+                    o.update_time,
+                    o.version,
+                )
+                for o in orders
+            ),
+        ),
+    )
+    await connection.execute(
+        """
+        UPDATE order_lines l SET fulfilled = n.fulfilled, cancelled = n.cancelled, returned = n.returned
+        FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
+            AS n (order_id, line_number, fulfilled, cancelled, returned)
+        WHERE l.order_id = n.order_id AND l.line_number = n.line_number
+          AND (l.fulfilled, l.cancelled, l.returned) <> (n.fulfilled, n.cancelled, n.returned)
+        """,
+        *columns(
+            (
+                (o.order_id, line.line_number, line.fulfilled, line.cancelled, line.returned)
+                for o in orders
+                for line in o.lines
+            ),
+        ),
+    )
+    await connection.execute("DELETE FROM allocations WHERE order_id = ANY($1::uuid[])", [o.order_id for o in orders])
+    await _insert_allocations(connection, orders)
+    parcels = [
+        (
+            f.fulfillment_id,
+            o.order_id,
+            json.dumps([(line.line_number, line.location_id, line.quantity) for line in f.lines]),
+            f.tracking_number,
+            f.carrier,
+            f.create_time,
+        )
+        for o in orders
+        for f in o.fulfillments
+    ]
+    if parcels:
+        await connection.execute(
+            """
+            INSERT INTO fulfillments (fulfillment_id, order_id, lines, tracking_number, carrier, create_time)
+            SELECT fulfillment_id, order_id, lines::jsonb, tracking_number, carrier, create_time
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+                AS n (fulfillment_id, order_id, lines, tracking_number, carrier, create_time)
+            ON CONFLICT (fulfillment_id) DO NOTHING
+            """,
+            *columns(parcels),
+        )
+
+
+async def _insert_allocations(connection: Executor, orders: Iterable[Order]) -> None:
+    rows = []
+    for order in orders:
+        skus = {line.line_number: line.sku for line in order.lines}
+        rows += [
+            (order.order_id, a.line_number, a.location_id, skus[a.line_number], a.quantity) for a in order.allocations
+        ]
+    if rows:
+        await connection.execute(
+            """
+            INSERT INTO allocations (order_id, line_number, location_id, sku, quantity)
+            SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[])
+            """,
+            *columns(rows),
+        )
+
+
+async def insert_payments(connection: Executor, events: Sequence[PaymentEvent], now: datetime) -> None:
+    await connection.execute(
+        """
+        INSERT INTO payments (provider, provider_event_id, order_id, kind, amount, event_time, create_time)
+        SELECT *, $7 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::smallint[], $5::bigint[], $6::timestamptz[])
+        """,
+        *columns((e.provider, e.provider_event_id, e.order_id, e.kind, e.amount, e.event_time) for e in events),
+        now,
+    )

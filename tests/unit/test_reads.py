@@ -1,0 +1,120 @@
+"""Shared reads: gathered into few queries, remembered within their bound, never older than one's own write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from stockward_server.application.reads import RememberedReads
+
+
+class Store:
+    """A table of numbers that counts how often it is asked, and answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.values = {"a": 1, "b": 2}
+        self.asked: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def load(self, keys: Sequence[str]) -> Mapping[str, int]:
+        self.asked.append(list(keys))
+        found = {key: self.values[key] for key in keys if key in self.values}
+        await self.gate.wait()
+        return found
+
+
+async def test_callers_of_one_key_share_one_query() -> None:
+    store = Store()
+    reads = RememberedReads(store.load, max_age=60)
+    assert await asyncio.gather(*(reads.get("a") for _ in range(100))) == [1] * 100
+    assert store.asked == [["a"]]
+
+
+async def test_keys_gather_while_a_query_is_in_flight() -> None:
+    store = Store()
+    reads = RememberedReads(store.load, max_age=0)
+    store.gate.clear()
+    first = asyncio.create_task(reads.get("a"))
+    while not store.asked:
+        await asyncio.sleep(0)
+    rest = [asyncio.create_task(reads.get(key)) for key in ("b", "c", "b")]
+    await asyncio.sleep(0)
+    store.gate.set()
+    assert [await first, *[await each for each in rest]] == [1, 2, None, 2]
+    assert store.asked == [["a"], ["b", "c"]]
+
+
+async def test_nothing_is_remembered_without_an_age() -> None:
+    store = Store()
+    reads = RememberedReads(store.load, max_age=0)
+    assert await reads.get("a") == 1
+    store.values["a"] = 7
+    assert await reads.get("a") == 7
+
+
+async def test_an_answer_lasts_no_longer_than_its_age() -> None:
+    store = Store()
+    reads = RememberedReads(store.load, max_age=0.05)
+    loop = asyncio.get_running_loop()
+    asked_at = loop.time()
+    assert await reads.get("a") == 1
+    store.values["a"] = 7
+    while await reads.get("a") == 1:
+        assert loop.time() < asked_at + 5, "still the old value"
+        await asyncio.sleep(0.001)
+    assert loop.time() - asked_at >= 0.05
+
+
+async def test_what_was_forgotten_is_read_anew() -> None:
+    store = Store()
+    reads = RememberedReads(store.load, max_age=60)
+    assert await reads.get("a") == 1
+    store.values["a"] = 7
+    reads.forget(["a", "never read"])
+    assert await reads.get("a") == 7
+
+
+async def test_a_read_under_way_is_not_remembered_once_forgotten() -> None:
+    store = Store()
+    reads = RememberedReads(store.load, max_age=60)
+    store.gate.clear()
+    early = asyncio.create_task(reads.get("a"))
+    while not store.asked:
+        await asyncio.sleep(0)
+    store.values["a"] = 7
+    reads.forget(["a"])
+    late = asyncio.create_task(reads.get("a"))
+    await asyncio.sleep(0)
+    store.gate.set()
+    assert (await early, await late, await reads.get("a")) == (1, 7, 7)
+
+
+async def test_a_failure_is_answered_and_not_remembered() -> None:
+    store = Store()
+    reads = RememberedReads(store.load, max_age=60)
+    good, reads._reads._load = reads._reads._load, _fail
+    with pytest.raises(ConnectionError):
+        await reads.get("a")
+    reads._reads._load = good
+    assert await reads.get("a") == 1
+
+
+async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
+    store = Store()
+    reads = RememberedReads(store.load, max_age=60)
+    store.gate.clear()
+    impatient, patient = asyncio.create_task(reads.get("a")), asyncio.create_task(reads.get("a"))
+    while not store.asked:
+        await asyncio.sleep(0)
+    impatient.cancel()
+    store.gate.set()
+    assert await patient == 1
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+
+
+async def _fail(keys: Sequence[str]) -> Mapping[str, int]:
+    raise ConnectionError("the database went away")
