@@ -1,0 +1,154 @@
+"""CatalogService on the wire: messages in, use cases, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from stockward.catalog.v1 import catalog_pb2 as pb
+from stockward.catalog.v1 import catalog_pb2_grpc
+
+from stockward_server.application.catalog import Catalog, Decision, ProductFilter, ProductSort
+from stockward_server.application.shop_window import ShopWindow
+from stockward_server.application.stock_views import Page
+from stockward_server.domain.product import Product, ProductState
+from stockward_server.domain.product_changes import (
+    decide_archival,
+    decide_publication,
+    decide_restoration,
+    decide_unpublication,
+    decide_update,
+)
+from stockward_server.grpc_api import page_token
+from stockward_server.grpc_api.catalog_messages import (
+    available_product_message,
+    import_bytes,
+    masked_edit,
+    product_bytes,
+    product_edit,
+    product_message,
+    readiness_message,
+)
+from stockward_server.grpc_api.product_import import import_rows
+from stockward_server.grpc_api.requests import Context, request_of
+from stockward_server.grpc_api.times import moment
+from stockward_server.grpc_api.validation import validate
+
+NOT_ARCHIVED = (ProductState.DRAFT, ProductState.PUBLISHED, ProductState.UNPUBLISHED)
+
+Change = (
+    pb.UpdateProductRequest
+    | pb.PublishProductRequest
+    | pb.UnpublishProductRequest
+    | pb.ArchiveProductRequest
+    | pb.RestoreProductRequest
+)
+Listing = pb.ListProductsRequest | pb.ListAvailableProductsRequest
+
+
+class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
+    """See catalog.proto; every method raises a Refusal for a documented error."""
+
+    def __init__(self, catalog: Catalog, window: ShopWindow) -> None:
+        self._catalog = catalog
+        self._window = window
+
+    async def CreateProduct(self, request: pb.CreateProductRequest, context: Context) -> pb.Product:
+        answer = await self._catalog.create(request_of(context, request), product_edit(request.product), product_bytes)
+        return pb.Product.FromString(answer)
+
+    async def GetProduct(self, request: pb.GetProductRequest, context: Context) -> pb.Product:
+        return product_message(await self._catalog.product(request.product_id))
+
+    async def ListProducts(self, request: pb.ListProductsRequest, context: Context) -> pb.ListProductsResponse:
+        states = [ProductState(state) for state in request.states] or NOT_ARCHIVED
+        products, token = await self._page(request, states)
+        return pb.ListProductsResponse(products=map(product_message, products), next_page_token=token)
+
+    async def UpdateProduct(self, request: pb.UpdateProductRequest, context: Context) -> pb.Product:
+        validate(pb.GetProductRequest(product_id=request.product.product_id), "product.")
+        edit = masked_edit(request)
+        return await self._change(
+            request,
+            context,
+            request.product.product_id,
+            request.product.etag,
+            lambda product, now: decide_update(product, edit, now),
+        )
+
+    async def CheckReadiness(self, request: pb.CheckReadinessRequest, context: Context) -> pb.CheckReadinessResponse:
+        return readiness_message(await self._catalog.product(request.product_id))
+
+    async def PublishProduct(self, request: pb.PublishProductRequest, context: Context) -> pb.Product:
+        at = moment(request.publish_time, "publish_time") if request.HasField("publish_time") else None
+        return await self._change(
+            request,
+            context,
+            request.product_id,
+            request.etag,
+            lambda product, now: decide_publication(product, at, now),
+        )
+
+    async def UnpublishProduct(self, request: pb.UnpublishProductRequest, context: Context) -> pb.Product:
+        return await self._change(request, context, request.product_id, request.etag, decide_unpublication)
+
+    async def ArchiveProduct(self, request: pb.ArchiveProductRequest, context: Context) -> pb.Product:
+        return await self._change(request, context, request.product_id, request.etag, decide_archival)
+
+    async def RestoreProduct(self, request: pb.RestoreProductRequest, context: Context) -> pb.Product:
+        return await self._change(request, context, request.product_id, request.etag, decide_restoration)
+
+    async def ImportProducts(
+        self, request_iterator: AsyncIterator[pb.ImportProductsRequest], context: Context
+    ) -> pb.ImportProductsResponse:
+        async def import_row(row: pb.ImportProductsRequest) -> pb.ImportResult:
+            validate(pb.CreateProductRequest(product=row.product, request_id=row.request_id))
+            answer = await self._catalog.import_row(
+                request_of(context, row), row.product.etag, product_edit(row.product), import_bytes
+            )
+            return pb.ImportResult.FromString(answer)
+
+        return pb.ImportProductsResponse(results=await import_rows(request_iterator, import_row))
+
+    async def ListAvailableProducts(
+        self, request: pb.ListAvailableProductsRequest, context: Context
+    ) -> pb.ListAvailableProductsResponse:
+        products, token = await self._page(request, [ProductState.PUBLISHED])
+        available = await self._available(products)
+        return pb.ListAvailableProductsResponse(
+            products=[available_product_message(product, available) for product in products], next_page_token=token
+        )
+
+    async def GetAvailableProduct(
+        self, request: pb.GetAvailableProductRequest, context: Context
+    ) -> pb.AvailableProduct:
+        product = await self._window.product(request.product_id)
+        return available_product_message(product, await self._available([product]))
+
+    async def _available(self, products: Sequence[Product]) -> Mapping[str, int]:
+        """Units of every SKU of these products that can be ordered now."""
+        rows = await self._window.availability(variant.sku for product in products for variant in product.variants)
+        return {sku: row.available for sku, row in rows.items()}
+
+    async def _change(
+        self, message: Change, context: Context, product_id: str, etag: str, decide: Decision
+    ) -> pb.Product:
+        answer = await self._catalog.change(
+            request_of(context, message), product_id.lower(), etag, decide, product_bytes
+        )
+        return pb.Product.FromString(answer)
+
+    async def _page(self, request: Listing, states: Sequence[ProductState]) -> tuple[Sequence[Product], str]:
+        """One page, and the token of the next; empty on the last."""
+        key, _, direction = (request.order_by or "create_time desc").partition(" ")
+        wanted = ProductFilter(
+            states,
+            request.vendor,
+            request.product_type,
+            request.tag,
+            request.search,
+            ProductSort(key),
+            direction == "desc",
+        )
+        page = Page(page_token.page_size(request), page_token.decode(request))
+        products, after = await self._catalog.products(page, wanted)
+        return products, page_token.encode(request, after) if after else ""

@@ -1,0 +1,86 @@
+"""Who calls, and whether they may: keys from `authorization: Bearer`, roles from the contract's method option."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_interceptor.server import AsyncServerInterceptor
+from stockward.auth.v1 import auth_pb2
+
+from stockward_server.application.request import Caller, Role
+from stockward_server.domain.errors import CredentialsInvalid, RoleNotAllowed
+
+OPEN = ("/grpc.health.", "/grpc.reflection.")
+"""Services that need no key: they tell nothing of the shop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The call under way."""
+
+    caller: Caller
+    method: str
+
+
+current_call: ContextVar[Call] = ContextVar("current_call")
+"""Set for the time of one call; each call runs in a task of its own."""
+
+
+def roles_by_method(services: Iterable[ServiceDescriptor]) -> Mapping[str, frozenset[Role]]:
+    """Who may call each method, by its full name `/package.Service/Method`. Administrators may call every one."""
+    return {
+        f"/{service.full_name}/{method.name}": frozenset(
+            {Role.ADMIN, *map(Role, method.GetOptions().Extensions[auth_pb2.roles])}
+        )
+        for service in services
+        for method in service.methods
+    }
+
+
+class IdentityInterceptor(AsyncServerInterceptor):
+    """Lets a call through when its key is known and its role is named by the method; everything else is denied."""
+
+    def __init__(
+        self,
+        authenticate: Callable[[str], Awaitable[Caller | None]],
+        roles: Mapping[str, frozenset[Role]],
+    ) -> None:
+        """`authenticate` answers who a key belongs to, or None."""
+        self._authenticate = authenticate
+        self._roles = roles
+
+    async def intercept(
+        self,
+        method: Callable[..., Any],
+        request_or_iterator: Any,
+        context: grpc.aio.ServicerContext[Any, Any],
+        method_name: str,
+    ) -> Any:
+        if not method_name.startswith(OPEN):
+            caller = await self._identify(context)
+            allowed = self._roles.get(method_name, frozenset({Role.ADMIN}))
+            if caller.role not in allowed:
+                names = ",".join(role.name.lower() for role in sorted(allowed))
+                raise RoleNotAllowed(
+                    f"a {caller.role.name.lower()} key may not call {method_name}",
+                    role=caller.role.name.lower(),
+                    allowed=names,
+                )
+            current_call.set(Call(caller, method_name))
+        response = method(request_or_iterator, context)
+        return response if hasattr(response, "__aiter__") else await response
+
+    async def _identify(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
+        for name, value in context.invocation_metadata() or ():
+            if name == "authorization" and isinstance(value, str):
+                scheme, _, key = value.partition(" ")
+                caller = await self._authenticate(key.strip()) if scheme.lower() == "bearer" else None
+                if caller is not None:
+                    return caller
+                raise CredentialsInvalid("the key is malformed, unknown or revoked", scheme="Bearer")
+        raise CredentialsInvalid("no key: send `authorization: Bearer <key>`", scheme="Bearer")

@@ -1,0 +1,235 @@
+"""InventoryService on the wire: messages in, commands to the committer, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from stockward.inventory.v1 import inventory_pb2 as pb
+from stockward.inventory.v1 import inventory_pb2_grpc
+
+from stockward_server.application.command import Submit
+from stockward_server.application.shop_window import ShopWindow
+from stockward_server.application.stock_commands import (
+    AdjustStock,
+    ExtendReservation,
+    HoldPolicy,
+    ReleaseReservation,
+    ReserveStock,
+    SetStockPolicy,
+    SyncStock,
+)
+from stockward_server.application.stock_views import (
+    LocationRow,
+    Locations,
+    MovementFilter,
+    ReservationFilter,
+    StockViews,
+)
+from stockward_server.domain.errors import ReservationNotFound, SkuUnknown
+from stockward_server.domain.reservation import ReservationState
+from stockward_server.domain.stock import MovementKind
+from stockward_server.grpc_api import page_token
+from stockward_server.grpc_api.requests import Context, request_of
+from stockward_server.grpc_api.stock_messages import (
+    DEFAULT_LOCATION,
+    adjustment_of,
+    adjustments_of,
+    alert_message,
+    availability_message,
+    claims_message,
+    discrepancies_message,
+    level_bytes,
+    level_message,
+    location_bytes,
+    location_message,
+    masked,
+    movement_message,
+    policy_of,
+    reservation_bytes,
+    reservation_message,
+    sync_bytes,
+)
+from stockward_server.grpc_api.times import moment, timespan
+
+
+class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
+    """See inventory.proto; every method raises a Refusal for a documented error."""
+
+    def __init__(
+        self, submit: Submit, views: StockViews, window: ShopWindow, locations: Locations, policy: HoldPolicy
+    ) -> None:
+        self._submit = submit
+        self._views = views
+        self._window = window
+        self._locations = locations
+        self._policy = policy
+
+    # Availability
+
+    async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
+        row = (await self._window.availability([request.sku])).get(request.sku)
+        if row is None:
+            raise _unknown(request.sku)
+        return availability_message(row.sku, row.available, row.read_time)
+
+    async def BatchGetAvailability(
+        self, request: pb.BatchGetAvailabilityRequest, context: Context
+    ) -> pb.BatchGetAvailabilityResponse:
+        rows = await self._window.availability(request.skus)
+        return pb.BatchGetAvailabilityResponse(
+            availabilities=[
+                availability_message(sku, rows[sku].available, rows[sku].read_time)
+                for sku in request.skus
+                if sku in rows
+            ],
+            unknown_skus=[sku for sku in request.skus if sku not in rows],
+        )
+
+    # Reservations
+
+    async def ReserveStock(self, request: pb.ReserveStockRequest, context: Context) -> pb.Reservation:
+        wanted: dict[str, int] = {}
+        paths: dict[str, str] = {}
+        for index, line in enumerate(request.lines):
+            wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+            paths.setdefault(line.sku, f"lines[{index}].sku")
+        command = ReserveStock(
+            cause=request_of(context, request),
+            wanted=wanted,
+            paths=paths,
+            customer_id=request.customer_id,
+            ttl=_ttl(request),
+            policy=self._policy,
+            reply=reservation_bytes,
+        )
+        return pb.Reservation.FromString(await self._submit(command))
+
+    async def ExtendReservation(self, request: pb.ExtendReservationRequest, context: Context) -> pb.Reservation:
+        command = ExtendReservation(
+            cause=request_of(context, request),
+            reservation_id=request.reservation_id.lower(),
+            ttl=_ttl(request),
+            policy=self._policy,
+            reply=reservation_bytes,
+        )
+        return pb.Reservation.FromString(await self._submit(command))
+
+    async def ReleaseReservation(self, request: pb.ReleaseReservationRequest, context: Context) -> pb.Reservation:
+        command = ReleaseReservation(
+            cause=request_of(context, request),
+            reservation_id=request.reservation_id.lower(),
+            reply=reservation_bytes,
+        )
+        return pb.Reservation.FromString(await self._submit(command))
+
+    async def GetReservation(self, request: pb.GetReservationRequest, context: Context) -> pb.Reservation:
+        reservation = await self._views.reservation(request.reservation_id)
+        if reservation is None:
+            raise ReservationNotFound(
+                f"there is no reservation {request.reservation_id}", reservation_id=request.reservation_id
+            )
+        return reservation_message(reservation)
+
+    async def ListReservations(
+        self, request: pb.ListReservationsRequest, context: Context
+    ) -> pb.ListReservationsResponse:
+        wanted = ReservationFilter(
+            ReservationState(request.state) if request.state else None,
+            request.sku or None,
+            request.customer_id or None,
+        )
+        rows = await self._views.reservations(page_token.page_of(request), wanted)
+        rows, token = page_token.cut(request, rows, lambda row: [row.reservation_id])
+        return pb.ListReservationsResponse(
+            reservations=[reservation_message(row) for row in rows], next_page_token=token
+        )
+
+    # Stock
+
+    async def AdjustStock(self, request: pb.AdjustStockRequest, context: Context) -> pb.StockLevel:
+        command = AdjustStock(cause=request_of(context, request), adjustment=adjustment_of(request), reply=level_bytes)
+        return pb.StockLevel.FromString(await self._submit(command))
+
+    async def SyncStock(
+        self, requests: AsyncIterator[pb.SyncStockRequest], context: Context
+    ) -> AsyncIterator[pb.SyncStockResponse]:
+        async for request in requests:
+            command = SyncStock(
+                cause=request_of(context, request), adjustments=adjustments_of(request), reply=sync_bytes
+            )
+            yield pb.SyncStockResponse.FromString(await self._submit(command))
+
+    async def SetStockPolicy(self, request: pb.SetStockPolicyRequest, context: Context) -> pb.StockLevel:
+        command = SetStockPolicy(
+            cause=request_of(context, request),
+            sku=request.sku,
+            location_id=request.location_id or DEFAULT_LOCATION,
+            policy=policy_of(request),
+            reply=level_bytes,
+        )
+        return pb.StockLevel.FromString(await self._submit(command))
+
+    async def ListStockLevels(self, request: pb.ListStockLevelsRequest, context: Context) -> pb.ListStockLevelsResponse:
+        rows = await self._views.levels(page_token.page_of(request), request.sku or None, request.location_id or None)
+        rows, token = page_token.cut(request, rows, lambda row: [row.sku, row.location_id])
+        return pb.ListStockLevelsResponse(stock_levels=[level_message(row) for row in rows], next_page_token=token)
+
+    async def ListStockAlerts(self, request: pb.ListStockAlertsRequest, context: Context) -> pb.ListStockAlertsResponse:
+        rows = await self._views.alerts(page_token.page_of(request), request.sku or None, request.include_cleared)
+        rows, token = page_token.cut(request, rows, lambda row: [row.alert_id])
+        return pb.ListStockAlertsResponse(alerts=[alert_message(row) for row in rows], next_page_token=token)
+
+    async def ListStockMovements(
+        self, request: pb.ListStockMovementsRequest, context: Context
+    ) -> pb.ListStockMovementsResponse:
+        wanted = MovementFilter(
+            request.sku or None,
+            request.location_id or None,
+            MovementKind(request.kind) if request.kind else None,
+            request.reference or None,
+            moment(request.start_time, "start_time") if request.HasField("start_time") else None,
+            moment(request.end_time, "end_time") if request.HasField("end_time") else None,
+        )
+        rows = await self._views.movements(page_token.page_of(request), wanted)
+        rows, token = page_token.cut(request, rows, lambda row: [row.movement_id])
+        return pb.ListStockMovementsResponse(movements=[movement_message(row) for row in rows], next_page_token=token)
+
+    async def ExplainAvailability(
+        self, request: pb.ExplainAvailabilityRequest, context: Context
+    ) -> pb.ExplainAvailabilityResponse:
+        explained = await self._views.explain(request.sku)
+        if explained is None:
+            raise _unknown(request.sku)
+        return claims_message(*explained)
+
+    async def VerifyStock(self, request: pb.VerifyStockRequest, context: Context) -> pb.VerifyStockResponse:
+        return discrepancies_message(*await self._views.verify(request.sku or None))
+
+    # Locations
+
+    async def CreateLocation(self, request: pb.CreateLocationRequest, context: Context) -> pb.Location:
+        wanted = request.location
+        location = LocationRow(wanted.location_id, wanted.name, wanted.priority, active=True)
+        answer = await self._locations.create(request_of(context, request), location, location_bytes)
+        return pb.Location.FromString(answer)
+
+    async def UpdateLocation(self, request: pb.UpdateLocationRequest, context: Context) -> pb.Location:
+        wanted = request.location
+        location = LocationRow(wanted.location_id, wanted.name, wanted.priority, wanted.active)
+        known = ("name", "priority", "active")
+        given = [name for name in known if getattr(wanted, name)]  # what an empty mask stands for (AIP-134)
+        fields = masked(request.update_mask.paths, known) if request.update_mask.paths else given
+        answer = await self._locations.update(request_of(context, request), location, fields, location_bytes)
+        return pb.Location.FromString(answer)
+
+    async def ListLocations(self, request: pb.ListLocationsRequest, context: Context) -> pb.ListLocationsResponse:
+        return pb.ListLocationsResponse(locations=[location_message(row) for row in await self._views.locations()])
+
+
+def _ttl(request: pb.ReserveStockRequest | pb.ExtendReservationRequest) -> timedelta | None:
+    return timespan(request.ttl) if request.HasField("ttl") else None
+
+
+def _unknown(sku: str) -> SkuUnknown:
+    return SkuUnknown(f"no variant has the SKU {sku!r}", field="sku", sku=sku)

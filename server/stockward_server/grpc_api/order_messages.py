@@ -1,0 +1,204 @@
+"""Orders as messages, and order requests as the domain takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stockward.order.v1 import order_pb2
+
+from stockward_server.application.order_commands import WantedCharge
+from stockward_server.domain.errors import FieldInvalid
+from stockward_server.domain.order import (
+    NOBODY,
+    Address,
+    ChargeKind,
+    Customer,
+    Fulfillment,
+    Order,
+    OrderLine,
+)
+from stockward_server.domain.pricing import WantedLine
+from stockward_server.grpc_api.enums import wire
+from stockward_server.grpc_api.money_messages import money_message, money_of
+from stockward_server.grpc_api.times import timestamp
+
+# Messages from the domain
+
+
+def order_message(order: Order) -> order_pb2.Order:
+    """The whole order."""
+    return order_pb2.Order(
+        order_id=order.order_id,
+        state=wire(order.state),
+        reference=order.reference,
+        customer=_customer_message(order.customer),
+        lines=[line_message(line, order.currency) for line in order.lines],
+        charges=[
+            order_pb2.Charge(
+                kind=wire(charge.kind),
+                amount=money_message(order.currency, charge.amount),
+                description=charge.description,
+            )
+            for charge in order.charges
+        ],
+        totals=totals_message(order),
+        payment_terms=wire(order.payment_terms),
+        payment=payment_message(order),
+        payment_due_time=timestamp(order.payment_due_time),
+        reservation_id=order.reservation_id or "",
+        fulfillments=[fulfillment_message(each) for each in order.fulfillments],
+        create_time=timestamp(order.create_time),
+        update_time=timestamp(order.update_time),
+        version=order.version,
+    )
+
+
+def order_bytes(order: Order) -> bytes:
+    """The encoded response of every order mutation."""
+    return order_message(order).SerializeToString()
+
+
+def line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:
+    return order_pb2.OrderLine(
+        line_number=line.line_number,
+        sku=line.sku,
+        title=line.title,
+        quantity=line.quantity,
+        unit_price=money_message(currency, line.unit_price),
+        price_override_reason=line.price_override_reason,
+        fulfilled=line.fulfilled,
+        cancelled=line.cancelled,
+        returned=line.returned,
+    )
+
+
+def totals_message(order: Order) -> order_pb2.Totals:
+    currency = order.currency
+    return order_pb2.Totals(
+        subtotal=money_message(currency, order.subtotal),
+        charges=money_message(currency, order.charged),
+        total=money_message(currency, order.total),
+        cancelled=money_message(currency, order.cancelled),
+        returned=money_message(currency, order.returned),
+        due=money_message(currency, order.due),
+    )
+
+
+def payment_message(order: Order) -> order_pb2.Payment:
+    currency, payment, refund_due = order.currency, order.payment, order.refund_due
+    return order_pb2.Payment(
+        state=wire(order.payment_state),
+        authorized=money_message(currency, payment.held),
+        captured=money_message(currency, payment.captured),
+        refunded=money_message(currency, payment.refunded),
+        refund_required=refund_due > 0,
+        refund_due=money_message(currency, refund_due) if refund_due else None,
+    )
+
+
+def fulfillment_message(fulfillment: Fulfillment) -> order_pb2.Fulfillment:
+    return order_pb2.Fulfillment(
+        fulfillment_id=fulfillment.fulfillment_id,
+        lines=[
+            order_pb2.FulfillmentLine(
+                line_number=line.line_number, location_id=line.location_id, quantity=line.quantity
+            )
+            for line in fulfillment.lines
+        ],
+        tracking_number=fulfillment.tracking_number,
+        carrier=fulfillment.carrier,
+        create_time=timestamp(fulfillment.create_time),
+    )
+
+
+def _customer_message(customer: Customer) -> order_pb2.Customer | None:
+    if customer == NOBODY:
+        return None
+    return order_pb2.Customer(
+        customer_id=customer.customer_id,
+        email=customer.email,
+        name=customer.name,
+        shipping_address=_address_message(customer.shipping_address),
+        billing_address=_address_message(customer.billing_address),
+    )
+
+
+def _address_message(address: Address | None) -> order_pb2.Address | None:
+    if address is None:
+        return None
+    return order_pb2.Address(
+        recipient=address.recipient,
+        lines=address.lines,
+        city=address.city,
+        region=address.region,
+        postal_code=address.postal_code,
+        country_code=address.country_code,
+        phone=address.phone,
+    )
+
+
+# The domain from messages
+
+
+def customer_of(message: order_pb2.CreateOrderRequest) -> Customer:
+    if not message.HasField("customer"):
+        return NOBODY
+    customer = message.customer
+    return Customer(
+        customer.customer_id,
+        customer.email,
+        customer.name,
+        _address_of(customer.shipping_address) if customer.HasField("shipping_address") else None,
+        _address_of(customer.billing_address) if customer.HasField("billing_address") else None,
+    )
+
+
+def _address_of(message: order_pb2.Address) -> Address:
+    return Address(
+        message.recipient,
+        tuple(message.lines),
+        message.city,
+        message.region,
+        message.postal_code,
+        message.country_code,
+        message.phone,
+    )
+
+
+def wanted_lines(message: order_pb2.CreateOrderRequest) -> list[WantedLine]:
+    """The lines with the prices they state; FieldInvalid for an override without a reason, or nothing to order."""
+    if not message.lines and not message.reservation_id:
+        raise FieldInvalid("an order needs lines or a reservation", field="lines")
+    wanted = []
+    for index, line in enumerate(message.lines):
+        path = f"lines[{index}]"
+        shown = override = None
+        if line.HasField("shown_unit_price"):
+            shown = money_of(line.shown_unit_price, f"{path}.shown_unit_price")
+        if line.HasField("unit_price_override"):
+            override = money_of(line.unit_price_override, f"{path}.unit_price_override")
+            if not line.price_override_reason:
+                raise FieldInvalid("an override needs a reason", field=f"{path}.price_override_reason")
+        wanted.append(WantedLine(line.sku, line.quantity, path, shown, override, line.price_override_reason))
+    return wanted
+
+
+def wanted_charges(message: order_pb2.CreateOrderRequest) -> list[WantedCharge]:
+    return [
+        WantedCharge(
+            ChargeKind(charge.kind),
+            money_of(charge.amount, f"charges[{index}].amount"),
+            charge.description,
+            f"charges[{index}]",
+        )
+        for index, charge in enumerate(message.charges)
+    ]
+
+
+def line_quantities(lines: Iterable[Any]) -> Mapping[int, int]:
+    """Units by line number; lines named twice are summed."""
+    quantities: dict[int, int] = {}
+    for line in lines:
+        quantities[line.line_number] = quantities.get(line.line_number, 0) + line.quantity
+    return quantities

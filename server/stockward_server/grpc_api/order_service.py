@@ -1,0 +1,171 @@
+"""OrderService on the wire: messages in, commands to the committer, messages out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from stockward.order.v1 import order_pb2 as pb
+from stockward.order.v1 import order_pb2_grpc
+
+from stockward_server.application.command import Submit
+from stockward_server.application.order_commands import (
+    CancelOrder,
+    CreateOrder,
+    FulfillOrder,
+    ProcessOrder,
+    RecordPayment,
+    ReturnOrder,
+)
+from stockward_server.application.stock_views import OrderFilter, OrderViews
+from stockward_server.domain.errors import OrderNotFound, Refusal
+from stockward_server.domain.order import Order, OrderState, PaymentTerms
+from stockward_server.domain.payment import PaymentEvent, PaymentKind
+from stockward_server.grpc_api import page_token
+from stockward_server.grpc_api.money_messages import money_of
+from stockward_server.grpc_api.order_messages import (
+    customer_of,
+    line_quantities,
+    order_bytes,
+    order_message,
+    wanted_charges,
+    wanted_lines,
+)
+from stockward_server.grpc_api.requests import Context, request_of
+from stockward_server.grpc_api.status import status_of
+from stockward_server.grpc_api.stock_messages import DEFAULT_LOCATION
+from stockward_server.grpc_api.times import moment
+from stockward_server.grpc_api.validation import validate
+
+CREATE_ORDER = "/stockward.order.v1.OrderService/CreateOrder"
+
+
+class OrderServicer(order_pb2_grpc.OrderServiceServicer):
+    """See order.proto; every method raises a Refusal for a documented error."""
+
+    def __init__(self, submit: Submit, views: OrderViews, payment_allowance: timedelta) -> None:
+        """`payment_allowance`: how long a prepaid order waits for its money."""
+        self._submit = submit
+        self._views = views
+        self._payment_allowance = payment_allowance
+
+    async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
+        return pb.Order.FromString(await self._create(request, context))
+
+    async def BatchCreateOrders(
+        self, request: pb.BatchCreateOrdersRequest, context: Context
+    ) -> pb.BatchCreateOrdersResponse:
+        results = await asyncio.gather(*(self._create_one(each, context) for each in request.requests))
+        return pb.BatchCreateOrdersResponse(results=results)
+
+    async def _create_one(
+        self, request: pb.CreateOrderRequest, context: Context
+    ) -> pb.BatchCreateOrdersResponse.Result:
+        try:
+            validate(request)
+            order = pb.Order.FromString(await self._create(request, context))
+            return pb.BatchCreateOrdersResponse.Result(order=order)
+        except Refusal as refusal:
+            return pb.BatchCreateOrdersResponse.Result(error=status_of(refusal))
+
+    async def _create(self, request: pb.CreateOrderRequest, context: Context) -> bytes:
+        return await self._submit(
+            CreateOrder(
+                cause=request_of(context, request, CREATE_ORDER),
+                lines=wanted_lines(request),
+                reservation_id=request.reservation_id.lower() or None,
+                customer=customer_of(request),
+                reference=request.reference,
+                charges=wanted_charges(request),
+                terms=PaymentTerms(request.payment_terms or PaymentTerms.PREPAID),
+                payment_allowance=self._payment_allowance,
+                reply=order_bytes,
+            )
+        )
+
+    async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
+        order = await self._views.order(request.order_id)
+        if order is None:
+            raise OrderNotFound(f"there is no order {request.order_id}", order_id=request.order_id)
+        return order_message(order)
+
+    async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
+        wanted = OrderFilter(
+            [OrderState(state) for state in request.states],
+            request.customer_id or None,
+            request.reference or None,
+            request.sku or None,
+        )
+        orders, token = await self._page(request, wanted)
+        return pb.ListOrdersResponse(orders=[order_message(order) for order in orders], next_page_token=token)
+
+    async def ListPendingOrders(
+        self, request: pb.ListPendingOrdersRequest, context: Context
+    ) -> pb.ListPendingOrdersResponse:
+        orders, token = await self._page(request, OrderFilter([OrderState.PENDING], oldest_first=True))
+        return pb.ListPendingOrdersResponse(orders=[order_message(order) for order in orders], next_page_token=token)
+
+    async def _page(
+        self, request: pb.ListOrdersRequest | pb.ListPendingOrdersRequest, wanted: OrderFilter
+    ) -> tuple[Sequence[Order], str]:
+        orders = await self._views.orders(page_token.page_of(request), wanted)
+        return page_token.cut(request, orders, lambda order: [order.order_id])
+
+    async def ProcessOrder(self, request: pb.ProcessOrderRequest, context: Context) -> pb.Order:
+        cause = request_of(context, request)
+        command = ProcessOrder(cause=cause, order_id=request.order_id.lower(), reply=order_bytes)
+        return pb.Order.FromString(await self._submit(command))
+
+    async def FulfillOrder(self, request: pb.FulfillOrderRequest, context: Context) -> pb.Order:
+        command = FulfillOrder(
+            cause=request_of(context, request),
+            order_id=request.order_id.lower(),
+            quantities=line_quantities(request.lines),
+            tracking_number=request.tracking_number,
+            carrier=request.carrier,
+            reply=order_bytes,
+        )
+        return pb.Order.FromString(await self._submit(command))
+
+    async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> pb.Order:
+        command = CancelOrder(
+            cause=request_of(context, request),
+            order_id=request.order_id.lower(),
+            quantities=line_quantities(request.lines),
+            reason=request.reason,
+            reply=order_bytes,
+        )
+        return pb.Order.FromString(await self._submit(command))
+
+    async def ReturnOrder(self, request: pb.ReturnOrderRequest, context: Context) -> pb.Order:
+        command = ReturnOrder(
+            cause=request_of(context, request),
+            order_id=request.order_id.lower(),
+            restocked=line_quantities(line for line in request.lines if not line.damaged),
+            damaged=line_quantities(line for line in request.lines if line.damaged),
+            location_id=request.location_id or DEFAULT_LOCATION,
+            reason=request.reason,
+            reply=order_bytes,
+        )
+        return pb.Order.FromString(await self._submit(command))
+
+    async def RecordPayment(self, request: pb.RecordPaymentRequest, context: Context) -> pb.Order:
+        amount = money_of(request.amount, "amount")
+        happened = moment(request.event_time, "event_time") if request.HasField("event_time") else datetime.now(UTC)
+        event = PaymentEvent(
+            request.provider,
+            request.provider_event_id,
+            request.order_id.lower(),
+            PaymentKind(request.kind),
+            amount.minor,
+            happened,
+        )
+        command = RecordPayment(
+            cause=request_of(context, request),
+            order_id=event.order_id,
+            event=event,
+            currency=amount.currency,
+            reply=order_bytes,
+        )
+        return pb.Order.FromString(await self._submit(command))

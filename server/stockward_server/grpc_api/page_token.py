@@ -1,0 +1,90 @@
+"""Page tokens (AIP-158): opaque, bound to the arguments of the request that they go on from."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from stockward_server.application.stock_views import Page
+from stockward_server.domain.errors import PageTokenInvalid
+
+Row = TypeVar("Row")
+
+DEFAULT_PAGE_SIZE = 50
+"""Rows of a page when the request does not say."""
+
+_DIGEST = 12
+
+
+def page_size(message: Any) -> int:
+    """Rows to answer."""
+    return int(message.page_size) or DEFAULT_PAGE_SIZE
+
+
+def page_of(message: Any) -> Page:
+    """The page asked for, and one row more: whether there is one tells whether this is the last page."""
+    return Page(page_size(message) + 1, decode(message))
+
+
+def cut(message: Any, rows: Sequence[Row], position: Callable[[Row], list[Any]]) -> tuple[Sequence[Row], str]:
+    """The rows of `page_of` without the one too many, and the token of the next page; empty on the last one."""
+    size = page_size(message)
+    return rows[:size], encode(message, position(rows[size - 1])) if len(rows) > size else ""
+
+
+def encode(message: Message, position: list[Any]) -> str:
+    """The token of the page after `position`, good for the other arguments of `message` only."""
+    return _seal(_arguments(message), position)
+
+
+def decode(message: Any) -> list[Any] | None:
+    """The position to go on from, None for the first page; PageTokenInvalid when it is not a token of this request."""
+    if not message.page_token:
+        return None
+    return _open(_arguments(message), message.page_token, "page_token")
+
+
+def encode_position(position: list[Any]) -> str:
+    """A cursor that is bound to nothing but its position."""
+    return _seal(b"", position)
+
+
+def decode_position(cursor: str, field: str) -> list[Any]:
+    """The position of a cursor; PageTokenInvalid naming `field` when it is none."""
+    return _open(b"", cursor, field)
+
+
+def _arguments(message: Message) -> bytes:
+    arguments = type(message)()
+    arguments.CopyFrom(message)
+    arguments.ClearField("page_token")
+    arguments.ClearField("page_size")
+    return message.DESCRIPTOR.full_name.encode() + arguments.SerializeToString(deterministic=True)
+
+
+def _seal(arguments: bytes, position: list[Any]) -> str:
+    body = json.dumps(position, separators=(",", ":")).encode()
+    return urlsafe_b64encode(_digest(arguments, body) + body).decode().rstrip("=")
+
+
+def _open(arguments: bytes, token: str, field: str) -> list[Any]:
+    try:
+        sealed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError):
+        sealed = b""
+    digest, body = sealed[:_DIGEST], sealed[_DIGEST:]
+    if not body or digest != _digest(arguments, body):
+        raise PageTokenInvalid("not a token of this method with these arguments", field=field)
+    position = json.loads(body)
+    assert isinstance(position, list)
+    return position
+
+
+def _digest(arguments: bytes, body: bytes) -> bytes:
+    return blake2b(arguments + b"\0" + body, digest_size=_DIGEST).digest()

@@ -1,0 +1,40 @@
+"""The envelope of a mutation, from its message and the call that carries it."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import blake2b
+from typing import Any
+from uuid import uuid4
+
+import grpc
+
+from stockward_server.application.request import Request
+from stockward_server.grpc_api.identity import current_call
+
+Context = grpc.aio.ServicerContext[Any, Any]
+"""What gRPC tells of a call."""
+
+LONGEST_DEADLINE = 24 * 3600.0
+"""Seconds; a deadline further away than this counts as none."""
+
+
+def request_of(context: Context, message: Any, method: str | None = None) -> Request:
+    """Who asks for what. A message without a request_id gets one, so that a lost answer can be told from a lost effect.
+
+    `method` names another method when the message is a part of this one's (a row of a batch), so that a repetition is
+    recognised however it is sent.
+    """
+    call = current_call.get()
+    remaining: float | None = context.time_remaining()  # None without a deadline, whatever the stubs say
+    deadline = None
+    if remaining is not None and remaining < LONGEST_DEADLINE:
+        deadline = asyncio.get_running_loop().time() + remaining
+    return Request(
+        actor=call.caller.name,
+        role=call.caller.role,
+        method=method or call.method,
+        request_id=message.request_id.lower() or str(uuid4()),
+        fingerprint=blake2b(message.SerializeToString(deterministic=True), digest_size=16).digest(),
+        deadline=deadline,
+    )

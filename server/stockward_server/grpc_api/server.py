@@ -1,0 +1,106 @@
+"""The grpc.aio server: limits, interceptors, the contract's services, health and reflection."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from stockward.event.v1 import event_pb2, event_pb2_grpc
+from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
+from stockward.order.v1 import order_pb2, order_pb2_grpc
+
+from stockward_server.application.request import Caller
+from stockward_server.domain.errors import Refusal
+from stockward_server.grpc_api.identity import IdentityInterceptor, roles_by_method
+from stockward_server.grpc_api.status import StatusInterceptor
+from stockward_server.grpc_api.validation import ValidationInterceptor
+
+SERVICES = [
+    catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"],
+    inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"],
+    order_pb2.DESCRIPTOR.services_by_name["OrderService"],
+    event_pb2.DESCRIPTOR.services_by_name["EventService"],
+]
+"""Every service of the contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Servicers:
+    """One servicer a service."""
+
+    catalog: catalog_pb2_grpc.CatalogServiceServicer
+    inventory: inventory_pb2_grpc.InventoryServiceServicer
+    order: order_pb2_grpc.OrderServiceServicer
+    event: event_pb2_grpc.EventServiceServicer
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may ask of the server."""
+
+    message_bytes: int
+    """Largest message. gRPC itself takes twice as much, so that the refusal can say what is wrong."""
+    concurrent_calls: int
+    """Calls under way at the same time."""
+
+
+class ApiServer:
+    """The gRPC server with its health service. `start`, then `stop`."""
+
+    def __init__(
+        self,
+        servicers: Servicers,
+        authenticate: Callable[[str], Awaitable[Caller | None]],
+        translate: Callable[[Exception], Refusal | None],
+        limits: Limits,
+    ) -> None:
+        self._server = grpc.aio.server(
+            interceptors=[
+                StatusInterceptor(translate),
+                IdentityInterceptor(authenticate, roles_by_method(SERVICES)),
+                ValidationInterceptor(limits.message_bytes),
+            ],
+            options=[
+                ("grpc.so_reuseport", 0),  # a second server on this port must fail, not share it silently
+                ("grpc.max_receive_message_length", 2 * limits.message_bytes),
+                ("grpc.max_metadata_size", 16 * 1024),
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                ("grpc.max_connection_age_ms", 30 * 60 * 1000),
+                ("grpc.max_connection_age_grace_ms", 60 * 1000),
+            ],
+            maximum_concurrent_rpcs=limits.concurrent_calls,
+        )
+        self._health = health.aio.HealthServicer()
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicers.catalog, self._server)
+        inventory_pb2_grpc.add_InventoryServiceServicer_to_server(servicers.inventory, self._server)
+        order_pb2_grpc.add_OrderServiceServicer_to_server(servicers.order, self._server)
+        event_pb2_grpc.add_EventServiceServicer_to_server(servicers.event, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = [service.full_name for service in SERVICES]
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        self._names = ["", *names]
+
+    async def start(self, address: str) -> int:
+        """Listens and says that it serves; answers the port. OSError when the address cannot be had."""
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address}: {error}") from error
+        await self._server.start()
+        await self.set_serving(True)
+        return port
+
+    async def set_serving(self, serving: bool) -> None:
+        """What grpc.health.v1 answers for every service."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in self._names:
+            await self._health.set(name, status)
+
+    async def stop(self, grace: float) -> None:
+        """Says that it no longer serves, and lets calls under way finish for `grace` seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)

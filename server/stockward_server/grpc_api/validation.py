@@ -1,0 +1,74 @@
+"""The rules of the contract, checked: protovalidate violations become FieldInvalid with every field at fault."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import protovalidate
+from google.protobuf.message import Message
+from grpc_interceptor.server import AsyncServerInterceptor
+
+from stockward_server.domain.errors import FieldInvalid, FieldViolation, MessageTooLarge
+
+_validator = protovalidate.Validator()
+
+
+def validate(message: Message, prefix: str = "") -> None:
+    """FieldInvalid listing every field of `message` that breaks its rule; paths are behind `prefix`."""
+    violations = [
+        FieldViolation(prefix + _path(violation.proto.field), violation.proto.message)
+        for violation in _validator.collect_violations(message)
+    ]
+    if violations:
+        first = violations[0]
+        raise FieldInvalid(
+            f"{first.field}: {first.description}" if first.field else first.description, violations=violations
+        )
+
+
+def _path(field: Any) -> str:
+    path = ""
+    for element in field.elements if field else ():
+        path += ("." if path else "") + element.field_name
+        if element.subscript is not None:
+            key = element.subscript.value
+            path += f"[{key}]" if isinstance(key, int) else f'["{key}"]'
+    return path
+
+
+class ValidationInterceptor(AsyncServerInterceptor):
+    """Lets only messages through that keep the contract's rules and the size limit (bytes)."""
+
+    def __init__(self, max_message_bytes: int) -> None:
+        self._limit = max_message_bytes
+
+    async def intercept(
+        self,
+        method: Callable[..., Any],
+        request_or_iterator: Any,
+        context: grpc.aio.ServicerContext[Any, Any],
+        method_name: str,
+    ) -> Any:
+        if not method_name.startswith("/stockward."):
+            checked = request_or_iterator
+        elif isinstance(request_or_iterator, Message):
+            self._check(request_or_iterator)
+            checked = request_or_iterator
+        else:
+            checked = self._each(request_or_iterator)
+        response = method(checked, context)
+        return response if hasattr(response, "__aiter__") else await response
+
+    def _check(self, message: Message) -> None:
+        if message.ByteSize() > self._limit:
+            raise MessageTooLarge(
+                f"the message has {message.ByteSize()} bytes, {self._limit} are allowed", limit_bytes=self._limit
+            )
+        validate(message)
+
+    async def _each(self, messages: AsyncIterator[Message]) -> AsyncIterator[Message]:
+        async for message in messages:
+            self._check(message)
+            yield message
