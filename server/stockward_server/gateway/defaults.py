@@ -1,0 +1,59 @@
+"""The two endpoints that settings make: STOREFRONT_WEBHOOK_URL and PMS_WEBHOOK_URL, signed with WEBHOOK_SECRET."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stockward_server.storage.webhooks import SqlWebhooks
+
+MAX_IN_FLIGHT = 32
+"""Requests to one endpoint at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom an endpoint is for, and the events that it is told."""
+
+    description: str
+    types: tuple[str, ...]
+
+
+AUDIENCES: Mapping[str, Audience] = {
+    # What customers can see: the catalogue, what is available, their orders, and a hold that ran out under them. Other
+    # events of reservations are the storefront's own doing.
+    "storefront": Audience(
+        "The storefront of the settings",
+        ("product.*", "stock.*", "reservation.expired", "order.*", "payment.updated"),
+    ),
+    # What staff have to act on. Every single movement of stock would drown that; alerts are told.
+    "pms": Audience(
+        "The product management system of the settings",
+        (
+            "product.*",
+            "stock.low",
+            "stock.depleted",
+            "stock.shortfall",
+            "stock.recovered",
+            "order.*",
+            "payment.updated",
+        ),
+    ),
+}
+"""By endpoint id."""
+
+
+async def put_default_endpoints(store: SqlWebhooks, urls: Mapping[str, str], secret: str | None) -> None:
+    """Makes the endpoints what the settings say: `urls` by endpoint id. One that has no URL there is disabled."""
+    for endpoint_id, audience in AUDIENCES.items():
+        if endpoint_id in urls and secret:
+            await store.put_endpoint(
+                endpoint_id,
+                urls[endpoint_id],
+                secret,
+                description=audience.description,
+                types=audience.types,
+                max_in_flight=MAX_IN_FLIGHT,
+            )
+        else:
+            await store.disable_removed(endpoint_id)

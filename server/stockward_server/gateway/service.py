@@ -1,0 +1,82 @@
+"""The webhook gateway: JetStream -> deliveries in PostgreSQL -> signed requests to endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from stockward_server.application.session import keep_running
+from stockward_server.gateway import feed
+from stockward_server.gateway.defaults import put_default_endpoints
+from stockward_server.gateway.dispatcher import Dispatcher
+from stockward_server.gateway.health import health_endpoint
+from stockward_server.gateway.recorder import Recorder
+from stockward_server.gateway.retry import RETRY_DELAYS
+from stockward_server.gateway.sender import Sender
+from stockward_server.storage.database import is_database_down, open_pool
+from stockward_server.storage.webhooks import SqlWebhooks
+
+log = logging.getLogger(__name__)
+
+POOL_SIZE = 4
+"""Connections: one claims, one records, and health asks."""
+
+
+async def run(
+    dsn: str,
+    nats_url: str,
+    stream_name: str,
+    *,
+    address: str,
+    urls: Mapping[str, str],
+    secret: str | None,
+    allow_loopback: bool,
+    stop: asyncio.Event,
+    grace_seconds: float = 10.0,
+    retry_delays: Sequence[timedelta] = RETRY_DELAYS,
+    timeout_seconds: float = 15.0,
+    lease_seconds: float = 60.0,
+    poll_seconds: float = 1.0,
+) -> None:
+    """Delivers until `stop` is set. Several gateways share the work.
+
+    `address` is HOST:PORT of /healthz; `urls` and `secret` make the default endpoints (`storefront`, `pms`).
+    `allow_loopback` lets webhooks go to this machine (development). A request may take `timeout_seconds`; one that is
+    under way at the stop may end for `grace_seconds`. Once `address` listens, what happens is told to the endpoints.
+    """
+
+    async def session() -> None:
+        pool = await open_pool(dsn, POOL_SIZE)
+        try:
+            store = SqlWebhooks(pool)
+            await put_default_endpoints(store, urls, secret)
+            async with (
+                health_endpoint(address, store),
+                Sender.open(timeout_seconds=timeout_seconds, allow_loopback=allow_loopback) as sender,
+            ):
+                log.info("delivering webhooks; health on http://%s/healthz", address)
+                recorder = Recorder(store)
+                dispatcher = Dispatcher(
+                    store,
+                    sender,
+                    recorder,
+                    retry_delays=retry_delays,
+                    lease=timedelta(seconds=lease_seconds),
+                    poll_seconds=poll_seconds,
+                )
+                background = [
+                    asyncio.create_task(recorder.run(), name="recorder"),
+                    asyncio.create_task(feed.run(dsn, nats_url, stream_name, dispatcher.wake), name="feed"),
+                ]
+                try:
+                    await dispatcher.run(stop, grace_seconds)
+                finally:
+                    for task in background:
+                        task.cancel()
+                    await asyncio.gather(*background, return_exceptions=True)
+        finally:
+            await pool.close()
+
+    await keep_running("gateway", session, stop, is_database_down)

@@ -1,0 +1,68 @@
+"""The relay: takes what is pending in the outbox to JetStream, in order per aggregate and at least once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from stockward_server.application.session import keep_running, lifeline, wait_for_any
+from stockward_server.relay.publisher import BATCH_LIMIT, Publisher
+from stockward_server.relay.stream import ensure_stream, nats_errors, open_nats
+from stockward_server.relay.wake import WAKE_SUBJECT
+from stockward_server.storage.database import is_database_down
+from stockward_server.storage.outbox import OwnedOutbox
+
+log = logging.getLogger(__name__)
+
+SHARE_SECONDS = 1.0
+"""How often a relay looks whether shards became free, or other relays came."""
+
+
+async def run(
+    dsn: str, nats_url: str, stream_name: str, *, max_age: timedelta, poll_seconds: float, stop: asyncio.Event
+) -> None:
+    """Relays until `stop` is set. `max_age` is how long the stream keeps events, `poll_seconds` how often the outbox is
+    looked at when no hint comes.
+
+    NATS and PostgreSQL may come and go: a session ends with either connection, and the next one starts from what is
+    in the outbox. Several relays share the work.
+    """
+
+    async def session() -> None:
+        async with lifeline() as lost, open_nats(nats_url, "stockward relay", lost) as client:
+            stream = await ensure_stream(client, stream_name, max_age)
+            async with OwnedOutbox.open(dsn, lost) as outbox:
+                hint = asyncio.Event()
+
+                async def hear(_: object) -> None:
+                    hint.set()
+
+                with nats_errors("hints cannot be heard"):
+                    await client.subscribe(WAKE_SUBJECT, cb=hear)
+                log.info("relaying events to the stream %s", stream_name)
+                await _relay(outbox, Publisher(client, stream), hint, poll_seconds, stop)
+
+    await keep_running("relay", session, stop, is_database_down)
+
+
+async def _relay(
+    outbox: OwnedOutbox, publisher: Publisher, hint: asyncio.Event, poll_seconds: float, stop: asyncio.Event
+) -> None:
+    """One batch after another: read, publish, delete. A crash anywhere leaves the rows, and they are sent again."""
+    loop = asyncio.get_running_loop()
+    share_time = loop.time()
+    while not stop.is_set():
+        if loop.time() >= share_time:
+            share_time = loop.time() + SHARE_SECONDS
+            before = outbox.shards
+            await outbox.share()
+            if outbox.shards != before:
+                log.info("%d shards are ours", len(outbox.shards))
+        hint.clear()
+        events = await outbox.pending(BATCH_LIMIT) if outbox.shards else ()
+        if events:
+            await publisher.publish(events)
+            await outbox.delete(events)
+        else:
+            await wait_for_any(poll_seconds, hint, stop)

@@ -1,0 +1,105 @@
+"""The connection to NATS, and the stream that keeps the events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
+
+from stockward_server.application.session import Unavailable
+from stockward_server.relay.cloud_event import SUBJECTS
+
+DUPLICATE_WINDOW = timedelta(minutes=10)
+"""How long JetStream remembers event ids.
+
+It has to outlast the time between a publish whose acknowledgement was lost and the next attempt: a restart of NATS,
+PostgreSQL or the relay with crash recovery and back-off, which takes seconds to a few minutes; the usual 2 minutes are
+tight. An id costs about 100 bytes of the server's memory: at 2,000 events a second 10 minutes are some 120 MB, an hour
+would be 700 MB. Whatever is older is told by `event_id` and version, which every consumer has to look at anyway.
+"""
+
+CLOSE_SECONDS = 5.0
+
+
+@asynccontextmanager
+async def open_nats(url: str, name: str, on_lost: Callable[[str], None]) -> AsyncIterator[Client]:
+    """A connection that is never mended: what it had not sent yet must not reach the stream later, behind the back of
+    whoever publishes by then. `on_lost` hears at once when it breaks."""
+    closing = False
+
+    async def closed() -> None:
+        if not closing:
+            on_lost("the connection to NATS is lost")
+
+    with nats_errors("NATS cannot be reached"):
+        client = await nats.connect(
+            [server.strip() for server in url.split(",")],
+            name=name,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            connect_timeout=3,
+            ping_interval=10,
+            error_cb=_ignore,
+            closed_cb=closed,
+        )
+    try:
+        yield client
+    finally:
+        closing = True
+        with suppress(TimeoutError):  # a server that no longer reads
+            await asyncio.wait_for(client.close(), CLOSE_SECONDS)
+
+
+@contextmanager
+def nats_errors(what: str) -> Iterator[None]:
+    """Errors of the client as Unavailable, told in one line."""
+    try:
+        yield
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        raise Unavailable(f"{what}: {str(error) or type(error).__name__}") from error
+
+
+async def ensure_stream(client: Client, name: str, max_age: timedelta) -> StreamInfo:
+    """The stream as it has to be, made or brought up to date.
+
+    What an operator has chosen for it (replicas, placement, size limits) stays. A new one gets three replicas where the
+    URL names three servers or more.
+    """
+    stream = client.jetstream()
+    wanted = {
+        "subjects": [SUBJECTS],
+        "max_age": max_age.total_seconds(),
+        "duplicate_window": DUPLICATE_WINDOW.total_seconds(),
+        "allow_atomic": True,
+        "allow_direct": True,
+    }
+    with nats_errors(f"the stream {name} cannot be made ready"):
+        try:
+            info = await stream.stream_info(name)
+        except nats.js.errors.NotFoundError:
+            return await stream.add_stream(
+                StreamConfig(
+                    name=name,
+                    description="Events of Stockward, in order per aggregate",
+                    storage=StorageType.FILE,
+                    retention=RetentionPolicy.LIMITS,
+                    discard=DiscardPolicy.OLD,
+                    num_replicas=3 if len(client.servers) >= 3 else 1,
+                ),
+                **wanted,
+            )
+        if any(getattr(info.config, field) != value for field, value in wanted.items()):
+            info = await stream.update_stream(info.config, **wanted)
+        return info
+
+
+async def _ignore(_: Exception) -> None:
+    """What matters is raised by the call that fails, or told by `on_lost`."""

@@ -1,0 +1,62 @@
+"""Hints to the relay that something was committed: a core NATS message, worth nothing when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import nats
+from nats.aio.client import Client
+
+log = logging.getLogger(__name__)
+
+WAKE_SUBJECT = "stockward.wake"
+"""An empty message here makes every relay look at the outbox at once, rather than at its next poll."""
+
+RETRY_SECONDS = 2.0
+
+
+class Waker:
+    """Sends hints from the server process. `wake` never blocks and never fails; hints in quick succession are one."""
+
+    def __init__(self, nats_url: str) -> None:
+        self._url = nats_url
+        self._wanted = asyncio.Event()
+        self._task = asyncio.create_task(self._run(), name="waker")
+
+    def wake(self) -> None:
+        """Something was committed."""
+        self._wanted.set()
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        client = await self._connect()
+        try:
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                if client.is_connected:
+                    await client.publish(WAKE_SUBJECT, b"")
+        finally:
+            await client.close()
+
+    async def _connect(self) -> Client:
+        """The server works without NATS; only hints are missing until it is there."""
+        while True:
+            try:
+                return await nats.connect(
+                    self._url,
+                    name="stockward server",
+                    max_reconnect_attempts=-1,
+                    allow_reconnect=True,
+                    error_cb=_ignore,
+                )
+            except (OSError, nats.errors.Error):
+                await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _ignore(error: Exception) -> None:
+    log.debug("NATS: %r", error)
