@@ -1,0 +1,194 @@
+"""The composition root: the only place where settings, adapters and use cases meet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+
+from stockward_server import gateway as webhook_gateway
+from stockward_server import relay as event_relay
+from stockward_server.application.catalog import Catalog
+from stockward_server.application.locked_state import LockedState
+from stockward_server.application.request import Role
+from stockward_server.application.shop_window import ShopWindow
+from stockward_server.application.stock_commands import HoldPolicy
+from stockward_server.application.sweeper import sweep
+from stockward_server.config import Environment, Settings
+from stockward_server.domain.errors import Refusal
+from stockward_server.grpc_api.catalog_service import CatalogServicer
+from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.grpc_api.event_service import EventServicer
+from stockward_server.grpc_api.inventory_service import InventoryServicer
+from stockward_server.grpc_api.order_service import OrderServicer
+from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
+from stockward_server.relay.wake import Waker
+from stockward_server.storage import api_keys, database
+from stockward_server.storage.catalog import SqlCatalog
+from stockward_server.storage.committer import Committer
+from stockward_server.storage.due_work import SqlDueWork
+from stockward_server.storage.event_log import SqlEventLog
+from stockward_server.storage.locations import SqlLocations
+from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.order_views import SqlOrderViews
+from stockward_server.storage.retention import (
+    delete_expired_idempotency,
+    delete_finished_deliveries,
+    drop_expired_partitions,
+)
+from stockward_server.storage.stock_views import SqlStockViews
+
+log = logging.getLogger(__name__)
+
+HOUSEKEEPING_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers, for those who started it."""
+
+    port: int
+    pool: database.Pool
+    committer: Committer
+
+
+async def migrate(settings: Settings) -> list[str]:
+    """Brings the database up to date; answers the names of the migrations that were applied."""
+    return await database.migrate(settings.database_url.get_secret_value())
+
+
+async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None:
+    """Makes a known key valid for `role` (`storefront`, `pms` or `admin`)."""
+    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10.0)
+    try:
+        await api_keys.ensure_key(connection, name, Role[role.upper()], key)
+    finally:
+        await connection.close()
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs the gRPC server until `stop` is set, then drains it."""
+    async with running_server(settings) as server:
+        log.info("serving gRPC on port %d", server.port)
+        await stop.wait()
+        log.info("draining")
+
+
+async def relay(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs the relay until `stop` is set."""
+    await event_relay.run(
+        settings.database_url.get_secret_value(),
+        settings.event_queue_url.get_secret_value(),
+        settings.stream_name,
+        max_age=timedelta(days=settings.event_retention_days),
+        poll_seconds=settings.outbox_poll_seconds,
+        stop=stop,
+    )
+
+
+async def gateway(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs the webhook gateway until `stop` is set."""
+    urls = {"storefront": settings.storefront_webhook_url, "pms": settings.pms_webhook_url}
+    await webhook_gateway.run(
+        settings.database_url.get_secret_value(),
+        settings.event_queue_url.get_secret_value(),
+        settings.stream_name,
+        address=settings.gateway_address,
+        urls={name: url.get_secret_value() for name, url in urls.items() if url},
+        secret=settings.webhook_secret.get_secret_value() if settings.webhook_secret else None,
+        allow_loopback=settings.environment is Environment.DEVELOPMENT,
+        stop=stop,
+        grace_seconds=settings.shutdown_grace_seconds,
+    )
+
+
+@asynccontextmanager
+async def running_server(settings: Settings) -> AsyncIterator[Running]:
+    """A server with its committer and its clockwork. Leaving drains it: calls first, then commits, then connections."""
+    pool = await database.open_pool(settings.database_url.get_secret_value(), settings.pool_size)
+    waker = Waker(settings.event_queue_url.get_secret_value())
+
+    views = SqlStockViews(pool)
+
+    def heard(state: LockedState) -> None:
+        """Every commit of this process, before its callers are answered."""
+        window.forget(state)
+        if state.events:
+            waker.wake()
+
+    committer = Committer(
+        pool,
+        encode_event,
+        queue_limit=settings.committer_queue_limit,
+        batch_limit=settings.committer_batch_limit,
+        on_commit=heard,
+    )
+    store = SqlCatalog(pool, encode_event, heard)
+    window = ShopWindow(store.products_by_id, views.availability, settings.cache_seconds)
+    catalog = Catalog(store)
+    locations = Mutations(pool, encode_event, lambda state: window.forget_all_stock())
+    server = ApiServer(
+        Servicers(
+            catalog=CatalogServicer(catalog, window),
+            inventory=InventoryServicer(
+                committer.submit,
+                views,
+                window,
+                SqlLocations(locations),
+                HoldPolicy(
+                    timedelta(seconds=settings.reservation_ttl_seconds),
+                    timedelta(seconds=settings.reservation_max_lifetime_seconds),
+                ),
+            ),
+            order=OrderServicer(committer.submit, SqlOrderViews(pool), timedelta(seconds=settings.payment_due_seconds)),
+            event=EventServicer(SqlEventLog(pool)),
+        ),
+        api_keys.ApiKeys(pool).authenticate,
+        database.refusal_of,
+        Limits(settings.max_message_bytes, settings.max_concurrent_rpcs),
+    )
+    due = SqlDueWork(pool)
+    clockwork = [
+        _every(settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit)),
+        _every(settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
+        _every(HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
+    ]
+    try:
+        port = await server.start(settings.grpc_address)
+        tasks = [asyncio.create_task(each) for each in clockwork]
+        try:
+            yield Running(port, pool, committer)
+        finally:
+            await server.stop(settings.shutdown_grace_seconds)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        await committer.close()
+        await waker.close()
+        await pool.close()
+
+
+async def _keep_house(pool: database.Pool, settings: Settings) -> None:
+    """Makes room for the events to come, and lets go of what is past its retention."""
+    async with pool.acquire() as connection:
+        await database.ensure_event_partitions(connection)
+    await drop_expired_partitions(pool, settings.event_retention_days)
+    await delete_expired_idempotency(pool, settings.idempotency_retention_days)
+    await delete_finished_deliveries(pool, settings.event_retention_days)
+
+
+async def _every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Does the work again and again, with a pause between; a failure is logged and tried again."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            expected = isinstance(error, Refusal) or database.refusal_of(error)
+            log.warning("%s failed: %r", name, error, exc_info=None if expected else error)
+        await asyncio.sleep(seconds)

@@ -1,0 +1,156 @@
+"""The command `stockward`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated
+
+import asyncpg
+import typer
+from rich.box import SIMPLE
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from stockward_server import __version__
+from stockward_server.commands import audit, demo, events, imports
+from stockward_server.config import Settings, SettingsError, load_settings, variables
+
+app = typer.Typer(
+    help="Commerce core: catalog, inventory and orders over gRPC, with durable events and webhooks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+# Subcommands of other modules, a line each.
+app.add_typer(demo.app)
+app.add_typer(imports.app)
+app.add_typer(audit.app)
+app.add_typer(events.app)
+
+Process = Callable[[Settings, asyncio.Event], Awaitable[None]]
+
+
+@app.command()
+def run() -> None:
+    """Run the whole stack here: PostgreSQL, NATS, server, relay and gateway, until Ctrl-C."""
+    settings = load_settings()
+    from stockward_server import bootstrap
+    from stockward_server.embedded.screen import Screen
+    from stockward_server.embedded.supervisor import Supervisor
+
+    async def prepare(settings: Settings, keys: Mapping[str, str]) -> list[str]:
+        migrations = await bootstrap.migrate(settings)
+        for role, key in keys.items():
+            await bootstrap.ensure_key(settings, role, role, key)
+        return migrations
+
+    supervisor = Supervisor(settings, prepare, Screen())
+    raise typer.Exit(asyncio.run(supervisor.run()))
+
+
+@app.command()
+def serve() -> None:
+    """Run the gRPC server."""
+    settings = load_settings()
+    from stockward_server import bootstrap
+
+    _run_process(bootstrap.serve, settings)
+
+
+@app.command()
+def relay() -> None:
+    """Run the relay, which publishes committed events to NATS."""
+    settings = load_settings()
+    from stockward_server import bootstrap
+
+    _run_process(bootstrap.relay, settings)
+
+
+@app.command()
+def gateway() -> None:
+    """Run the webhook gateway."""
+    settings = load_settings()
+    from stockward_server import bootstrap
+
+    _run_process(bootstrap.gateway, settings)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+    settings = load_settings()
+    from stockward_server import bootstrap
+
+    applied = asyncio.run(bootstrap.migrate(settings))
+    for name in applied:
+        typer.echo(f"applied {name}")
+    if not applied:
+        typer.echo("up to date")
+
+
+@app.command()
+def config(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show the settings in force, secrets masked."""
+    settings = load_settings()
+    if as_json:
+        typer.echo(json.dumps({name: settings.shown(field) for name, field in variables().items()}, indent=2))
+        return
+    table = Table("Variable", "Value", box=SIMPLE)
+    for name, field in variables().items():
+        value, is_set = settings.shown(field), field in settings.model_fields_set
+        shown = Text("not set" if value is None else str(value), "bold" if is_set else "")
+        meaning = Text(Settings.model_fields[field].description or "", "dim")
+        table.add_row(name, Group(shown, meaning), end_section=True)
+    table.columns[0].no_wrap = True
+    table.columns[1].overflow = "fold"
+    Console().print(table)
+    typer.echo("Bold values are set in the environment, in .env or by the stack running here; others are defaults.")
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    typer.echo(f"stockward {__version__}")
+
+
+def _run_process(process: Process, settings: Settings) -> None:
+    """Run one of our processes until SIGINT or SIGTERM, which it is told by an event."""
+    import uvloop
+
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await process(settings, stop)
+
+    uvloop.run(until_stopped())
+
+
+def main() -> None:
+    """Entry point: wrong settings are told by name with exit code 2, a service that cannot be reached with 1."""
+    try:
+        app()
+    except SettingsError as error:
+        errors = Console(stderr=True)
+        errors.print("These settings cannot be used:", style="bold red")
+        for problem in error.problems:
+            errors.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(2) from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        Console(stderr=True).print(f"stockward: {error}", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""`stockward demo`: a shop's day, played against the stack running here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stockward_server.commands.options import AsJson
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    patience: Annotated[
+        float, typer.Option(min=0.1, max=60, metavar="SECONDS", help="How long each step may take.")
+    ] = 15.0,
+    as_json: AsJson = False,
+) -> None:
+    """Play a shop's day: publish, hold, order, pay, send off, with both sides told by webhook.
+
+    It is played on the stack that runs here, under new names each time; what it makes stays there. Webhooks are
+    received by the demo itself, unless their URLs are set. Exit code 0: all of it happened; 1: something did not.
+    """
+    from stockward_server.commands.connection import fail, told
+    from stockward_server.commands.demo.performance import perform
+    from stockward_server.commands.demo.telling import DidNotHappen, Telling
+    from stockward_server.config import load_settings
+    from stockward_server.embedded.home import RunFile
+
+    stack = RunFile.read(load_settings().home)
+    if stack is None:
+        fail("Nothing is running here: start it with `make run`")
+    try:
+        told(perform(stack, Telling(patience, as_json=as_json)))
+    except DidNotHappen as error:
+        fail(f"{error}\n  The logs of the stack may say why: {load_settings().home / 'logs'}")

@@ -1,0 +1,36 @@
+"""The demo: a story, its witnesses, and what it came to."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from stockward_server.commands.connection import calling, fail
+from stockward_server.commands.demo.story import Story
+from stockward_server.commands.demo.telling import Telling
+from stockward_server.commands.demo.witness import Receiver, Record, Witness, listening
+from stockward_server.embedded.home import RunFile
+
+SETTING = {"storefront": "STOREFRONT_WEBHOOK_URL", "pms": "PMS_WEBHOOK_URL"}
+
+
+async def perform(stack: RunFile, telling: Telling) -> None:
+    """Play the story on the stack. Raises DidNotHappen or grpc.aio.AioRpcError."""
+    receivers = {role: Receiver(stack.webhook_secret) for role in stack.webhooks}
+    async with AsyncExitStack() as open_until_the_end:
+        try:
+            await open_until_the_end.enter_async_context(
+                listening({stack.webhooks[role]: receiver for role, receiver in receivers.items()})
+            )
+        except OSError as error:
+            fail(f"Webhooks cannot be received at {', '.join(stack.webhooks.values())}: {error.strerror or error}")
+        pms, shop = await open_until_the_end.enter_async_context(
+            calling(stack.grpc, stack.keys["pms"], stack.keys["storefront"])
+        )
+        for role in sorted(SETTING.keys() - receivers.keys()):
+            telling.note(
+                f"{SETTING[role]} is set: those webhooks go there, and the demo looks into the record of events"
+            )
+        hears: dict[str, Witness] = {"pms": Record(pms), "storefront": Record(shop), **receivers}
+        order = await Story(telling, pms, shop, hears).play()
+    facts = {"Order": order.order_id, "Tracking number": order.fulfillments[0].tracking_number}
+    telling.end(facts | {f"Webhooks to {role}": receiver.summary() for role, receiver in receivers.items()})

@@ -1,0 +1,139 @@
+"""Who hears of events in the demo: receivers of webhooks, or the record where the webhooks go elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from google.protobuf.json_format import ParseDict
+from standardwebhooks import Webhook, WebhookVerificationError
+from stockward.event.v1.event_pb2 import Event, ListEventsRequest
+
+from stockward_server.commands.connection import Callers
+
+POLL_SECONDS = 0.1
+"""Pause between two looks at the record."""
+
+
+class Witness(Protocol):
+    """One who is told of events."""
+
+    means: str
+    """How, for people."""
+
+    async def hears(self, event_type: str, aggregate_id: str) -> Event:
+        """The first event of that type and aggregate; waits for it as long as it takes."""
+        ...
+
+    async def history(self, aggregate_id: str, version: int) -> list[Event]:
+        """All events of the aggregate as they came, once that of `version` is among them."""
+        ...
+
+
+class Receiver:
+    """A shop's own end of its webhooks. Only what is signed with the secret counts."""
+
+    means = "by webhook, signature verified"
+
+    def __init__(self, secret: str) -> None:
+        self._heard: dict[str, Event] = {}  # by event id, so that a repetition counts once
+        self._delays: list[float] = []
+        self._earlier = 0  # of events from before the demo
+        self._forged = 0
+        self._start = time.time()
+        self._webhook = Webhook(secret)
+        self._change = asyncio.Condition()
+
+    async def hears(self, event_type: str, aggregate_id: str) -> Event:
+        async with self._change:
+            while True:
+                for event in self._of(aggregate_id):
+                    if event.type == event_type:
+                        return event
+                await self._change.wait()
+
+    async def history(self, aggregate_id: str, version: int) -> list[Event]:
+        async with self._change:
+            while all(event.aggregate_version != version for event in self._of(aggregate_id)):
+                await self._change.wait()
+            return self._of(aggregate_id)
+
+    def _of(self, aggregate_id: str) -> list[Event]:
+        return [event for event in self._heard.values() if event.aggregate_id == aggregate_id]
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Answers 204 to what is signed, 401 to everything else."""
+        try:
+            body = self._webhook.verify(await request.read(), dict(request.headers))
+        except (WebhookVerificationError, ValueError):
+            self._forged += 1
+            return web.Response(status=401)
+        event = ParseDict(body["data"], Event(), ignore_unknown_fields=True)
+        changed = event.time.ToNanoseconds() / 1e9
+        if changed < self._start:
+            self._earlier += 1
+        else:
+            self._delays.append(time.time() - changed)
+        async with self._change:
+            self._heard[event.event_id] = event
+            self._change.notify_all()
+        return web.Response(status=204)
+
+    def summary(self) -> str:
+        """What was received, and how long after the change it was made."""
+        delay = statistics.median(self._delays or [0]) * 1000
+        others = {"from before the demo": self._earlier, "with a wrong signature": self._forged}
+        more = "".join(f"; {count} {what}" for what, count in others.items() if count)
+        return f"{len(self._delays)}, median {delay:.0f} ms after the change{more}"
+
+
+class Record:
+    """Hears what EventService.ListEvents tells."""
+
+    means = "in the record of events"
+
+    def __init__(self, callers: Callers) -> None:
+        self._callers = callers
+
+    async def hears(self, event_type: str, aggregate_id: str) -> Event:
+        while True:
+            for event in await self._of(aggregate_id):
+                if event.type == event_type:
+                    return event
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def history(self, aggregate_id: str, version: int) -> list[Event]:
+        while True:
+            events = await self._of(aggregate_id)
+            if len(events) >= version:
+                return events
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _of(self, aggregate_id: str) -> list[Event]:
+        return list((await self._callers.events.ListEvents(ListEventsRequest(aggregate_id=aggregate_id))).events)
+
+
+@asynccontextmanager
+async def listening(receivers: Mapping[str, Receiver]) -> AsyncIterator[None]:
+    """Receivers at their URLs on this machine. Raises OSError where somebody listens there already."""
+    runners: list[web.AppRunner] = []
+    addresses: dict[tuple[str, int], web.Application] = {}
+    for url, receiver in receivers.items():
+        parts = urlsplit(url)
+        address = (parts.hostname or "", parts.port or 80)
+        addresses.setdefault(address, web.Application()).router.add_post(parts.path, receiver.take)
+    try:
+        for (host, port), application in addresses.items():
+            runners.append(web.AppRunner(application, access_log=None, shutdown_timeout=1))
+            await runners[-1].setup()
+            await web.TCPSite(runners[-1], host, port).start()
+        yield
+    finally:
+        for runner in runners:
+            await runner.cleanup()

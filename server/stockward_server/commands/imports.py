@@ -1,0 +1,47 @@
+"""`stockward import`: data from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stockward_server.commands.options import Address, AsJson, Key
+
+app = typer.Typer(name="import", help="Bring data in from files.", no_args_is_help=True)
+
+
+@app.callback()
+def data() -> None:
+    """Bring data in from files."""
+
+
+@app.command()
+def products(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Product export in Shopify's CSV format.")],
+    publish: Annotated[bool, typer.Option("--publish", help="Publish what the file does not mark as a draft.")] = False,
+    stock: Annotated[bool, typer.Option("--stock", help="Set the units on hand to Variant Inventory Qty.")] = False,
+    make_skus: Annotated[bool, typer.Option("--make-skus", help="Make empty SKUs from handle and options.")] = False,
+    currency: Annotated[str, typer.Option(help="Currency of the file's prices (ISO 4217).")] = "EUR",
+    address: Address = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create or update products, matched by handle; a product goes in whole or not at all.
+
+    Exit code 0: everything went in. 2: some rows were refused, and the report says why. 1: the file or the server
+    cannot be used.
+    """
+    from stockward_server.commands.connection import fail, told
+    from stockward_server.commands.product_import import ProductImport
+    from stockward_server.commands.shopify_csv import FileUnreadable, read_products
+
+    try:
+        contents = read_products(file, currency.upper(), make_skus=make_skus, with_stock=stock)
+    except FileUnreadable as error:
+        fail(str(error))
+    work = ProductImport(file, contents)
+    told(work.run(address, key, publish=publish, stock=stock))
+    work.report(as_json)
+    raise typer.Exit(2 if work.refused else 0)

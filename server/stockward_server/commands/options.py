@@ -1,0 +1,16 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Address = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="gRPC server to talk to.", show_default="the stack running here")
+]
+Key = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", envvar="STOCKWARD_KEY", help="API key.", show_default="staff's of that stack"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

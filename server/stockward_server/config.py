@@ -1,0 +1,327 @@
+"""Settings of every process: environment variables, then `.env`, then a stack running here, then defaults.
+
+``Settings`` itself reads nothing, so that tests and tools build one from values alone; ``load_settings`` is
+the one place that looks at the environment.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from stockward_server.embedded.home import RunFile
+
+PREFIX = "STOCKWARD_"
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; ``problems`` has a line each: the variable's name and what was expected.
+
+    The values themselves are never part of it: any of them may be a secret put in the wrong place.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class Environment(StrEnum):
+    """What the process runs for; production refuses conveniences that are meant for one machine."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class LogLevel(StrEnum):
+    """Least severe log record that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _check_address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError("expected HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:50051")
+    return value
+
+
+def _check_database_url(value: SecretStr) -> SecretStr:
+    parts = _split(value.get_secret_value())
+    if parts is None or parts.scheme not in ("postgresql", "postgres") or len(parts.path) < 2:
+        raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    return value
+
+
+def _check_queue_url(value: SecretStr) -> SecretStr:
+    for server in value.get_secret_value().split(","):
+        parts = _split(server.strip())
+        if parts is None or parts.scheme not in ("nats", "tls") or not parts.hostname:
+            raise ValueError("expected nats://HOST:PORT (or tls://), several separated by commas")
+    return value
+
+
+def _check_webhook_url(value: SecretStr) -> SecretStr:
+    parts = _split(value.get_secret_value())
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected http://HOST/PATH or https://HOST/PATH")
+    return value
+
+
+def _check_webhook_secret(value: SecretStr) -> SecretStr:
+    """Standard Webhooks 1.0: `whsec_` and the base64 of 24 to 64 random bytes."""
+    prefix, _, encoded = value.get_secret_value().partition("_")
+    try:
+        size = len(base64.b64decode(encoded, validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if prefix != "whsec" or not 24 <= size <= 64:
+        raise ValueError("expected whsec_ followed by the base64 of 24 to 64 random bytes")
+    return value
+
+
+def _split(url: str) -> Any:
+    """The parts of a URL, or None where it is none (such as a port that is no number)."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 (the property checks the number)
+    except ValueError:
+        return None
+    return parts
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
+WebhookUrl = Annotated[SecretStr, AfterValidator(_check_webhook_url)]
+
+
+class Settings(BaseModel):
+    """Everything that can be set, checked; each field's text is also what `stockward config` prints."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] = Field(
+        default=SecretStr("postgresql://stockward@127.0.0.1:5432/stockward"), validation_alias="DATABASE_URL"
+    )
+    """PostgreSQL, the record of everything; must be set in production."""
+
+    event_queue_url: Annotated[SecretStr, AfterValidator(_check_queue_url)] = Field(
+        default=SecretStr("nats://127.0.0.1:4222"), validation_alias="EVENT_QUEUE_URL"
+    )
+    """NATS with JetStream, where events go; several servers by commas; must be set in production."""
+
+    webhook_secret: Annotated[SecretStr, AfterValidator(_check_webhook_secret)] | None = Field(
+        default=None, validation_alias="WEBHOOK_SECRET"
+    )
+    """Signs webhooks both ways (Standard Webhooks 1.0); `stockward run` makes one where it is not set."""
+
+    storefront_webhook_url: WebhookUrl | None = Field(default=None, validation_alias="STOREFRONT_WEBHOOK_URL")
+    """Where the storefront receives events, over http or https."""
+
+    pms_webhook_url: WebhookUrl | None = Field(default=None, validation_alias="PMS_WEBHOOK_URL")
+    """Where the product management system receives events, over http or https."""
+
+    environment: Annotated[Environment, BeforeValidator(_lower)] = Environment.DEVELOPMENT
+    """`development`, or `production`, which takes no default for the two URLs above."""
+
+    home: Path = Path(".stockward")
+    """Directory of `stockward run`: data, logs, keys and run.json; relative to the current directory."""
+
+    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = LogLevel.INFO
+    """Least severe record written to the log: debug, info, warning or error."""
+
+    grpc_address: Address = "127.0.0.1:50051"
+    """HOST:PORT that the gRPC server listens on."""
+
+    gateway_address: Address = "127.0.0.1:8081"
+    """HOST:PORT that the webhook gateway listens on."""
+
+    demo_address: Address = "127.0.0.1:8090"
+    """HOST:PORT that `stockward run` sends webhooks to whose URL is not set; `stockward demo` listens there."""
+
+    pool_size: int = Field(default=10, ge=2, le=1000)
+    """Most PostgreSQL connections of each process."""
+
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
+    """Largest gRPC message that is taken or sent, in bytes."""
+
+    max_concurrent_rpcs: int = Field(default=4096, ge=1, le=1_000_000)
+    """Calls of a server process at once, open streams included; further ones get RESOURCE_EXHAUSTED."""
+
+    committer_queue_limit: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Stock commands that may wait for the next transaction; further ones get RESOURCE_EXHAUSTED."""
+
+    committer_batch_limit: int = Field(default=500, ge=1, le=10_000)
+    """Stock commands decided and written in one transaction, at most."""
+
+    reservation_ttl_seconds: int = Field(default=900, ge=1, le=86_400)
+    """How long a reservation holds stock when its request does not say, in seconds."""
+
+    reservation_max_lifetime_seconds: int = Field(default=86_400, ge=1, le=30 * 86_400)
+    """How long a reservation can be kept alive by extending it, counted from its creation, in seconds."""
+
+    payment_due_seconds: int = Field(default=1_800, ge=1, le=30 * 86_400)
+    """How long an unpaid order keeps its stock before it expires, in seconds."""
+
+    sweep_interval_seconds: float = Field(default=1.0, ge=0.05, le=3_600, allow_inf_nan=False)
+    """Pause between two looks for expired reservations, unpaid orders and due publications, in seconds."""
+
+    outbox_poll_seconds: float = Field(default=0.2, ge=0.01, le=60, allow_inf_nan=False)
+    """How often the relay looks for events by itself, should a wake-up be lost, in seconds."""
+
+    cache_seconds: float = Field(default=0.5, ge=0, le=60, allow_inf_nan=False)
+    """How old an answer about a published product or its availability may be, in seconds; 0 reads every one anew."""
+
+    event_retention_days: int = Field(default=30, ge=1, le=3_650)
+    """How long events can be listed and replayed, in days."""
+
+    idempotency_retention_days: int = Field(default=7, ge=1, le=365)
+    """How long a request_id and its answer are remembered, in days."""
+
+    shutdown_grace_seconds: float = Field(default=10.0, ge=0, le=600, allow_inf_nan=False)
+    """How long calls under way may take to finish once a stop is asked for, in seconds."""
+
+    stream_name: str = Field(default="STOCKWARD", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    """Name of the JetStream stream that has the events: letters, digits, `_` and `-`."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Rules between fields; the message names each variable by itself."""
+        if self.reservation_ttl_seconds > self.reservation_max_lifetime_seconds:
+            raise ValueError(
+                "STOCKWARD_RESERVATION_TTL_SECONDS: expected to be at most STOCKWARD_RESERVATION_MAX_LIFETIME_SECONDS"
+            )
+        if self.environment is Environment.PRODUCTION:
+            for field in ("database_url", "event_queue_url"):
+                if field not in self.model_fields_set:
+                    raise ValueError(f"{variable(field)}: required where STOCKWARD_ENVIRONMENT is production")
+            if (self.storefront_webhook_url or self.pms_webhook_url) and not self.webhook_secret:
+                raise ValueError("WEBHOOK_SECRET: required where STOREFRONT_WEBHOOK_URL or PMS_WEBHOOK_URL is set")
+        return self
+
+    def shown(self, field: str) -> str | int | float | None:
+        """The value of ``field`` for people and logs, without passwords and other secrets."""
+        value = getattr(self, field)
+        if not isinstance(value, SecretStr):
+            return str(value) if isinstance(value, str | Path) else value
+        if field == "webhook_secret":
+            return "whsec_***"
+        if field == "event_queue_url":
+            return ",".join(_masked_url(url) for url in value.get_secret_value().split(","))
+        return _masked_url(value.get_secret_value())
+
+
+def _masked_url(url: str) -> str:
+    """``url`` without what may be secret: passwords, tokens, a webhook's path and query."""
+    parts = urlsplit(url)
+    credentials, at, host = parts.netloc.rpartition("@")
+    if parts.scheme in ("http", "https"):
+        return urlunsplit((parts.scheme, ("***@" if at else "") + host, "/***" * (parts.path > "/"), "", ""))
+    user, colon, _ = credentials.partition(":")
+    if colon:
+        credentials = f"{user}:***"
+    elif parts.scheme in ("nats", "tls"):
+        credentials = "***" * bool(at)  # a lone name is a token there
+    query = {key: values[0] for key, values in parse_qs(parts.query).items() if key in ("host", "port")}
+    return urlunsplit((parts.scheme, credentials + at + host, parts.path, urlencode(query, safe="/"), ""))
+
+
+class _RunningStack(PydanticBaseSettingsSource):
+    """Where nothing else says so, the services of the stack that runs in this directory (`stockward run`)."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False  # only whole answers, below
+
+    def __call__(self) -> dict[str, Any]:
+        if str(self.current_state.get("environment", "")).lower() == Environment.PRODUCTION:
+            return {}
+        stack = RunFile.read(Path(self.current_state.get("home", Settings.model_fields["home"].default)))
+        if stack is None:
+            return {}
+        return {
+            "DATABASE_URL": stack.database,
+            "EVENT_QUEUE_URL": stack.nats,
+            "WEBHOOK_SECRET": stack.webhook_secret,
+        }
+
+
+class _EnvironmentSettings(Settings, BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, _RunningStack(settings_cls)
+
+
+def load_settings() -> Settings:
+    """The settings in force for this process.
+
+    Raises SettingsError where a variable is wrong or `.env` cannot be read.
+    """
+    try:
+        return _EnvironmentSettings()
+    except ValidationError as error:
+        raise SettingsError([_problem(detail) for detail in error.errors(include_input=False)]) from None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError([".env: expected a readable file of NAME=value lines in UTF-8"]) from None
+
+
+def variable(field: str) -> str:
+    """The environment variable that sets ``field``."""
+    alias = Settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else PREFIX + field.upper()
+
+
+def variables() -> Mapping[str, str]:
+    """Every setting: its environment variable and its field."""
+    return {variable(field): field for field in Settings.model_fields}
+
+
+def _problem(detail: ErrorDetails) -> str:
+    message = re.sub(r"^Value error, ", "", detail["msg"])
+    message = re.sub(r"^(Input|String|Value) should ", "expected to ", message)
+    if not detail["loc"]:
+        return message  # a rule between fields, which names its variables
+    name = str(detail["loc"][0])
+    return f"{variable(name) if name in Settings.model_fields else name.upper()}: {message}"

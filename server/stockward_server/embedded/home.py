@@ -1,0 +1,168 @@
+"""The directory of a stack, `.stockward/`: data, logs, generated keys, and what is up.
+
+postgres/  nats/        data
+logs/NAME.log           this run; NAME.log.1 is the run before
+keys.json               generated once (mode 600)
+run.json                while a stack is up (mode 600)
+lock, locks/            held by the stack and by each of its processes
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stockward_server.embedded.files import write_private
+from stockward_server.embedded.service import StartError, locked_by
+
+
+class AlreadyRunning(Exception):
+    """Another stack runs in the same directory; ``pid`` is its supervisor's."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(f"running already (pid {pid})")
+        self.pid = pid
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """`run.json`: what of the stack is up and how to reach it."""
+
+    grpc: str
+    """HOST:PORT of the gRPC server."""
+    gateway: str
+    """URL of the webhook gateway."""
+    nats: str
+    """URL of NATS, with its token."""
+    database: str
+    """URL of PostgreSQL, for asyncpg and libpq alike."""
+    keys: dict[str, str]
+    """API key of each role: pms, storefront, admin."""
+    webhook_secret: str
+    """Signs webhooks both ways."""
+    webhooks: dict[str, str]
+    """URL, by role, that webhooks go to because none is set: whoever listens there hears them (`stockward demo`)."""
+    pids: dict[str, int]
+    """Of supervisor, postgres, nats, relay, gateway and server; one that is being restarted is absent."""
+
+    @classmethod
+    def read(cls, home: Path) -> RunFile | None:
+        """What runs in ``home``; None where nothing does, even if a killed run left its file."""
+        try:
+            found = json.loads((home / "run.json").read_text(encoding="utf-8"))
+            stack = cls(**{field.name: found[field.name] for field in dataclasses.fields(cls)})
+        except (OSError, ValueError, KeyError):
+            return None
+        return stack if _lives(stack.pids.get("supervisor", 0)) else None
+
+    def write(self, home: Path) -> None:
+        write_private(home / "run.json", json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Secrets generated once for a home."""
+
+    pms: str
+    storefront: str
+    admin: str
+    webhook_secret: str
+    nats_token: str
+
+    @classmethod
+    def generate(cls) -> Keys:
+        return cls(
+            pms=f"swk_pms_{_base32(20)}",
+            storefront=f"swk_storefront_{_base32(20)}",
+            admin=f"swk_admin_{_base32(20)}",
+            webhook_secret="whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+            nats_token=_base32(20),
+        )
+
+    @property
+    def of_roles(self) -> dict[str, str]:
+        """API key of each role."""
+        return {"pms": self.pms, "storefront": self.storefront, "admin": self.admin}
+
+
+class Home:
+    """One stack's directory, made on first use."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.logs = self.path / "logs"
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Be the one stack of this directory.
+
+        Raises AlreadyRunning, or StartError where the directory cannot be used.
+        """
+        lock = self.path / "lock"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.chmod(0o711)  # others may pass (PostgreSQL's user does), not look
+            for directory in (self.logs, self.path / "locks"):
+                directory.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StartError(
+                f"{error.filename}: {(error.strerror or 'unusable').lower()}. Run as its owner, or set "
+                "STOCKWARD_HOME to another directory"
+            ) from None
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunning(locked_by(lock) or 0) from None
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+            yield
+        finally:
+            os.close(descriptor)
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def lock(self, name: str) -> Path:
+        return self.path / "locks" / name
+
+    def rotate_logs(self) -> None:
+        """Keep the logs of one earlier run."""
+        for log in self.logs.glob("*.log"):
+            log.replace(log.with_name(f"{log.name}.1"))
+
+    def keys(self) -> Keys:
+        """The generated secrets, made the first time. Raises StartError where keys.json is damaged."""
+        file = self.path / "keys.json"
+        if not file.exists():
+            write_private(file, json.dumps(dataclasses.asdict(Keys.generate()), indent=2) + "\n")
+        try:
+            return Keys(**json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            raise StartError(f"{file} is damaged: remove it, and new keys are made at the next start") from None
+
+    def remove_run_file(self) -> None:
+        (self.path / "run.json").unlink(missing_ok=True)
+
+
+def _base32(size: int) -> str:
+    return base64.b32encode(secrets.token_bytes(size)).decode().lower()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid > 0

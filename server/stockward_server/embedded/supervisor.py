@@ -1,0 +1,301 @@
+"""`stockward run`: starts every process of a stack, starts again what dies, and stops all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import signal
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from stockward_server.config import Environment, Settings, variable
+from stockward_server.embedded.home import AlreadyRunning, Home, Keys, RunFile
+from stockward_server.embedded.nats import Nats
+from stockward_server.embedded.ports import free_port
+from stockward_server.embedded.postgres import Postgres
+from stockward_server.embedded.screen import Screen
+from stockward_server.embedded.service import Service, StartError, ended, stop_leftover
+from stockward_server.embedded.worker import Worker, grpc_serves, listens
+
+DATABASE = "stockward"
+NATS_PORT = 4222
+
+FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
+"""Seconds before a process that died is started again; doubled each time."""
+
+STEADY = 30.0
+"""Seconds after which a process counts as well, so that its next death is the first one again."""
+
+STOP_ORDER = ("server", "gateway", "relay", "nats", "postgres")
+"""Each before what it uses."""
+
+Prepare = Callable[[Settings, Mapping[str, str]], Awaitable[list[str]]]
+"""Bring the database up to date and make each role's API key known; the migrations applied."""
+
+
+class StopRequested(Exception):
+    """A stop was asked for before everything was up."""
+
+
+class Supervisor:
+    """One stack in one home directory, from the first start of its processes to the end of the last."""
+
+    def __init__(self, settings: Settings, prepare: Prepare, screen: Screen) -> None:
+        self._settings = settings
+        self._prepare = prepare
+        self._screen = screen
+        self._home = Home(settings.home)
+        self._services: dict[str, Service] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stack: RunFile | None = None
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def run(self) -> int:
+        """Run until a signal asks to stop: the exit code, 1 where the stack could not be started."""
+        os.umask(0o077)
+        try:
+            with self._home.hold():
+                return await self._run()
+        except AlreadyRunning as error:
+            other = RunFile.read(self._home.path)
+            where = f"gRPC on {other.grpc}" if other else "it is still starting"
+            self._screen.fail(f"Stockward is already running in {self._home.path} (pid {error.pid}, {where})")
+        except StartError as error:
+            self._screen.fail(str(error))
+        return 1
+
+    async def _run(self) -> int:
+        self._listen_to_signals()
+        try:
+            await self._unless_stopped(self._start())
+            await self._stop.wait()
+        except StopRequested:
+            pass
+        except StartError as error:
+            self._screen.fail(str(error), error.log)
+            return 1
+        except OSError as error:
+            self._screen.fail(str(error))
+            return 1
+        finally:
+            await self._stop_all()
+        return 0
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # started with nohup
+            loop.add_signal_handler(number, self._ask_to_stop)
+
+    def _ask_to_stop(self) -> None:
+        (self._hurry if self._stop.is_set() else self._stop).set()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        task, stop = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StartError, OSError):
+                await task
+            raise StopRequested
+        await task
+
+    async def _start(self) -> None:
+        self._home.remove_run_file()
+        self._home.rotate_logs()
+        keys = self._home.keys()
+        for name in STOP_ORDER:
+            if pid := await stop_leftover(self._lock(name)):
+                self._screen.warn(f"Stopped {name} (pid {pid}), left over from a run that was killed")
+        for field, brought in (("database_url", "PostgreSQL"), ("event_queue_url", "NATS")):
+            if field in self._settings.model_fields_set:
+                self._screen.warn(f"{variable(field)} is set, but `run` brings {brought} of its own")
+
+        postgres = Postgres(self._home.path / "postgres", log=self._log("postgres"), lock=self._lock("postgres"))
+        with self._screen.step("Starting PostgreSQL", "PostgreSQL is ready"):
+            await self._bring_up({"postgres": postgres})
+            database = await postgres.create_database(DATABASE)
+        if postgres.data_dir.is_symlink():
+            self._screen.say(f"  Its data is in {postgres.data_dir.resolve()}, where its user may go")
+
+        nats = Nats(
+            self._home.path / "nats",
+            port=self._port("NATS", "127.0.0.1", NATS_PORT),
+            token=keys.nats_token,
+            log=self._log("nats"),
+            lock=self._lock("nats"),
+        )
+        with self._screen.step("Starting NATS", "NATS with JetStream is ready"):
+            await self._bring_up({"nats": nats})
+
+        settings = self._settings = self._settings.model_copy(
+            update={
+                "database_url": SecretStr(database),
+                "event_queue_url": SecretStr(nats.url),
+                "webhook_secret": self._settings.webhook_secret or SecretStr(keys.webhook_secret),
+                "grpc_address": self._address("gRPC", self._settings.grpc_address),
+                "gateway_address": self._address("Gateway", self._settings.gateway_address),
+            }
+        )
+        assert settings.webhook_secret is not None
+        webhooks = self._default_webhooks()
+        with self._screen.step("Bringing the database up to date", "Database is up to date"):
+            migrations = await self._prepare_database(settings, keys)
+        if migrations:
+            self._screen.say(f"  Applied {', '.join(migrations)}")
+
+        with self._screen.step("Starting relay, gateway and server", "Relay, gateway and server are ready"):
+            await self._bring_up(self._workers(webhooks))
+        self._stack = RunFile(
+            grpc=settings.grpc_address,
+            gateway=f"http://{settings.gateway_address}",
+            nats=nats.url,
+            database=database,
+            keys=keys.of_roles,
+            webhook_secret=settings.webhook_secret.get_secret_value(),
+            webhooks=webhooks,
+            pids={},
+        )
+        self._write_run_file()
+        self._screen.summary(self._stack, self._home)
+
+    async def _prepare_database(self, settings: Settings, keys: Keys) -> list[str]:
+        try:
+            return await self._prepare(settings, keys.of_roles)
+        except Exception as error:
+            log = self._log("migrate")
+            log.write_text(traceback.format_exc(), encoding="utf-8")
+            raise StartError(f"The database could not be brought up to date: {error}", log) from None
+
+    def _default_webhooks(self) -> dict[str, str]:
+        """Where webhooks go, by role, as long as nobody has set a URL; on one's own machine only."""
+        unset = [role for role in ("storefront", "pms") if getattr(self._settings, f"{role}_webhook_url") is None]
+        if not unset or self._settings.environment is Environment.PRODUCTION:
+            return {}
+        address = self._address("Demo", self._settings.demo_address)
+        return {role: f"http://{address}/{role}" for role in unset}
+
+    def _workers(self, webhooks: Mapping[str, str]) -> dict[str, Service]:
+        settings = self._settings
+        assert settings.webhook_secret is not None
+        variables = {
+            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "EVENT_QUEUE_URL": settings.event_queue_url.get_secret_value(),
+            "WEBHOOK_SECRET": settings.webhook_secret.get_secret_value(),
+            "STOCKWARD_GRPC_ADDRESS": settings.grpc_address,
+            "STOCKWARD_GATEWAY_ADDRESS": settings.gateway_address,
+            "STOCKWARD_HOME": str(self._home.path),
+            **{variable(f"{role}_webhook_url"): url for role, url in webhooks.items()},
+        }
+        ready = {
+            "relay": None,
+            "gateway": functools.partial(listens, settings.gateway_address),
+            "server": functools.partial(grpc_serves, settings.grpc_address),
+        }
+        return {
+            name: Worker(
+                name,
+                "serve" if name == "server" else name,
+                variables=variables,
+                ready=check,
+                stop_within=settings.shutdown_grace_seconds + 5,
+                log=self._log(name),
+                lock=self._lock(name),
+            )
+            for name, check in ready.items()
+        }
+
+    async def _bring_up(self, services: dict[str, Service]) -> None:
+        """Start ``services`` side by side and keep them running from then on."""
+        self._services |= services
+        try:
+            async with asyncio.TaskGroup() as starting:
+                for service in services.values():
+                    starting.create_task(service.start())
+        except* (StartError, OSError) as errors:
+            raise errors.exceptions[0] from None
+        self._keepers += [asyncio.create_task(self._keep(service)) for service in services.values()]
+
+    async def _keep(self, service: Service) -> None:
+        """Start ``service`` again whenever it ends."""
+        delay = FIRST_DELAY
+        while True:
+            since = time.monotonic()
+            code = await service.wait()
+            if time.monotonic() - since > STEADY:
+                delay = FIRST_DELAY
+            problem = f"{service.name} {ended(code)}"
+            while service.pid is None:
+                self._write_run_file()
+                self._screen.warn(f"{problem}; starting it again in {delay:g} s (log: {service.log})")
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, LONGEST_DELAY)
+                try:
+                    await service.start()
+                except (StartError, OSError) as error:
+                    problem = str(error)
+            self._write_run_file()
+            self._screen.say(f"✓ {service.name} is back (pid {service.pid})")
+
+    async def _stop_all(self) -> None:
+        if self._stop.is_set():
+            self._screen.say("Stopping; once more kills what is being waited for")
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        for service in (self._services[name] for name in STOP_ORDER if name in self._services):
+            if service.pid is not None:
+                with self._screen.step(f"Stopping {service.name}", f"{service.name} stopped"):
+                    clean = await self._stop_or_kill(service)
+                if not clean:
+                    self._screen.warn(f"{service.name} had to be killed")
+        self._home.remove_run_file()
+
+    async def _stop_or_kill(self, service: Service) -> bool:
+        """Stop ``service``, or kill it as soon as somebody is in a hurry. Whether it ended by itself."""
+        stop, hurry = asyncio.create_task(service.stop()), asyncio.create_task(self._hurry.wait())
+        await asyncio.wait((stop, hurry), return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not stop.done():
+            self._hurry.clear()
+            await service.kill()
+            await stop
+            return False
+        return await stop
+
+    def _write_run_file(self) -> None:
+        if self._stack is None:
+            return  # still starting
+        self._stack.pids.clear()
+        self._stack.pids["supervisor"] = os.getpid()
+        self._stack.pids.update({name: s.pid for name, s in self._services.items() if s.pid is not None})
+        self._stack.write(self._home.path)
+
+    def _address(self, what: str, address: str) -> str:
+        host, _, port = address.rpartition(":")
+        return f"{host}:{self._port(what, host.strip('[]'), int(port))}"
+
+    def _port(self, what: str, host: str, preferred: int) -> int:
+        try:
+            port = free_port(preferred, host)
+        except OSError as error:
+            raise StartError(f"{what} cannot listen on {host}: {error.strerror}") from None
+        if port != preferred:
+            self._screen.warn(f"{what}: port {preferred} is in use, taking {port} instead")
+        return port
+
+    def _log(self, name: str) -> Path:
+        return self._home.log(name)
+
+    def _lock(self, name: str) -> Path:
+        return self._home.lock(name)

@@ -1,0 +1,189 @@
+"""Settings: where they come from, what is refused and how it is said."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+from typer.testing import CliRunner
+
+from stockward_server.cli import app
+from stockward_server.config import Environment, Settings, SettingsError, load_settings, variables
+from stockward_server.embedded.home import RunFile
+
+SECRET = "whsec_" + "QUJD" * 10
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty directory, and none of our variables."""
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def running_stack() -> RunFile:
+    return RunFile(
+        grpc="127.0.0.1:1",
+        gateway="http://127.0.0.1:2",
+        nats="nats://token@127.0.0.1:3",
+        database="postgresql://stockward@/running?host=/run",
+        keys={},
+        webhook_secret=SECRET,
+        webhooks={},
+        pids={"supervisor": os.getpid()},
+    )
+
+
+def test_defaults_suit_one_machine() -> None:
+    settings = load_settings()
+    assert settings.grpc_address == "127.0.0.1:50051"
+    assert settings.committer_queue_limit == 10_000
+    assert settings.webhook_secret is None
+
+
+def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("STOCKWARD_POOL_SIZE=20\nDATABASE_URL=postgresql://file/a\nUNRELATED=1\n")
+    monkeypatch.setenv("STOCKWARD_POOL_SIZE", "30")
+    settings = load_settings()
+    assert settings.pool_size == 30
+    assert settings.database_url.get_secret_value() == "postgresql://file/a"
+
+
+def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOREFRONT_WEBHOOK_URL", "")
+    monkeypatch.setenv("STOCKWARD_POOL_SIZE", "")
+    settings = load_settings()
+    assert (settings.storefront_webhook_url, settings.pool_size) == (None, 10)
+
+
+@pytest.mark.parametrize("home", [".stockward", "elsewhere"])
+def test_a_stack_running_here_fills_in(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    monkeypatch.setenv("STOCKWARD_HOME", home)
+    Path(home).mkdir()
+    running_stack().write(Path(home))
+    assert load_settings().database_url.get_secret_value() == "postgresql://stockward@/running?host=/run"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://own/a")
+    assert load_settings().database_url.get_secret_value() == "postgresql://own/a"
+    assert load_settings().event_queue_url.get_secret_value() == "nats://token@127.0.0.1:3"
+
+
+def test_the_file_of_a_stack_that_was_killed_is_ignored() -> None:
+    Path(".stockward").mkdir()
+    stack = running_stack()
+    stack.pids["supervisor"] = 2**22 + 1  # above the largest pid there is
+    stack.write(Path(".stockward"))
+    assert "database_url" not in load_settings().model_fields_set
+
+
+def test_production_takes_no_defaults_for_its_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".stockward").mkdir()
+    running_stack().write(Path(".stockward"))
+    monkeypatch.setenv("STOCKWARD_ENVIRONMENT", "Production")
+    with pytest.raises(SettingsError, match="DATABASE_URL: required"):
+        load_settings()
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/a")
+    with pytest.raises(SettingsError, match="EVENT_QUEUE_URL: required"):
+        load_settings()
+    monkeypatch.setenv("EVENT_QUEUE_URL", "tls://one:4222,tls://two:4222")
+    assert load_settings().environment is Environment.PRODUCTION
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("DATABASE_URL", "mysql://user:hunter2@host/db", "expected postgresql://"),
+        ("DATABASE_URL", "postgresql://user:hunter2@host", "expected postgresql://"),
+        ("DATABASE_URL", "postgresql://user:hunter2@host:port/db", "expected postgresql://"),
+        ("EVENT_QUEUE_URL", "hunter2", "expected nats://"),
+        ("EVENT_QUEUE_URL", "nats://hunter2@a:4222,", "expected nats://"),
+        ("WEBHOOK_SECRET", "hunter2", "expected whsec_"),
+        ("WEBHOOK_SECRET", "whsec_aHVudGVyMg==", "expected whsec_ followed by the base64 of 24 to 64"),
+        ("STOREFRONT_WEBHOOK_URL", "hunter2.example/path", "expected http://"),
+        ("PMS_WEBHOOK_URL", "ftp://hunter2.example", "expected http://"),
+        ("STOCKWARD_GRPC_ADDRESS", "hunter2", "expected HOST:PORT"),
+        ("STOCKWARD_GATEWAY_ADDRESS", "hunter2:0", "expected HOST:PORT"),
+        ("STOCKWARD_GATEWAY_ADDRESS", "hunter2:65536", "expected HOST:PORT"),
+        ("STOCKWARD_POOL_SIZE", "hunter2", "expected to be a valid integer"),
+        ("STOCKWARD_POOL_SIZE", "0", "expected to be greater than or equal to 2"),
+        ("STOCKWARD_OUTBOX_POLL_SECONDS", "nan", "expected to be a finite number"),
+        ("STOCKWARD_LOG_LEVEL", "hunter2", "expected to be 'debug', 'info', 'warning' or 'error'"),
+        ("STOCKWARD_STREAM_NAME", "hunter2.*", "expected to match"),
+        ("STOCKWARD_RESERVATION_TTL_SECONDS", "86400", "expected to be at most"),
+    ],
+)
+def test_a_wrong_value_is_told_by_name_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+) -> None:
+    monkeypatch.setenv("STOCKWARD_RESERVATION_MAX_LIFETIME_SECONDS", "3600")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    (problem,) = refusal.value.problems
+    assert problem.startswith(f"{name}: {expected}")
+    assert "hunter2" not in problem
+
+
+def test_every_problem_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKWARD_POOL_SIZE", "x")
+    monkeypatch.setenv("WEBHOOK_SECRET", "x")
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert len(refusal.value.problems) == 2
+
+
+def test_a_webhook_needs_the_secret_that_signs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOREFRONT_WEBHOOK_URL", "https://shop.example/hook")
+    assert load_settings().webhook_secret is None  # `stockward run` makes one
+    monkeypatch.setenv("STOCKWARD_ENVIRONMENT", "production")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/a")
+    monkeypatch.setenv("EVENT_QUEUE_URL", "nats://queue:4222")
+    with pytest.raises(SettingsError, match="WEBHOOK_SECRET: required"):
+        load_settings()
+    monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
+    assert load_settings().storefront_webhook_url is not None
+
+
+def test_an_unreadable_file_is_told() -> None:
+    Path(".env").write_bytes(b"STOCKWARD_POOL_SIZE=\xff\n")
+    with pytest.raises(SettingsError, match=r"^\.env: expected"):
+        load_settings()
+
+
+def test_settings_themselves_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKWARD_POOL_SIZE", "30")
+    assert Settings().pool_size == 10
+    assert Settings(database_url=SecretStr("postgresql://here/a")).pool_size == 10
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"pool_sise": 10})
+
+
+def test_every_setting_is_explained() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_config_shows_what_is_in_force_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://shop:hunter2,@db:5433/shop?password=hunter2&sslmode=require")
+    monkeypatch.setenv("EVENT_QUEUE_URL", "nats://hunter2@one:4222,nats://user:hunter2@two:4222")
+    monkeypatch.setenv("PMS_WEBHOOK_URL", "https://user:hunter2@pms.example/hunter2?key=hunter2")
+    monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
+    shown = CliRunner().invoke(app, ["config", "--json"])
+    assert (
+        json.loads(shown.stdout).items()
+        >= {
+            "DATABASE_URL": "postgresql://shop:***@db:5433/shop",
+            "EVENT_QUEUE_URL": "nats://***@one:4222,nats://user:***@two:4222",
+            "PMS_WEBHOOK_URL": "https://***@pms.example/***",
+            "WEBHOOK_SECRET": "whsec_***",
+            "STOCKWARD_POOL_SIZE": 10,
+        }.items()
+    )
+    table = CliRunner().invoke(app, ["config"])
+    assert set(re.findall(r"^  (\w+)", table.stdout, re.MULTILINE)) >= set(variables())
+    for output in (shown.output, table.output):
+        assert "hunter2" not in output
+        assert SECRET not in output
