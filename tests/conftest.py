@@ -1,0 +1,97 @@
+"""Real PostgreSQL and NATS for the whole session; a fresh database, a server and callers for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from stockward_server.config import Settings
+from stockward_server.embedded import Nats, Postgres
+from stockward_server.storage import database as storage
+from tests.shop import Callers, Shop, running_shop
+
+TEMPLATE = "stockward_template"
+"""A migrated database that every test gets a copy of."""
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+async def postgres() -> AsyncIterator[Postgres]:
+    """A running PostgreSQL server. Without fsync: what a crash keeps is tested elsewhere, on durable ones."""
+    async with Postgres.temporary(settings={"fsync": "off", "max_connections": "200"}) as server:
+        await storage.migrate(await server.create_database(TEMPLATE))
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    """A running NATS server with JetStream."""
+    async with Nats(tmp_path_factory.mktemp("nats") / "store", durable=False) as server:
+        yield server
+
+
+@pytest.fixture
+def nats_url(nats: Nats) -> str:
+    return nats.url
+
+
+@pytest.fixture
+async def database_url(postgres: Postgres) -> AsyncIterator[str]:
+    """A fresh migrated database."""
+    name = f"test_{next(_numbers)}"
+    yield await postgres.create_database(name, template=TEMPLATE)
+    await postgres.drop_database(name)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[storage.Pool]:
+    """A pool on the test's database."""
+    pool = await storage.open_pool(database_url, 10)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def settings(database_url: str, nats_url: str) -> Settings:
+    """Settings of the test's server."""
+    return Settings.model_validate(
+        {
+            "database_url": database_url,
+            "event_queue_url": nats_url,
+            "grpc_address": "127.0.0.1:1",  # replaced by a free port
+            "sweep_interval_seconds": 0.05,
+            "shutdown_grace_seconds": 2.0,
+        }
+    )
+
+
+@pytest.fixture
+async def shop(settings: Settings) -> AsyncIterator[Shop]:
+    """A running server on the test's database, and a caller for each role."""
+    async with running_shop(settings) as shop:
+        yield shop
+
+
+@pytest.fixture
+def pms(shop: Shop) -> Callers:
+    """Staff's stubs."""
+    return shop.pms
+
+
+@pytest.fixture
+def storefront(shop: Shop) -> Callers:
+    """The storefront's stubs."""
+    return shop.storefront
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data beside the checkout; tests that want it are skipped where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no shared/data beside the checkout")
+    return folder

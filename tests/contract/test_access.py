@@ -1,0 +1,228 @@
+"""Who may call what: every method, with every role, without a key and with a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from stockward.auth.v1 import auth_pb2
+from stockward.inventory.v1 import inventory_pb2
+from stockward.order.v1 import order_pb2
+
+from stockward_server.application.request import Role
+from stockward_server.grpc_api.identity import roles_by_method
+from stockward_server.grpc_api.server import SERVICES
+from tests.known_shop import METHODS, Known
+from tests.shop import KEYS, Refused, Shop, money, refused
+from tests.snapshot import nothing_written
+
+OPEN_TO_STOREFRONTS = {
+    "ListAvailableProducts",
+    "GetAvailableProduct",
+    "GetAvailability",
+    "BatchGetAvailability",
+    "ReserveStock",
+    "ExtendReservation",
+    "ReleaseReservation",
+    "GetReservation",
+    "CreateOrder",
+    "BatchCreateOrders",
+    "GetOrder",
+    "CancelOrder",
+    "ListEvents",
+}
+
+
+@pytest.fixture
+async def channel(known: Known) -> AsyncIterator[grpc.aio.Channel]:
+    """Calls without a key."""
+    async with grpc.aio.insecure_channel(known.shop.address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        yield channel
+
+
+async def call(channel: grpc.aio.Channel, method: MethodDescriptor, authorization: str | None) -> Refused | None:
+    """Calls with an empty message (an empty stream); None when it was answered."""
+    assert method.containing_service is not None
+    metadata = [("authorization", authorization)] if authorization is not None else []
+    shape = "".join("stream" if each else "unary" for each in (method.client_streaming, method.server_streaming))
+    stub: Any = {
+        "unaryunary": channel.unary_unary,
+        "streamunary": channel.stream_unary,
+        "streamstream": channel.stream_stream,
+        "unarystream": channel.unary_stream,
+    }[shape](
+        f"/{method.containing_service.full_name}/{method.name}",
+        request_serializer=GetMessageClass(method.input_type).SerializeToString,
+        response_deserializer=GetMessageClass(method.output_type).FromString,
+    )
+    request = iter(()) if method.client_streaming else GetMessageClass(method.input_type)()
+    try:
+        answer = stub(request, metadata=metadata)
+        if method.server_streaming:
+            async for _ in answer:
+                pass
+        else:
+            await answer
+    except grpc.aio.AioRpcError as error:
+        return Refused(error)
+    return None
+
+
+def allowed_by_contract(method: MethodDescriptor) -> set[str]:
+    named = method.GetOptions().Extensions[auth_pb2.roles]
+    return {"admin", *(auth_pb2.Role.Name(role).removeprefix("ROLE_").lower() for role in named)}
+
+
+@pytest.mark.parametrize("role", KEYS)
+async def test_a_role_may_call_what_the_contract_says(known: Known, channel: grpc.aio.Channel, role: str) -> None:
+    """An empty message changes nothing, so every method can be tried: whoever may call is told what is missing."""
+    answered = {}
+    async with nothing_written(known.shop.pool):
+        for method in METHODS:
+            refusal = await call(channel, method, f"Bearer {KEYS[role]}")
+            denied = refusal is not None and refusal.code is grpc.StatusCode.PERMISSION_DENIED
+            answered[method.full_name] = not denied
+            if refusal is not None and denied:
+                assert refusal.reason == "ROLE_NOT_ALLOWED"
+                assert refusal.metadata["role"] == role
+                assert set(refusal.metadata["allowed"].split(",")) == allowed_by_contract(method)
+            elif refusal is not None:
+                assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT, (method.full_name, refusal.message)
+    assert answered == {method.full_name: role in allowed_by_contract(method) for method in METHODS}
+
+
+def test_the_contract_opens_to_storefronts_what_customers_need() -> None:
+    assert {m.name for m in METHODS if "storefront" in allowed_by_contract(m)} == OPEN_TO_STOREFRONTS
+    assert all("pms" in allowed_by_contract(method) for method in METHODS)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer ", "Bearer swk_unknown", f"Basic {KEYS['admin']}", KEYS["admin"]],
+    ids=["none", "empty", "no key", "blank key", "unknown key", "other scheme", "no scheme"],
+)
+async def test_without_a_valid_key_nothing_can_be_called(
+    known: Known, channel: grpc.aio.Channel, authorization: str | None
+) -> None:
+    async with nothing_written(known.shop.pool):
+        for method in METHODS:
+            refusal = await call(channel, method, authorization)
+            assert refusal is not None, method.full_name
+            assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
+            assert refusal.info.domain == "stockward"
+            assert refusal.metadata == {"scheme": "Bearer"}
+
+
+async def test_the_scheme_is_not_case_sensitive(channel: grpc.aio.Channel) -> None:
+    (verify,) = (method for method in METHODS if method.name == "VerifyStock")
+    assert await call(channel, verify, f"bearer {KEYS['pms']}") is None
+
+
+async def test_health_is_open(channel: grpc.aio.Channel) -> None:
+    health: Any = health_pb2_grpc.HealthStub(channel)
+    for name in ["", *(service.full_name for service in SERVICES)]:
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_reflection_is_open_and_tells_every_service(channel: grpc.aio.Channel) -> None:
+    reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]  # the stub lacks aio
+    question = reflection_pb2.ServerReflectionRequest(list_services="")
+    (answer,) = [each async for each in reflection.ServerReflectionInfo(iter([question]))]
+    assert {service.name for service in answer.list_services_response.service} == {
+        *(service.full_name for service in SERVICES),
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+
+
+def test_a_method_that_names_no_role_is_for_administrators() -> None:
+    file = descriptor_pb2.FileDescriptorProto(name="silent.proto", package="silent")
+    file.message_type.add(name="Nothing")
+    file.service.add(name="Silent").method.add(name="Say", input_type=".silent.Nothing", output_type=".silent.Nothing")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    service = pool.FindServiceByName("silent.Silent")
+    assert roles_by_method([service]) == {"/silent.Silent/Say": frozenset({Role.ADMIN})}
+
+
+async def test_a_method_that_does_not_exist(channel: grpc.aio.Channel) -> None:
+    stub: Any = channel.unary_unary("/stockward.order.v1.OrderService/Delete")
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await stub(b"", metadata=[("authorization", f"Bearer {KEYS['storefront']}")])
+    assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+STAFF_ONLY = {
+    "charges": order_pb2.CreateOrderRequest(
+        charges=[order_pb2.Charge(kind=order_pb2.Charge.KIND_DISCOUNT, amount=money("5.00"))]
+    ),
+    "payment_terms": order_pb2.CreateOrderRequest(payment_terms=order_pb2.PAYMENT_TERMS_ON_ACCOUNT),
+    "lines[0].unit_price_override": order_pb2.CreateOrderRequest(
+        lines=[
+            order_pb2.CreateOrderRequest.Line(
+                sku="TEE", quantity=1, unit_price_override=money("0.01"), price_override_reason="mine"
+            )
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("field", STAFF_ONLY)
+async def test_a_storefront_may_not_set_what_staff_set(shop: Shop, field: str) -> None:
+    await shop.sell("TEE", 3)
+    request = order_pb2.CreateOrderRequest()
+    request.CopyFrom(STAFF_ONLY[field])
+    if not request.lines:
+        request.lines.add(sku="TEE", quantity=1)
+    async with nothing_written(shop.pool):
+        refusal = await refused(shop.storefront.orders.CreateOrder(request))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED")
+    assert refusal.fields == [field]
+    assert refusal.metadata == {"field": field, "role": "storefront", "allowed": "pms,admin"}
+    assert (await shop.pms.orders.CreateOrder(request)).lines[0].sku == "TEE"
+
+
+async def test_a_storefront_may_not_set_it_in_a_batch_either(shop: Shop) -> None:
+    await shop.sell("TEE", 3)
+    batch = order_pb2.BatchCreateOrdersRequest()
+    batch.requests.add(payment_terms=order_pb2.PAYMENT_TERMS_ON_ACCOUNT).lines.add(sku="TEE", quantity=1)
+    (result,) = (await shop.storefront.orders.BatchCreateOrders(batch)).results
+    assert result.error.code == grpc.StatusCode.PERMISSION_DENIED.value[0]
+    assert await shop.counters("TEE") == (3, 0, 0)
+
+
+async def test_a_storefront_may_cancel_a_whole_pending_order_only(shop: Shop) -> None:
+    await shop.sell("TEE", 3)
+    order = await shop.order("TEE", 2)
+    part = order_pb2.CancelOrderRequest(
+        order_id=order.order_id, lines=[order_pb2.LineQuantity(line_number=1, quantity=1)]
+    )
+    whole = order_pb2.CancelOrderRequest(order_id=order.order_id)
+
+    async with nothing_written(shop.pool):
+        refusal = await refused(shop.storefront.orders.CancelOrder(part))
+    assert (refusal.reason, refusal.fields) == ("ROLE_NOT_ALLOWED", ["lines"])
+
+    await shop.pay(order)
+    await shop.pms.orders.ProcessOrder(order_pb2.ProcessOrderRequest(order_id=order.order_id))
+    async with nothing_written(shop.pool):
+        refusal = await refused(shop.storefront.orders.CancelOrder(whole))
+    assert (refusal.reason, refusal.metadata["state"]) == ("ORDER_STATE_INVALID", "PROCESSING")
+
+    cancelled = await shop.pms.orders.CancelOrder(whole)
+    assert cancelled.state == order_pb2.Order.STATE_CANCELLED
+
+
+async def test_what_a_key_did_bears_its_name(shop: Shop) -> None:
+    await shop.sell("TEE", 3)
+    await shop.order("TEE")
+    ledger = await shop.pms.inventory.ListStockMovements(inventory_pb2.ListStockMovementsRequest(sku="TEE"))
+    assert [movement.actor for movement in ledger.movements] == ["storefront", "pms"]

@@ -1,0 +1,105 @@
+"""Steps that the present state does not allow, and edits of what has changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from stockward.catalog.v1 import catalog_pb2 as catalog
+from stockward.inventory.v1 import inventory_pb2 as inventory
+from stockward.order.v1 import order_pb2 as orders
+
+from tests.known_shop import Bad, Known, assert_refused, cases
+
+
+def refused_step(places: str, state: str, request: Callable[[str], Message], reason: str, /, **metadata: str) -> Bad:
+    """`request` takes the id of the order, hold or product (`places`) that is in the state."""
+    return Bad(lambda known: request(getattr(known, places)[state]), "FAILED_PRECONDITION", reason, [], metadata)
+
+
+def order_steps() -> Iterator[tuple[str, Bad]]:
+    """Each step with each state that does not allow it."""
+    units = [orders.LineQuantity(line_number=1, quantity=1)]
+    back = [orders.ReturnOrderRequest.Line(line_number=1, quantity=1)]
+    steps: dict[str, tuple[Callable[[str], Message], set[str]]] = {
+        "process": (lambda each: orders.ProcessOrderRequest(order_id=each), {"PENDING"}),
+        "fulfill": (
+            lambda each: orders.FulfillOrderRequest(order_id=each),
+            {"PROCESSING", "PARTIALLY_FULFILLED"},
+        ),
+        "cancel": (lambda each: orders.CancelOrderRequest(order_id=each), {"PENDING", "PROCESSING"}),
+        "cancel units": (
+            lambda each: orders.CancelOrderRequest(order_id=each, lines=units),
+            {"PENDING", "PROCESSING", "PARTIALLY_FULFILLED"},
+        ),
+        "return": (
+            lambda each: orders.ReturnOrderRequest(order_id=each, lines=back),
+            {"PARTIALLY_FULFILLED", "FULFILLED"},
+        ),
+    }
+    for step, (request, allowed) in steps.items():
+        for value in orders.Order.State.keys()[1:]:
+            state = value.removeprefix("STATE_")
+            if state not in allowed:
+                case = refused_step(
+                    "orders", state, request, "ORDER_STATE_INVALID", state=state, action=step.split()[0]
+                )
+                yield f"{step}, {state}", case
+
+
+def hold_steps() -> Iterator[tuple[str, Bad]]:
+    """Each step with each hold that is over."""
+    steps: dict[str, Callable[[str], Message]] = {
+        "extend": lambda each: inventory.ExtendReservationRequest(reservation_id=each, ttl=Duration(seconds=60)),
+        "release": lambda each: inventory.ReleaseReservationRequest(reservation_id=each),
+        "order": lambda each: orders.CreateOrderRequest(reservation_id=each),
+    }
+    for step, request in steps.items():
+        for state in ("CONVERTED", "RELEASED", "EXPIRED"):
+            if state == "EXPIRED" and step != "release":
+                yield f"{step}, {state}", refused_step("holds", state, request, "RESERVATION_EXPIRED")
+            else:
+                yield f"{step}, {state}", refused_step("holds", state, request, "RESERVATION_NOT_ACTIVE", state=state)
+
+
+def product_steps() -> Iterator[tuple[str, Bad]]:
+    later = Timestamp(seconds=4_000_000_000)
+    steps: dict[str, tuple[Callable[[str], Message], str]] = {
+        "publish": (lambda each: catalog.PublishProductRequest(product_id=each), "ARCHIVED"),
+        "schedule": (lambda each: catalog.PublishProductRequest(product_id=each, publish_time=later), "PUBLISHED"),
+        "unpublish": (lambda each: catalog.UnpublishProductRequest(product_id=each), "ARCHIVED"),
+        "archive": (lambda each: catalog.ArchiveProductRequest(product_id=each), "PUBLISHED"),
+        "restore": (lambda each: catalog.RestoreProductRequest(product_id=each), "PUBLISHED"),
+    }
+    for step, (request, state) in steps.items():
+        case = refused_step("products", state, request, "PRODUCT_STATE_INVALID", state=state, action=step)
+        yield f"{step}, {state}", case
+
+
+def stale(request: Callable[[str, str], Message]) -> Bad:
+    return Bad(lambda known: request(known.products["DRAFT"], "stale"), "ABORTED", "ETAG_MISMATCH", [], {"etag": "1"})
+
+
+ETAGS = {
+    "update": stale(
+        lambda product_id, etag: catalog.UpdateProductRequest(
+            product=catalog.Product(product_id=product_id, etag=etag, vendor="x"),
+            update_mask=FieldMask(paths=["vendor"]),
+        )
+    ),
+    "publish": stale(lambda product_id, etag: catalog.PublishProductRequest(product_id=product_id, etag=etag)),
+    "unpublish": stale(lambda product_id, etag: catalog.UnpublishProductRequest(product_id=product_id, etag=etag)),
+    "archive": stale(lambda product_id, etag: catalog.ArchiveProductRequest(product_id=product_id, etag=etag)),
+    "restore": stale(lambda product_id, etag: catalog.RestoreProductRequest(product_id=product_id, etag=etag)),
+}
+
+CASES = cases(order=dict(order_steps()), hold=dict(hold_steps()), product=dict(product_steps()), etag=ETAGS)
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_it_is_refused_with_the_present_state(known: Known, name: str) -> None:
+    await assert_refused(known, CASES[name])

@@ -1,0 +1,198 @@
+"""The contract itself: its routes, its request_ids and its comments."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from buf.validate import validate_pb2
+from google.api import annotations_pb2
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
+from stockward_server.domain import errors
+from stockward_server.grpc_api.server import SERVICES
+from tools import contract
+
+ROUTES = {
+    "CreateProduct": "POST /api/pms/products/create *",
+    "GetProduct": "GET /api/pms/products/{product_id}",
+    "ListProducts": "GET /api/pms/products",
+    "UpdateProduct": "PATCH /api/pms/products/{product.product_id} product",
+    "CheckReadiness": "GET /api/pms/products/{product_id}/readiness",
+    "PublishProduct": "PUT /api/pms/products/{product_id}/publish *",
+    "UnpublishProduct": "PUT /api/pms/products/{product_id}/unpublish *",
+    "ArchiveProduct": "PUT /api/pms/products/{product_id}/archive *",
+    "RestoreProduct": "PUT /api/pms/products/{product_id}/restore *",
+    "ListAvailableProducts": "GET /api/storefront/products",
+    "GetAvailableProduct": "GET /api/storefront/products/{product_id}",
+    "GetAvailability": "GET /api/storefront/stock/{sku}",
+    "BatchGetAvailability": "GET /api/storefront/stock",
+    "ReserveStock": "POST /api/storefront/reservations/create *",
+    "ExtendReservation": "PUT /api/storefront/reservations/{reservation_id}/extend *",
+    "ReleaseReservation": "PUT /api/storefront/reservations/{reservation_id}/release *",
+    "GetReservation": "GET /api/storefront/reservations/{reservation_id}",
+    "ListReservations": "GET /api/pms/inventory/reservations",
+    "AdjustStock": "POST /api/pms/inventory/adjust *",
+    "SetStockPolicy": "PUT /api/pms/inventory/policy *",
+    "ListStockLevels": "GET /api/pms/inventory/stock",
+    "ListStockAlerts": "GET /api/pms/inventory/alerts",
+    "ListStockMovements": "GET /api/pms/inventory/history",
+    "ExplainAvailability": "GET /api/pms/inventory/explain/{sku}",
+    "VerifyStock": "GET /api/pms/inventory/verify",
+    "CreateLocation": "POST /api/pms/locations/create *",
+    "UpdateLocation": "PATCH /api/pms/locations/{location.location_id} location",
+    "ListLocations": "GET /api/pms/locations",
+    "CreateOrder": "POST /api/storefront/orders/create *",
+    "BatchCreateOrders": "POST /api/storefront/orders/batchCreate *",
+    "GetOrder": "GET /api/storefront/orders/{order_id}, GET /api/pms/orders/{order_id}",
+    "ListOrders": "GET /api/pms/orders",
+    "ListPendingOrders": "GET /api/pms/orders/pending",
+    "ProcessOrder": "PUT /api/pms/orders/{order_id}/process *",
+    "FulfillOrder": "PUT /api/pms/orders/{order_id}/fulfill *",
+    "CancelOrder": "PUT /api/pms/orders/{order_id}/cancel *, PUT /api/storefront/orders/{order_id}/cancel *",
+    "ReturnOrder": "PUT /api/pms/orders/{order_id}/return *",
+    "RecordPayment": "POST /api/pms/orders/{order_id}/payments *",
+    "ListEvents": "GET /api/storefront/events, GET /api/pms/events",
+}
+"""Verb, path and body of every unary method; programs out there are written against them."""
+
+METHODS: list[MethodDescriptor] = [method for service in SERVICES for method in service.methods]
+
+
+def is_unary(method: MethodDescriptor) -> bool:
+    return not (method.client_streaming or method.server_streaming)
+
+
+def routes(method: MethodDescriptor) -> list[str]:
+    http: Any = annotations_pb2.http  # its stub has another type for extensions
+    rule: Any = method.GetOptions().Extensions[http]
+    return [_route(each) for each in (rule, *rule.additional_bindings) if each.WhichOneof("pattern")]
+
+
+def _route(rule: Any) -> str:
+    verb = rule.WhichOneof("pattern")
+    return f"{verb.upper()} {getattr(rule, verb)} {rule.body}".strip()
+
+
+def test_every_unary_method_has_its_route_and_no_other() -> None:
+    assert {method.name: ", ".join(routes(method)) for method in METHODS if is_unary(method)} == ROUTES
+    assert not any(routes(method) for method in METHODS if not is_unary(method))
+
+
+def test_no_two_routes_are_the_same() -> None:
+    """Names of variables do not tell routes apart; a literal segment goes before a variable."""
+    patterns = Counter(re.sub(r"\{.*?\}", "*", " ".join(each.split()[:2])) for m in METHODS for each in routes(m))
+    assert [pattern for pattern, count in patterns.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if is_unary(m)], ids=lambda method: method.name)
+def test_variables_of_a_path_are_fields_of_the_request(method: MethodDescriptor) -> None:
+    for route in routes(method):
+        for path in re.findall(r"\{(.*?)\}", route):
+            message: Descriptor | None = method.input_type
+            for name in path.split("."):
+                assert message is not None
+                message = message.fields_by_name[name].message_type
+            assert message is None, f"{path} is a message"
+
+
+def test_the_verb_tells_whether_a_call_changes_anything() -> None:
+    reads = ("Get", "List", "BatchGet", "Check", "Explain", "Verify")
+    for name, route in ROUTES.items():
+        assert route.startswith("GET ") == name.startswith(reads), name
+
+
+def changes_something(method: MethodDescriptor) -> bool:
+    return not any(route.startswith("GET ") for route in routes(method))
+
+
+def carriers(message: Descriptor) -> Iterator[Descriptor]:
+    """The message itself or, in a batch, the messages of its rows, where they have a request_id."""
+    if "request_id" in message.fields_by_name:
+        yield message
+    else:
+        rows = [field.message_type for field in message.fields if field.message_type]
+        yield from (row for row in rows if "request_id" in row.fields_by_name)
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if changes_something(m)], ids=lambda method: method.name)
+def test_every_mutation_has_a_request_id(method: MethodDescriptor) -> None:
+    (carrier,) = carriers(method.input_type)
+    rules = carrier.fields_by_name["request_id"].GetOptions().Extensions[validate_pb2.field]
+    if method.name == "ImportProducts":  # a row that breaks a rule is refused in its result
+        assert rules.ignore == validate_pb2.IGNORE_ALWAYS
+    else:
+        assert rules.string.uuid
+        assert rules.ignore == validate_pb2.IGNORE_IF_ZERO_VALUE
+
+
+def test_no_read_has_a_request_id() -> None:
+    assert [m.name for m in METHODS if not changes_something(m) and "request_id" in m.input_type.fields_by_name] == []
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[FileDescriptorProto]:
+    """Our files of the contract, compiled with their comments."""
+    image = Path(tmp_path_factory.mktemp("contract")) / "image.binpb"
+    contract.compile_image(contract.PROTO, image)
+    compiled = FileDescriptorSet.FromString(image.read_bytes())
+    return [file for file in compiled.file if file.name.startswith("stockward/")]
+
+
+def declarations(element: Any, path: tuple[int, ...], name: str) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Path in the file and name of everything declared in `element`, itself left out."""
+    for field in ("service", "method", "message_type", "nested_type", "enum_type", "field", "value", "extension"):
+        if field not in element.DESCRIPTOR.fields_by_name:
+            continue
+        number = element.DESCRIPTOR.fields_by_name[field].number
+        for index, each in enumerate(getattr(element, field)):
+            if field == "nested_type" and each.options.map_entry:
+                continue  # made by the compiler
+            here = (*path, number, index)
+            yield here, f"{name}.{each.name}"
+            yield from declarations(each, here, f"{name}.{each.name}")
+
+
+def test_everything_is_commented(files: list[FileDescriptorProto]) -> None:
+    silent: list[str] = []
+    declared = 0
+    for file in files:
+        comments = {tuple(each.path): each.leading_comments.strip() for each in file.source_code_info.location}
+        for path, name in declarations(file, (), file.package):
+            declared += 1
+            if not comments.get(path):
+                silent.append(name)
+    assert silent == []
+    assert declared > 500, "the walk went past the declarations"
+
+
+def test_reasons_are_documented_with_an_example(files: list[FileDescriptorProto]) -> None:
+    """Every reason says its code and shows an ErrorInfo that names it."""
+    for file in files:
+        comments = {tuple(each.path): each.leading_comments for each in file.source_code_info.location}
+        for index, enum in enumerate(file.enum_type):
+            if enum.name != "ErrorReason":
+                continue
+            for position, value in enumerate(enum.value[1:], start=1):
+                comment = comments[5, index, 2, position]
+                assert re.match(r" [A-Z_]+( or [A-Z_]+)?: ", comment), value.name
+                assert f'"reason": "{value.name.removeprefix("ERROR_REASON_")}"' in comment, value.name
+
+
+def test_the_server_raises_documented_reasons_only(files: list[FileDescriptorProto]) -> None:
+    """One class a reason, with the code that its comment states first."""
+    documented: dict[str, str] = {}
+    for file in files:
+        comments = {tuple(each.path): each.leading_comments for each in file.source_code_info.location}
+        for index, enum in enumerate(file.enum_type):
+            if enum.name == "ErrorReason":
+                for position, value in enumerate(enum.value[1:], start=1):
+                    code = comments[5, index, 2, position].split(":")[0].split()[0]
+                    documented[value.name.removeprefix("ERROR_REASON_")] = code
+    raised = {each.reason: each.code.name for each in errors.Refusal.__subclasses__()}
+    assert raised == documented

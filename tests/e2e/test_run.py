@@ -1,0 +1,190 @@
+"""`stockward run`: one command brings everything up, keeps it up, and takes it all down."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import asyncpg
+import nats
+import pytest
+
+from stockward_server.embedded.worker import grpc_serves, listens
+from tests.stack import Stack, alive, new_stack, wait_until
+
+CHILDREN = ("postgres", "nats", "relay", "gateway", "server")
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    yield from new_stack()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Stack]:
+    """A stack that is up, for tests that leave it as they found it."""
+    for stack in new_stack():
+        stack.up(STOREFRONT_WEBHOOK_URL="http://127.0.0.1:9/hook")
+        yield stack
+
+
+async def test_everything_is_up_and_run_json_says_where(shared: Stack) -> None:
+    running = shared.running
+
+    assert stat.S_IMODE(shared.run_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE((shared.home / "keys.json").stat().st_mode) == 0o600
+    assert await grpc_serves(running["grpc"])
+    assert await listens(running["gateway"].removeprefix("http://"))
+    connection = await asyncpg.connect(running["database"])
+    assert await connection.fetchval("SELECT current_setting('synchronous_commit')") == "on"
+    await connection.close()
+    client = await nats.connect(running["nats"])
+    assert (await client.jetstream().account_info()).streams >= 0
+    await client.close()
+    for role in ("pms", "storefront", "admin"):
+        assert re.fullmatch(rf"swk_{role}_[a-z2-7]{{32}}", running["keys"][role])
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", running["webhook_secret"])
+    assert set(running["pids"]) == {"supervisor", *CHILDREN}
+    assert all(alive(pid) for pid in running["pids"].values())
+
+
+def test_the_terminal_shows_addresses_and_no_secrets(shared: Stack) -> None:
+    running = shared.running
+    assert running["grpc"] in shared.output
+    assert running["gateway"] in shared.output
+    secrets = [*running["keys"].values(), running["webhook_secret"], running["nats"]]
+    assert not [secret for secret in secrets if secret in shared.output]
+
+
+def test_a_second_start_is_refused(shared: Stack) -> None:
+    second = shared.once()
+    assert second.returncode == 1
+    assert f"already running in {shared.home} (pid {shared.running['pids']['supervisor']}" in second.stderr
+    assert shared.running["grpc"] in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("name", CHILDREN)
+async def test_a_killed_process_comes_back_at_its_address(shared: Stack, name: str) -> None:
+    before = shared.running
+    os.kill(before["pids"][name], signal.SIGKILL)
+
+    wait_until(lambda: shared.running["pids"].get(name, before["pids"][name]) != before["pids"][name])
+
+    after = shared.running
+    assert {**after, "pids": None} == {**before, "pids": None}
+    if name == "postgres":
+        await (await asyncpg.connect(after["database"])).close()
+    elif name == "nats":
+        await (await nats.connect(after["nats"])).close()
+    elif name == "gateway":
+        assert await listens(after["gateway"].removeprefix("http://"))
+    elif name == "server":
+        assert await grpc_serves(after["grpc"])
+    assert alive(after["pids"][name])
+    assert "was killed by SIGKILL; starting it again" in shared.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_every_process(stack: Stack, number: signal.Signals) -> None:
+    pids = stack.up()["pids"].values()
+
+    assert stack.signal(number) == 0
+
+    assert not [pid for pid in pids if alive(pid)]
+    assert not stack.run_file.exists()
+    stopped = re.findall(r"✓ (\w+) stopped", stack.output)
+    assert stopped == ["server", "gateway", "relay", "NATS", "PostgreSQL"]
+
+
+def test_a_second_signal_kills_what_does_not_end(stack: Stack) -> None:
+    pids = stack.up()["pids"]
+    os.kill(pids["server"], signal.SIGSTOP)
+    started = time.monotonic()
+    os.kill(pids["supervisor"], signal.SIGINT)
+    wait_until(lambda: "Stopping" in stack.output)
+
+    assert stack.signal(signal.SIGINT) == 0
+
+    assert time.monotonic() - started < 10  # the server alone would have had longer
+    assert re.findall(r"! (\w+) had to be killed", stack.output) == ["server"]
+    assert not [pid for pid in pids.values() if alive(pid)]
+
+
+def test_a_stop_while_starting_leaves_nothing(stack: Stack) -> None:
+    stack.launch()
+    wait_until(lambda: (stack.home / "locks" / "postgres").exists())
+    assert stack.signal(signal.SIGINT) == 0
+    assert not stack.run_file.exists()
+    for lock in (stack.home / "locks").iterdir():
+        assert not alive(int(lock.read_text() or 0))
+
+
+async def test_data_and_keys_survive_a_restart(stack: Stack) -> None:
+    before = stack.up()
+    connection = await asyncpg.connect(before["database"])
+    await connection.execute("CREATE TABLE kept_by_test AS SELECT 42 AS answer")
+    await connection.close()
+    client = await nats.connect(before["nats"])
+    await client.jetstream().add_stream(name="KEPT", subjects=["kept"])
+    await client.jetstream().publish("kept", b"message")
+    await client.close()
+    stack.signal(signal.SIGINT)
+
+    after = stack.up()
+
+    assert (after["keys"], after["webhook_secret"]) == (before["keys"], before["webhook_secret"])
+    connection = await asyncpg.connect(after["database"])
+    assert await connection.fetchval("SELECT answer FROM kept_by_test") == 42
+    await connection.close()
+    client = await nats.connect(after["nats"])
+    assert (await client.jetstream().get_last_msg("KEPT", "kept")).data == b"message"
+    await client.close()
+
+
+async def test_a_port_in_use_is_replaced_and_said(stack: Stack) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        running = stack.up(STOCKWARD_GRPC_ADDRESS=f"127.0.0.1:{port}")
+
+    assert running["grpc"] != f"127.0.0.1:{port}"
+    assert await grpc_serves(running["grpc"])
+    assert f"port {port} is in use, taking {running['grpc'].rpartition(':')[2]} instead" in stack.output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with a killed parent")
+def test_a_killed_supervisor_leaves_nothing_behind(stack: Stack) -> None:
+    pids = stack.up()["pids"]
+    os.kill(pids["supervisor"], signal.SIGKILL)
+
+    wait_until(lambda: not any(alive(pid) for pid in pids.values()), 30)
+
+    assert not set(stack.up()["pids"].values()) & set(pids.values())
+
+
+def test_own_secret_and_wrong_settings(stack: Stack) -> None:
+    secret = "whsec_" + "QUJD" * 10
+    assert stack.up(WEBHOOK_SECRET=secret)["webhook_secret"] == secret
+    stack.end()
+
+    assert stack.launch(WEBHOOK_SECRET="my-secret", STOCKWARD_POOL_SIZE="many").wait(30) == 2
+
+    assert "WEBHOOK_SECRET: expected whsec_" in stack.output
+    assert "STOCKWARD_POOL_SIZE: expected" in stack.output
+    assert not [word for word in ("my-secret", "many", "Traceback") if word in stack.output]
+
+
+def test_damaged_keys_are_told_and_nothing_is_started(stack: Stack) -> None:
+    stack.home.mkdir()
+    (stack.home / "keys.json").write_text("{")
+    assert stack.launch().wait(30) == 1
+    assert "keys.json is damaged" in stack.output
+    assert "Traceback" not in stack.output
+    assert not list((stack.home / "locks").iterdir())

@@ -1,0 +1,83 @@
+"""The connection breaks around COMMIT: what was done is done once, and what is acknowledged was done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from stockward_server.application.request import Clockwork
+from stockward_server.application.stock_commands import ExpireReservation
+from stockward_server.domain.errors import InsufficientStock
+from stockward_server.storage import database as storage
+from stockward_server.storage.committer import Committer
+from stockward_server.storage.database import Pool
+from tests.commands import acknowledged, buy, committing, counters, orders, reserve, sell, verify
+from tests.faults.proxy import Loss, PostgresProxy
+
+
+@pytest.fixture
+async def proxy(database_url: str) -> AsyncIterator[PostgresProxy]:
+    async with PostgresProxy(database_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def committer(proxy: PostgresProxy) -> AsyncIterator[Committer]:
+    """A committer behind the proxy."""
+    pool = await storage.open_pool(proxy.url, 4)
+    async with committing(pool) as committer:
+        yield committer
+    await pool.close()
+
+
+@pytest.mark.parametrize("loss", [Loss.REQUEST, Loss.ANSWER])
+async def test_each_caller_of_the_batch_gets_what_became_of_its_command(
+    database: Pool, proxy: PostgresProxy, committer: Committer, loss: Loss
+) -> None:
+    await sell(database, MUG=10)
+    wanted = [buy(("MUG", 3)) for _ in range(4)]
+    proxy.loss = loss
+
+    outcomes = await asyncio.gather(*map(committer.submit, wanted), return_exceptions=True)
+
+    assert proxy.lost.is_set()
+    assert sorted(each.decode() for each in outcomes if isinstance(each, bytes)) == await orders(database)
+    assert [type(each) for each in outcomes] == [bytes, bytes, bytes, InsufficientStock]
+    assert await counters(database, "MUG") == (10, 0, 9)
+    await verify(database)
+
+
+async def test_a_commit_that_is_still_on_its_way_is_waited_for(
+    database: Pool, proxy: PostgresProxy, committer: Committer
+) -> None:
+    await sell(database, MUG=10)
+    proxy.loss = Loss.DELAY
+    order = asyncio.create_task(acknowledged(committer, buy(("MUG", 3))))
+    await proxy.lost.wait()
+    await asyncio.wait([order], timeout=0.5)
+    assert not order.done()
+
+    proxy.deliver()
+
+    assert [(await order).decode()] == await orders(database)
+    assert await counters(database, "MUG") == (10, 0, 3)
+    await verify(database)
+
+
+@pytest.mark.parametrize("loss", [Loss.REQUEST, Loss.ANSWER])
+async def test_what_time_brings_about_happens_once_without_a_request_id(
+    database: Pool, proxy: PostgresProxy, committer: Committer, loss: Loss
+) -> None:
+    await sell(database, MUG=10)
+    hold = (await committer.submit(reserve(("MUG", 3)))).decode()
+    await database.execute("UPDATE reservations SET expire_time = now()")
+    proxy.loss = loss
+
+    await committer.submit(ExpireReservation(cause=Clockwork(), reservation_id=hold))
+
+    assert proxy.lost.is_set()
+    assert await counters(database, "MUG") == (10, 0, 0)
+    assert await database.fetchval("SELECT count(*) FROM events WHERE type = 'reservation.expired'") == 1
+    await verify(database)

@@ -1,0 +1,293 @@
+"""The committer: batches, request_ids, refusals, and commands that cannot be written."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, replace
+
+import asyncpg
+import pytest
+
+from stockward_server.application.command import Command
+from stockward_server.application.locked_state import LockedState
+from stockward_server.domain.errors import FieldInvalid, InsufficientStock, Refusal, RequestIdReused
+from stockward_server.domain.stock import MovementKind, StockChange
+from stockward_server.storage import database as storage
+from stockward_server.storage.committer import Committer
+from stockward_server.storage.database import Pool
+from tests.commands import (
+    adjust,
+    buy,
+    committing,
+    counters,
+    locked,
+    orders,
+    request,
+    reserve,
+    sell,
+    verify,
+    waiting_for_locks,
+)
+from tests.events import until
+
+
+@pytest.fixture
+async def committer(database: Pool) -> AsyncIterator[Committer]:
+    async with committing(database) as committer:
+        yield committer
+
+
+@pytest.fixture
+async def other(database_url: str) -> AsyncIterator[Committer]:
+    """The committer of another server process on the same database."""
+    pool = await storage.open_pool(database_url, 4)
+    async with committing(pool) as committer:
+        yield committer
+    await pool.close()
+
+
+async def transactions(pool: Pool, event_type: str = "order.created") -> int:
+    """How many brought about events of this type: all events of one have the same time."""
+    return int(await pool.fetchval("SELECT count(DISTINCT create_time) FROM events WHERE type = $1", event_type))
+
+
+# Batches
+
+
+async def test_commands_gather_while_a_transaction_is_in_flight(database: Pool, committer: Committer) -> None:
+    await sell(database, MUG=1000)
+    async with locked(database, "MUG"):
+        first = asyncio.create_task(committer.submit(buy(("MUG", 1))))
+        await until(lambda: waiting_for_locks(database, 1))
+        rest = [asyncio.create_task(committer.submit(buy(("MUG", 1)))) for _ in range(400)]
+        await asyncio.sleep(0)
+    answers = await asyncio.gather(first, *rest)
+    assert sorted(each.decode() for each in answers) == await orders(database)
+    assert await transactions(database) == 2
+    assert await counters(database, "MUG") == (1000, 0, 401)
+    await verify(database)
+
+
+async def test_a_lone_command_does_not_wait_for_company(database: Pool, committer: Committer) -> None:
+    await sell(database, MUG=10)
+    await committer.submit(buy(("MUG", 1)))
+    await committer.submit(buy(("MUG", 1)))
+    assert await transactions(database) == 2
+
+
+async def test_a_batch_ends_at_its_limit_of_rows(database: Pool) -> None:
+    await sell(database, MUG=1000, CAP=1000)
+    async with committing(database, batch_limit=20) as committer:
+        await asyncio.gather(*(committer.submit(buy(("MUG", 1), ("CAP", 1))) for _ in range(100)))
+        assert await transactions(database) == 10
+        await committer.submit(buy(*[("MUG", 1)] * 30))  # what is larger than the limit goes alone
+    await verify(database)
+
+
+async def test_a_command_sees_what_those_before_it_in_the_batch_did(database: Pool, committer: Committer) -> None:
+    await sell(database, MUG=0)
+    outcomes = await asyncio.gather(
+        *map(committer.submit, [buy(("MUG", 1)), adjust("MUG", 2), buy(("MUG", 2)), reserve(("MUG", 1))]),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in outcomes] == [InsufficientStock, bytes, bytes, InsufficientStock]
+    assert await counters(database, "MUG") == (2, 0, 2)
+    await verify(database)
+
+
+# request_ids
+
+
+async def test_a_repetition_gets_the_same_answer_and_does_nothing(
+    database: Pool, committer: Committer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await sell(database, MUG=10)
+    cause = request()
+    in_one_batch = await asyncio.gather(*(committer.submit(buy(("MUG", 1), cause=cause)) for _ in range(5)))
+    later = await committer.submit(buy(("MUG", 1), cause=cause))
+    assert {later, *in_one_batch} == {each.encode() for each in await orders(database)}
+    assert not caplog.messages  # nor does it disturb its batch
+    assert await counters(database, "MUG") == (10, 0, 1)
+    await verify(database)
+
+
+async def test_two_processes_do_a_request_once(database: Pool, committer: Committer, other: Committer) -> None:
+    await sell(database, MUG=1000)
+    causes = [request() for _ in range(40)]
+    submitted = [each.submit(buy(("MUG", 1), cause=cause)) for cause in causes for each in (committer, other)]
+    answers = await asyncio.gather(*submitted)
+    assert answers[::2] == answers[1::2]
+    assert sorted(each.decode() for each in answers[::2]) == await orders(database)
+    assert await counters(database, "MUG") == (1000, 0, 40)
+    await verify(database)
+
+
+async def test_a_request_is_not_refused_for_what_it_did_itself(
+    database: Pool, committer: Committer, other: Committer
+) -> None:
+    await sell(database, MUG=1)
+    the_last = buy(("MUG", 1))
+    async with locked(database, "MUG"):
+        twins = [asyncio.create_task(each.submit(the_last)) for each in (committer, other)]
+        await until(lambda: waiting_for_locks(database, 2))
+    assert {each.decode() for each in await asyncio.gather(*twins)} == set(await orders(database))
+
+
+@pytest.mark.parametrize("changed", [{"fingerprint": b"other"}, {"method": "other"}])
+async def test_a_request_id_with_another_payload_is_refused(
+    database: Pool, committer: Committer, other: Committer, changed: dict[str, object]
+) -> None:
+    await sell(database, MUG=10)
+    cause = request(actor="shop", method="buy")
+    reused = replace(cause, **changed)  # type: ignore[arg-type]
+    first, second = await asyncio.gather(
+        committer.submit(buy(("MUG", 1), cause=cause)),
+        committer.submit(buy(("MUG", 2), cause=reused)),
+        return_exceptions=True,
+    )
+    assert isinstance(first, bytes)
+    assert isinstance(second, RequestIdReused)
+    assert second.metadata == {"request_id": cause.request_id, "method": "buy", "field": "request_id"}
+    for each in (committer, other):
+        with pytest.raises(RequestIdReused):
+            await each.submit(buy(("MUG", 2), cause=reused))
+    assert await counters(database, "MUG") == (10, 0, 1)
+
+
+async def test_the_request_ids_of_two_callers_are_apart(database: Pool, committer: Committer) -> None:
+    await sell(database, MUG=10)
+    request_id = str(uuid.uuid4())
+    causes = [request(request_id, actor=name) for name in ("web", "app")]
+    web, app = await asyncio.gather(*(committer.submit(buy(("MUG", 1), cause=cause)) for cause in causes))
+    assert web != app
+    assert await counters(database, "MUG") == (10, 0, 2)
+
+
+# Refusals
+
+TRACES = ("orders", "order_lines", "allocations", "reservations", "movements", "events", "outbox", "idempotency")
+
+
+async def rows(pool: Pool) -> dict[str, int]:
+    return {table: await pool.fetchval(f"SELECT count(*) FROM {table}") for table in TRACES}
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [buy(("MUG", 1), ("CAP", 4)), reserve(("MUG", 1), ("CAP", 4)), buy(("MUG", 1), ("HAT", 1)), adjust("MUG", -11)],
+    ids=["order", "hold", "unknown SKU", "adjustment"],
+)
+async def test_a_refusal_leaves_no_trace(database: Pool, committer: Committer, refused: Command) -> None:
+    await sell(database, MUG=10, CAP=3)
+    before = await rows(database)
+    with pytest.raises(Refusal):
+        await committer.submit(refused)
+    assert await rows(database) == before
+    assert await counters(database, "MUG") == (10, 0, 0)
+
+
+async def test_what_was_refused_may_succeed_later_under_the_same_request_id(
+    database: Pool, committer: Committer
+) -> None:
+    await sell(database, MUG=1)
+    wanted = buy(("MUG", 2))
+    with pytest.raises(InsufficientStock):
+        await committer.submit(wanted)
+    await committer.submit(adjust("MUG", 1))
+    assert [(await committer.submit(wanted)).decode()] == await orders(database)
+
+
+# What cannot be written
+
+
+@dataclass(slots=True, kw_only=True)
+class Overdraw(Command):
+    """A command that decides wrongly: the database does not take a negative counter."""
+
+    @property
+    def skus(self) -> Collection[str]:
+        return ("MUG",)
+
+    def execute(self, state: LockedState) -> bytes:
+        state.move([StockChange("MUG", "main", MovementKind.ADJUSTED, on_hand=-10_000)], self.cause)
+        return b"overdrawn"
+
+
+@dataclass(slots=True, kw_only=True)
+class BreakDown(Overdraw):
+    """A command with a defect, which shows only after it has saved something."""
+
+    def execute(self, state: LockedState) -> bytes:
+        Overdraw.execute(self, state)
+        raise ZeroDivisionError
+
+
+@dataclass(slots=True, kw_only=True)
+class NameNonsense(Command):
+    """A command whose rows cannot even be looked for."""
+
+    @property
+    def order_ids(self) -> Collection[str]:
+        return ("not a UUID",)
+
+    def execute(self, state: LockedState) -> bytes:
+        raise AssertionError("it cannot get here")
+
+
+@pytest.mark.parametrize(
+    ("poison", "error"),
+    [
+        (Overdraw(cause=request()), asyncpg.CheckViolationError),
+        (BreakDown(cause=request()), ZeroDivisionError),
+        (NameNonsense(cause=request()), asyncpg.DataError),
+        (adjust("MUG", 1, note="\0"), FieldInvalid),
+    ],
+    ids=["constraint", "defect", "lock", "NUL"],
+)
+async def test_a_poisoned_command_fails_alone(
+    database: Pool, committer: Committer, poison: Command, error: type[Exception]
+) -> None:
+    await sell(database, MUG=10)
+    neighbours = [buy(("MUG", 1)) for _ in range(4)]
+    outcomes = await asyncio.gather(
+        *map(committer.submit, [*neighbours[:2], poison, *neighbours[2:]]), return_exceptions=True
+    )
+    assert [type(each) for each in outcomes] == [bytes, bytes, error, bytes, bytes]
+    assert await counters(database, "MUG") == (10, 0, 4)
+    assert await committer.submit(adjust("MUG", 1)) == b"11"
+    await verify(database)
+
+
+# Several processes
+
+
+async def test_overlapping_orders_in_opposite_line_order_do_not_deadlock(
+    database: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    skus = [f"SKU-{number}" for number in range(8)]
+    await sell(database, **dict.fromkeys(skus, 1_000))
+    there, back = [(sku, 1) for sku in skus], [(sku, 1) for sku in reversed(skus)]
+    async with committing(database, batch_limit=16) as one, committing(database, batch_limit=16) as two:
+        await asyncio.gather(
+            *(one.submit(buy(*there)) for _ in range(100)),
+            *(two.submit(buy(*back)) for _ in range(100)),
+        )
+    assert await transactions(database) == 100
+    assert not caplog.messages  # a deadlock ends one of the two batches, which is said and repaired
+    assert [await counters(database, sku) for sku in skus] == [(1_000, 0, 200)] * 8
+    await verify(database)
+
+
+async def test_two_processes_sell_what_there_is_and_no_more(
+    database: Pool, committer: Committer, other: Committer
+) -> None:
+    await sell(database, MUG=100)
+    outcomes = await asyncio.gather(
+        *(each.submit(buy(("MUG", 1))) for _ in range(100) for each in (committer, other)), return_exceptions=True
+    )
+    assert sum(isinstance(each, bytes) for each in outcomes) == 100
+    assert sum(isinstance(each, InsufficientStock) for each in outcomes) == 100
+    assert await counters(database, "MUG") == (100, 0, 100)
+    await verify(database)

@@ -1,0 +1,104 @@
+"""The committer's queue: its limit, deadlines, callers who go away, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from stockward_server.domain.errors import DatabaseUnavailable, DeadlinePassed, Overloaded
+from stockward_server.storage.committer import Committer
+from stockward_server.storage.database import Pool
+from tests.commands import buy, committing, counters, locked, orders, request, sell, verify, waiting_for_locks
+from tests.events import until
+
+
+@pytest.fixture
+async def committer(database: Pool) -> AsyncIterator[Committer]:
+    """A committer of a shop with ten mugs."""
+    await sell(database, MUG=10)
+    async with committing(database, queue_limit=3) as committer:
+        yield committer
+
+
+@asynccontextmanager
+async def flushing(pool: Pool, committer: Committer, **cause: Any) -> AsyncIterator[asyncio.Task[bytes]]:
+    """An order whose batch has begun and waits for a lock, which is given up at the end."""
+    async with locked(pool, "MUG"):
+        order = asyncio.create_task(committer.submit(buy(("MUG", 1), cause=request(**cause))))
+        await until(lambda: waiting_for_locks(pool, 1))
+        yield order
+
+
+async def submitted(committer: Committer, *, count: int = 1, **cause: Any) -> list[asyncio.Task[bytes]]:
+    """Orders that stand in the queue now."""
+    tasks = [asyncio.create_task(committer.submit(buy(("MUG", 1), cause=request(**cause)))) for _ in range(count)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_beyond_its_limit_the_queue_turns_callers_away(database: Pool, committer: Committer) -> None:
+    async with flushing(database, committer) as first:
+        queued = await submitted(committer, count=3)
+        with pytest.raises(Overloaded) as refusal:
+            await committer.submit(buy(("MUG", 1)))
+        assert refusal.value.retry_after == 1.0
+        assert refusal.value.metadata == {"limit": "3"}
+    await asyncio.gather(first, *queued)
+    await committer.submit(buy(("MUG", 1)))
+    assert await counters(database, "MUG") == (10, 0, 5)
+
+
+async def test_a_deadline_that_passes_in_the_queue_drops_the_command(database: Pool, committer: Committer) -> None:
+    now = asyncio.get_running_loop().time()
+    async with flushing(database, committer) as first:
+        (late,) = await submitted(committer, deadline=now)
+        (timely,) = await submitted(committer, deadline=now + 60)
+    with pytest.raises(DeadlinePassed):
+        await late
+    answers = await asyncio.gather(first, timely)
+    assert sorted(each.decode() for each in answers) == await orders(database)
+
+
+async def test_a_deadline_that_passes_after_the_batch_began_drops_nothing(database: Pool, committer: Committer) -> None:
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + 1.0
+    async with flushing(database, committer, deadline=deadline) as order:
+        await until(lambda: clock() > deadline)
+    assert [(await order).decode()] == await orders(database)
+
+
+async def test_a_caller_who_leaves_the_queue_takes_the_command_along(database: Pool, committer: Committer) -> None:
+    async with flushing(database, committer) as first:
+        gone, stays = await submitted(committer, count=2)
+        gone.cancel()
+    answers = await asyncio.gather(first, stays)
+    assert sorted(each.decode() for each in answers) == await orders(database)
+    assert gone.cancelled()
+
+
+async def test_a_caller_who_leaves_during_the_flush_changes_nothing(database: Pool, committer: Committer) -> None:
+    cause = request()
+    async with locked(database, "MUG"):
+        gone = asyncio.create_task(committer.submit(buy(("MUG", 1), cause=cause)))
+        await until(lambda: waiting_for_locks(database, 1))
+        gone.cancel()
+    assert [(await committer.submit(buy(("MUG", 1), cause=cause))).decode()] == await orders(database)
+    assert await counters(database, "MUG") == (10, 0, 1)
+    await verify(database)
+
+
+async def test_closing_finishes_what_is_queued_and_takes_nothing_more(database: Pool, committer: Committer) -> None:
+    async with flushing(database, committer) as first:
+        queued = await submitted(committer, count=3)
+        closing = asyncio.create_task(committer.close())
+        await asyncio.sleep(0)
+        with pytest.raises(DatabaseUnavailable, match="the server is stopping"):
+            await committer.submit(buy(("MUG", 1)))
+        assert not closing.done()
+    await closing
+    assert sorted(task.result().decode() for task in (first, *queued)) == await orders(database)
+    assert len(await orders(database)) == 4

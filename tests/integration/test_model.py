@@ -1,0 +1,325 @@
+"""Random histories of a shop: the server and a model of it never disagree, by a unit or by a refusal.
+
+Steps are queued, and flushed together now and then, so that they meet inside one batch of the committer too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from stockward_server.application.command import Command
+from stockward_server.application.order_commands import (
+    CancelOrder,
+    FulfillOrder,
+    ProcessOrder,
+    RecordPayment,
+    ReturnOrder,
+)
+from stockward_server.application.stock_commands import (
+    AdjustStock,
+    ExtendReservation,
+    ReleaseReservation,
+    SetStockPolicy,
+)
+from stockward_server.application.sweeper import sweep
+from stockward_server.domain.errors import Refusal
+from stockward_server.domain.payment import PaymentEvent, PaymentKind
+from stockward_server.domain.stock import Adjustment, AdjustmentReason
+from stockward_server.storage.committer import Committer
+from stockward_server.storage.database import Pool
+from stockward_server.storage.due_work import SqlDueWork
+from stockward_server.storage.order_rows import load_orders
+from stockward_server.storage.stock_views import SqlStockViews
+from tests.commands import HOLDS, adjust, buy, committing, gaps, nothing, on, request, reserve, sell
+from tests.model import LOCATIONS, Hold, Model, Purchase, RefusedError, Shelf
+
+T = TypeVar("T")
+
+locations = st.sampled_from(LOCATIONS)
+which = st.sampled_from([0, 0, 0, 1])
+"""One of the two SKUs; the first is the busy one."""
+few = st.integers(0, 3)
+some = st.tuples(which, st.integers(1, 3))
+parts = st.lists(some, max_size=2).map(dict)
+"""Units of each SKU."""
+baskets = st.lists(some, min_size=1, max_size=3)
+together = st.booleans()
+"""Whether the next step may join this one's batch."""
+kinds = st.sampled_from([PaymentKind.CAPTURED, PaymentKind.CAPTURED, PaymentKind.AUTHORIZED, *PaymentKind])
+
+USUAL = {
+    "PENDING": ["pay", "process", "process", "cancel"],
+    "PROCESSING": ["fulfill", "fulfill", "cancel", "pay"],
+    "PARTIALLY_FULFILLED": ["fulfill", "take_back", "cancel"],
+    "FULFILLED": ["take_back", "pay"],
+    "CANCELLED": ["pay"],
+    "EXPIRED": ["pay"],
+}
+ACTIONS = ["pay", "process", "fulfill", "cancel", "take_back"]
+
+Step = tuple[Command, Callable[[str], object]]
+"""A command, and what it does to the model given its response."""
+
+LOST_ALERTS = """
+    SELECT * FROM stock s LEFT JOIN stock_alerts a ON (a.sku, a.location_id) = (s.sku, s.location_id)
+        AND a.clear_time IS NULL
+    WHERE s.sku = ANY($1) AND s.alert_level <> coalesce(a.level, 0)
+"""
+
+
+class Shop(RuleBasedStateMachine):
+    """A shop with two SKUs at two locations, in a database that it shares with other histories."""
+
+    def __init__(self, pool: Pool, committer: Committer, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self.pool, self.committer, self.loop = pool, committer, loop
+        prefix = uuid.uuid4().hex[:8]
+        self.skus = [f"{prefix}-A", f"{prefix}-B"]
+        self.model = Model(dict.fromkeys(self.skus, 1000))
+        self.holds: dict[str, Hold] = {}
+        self.orders: dict[str, Purchase] = {}
+        self.queue: list[Step] = []
+
+    # Both sides do the same
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+
+    def step(self, join: bool, command: Command, expected: Callable[[str], object]) -> None:
+        """Queues a command, and what it does to the model given the response."""
+        self.queue.append((command, expected))
+        if not join or len(self.queue) == 4:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.queue:
+            self.run(self.flush_together())
+
+    async def flush_together(self) -> None:
+        queue, self.queue = self.queue, []
+        outcomes = await asyncio.gather(
+            *(self.committer.submit(command) for command, _ in queue), return_exceptions=True
+        )
+        for (command, expected), outcome in zip(queue, outcomes, strict=True):
+            try:
+                expected(outcome.decode() if isinstance(outcome, bytes) else "")
+                answer = ""
+            except RefusedError as refusal:
+                answer = str(refusal)
+            if isinstance(outcome, Refusal):
+                assert outcome.reason == answer, f"{command}: {outcome}"
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                assert not answer, f"{command} was not refused: {answer}"
+        await self.compare()
+
+    async def compare(self) -> None:
+        async with self.pool.acquire() as connection:
+            rows = await connection.fetch("SELECT * FROM stock WHERE sku = ANY($1)", self.skus)
+            orders = await load_orders(connection, self.orders)
+        counted = {(row["sku"], row["location_id"]): Shelf(*list(row.values())[2:6]) for row in rows}
+        for place, shelf in self.model.shelves.items():
+            assert counted[place] == replace(shelf, backorder=0)
+        for order_id, purchase in self.orders.items():
+            order = orders[order_id]
+            assert order.state.name == purchase.state
+            assert (order.total, order.refund_due) == (purchase.total, purchase.refund_due)
+            assert order.terms_met == purchase.ready or purchase.state == "CANCELLED"
+            skus = {line.line_number: line.sku for line in order.lines}
+            owed = {(skus[each.line_number], each.location_id): each.quantity for each in order.allocations}
+            assert owed == +purchase.owed
+        for sku in self.skus:
+            assert not (await SqlStockViews(self.pool).verify(sku))[1]
+        aggregates = [f"{sku}@{location}" for sku, location in self.model.shelves] + [*self.holds, *self.orders]
+        assert not await gaps(self.pool, aggregates)
+        assert not await self.pool.fetch(LOST_ALERTS, self.skus)
+
+    def teardown(self) -> None:
+        self.flush()
+
+    def units(self, part: Mapping[int, int]) -> dict[str, int]:
+        return {self.skus[index]: count for index, count in part.items()}
+
+    # Stock
+
+    @initialize(units=st.integers(4, 10))
+    def open(self, units: int) -> None:
+        self.run(sell(self.pool, **dict.fromkeys(self.skus, units)))
+        for sku, location in self.model.shelves:
+            self.model.adjust((sku, location), units)
+            if location != "main":
+                self.run(self.committer.submit(adjust(sku, units, location_id=location)))
+        for prepaid in (False, True):
+            self.order(False, [(0, 2), (1, 1)], prepaid, 0)
+        (order_id, purchase), _ = self.orders.items()
+        for command, expected in (
+            (ProcessOrder(**on(order_id)), lambda _: self.model.process(purchase)),
+            (parcel(on(order_id), {1: 1}), lambda _: self.model.fulfill(purchase, {self.skus[0]: 1})),
+        ):
+            self.step(False, command, expected)
+
+    @rule(join=together, sku=which, location=locations, delta=st.integers(-3, 4).filter(bool), count=few)
+    def adjust_or_count(self, join: bool, sku: int, location: str, delta: int, count: int) -> None:
+        place = self.skus[sku], location
+        if count:
+            self.step(join, adjust(place[0], delta, location_id=location), lambda _: self.model.adjust(place, delta))
+            return
+        seen, expected = abs(delta) + 2, None if delta > 0 else self.model.shelves[place].on_hand
+        counted = Adjustment(*place, None, seen, expected, AdjustmentReason.COUNTED)
+        command = AdjustStock(cause=request(), adjustment=counted, reply=nothing)
+        self.step(join, command, lambda _: self.model.count(place, seen, expected))
+
+    @rule(join=together, sku=which, location=locations, safety=few, backorder=few, reorder=st.none() | few)
+    def set_policy(self, join: bool, sku: int, location: str, safety: int, backorder: int, reorder: int | None) -> None:
+        place = self.skus[sku], location
+        policy = {"safety_stock": safety, "backorder_limit": backorder, "reorder_point": reorder}
+        command = SetStockPolicy(cause=request(), sku=place[0], location_id=location, policy=policy, reply=nothing)
+        self.step(join, command, lambda _: self.model.set_policy(place, safety, backorder))
+
+    # Holds
+
+    @rule(join=together, wanted=baskets.map(dict))
+    def reserve(self, join: bool, wanted: dict[int, int]) -> None:
+        units = self.units(wanted)
+
+        def expected(hold_id: str) -> None:
+            self.holds[hold_id] = self.model.reserve(units)
+
+        self.step(join, reserve(*units.items()), expected)
+
+    @precondition(lambda self: self.holds)
+    @rule(join=together, data=st.data(), end=st.booleans())
+    def extend_or_release(self, join: bool, data: st.DataObject, end: bool) -> None:
+        hold_id, hold = data.draw(one_of(self.holds))
+        asked: Any = {"cause": request(), "reservation_id": hold_id, "reply": nothing}
+        if end:
+            self.step(join, ReleaseReservation(**asked), lambda _: self.model.release(hold))
+        else:
+            extend = ExtendReservation(**asked, ttl=None, policy=HOLDS)
+            self.step(join, extend, lambda _: self.model.extend(hold))
+
+    # Orders
+
+    def placing(self, place: Callable[[], Purchase]) -> Callable[[str], object]:
+        return lambda order_id: self.orders.update({order_id: place()})
+
+    @rule(join=together, basket=baskets, prepaid=st.booleans(), shipping=st.sampled_from([0, 490]))
+    def order(self, join: bool, basket: list[tuple[int, int]], prepaid: bool, shipping: int) -> None:
+        lines = [(self.skus[index], count) for index, count in basket]
+        wanted: Counter[str] = Counter()
+        for sku, count in lines:
+            wanted[sku] += count
+        expected = self.placing(lambda: self.model.order(wanted, shipping, prepaid))
+        self.step(join, buy(*lines, prepaid=prepaid, shipping=shipping), expected)
+
+    @precondition(lambda self: self.holds)
+    @rule(join=together, data=st.data(), prepaid=st.booleans(), shipping=st.sampled_from([0, 490]))
+    def order_what_is_held(self, join: bool, data: st.DataObject, prepaid: bool, shipping: int) -> None:
+        hold_id, hold = data.draw(one_of(self.holds))
+        order = buy(reservation_id=hold_id, prepaid=prepaid, shipping=shipping)
+        self.step(join, order, self.placing(lambda: self.model.convert(hold, shipping, prepaid)))
+
+    @precondition(lambda self: self.orders)
+    @rule(join=together, data=st.data(), unusual=st.sampled_from([False] * 5 + [True]))
+    def on_order(self, join: bool, data: st.DataObject, unusual: bool) -> None:
+        """One rule for all that happens to orders: rules of their own would be chosen too seldom one after another."""
+        order_id, purchase = data.draw(one_of(self.orders))
+        action = data.draw(st.sampled_from(ACTIONS if unusual else USUAL[purchase.state]))
+        command, expected = getattr(self, action)(data, purchase, on(order_id))
+        self.step(join, command, expected)
+
+    on_order_too = on_order_again = on_order_yet_again = on_order
+
+    def process(self, _: st.DataObject, purchase: Purchase, asked: Any) -> Step:
+        return ProcessOrder(**asked), lambda _: self.model.process(purchase)
+
+    def fulfill(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
+        units = self.some_of(purchase, data)
+        return parcel(asked, purchase.by_line(units)), lambda _: self.model.fulfill(purchase, units)
+
+    def cancel(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
+        units = self.some_of(purchase, data)
+        command = CancelOrder(**asked, quantities=purchase.by_line(units), reason="")
+        return command, lambda _: self.model.cancel(purchase, units)
+
+    def take_back(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
+        good, broken = self.some_of(purchase, data), self.some_of(purchase, data)
+        location = data.draw(locations)
+        asked |= {"restocked": purchase.by_line(good), "damaged": purchase.by_line(broken)}
+        command = ReturnOrder(**asked, location_id=location, reason="")
+        return command, lambda _: self.model.take_back(purchase, good, broken, location)
+
+    def pay(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
+        """Reports repeat themselves now and then, and now and then with other content."""
+        kind, part, number = data.draw(st.tuples(kinds, st.sampled_from([1, 1, 1, 2]), few))
+        order_id, amount = asked["order_id"], purchase.total // part
+        event_id = data.draw(st.sampled_from([f"{order_id} {kind.name} {part}", f"{self.skus[0]} {number}"]))
+        event = PaymentEvent("bank", event_id, order_id, kind, amount, datetime.now(UTC))
+        command = RecordPayment(**asked, event=event, currency="EUR")
+        return command, lambda _: self.model.pay(purchase, event_id, kind.name, amount)
+
+    def some_of(self, purchase: Purchase, data: st.DataObject) -> dict[str, int]:
+        """Units of its SKUs; none stands for all."""
+        return {sku: count for sku, count in self.units(data.draw(parts)).items() if sku in purchase.wanted}
+
+    # Time
+
+    @precondition(lambda self: self.holds or self.orders)
+    @rule(data=st.data())
+    def let_time_pass(self, data: st.DataObject) -> None:
+        """For one hold or order; the sweeper comes later."""
+        self.flush()
+        found: dict[str, Hold | Purchase] = {**self.holds, **self.orders}
+        each_id, each = data.draw(one_of(found))
+        each.overdue = True
+        self.run(self.pool.execute(OVERDUE[type(each)], each_id))
+
+    @rule()
+    def sweep(self) -> None:
+        self.flush()
+        self.run(sweep(SqlDueWork(self.pool), self.committer.submit))
+        self.model.sweep([*self.holds.values()], [*self.orders.values()])
+        self.run(self.compare())
+
+
+OVERDUE = {
+    Hold: "UPDATE reservations SET expire_time = now() - interval '1 s' WHERE reservation_id = $1",
+    Purchase: "UPDATE orders SET payment_due_time = payment_due_time - interval '1 day' WHERE order_id = $1",
+}
+
+
+def parcel(asked: Any, lines: Mapping[int, int]) -> FulfillOrder:
+    return FulfillOrder(**asked, quantities=lines, tracking_number="", carrier="")
+
+
+def one_of(found: Mapping[str, T]) -> st.SearchStrategy[tuple[str, T]]:
+    return st.sampled_from(sorted(found.items(), key=lambda item: item[0]))
+
+
+@pytest.mark.timeout(600)  # a history that fails is made short first
+async def test_a_shop_never_disagrees_with_its_model(database: Pool) -> None:
+    loop = asyncio.get_running_loop()
+    await database.execute("INSERT INTO locations (location_id, name, priority, active) VALUES ('north', '', 1, true)")
+    async with committing(database) as committer:
+        await asyncio.to_thread(
+            run_state_machine_as_test,
+            cast(Any, lambda: Shop(database, committer, loop)),
+            settings=settings(
+                max_examples=25,
+                stateful_step_count=40,
+                deadline=None,
+                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+            ),
+        )

@@ -1,0 +1,245 @@
+"""What the shop should do, said once more and as plainly as can be: units move one by one, sums are taken anew.
+
+It shares nothing with the server but words. A refusal is its reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+LOCATIONS = ("main", "north")
+"""By priority."""
+
+Place = tuple[str, str]
+"""SKU and location."""
+
+
+class RefusedError(Exception):
+    """The shop says no, with a reason."""
+
+
+@dataclass
+class Shelf:
+    """One SKU at one location."""
+
+    on_hand: int = 0
+    reserved: int = 0
+    allocated: int = 0
+    safety: int = 0
+    backorder: int = 0
+
+    @property
+    def available(self) -> int:
+        return self.on_hand - self.reserved - self.allocated - self.safety
+
+
+@dataclass
+class Hold:
+    units: Counter[Place]
+    state: str = "ACTIVE"
+    overdue: bool = False
+
+
+@dataclass
+class Purchase:
+    wanted: dict[str, int]
+    prices: Mapping[str, int]
+    shipping: int
+    prepaid: bool
+    owed: Counter[Place]
+    state: str = "PENDING"
+    overdue: bool = False
+    fulfilled: Counter[str] = field(default_factory=Counter)
+    cancelled: Counter[str] = field(default_factory=Counter)
+    returned: Counter[str] = field(default_factory=Counter)
+    payments: list[tuple[str, int]] = field(default_factory=list)
+
+    def by_line(self, units: Mapping[str, int]) -> dict[int, int]:
+        """Lines are numbered in the order of `wanted`."""
+        return {list(self.wanted).index(sku) + 1: count for sku, count in units.items()}
+
+    @property
+    def open(self) -> dict[str, int]:
+        units = {sku: n - self.fulfilled[sku] - self.cancelled[sku] for sku, n in self.wanted.items()}
+        return {sku: n for sku, n in units.items() if n}
+
+    def value(self, units: Mapping[str, int]) -> int:
+        return sum(n * self.prices[sku] for sku, n in units.items())
+
+    @property
+    def total(self) -> int:
+        return self.value(self.wanted) + self.shipping
+
+    @property
+    def kept(self) -> int:
+        return self.sum("CAPTURED") - self.sum("REFUNDED")
+
+    def sum(self, kind: str) -> int:
+        return sum(amount for each, amount in self.payments if each == kind)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the money allows to process it."""
+        price = self.total - self.value(self.cancelled)
+        secured = self.sum("AUTHORIZED") - self.sum("VOIDED") if not self.sum("REFUNDED") else 0
+        return not self.prepaid or max(self.kept, secured) >= price
+
+    @property
+    def refund_due(self) -> int:
+        void = self.state in ("CANCELLED", "EXPIRED")
+        owing = 0 if void else self.total - self.value(self.cancelled) - self.value(self.returned)
+        return max(0, self.kept - owing)
+
+
+class Model:
+    """Shelves, holds, orders and payments, changed by one step at a time."""
+
+    def __init__(self, prices: Mapping[str, int]) -> None:
+        self.prices = prices
+        self.shelves = {(sku, location): Shelf() for sku in prices for location in LOCATIONS}
+        self.payments: dict[str, tuple[Purchase, str, int]] = {}
+
+    def pick(self, wanted: Mapping[str, int]) -> Counter[Place]:
+        """Unit by unit from the first location that has one, or else may owe one."""
+        picked: Counter[Place] = Counter()
+        for sku, quantity in wanted.items():
+            places = [(sku, location) for location in LOCATIONS]
+            for _ in range(quantity):
+                room = {place: self.shelves[place].available - picked[place] for place in places}
+                found = [place for place in places if room[place] > 0] or [
+                    place for place in places if room[place] + self.shelves[place].backorder > 0
+                ]
+                require(found, "INSUFFICIENT_STOCK")
+                picked[found[0]] += 1
+        return picked
+
+    def adjust(self, place: Place, delta: int) -> None:
+        require(self.shelves[place].on_hand + delta >= 0, "STOCK_NEGATIVE")
+        self.shelves[place].on_hand += delta
+
+    def count(self, place: Place, on_hand: int, expected: int | None) -> None:
+        require(expected in (None, self.shelves[place].on_hand), "STOCK_CHANGED")
+        self.shelves[place].on_hand = on_hand
+
+    def set_policy(self, place: Place, safety: int, backorder: int) -> None:
+        self.shelves[place].safety, self.shelves[place].backorder = safety, backorder
+
+    def reserve(self, wanted: Mapping[str, int]) -> Hold:
+        hold = Hold(self.pick(wanted))
+        for place, units in hold.units.items():
+            self.shelves[place].reserved += units
+        return hold
+
+    def extend(self, hold: Hold) -> None:
+        self.require_alive(hold)
+
+    def release(self, hold: Hold, state: str = "RELEASED") -> None:
+        require(hold.state == "ACTIVE", "RESERVATION_NOT_ACTIVE")
+        hold.state = state
+        for place, units in hold.units.items():
+            self.shelves[place].reserved -= units
+
+    def require_alive(self, hold: Hold) -> None:
+        over = hold.state == "EXPIRED" or (hold.state == "ACTIVE" and hold.overdue)
+        require(not over, "RESERVATION_EXPIRED")
+        require(hold.state == "ACTIVE", "RESERVATION_NOT_ACTIVE")
+
+    def order(self, wanted: dict[str, int], shipping: int, prepaid: bool) -> Purchase:
+        purchase = Purchase(wanted, self.prices, shipping, prepaid, self.pick(wanted))
+        self.owe(purchase.owed)
+        return purchase
+
+    def convert(self, hold: Hold, shipping: int, prepaid: bool) -> Purchase:
+        self.require_alive(hold)
+        self.release(hold, "CONVERTED")
+        wanted: Counter[str] = Counter()
+        for (sku, _), units in sorted(hold.units.items()):
+            wanted[sku] += units
+        self.owe(hold.units)
+        return Purchase(dict(wanted), self.prices, shipping, prepaid, hold.units.copy())
+
+    def owe(self, units: Mapping[Place, int], sign: int = 1) -> None:
+        for place, count in units.items():
+            self.shelves[place].allocated += sign * count
+
+    def process(self, purchase: Purchase) -> None:
+        require(purchase.state == "PENDING", "ORDER_STATE_INVALID")
+        require(purchase.ready, "PAYMENT_REQUIRED")
+        purchase.state = "PROCESSING"
+
+    def fulfill(self, purchase: Purchase, units: Mapping[str, int]) -> None:
+        require(purchase.state in ("PROCESSING", "PARTIALLY_FULFILLED"), "ORDER_STATE_INVALID")
+        units = units or purchase.open
+        require(all(n <= purchase.open.get(sku, 0) for sku, n in units.items()), "QUANTITY_EXCEEDED")
+        shipped: Counter[Place] = Counter()
+        for sku, count in units.items():
+            for _ in range(count):
+                stocked = [
+                    (sku, location)
+                    for location in LOCATIONS
+                    if min(purchase.owed[sku, location], self.shelves[sku, location].on_hand) > shipped[sku, location]
+                ]
+                require(stocked, "STOCK_NEGATIVE")
+                shipped[stocked[0]] += 1
+        self.owe(shipped, -1)
+        for place, count in shipped.items():
+            self.shelves[place].on_hand -= count
+        purchase.owed -= shipped
+        purchase.fulfilled.update(units)
+        purchase.state = "PARTIALLY_FULFILLED" if purchase.open else "FULFILLED"
+
+    def cancel(self, purchase: Purchase, units: Mapping[str, int]) -> None:
+        allowed = ("PENDING", "PROCESSING", *(["PARTIALLY_FULFILLED"] if units else []))
+        require(purchase.state in allowed, "ORDER_STATE_INVALID")
+        units = units or purchase.open
+        require(all(n <= purchase.open.get(sku, 0) for sku, n in units.items()), "QUANTITY_EXCEEDED")
+        for sku, count in units.items():
+            for _ in range(count):
+                last = [(sku, location) for location in LOCATIONS if purchase.owed[sku, location]][-1]
+                purchase.owed[last] -= 1
+                self.shelves[last].allocated -= 1
+        purchase.cancelled.update(units)
+        if not purchase.open:
+            purchase.state = "FULFILLED" if any(purchase.fulfilled.values()) else "CANCELLED"
+
+    def take_back(self, purchase: Purchase, good: Mapping[str, int], broken: Mapping[str, int], location: str) -> None:
+        require(purchase.state in ("PARTIALLY_FULFILLED", "FULFILLED"), "ORDER_STATE_INVALID")
+        back = Counter(good) + Counter(broken)
+        require(all(n <= purchase.fulfilled[s] - purchase.returned[s] for s, n in back.items()), "QUANTITY_EXCEEDED")
+        purchase.returned.update(back)
+        for sku, count in good.items():
+            self.shelves[sku, location].on_hand += count
+
+    def pay(self, purchase: Purchase, event_id: str, kind: str, amount: int) -> None:
+        event = (purchase, kind, amount)
+        if event_id in self.payments:
+            known = self.payments[event_id]
+            require(known[0] is purchase and known[1:] == event[1:], "PAYMENT_EVENT_CONFLICT")
+            return
+        self.payments[event_id] = event
+        purchase.payments.append((kind, amount))
+        if purchase.state == "EXPIRED" and purchase.ready:
+            try:
+                purchase.owed = self.pick(purchase.open)
+            except RefusedError:
+                return
+            self.owe(purchase.owed)
+            purchase.state = "PROCESSING"
+
+    def sweep(self, holds: list[Hold], purchases: list[Purchase]) -> None:
+        for hold in holds:
+            if hold.state == "ACTIVE" and hold.overdue:
+                self.release(hold, "EXPIRED")
+        for purchase in purchases:
+            if purchase.state == "PENDING" and purchase.overdue and not purchase.ready:
+                purchase.state = "EXPIRED"
+                self.owe(purchase.owed, -1)
+                purchase.owed.clear()
+
+
+def require(condition: object, reason: str) -> None:
+    """Refuses for this reason unless the condition holds."""
+    if not condition:
+        raise RefusedError(reason)

@@ -1,0 +1,252 @@
+"""Every way to change something: two requests of each kind, and how to send one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from stockward.catalog.v1 import catalog_pb2 as catalog
+from stockward.inventory.v1 import inventory_pb2 as inventory
+from stockward.order.v1 import order_pb2 as orders
+
+from tests.shop import Callers, Refused, Shop, money
+
+Arrange = Callable[[Shop], Awaitable[tuple[Message, Message]]]
+"""Prepares the shop and answers two requests, each of which would succeed, without their request_id."""
+
+Send = Callable[[Callers, Any], Awaitable[Message]]
+"""Sends a request as one of its methods takes it; answers the response, or the Status of a refusal."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One way to change something."""
+
+    arrange: Arrange
+    send: Send
+
+
+async def answer_or_status(call: Awaitable[Message]) -> Message:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        return Refused(error).status
+
+
+def unary(service: str, method: str) -> Send:
+    return lambda callers, request: answer_or_status(getattr(getattr(callers, service), method)(request))
+
+
+async def send_sync(callers: Callers, request: inventory.SyncStockRequest) -> Message:
+    answers: AsyncIterator[Message] = aiter(callers.inventory.SyncStock(iter([request])))
+    return await answer_or_status(anext(answers))
+
+
+async def send_import(callers: Callers, request: catalog.ImportProductsRequest) -> Message:
+    (result,) = (await callers.catalog.ImportProducts(iter([request]))).results
+    assert isinstance(result, catalog.ImportResult)
+    return result.error if result.HasField("error") else result
+
+
+async def send_in_batch(callers: Callers, request: orders.CreateOrderRequest) -> Message:
+    batch = orders.BatchCreateOrdersRequest(requests=[request])
+    (result,) = (await callers.orders.BatchCreateOrders(batch)).results
+    assert isinstance(result, orders.BatchCreateOrdersResponse.Result)
+    return result.error if result.HasField("error") else result.order
+
+
+# What to send
+
+
+async def two_products(shop: Shop) -> tuple[Message, Message]:
+    return tuple(  # type: ignore[return-value]
+        catalog.CreateProductRequest(
+            product=catalog.Product(title=sku, variants=[catalog.Variant(sku=sku, price=money("5.00"))])
+        )
+        for sku in ("A", "B")
+    )
+
+
+async def two_rows(shop: Shop) -> tuple[Message, Message]:
+    first, second = await two_products(shop)
+    assert isinstance(first, catalog.CreateProductRequest)
+    assert isinstance(second, catalog.CreateProductRequest)
+    return (
+        catalog.ImportProductsRequest(product=first.product),
+        catalog.ImportProductsRequest(product=second.product),
+    )
+
+
+async def drafts(shop: Shop) -> tuple[str, str]:
+    first, second = [await shop.pms.catalog.CreateProduct(each) for each in await two_products(shop)]
+    return first.product_id, second.product_id
+
+
+async def two_updates(shop: Shop) -> tuple[Message, Message]:
+    first, second = await drafts(shop)
+    return tuple(  # type: ignore[return-value]
+        catalog.UpdateProductRequest(
+            product=catalog.Product(product_id=each, vendor="Loom"), update_mask=FieldMask(paths=["vendor"])
+        )
+        for each in (first, second)
+    )
+
+
+def on_products(request: Any, *before: Any) -> Arrange:
+    """`request` for two drafts, after each went through the requests `before` it."""
+
+    async def arrange(shop: Shop) -> tuple[Message, Message]:
+        ids = await drafts(shop)
+        for product_id in ids:
+            for step in before:
+                await getattr(shop.pms.catalog, step.__name__.removesuffix("Request"))(step(product_id=product_id))
+        first, second = (request(product_id=product_id) for product_id in ids)
+        return first, second
+
+    return arrange
+
+
+def on_stock(request: Any) -> Arrange:
+    """`request` takes a number that tells the two apart; TEE has ten units on hand."""
+
+    async def arrange(shop: Shop) -> tuple[Message, Message]:
+        await shop.sell("TEE", 10)
+        return request(1), request(2)
+
+    return arrange
+
+
+def on_reservations(request: Any) -> Arrange:
+    async def arrange(shop: Shop) -> tuple[Message, Message]:
+        await shop.sell("TEE", 10)
+        hold = inventory.ReserveStockRequest(lines=[inventory.StockLine(sku="TEE", quantity=1)])
+        first, second = [await shop.storefront.inventory.ReserveStock(hold) for _ in range(2)]
+        return request(reservation_id=first.reservation_id), request(reservation_id=second.reservation_id)
+
+    return arrange
+
+
+def on_orders(request: Any, *, state: str = "PENDING", lines: Any = None) -> Arrange:
+    """`request` for two orders that got as far as `state`."""
+
+    async def arrange(shop: Shop) -> tuple[Message, Message]:
+        await shop.sell("TEE", 10)
+        requests = []
+        for _ in range(2):
+            order = await shop.order("TEE", 2)
+            if state != "PENDING":
+                await shop.pay(order)
+            if state in ("PROCESSING", "FULFILLED"):
+                await shop.pms.orders.ProcessOrder(orders.ProcessOrderRequest(order_id=order.order_id))
+            if state == "FULFILLED":
+                await shop.pms.orders.FulfillOrder(orders.FulfillOrderRequest(order_id=order.order_id))
+            requests.append(request(order_id=order.order_id, **({"lines": lines} if lines else {})))
+        return requests[0], requests[1]
+
+    return arrange
+
+
+def create_order(quantity: int) -> orders.CreateOrderRequest:
+    return orders.CreateOrderRequest(lines=[orders.CreateOrderRequest.Line(sku="TEE", quantity=quantity)])
+
+
+def payment(order_id: str) -> orders.RecordPaymentRequest:
+    return orders.RecordPaymentRequest(
+        order_id=order_id,
+        provider="test",
+        provider_event_id=order_id,
+        kind=orders.RecordPaymentRequest.KIND_CAPTURED,
+        amount=money("39.80"),
+    )
+
+
+MUTATIONS = {
+    "CreateProduct": Mutation(two_products, unary("catalog", "CreateProduct")),
+    "UpdateProduct": Mutation(two_updates, unary("catalog", "UpdateProduct")),
+    "PublishProduct": Mutation(on_products(catalog.PublishProductRequest), unary("catalog", "PublishProduct")),
+    "UnpublishProduct": Mutation(
+        on_products(catalog.UnpublishProductRequest, catalog.PublishProductRequest),
+        unary("catalog", "UnpublishProduct"),
+    ),
+    "ArchiveProduct": Mutation(on_products(catalog.ArchiveProductRequest), unary("catalog", "ArchiveProduct")),
+    "RestoreProduct": Mutation(
+        on_products(catalog.RestoreProductRequest, catalog.ArchiveProductRequest),
+        unary("catalog", "RestoreProduct"),
+    ),
+    "ImportProducts": Mutation(two_rows, send_import),
+    "ReserveStock": Mutation(
+        on_stock(
+            lambda n: inventory.ReserveStockRequest(lines=[inventory.StockLine(sku="TEE", quantity=n)], customer_id="c")
+        ),
+        unary("inventory", "ReserveStock"),
+    ),
+    "ExtendReservation": Mutation(
+        on_reservations(
+            lambda reservation_id: inventory.ExtendReservationRequest(
+                reservation_id=reservation_id, ttl=Duration(seconds=7200)
+            )
+        ),
+        unary("inventory", "ExtendReservation"),
+    ),
+    "ReleaseReservation": Mutation(
+        on_reservations(inventory.ReleaseReservationRequest), unary("inventory", "ReleaseReservation")
+    ),
+    "AdjustStock": Mutation(
+        on_stock(
+            lambda n: inventory.AdjustStockRequest(
+                sku="TEE", delta=n, reason=inventory.ADJUSTMENT_REASON_FOUND, reference="shelf"
+            )
+        ),
+        unary("inventory", "AdjustStock"),
+    ),
+    "SyncStock": Mutation(
+        on_stock(lambda n: inventory.SyncStockRequest(rows=[inventory.SyncStockRequest.Row(sku="TEE", delta=n)] * 2)),
+        send_sync,
+    ),
+    "SetStockPolicy": Mutation(
+        on_stock(lambda n: inventory.SetStockPolicyRequest(sku="TEE", safety_stock=n)),
+        unary("inventory", "SetStockPolicy"),
+    ),
+    "CreateLocation": Mutation(
+        on_stock(lambda n: inventory.CreateLocationRequest(location=inventory.Location(location_id=f"shop-{n}"))),
+        unary("inventory", "CreateLocation"),
+    ),
+    "UpdateLocation": Mutation(
+        on_stock(
+            lambda n: inventory.UpdateLocationRequest(
+                location=inventory.Location(location_id="main", name=f"Hall {n}"), update_mask=FieldMask(paths=["name"])
+            )
+        ),
+        unary("inventory", "UpdateLocation"),
+    ),
+    "CreateOrder": Mutation(on_stock(create_order), unary("orders", "CreateOrder")),
+    "BatchCreateOrders": Mutation(on_stock(create_order), send_in_batch),
+    "ProcessOrder": Mutation(on_orders(orders.ProcessOrderRequest, state="PAID"), unary("orders", "ProcessOrder")),
+    "FulfillOrder": Mutation(
+        on_orders(
+            orders.FulfillOrderRequest,
+            state="PROCESSING",
+            lines=[orders.LineQuantity(line_number=1, quantity=1)],
+        ),
+        unary("orders", "FulfillOrder"),
+    ),
+    "CancelOrder": Mutation(
+        on_orders(orders.CancelOrderRequest, lines=[orders.LineQuantity(line_number=1, quantity=1)]),
+        unary("orders", "CancelOrder"),
+    ),
+    "ReturnOrder": Mutation(
+        on_orders(
+            orders.ReturnOrderRequest,
+            state="FULFILLED",
+            lines=[orders.ReturnOrderRequest.Line(line_number=1, quantity=1)],
+        ),
+        unary("orders", "ReturnOrder"),
+    ),
+    "RecordPayment": Mutation(on_orders(payment), unary("orders", "RecordPayment")),
+}
+"""Every method that changes something. Most could be done twice: only the request_id keeps them from it."""

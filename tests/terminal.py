@@ -1,0 +1,55 @@
+"""The command `stockward`, run as a person or a script does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+OURS = re.compile("STOCKWARD_|(DATABASE_URL|EVENT_QUEUE_URL|WEBHOOK_SECRET|.*_WEBHOOK_URL)$")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended and what it printed; never a traceback."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's, without settings of Stockward."""
+    return {name: value for name, value in os.environ.items() if not OURS.match(name)}
+
+
+async def stockward(*arguments: str | Path, cwd: Path, **environment: str) -> Outcome:
+    """Run it in `cwd`, without the settings of this machine, on a wide terminal."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "stockward_server.cli"),
+        *map(str, arguments),
+        cwd=cwd,
+        env=clean_environment() | {"COLUMNS": "200", "NO_COLOR": "1"} | environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+    assert process.returncode is not None
+    outcome = Outcome(process.returncode, out.decode(), err.decode())
+    assert "Traceback" not in outcome.err, outcome.err
+    return outcome
