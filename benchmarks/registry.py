@@ -1,0 +1,34 @@
+"""Every benchmark, in the order of the table."""
+
+from __future__ import annotations
+
+from benchmarks import (
+    batch_orders,
+    committer,
+    full_shop,
+    hot_sku,
+    memory,
+    order_shapes,
+    quiet_shop,
+    reads,
+    relay_drain,
+    stock_sync,
+    two_servers,
+    webhook_gateway,
+)
+from benchmarks.report import Benchmark
+
+BENCHMARKS: tuple[Benchmark, ...] = (
+    hot_sku.BENCHMARK,
+    order_shapes.BENCHMARK,
+    reads.BENCHMARK,
+    committer.BENCHMARK,
+    two_servers.BENCHMARK,
+    batch_orders.BENCHMARK,
+    stock_sync.BENCHMARK,
+    relay_drain.BENCHMARK,
+    webhook_gateway.BENCHMARK,
+    full_shop.BENCHMARK,
+    quiet_shop.BENCHMARK,
+    memory.BENCHMARK,
+)

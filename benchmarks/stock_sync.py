@@ -1,0 +1,118 @@
+"""Row 7. How close does a stock count of the whole shop come to bare COPY?"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import asyncpg
+import grpc
+from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
+
+from benchmarks.calls import PMS_KEY, sku
+from benchmarks.load import figures, interleave, measure, ratio
+from benchmarks.report import Benchmark, Result, Run, at_least
+from benchmarks.shop import Shop
+
+SKUS = 100_000
+ROWS = 1_000
+"""Rows of one message, the most that there may be."""
+
+
+async def answer(run: Run) -> Sequence[Result]:
+    skus = run.size(SKUS)
+    counts = itertools.count(1_000)  # every time another one, so that every row changes
+    async with Shop.open(run, skus) as shop:
+        server = await shop.server()
+        await _copy_table(shop.database)
+        processes = shop.processes(server)
+        samples = await interleave(
+            run,
+            {
+                "SyncStock": lambda: measure(
+                    shop.client, sync, skus, processes, address=server.address, skus=skus, on_hand=next(counts)
+                ),
+                "COPY": lambda: measure(
+                    shop.client, copy, skus, processes, database_url=shop.database, skus=skus, on_hand=next(counts)
+                ),
+            },
+            warm_up=False,  # a round takes long
+        )
+        syncs, copies = samples.values()
+        rates = ratio(syncs, copies)
+        return [
+            Result.compared(
+                7,
+                f"SyncStock of {skus:,} SKUs against COPY into a temporary table and one UPDATE",
+                rates.median,
+                at_least(0.4),
+                f"Ratio of the rates: {rates}.",
+                figures(f"SyncStock, {ROWS:,} rows a message", syncs, "row"),
+                figures("COPY and UPDATE", copies, "row"),
+                await shop.audit(server),
+            )
+        ]
+
+
+async def _copy_table(database_url: str) -> None:
+    """What COPY and UPDATE change: the same rows without a ledger, so that the audit has nothing to object to."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            """
+            CREATE TABLE stock_copy (LIKE stock INCLUDING ALL) WITH (fillfactor = 50);
+            INSERT INTO stock_copy SELECT * FROM stock;
+            """
+        )
+        await connection.execute("VACUUM ANALYZE stock_copy")
+    finally:
+        await connection.close()
+
+
+async def sync(address: str, skus: int, on_hand: int) -> float:
+    """In the client: one stream, absolute counts. Answers the seconds that it took."""
+
+    async def messages() -> AsyncIterator[inventory_pb2.SyncStockRequest]:
+        for start in range(0, skus, ROWS):
+            rows = [
+                inventory_pb2.SyncStockRequest.Row(sku=sku(number), on_hand=on_hand)
+                for number in range(start, min(start + ROWS, skus))
+            ]
+            yield inventory_pb2.SyncStockRequest(rows=rows)
+
+    async with grpc.aio.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+        await channel.channel_ready()
+        begin = time.perf_counter()
+        changed = 0
+        async for answer in stub.SyncStock(messages(), metadata=(("authorization", f"Bearer {PMS_KEY}"),)):
+            changed += sum(not result.HasField("error") for result in answer.results)
+        seconds = time.perf_counter() - begin
+    if changed != skus:
+        raise RuntimeError(f"{skus - changed} of {skus} rows were refused")
+    return seconds
+
+
+async def copy(database_url: str, skus: int, on_hand: int) -> float:
+    """In the client: the same change by hand, in one transaction. Answers the seconds that it took."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        begin = time.perf_counter()
+        async with connection.transaction():
+            await connection.execute("CREATE TEMPORARY TABLE counts (sku text, on_hand bigint) ON COMMIT DROP")
+            await connection.copy_records_to_table(
+                "counts", records=[(sku(number), on_hand) for number in range(skus)], columns=["sku", "on_hand"]
+            )
+            await connection.execute(
+                """
+                UPDATE stock_copy s SET on_hand = c.on_hand, version = version + 1, update_time = now()
+                FROM counts c WHERE s.sku = c.sku AND s.location_id = 'main'
+                """
+            )
+        return time.perf_counter() - begin
+    finally:
+        await connection.close()
+
+
+BENCHMARK = Benchmark(7, "SyncStock of 100,000 SKUs against COPY", answer, limit=180)

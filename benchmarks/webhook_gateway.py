@@ -1,0 +1,163 @@
+"""Row 9. Does the gateway keep up with a fast receiver, and how soon does a webhook arrive?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from base64 import b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import aiohttp
+import asyncpg
+
+from benchmarks.calls import CREATE_ORDER, Shape
+from benchmarks.events import ORDERS_A_SECOND, WAIT_SECONDS, an_event, delays, flood, make_orders, until_stored
+from benchmarks.load import Sample, figures, interleave, ratio
+from benchmarks.processes import cpu_used, pid_of
+from benchmarks.report import Benchmark, Result, Run, at_least
+from benchmarks.shop import Shop, one_answer
+from stockward_server.embedded import free_port
+from stockward_server.embedded.worker import listens
+from stockward_server.gateway.defaults import MAX_IN_FLIGHT
+from stockward_server.gateway.message import body_of, headers_of
+
+EVENTS = 2_000
+SHAPE = Shape(skus=1_000)
+SECRET = "whsec_" + b64encode(b"a key of benchmarks only, 32 by.").decode()
+
+STEADY_SECONDS = 8.0
+"""How long the way of single events is timed."""
+
+
+async def answer(run: Run) -> Sequence[Result]:
+    events = run.size(EVENTS)
+    async with Shop.open(run, SHAPE.skus) as shop, aiohttp.ClientSession() as http:
+        services, nats_url = shop.services, shop.services.nats.url
+        server = await shop.server()
+        await one_answer(server, CREATE_ORDER, SHAPE)
+        like = await an_event(shop.database)
+        receiver = Receiver(f"127.0.0.1:{free_port()}", http)
+        listener = services.module("benchmarks.receiver", receiver.address, ready=lambda: listens(receiver.address))
+        health = f"127.0.0.1:{free_port()}"
+        relay = services.program("relay", shop.database)
+        gateway = services.program(
+            "gateway",
+            shop.database,
+            ready=lambda: listens(health),
+            STOCKWARD_GATEWAY_ADDRESS=health,
+            STOREFRONT_WEBHOOK_URL=receiver.url,
+            WEBHOOK_SECRET=SECRET,
+        )
+        async with listener, relay, gateway:
+            await until_stored(nats_url, 1)
+            processes = {
+                "gateway": pid_of(gateway),
+                "PostgreSQL": pid_of(services.postgres),
+                "relay": pid_of(relay),
+                "receiver": pid_of(listener),
+            }
+
+            async def deliver() -> Sample:
+                await receiver.forget()
+                await flood(shop.database, nats_url, like, events)
+                with cpu_used(processes) as cpu:
+                    await receiver.until(events)
+                return _between_first_and_last(await receiver.forget(), cpu)
+
+            async def post() -> Sample:
+                await receiver.forget()
+                payload = like.SerializeToString().hex()
+                with cpu_used({"bare loop": shop.client.pid, "receiver": processes["receiver"]}) as cpu:
+                    await shop.client.call(post_bare, url=receiver.url, count=events, payload=payload)
+                return _between_first_and_last(await receiver.forget(), cpu)
+
+            samples = await interleave(run, {"gateway": deliver, "bare loop": post})
+            delivered, bare = samples.values()
+            run.say("timing single events")
+            await _until_recorded(shop.database)
+            await receiver.forget()
+            seconds = run.seconds if run.options.quick else STEADY_SECONDS
+            orders = await make_orders(shop.client, server, SHAPE, seconds)
+            await receiver.until(2 * orders)  # order.created and stock.changed
+            on_their_way = await delays(shop.database, dict(await receiver.forget()))
+            await _until_recorded(shop.database)
+        rates = ratio(delivered, bare)
+        return [
+            Result.compared(
+                9,
+                "Gateway to one fast receiver, signed and recorded, against a bare loop of the same HTTP client",
+                rates.median,
+                at_least(0.5),
+                f"Ratio of the rates: {rates}. {events:,} events a time, {MAX_IN_FLIGHT} requests in flight.",
+                figures("Gateway", delivered, "webhook"),
+                figures("Bare loop", bare, "webhook"),
+                f"From the change to the receiver at {ORDERS_A_SECOND:g} orders/s: {on_their_way}.",
+                await shop.audit(server),
+            )
+        ]
+
+
+class Receiver:
+    """The receiver's process, asked what came."""
+
+    def __init__(self, address: str, http: aiohttp.ClientSession) -> None:
+        self.address = address
+        self.url = f"http://{address}/"
+        self._http = http
+
+    async def until(self, count: int) -> None:
+        """Waits until so many webhooks came."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                async with self._http.get(self.url) as answer:
+                    if await answer.json() >= count:
+                        return
+                await asyncio.sleep(0.02)
+
+    async def forget(self) -> list[tuple[str, float]]:
+        """Id and time of each that came since the last time."""
+        async with self._http.delete(self.url) as answer:
+            return [(webhook_id, moment) for webhook_id, moment in await answer.json()]
+
+
+def _between_first_and_last(arrivals: list[tuple[str, float]], cpu: dict[str, float]) -> Sample:
+    times = sorted(moment for _, moment in arrivals)
+    return Sample(len(times), times[-1] - times[0], times[0], cpu=cpu)
+
+
+async def _until_recorded(database_url: str) -> None:
+    """Waits until every delivery is written down as delivered."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while await connection.fetchval(  # noqa: ASYNC110 (another process writes it)
+                "SELECT EXISTS (SELECT FROM deliveries WHERE state <> 2)"
+            ):
+                await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+
+
+async def post_bare(url: str, count: int, payload: str) -> float:
+    """In the client: the same body, made and signed once, with as many requests in flight. Answers the seconds."""
+    body = body_of(bytes.fromhex(payload))
+    headers = headers_of("msg", body, [SECRET], datetime.now(UTC))
+    data, numbers = body.encode(), iter(range(count))
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+    ) as http:
+
+        async def post_again_and_again() -> None:
+            for _ in numbers:
+                async with http.post(url, data=data, headers=headers, allow_redirects=False) as answer:
+                    await answer.read()
+                    answer.raise_for_status()
+
+        begin = time.perf_counter()
+        await asyncio.gather(*(post_again_and_again() for _ in range(MAX_IN_FLIGHT)))
+        return time.perf_counter() - begin
+
+
+BENCHMARK = Benchmark(9, "Gateway to one fast receiver", answer, limit=120)
