@@ -234,10 +234,11 @@ def figures(what: str, samples: Sequence[Sample], unit: str = "call") -> str:
     if latencies:
         p50, p99 = (statistics.median(each) for each in zip(*latencies, strict=True))
         text += f", p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+    medians = {name: statistics.median(sample.cpu_us(name) for sample in samples) for name in samples[0].cpu}
     costs = ", ".join(
-        f"{process} {statistics.median(sample.cpu_us(process) for sample in samples):,.0f} "
-        f"({statistics.median(sample.cpu[process] / sample.seconds for sample in samples):.0%} of a core)"
-        for process in samples[0].cpu
-        if any(sample.cpu[process] for sample in samples)
+        f"{name} {cost:,.0f} "
+        f"({statistics.median(sample.cpu[name] / sample.seconds for sample in samples):.0%} of a core)"
+        for name, cost in medians.items()
+        if cost >= 1
     )
     return text + (f"; CPU µs per {unit}: {costs}" if costs else "")
