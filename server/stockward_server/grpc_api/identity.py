@@ -9,7 +9,6 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_interceptor.server import AsyncServerInterceptor
 from stockward.auth.v1 import auth_pb2
 
 from stockward_server.application.request import Caller, Role
@@ -17,6 +16,9 @@ from stockward_server.domain.errors import CredentialsInvalid, RoleNotAllowed
 
 OPEN = ("/grpc.health.", "/grpc.reflection.")
 """Services that need no key: they tell nothing of the shop."""
+
+ADMIN_ONLY = frozenset({Role.ADMIN})
+"""Who may call a method that says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def roles_by_method(services: Iterable[ServiceDescriptor]) -> Mapping[str, froze
     }
 
 
-class IdentityInterceptor(AsyncServerInterceptor):
+class Identity:
     """Lets a call through when its key is known and its role is named by the method; everything else is denied."""
 
     def __init__(
@@ -54,26 +56,19 @@ class IdentityInterceptor(AsyncServerInterceptor):
         self._authenticate = authenticate
         self._roles = roles
 
-    async def intercept(
-        self,
-        method: Callable[..., Any],
-        request_or_iterator: Any,
-        context: grpc.aio.ServicerContext[Any, Any],
-        method_name: str,
-    ) -> Any:
-        if not method_name.startswith(OPEN):
-            caller = await self._identify(context)
-            allowed = self._roles.get(method_name, frozenset({Role.ADMIN}))
-            if caller.role not in allowed:
-                names = ",".join(role.name.lower() for role in sorted(allowed))
-                raise RoleNotAllowed(
-                    f"a {caller.role.name.lower()} key may not call {method_name}",
-                    role=caller.role.name.lower(),
-                    allowed=names,
-                )
-            current_call.set(Call(caller, method_name))
-        response = method(request_or_iterator, context)
-        return response if hasattr(response, "__aiter__") else await response
+    async def admit(self, context: grpc.aio.ServicerContext[Any, Any], method_name: str) -> None:
+        """Sets `current_call`, or raises CredentialsInvalid or RoleNotAllowed."""
+        if method_name.startswith(OPEN):
+            return
+        caller = await self._identify(context)
+        allowed = self._roles.get(method_name, ADMIN_ONLY)
+        if caller.role not in allowed:
+            raise RoleNotAllowed(
+                f"a {caller.role.name.lower()} key may not call {method_name}",
+                role=caller.role.name.lower(),
+                allowed=",".join(role.name.lower() for role in sorted(allowed)),
+            )
+        current_call.set(Call(caller, method_name))
 
     async def _identify(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
         for name, value in context.invocation_metadata() or ():

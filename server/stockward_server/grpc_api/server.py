@@ -15,9 +15,9 @@ from stockward.order.v1 import order_pb2, order_pb2_grpc
 
 from stockward_server.application.request import Caller
 from stockward_server.domain.errors import Refusal
-from stockward_server.grpc_api.identity import IdentityInterceptor, roles_by_method
-from stockward_server.grpc_api.status import StatusInterceptor
-from stockward_server.grpc_api.validation import ValidationInterceptor
+from stockward_server.grpc_api.identity import Identity, roles_by_method
+from stockward_server.grpc_api.interceptor import CallInterceptor
+from stockward_server.grpc_api.validation import Rules
 
 SERVICES = [
     catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"],
@@ -60,9 +60,9 @@ class ApiServer:
     ) -> None:
         self._server = grpc.aio.server(
             interceptors=[
-                StatusInterceptor(translate),
-                IdentityInterceptor(authenticate, roles_by_method(SERVICES)),
-                ValidationInterceptor(limits.message_bytes),
+                CallInterceptor(
+                    Identity(authenticate, roles_by_method(SERVICES)), Rules(limits.message_bytes), translate
+                )
             ],
             options=[
                 ("grpc.so_reuseport", 0),  # a second server on this port must fail, not share it silently

@@ -1,27 +1,19 @@
-"""Refusals as google.rpc.Status (AIP-193), and the interceptor that answers them."""
+"""Refusals as google.rpc.Status (AIP-193)."""
 
 from __future__ import annotations
 
-import logging
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
-from grpc_interceptor.server import AsyncServerInterceptor
-from grpc_status import rpc_status
 
-from stockward_server.domain.errors import FieldViolation, InternalError, PreconditionViolation, Refusal
-
-log = logging.getLogger(__name__)
+from stockward_server.domain.errors import FieldViolation, PreconditionViolation, Refusal
 
 DOMAIN = "stockward"
 """`domain` of every ErrorInfo."""
-
 
 MAX_TEXT = 300
 """Bytes of one text of a Status."""
@@ -66,47 +58,3 @@ def _listed(violations: Iterable[FieldViolation | PreconditionViolation]) -> lis
             break
         listed.append(texts)
     return listed
-
-
-class StatusInterceptor(AsyncServerInterceptor):
-    """The only place that ends a call with an error. What nobody foresaw is logged and answered without its text."""
-
-    def __init__(self, translate: Callable[[Exception], Refusal | None]) -> None:
-        """`translate` knows the exceptions of the layers below that have a documented answer."""
-        self._translate = translate
-
-    async def intercept(
-        self,
-        method: Callable[..., Any],
-        request_or_iterator: Any,
-        context: grpc.aio.ServicerContext[Any, Any],
-        method_name: str,
-    ) -> Any:
-        try:
-            response = method(request_or_iterator, context)
-            if not hasattr(response, "__aiter__"):
-                response = await response
-                if not hasattr(response, "__aiter__"):
-                    return response
-        except Exception as error:
-            await self._abort(error, context, method_name)
-        return self._each(response, context, method_name)
-
-    async def _each(
-        self, responses: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any], method_name: str
-    ) -> AsyncIterator[Any]:
-        try:
-            async for response in responses:
-                yield response
-        except Exception as error:
-            await self._abort(error, context, method_name)
-
-    async def _abort(self, error: Exception, context: grpc.aio.ServicerContext[Any, Any], method_name: str) -> None:
-        if isinstance(error, grpc.aio.AbortError):
-            raise error
-        refusal = error if isinstance(error, Refusal) else self._translate(error)
-        if refusal is None:
-            incident = str(uuid.uuid4())
-            log.error("%s failed, incident %s", method_name, incident, exc_info=error)
-            refusal = InternalError(f"internal error, incident {incident}", incident=incident)
-        await context.abort_with_status(rpc_status.to_status(status_of(refusal)))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
-import grpc
 import protovalidate
 from google.protobuf.message import Message
-from grpc_interceptor.server import AsyncServerInterceptor
 
 from stockward_server.domain.errors import FieldInvalid, FieldViolation, MessageTooLarge
 
@@ -38,28 +36,18 @@ def _path(field: Any) -> str:
     return path
 
 
-class ValidationInterceptor(AsyncServerInterceptor):
-    """Lets only messages through that keep the contract's rules and the size limit (bytes)."""
+class Rules:
+    """The contract's rules and the size limit (bytes), for what a call brings in."""
 
     def __init__(self, max_message_bytes: int) -> None:
         self._limit = max_message_bytes
 
-    async def intercept(
-        self,
-        method: Callable[..., Any],
-        request_or_iterator: Any,
-        context: grpc.aio.ServicerContext[Any, Any],
-        method_name: str,
-    ) -> Any:
-        if not method_name.startswith("/stockward."):
-            checked = request_or_iterator
-        elif isinstance(request_or_iterator, Message):
+    def check(self, request_or_iterator: Any) -> Any:
+        """The message that was checked, or the messages, each checked as it comes."""
+        if isinstance(request_or_iterator, Message):
             self._check(request_or_iterator)
-            checked = request_or_iterator
-        else:
-            checked = self._each(request_or_iterator)
-        response = method(checked, context)
-        return response if hasattr(response, "__aiter__") else await response
+            return request_or_iterator
+        return self._each(request_or_iterator)
 
     def _check(self, message: Message) -> None:
         if message.ByteSize() > self._limit:

@@ -1,0 +1,75 @@
+"""What every call goes through: who calls, what is asked, and each error as a google.rpc.Status."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+from grpc_interceptor.server import AsyncServerInterceptor
+from grpc_status import rpc_status
+
+from stockward_server.domain.errors import InternalError, Refusal
+from stockward_server.grpc_api.identity import Identity
+from stockward_server.grpc_api.status import status_of
+from stockward_server.grpc_api.validation import Rules
+
+log = logging.getLogger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class CallInterceptor(AsyncServerInterceptor):
+    """One interceptor rather than one a concern: gRPC builds the chain anew for each call, which costs more than what
+    most of its links do."""
+
+    def __init__(self, identity: Identity, rules: Rules, translate: Callable[[Exception], Refusal | None]) -> None:
+        """`translate` knows the exceptions of the layers below that have a documented answer."""
+        self._identity = identity
+        self._rules = rules
+        self._translate = translate
+        self._handlers: dict[str, Any] = {}
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """The handler of a method is the same for all of its calls, so it is made once."""
+        method_name = handler_call_details.method
+        handler = self._handlers.get(method_name)
+        if handler is None:
+            handler = await super().intercept_service(continuation, handler_call_details)  # type: ignore[no-untyped-call]
+            if handler is not None:  # anybody can name a method that does not exist
+                self._handlers[method_name] = handler
+        return handler
+
+    async def intercept(
+        self, method: Callable[..., Any], request_or_iterator: Any, context: Context, method_name: str
+    ) -> Any:
+        try:
+            await self._identity.admit(context, method_name)
+            if method_name.startswith("/stockward."):
+                request_or_iterator = self._rules.check(request_or_iterator)
+            response = method(request_or_iterator, context)
+            if hasattr(response, "__aiter__"):
+                return self._each(response, context, method_name)
+            return await response
+        except Exception as error:
+            await self._abort(error, context, method_name)
+
+    async def _each(self, responses: AsyncIterator[Any], context: Context, method_name: str) -> AsyncIterator[Any]:
+        try:
+            async for response in responses:
+                yield response
+        except Exception as error:
+            await self._abort(error, context, method_name)
+
+    async def _abort(self, error: Exception, context: Context, method_name: str) -> None:
+        """The one place that ends a call with an error. What nobody foresaw is logged and answered without its text."""
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        refusal = error if isinstance(error, Refusal) else self._translate(error)
+        if refusal is None:
+            incident = str(uuid.uuid4())
+            log.error("%s failed, incident %s", method_name, incident, exc_info=error)
+            refusal = InternalError(f"internal error, incident {incident}", incident=incident)
+        await context.abort_with_status(rpc_status.to_status(status_of(refusal)))
