@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -125,6 +126,7 @@ def _run_process(process: Process, settings: Settings) -> None:
     import uvloop
 
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _collect_seldom()
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
@@ -133,6 +135,17 @@ def _run_process(process: Process, settings: Settings) -> None:
         await process(settings, stop)
 
     uvloop.run(until_stopped())
+
+
+def _collect_seldom() -> None:
+    """Has the garbage collector look at new objects only, and less often.
+
+    A busy server makes tens of thousands of short-lived objects a second; by default the collector walks through those
+    in use every 700 of them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def main() -> None:
