@@ -21,6 +21,7 @@ from benchmarks.report import Failure
 from stockward_server.domain.event import RecordedEvent
 from stockward_server.domain.identifiers import new_id
 from stockward_server.relay.wake import WAKE_SUBJECT
+from stockward_server.storage.statement import Statement
 from stockward_server.storage.write import insert_events
 
 STREAM = "STOCKWARD"
@@ -57,7 +58,9 @@ async def flood(database_url: str, nats_url: str, like: Event, count: int) -> tu
     connection, client = await asyncpg.connect(database_url), await nats.connect(nats_url)
     try:
         async with connection.transaction():
-            await insert_events(connection, rows, datetime.now(UTC))
+            write = Statement()
+            insert_events(write, rows, datetime.now(UTC))
+            await write.execute(connection)
             sequence = (await client.jetstream().stream_info(STREAM)).state.last_seq
         committed = time.perf_counter()
         await client.publish(WAKE_SUBJECT, b"")

@@ -18,6 +18,7 @@ from stockward.event.v1.event_pb2 import Event
 from stockward_server.domain.event import RecordedEvent
 from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import Executor, Pool, transaction
+from stockward_server.storage.statement import Statement
 from stockward_server.storage.write import insert_events
 
 STREAM = "STOCKWARD"
@@ -52,7 +53,9 @@ async def insert(connection: Executor, events: Sequence[Event], time: datetime |
         )
         for each in events
     ]
-    await insert_events(connection, rows, time or datetime.now(UTC))
+    write = Statement()
+    insert_events(write, rows, time or datetime.now(UTC))
+    await write.execute(connection)
 
 
 async def record(pool: Pool, *events: Event, time: datetime | None = None) -> None:

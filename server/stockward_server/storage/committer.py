@@ -31,7 +31,7 @@ from stockward_server.storage.database import (
     refusal_of,
     transaction,
 )
-from stockward_server.storage.idempotency import RequestKey, StoredResponse, find_responses, insert_responses
+from stockward_server.storage.idempotency import RequestKey, StoredResponse, find_responses
 from stockward_server.storage.lock import lock_state
 from stockward_server.storage.write import write_state
 
@@ -196,7 +196,6 @@ class Committer:
                 outcomes = [
                     _replay(command, outcome, late) for command, outcome in zip(commands, outcomes, strict=True)
                 ]
-            await write_state(connection, state)
             answers = [
                 (command.cause, outcome)
                 for command, outcome in zip(commands, outcomes, strict=True)
@@ -204,8 +203,7 @@ class Committer:
                 and isinstance(outcome, bytes)
                 and (command.cause.actor, command.cause.request_id) not in stored
             ]
-            if answers:
-                await insert_responses(connection, answers, now)
+            await write_state(connection, state, answers)
         self._on_commit(state)
         return outcomes
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from stockward_server.application.request import Request
 from stockward_server.domain.errors import RequestIdReused
 from stockward_server.storage.database import Executor
+from stockward_server.storage.statement import Statement
 
 RequestKey = tuple[str, str]
 """Actor and request_id."""
@@ -62,10 +63,10 @@ async def find_responses(
     return rows[0]["now"], stored
 
 
-async def insert_responses(connection: Executor, answers: Sequence[tuple[Request, bytes]], now: datetime) -> None:
+def insert_responses(write: Statement, answers: Sequence[tuple[Request, bytes]], now: datetime) -> None:
     """Stores answers. A unique violation says that another process answered one of them in the meantime."""
     answers = sorted(answers, key=lambda answer: (answer[0].actor, answer[0].request_id))
-    await connection.execute(
+    write.add(
         """
         INSERT INTO idempotency (actor, request_id, method, fingerprint, response, create_time)
         SELECT *, $6 FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[])

@@ -10,7 +10,7 @@ from stockward_server.application.request import Request
 from stockward_server.domain.errors import DatabaseUnavailable, Refusal
 from stockward_server.domain.event import Event
 from stockward_server.storage.database import Executor, Pool, is_database_down, is_race_lost, transaction
-from stockward_server.storage.idempotency import find_responses, insert_responses
+from stockward_server.storage.idempotency import find_responses
 from stockward_server.storage.write import write_state
 
 MAX_TRIES = 5
@@ -64,7 +64,6 @@ class Mutations:
                 for response in stored.values():
                     return response.replay(request)
                 raise
-            await write_state(connection, state)
-            await insert_responses(connection, [(request, answer)], now)
+            await write_state(connection, state, [(request, answer)])
         self._on_commit(state)
         return answer

@@ -1,4 +1,4 @@
-"""Writes orders, reservations and payments: arrays in, one statement a table."""
+"""Writes orders, reservations and payments: arrays in, whatever their number."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from stockward_server.domain.reservation import Reservation
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
 from stockward_server.storage.order_rows import address_json
+from stockward_server.storage.statement import Statement
 
 
-async def insert_reservations(connection: Executor, reservations: Iterable[Reservation]) -> None:
+def insert_reservations(write: Statement, reservations: Iterable[Reservation]) -> None:
     heads = [
         (r.reservation_id, r.state, r.customer_id, r.expire_time, r.create_time, r.update_time, r.order_id, r.version)
         for r in reservations
     ]
-    await connection.execute(
+    write.add(
         """
         INSERT INTO reservations (reservation_id, state, customer_id, expire_time, create_time, update_time,
                                   order_id, version)
@@ -29,7 +30,7 @@ async def insert_reservations(connection: Executor, reservations: Iterable[Reser
         *columns(heads),
     )
     lines = [(r.reservation_id, line.sku, line.location_id, line.quantity) for r in reservations for line in r.lines]
-    await connection.execute(
+    write.add(
         """
         INSERT INTO reservation_lines (reservation_id, sku, location_id, quantity)
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[])
@@ -38,8 +39,8 @@ async def insert_reservations(connection: Executor, reservations: Iterable[Reser
     )
 
 
-async def update_reservations(connection: Executor, reservations: Iterable[Reservation]) -> None:
-    await connection.execute(
+def update_reservations(write: Statement, reservations: Iterable[Reservation]) -> None:
+    write.add(
         """
         UPDATE reservations r SET state = n.state, expire_time = n.expire_time, update_time = n.update_time,
             order_id = n.order_id, version = n.version
@@ -53,8 +54,8 @@ async def update_reservations(connection: Executor, reservations: Iterable[Reser
     )
 
 
-async def insert_orders(connection: Executor, orders: Sequence[Order]) -> None:
-    await connection.execute(
+def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
+    write.add(
         """
         INSERT INTO orders (order_id, state, currency, payment_terms, payment_due_time, charges, customer_id,
                             reference, reservation_id, create_time, update_time, version)
@@ -85,7 +86,7 @@ async def insert_orders(connection: Executor, orders: Sequence[Order]) -> None:
             ),
         ),
     )
-    await connection.execute(
+    write.add(
         """
         INSERT INTO order_lines (order_id, line_number, sku, title, quantity, unit_price, price_override_reason)
         SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[])
@@ -106,7 +107,6 @@ async def insert_orders(connection: Executor, orders: Sequence[Order]) -> None:
             ),
         ),
     )
-    await _insert_allocations(connection, orders)
     contacts = [
         (
             o.order_id,
@@ -119,7 +119,7 @@ async def insert_orders(connection: Executor, orders: Sequence[Order]) -> None:
         if o.customer.has_contact
     ]
     if contacts:
-        await connection.execute(
+        write.add(
             """
             INSERT INTO order_contacts (order_id, email, name, shipping_address, billing_address)
             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[])
@@ -129,7 +129,7 @@ async def insert_orders(connection: Executor, orders: Sequence[Order]) -> None:
 
 
 async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
-    """Existing orders: state, payment, the counters of their lines, their open claims, and new parcels."""
+    """Existing orders: state, payment, line counters, new parcels. Open claims are deleted, to be inserted anew."""
     await connection.execute(
         """
         UPDATE orders o SET state = n.state, authorized = n.authorized, voided = n.voided, captured = n.captured,
@@ -173,7 +173,6 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
         ),
     )
     await connection.execute("DELETE FROM allocations WHERE order_id = ANY($1::uuid[])", [o.order_id for o in orders])
-    await _insert_allocations(connection, orders)
     parcels = [
         (
             f.fulfillment_id,
@@ -199,7 +198,7 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
         )
 
 
-async def _insert_allocations(connection: Executor, orders: Iterable[Order]) -> None:
+def insert_allocations(write: Statement, orders: Iterable[Order]) -> None:
     rows = []
     for order in orders:
         skus = {line.line_number: line.sku for line in order.lines}
@@ -207,7 +206,7 @@ async def _insert_allocations(connection: Executor, orders: Iterable[Order]) -> 
             (order.order_id, a.line_number, a.location_id, skus[a.line_number], a.quantity) for a in order.allocations
         ]
     if rows:
-        await connection.execute(
+        write.add(
             """
             INSERT INTO allocations (order_id, line_number, location_id, sku, quantity)
             SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[])
@@ -216,8 +215,8 @@ async def _insert_allocations(connection: Executor, orders: Iterable[Order]) -> 
         )
 
 
-async def insert_payments(connection: Executor, events: Sequence[PaymentEvent], now: datetime) -> None:
-    await connection.execute(
+def insert_payments(write: Statement, events: Sequence[PaymentEvent], now: datetime) -> None:
+    write.add(
         """
         INSERT INTO payments (provider, provider_event_id, order_id, kind, amount, event_time, create_time)
         SELECT *, $7 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::smallint[], $5::bigint[], $6::timestamptz[])
