@@ -135,7 +135,7 @@ class Shop(RuleBasedStateMachine):
         for order_id, purchase in self.orders.items():
             order = orders[order_id]
             assert order.state.name == purchase.state
-            assert (order.total, order.refund_due) == (purchase.total, purchase.refund_due)
+            assert (order.amounts.total, order.refund_due) == (purchase.total, purchase.refund_due)
             assert order.terms_met == purchase.ready or purchase.state == "CANCELLED"
             skus = {line.line_number: line.sku for line in order.lines}
             owed = {(skus[each.line_number], each.location_id): each.quantity for each in order.allocations}

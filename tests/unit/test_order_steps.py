@@ -77,7 +77,7 @@ def test_each_step_is_for_certain_states_only(step: str, state: OrderState) -> N
     with pytest.raises(OrderStateInvalid) as refusal:
         take_step(before)
     assert refusal.value.metadata == {"order_id": "order-1", "state": state.name, "action": step.split()[0]}
-    assert before == order(state, payment=PAID)
+    assert vars(before) == vars(order(state, payment=PAID))
 
 
 # Creating
@@ -86,7 +86,7 @@ def test_each_step_is_for_certain_states_only(step: str, state: OrderState) -> N
 def test_an_order_takes_its_units_from_the_stock() -> None:
     levels = {"MUG": [level(2), level(9, location_id="north")], "CAP": [level(1, sku="CAP")]}
     placed, changes = decide_order(order(allocations=()), {"MUG": 3, "CAP": 1}, levels)
-    assert placed == order()
+    assert vars(placed) == vars(order())
     assert deltas(changes) == {("MUG", "main"): (0, 0, 2), ("MUG", "north"): (0, 0, 1), ("CAP", "main"): (0, 0, 1)}
     assert {(c.kind, c.reference) for c in changes} == {(MovementKind.ALLOCATED, "order-1")}
 

@@ -118,30 +118,40 @@ CHARGES = (Charge(ChargeKind.SHIPPING, 490), Charge(ChargeKind.TAX, 700), Charge
 
 def test_totals() -> None:
     placed = order(charges=CHARGES)
-    assert (placed.subtotal, placed.charged, placed.total, placed.due) == (3500, 840, 4340, 4340)
+    assert (placed.amounts.subtotal, placed.amounts.charged, placed.amounts.total, placed.amounts.due) == (
+        3500,
+        840,
+        4340,
+        4340,
+    )
 
 
 def test_cancelled_units_lower_what_is_owed_and_what_is_to_be_paid() -> None:
     fewer, _ = decide_cancellation(order(charges=CHARGES), {1: 1}, "", LATER)
-    assert (fewer.total, fewer.cancelled, fewer.due, fewer.payable) == (4340, 1000, 3340, 3340)
+    assert (fewer.amounts.total, fewer.amounts.cancelled, fewer.amounts.due, fewer.amounts.payable) == (
+        4340,
+        1000,
+        3340,
+        3340,
+    )
 
 
 def test_returned_units_are_owed_back_but_stay_paid() -> None:
     paid = order(OrderState.FULFILLED, payment=Payment(captured=3500))
     returned, _ = decide_return(paid, {1: 1}, {2: 1}, "main", "", LATER)
-    assert (returned.returned, returned.due, returned.payable) == (1500, 2000, 3500)
+    assert (returned.amounts.returned, returned.amounts.due, returned.amounts.payable) == (1500, 2000, 3500)
     assert (returned.payment_state, returned.refund_due) == (PaymentState.PAID, 1500)
 
 
 @pytest.mark.parametrize("state", [OrderState.CANCELLED, OrderState.EXPIRED])
 def test_nothing_is_owed_for_a_void_order(state: OrderState) -> None:
     void = order(state, payment=Payment(captured=3500, refunded=500), charges=CHARGES)
-    assert (void.due, void.payable, void.refund_due) == (0, 4340, 3000)
+    assert (void.amounts.due, void.amounts.payable, void.refund_due) == (0, 4340, 3000)
 
 
 def test_a_discount_never_makes_an_order_negative() -> None:
     gift = order(charges=(Charge(ChargeKind.DISCOUNT, 9999),))
-    assert (gift.due, gift.payable, gift.payment_state) == (0, 0, PaymentState.PAID)
+    assert (gift.amounts.due, gift.amounts.payable, gift.payment_state) == (0, 0, PaymentState.PAID)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +170,7 @@ def test_what_is_kept_beyond_what_is_owed_must_go_back(payment: Payment, refund:
 
 
 def test_discounts_greater_than_everything_else_are_refused() -> None:
-    gift = order(allocations=(), charges=(Charge(ChargeKind.DISCOUNT, order().subtotal + 1),))
+    gift = order(allocations=(), charges=(Charge(ChargeKind.DISCOUNT, order().amounts.subtotal + 1),))
     for place in (lambda: decide_order(gift, {}, {}), lambda: decide_order_from_hold(gift, [])):
         with pytest.raises(FieldInvalid) as refusal:
             place()

@@ -143,7 +143,7 @@ class LockedState:
         """Stores the order and records one event a type; answers it with its new version."""
         created = order.order_id not in self.orders or order.order_id in self.new_orders
         for event_type in event_types:
-            order = replace(order, version=order.version + 1)
+            order = order.but(version=order.version + 1)
             self.record(event_type, "order", order.order_id, order.version, order, cause)
         self.orders[order.order_id] = order
         (self.new_orders if created else self.changed_orders)[order.order_id] = order

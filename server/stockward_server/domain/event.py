@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from zlib import crc32
 
 from stockward_server.domain.order import Order
@@ -18,9 +19,8 @@ SYSTEM = "system"
 """The actor of what time brings about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """One row of the ledger: what changed, and the counters (units) after it."""
+class Movement(NamedTuple):
+    """One row of the ledger: what changed, and the counters (units) after it. Ordered as it is stored."""
 
     sku: str
     location_id: str
@@ -49,8 +49,7 @@ class StockNews:
         return f"{self.level.sku}@{self.level.location_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One change of one aggregate. `type` is such as `order.created`; `version` its number within the aggregate."""
 
     event_id: str
@@ -64,9 +63,8 @@ class Event:
     data: Product | StockNews | Reservation | Order
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """An event as it is stored: encoded, with its outbox shard."""
+class RecordedEvent(NamedTuple):
+    """An event as it is stored: encoded."""
 
     event_id: str
     type: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from functools import cached_property
+from typing import Any, NamedTuple
 
 from stockward_server.domain.payment import Payment, PaymentState
 
@@ -118,9 +118,28 @@ class Fulfillment:
     create_time: datetime
 
 
-@dataclass(frozen=True)
+class Amounts(NamedTuple):
+    """What an order comes to, in minor units of its currency."""
+
+    subtotal: int
+    charged: int
+    """Shipping and tax less discounts."""
+    total: int
+    """What it came to when it was ordered."""
+    cancelled: int
+    """Value of the cancelled units."""
+    returned: int
+    """Value of the returned units."""
+    due: int
+    """What the customer owes in all, payments aside; a discount never makes it negative."""
+    payable: int
+    """What the payments are measured against: returns are refunds, not a lower price, and an expired order may yet be
+    paid."""
+
+
+@dataclass(frozen=True, eq=False)
 class Order:
-    """An order. Amounts are minor units of `currency`, each summed once: an order never changes."""
+    """An order as it stood at one moment. It never changes, and is the same as itself only."""
 
     order_id: str
     state: OrderState
@@ -139,61 +158,54 @@ class Order:
     fulfillments: tuple[Fulfillment, ...] = ()
     version: int = 0
 
-    @cached_property
-    def subtotal(self) -> int:
-        return sum(line.quantity * line.unit_price for line in self.lines)
+    def but(self, **changes: Any) -> Order:
+        """`dataclasses.replace` at a tenth of its cost, for what every order goes through."""
+        order = object.__new__(Order)
+        vars(order).update(vars(self), **changes)
+        return order
 
-    @cached_property
-    def charged(self) -> int:
-        """Shipping and tax less discounts."""
-        return sum(-c.amount if c.kind is ChargeKind.DISCOUNT else c.amount for c in self.charges)
-
-    @cached_property
-    def total(self) -> int:
-        """What it came to when it was ordered."""
-        return self.subtotal + self.charged
-
-    @cached_property
-    def cancelled(self) -> int:
-        """Value of the cancelled units."""
-        return sum(line.cancelled * line.unit_price for line in self.lines)
-
-    @cached_property
-    def returned(self) -> int:
-        """Value of the returned units."""
-        return sum(line.returned * line.unit_price for line in self.lines)
+    @property
+    def amounts(self) -> Amounts:
+        """Summed anew each time: keep it where several are needed."""
+        subtotal = cancelled = returned = charged = 0
+        for line in self.lines:
+            subtotal += line.quantity * line.unit_price
+            cancelled += line.cancelled * line.unit_price
+            returned += line.returned * line.unit_price
+        for charge in self.charges:
+            charged += -charge.amount if charge.kind is ChargeKind.DISCOUNT else charge.amount
+        total = subtotal + charged
+        left = max(0, total - cancelled)
+        return Amounts(
+            subtotal,
+            charged,
+            total,
+            cancelled,
+            returned,
+            due=0 if self.is_void else max(0, left - returned),
+            payable=total if self.state is OrderState.CANCELLED else left,
+        )
 
     @property
     def is_void(self) -> bool:
         """Whether nothing will come of it."""
         return self.state in (OrderState.CANCELLED, OrderState.EXPIRED)
 
-    @cached_property
-    def due(self) -> int:
-        """What the customer owes in all, payments aside; a discount never makes it negative."""
-        return 0 if self.is_void else max(0, self.total - self.cancelled - self.returned)
-
-    @cached_property
-    def payable(self) -> int:
-        """What the payments are measured against: returns are refunds, not a lower price, and an expired order may yet
-        be paid."""
-        return self.total if self.state is OrderState.CANCELLED else max(0, self.total - self.cancelled)
-
-    @cached_property
+    @property
     def payment_state(self) -> PaymentState:
-        return self.payment.state(self.payable)
+        return self.payment.state(self.amounts.payable)
 
-    @cached_property
+    @property
     def refund_due(self) -> int:
-        """What is kept beyond what is owed."""
-        return max(0, self.payment.captured - self.payment.refunded - self.due)
+        """What is kept beyond what is owed, in minor units."""
+        return self.payment.kept_beyond(self.amounts.due)
 
-    @cached_property
+    @property
     def terms_met(self) -> bool:
         """Whether it may be processed as far as money goes: what is to be paid is kept, or authorized."""
-        payment = self.payment
+        payment, payable = self.payment, self.amounts.payable
         return (
             self.payment_terms is PaymentTerms.ON_ACCOUNT
-            or payment.captured - payment.refunded >= self.payable
-            or (not payment.refunded and payment.held >= self.payable)
+            or payment.captured - payment.refunded >= payable
+            or (not payment.refunded and payment.held >= payable)
         )

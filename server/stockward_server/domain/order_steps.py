@@ -49,7 +49,7 @@ def decide_order(
 def decide_order_from_hold(order: Order, held: Sequence[Portion]) -> Order:
     """A new order that owns the units of a hold; the hold's conversion moves the counters."""
     _require_sane_total(order)
-    return replace(order, allocations=_allocations(order, held))
+    return order.but(allocations=_allocations(order, held))
 
 
 def decide_processing(order: Order, now: datetime) -> Order:
@@ -241,9 +241,10 @@ def _require_line(
 
 
 def _require_sane_total(order: Order) -> None:
-    if order.subtotal + sum(charge.amount for charge in order.charges) > MAX_TOTAL_MINOR:
+    amounts = order.amounts
+    if amounts.subtotal + sum(charge.amount for charge in order.charges) > MAX_TOTAL_MINOR:
         raise QuantityOverflow("the order's total is larger than can be counted", field="lines")
-    if order.total < 0:
+    if amounts.total < 0:
         raise FieldInvalid("the discounts are greater than everything else", field="charges")
 
 
@@ -252,7 +253,7 @@ def _allocate(order: Order, portions: Sequence[Portion]) -> tuple[Order, list[St
         StockChange(p.sku, p.location_id, MovementKind.ALLOCATED, allocated=p.quantity, reference=order.order_id)
         for p in portions
     ]
-    return replace(order, allocations=_allocations(order, portions)), changes
+    return order.but(allocations=_allocations(order, portions)), changes
 
 
 def _allocations(order: Order, portions: Sequence[Portion]) -> tuple[Allocation, ...]:

@@ -74,6 +74,10 @@ class Payment:
         """Authorized and not voided; a void that overtook its authorization counts once that arrives."""
         return max(0, self.authorized - self.voided)
 
+    def kept_beyond(self, due: int) -> int:
+        """What was captured and not refunded beyond what is owed (minor units)."""
+        return max(0, self.captured - self.refunded - due)
+
     def state(self, payable: int) -> PaymentState:
         """Where the sums stand against what is to be paid (minor units)."""
         if self.refunded:

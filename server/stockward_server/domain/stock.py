@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from typing import NamedTuple
 
 from stockward_server.domain.errors import (
     InsufficientStock,
@@ -97,8 +98,7 @@ class StockLevel:
         return self.on_hand - self.reserved - self.allocated - self.safety_stock
 
 
-@dataclass(frozen=True, slots=True)
-class StockChange:
+class StockChange(NamedTuple):
     """A change of the counters that was decided: deltas in units, and what the ledger says of it."""
 
     sku: str
@@ -112,8 +112,7 @@ class StockChange:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(NamedTuple):
     """Units of one SKU at one location."""
 
     sku: str

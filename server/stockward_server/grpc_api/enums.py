@@ -7,5 +7,5 @@ from typing import Any
 
 
 def wire(value: IntEnum) -> Any:
-    """The plain number that every generated enum takes; typed Any because each has a type of its own."""
-    return value.value
+    """The number, which every generated enum takes; typed Any because each has a type of its own."""
+    return value

@@ -12,9 +12,7 @@ from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.money_messages import money_message
 from stockward_server.grpc_api.order_messages import (
     fulfillment_message,
-    line_message,
-    payment_message,
-    totals_message,
+    told_of,
 )
 from stockward_server.grpc_api.stock_messages import reservation_lines
 from stockward_server.grpc_api.times import timestamp
@@ -68,14 +66,15 @@ def _stock(news: StockNews) -> pb.StockEvent:
 
 
 def _order(order: Order, event_type: str) -> pb.OrderEvent:
+    lines, totals, payment = told_of(order)
     return pb.OrderEvent(
         order_id=order.order_id,
         state=wire(order.state),
         reference=order.reference,
         customer_id=order.customer.customer_id,
-        lines=[line_message(line, order.currency) for line in order.lines],
-        totals=totals_message(order),
-        payment=payment_message(order),
+        lines=lines,
+        totals=totals,
+        payment=payment,
         fulfillment=fulfillment_message(order.fulfillments[-1]) if event_type in WITH_PARCEL else None,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from stockward.order.v1 import order_pb2
@@ -12,12 +13,14 @@ from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.order import (
     NOBODY,
     Address,
+    Amounts,
     ChargeKind,
     Customer,
     Fulfillment,
     Order,
     OrderLine,
 )
+from stockward_server.domain.payment import Payment
 from stockward_server.domain.pricing import WantedLine
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.money_messages import money_message, money_of
@@ -26,14 +29,26 @@ from stockward_server.grpc_api.times import timestamp
 # Messages from the domain
 
 
+@lru_cache(maxsize=1024)
+def told_of(order: Order) -> tuple[list[order_pb2.OrderLine], order_pb2.Totals, order_pb2.Payment]:
+    """What the answer and the event of an order both tell, made once: to be put into another message, never changed."""
+    amounts = order.amounts
+    return (
+        [_line_message(line, order.currency) for line in order.lines],
+        _totals_message(amounts, order.currency),
+        _payment_message(order.payment, amounts, order.currency),
+    )
+
+
 def order_message(order: Order) -> order_pb2.Order:
     """The whole order."""
+    lines, totals, payment = told_of(order)
     return order_pb2.Order(
         order_id=order.order_id,
         state=wire(order.state),
         reference=order.reference,
         customer=_customer_message(order.customer),
-        lines=[line_message(line, order.currency) for line in order.lines],
+        lines=lines,
         charges=[
             order_pb2.Charge(
                 kind=wire(charge.kind),
@@ -42,9 +57,9 @@ def order_message(order: Order) -> order_pb2.Order:
             )
             for charge in order.charges
         ],
-        totals=totals_message(order),
+        totals=totals,
         payment_terms=wire(order.payment_terms),
-        payment=payment_message(order),
+        payment=payment,
         payment_due_time=timestamp(order.payment_due_time),
         reservation_id=order.reservation_id or "",
         fulfillments=[fulfillment_message(each) for each in order.fulfillments],
@@ -59,7 +74,7 @@ def order_bytes(order: Order) -> bytes:
     return order_message(order).SerializeToString()
 
 
-def line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:
+def _line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:
     return order_pb2.OrderLine(
         line_number=line.line_number,
         sku=line.sku,
@@ -73,22 +88,21 @@ def line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:
     )
 
 
-def totals_message(order: Order) -> order_pb2.Totals:
-    currency = order.currency
+def _totals_message(amounts: Amounts, currency: str) -> order_pb2.Totals:
     return order_pb2.Totals(
-        subtotal=money_message(currency, order.subtotal),
-        charges=money_message(currency, order.charged),
-        total=money_message(currency, order.total),
-        cancelled=money_message(currency, order.cancelled),
-        returned=money_message(currency, order.returned),
-        due=money_message(currency, order.due),
+        subtotal=money_message(currency, amounts.subtotal),
+        charges=money_message(currency, amounts.charged),
+        total=money_message(currency, amounts.total),
+        cancelled=money_message(currency, amounts.cancelled),
+        returned=money_message(currency, amounts.returned),
+        due=money_message(currency, amounts.due),
     )
 
 
-def payment_message(order: Order) -> order_pb2.Payment:
-    currency, payment, refund_due = order.currency, order.payment, order.refund_due
+def _payment_message(payment: Payment, amounts: Amounts, currency: str) -> order_pb2.Payment:
+    refund_due = payment.kept_beyond(amounts.due)
     return order_pb2.Payment(
-        state=wire(order.payment_state),
+        state=wire(payment.state(amounts.payable)),
         authorized=money_message(currency, payment.held),
         captured=money_message(currency, payment.captured),
         refunded=money_message(currency, payment.refunded),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,8 +14,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+@lru_cache(maxsize=1024)
 def timestamp(moment: datetime | None) -> Timestamp | None:
-    """A Timestamp of microsecond precision; None stays unset."""
+    """A Timestamp of microsecond precision, to be put into another message: it is shared, never change it.
+
+    All that a batch changes has the same time. None stays unset.
+    """
     if moment is None:
         return None
     seconds, micros = divmod((moment - _EPOCH) // _MICROSECOND, 1_000_000)
