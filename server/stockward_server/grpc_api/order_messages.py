@@ -88,6 +88,7 @@ def _line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:
     )
 
 
+@lru_cache(maxsize=8192)  # in a flash sale most orders are alike
 def _totals_message(amounts: Amounts, currency: str) -> order_pb2.Totals:
     return order_pb2.Totals(
         subtotal=money_message(currency, amounts.subtotal),
@@ -99,6 +100,7 @@ def _totals_message(amounts: Amounts, currency: str) -> order_pb2.Totals:
     )
 
 
+@lru_cache(maxsize=8192)
 def _payment_message(payment: Payment, amounts: Amounts, currency: str) -> order_pb2.Payment:
     refund_due = payment.kept_beyond(amounts.due)
     return order_pb2.Payment(
