@@ -19,7 +19,7 @@ endef
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-run: .venv/runtime.stamp ## Start everything: PostgreSQL, NATS, server, relay, gateway (Ctrl-C stops it)
+run: .venv/runtime.stamp ## Start everything: PostgreSQL, NATS, server, relay, gateway, edge (Ctrl-C stops it)
 	@$(BIN)/stockward run $(ARGS)
 
 demo: .venv/runtime.stamp ## Play a shop's day against the running system

@@ -28,6 +28,7 @@ class Stack:
         self._output = directory / "output"
         self._environment = clean_environment() | {
             "STOCKWARD_GRPC_ADDRESS": f"127.0.0.1:{free_port()}",
+            "STOCKWARD_EDGE_ADDRESS": f"127.0.0.1:{free_port()}",
             "STOCKWARD_GATEWAY_ADDRESS": f"127.0.0.1:{free_port()}",
             "STOCKWARD_DEMO_ADDRESS": f"127.0.0.1:{free_port()}",
         }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 
+from stockward_server import edge
 from stockward_server import gateway as webhook_gateway
 from stockward_server import relay as event_relay
 from stockward_server.application.catalog import Catalog
@@ -104,6 +106,19 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
         allow_loopback=settings.environment is Environment.DEVELOPMENT,
         stop=stop,
         grace_seconds=settings.shutdown_grace_seconds,
+    )
+
+
+def edge_config(
+    settings: Settings, upstreams: Sequence[str] = (), origins: Sequence[str] = ("*",)
+) -> Mapping[str, Any]:
+    """Envoy's configuration at `edge_address`, before `upstreams` (HOST:PORT each) or the server of the settings."""
+    return edge.envoy_config(
+        edge.installed_contract(),
+        settings.edge_address,
+        upstreams or [settings.grpc_address],
+        origins=origins,
+        limits=edge.Limits(body_bytes=settings.max_message_bytes),
     )
 
 

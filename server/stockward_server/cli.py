@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stockward_server import __version__
-from stockward_server.commands import audit, demo, events, imports
+from stockward_server.commands import audit, demo, edge, events, imports
 from stockward_server.config import Settings, SettingsError, load_settings, variables
 
 app = typer.Typer(
@@ -32,13 +32,14 @@ app.add_typer(demo.app)
 app.add_typer(imports.app)
 app.add_typer(audit.app)
 app.add_typer(events.app)
+app.add_typer(edge.app)
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
 @app.command()
 def run() -> None:
-    """Run the whole stack here: PostgreSQL, NATS, server, relay and gateway, until Ctrl-C."""
+    """Run the whole stack here: PostgreSQL, NATS, server, relay, gateway and edge, until Ctrl-C."""
     settings = load_settings()
     from stockward_server import bootstrap
     from stockward_server.embedded.screen import Screen
@@ -50,7 +51,7 @@ def run() -> None:
             await bootstrap.ensure_key(settings, role, role, key)
         return migrations
 
-    supervisor = Supervisor(settings, prepare, Screen())
+    supervisor = Supervisor(settings, prepare, bootstrap.edge_config, Screen())
     raise typer.Exit(asyncio.run(supervisor.run()))
 
 

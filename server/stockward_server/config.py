@@ -61,7 +61,8 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-def _check_address(value: str) -> str:
+def check_address(value: str) -> str:
+    """``value``, which must be HOST:PORT. Raises ValueError."""
     host, _, port = value.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
         raise ValueError("expected HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:50051")
@@ -116,7 +117,7 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-Address = Annotated[str, AfterValidator(_check_address)]
+Address = Annotated[str, AfterValidator(check_address)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_check_webhook_url)]
 
 
@@ -165,6 +166,9 @@ class Settings(BaseModel):
     grpc_address: Address = "127.0.0.1:50051"
     """HOST:PORT that the gRPC server listens on."""
 
+    edge_address: Address = "127.0.0.1:8080"
+    """HOST:PORT that the edge listens on: REST, gRPC-Web and gRPC."""
+
     gateway_address: Address = "127.0.0.1:8081"
     """HOST:PORT that the webhook gateway listens on."""
 
@@ -175,7 +179,7 @@ class Settings(BaseModel):
     """Most PostgreSQL connections of each process."""
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
-    """Largest gRPC message that is taken or sent, in bytes."""
+    """Largest gRPC message or JSON body that is taken, in bytes."""
 
     max_concurrent_rpcs: int = Field(default=4096, ge=1, le=1_000_000)
     """Calls of a server process at once, open streams included; further ones get RESOURCE_EXHAUSTED."""

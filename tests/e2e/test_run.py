@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
+import aiohttp
 import asyncpg
 import nats
 import pytest
@@ -19,7 +20,13 @@ import pytest
 from stockward_server.embedded.worker import grpc_serves, listens
 from tests.stack import Stack, alive, new_stack, wait_until
 
-CHILDREN = ("postgres", "nats", "relay", "gateway", "server")
+CHILDREN = ("postgres", "nats", "relay", "gateway", "server", "edge")
+
+
+async def answers(edge: str) -> bool:
+    """Whether the edge has a server behind it."""
+    async with aiohttp.ClientSession() as session, session.get(f"{edge}/healthz") as answer:
+        return answer.status == 200
 
 
 @pytest.fixture
@@ -42,6 +49,7 @@ async def test_everything_is_up_and_run_json_says_where(shared: Stack) -> None:
     assert stat.S_IMODE((shared.home / "keys.json").stat().st_mode) == 0o600
     assert await grpc_serves(running["grpc"])
     assert await listens(running["gateway"].removeprefix("http://"))
+    assert await answers(running["edge"])
     connection = await asyncpg.connect(running["database"])
     assert await connection.fetchval("SELECT current_setting('synchronous_commit')") == "on"
     await connection.close()
@@ -59,6 +67,7 @@ def test_the_terminal_shows_addresses_and_no_secrets(shared: Stack) -> None:
     running = shared.running
     assert running["grpc"] in shared.output
     assert running["gateway"] in shared.output
+    assert running["edge"] in shared.output
     secrets = [*running["keys"].values(), running["webhook_secret"], running["nats"]]
     assert not [secret for secret in secrets if secret in shared.output]
 
@@ -88,6 +97,8 @@ async def test_a_killed_process_comes_back_at_its_address(shared: Stack, name: s
         assert await listens(after["gateway"].removeprefix("http://"))
     elif name == "server":
         assert await grpc_serves(after["grpc"])
+    elif name == "edge":
+        assert await answers(after["edge"])
     assert alive(after["pids"][name])
     assert "was killed by SIGKILL; starting it again" in shared.output
 
@@ -101,7 +112,7 @@ def test_a_signal_stops_every_process(stack: Stack, number: signal.Signals) -> N
     assert not [pid for pid in pids if alive(pid)]
     assert not stack.run_file.exists()
     stopped = re.findall(r"✓ (\w+) stopped", stack.output)
-    assert stopped == ["server", "gateway", "relay", "NATS", "PostgreSQL"]
+    assert stopped == ["edge", "server", "gateway", "relay", "NATS", "PostgreSQL"]
 
 
 def test_a_second_signal_kills_what_does_not_end(stack: Stack) -> None:
@@ -152,11 +163,14 @@ async def test_data_and_keys_survive_a_restart(stack: Stack) -> None:
 async def test_a_port_in_use_is_replaced_and_said(stack: Stack) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-        running = stack.up(STOCKWARD_GRPC_ADDRESS=f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        running = stack.up(STOCKWARD_GRPC_ADDRESS=address, STOCKWARD_EDGE_ADDRESS=address)
 
     assert running["grpc"] != f"127.0.0.1:{port}"
     assert await grpc_serves(running["grpc"])
-    assert f"port {port} is in use, taking {running['grpc'].rpartition(':')[2]} instead" in stack.output
+    assert await answers(running["edge"])
+    for name in ("grpc", "edge"):
+        assert f"port {port} is in use, taking {running[name].rpartition(':')[2]} instead" in stack.output
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with a killed parent")

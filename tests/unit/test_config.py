@@ -29,6 +29,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def running_stack() -> RunFile:
     return RunFile(
         grpc="127.0.0.1:1",
+        edge="http://127.0.0.1:4",
         gateway="http://127.0.0.1:2",
         nats="nats://token@127.0.0.1:3",
         database="postgresql://stockward@/running?host=/run",

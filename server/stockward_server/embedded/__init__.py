@@ -1,12 +1,13 @@
-"""PostgreSQL and NATS as child processes: `stockward run` is made of them, and so are the tests.
+"""PostgreSQL, NATS and Envoy as child processes: `stockward run` is made of them, and so are the tests.
 
 async with Postgres(directory / "postgres") as postgres, Nats(directory / "nats") as nats:
     url = await postgres.create_database("shop")
 """
 
+from stockward_server.embedded.envoy import Envoy
 from stockward_server.embedded.nats import Nats
 from stockward_server.embedded.ports import free_port
 from stockward_server.embedded.postgres import Postgres
 from stockward_server.embedded.service import Service, StartError
 
-__all__ = ["Nats", "Postgres", "Service", "StartError", "free_port"]
+__all__ = ["Envoy", "Nats", "Postgres", "Service", "StartError", "free_port"]

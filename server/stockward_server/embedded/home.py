@@ -38,6 +38,8 @@ class RunFile:
 
     grpc: str
     """HOST:PORT of the gRPC server."""
+    edge: str
+    """URL of the edge: REST, gRPC-Web and gRPC."""
     gateway: str
     """URL of the webhook gateway."""
     nats: str
@@ -51,7 +53,7 @@ class RunFile:
     webhooks: dict[str, str]
     """URL, by role, that webhooks go to because none is set: whoever listens there hears them (`stockward demo`)."""
     pids: dict[str, int]
-    """Of supervisor, postgres, nats, relay, gateway and server; one that is being restarted is absent."""
+    """Of supervisor, postgres, nats, relay, gateway, server and edge; one that is being restarted is absent."""
 
     @classmethod
     def read(cls, home: Path) -> RunFile | None:

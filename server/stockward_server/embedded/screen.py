@@ -65,6 +65,7 @@ class Screen:
         """Addresses, keys (masked) and what to do next."""
         rows = {
             "gRPC": stack.grpc,
+            "REST": stack.edge,
             "Webhook gateway": stack.gateway,
             "PostgreSQL": stack.database,
             "NATS": f"nats://***@{stack.nats.rpartition('@')[2]}",

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import sys
+import sysconfig
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -145,6 +147,15 @@ class Service(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def program(name: str, package: str) -> str:
+    """The path of a program beside the Python that runs this, else on the PATH."""
+    beside = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
+    path = shutil.which(name, path=":".join(beside)) or shutil.which(name)
+    if path is None:
+        raise StartError(f"{name} is not installed: it comes with the package {package}")
+    return path
 
 
 def locked_by(lock: Path) -> int | None:

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from stockward_server.config import Environment, Settings, variable
+from stockward_server.embedded.envoy import Envoy
 from stockward_server.embedded.home import AlreadyRunning, Home, Keys, RunFile
 from stockward_server.embedded.nats import Nats
 from stockward_server.embedded.ports import free_port
@@ -33,11 +34,14 @@ FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
 STEADY = 30.0
 """Seconds after which a process counts as well, so that its next death is the first one again."""
 
-STOP_ORDER = ("server", "gateway", "relay", "nats", "postgres")
+STOP_ORDER = ("edge", "server", "gateway", "relay", "nats", "postgres")
 """Each before what it uses."""
 
 Prepare = Callable[[Settings, Mapping[str, str]], Awaitable[list[str]]]
 """Bring the database up to date and make each role's API key known; the migrations applied."""
+
+ConfigureEdge = Callable[[Settings], Mapping[str, Any]]
+"""Envoy's configuration, at `edge_address` in front of the server at `grpc_address`."""
 
 
 class StopRequested(Exception):
@@ -47,9 +51,10 @@ class StopRequested(Exception):
 class Supervisor:
     """One stack in one home directory, from the first start of its processes to the end of the last."""
 
-    def __init__(self, settings: Settings, prepare: Prepare, screen: Screen) -> None:
+    def __init__(self, settings: Settings, prepare: Prepare, configure_edge: ConfigureEdge, screen: Screen) -> None:
         self._settings = settings
         self._prepare = prepare
+        self._configure_edge = configure_edge
         self._screen = screen
         self._home = Home(settings.home)
         self._services: dict[str, Service] = {}
@@ -144,6 +149,7 @@ class Supervisor:
                 "event_queue_url": SecretStr(nats.url),
                 "webhook_secret": self._settings.webhook_secret or SecretStr(keys.webhook_secret),
                 "grpc_address": self._address("gRPC", self._settings.grpc_address),
+                "edge_address": self._address("Edge", self._settings.edge_address),
                 "gateway_address": self._address("Gateway", self._settings.gateway_address),
             }
         )
@@ -156,8 +162,18 @@ class Supervisor:
 
         with self._screen.step("Starting relay, gateway and server", "Relay, gateway and server are ready"):
             await self._bring_up(self._workers(webhooks))
+        edge = Envoy(
+            self._home.path / "edge",
+            self._configure_edge(settings),
+            address=settings.edge_address,
+            log=self._log("edge"),
+            lock=self._lock("edge"),
+        )
+        with self._screen.step("Starting the edge", "Edge (Envoy) is ready"):
+            await self._bring_up({"edge": edge})
         self._stack = RunFile(
             grpc=settings.grpc_address,
+            edge=edge.url,
             gateway=f"http://{settings.gateway_address}",
             nats=nats.url,
             database=database,

