@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -38,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Check the contract and generate code from it.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("image", help="compile the contract into .build/stockward.binpb")
-    commands.add_parser("generate", help="write generated/python and generated/typescript")
+    commands.add_parser("generate", help="write generated/python, with openapi.json, and generated/typescript")
     commands.add_parser("lint", help="check names, comments and layout")
     breaking = commands.add_parser("breaking", help="check that callers of an earlier contract still work")
     breaking.add_argument("--against", metavar="REF", help="a git commit; default: the newest tag, else HEAD~1")
@@ -50,6 +51,7 @@ def main() -> None:
             print(f"{IMAGE.relative_to(ROOT)}: {IMAGE.stat().st_size:,} bytes")
         case "generate":
             generate_python()
+            generate_openapi()
             generate_typescript()
         case "lint":
             run(SCRIPTS / "buf", "lint", IMAGE, "--config", "buf.yaml")
@@ -103,6 +105,16 @@ def generate_python() -> None:
                 (package / "__init__.py").touch()
         (out / "stockward" / "py.typed").touch()
         replace(GENERATED / "python", out)
+
+
+def generate_openapi() -> None:
+    """Write the description of the REST routes, which ships with the generated Python code."""
+    from stockward_server.edge.openapi import openapi  # only now: it reads options by the code just generated
+
+    file = GENERATED / "python" / "stockward" / "openapi.json"
+    document = openapi(descriptor_pb2.FileDescriptorSet.FromString(IMAGE.read_bytes()))
+    file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{file.relative_to(ROOT)}: {len(document['paths'])} paths")
 
 
 def generate_typescript() -> None:

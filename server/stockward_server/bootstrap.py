@@ -117,6 +117,7 @@ def edge_config(
         edge.installed_contract(),
         settings.edge_address,
         upstreams or [settings.grpc_address],
+        pages=edge.pages(),
         origins=origins,
         limits=edge.Limits(body_bytes=settings.max_message_bytes),
     )

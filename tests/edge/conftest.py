@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from stockward_server.config import Settings
-from stockward_server.edge import Limits, envoy_config, installed_contract
+from stockward_server.edge import Limits, envoy_config, installed_contract, pages
 from stockward_server.embedded import Envoy, Nats, Postgres, free_port
 from tests.conftest import TEMPLATE
 from tests.edge.caller import Edge
@@ -47,7 +47,7 @@ def start_edge(tmp_path_factory: pytest.TempPathFactory) -> StartEdge:
     async def start(*upstreams: str, **options: Any) -> AsyncIterator[Edge]:
         address = f"127.0.0.1:{free_port()}"
         options.setdefault("limits", LIMITS)
-        configuration = envoy_config(installed_contract(), address, upstreams, **options)
+        configuration = envoy_config(installed_contract(), address, upstreams, pages=pages(), **options)
         directory = Path(tmp_path_factory.mktemp("edge")) / "envoy"
         async with Envoy(directory, configuration, address=address), aiohttp.ClientSession() as session:
             yield Edge(address, session)

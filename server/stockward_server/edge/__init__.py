@@ -6,6 +6,7 @@ configuration, as a value; `embedded` runs an Envoy with it, `stockward edge con
 
 from stockward_server.edge.config import envoy_config
 from stockward_server.edge.contract import installed_contract
+from stockward_server.edge.pages import pages
 from stockward_server.edge.parts import Limits, Page
 
-__all__ = ["Limits", "Page", "envoy_config", "installed_contract"]
+__all__ = ["Limits", "Page", "envoy_config", "installed_contract", "pages"]
