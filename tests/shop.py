@@ -56,6 +56,10 @@ class _UploadWithKey(_WithKey, grpc.aio.StreamUnaryClientInterceptor):
     intercept_stream_unary = _WithKey._call  # type: ignore[assignment]
 
 
+class _WatchWithKey(_WithKey, grpc.aio.UnaryStreamClientInterceptor):
+    intercept_unary_stream = _WithKey._call
+
+
 class _StreamWithKey(_WithKey, grpc.aio.StreamStreamClientInterceptor):
     intercept_stream_stream = _WithKey._call  # type: ignore[assignment]
 
@@ -64,7 +68,7 @@ def callers(address: str, key: str) -> Callers:
     """Stubs that call `address` with `key`. Close their channel."""
     channel = grpc.aio.insecure_channel(
         address,
-        interceptors=[_UnaryWithKey(key), _UploadWithKey(key), _StreamWithKey(key)],
+        interceptors=[_UnaryWithKey(key), _UploadWithKey(key), _WatchWithKey(key), _StreamWithKey(key)],
         options=[
             ("grpc.enable_http_proxy", 0),
             ("grpc.max_send_message_length", -1),

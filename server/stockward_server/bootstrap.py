@@ -16,11 +16,13 @@ from stockward_server import edge
 from stockward_server import gateway as webhook_gateway
 from stockward_server import relay as event_relay
 from stockward_server.application.catalog import Catalog
+from stockward_server.application.follower import Follower
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Role
 from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_commands import HoldPolicy
 from stockward_server.application.sweeper import sweep
+from stockward_server.application.watches import Watches, WatchLimits
 from stockward_server.config import Environment, Settings
 from stockward_server.domain.errors import Refusal
 from stockward_server.grpc_api.catalog_service import CatalogServicer
@@ -29,6 +31,7 @@ from stockward_server.grpc_api.event_service import EventServicer
 from stockward_server.grpc_api.inventory_service import InventoryServicer
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
+from stockward_server.grpc_api.watching import WATCH_ENCODER
 from stockward_server.relay.wake import Waker
 from stockward_server.storage import api_keys, database
 from stockward_server.storage.catalog import SqlCatalog
@@ -127,15 +130,33 @@ def edge_config(
 async def running_server(settings: Settings) -> AsyncIterator[Running]:
     """A server with its committer and its clockwork. Leaving drains it: calls first, then commits, then connections."""
     pool = await database.open_pool(settings.database_url.get_secret_value(), settings.pool_size)
-    waker = Waker(settings.event_queue_url.get_secret_value())
-
     views = SqlStockViews(pool)
+    events = SqlEventLog(pool)
+    follower = Follower(
+        events,
+        views.availability,
+        WATCH_ENCODER,
+        poll_seconds=settings.outbox_poll_seconds,
+        refresh_seconds=settings.watch_heartbeat_seconds,
+    )
+    watches = Watches(
+        events,
+        follower,
+        WATCH_ENCODER,
+        WatchLimits(settings.max_watches, settings.watch_queue_limit, settings.watch_heartbeat_seconds),
+    )
+    waker = Waker(settings.event_queue_url.get_secret_value(), follower.wake)
 
     def heard(state: LockedState) -> None:
         """Every commit of this process, before its callers are answered."""
         window.forget(state)
         if state.events:
             waker.wake()
+            follower.wake()
+
+    def heard_of_location(_: LockedState) -> None:
+        window.forget_all_stock()
+        follower.refresh()
 
     committer = Committer(
         pool,
@@ -147,7 +168,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
     store = SqlCatalog(pool, encode_event, heard)
     window = ShopWindow(store.products_by_id, views.availability, settings.cache_seconds)
     catalog = Catalog(store)
-    locations = Mutations(pool, encode_event, lambda state: window.forget_all_stock())
+    locations = Mutations(pool, encode_event, heard_of_location)
     server = ApiServer(
         Servicers(
             catalog=CatalogServicer(catalog, window),
@@ -160,13 +181,16 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
                     timedelta(seconds=settings.reservation_ttl_seconds),
                     timedelta(seconds=settings.reservation_max_lifetime_seconds),
                 ),
+                watches,
             ),
-            order=OrderServicer(committer.submit, SqlOrderViews(pool), timedelta(seconds=settings.payment_due_seconds)),
-            event=EventServicer(SqlEventLog(pool)),
+            order=OrderServicer(
+                committer.submit, SqlOrderViews(pool), timedelta(seconds=settings.payment_due_seconds), watches
+            ),
+            event=EventServicer(events),
         ),
         api_keys.ApiKeys(pool).authenticate,
         database.refusal_of,
-        Limits(settings.max_message_bytes, settings.max_concurrent_rpcs),
+        Limits(settings.max_message_bytes, settings.max_concurrent_rpcs + settings.max_watches),
     )
     due = SqlDueWork(pool)
     clockwork = [
@@ -180,6 +204,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
         try:
             yield Running(port, pool, committer)
         finally:
+            await follower.close()
             await server.stop(settings.shutdown_grace_seconds)
             for task in tasks:
                 task.cancel()

@@ -182,7 +182,16 @@ class Settings(BaseModel):
     """Largest gRPC message or JSON body that is taken, in bytes."""
 
     max_concurrent_rpcs: int = Field(default=4096, ge=1, le=1_000_000)
-    """Calls of a server process at once, open streams included; further ones get RESOURCE_EXHAUSTED."""
+    """Calls of a server process at once, watches apart; further ones get RESOURCE_EXHAUSTED."""
+
+    max_watches: int = Field(default=2000, ge=0, le=1_000_000)
+    """WatchStock and WatchOrders streams of a server process at once, beside the calls of max_concurrent_rpcs."""
+
+    watch_queue_limit: int = Field(default=1000, ge=1, le=1_000_000)
+    """Changes that may wait for one watch; one that leaves more waiting is told to resume from its cursor."""
+
+    watch_heartbeat_seconds: float = Field(default=15.0, ge=0.05, le=3_600, allow_inf_nan=False)
+    """How long a watch may be silent before a response without a change says that nothing happened, in seconds."""
 
     committer_queue_limit: int = Field(default=10_000, ge=1, le=1_000_000)
     """Stock commands that may wait for the next transaction; further ones get RESOURCE_EXHAUSTED."""
@@ -203,7 +212,7 @@ class Settings(BaseModel):
     """Pause between two looks for expired reservations, unpaid orders and due publications, in seconds."""
 
     outbox_poll_seconds: float = Field(default=0.2, ge=0.01, le=60, allow_inf_nan=False)
-    """How often the relay looks for events by itself, should a wake-up be lost, in seconds."""
+    """How often the relay and watches look for events by themselves, should a wake-up be lost, in seconds."""
 
     cache_seconds: float = Field(default=0.5, ge=0, le=60, allow_inf_nan=False)
     """How old an answer about a published product or its availability may be, in seconds; 0 reads every one anew."""

@@ -28,6 +28,7 @@ OPEN_TO_STOREFRONTS = {
     "GetAvailableProduct",
     "GetAvailability",
     "BatchGetAvailability",
+    "WatchStock",
     "ReserveStock",
     "ExtendReservation",
     "ReleaseReservation",
@@ -67,7 +68,8 @@ async def call(channel: grpc.aio.Channel, method: MethodDescriptor, authorizatio
         answer = stub(request, metadata=metadata)
         if method.server_streaming:
             async for _ in answer:
-                pass
+                break  # a watch would go on for ever
+            answer.cancel()
         else:
             await answer
     except grpc.aio.AioRpcError as error:

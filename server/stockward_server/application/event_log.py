@@ -19,6 +19,18 @@ class EventPage:
     """Whether there was nothing more to read."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event in the record. Of one aggregate, `seq` and `version` rise together."""
+
+    seq: int
+    aggregate_type: str
+    aggregate_id: str
+    version: int
+    payload: bytes
+    """Serialized stockward.event.v1.Event."""
+
+
 class EventLog(Protocol):
     """The record of events, in an order that never changes."""
 
@@ -27,4 +39,17 @@ class EventLog(Protocol):
     ) -> EventPage:
         """Events after a position (None: from the oldest that is kept), of these types (`order.created`, `order.*`;
         none: all) and of this aggregate (empty: all). CursorExpired when events after the position are gone."""
+        ...
+
+    async def follow(self, after_seq: int, limit: int) -> Sequence[LoggedEvent]:
+        """The events after a position, oldest first; CursorExpired when some of them are gone. Fewer than `limit` are
+        all that there are now, or all that are known to have none missing between them."""
+        ...
+
+    async def end(self) -> int:
+        """The position after everything that `follow` answers now."""
+        ...
+
+    async def last_drawn(self) -> int:
+        """A position that no event committed by now lies after."""
         ...

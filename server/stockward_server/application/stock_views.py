@@ -114,6 +114,7 @@ class OrderFilter:
     customer_id: str | None = None
     reference: str | None = None
     sku: str | None = None
+    order_ids: Sequence[str] = ()
     oldest_first: bool = False
 
 
@@ -129,7 +130,9 @@ class ReservationFilter:
 class StockViews(Protocol):
     """Reads on stock. Lists answer at most `page.size` rows after `page.after`."""
 
-    async def levels(self, page: Page, sku: str | None, location_id: str | None) -> Sequence[StockLevel]: ...
+    async def levels(self, page: Page, skus: Sequence[str], location_id: str | None) -> Sequence[StockLevel]:
+        """The stock rows of these SKUs (none: of all)."""
+        ...
 
     async def alerts(self, page: Page, sku: str | None, include_cleared: bool) -> Sequence[AlertRow]: ...
 

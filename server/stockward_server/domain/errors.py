@@ -126,6 +126,14 @@ class MessageTooLarge(Refusal):
     code, reason = Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"
 
 
+class WatchLagged(Refusal):
+    code, reason = Code.ABORTED, "WATCH_LAGGED"
+
+
+class WatchLimitReached(Refusal):
+    code, reason = Code.RESOURCE_EXHAUSTED, "WATCH_LIMIT_REACHED"
+
+
 # Identity
 
 

@@ -6,8 +6,7 @@ from stockward.event.v1 import event_pb2 as pb
 from stockward.event.v1 import event_pb2_grpc
 
 from stockward_server.application.event_log import EventLog
-from stockward_server.domain.errors import PageTokenInvalid
-from stockward_server.grpc_api.page_token import decode_position, encode_position
+from stockward_server.grpc_api.page_token import decode_cursor, encode_cursor
 from stockward_server.grpc_api.requests import Context
 
 DEFAULT_PAGE_SIZE = 100
@@ -21,19 +20,10 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
         page = await self._log.list_events(
-            _position(request.cursor), request.page_size or DEFAULT_PAGE_SIZE, request.types, request.aggregate_id
+            decode_cursor(request.cursor), request.page_size or DEFAULT_PAGE_SIZE, request.types, request.aggregate_id
         )
         return pb.ListEventsResponse(
             events=[pb.Event.FromString(payload) for payload in page.payloads],
-            next_cursor=encode_position([page.next_seq]),
+            next_cursor=encode_cursor(page.next_seq),
             caught_up=page.caught_up,
         )
-
-
-def _position(cursor: str) -> int | None:
-    if not cursor:
-        return None
-    position = decode_position(cursor, "cursor")
-    if len(position) != 1 or not isinstance(position[0], int):
-        raise PageTokenInvalid("not a cursor of ListEvents", field="cursor")
-    return position[0]

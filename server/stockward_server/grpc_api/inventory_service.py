@@ -26,6 +26,7 @@ from stockward_server.application.stock_views import (
     ReservationFilter,
     StockViews,
 )
+from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import ReservationNotFound, SkuUnknown
 from stockward_server.domain.reservation import ReservationState
 from stockward_server.domain.stock import MovementKind
@@ -51,19 +52,27 @@ from stockward_server.grpc_api.stock_messages import (
     sync_bytes,
 )
 from stockward_server.grpc_api.times import moment, timespan
+from stockward_server.grpc_api.watching import watch_stock
 
 
 class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     """See inventory.proto; every method raises a Refusal for a documented error."""
 
     def __init__(
-        self, submit: Submit, views: StockViews, window: ShopWindow, locations: Locations, policy: HoldPolicy
+        self,
+        submit: Submit,
+        views: StockViews,
+        window: ShopWindow,
+        locations: Locations,
+        policy: HoldPolicy,
+        watches: Watches,
     ) -> None:
         self._submit = submit
         self._views = views
         self._window = window
         self._locations = locations
         self._policy = policy
+        self._watches = watches
 
     # Availability
 
@@ -85,6 +94,10 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             ],
             unknown_skus=[sku for sku in request.skus if sku not in rows],
         )
+
+    async def WatchStock(self, request: pb.WatchStockRequest, context: Context) -> AsyncIterator[pb.WatchStockResponse]:
+        async for response in watch_stock(self._watches, self._views, request, context):
+            yield response
 
     # Reservations
 
@@ -171,7 +184,8 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         return pb.StockLevel.FromString(await self._submit(command))
 
     async def ListStockLevels(self, request: pb.ListStockLevelsRequest, context: Context) -> pb.ListStockLevelsResponse:
-        rows = await self._views.levels(page_token.page_of(request), request.sku or None, request.location_id or None)
+        skus = [request.sku] if request.sku else []
+        rows = await self._views.levels(page_token.page_of(request), skus, request.location_id or None)
         rows, token = page_token.cut(request, rows, lambda row: [row.sku, row.location_id])
         return pb.ListStockLevelsResponse(stock_levels=[level_message(row) for row in rows], next_page_token=token)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from stockward.order.v1 import order_pb2 as pb
@@ -19,6 +19,7 @@ from stockward_server.application.order_commands import (
     ReturnOrder,
 )
 from stockward_server.application.stock_views import OrderFilter, OrderViews
+from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import OrderNotFound, Refusal
 from stockward_server.domain.order import Order, OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentEvent, PaymentKind
@@ -37,6 +38,7 @@ from stockward_server.grpc_api.status import status_of
 from stockward_server.grpc_api.stock_messages import DEFAULT_LOCATION
 from stockward_server.grpc_api.times import moment
 from stockward_server.grpc_api.validation import validate
+from stockward_server.grpc_api.watching import watch_orders
 
 CREATE_ORDER = "/stockward.order.v1.OrderService/CreateOrder"
 
@@ -44,11 +46,12 @@ CREATE_ORDER = "/stockward.order.v1.OrderService/CreateOrder"
 class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     """See order.proto; every method raises a Refusal for a documented error."""
 
-    def __init__(self, submit: Submit, views: OrderViews, payment_allowance: timedelta) -> None:
+    def __init__(self, submit: Submit, views: OrderViews, payment_allowance: timedelta, watches: Watches) -> None:
         """`payment_allowance`: how long a prepaid order waits for its money."""
         self._submit = submit
         self._views = views
         self._payment_allowance = payment_allowance
+        self._watches = watches
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
         return pb.Order.FromString(await self._create(request, context))
@@ -111,6 +114,12 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     ) -> tuple[Sequence[Order], str]:
         orders = await self._views.orders(page_token.page_of(request), wanted)
         return page_token.cut(request, orders, lambda order: [order.order_id])
+
+    async def WatchOrders(
+        self, request: pb.WatchOrdersRequest, context: Context
+    ) -> AsyncIterator[pb.WatchOrdersResponse]:
+        async for response in watch_orders(self._watches, self._views, request, context):
+            yield response
 
     async def ProcessOrder(self, request: pb.ProcessOrderRequest, context: Context) -> pb.Order:
         cause = request_of(context, request)

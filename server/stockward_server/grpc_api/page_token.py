@@ -50,14 +50,19 @@ def decode(message: Any) -> list[Any] | None:
     return _open(_arguments(message), message.page_token, "page_token")
 
 
-def encode_position(position: list[Any]) -> str:
-    """A cursor that is bound to nothing but its position."""
-    return _seal(b"", position)
+def encode_cursor(seq: int) -> str:
+    """A position in the record of events, bound to no arguments: ListEvents and the watches share their cursors."""
+    return _seal(b"", [seq])
 
 
-def decode_position(cursor: str, field: str) -> list[Any]:
-    """The position of a cursor; PageTokenInvalid naming `field` when it is none."""
-    return _open(b"", cursor, field)
+def decode_cursor(cursor: str) -> int | None:
+    """The position of a cursor, None for an empty one; PageTokenInvalid when it is none."""
+    if not cursor:
+        return None
+    position = _open(b"", cursor, "cursor")
+    if len(position) != 1 or not isinstance(position[0], int):
+        raise PageTokenInvalid("not a cursor", field="cursor")
+    return position[0]
 
 
 def _arguments(message: Message) -> bytes:

@@ -1,9 +1,10 @@
-"""Hints to the relay that something was committed: a core NATS message, worth nothing when it is lost."""
+"""Hints that something was committed: a core NATS message, worth nothing when it is lost."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import nats
 from nats.aio.client import Client
@@ -11,7 +12,7 @@ from nats.aio.client import Client
 log = logging.getLogger(__name__)
 
 WAKE_SUBJECT = "stockward.wake"
-"""An empty message here makes every relay look at the outbox at once, rather than at its next poll."""
+"""An empty message here makes relays and watches look for events at once, rather than at their next poll."""
 
 RETRY_SECONDS = 2.0
 
@@ -19,8 +20,10 @@ RETRY_SECONDS = 2.0
 class Waker:
     """Sends hints from the server process. `wake` never blocks and never fails; hints in quick succession are one."""
 
-    def __init__(self, nats_url: str) -> None:
+    def __init__(self, nats_url: str, on_hint: Callable[[], None] = lambda: None) -> None:
+        """`on_hint` hears of the hints of other processes."""
         self._url = nats_url
+        self._on_hint = on_hint
         self._wanted = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name="waker")
 
@@ -34,7 +37,12 @@ class Waker:
 
     async def _run(self) -> None:
         client = await self._connect()
+
+        async def hear(_: object) -> None:
+            self._on_hint()
+
         try:
+            await client.subscribe(WAKE_SUBJECT, cb=hear)
             while True:
                 await self._wanted.wait()
                 self._wanted.clear()
@@ -52,6 +60,7 @@ class Waker:
                     name="stockward server",
                     max_reconnect_attempts=-1,
                     allow_reconnect=True,
+                    no_echo=True,
                     error_cb=_ignore,
                 )
             except (OSError, nats.errors.Error):

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from stockward_server.application.event_log import EventPage
+from stockward_server.application.event_log import EventPage, LoggedEvent
 from stockward_server.domain.errors import CursorExpired
 from stockward_server.domain.event import shard_of
 from stockward_server.storage.database import Pool, transaction
@@ -37,6 +37,7 @@ SCAN_LIMIT = 20_000
 REPUBLISH_BATCH = 5_000
 
 DROPPED_SEQ = "SELECT dropped_seq FROM event_retention"
+DRAWN_SEQ = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_seq"
 
 
 class SqlEventLog:
@@ -78,6 +79,34 @@ class SqlEventLog:
         await self._refuse_expired(after)  # last, so that nothing was dropped unseen in the meantime
         return EventPage([row["payload"] for row in rows], next_seq, len(rows) < limit and until == horizon)
 
+    async def follow(self, after_seq: int, limit: int) -> Sequence[LoggedEvent]:
+        """See EventLog."""
+        horizon = await self._prove_horizon()
+        rows = await self._pool.fetch(
+            """
+            SELECT seq, aggregate_type, aggregate_id, aggregate_version, payload FROM events
+            WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3
+            """,
+            after_seq,
+            horizon,
+            limit,
+        )
+        await self._refuse_expired(after_seq)
+        return [LoggedEvent(*row.values()) for row in rows]
+
+    async def end(self) -> int:
+        """See EventLog."""
+        horizon = await self._prove_horizon()
+        end: int = await self._pool.fetchval(
+            f"SELECT coalesce((SELECT max(seq) FROM events WHERE seq <= $1), ({DROPPED_SEQ}))", horizon
+        )
+        return end
+
+    async def last_drawn(self) -> int:
+        """See EventLog."""
+        drawn: int = await self._pool.fetchval(DRAWN_SEQ)
+        return drawn
+
     async def _refuse_expired(self, after: int) -> None:
         row = await self._pool.fetchrow("SELECT oldest_time FROM event_retention WHERE dropped_seq > $1", after)
         if row is not None:
@@ -90,7 +119,7 @@ class SqlEventLog:
         """The highest seq up to which nothing can appear any more, as far as can be told within HORIZON_SECONDS."""
         deadline = asyncio.get_running_loop().time() + HORIZON_SECONDS
         async with self._proving:  # callers at the same time share one proof
-            last = await self._pool.fetchval("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_seq")
+            last = await self._pool.fetchval(DRAWN_SEQ)
             while self._horizon < last:
                 if self._mark is None:
                     self._mark = last, await self._pool.fetchval("SELECT pg_current_xact_id()::text::bigint")

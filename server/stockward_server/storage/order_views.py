@@ -40,6 +40,8 @@ class SqlOrderViews:
             conditions.append(f"customer_id = {argument(wanted.customer_id)} AND customer_id <> ''")
         if wanted.reference:
             conditions.append(f"reference = {argument(wanted.reference)} AND reference <> ''")
+        if wanted.order_ids:
+            conditions.append(f"order_id = ANY({argument(list(wanted.order_ids))}::uuid[])")
         if wanted.sku:
             conditions.append(f"order_id IN (SELECT order_id FROM order_lines WHERE sku = {argument(wanted.sku)})")
         async with self._pool.acquire() as connection:

@@ -48,21 +48,21 @@ class SqlStockViews:
         )
         return {row["sku"]: AvailabilityRow(row["sku"], row["available"], row["read_time"]) for row in rows}
 
-    async def levels(self, page: Page, sku: str | None, location_id: str | None) -> Sequence[StockLevel]:
+    async def levels(self, page: Page, skus: Sequence[str], location_id: str | None) -> Sequence[StockLevel]:
         """By (sku, location_id)."""
         after_sku, after_location = page.after or ("", "")
         rows = await self._pool.fetch(
-            """
+            f"""
             SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
-            WHERE (s.sku, s.location_id) > ($1, $2)
-              AND ($3::text IS NULL OR s.sku = $3) AND ($4::text IS NULL OR s.location_id = $4)
-            ORDER BY s.sku, s.location_id LIMIT $5
+            WHERE (s.sku, s.location_id) > ($1, $2) AND ($3::text IS NULL OR s.location_id = $3)
+              {"AND s.sku = ANY($5::text[])" if skus else ""}
+            ORDER BY s.sku, s.location_id LIMIT $4
             """,
             after_sku,
             after_location,
-            sku,
             location_id,
             page.size,
+            *([list(skus)] if skus else ()),
         )
         return [stock_level(row) for row in rows]
 

@@ -83,6 +83,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "MESSAGE_TOO_LARGE", "domain": "stockward", "metadata": { "limit_bytes": "4194304" } }
     """
+    ERROR_REASON_WATCH_LAGGED: _ErrorReason.ValueType  # 11
+    """ABORTED: changes came faster than this watch was read. Open it again with the last cursor that came.
+
+        { "reason": "WATCH_LAGGED", "domain": "stockward", "metadata": { "limit": "1000" } }
+    """
+    ERROR_REASON_WATCH_LIMIT_REACHED: _ErrorReason.ValueType  # 12
+    """RESOURCE_EXHAUSTED: the server process has as many watches as it takes. RetryInfo says when to come back.
+
+        { "reason": "WATCH_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "2000" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons that are not particular to one area. The reason string is the value's name without `ERROR_REASON_`."""
@@ -141,5 +151,15 @@ ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 10
 """RESOURCE_EXHAUSTED or INVALID_ARGUMENT: the message is larger than the server takes.
 
     { "reason": "MESSAGE_TOO_LARGE", "domain": "stockward", "metadata": { "limit_bytes": "4194304" } }
+"""
+ERROR_REASON_WATCH_LAGGED: ErrorReason.ValueType  # 11
+"""ABORTED: changes came faster than this watch was read. Open it again with the last cursor that came.
+
+    { "reason": "WATCH_LAGGED", "domain": "stockward", "metadata": { "limit": "1000" } }
+"""
+ERROR_REASON_WATCH_LIMIT_REACHED: ErrorReason.ValueType  # 12
+"""RESOURCE_EXHAUSTED: the server process has as many watches as it takes. RetryInfo says when to come back.
+
+    { "reason": "WATCH_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "2000" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -815,6 +815,130 @@ class BatchGetAvailabilityResponse(_message.Message):
 Global___BatchGetAvailabilityResponse: _TypeAlias = BatchGetAvailabilityResponse  # noqa: Y015
 
 @_typing.final
+class WatchStockRequest(_message.Message):
+    """Request of WatchStock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKUS_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    location_id: _builtins.str
+    """Only this location. Staff only."""
+    cursor: _builtins.str
+    """The last cursor that came, to go on after it; empty: from the present state. Cursors of ListEvents will do, too."""
+    @_builtins.property
+    def skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Stock keeping units, up to 1,000. Those that do not exist are told once they do. Staff may leave it empty for all of
+        them; a storefront must name some.
+        """
+
+    def __init__(
+        self,
+        *,
+        skus: _abc.Iterable[_builtins.str] | None = ...,
+        location_id: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "location_id", b"location_id", "skus", b"skus"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchStockRequest: _TypeAlias = WatchStockRequest  # noqa: Y015
+
+@_typing.final
+class WatchStockResponse(_message.Message):
+    """Response of WatchStock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AVAILABILITIES_FIELD_NUMBER: _builtins.int
+    COUNTERS_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Where to go on. Empty while more of the present state is to come."""
+    @_builtins.property
+    def availabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Availability]:
+        """For storefront keys: what a customer can have now. Changes in quick succession are told as one, the last."""
+
+    @_builtins.property
+    def counters(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockCounters]:
+        """For staff keys: the counters after each change, in order; all versions of a stock row come, and each comes once."""
+
+    def __init__(
+        self,
+        *,
+        availabilities: _abc.Iterable[Global___Availability] | None = ...,
+        counters: _abc.Iterable[Global___StockCounters] | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availabilities", b"availabilities", "counters", b"counters", "cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchStockResponse: _TypeAlias = WatchStockResponse  # noqa: Y015
+
+@_typing.final
+class StockCounters(_message.Message):
+    """The counters of one SKU at one location after a change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKU_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ON_HAND_FIELD_NUMBER: _builtins.int
+    RESERVED_FIELD_NUMBER: _builtins.int
+    ALLOCATED_FIELD_NUMBER: _builtins.int
+    SAFETY_STOCK_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    sku: _builtins.str
+    """Stock keeping unit."""
+    location_id: _builtins.str
+    """Location."""
+    on_hand: _builtins.int
+    """on_hand now."""
+    reserved: _builtins.int
+    """reserved now."""
+    allocated: _builtins.int
+    """allocated now."""
+    safety_stock: _builtins.int
+    """safety_stock now."""
+    available: _builtins.int
+    """available now, at this location. Negative when more was promised than there is."""
+    version: _builtins.int
+    """Number of the change, from 1: `version` of the StockLevel."""
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When the change was made."""
+
+    def __init__(
+        self,
+        *,
+        sku: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        on_hand: _builtins.int = ...,
+        reserved: _builtins.int = ...,
+        allocated: _builtins.int = ...,
+        safety_stock: _builtins.int = ...,
+        available: _builtins.int = ...,
+        version: _builtins.int = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "available", b"available", "location_id", b"location_id", "on_hand", b"on_hand", "reserved", b"reserved", "safety_stock", b"safety_stock", "sku", b"sku", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StockCounters: _TypeAlias = StockCounters  # noqa: Y015
+
+@_typing.final
 class ReserveStockRequest(_message.Message):
     """Request of ReserveStock."""
 

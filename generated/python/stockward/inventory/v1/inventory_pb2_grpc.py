@@ -60,6 +60,11 @@ class InventoryServiceStub:
                 request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseReservationRequest.SerializeToString,
                 response_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.Reservation.FromString,
                 _registered_method=True)
+        self.WatchStock = channel.unary_stream(
+                '/stockward.inventory.v1.InventoryService/WatchStock',
+                request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchStockRequest.SerializeToString,
+                response_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchStockResponse.FromString,
+                _registered_method=True)
         self.GetReservation = channel.unary_unary(
                 '/stockward.inventory.v1.InventoryService/GetReservation',
                 request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.GetReservationRequest.SerializeToString,
@@ -164,6 +169,24 @@ class InventoryServiceServicer:
 
     def ReleaseReservation(self, request, context):
         """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchStock(self, request, context):
+        """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
+        are told availability, staff keys the counters of each location.
+
+        Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
+        cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds
+        (the server's setting) while nothing happens, and its cursor is good to go on from.
+
+        A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the caller
+        reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed. OUT_OF_RANGE
+        (CURSOR_EXPIRED): the changes after the cursor are no longer kept; watch without one. RESOURCE_EXHAUSTED
+        (WATCH_LIMIT_REACHED): the server has as many watches as it takes. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a
+        storefront key names a location.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -290,6 +313,11 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.ReleaseReservation,
                     request_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseReservationRequest.FromString,
                     response_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.Reservation.SerializeToString,
+            ),
+            'WatchStock': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchStock,
+                    request_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchStockRequest.FromString,
+                    response_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchStockResponse.SerializeToString,
             ),
             'GetReservation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReservation,
@@ -493,6 +521,33 @@ class InventoryService:
             '/stockward.inventory.v1.InventoryService/ReleaseReservation',
             stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseReservationRequest.SerializeToString,
             stockward_dot_inventory_dot_v1_dot_inventory__pb2.Reservation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stockward.inventory.v1.InventoryService/WatchStock',
+            stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchStockRequest.SerializeToString,
+            stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchStockResponse.FromString,
             options,
             channel_credentials,
             insecure,

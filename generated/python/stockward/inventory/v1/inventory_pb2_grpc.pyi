@@ -56,6 +56,20 @@ class InventoryServiceStub:
     """
     ReleaseReservation: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ReleaseReservationRequest, _inventory_pb2.Reservation]
     """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE."""
+    WatchStock: _grpc.UnaryStreamMultiCallable[_inventory_pb2.WatchStockRequest, _inventory_pb2.WatchStockResponse]
+    """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
+    are told availability, staff keys the counters of each location.
+
+    Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
+    cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds
+    (the server's setting) while nothing happens, and its cursor is good to go on from.
+
+    A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the caller
+    reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed. OUT_OF_RANGE
+    (CURSOR_EXPIRED): the changes after the cursor are no longer kept; watch without one. RESOURCE_EXHAUSTED
+    (WATCH_LIMIT_REACHED): the server has as many watches as it takes. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a
+    storefront key names a location.
+    """
     GetReservation: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GetReservationRequest, _inventory_pb2.Reservation]
     """Reads one reservation. NOT_FOUND (RESERVATION_NOT_FOUND)."""
     ListReservations: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListReservationsRequest, _inventory_pb2.ListReservationsResponse]
@@ -108,6 +122,20 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     """
     ReleaseReservation: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReleaseReservationRequest, _inventory_pb2.Reservation]  # type: ignore[assignment]
     """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE."""
+    WatchStock: _aio.UnaryStreamMultiCallable[_inventory_pb2.WatchStockRequest, _inventory_pb2.WatchStockResponse]  # type: ignore[assignment]
+    """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
+    are told availability, staff keys the counters of each location.
+
+    Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
+    cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds
+    (the server's setting) while nothing happens, and its cursor is good to go on from.
+
+    A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the caller
+    reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed. OUT_OF_RANGE
+    (CURSOR_EXPIRED): the changes after the cursor are no longer kept; watch without one. RESOURCE_EXHAUSTED
+    (WATCH_LIMIT_REACHED): the server has as many watches as it takes. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a
+    storefront key names a location.
+    """
     GetReservation: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetReservationRequest, _inventory_pb2.Reservation]  # type: ignore[assignment]
     """Reads one reservation. NOT_FOUND (RESERVATION_NOT_FOUND)."""
     ListReservations: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListReservationsRequest, _inventory_pb2.ListReservationsResponse]  # type: ignore[assignment]
@@ -187,6 +215,26 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.Reservation, _abc.Awaitable[_inventory_pb2.Reservation]]:
         """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE."""
+
+    @_abc_1.abstractmethod
+    def WatchStock(
+        self,
+        request: _inventory_pb2.WatchStockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_inventory_pb2.WatchStockResponse], _abc.AsyncIterator[_inventory_pb2.WatchStockResponse]]:
+        """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
+        are told availability, staff keys the counters of each location.
+
+        Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
+        cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds
+        (the server's setting) while nothing happens, and its cursor is good to go on from.
+
+        A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the caller
+        reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed. OUT_OF_RANGE
+        (CURSOR_EXPIRED): the changes after the cursor are no longer kept; watch without one. RESOURCE_EXHAUSTED
+        (WATCH_LIMIT_REACHED): the server has as many watches as it takes. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a
+        storefront key names a location.
+        """
 
     @_abc_1.abstractmethod
     def GetReservation(

@@ -1071,6 +1071,140 @@ class ListPendingOrdersResponse(_message.Message):
 Global___ListPendingOrdersResponse: _TypeAlias = ListPendingOrdersResponse  # noqa: Y015
 
 @_typing.final
+class WatchOrdersRequest(_message.Message):
+    """Request of WatchOrders. Fields that are set must all match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_IDS_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """Only orders of this customer."""
+    cursor: _builtins.str
+    """The last cursor that came, to go on after it; empty: from the present state. Cursors of ListEvents will do, too."""
+    @_builtins.property
+    def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these orders, up to 1,000; empty: all."""
+
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___Order.State.ValueType]:
+        """Only changes after which the order is in one of these states; empty for all. An order that leaves them is not told:
+        to keep a list of open orders, leave this empty and drop those whose state says that they are done.
+        """
+
+    def __init__(
+        self,
+        *,
+        order_ids: _abc.Iterable[_builtins.str] | None = ...,
+        customer_id: _builtins.str = ...,
+        states: _abc.Iterable[Global___Order.State.ValueType] | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "customer_id", b"customer_id", "order_ids", b"order_ids", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchOrdersRequest: _TypeAlias = WatchOrdersRequest  # noqa: Y015
+
+@_typing.final
+class WatchOrdersResponse(_message.Message):
+    """Response of WatchOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Where to go on. Empty while more of the present state is to come."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderChange]:
+        """Orders after each change, in order; all versions of an order come, and each comes once."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___OrderChange] | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchOrdersResponse: _TypeAlias = WatchOrdersResponse  # noqa: Y015
+
+@_typing.final
+class OrderChange(_message.Message):
+    """An order after a change, without personal data; GetOrder has the rest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """What happened, such as `order.created` or `payment.updated`; empty for the present state."""
+    order_id: _builtins.str
+    """Id of the order."""
+    state: Global___Order.State.ValueType
+    """Where it stands."""
+    reference: _builtins.str
+    """The merchant's own number for it."""
+    customer_id: _builtins.str
+    """The shop's name for the customer."""
+    version: _builtins.int
+    """Number of the change, from 1: `version` of the Order."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderLine]:
+        """What was ordered and what became of it."""
+
+    @_builtins.property
+    def totals(self) -> Global___Totals:
+        """What it comes to."""
+
+    @_builtins.property
+    def payment(self) -> Global___Payment:
+        """What the payment events add up to."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When the change was made."""
+
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        state: Global___Order.State.ValueType = ...,
+        reference: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        lines: _abc.Iterable[Global___OrderLine] | None = ...,
+        totals: Global___Totals | None = ...,
+        payment: Global___Payment | None = ...,
+        version: _builtins.int = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "totals", b"totals", "type", b"type", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderChange: _TypeAlias = OrderChange  # noqa: Y015
+
+@_typing.final
 class ProcessOrderRequest(_message.Message):
     """Request of ProcessOrder."""
 

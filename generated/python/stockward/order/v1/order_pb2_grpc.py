@@ -60,6 +60,11 @@ class OrderServiceStub:
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPendingOrdersRequest.SerializeToString,
                 response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPendingOrdersResponse.FromString,
                 _registered_method=True)
+        self.WatchOrders = channel.unary_stream(
+                '/stockward.order.v1.OrderService/WatchOrders',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.WatchOrdersRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.WatchOrdersResponse.FromString,
+                _registered_method=True)
         self.ProcessOrder = channel.unary_unary(
                 '/stockward.order.v1.OrderService/ProcessOrder',
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ProcessOrderRequest.SerializeToString,
@@ -124,6 +129,17 @@ class OrderServiceServicer:
 
     def ListPendingOrders(self, request, context):
         """Lists orders in PENDING, oldest first: what staff work off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchOrders(self, request, context):
+        """Tells orders as they stand and then every change of them, until the caller has heard enough.
+
+        Without a cursor the present state comes first: the named orders, else those that are open (PENDING, PROCESSING,
+        PARTIALLY_FULFILLED) or in the states asked for. It is complete with the first response that has a cursor. Cursors,
+        heartbeats and the ways in which a stream ends are those of InventoryService.WatchStock.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,6 +214,11 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.ListPendingOrders,
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPendingOrdersRequest.FromString,
                     response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPendingOrdersResponse.SerializeToString,
+            ),
+            'WatchOrders': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchOrders,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.WatchOrdersRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.WatchOrdersResponse.SerializeToString,
             ),
             'ProcessOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.ProcessOrder,
@@ -361,6 +382,33 @@ class OrderService:
             '/stockward.order.v1.OrderService/ListPendingOrders',
             stockward_dot_order_dot_v1_dot_order__pb2.ListPendingOrdersRequest.SerializeToString,
             stockward_dot_order_dot_v1_dot_order__pb2.ListPendingOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/WatchOrders',
+            stockward_dot_order_dot_v1_dot_order__pb2.WatchOrdersRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.WatchOrdersResponse.FromString,
             options,
             channel_credentials,
             insecure,

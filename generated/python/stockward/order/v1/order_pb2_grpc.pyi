@@ -56,6 +56,13 @@ class OrderServiceStub:
     """Lists orders, newest first."""
     ListPendingOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListPendingOrdersRequest, _order_pb2.ListPendingOrdersResponse]
     """Lists orders in PENDING, oldest first: what staff work off."""
+    WatchOrders: _grpc.UnaryStreamMultiCallable[_order_pb2.WatchOrdersRequest, _order_pb2.WatchOrdersResponse]
+    """Tells orders as they stand and then every change of them, until the caller has heard enough.
+
+    Without a cursor the present state comes first: the named orders, else those that are open (PENDING, PROCESSING,
+    PARTIALLY_FULFILLED) or in the states asked for. It is complete with the first response that has a cursor. Cursors,
+    heartbeats and the ways in which a stream ends are those of InventoryService.WatchStock.
+    """
     ProcessOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.ProcessOrderRequest, _order_pb2.Order]
     """Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment terms
     are met.
@@ -98,6 +105,13 @@ class OrderServiceAsyncStub(OrderServiceStub):
     """Lists orders, newest first."""
     ListPendingOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.ListPendingOrdersRequest, _order_pb2.ListPendingOrdersResponse]  # type: ignore[assignment]
     """Lists orders in PENDING, oldest first: what staff work off."""
+    WatchOrders: _aio.UnaryStreamMultiCallable[_order_pb2.WatchOrdersRequest, _order_pb2.WatchOrdersResponse]  # type: ignore[assignment]
+    """Tells orders as they stand and then every change of them, until the caller has heard enough.
+
+    Without a cursor the present state comes first: the named orders, else those that are open (PENDING, PROCESSING,
+    PARTIALLY_FULFILLED) or in the states asked for. It is complete with the first response that has a cursor. Cursors,
+    heartbeats and the ways in which a stream ends are those of InventoryService.WatchStock.
+    """
     ProcessOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.ProcessOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment terms
     are met.
@@ -167,6 +181,19 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.ListPendingOrdersResponse, _abc.Awaitable[_order_pb2.ListPendingOrdersResponse]]:
         """Lists orders in PENDING, oldest first: what staff work off."""
+
+    @_abc_1.abstractmethod
+    def WatchOrders(
+        self,
+        request: _order_pb2.WatchOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_order_pb2.WatchOrdersResponse], _abc.AsyncIterator[_order_pb2.WatchOrdersResponse]]:
+        """Tells orders as they stand and then every change of them, until the caller has heard enough.
+
+        Without a cursor the present state comes first: the named orders, else those that are open (PENDING, PROCESSING,
+        PARTIALLY_FULFILLED) or in the states asked for. It is complete with the first response that has a cursor. Cursors,
+        heartbeats and the ways in which a stream ends are those of InventoryService.WatchStock.
+        """
 
     @_abc_1.abstractmethod
     def ProcessOrder(

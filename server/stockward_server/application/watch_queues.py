@@ -1,0 +1,119 @@
+"""What waits for one open watch: changes in order up to a limit, or the newest availability of each SKU."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stockward_server.domain.errors import StockwardError, WatchLagged
+
+RESUME_SECONDS = 0.1
+"""What a watch that lagged is told to wait before it goes on from its cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event as every watch is told it: `message` is encoded once for all of them."""
+
+    seq: int
+    aggregate_id: str
+    version: int
+    message: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """Which events a watch wants: of one aggregate type, about these keys (none: all), that match."""
+
+    topic: str
+    """`stock` or `order`."""
+    keys: Collection[str]
+    """SKUs or order ids."""
+    matches: Callable[[Any], bool] = lambda message: True
+
+
+class WatchQueue:
+    """A stream's end of the follower. It never blocks whoever fills it."""
+
+    def __init__(self) -> None:
+        self.start = 0
+        """The position after which it is filled."""
+        self._filled = asyncio.Event()
+        self._error: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Ends the watch with the error, once what it is doing is done."""
+        self._error = error
+        self._filled.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether anything came within the time; raises what the watch was ended with."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._filled.wait()
+        except TimeoutError:
+            return False
+        self._filled.clear()
+        if self._error is not None:
+            self._filled.set()
+            raise self._error.with_traceback(None)  # shared by all watches that it ends
+        return True
+
+
+class ChangeQueue(WatchQueue):
+    """Every change that a watch wants, in order, up to `limit` of them: a watch that leaves more waiting has lagged."""
+
+    def __init__(self, interest: Interest, limit: int) -> None:
+        super().__init__()
+        self.interest = interest
+        self.lagged = False
+        self._limit = limit
+        self._changes: list[Change] = []
+
+    def put(self, change: Change) -> None:
+        if len(self._changes) < self._limit:
+            self._changes.append(change)
+        else:
+            self.lagged = True
+            self._changes.clear()
+            self.fail(self._refusal())
+        self._filled.set()
+
+    def take(self) -> Sequence[Change]:
+        """What is waiting."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def _refusal(self) -> StockwardError:
+        return WatchLagged(
+            "changes came faster than this watch was read: open it again with its last cursor",
+            retry_after=RESUME_SECONDS,
+            limit=self._limit,
+        )
+
+
+class AvailabilityQueue(WatchQueue):
+    """The newest availability of each SKU that changed: bounded by the SKUs, however slowly it is read."""
+
+    def __init__(self, skus: Collection[str]) -> None:
+        super().__init__()
+        self.skus = skus
+        self.begun = False
+        """Whether what is to be told first is there."""
+        self._newest: dict[str, Any] = {}
+
+    def begin(self) -> None:
+        self.begun = True
+        self._filled.set()
+
+    def put(self, sku: str, message: Any) -> None:
+        self._newest[sku] = message
+        if self.begun:
+            self._filled.set()
+
+    def take(self) -> Sequence[Any]:
+        """One message a SKU."""
+        newest, self._newest = self._newest, {}
+        return list(newest.values())

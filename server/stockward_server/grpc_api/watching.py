@@ -1,0 +1,187 @@
+"""WatchStock and WatchOrders on the wire: what a caller may watch, the present state, and events as changes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeVar
+
+from stockward.event.v1 import event_pb2
+from stockward.inventory.v1 import inventory_pb2
+from stockward.order.v1 import order_pb2
+
+from stockward_server.application.event_log import LoggedEvent
+from stockward_server.application.follower import Encoder
+from stockward_server.application.request import Role
+from stockward_server.application.stock_views import AvailabilityRow, OrderFilter, OrderViews, Page, StockViews
+from stockward_server.application.watch_queues import Interest
+from stockward_server.application.watches import Present, Watches
+from stockward_server.domain.errors import FieldInvalid, RoleNotAllowed
+from stockward_server.domain.order import Order, OrderState
+from stockward_server.domain.stock import StockLevel
+from stockward_server.grpc_api.enums import wire
+from stockward_server.grpc_api.identity import current_call
+from stockward_server.grpc_api.order_messages import told_of
+from stockward_server.grpc_api.page_token import decode_cursor, encode_cursor
+from stockward_server.grpc_api.requests import Context
+from stockward_server.grpc_api.stock_messages import availability_message
+from stockward_server.grpc_api.times import timestamp
+
+Row = TypeVar("Row")
+
+PRESENT_PAGE = 500
+"""Rows of one response while the present state is told."""
+
+OPEN_STATES = (OrderState.PENDING, OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
+
+
+async def watch_stock(
+    watches: Watches, views: StockViews, request: inventory_pb2.WatchStockRequest, context: Context
+) -> AsyncIterator[inventory_pb2.WatchStockResponse]:
+    """Availability for a storefront, counters for staff."""
+    skus, after = frozenset(request.skus), decode_cursor(request.cursor)
+    place = watches.enter()
+    context.add_done_callback(lambda _: place.close())  # type: ignore[arg-type]  # the stub has a client's callback
+    if current_call.get().caller.role is Role.STOREFRONT:
+        _check_storefront(request)
+        async for told in watches.availability(place, skus, after):
+            yield inventory_pb2.WatchStockResponse(availabilities=told.messages, cursor=_cursor(told.position))
+        return
+
+    def at_location(counters: inventory_pb2.StockCounters) -> bool:
+        return request.location_id in ("", counters.location_id)
+
+    async def page(after: list[Any] | None) -> Sequence[StockLevel]:
+        return await views.levels(Page(PRESENT_PAGE, after), request.skus, request.location_id or None)
+
+    present = _pages(page, lambda level: [level.sku, level.location_id], _present_level)
+    async for told in watches.changes(place, Interest("stock", skus, at_location), after, present):
+        yield inventory_pb2.WatchStockResponse(counters=told.messages, cursor=_cursor(told.position))
+
+
+async def watch_orders(
+    watches: Watches, views: OrderViews, request: order_pb2.WatchOrdersRequest, context: Context
+) -> AsyncIterator[order_pb2.WatchOrdersResponse]:
+    """Orders without personal data."""
+    after = decode_cursor(request.cursor)
+    order_ids = frozenset(order_id.lower() for order_id in request.order_ids)
+    place = watches.enter()
+    context.add_done_callback(lambda _: place.close())  # type: ignore[arg-type]  # the stub has a client's callback
+
+    def matches(change: order_pb2.OrderChange) -> bool:
+        return (not request.states or change.state in request.states) and (
+            request.customer_id in ("", change.customer_id)
+        )
+
+    wanted = OrderFilter(
+        [OrderState(state) for state in request.states] or (() if order_ids else OPEN_STATES),
+        request.customer_id or None,
+        order_ids=sorted(order_ids),
+        oldest_first=True,
+    )
+
+    async def page(after: list[Any] | None) -> Sequence[Order]:
+        return await views.orders(Page(PRESENT_PAGE, after), wanted)
+
+    present = _pages(page, lambda order: [order.order_id], _present_order)
+    async for told in watches.changes(place, Interest("order", order_ids, matches), after, present):
+        yield order_pb2.WatchOrdersResponse(changes=told.messages, cursor=_cursor(told.position))
+
+
+def _check_storefront(request: inventory_pb2.WatchStockRequest) -> None:
+    if request.location_id:
+        raise RoleNotAllowed(
+            "a storefront key may not watch a location", field="location_id", role="storefront", allowed="pms,admin"
+        )
+    if not request.skus:
+        raise FieldInvalid("a storefront must name the SKUs that it watches", field="skus")
+
+
+async def _pages(
+    load: Callable[[list[Any] | None], Any],
+    position: Callable[[Row], list[Any]],
+    present: Callable[[Row], Present],
+) -> AsyncIterator[Sequence[Present]]:
+    after = None
+    while rows := await load(after):
+        yield [present(row) for row in rows]
+        if len(rows) < PRESENT_PAGE:
+            return
+        after = position(rows[-1])
+
+
+def _cursor(position: int | None) -> str:
+    return "" if position is None else encode_cursor(position)
+
+
+# What watches are told
+
+
+def _present_level(level: StockLevel) -> Present:
+    message = inventory_pb2.StockCounters(
+        sku=level.sku,
+        location_id=level.location_id,
+        on_hand=level.on_hand,
+        reserved=level.reserved,
+        allocated=level.allocated,
+        safety_stock=level.safety_stock,
+        available=level.available,
+        version=level.version,
+        update_time=timestamp(level.update_time),
+    )
+    return Present(f"{level.sku}@{level.location_id}", level.version, message)
+
+
+def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockCounters:
+    event = event_pb2.Event.FromString(logged.payload)
+    stock = event.stock
+    return inventory_pb2.StockCounters(
+        sku=stock.sku,
+        location_id=stock.location_id,
+        on_hand=stock.on_hand,
+        reserved=stock.reserved,
+        allocated=stock.allocated,
+        safety_stock=stock.safety_stock,
+        available=stock.available,
+        version=event.aggregate_version,
+        update_time=event.time,
+    )
+
+
+def _present_order(order: Order) -> Present:
+    lines, totals, payment = told_of(order)
+    message = order_pb2.OrderChange(
+        order_id=order.order_id,
+        state=wire(order.state),
+        reference=order.reference,
+        customer_id=order.customer.customer_id,
+        lines=lines,
+        totals=totals,
+        payment=payment,
+        version=order.version,
+        update_time=timestamp(order.update_time),
+    )
+    return Present(order.order_id, order.version, message)
+
+
+def _changed_order(logged: LoggedEvent) -> order_pb2.OrderChange:
+    event = event_pb2.Event.FromString(logged.payload)
+    order = event.order
+    return order_pb2.OrderChange(
+        type=event.type,
+        order_id=order.order_id,
+        state=order.state,
+        reference=order.reference,
+        customer_id=order.customer_id,
+        lines=order.lines,
+        totals=order.totals,
+        payment=order.payment,
+        version=event.aggregate_version,
+        update_time=event.time,
+    )
+
+
+def _availability(row: AvailabilityRow) -> inventory_pb2.Availability:
+    return availability_message(row.sku, row.available, row.read_time)
+
+
+WATCH_ENCODER = Encoder({"stock": _changed_level, "order": _changed_order}, _availability)
