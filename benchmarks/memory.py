@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
 
-from stockward.inventory.v1 import inventory_pb2
+import grpc
+from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
-from benchmarks.calls import CREATE_ORDER
+from benchmarks.calls import CREATE_ORDER, PMS_KEY, STOREFRONT_KEY, sku
 from benchmarks.load import Load, Sample, figures
-from benchmarks.processes import pid_of, resident_bytes
+from benchmarks.processes import Server, pid_of, resident_bytes
 from benchmarks.report import Benchmark, Result, Run
 from benchmarks.shop import Shop
 
@@ -21,6 +25,15 @@ STEPS = 20
 
 SMALLEST = 50
 """Bytes. Anything kept for an order would take more: an id alone is a string of 85 bytes."""
+
+WATCHES = 1000
+"""Open at the same time."""
+
+CHANNELS = 4
+"""Connections that they are on."""
+
+CHANGES = 10
+"""Changes that each is told."""
 
 MIB = 2**20
 
@@ -58,16 +71,58 @@ async def answer(run: Run) -> Sequence[Result]:
                 f"Growth in the second half: {slope:+.1f} bytes an order.{extrapolated}\n"
                 + "\n".join([figures("CreateOrder", samples), await shop.audit(server)]),
             ),
-            _watches(),
+            await _watches(run, shop, server),
         ]
 
 
-def _watches() -> Result:
-    methods = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"].methods_by_name
-    missing = "Not built yet: the contract has no WatchStock."
-    there = "WatchStock is in the contract, and this benchmark does not open it yet."
-    detail = there if "WatchStock" in methods else missing
-    return Result(12, "Memory of a server process with 1,000 open watches", None, "reported", None, detail)
+async def _watches(run: Run, shop: Shop, server: Server) -> Result:
+    """Watches of one SKU on a few connections, before and after each was told some changes."""
+    wanted = run.size(WATCHES)
+    pid = pid_of(server)
+    async with AsyncExitStack() as stack:
+        channels = [await stack.enter_async_context(_channel(server)) for _ in range(CHANNELS)]
+        before = resident_bytes(pid)
+        run.say(f"{wanted:,} watches")
+        watches = [_watch(channels[number % CHANNELS]) for number in range(wanted)]
+        await asyncio.gather(*(anext(watch) for watch in watches))
+        opened = resident_bytes(pid)
+        pms = inventory_pb2_grpc.InventoryServiceStub(channels[0])
+        for _ in range(CHANGES):
+            await pms.AdjustStock(
+                inventory_pb2.AdjustStockRequest(sku=sku(0), delta=1, reason=inventory_pb2.ADJUSTMENT_REASON_FOUND),
+                metadata=_key(PMS_KEY),
+            )
+            await asyncio.gather(*(anext(watch) for watch in watches))
+        told = resident_bytes(pid)
+        for watch in watches:
+            await watch.aclose()
+    return Result(
+        12,
+        f"Memory of a server process with {wanted:,} open watches, against none",
+        round(told / before, 4),
+        "reported",
+        None,
+        f"{before / MIB:.1f} MiB before, {opened / MIB:.1f} MiB with them open, {told / MIB:.1f} MiB after {CHANGES} "
+        f"changes: {(told - before) / wanted / 1024:.1f} KiB a watch.",
+    )
+
+
+def _channel(server: Server) -> grpc.aio.Channel:
+    options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+    return grpc.aio.insecure_channel(server.address, options=options)
+
+
+async def _watch(channel: grpc.aio.Channel) -> AsyncGenerator[None, None]:
+    """Goes on when a change was told."""
+    stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+    call: Any = stub.WatchStock(inventory_pb2.WatchStockRequest(skus=[sku(0)]), metadata=_key(STOREFRONT_KEY))
+    async for response in call:
+        if response.availabilities:
+            yield
+
+
+def _key(key: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {key}"),)
 
 
 BENCHMARK = Benchmark(12, "Memory of a server process after many orders", answer, limit=90)

@@ -59,6 +59,10 @@ class Watch:
             return await asyncio.shield(self._task)
 
     @property
+    def ended(self) -> bool:
+        return self._task.done()
+
+    @property
     def cursor(self) -> str:
         """The last cursor that came."""
         return next((each.cursor for each in reversed(self.responses) if each.cursor), "")

@@ -1,0 +1,218 @@
+"""WatchOrders, and what holds for every watch: its room, its end, and those who read too slowly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import grpc
+import pytest
+from stockward.inventory.v1 import inventory_pb2_grpc
+from stockward.inventory.v1.inventory_pb2 import (
+    GetAvailabilityRequest,
+    SyncStockRequest,
+    WatchStockRequest,
+    WatchStockResponse,
+)
+from stockward.order.v1.order_pb2 import CancelOrderRequest, Customer, Order, ProcessOrderRequest, WatchOrdersRequest
+
+from stockward_server.config import Settings
+from tests.events import until
+from tests.shop import KEYS, Refused, Shop, callers, refused, running_shop
+from tests.watching import Watch, timed, watch_orders, watch_stock
+
+
+def has(order: Order, version: int) -> Callable[[Watch], bool]:
+    return lambda watch: version in watch.versions.get(order.order_id, [])
+
+
+def has_versions(row: str, count: int) -> Callable[[Watch], bool]:
+    return lambda watch: len(watch.versions[row]) >= count
+
+
+def has_left(units: int) -> Callable[[Watch], bool]:
+    return lambda watch: watch.available["TEE"] == units
+
+
+async def test_staff_are_told_open_orders_and_each_change(shop: Shop) -> None:
+    await shop.sell("TEE", 10)
+    done, waiting = await shop.order("TEE"), await shop.order("TEE", 2, customer=Customer(name="Ada", customer_id="c1"))
+    await shop.pms.orders.CancelOrder(CancelOrderRequest(order_id=done.order_id))
+    async with watch_orders(shop.pms) as watch:
+        await watch.begun()
+        (present,) = watch.responses[0].changes
+        assert (present.order_id, present.version, present.type) == (waiting.order_id, waiting.version, "")
+        assert (present.state, present.customer_id, present.totals) == (waiting.state, "c1", waiting.totals)
+
+        await shop.pay(waiting)
+        await shop.pms.orders.ProcessOrder(ProcessOrderRequest(order_id=waiting.order_id))
+        new = await shop.order("TEE")
+        await watch.until(has(new, 1))
+        changes = [change for response in watch.responses[1:] for change in response.changes]
+        assert [(change.type, change.order_id) for change in changes] == [
+            ("payment.updated", waiting.order_id),
+            ("order.processing", waiting.order_id),
+            ("order.created", new.order_id),
+        ]
+        assert [change.version for change in changes] == [2, 3, 1]
+        assert changes[1].state == Order.STATE_PROCESSING
+        assert changes[1].lines == waiting.lines
+        assert changes[0].payment.captured == waiting.totals.total
+
+
+async def test_a_watch_hears_of_what_it_asked_for_only(shop: Shop) -> None:
+    await shop.sell("TEE", 10)
+    mine, other = await shop.order("TEE", customer=Customer(customer_id="mine")), await shop.order("TEE")
+    cancelled = [Order.STATE_CANCELLED]
+    async with AsyncExitStack() as stack:
+        by_id, by_customer, by_state, both = [
+            await (await stack.enter_async_context(watch_orders(shop.pms, **fields))).begun()
+            for fields in (
+                {"order_ids": [mine.order_id.upper()]},
+                {"customer_id": "mine"},
+                {"states": cancelled},
+                {"order_ids": [other.order_id], "states": cancelled},
+            )
+        ]
+        for order in (other, mine):
+            await shop.pms.orders.CancelOrder(CancelOrderRequest(order_id=order.order_id))
+        for watch in (by_id, by_customer, by_state):
+            await watch.until(has(mine, 2))
+        await both.until(has(other, 2))
+        assert by_id.versions == by_customer.versions == {mine.order_id: [1, 2]}
+        assert by_state.versions == {other.order_id: [2], mine.order_id: [2]}
+        assert both.versions == {other.order_id: [2]}
+    async with watch_orders(shop.pms, states=cancelled) as late:
+        await late.begun()
+        assert late.versions.keys() == {mine.order_id, other.order_id}
+
+
+async def test_a_long_present_state_comes_whole_and_each_version_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders are made while the present ones are read page by page."""
+    monkeypatch.setattr("stockward_server.grpc_api.watching.PRESENT_PAGE", 5)
+    await shop.sell("TEE", 100)
+    orders = [await shop.order("TEE") for _ in range(23)]
+    async with watch_orders(shop.pms) as watch:
+        orders += await asyncio.gather(*(shop.order("TEE") for _ in range(40)))
+        await watch.until(lambda watch: len(watch.versions) == 63 and watch.cursor)
+        assert watch.versions == {order.order_id: [1] for order in orders}
+
+
+async def slow_watch(channel: grpc.aio.Channel, sku: str, told: list[WatchStockResponse]) -> AsyncIterator[None]:
+    """Reads a response into `told` when it is asked for one, and otherwise nothing."""
+    stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+    metadata = [("authorization", f"Bearer {KEYS['pms']}")]
+    call: Any = stub.WatchStock(WatchStockRequest(skus=[sku]), metadata=metadata, timeout=60)
+    async for response in call:
+        told.append(response)
+        yield
+
+
+async def test_one_who_reads_too_slowly_is_told_to_resume_and_holds_up_nobody(settings: Settings) -> None:
+    """It does not read at all, until the buffers between it and the server are full and its queue is, too."""
+    sku, rounds = "T" * 64, 12
+    async with running_shop(settings.model_copy(update={"watch_queue_limit": 2000})) as shop:
+        await shop.sell(sku)
+        await shop.receive(sku, 1)
+        many = SyncStockRequest(rows=[SyncStockRequest.Row(sku=sku, delta=1)] * 1000)
+        small = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16_384), ("grpc.enable_http_proxy", 0)]
+        async with (
+            watch_stock(shop.pms, sku) as quick,
+            grpc.aio.insecure_channel(shop.address, options=small) as channel,
+        ):
+            told: list[WatchStockResponse] = []
+            slow = slow_watch(channel, sku, told)
+            await anext(slow)
+            await quick.begun()
+            for round_ in range(1, rounds + 1):
+                async for _ in shop.pms.inventory.SyncStock(iter([many])):
+                    pass
+                await quick.until(has_versions(f"{sku}@main", 1 + 1000 * round_))
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                async for _ in slow:
+                    pass
+            refusal = Refused(ended.value)
+            assert (refusal.code.name, refusal.reason) == ("ABORTED", "WATCH_LAGGED")
+            assert refusal.metadata == {"limit": "2000"}
+            assert refusal.retry_after > 0
+
+            cursor = next(response.cursor for response in reversed(told) if response.cursor)
+            before = [counters.version for response in told for counters in response.counters]
+            async with watch_stock(shop.pms, sku, cursor=cursor) as resumed:
+                await resumed.begun()
+                final = (await shop.level(sku)).version
+                await resumed.until(lambda watch: watch.versions[f"{sku}@main"][-1] == final)
+                after = resumed.versions[f"{sku}@main"]
+            assert len(before) < len(quick.versions[f"{sku}@main"])
+            assert before + after == list(range(before[0], final + 1))
+
+
+async def test_a_stopping_server_ends_its_watches_at_once(settings: Settings) -> None:
+    async with running_shop(settings) as other:
+        await other.sell("TEE", 5)
+        stack = AsyncExitStack()
+        shop = await stack.enter_async_context(
+            running_shop(settings.model_copy(update={"shutdown_grace_seconds": 60.0}))
+        )
+        staff, shopper = callers(shop.address, KEYS["pms"]), callers(shop.address, KEYS["storefront"])
+        async with staff.channel, shopper.channel:
+            watches = [watch_stock(shopper, "TEE"), watch_stock(staff), watch_orders(staff)]
+            for watch in watches:
+                await watch.begun()
+            assert await timed(stack.aclose()) < 10
+            for watch in watches:
+                assert (await watch.end()).code is grpc.StatusCode.UNAVAILABLE
+        await other.order("TEE")
+        async with watch_stock(other.storefront, "TEE", cursor=watches[0].cursor) as elsewhere:
+            await elsewhere.until(lambda watch: watch.available == {"TEE": 4})
+
+
+async def test_a_thousand_watches_of_one_process_and_calls_beside_them(settings: Settings) -> None:
+    """There is room for ten calls, and the watches take none of it."""
+    settings = settings.model_copy(update={"max_watches": 1000, "max_concurrent_rpcs": 10})
+    async with running_shop(settings) as shop:
+        await shop.sell("TEE", 100)
+        await shop.sell("MUG", 100)
+        many = [callers(shop.address, KEYS["storefront"]) for _ in range(4)]
+        try:
+            watches = [
+                watch_stock(many[number % 4], "TEE", "MUG") if number % 10 else watch_orders(shop.pms)
+                for number in range(1000)
+            ]
+            for watch in watches:
+                await watch.begun()
+            refusal = await refused(anext(aiter(shop.pms.orders.WatchOrders(WatchOrdersRequest()))))
+            assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "WATCH_LIMIT_REACHED")
+            assert refusal.metadata == {"limit": "1000"}
+
+            order = await shop.order("TEE")
+            assert (await shop.storefront.inventory.GetAvailability(GetAvailabilityRequest(sku="TEE"))).available == 99
+            for number, watch in enumerate(watches):
+                await watch.until(has_left(99) if number % 10 else has(order, 1))
+        finally:
+            await asyncio.gather(*(watch.__aexit__() for watch in watches))
+            await asyncio.gather(*(each.channel.close() for each in many))
+
+        async def there_is_room() -> bool:
+            async with watch_stock(shop.storefront, "TEE") as watch:
+                await watch.until(lambda watch: watch.ended or watch.cursor)
+                return bool(watch.cursor)
+
+        await until(there_is_room)
+
+
+async def test_a_failure_ends_watches_and_they_resume(shop: Shop) -> None:
+    await shop.sell("TEE", 5)
+    async with watch_stock(shop.pms, "TEE") as watch:
+        await watch.begun()
+        await shop.pool.execute("ALTER TABLE event_retention RENAME TO away")
+        refusal = await watch.end()
+        await shop.pool.execute("ALTER TABLE away RENAME TO event_retention")
+    assert refusal.code is grpc.StatusCode.INTERNAL
+    await shop.receive("TEE", 1)
+    async with watch_stock(shop.pms, "TEE", cursor=watch.cursor) as resumed:
+        await resumed.until(lambda watch: watch.versions)
