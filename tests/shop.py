@@ -16,6 +16,7 @@ from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
+from stockward.webhook.v1 import incoming_pb2_grpc
 
 from stockward_server import bootstrap
 from stockward_server.config import Settings
@@ -34,6 +35,7 @@ class Callers:
         self.inventory: Any = inventory_pb2_grpc.InventoryServiceStub(channel)
         self.orders: Any = order_pb2_grpc.OrderServiceStub(channel)
         self.events: Any = event_pb2_grpc.EventServiceStub(channel)
+        self.incoming: Any = incoming_pb2_grpc.IncomingWebhookServiceStub(channel)
 
 
 class _WithKey:
@@ -66,9 +68,15 @@ class _StreamWithKey(_WithKey, grpc.aio.StreamStreamClientInterceptor):
 
 def callers(address: str, key: str) -> Callers:
     """Stubs that call `address` with `key`. Close their channel."""
-    channel = grpc.aio.insecure_channel(
+    return Callers(
+        open_channel(address, _UnaryWithKey(key), _UploadWithKey(key), _WatchWithKey(key), _StreamWithKey(key))
+    )
+
+
+def open_channel(address: str, *interceptors: grpc.aio.ClientInterceptor) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(
         address,
-        interceptors=[_UnaryWithKey(key), _UploadWithKey(key), _WatchWithKey(key), _StreamWithKey(key)],
+        interceptors=interceptors,
         options=[
             ("grpc.enable_http_proxy", 0),
             ("grpc.max_send_message_length", -1),
@@ -76,7 +84,6 @@ def callers(address: str, key: str) -> Callers:
             ("grpc.use_local_subchannel_pool", 1),
         ],
     )
-    return Callers(channel)
 
 
 class Shop:
@@ -88,6 +95,7 @@ class Shop:
         self.pms = stubs["pms"]
         self.storefront = stubs["storefront"]
         self.admin = stubs["admin"]
+        self.keyless = stubs["keyless"]
 
     async def sell(self, sku: str, units: int = 0, price: str = "19.90", currency: str = "EUR") -> str:
         """Publishes a product with one variant and puts units on hand; answers its product_id."""
@@ -169,6 +177,7 @@ async def running_shop(settings: Settings) -> AsyncIterator[Shop]:
         settings = settings.model_copy(update={"grpc_address": address})
         running = await stack.enter_async_context(bootstrap.running_server(settings))
         stubs = {role: callers(address, key) for role, key in KEYS.items()}
+        stubs["keyless"] = Callers(open_channel(address))
         for each in stubs.values():
             stack.push_async_callback(each.channel.close)
         yield Shop(address, running.pool, stubs)

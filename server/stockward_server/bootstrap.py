@@ -28,6 +28,7 @@ from stockward_server.domain.errors import Refusal
 from stockward_server.grpc_api.catalog_service import CatalogServicer
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.grpc_api.event_service import EventServicer
+from stockward_server.grpc_api.incoming_webhooks import IncomingWebhookServicer, WebhookSecrets
 from stockward_server.grpc_api.inventory_service import InventoryServicer
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
@@ -105,7 +106,7 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
         settings.stream_name,
         address=settings.gateway_address,
         urls={name: url.get_secret_value() for name, url in urls.items() if url},
-        secret=settings.webhook_secret.get_secret_value() if settings.webhook_secret else None,
+        secret=next(iter(settings.webhook_secrets), None),
         allow_loopback=settings.environment is Environment.DEVELOPMENT,
         stop=stop,
         grace_seconds=settings.shutdown_grace_seconds,
@@ -169,24 +170,33 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
     window = ShopWindow(store.products_by_id, views.availability, settings.cache_seconds)
     catalog = Catalog(store)
     locations = Mutations(pool, encode_event, heard_of_location)
+    catalog_servicer = CatalogServicer(catalog, window)
+    inventory_servicer = InventoryServicer(
+        committer.submit,
+        views,
+        window,
+        SqlLocations(locations),
+        HoldPolicy(
+            timedelta(seconds=settings.reservation_ttl_seconds),
+            timedelta(seconds=settings.reservation_max_lifetime_seconds),
+        ),
+        watches,
+    )
+    order_servicer = OrderServicer(
+        committer.submit, SqlOrderViews(pool), timedelta(seconds=settings.payment_due_seconds), watches
+    )
     server = ApiServer(
         Servicers(
-            catalog=CatalogServicer(catalog, window),
-            inventory=InventoryServicer(
-                committer.submit,
-                views,
-                window,
-                SqlLocations(locations),
-                HoldPolicy(
-                    timedelta(seconds=settings.reservation_ttl_seconds),
-                    timedelta(seconds=settings.reservation_max_lifetime_seconds),
-                ),
-                watches,
+            catalog_servicer,
+            inventory_servicer,
+            order_servicer,
+            EventServicer(events),
+            IncomingWebhookServicer(
+                catalog_servicer,
+                inventory_servicer,
+                order_servicer,
+                WebhookSecrets(settings.webhook_secrets, settings.stripe_webhook_secrets),
             ),
-            order=OrderServicer(
-                committer.submit, SqlOrderViews(pool), timedelta(seconds=settings.payment_due_seconds), watches
-            ),
-            event=EventServicer(events),
         ),
         api_keys.ApiKeys(pool).authenticate,
         database.refusal_of,

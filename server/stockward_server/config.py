@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -91,16 +91,25 @@ def _check_webhook_url(value: SecretStr) -> SecretStr:
     return value
 
 
-def _check_webhook_secret(value: SecretStr) -> SecretStr:
+def _check_webhook_secrets(value: SecretStr) -> SecretStr:
     """Standard Webhooks 1.0: `whsec_` and the base64 of 24 to 64 random bytes."""
-    prefix, _, encoded = value.get_secret_value().partition("_")
-    try:
-        size = len(base64.b64decode(encoded, validate=True))
-    except (binascii.Error, ValueError):
-        size = 0
-    if prefix != "whsec" or not 24 <= size <= 64:
-        raise ValueError("expected whsec_ followed by the base64 of 24 to 64 random bytes")
+    secrets = _several(value)
+    for secret in secrets:
+        prefix, _, encoded = secret.partition("_")
+        try:
+            size = len(base64.b64decode(encoded, validate=True))
+        except (binascii.Error, ValueError):
+            size = 0
+        if prefix != "whsec" or not 24 <= size <= 64:
+            secrets = []
+    if not secrets:
+        raise ValueError("expected whsec_ followed by the base64 of 24 to 64 random bytes, several separated by spaces")
     return value
+
+
+def _several(value: SecretStr | None) -> list[str]:
+    """Secrets separated by spaces or commas."""
+    return value.get_secret_value().replace(",", " ").split() if value else []
 
 
 def _split(url: str) -> Any:
@@ -143,10 +152,14 @@ class Settings(BaseModel):
     )
     """NATS with JetStream, where events go; several servers by commas; must be set in production."""
 
-    webhook_secret: Annotated[SecretStr, AfterValidator(_check_webhook_secret)] | None = Field(
+    webhook_secret: Annotated[SecretStr, AfterValidator(_check_webhook_secrets)] | None = Field(
         default=None, validation_alias="WEBHOOK_SECRET"
     )
-    """Signs webhooks both ways (Standard Webhooks 1.0); `stockward run` makes one where it is not set."""
+    """Signs webhooks both ways (Standard Webhooks 1.0); `stockward run` makes one where it is not set. Of several, by
+    spaces or commas, the first one signs and all of them are taken."""
+
+    stripe_webhook_secret: SecretStr | None = None
+    """Signing secret of the Stripe endpoint that sends payment events here; several by spaces or commas."""
 
     storefront_webhook_url: WebhookUrl | None = Field(default=None, validation_alias="STOREFRONT_WEBHOOK_URL")
     """Where the storefront receives events, over http or https."""
@@ -244,12 +257,22 @@ class Settings(BaseModel):
                 raise ValueError("WEBHOOK_SECRET: required where STOREFRONT_WEBHOOK_URL or PMS_WEBHOOK_URL is set")
         return self
 
+    @property
+    def webhook_secrets(self) -> Sequence[str]:
+        """Each secret of WEBHOOK_SECRET; the first one signs."""
+        return _several(self.webhook_secret)
+
+    @property
+    def stripe_webhook_secrets(self) -> Sequence[str]:
+        """Each secret of STOCKWARD_STRIPE_WEBHOOK_SECRET."""
+        return _several(self.stripe_webhook_secret)
+
     def shown(self, field: str) -> str | int | float | None:
         """The value of ``field`` for people and logs, without passwords and other secrets."""
         value = getattr(self, field)
         if not isinstance(value, SecretStr):
             return str(value) if isinstance(value, str | Path) else value
-        if field == "webhook_secret":
+        if field.endswith("webhook_secret"):
             return "whsec_***"
         if field == "event_queue_url":
             return ",".join(_masked_url(url) for url in value.get_secret_value().split(","))

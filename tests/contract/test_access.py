@@ -77,6 +77,11 @@ async def call(channel: grpc.aio.Channel, method: MethodDescriptor, authorizatio
     return None
 
 
+SIGNED = [method for method in METHODS if method.GetOptions().Extensions[auth_pb2.credential]]
+"""These take a signature in place of a key."""
+KEYED = [method for method in METHODS if method not in SIGNED]
+
+
 def allowed_by_contract(method: MethodDescriptor) -> set[str]:
     named = method.GetOptions().Extensions[auth_pb2.roles]
     return {"admin", *(auth_pb2.Role.Name(role).removeprefix("ROLE_").lower() for role in named)}
@@ -87,7 +92,7 @@ async def test_a_role_may_call_what_the_contract_says(known: Known, channel: grp
     """An empty message changes nothing, so every method can be tried: whoever may call is told what is missing."""
     answered = {}
     async with nothing_written(known.shop.pool):
-        for method in METHODS:
+        for method in KEYED:
             refusal = await call(channel, method, f"Bearer {KEYS[role]}")
             denied = refusal is not None and refusal.code is grpc.StatusCode.PERMISSION_DENIED
             answered[method.full_name] = not denied
@@ -97,12 +102,24 @@ async def test_a_role_may_call_what_the_contract_says(known: Known, channel: grp
                 assert set(refusal.metadata["allowed"].split(",")) == allowed_by_contract(method)
             elif refusal is not None:
                 assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT, (method.full_name, refusal.message)
-    assert answered == {method.full_name: role in allowed_by_contract(method) for method in METHODS}
+    assert answered == {method.full_name: role in allowed_by_contract(method) for method in KEYED}
 
 
 def test_the_contract_opens_to_storefronts_what_customers_need() -> None:
     assert {m.name for m in METHODS if "storefront" in allowed_by_contract(m)} == OPEN_TO_STOREFRONTS
-    assert all("pms" in allowed_by_contract(method) for method in METHODS)
+    assert all("pms" in allowed_by_contract(method) for method in KEYED)
+
+
+async def test_what_takes_a_signature_is_said_by_the_contract_and_takes_nothing_else(
+    known: Known, channel: grpc.aio.Channel
+) -> None:
+    assert {m.name for m in SIGNED} == {"ReceiveStorefrontWebhook", "ReceivePmsWebhook", "ReceiveStripeWebhook"}
+    async with nothing_written(known.shop.pool):
+        for method in SIGNED:
+            for authorization in (None, "Bearer swk_unknown", f"Bearer {KEYS['admin']}"):
+                refusal = await call(channel, method, authorization)
+                assert refusal is not None
+                assert (refusal.code.name, refusal.reason) == ("UNAUTHENTICATED", "WEBHOOK_SIGNATURE_INVALID")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +131,7 @@ async def test_without_a_valid_key_nothing_can_be_called(
     known: Known, channel: grpc.aio.Channel, authorization: str | None
 ) -> None:
     async with nothing_written(known.shop.pool):
-        for method in METHODS:
+        for method in KEYED:
             refusal = await call(channel, method, authorization)
             assert refusal is not None, method.full_name
             assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")

@@ -104,6 +104,8 @@ def test_production_takes_no_defaults_for_its_services(monkeypatch: pytest.Monke
         ("EVENT_QUEUE_URL", "nats://hunter2@a:4222,", "expected nats://"),
         ("WEBHOOK_SECRET", "hunter2", "expected whsec_"),
         ("WEBHOOK_SECRET", "whsec_aHVudGVyMg==", "expected whsec_ followed by the base64 of 24 to 64"),
+        ("WEBHOOK_SECRET", f"{SECRET} hunter2", "expected whsec_ followed by the base64 of 24 to 64"),
+        ("WEBHOOK_SECRET", ",", "expected whsec_ followed by the base64 of 24 to 64"),
         ("STOREFRONT_WEBHOOK_URL", "hunter2.example/path", "expected http://"),
         ("PMS_WEBHOOK_URL", "ftp://hunter2.example", "expected http://"),
         ("STOCKWARD_GRPC_ADDRESS", "hunter2", "expected HOST:PORT"),
@@ -165,6 +167,15 @@ def test_settings_themselves_read_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_every_setting_is_explained() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_several_secrets_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().webhook_secrets == load_settings().stripe_webhook_secrets == []
+    monkeypatch.setenv("WEBHOOK_SECRET", f"{SECRET}, whsec_{'QUJE' * 10}")
+    monkeypatch.setenv("STOCKWARD_STRIPE_WEBHOOK_SECRET", "whsec_one  whsec_two")
+    assert load_settings().webhook_secrets == [SECRET, "whsec_" + "QUJE" * 10]
+    assert load_settings().stripe_webhook_secrets == ["whsec_one", "whsec_two"]
+    assert load_settings().shown("stripe_webhook_secret") == "whsec_***"
 
 
 def test_config_shows_what_is_in_force_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

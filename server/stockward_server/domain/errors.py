@@ -258,6 +258,25 @@ class LineUnknown(Refusal):
     code, reason = Code.INVALID_ARGUMENT, "LINE_UNKNOWN"
 
 
+# Webhooks in
+
+
+class WebhookSignatureInvalid(Refusal):
+    code, reason = Code.UNAUTHENTICATED, "WEBHOOK_SIGNATURE_INVALID"
+
+
+class WebhookTimestampStale(Refusal):
+    code, reason = Code.UNAUTHENTICATED, "WEBHOOK_TIMESTAMP_STALE"
+
+
+class WebhookTypeUnknown(Refusal):
+    code, reason = Code.INVALID_ARGUMENT, "WEBHOOK_TYPE_UNKNOWN"
+
+
+class WebhookBodyInvalid(Refusal):
+    code, reason = Code.INVALID_ARGUMENT, "WEBHOOK_BODY_INVALID"
+
+
 # Events
 
 

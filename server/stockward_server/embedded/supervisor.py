@@ -178,7 +178,7 @@ class Supervisor:
             nats=nats.url,
             database=database,
             keys=keys.of_roles,
-            webhook_secret=settings.webhook_secret.get_secret_value(),
+            webhook_secret=settings.webhook_secrets[0],
             webhooks=webhooks,
             pids={},
         )

@@ -101,13 +101,17 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request_iterator: AsyncIterator[pb.ImportProductsRequest], context: Context
     ) -> pb.ImportProductsResponse:
         async def import_row(row: pb.ImportProductsRequest) -> pb.ImportResult:
-            validate(pb.CreateProductRequest(product=row.product, request_id=row.request_id))
-            answer = await self._catalog.import_row(
-                request_of(context, row), row.product.etag, product_edit(row.product), import_bytes
-            )
-            return pb.ImportResult.FromString(answer)
+            return await self.import_product(row, context)
 
         return pb.ImportProductsResponse(results=await import_rows(request_iterator, import_row))
+
+    async def import_product(self, row: pb.ImportProductsRequest, context: Context) -> pb.ImportResult:
+        """One row of an import by itself: raises the Refusal that would stand in its result."""
+        validate(pb.CreateProductRequest(product=row.product, request_id=row.request_id))
+        answer = await self._catalog.import_row(
+            request_of(context, row), row.product.etag, product_edit(row.product), import_bytes
+        )
+        return pb.ImportResult.FromString(answer)
 
     async def ListAvailableProducts(
         self, request: pb.ListAvailableProductsRequest, context: Context

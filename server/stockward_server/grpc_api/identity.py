@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,16 @@ current_call: ContextVar[Call] = ContextVar("current_call")
 """Set for the time of one call; each call runs in a task of its own."""
 
 
+def signed_methods(services: Iterable[ServiceDescriptor]) -> frozenset[str]:
+    """The methods that take a signature in place of a key, and check it themselves."""
+    return frozenset(
+        f"/{service.full_name}/{method.name}"
+        for service in services
+        for method in service.methods
+        if method.GetOptions().Extensions[auth_pb2.credential] == auth_pb2.CREDENTIAL_SIGNATURE
+    )
+
+
 def roles_by_method(services: Iterable[ServiceDescriptor]) -> Mapping[str, frozenset[Role]]:
     """Who may call each method, by its full name `/package.Service/Method`. Administrators may call every one."""
     return {
@@ -51,14 +61,17 @@ class Identity:
         self,
         authenticate: Callable[[str], Awaitable[Caller | None]],
         roles: Mapping[str, frozenset[Role]],
+        signed: Collection[str],
     ) -> None:
-        """`authenticate` answers who a key belongs to, or None."""
+        """`authenticate` answers who a key belongs to, or None. `signed`: methods that need no key."""
         self._authenticate = authenticate
         self._roles = roles
+        self._signed = signed
 
     async def admit(self, context: grpc.aio.ServicerContext[Any, Any], method_name: str) -> None:
-        """Sets `current_call`, or raises CredentialsInvalid or RoleNotAllowed."""
-        if method_name.startswith(OPEN):
+        """Sets `current_call`, or raises CredentialsInvalid or RoleNotAllowed. A method that takes a signature sets it
+        itself, once it has checked that."""
+        if method_name.startswith(OPEN) or method_name in self._signed:
             return
         caller = await self._identify(context)
         allowed = self._roles.get(method_name, ADMIN_ONLY)

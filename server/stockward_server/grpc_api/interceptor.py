@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 
 from stockward_server.domain.errors import InternalError, Refusal
 from stockward_server.grpc_api.identity import Identity
-from stockward_server.grpc_api.status import status_of
+from stockward_server.grpc_api.status import HTTP_STATUS, status_of
 from stockward_server.grpc_api.validation import Rules
 
 log = logging.getLogger(__name__)
@@ -72,4 +72,7 @@ class CallInterceptor(AsyncServerInterceptor):
             incident = str(uuid.uuid4())
             log.error("%s failed, incident %s", method_name, incident, exc_info=error)
             refusal = InternalError(f"internal error, incident {incident}", incident=incident)
-        await context.abort_with_status(rpc_status.to_status(status_of(refusal)))
+        status: Any = rpc_status.to_status(status_of(refusal))
+        http = HTTP_STATUS.get(refusal.reason)
+        trailers = (*status.trailing_metadata, *([("x-http-status", http)] if http else []))
+        await context.abort(status.code, status.details, trailers)

@@ -12,10 +12,11 @@ from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2, event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
+from stockward.webhook.v1 import incoming_pb2, incoming_pb2_grpc
 
 from stockward_server.application.request import Caller
 from stockward_server.domain.errors import Refusal
-from stockward_server.grpc_api.identity import Identity, roles_by_method
+from stockward_server.grpc_api.identity import Identity, roles_by_method, signed_methods
 from stockward_server.grpc_api.interceptor import CallInterceptor
 from stockward_server.grpc_api.validation import Rules
 
@@ -24,6 +25,7 @@ SERVICES = [
     inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"],
     order_pb2.DESCRIPTOR.services_by_name["OrderService"],
     event_pb2.DESCRIPTOR.services_by_name["EventService"],
+    incoming_pb2.DESCRIPTOR.services_by_name["IncomingWebhookService"],
 ]
 """Every service of the contract."""
 
@@ -36,6 +38,7 @@ class Servicers:
     inventory: inventory_pb2_grpc.InventoryServiceServicer
     order: order_pb2_grpc.OrderServiceServicer
     event: event_pb2_grpc.EventServiceServicer
+    incoming: incoming_pb2_grpc.IncomingWebhookServiceServicer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ class ApiServer:
         self._server = grpc.aio.server(
             interceptors=[
                 CallInterceptor(
-                    Identity(authenticate, roles_by_method(SERVICES)), Rules(limits.message_bytes), translate
+                    Identity(authenticate, roles_by_method(SERVICES), signed_methods(SERVICES)),
+                    Rules(limits.message_bytes),
+                    translate,
                 )
             ],
             options=[
@@ -79,6 +84,7 @@ class ApiServer:
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(servicers.inventory, self._server)
         order_pb2_grpc.add_OrderServiceServicer_to_server(servicers.order, self._server)
         event_pb2_grpc.add_EventServiceServicer_to_server(servicers.event, self._server)
+        incoming_pb2_grpc.add_IncomingWebhookServiceServicer_to_server(servicers.incoming, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [service.full_name for service in SERVICES]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)

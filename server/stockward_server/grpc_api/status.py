@@ -22,6 +22,11 @@ MAX_LISTED = 1500
 """Bytes of a list in a Status, some twenty lines: it travels in HTTP trailers, and gRPC clients take 8 KiB of them."""
 
 
+HTTP_STATUS = {"WEBHOOK_TYPE_UNKNOWN": "422"}
+"""By reason, where HTTP has a better status than the one that a gRPC code stands for. It goes out as the trailer
+`x-http-status`, which the edge turns into the status of its answer."""
+
+
 def status_of(refusal: Refusal) -> status_pb2.Status:
     """ErrorInfo first, then the details that apply; long texts are cut, and so are long lists."""
     metadata = {key: _cut(value) for key, value in refusal.metadata.items()}

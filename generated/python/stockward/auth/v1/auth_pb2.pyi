@@ -4,7 +4,8 @@ isort:skip_file
 Who may call what.
 
 Every method of the contract names the roles that may call it with the `roles` option below. A method without the
-option can be called by nobody but an administrator: access is denied by default.
+option can be called by nobody but an administrator: access is denied by default. The few that take a signature in
+place of a key say so with the `credential` option.
 
 A caller presents its key in the gRPC metadata (or HTTP header) `authorization: Bearer <key>`.
 """
@@ -53,6 +54,30 @@ ROLE_ADMIN: Role.ValueType  # 3
 """An operator of Stockward. May call every method."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
+class _Credential:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CredentialEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Credential.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CREDENTIAL_UNSPECIFIED: _Credential.ValueType  # 0
+    """By its key, which has one of the method's roles. So it is where the contract says nothing."""
+    CREDENTIAL_SIGNATURE: _Credential.ValueType  # 1
+    """By a signature over the request, which the method itself checks before it looks at anything else. No key is needed,
+    and one that is sent is not looked at.
+    """
+
+class Credential(_Credential, metaclass=_CredentialEnumTypeWrapper):
+    """How a caller proves who it is."""
+
+CREDENTIAL_UNSPECIFIED: Credential.ValueType  # 0
+"""By its key, which has one of the method's roles. So it is where the contract says nothing."""
+CREDENTIAL_SIGNATURE: Credential.ValueType  # 1
+"""By a signature over the request, which the method itself checks before it looks at anything else. No key is needed,
+and one that is sent is not looked at.
+"""
+Global___Credential: _TypeAlias = Credential  # noqa: Y015
+
 class _ErrorReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -94,5 +119,8 @@ ERROR_REASON_ROLE_NOT_ALLOWED: ErrorReason.ValueType  # 2
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 ROLES_FIELD_NUMBER: _builtins.int
+CREDENTIAL_FIELD_NUMBER: _builtins.int
 roles: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _containers.RepeatedScalarFieldContainer[Global___Role.ValueType]]
 """The roles that may call the method, besides ROLE_ADMIN, which may call all."""
+credential: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Credential.ValueType]
+"""How the caller of the method proves who it is."""

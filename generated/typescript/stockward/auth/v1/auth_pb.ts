@@ -1,7 +1,8 @@
 // Who may call what.
 //
 // Every method of the contract names the roles that may call it with the `roles` option below. A method without the
-// option can be called by nobody but an administrator: access is denied by default.
+// option can be called by nobody but an administrator: access is denied by default. The few that take a signature in
+// place of a key say so with the `credential` option.
 //
 // A caller presents its key in the gRPC metadata (or HTTP header) `authorization: Bearer <key>`.
 
@@ -18,7 +19,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file stockward/auth/v1/auth.proto.
  */
 export const file_stockward_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("ChxzdG9ja3dhcmQvYXV0aC92MS9hdXRoLnByb3RvEhFzdG9ja3dhcmQuYXV0aC52MSpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABITCg9ST0xFX1NUT1JFRlJPTlQQARIMCghST0xFX1BNUxACEg4KClJPTEVfQURNSU4QAyp0CgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIkCiBFUlJPUl9SRUFTT05fQ1JFREVOVElBTFNfSU5WQUxJRBABEiEKHUVSUk9SX1JFQVNPTl9ST0xFX05PVF9BTExPV0VEEAI6TwoFcm9sZXMSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxiiiAMgAygOMhcuc3RvY2t3YXJkLmF1dGgudjEuUm9sZVIFcm9sZXNiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("ChxzdG9ja3dhcmQvYXV0aC92MS9hdXRoLnByb3RvEhFzdG9ja3dhcmQuYXV0aC52MSpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABITCg9ST0xFX1NUT1JFRlJPTlQQARIMCghST0xFX1BNUxACEg4KClJPTEVfQURNSU4QAypCCgpDcmVkZW50aWFsEhoKFkNSRURFTlRJQUxfVU5TUEVDSUZJRUQQABIYChRDUkVERU5USUFMX1NJR05BVFVSRRABKnQKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiQKIEVSUk9SX1JFQVNPTl9DUkVERU5USUFMU19JTlZBTElEEAESIQodRVJST1JfUkVBU09OX1JPTEVfTk9UX0FMTE9XRUQQAjpPCgVyb2xlcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGKKIAyADKA4yFy5zdG9ja3dhcmQuYXV0aC52MS5Sb2xlUgVyb2xlczpfCgpjcmVkZW50aWFsEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYo4gDIAEoDjIdLnN0b2Nrd2FyZC5hdXRoLnYxLkNyZWRlbnRpYWxSCmNyZWRlbnRpYWxiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * What a key is for. A key has exactly one role.
@@ -62,6 +63,34 @@ export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
   enumDesc(file_stockward_auth_v1_auth, 0);
 
 /**
+ * How a caller proves who it is.
+ *
+ * @generated from enum stockward.auth.v1.Credential
+ */
+export enum Credential {
+  /**
+   * By its key, which has one of the method's roles. So it is where the contract says nothing.
+   *
+   * @generated from enum value: CREDENTIAL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * By a signature over the request, which the method itself checks before it looks at anything else. No key is needed,
+   * and one that is sent is not looked at.
+   *
+   * @generated from enum value: CREDENTIAL_SIGNATURE = 1;
+   */
+  SIGNATURE = 1,
+}
+
+/**
+ * Describes the enum stockward.auth.v1.Credential.
+ */
+export const CredentialSchema: GenEnum<Credential> = /*@__PURE__*/
+  enumDesc(file_stockward_auth_v1_auth, 1);
+
+/**
  * Reasons in google.rpc.ErrorInfo (domain `stockward`) about the caller's identity. The reason string is the value's name
  * without `ERROR_REASON_`.
  *
@@ -99,7 +128,7 @@ export enum ErrorReason {
  * Describes the enum stockward.auth.v1.ErrorReason.
  */
 export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
-  enumDesc(file_stockward_auth_v1_auth, 1);
+  enumDesc(file_stockward_auth_v1_auth, 2);
 
 /**
  * The roles that may call the method, besides ROLE_ADMIN, which may call all.
@@ -108,4 +137,12 @@ export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
  */
 export const roles: GenExtension<MethodOptions, Role[]> = /*@__PURE__*/
   extDesc(file_stockward_auth_v1_auth, 0);
+
+/**
+ * How the caller of the method proves who it is.
+ *
+ * @generated from extension: stockward.auth.v1.Credential credential = 50211;
+ */
+export const credential: GenExtension<MethodOptions, Credential> = /*@__PURE__*/
+  extDesc(file_stockward_auth_v1_auth, 1);
 

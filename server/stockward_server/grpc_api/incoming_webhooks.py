@@ -1,0 +1,140 @@
+"""IncomingWebhookService: a signed report becomes the call of a method, once per webhook-id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf import json_format
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from stockward.catalog.v1 import catalog_pb2
+from stockward.inventory.v1 import inventory_pb2
+from stockward.order.v1 import order_pb2
+from stockward.webhook.v1 import incoming_pb2 as pb
+from stockward.webhook.v1 import incoming_pb2_grpc
+
+from stockward_server.application.request import Caller, Role
+from stockward_server.domain.errors import WebhookBodyInvalid, WebhookTypeUnknown
+from stockward_server.grpc_api.catalog_service import CatalogServicer
+from stockward_server.grpc_api.identity import Call, current_call
+from stockward_server.grpc_api.inventory_service import InventoryServicer
+from stockward_server.grpc_api.order_service import OrderServicer
+from stockward_server.grpc_api.requests import Context
+from stockward_server.grpc_api.signatures import verify_standard, verify_stripe
+from stockward_server.grpc_api.stripe_events import READERS, find, payment_of
+from stockward_server.grpc_api.validation import validate
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSecrets:
+    """The secrets that count; several of a kind while they are changed."""
+
+    standard: Sequence[str]
+    stripe: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The method behind a type of webhook."""
+
+    method: str
+    """`/package.Service/Method`"""
+    request: Callable[[], Any]
+    run: Callable[[Any, Context], Awaitable[object]]
+
+
+def _effect(service: ServiceDescriptor, name: str, run: Callable[[Any, Context], Awaitable[object]]) -> Effect:
+    method = service.methods_by_name[name]
+    return Effect(f"/{service.full_name}/{name}", GetMessageClass(method.input_type), run)
+
+
+class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
+    """See incoming.proto; raises a Refusal for a documented error."""
+
+    def __init__(
+        self, catalog: CatalogServicer, inventory: InventoryServicer, orders: OrderServicer, secrets: WebhookSecrets
+    ) -> None:
+        self._secrets = secrets
+        order_service = order_pb2.DESCRIPTOR.services_by_name["OrderService"]
+        catalog_service = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
+        inventory_service = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
+        self._payment = _effect(order_service, "RecordPayment", orders.RecordPayment)
+        self._storefront = {
+            "payment.updated": self._payment,
+            "order.processing": _effect(order_service, "ProcessOrder", orders.ProcessOrder),
+            "order.fulfilled": _effect(order_service, "FulfillOrder", orders.FulfillOrder),
+            "order.cancelled": _effect(order_service, "CancelOrder", orders.CancelOrder),
+            "order.returned": _effect(order_service, "ReturnOrder", orders.ReturnOrder),
+        }
+        self._pms = {
+            "product.upserted": _effect(catalog_service, "ImportProducts", catalog.import_product),
+            "product.published": _effect(catalog_service, "PublishProduct", catalog.PublishProduct),
+            "product.unpublished": _effect(catalog_service, "UnpublishProduct", catalog.UnpublishProduct),
+            "product.archived": _effect(catalog_service, "ArchiveProduct", catalog.ArchiveProduct),
+            "product.restored": _effect(catalog_service, "RestoreProduct", catalog.RestoreProduct),
+            "stock.adjusted": _effect(inventory_service, "AdjustStock", inventory.AdjustStock),
+        }
+
+    async def ReceiveStorefrontWebhook(self, request: HttpBody, context: Context) -> pb.ReceiveWebhookResponse:
+        return await self._receive("storefront", self._storefront, request.data, context)
+
+    async def ReceivePmsWebhook(self, request: HttpBody, context: Context) -> pb.ReceiveWebhookResponse:
+        return await self._receive("pms", self._pms, request.data, context)
+
+    async def ReceiveStripeWebhook(self, request: HttpBody, context: Context) -> pb.ReceiveWebhookResponse:
+        verify_stripe(request.data, _headers(context), self._secrets.stripe)
+        event = _parse(request.data)
+        if event["type"] not in READERS:
+            raise _unknown(event["type"])
+        message = payment_of(event)
+        return await _run("stripe", self._payment, message, message.provider_event_id, event["type"], context)
+
+    async def _receive(
+        self, source: str, effects: Mapping[str, Effect], body: bytes, context: Context
+    ) -> pb.ReceiveWebhookResponse:
+        webhook_id = verify_standard(body, _headers(context), self._secrets.standard)
+        webhook = _parse(body)
+        effect = effects.get(webhook["type"])
+        if effect is None:
+            raise _unknown(webhook["type"])
+        message = effect.request()
+        try:
+            json_format.ParseDict(find(webhook, "data", dict), message)
+        except (json_format.Error, ValueError, TypeError, RecursionError) as error:
+            raise WebhookBodyInvalid(f"data is no {message.DESCRIPTOR.name}: {error}", field="data") from error
+        return await _run(source, effect, message, webhook_id, webhook["type"], context)
+
+
+async def _run(
+    source: str, effect: Effect, message: Any, webhook_id: str, type_: str, context: Context
+) -> pb.ReceiveWebhookResponse:
+    """Calls the method as the webhook's sender. The request_id is made from the id, so a repetition is recognised."""
+    message.request_id = str(uuid5(NAMESPACE_URL, f"webhook:{webhook_id}"))
+    validate(message)
+    current_call.set(Call(Caller(f"webhook:{source}", Role.PMS), effect.method))
+    await effect.run(message, context)
+    return pb.ReceiveWebhookResponse(webhook_id=webhook_id, type=type_)
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    """The body as an object with a `type`; WebhookBodyInvalid."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise WebhookBodyInvalid(f"the body is no JSON: {error}") from error
+    find(parsed, "type", str)
+    found: dict[str, Any] = parsed
+    return found
+
+
+def _unknown(type_: str) -> WebhookTypeUnknown:
+    return WebhookTypeUnknown(f"webhooks of the type {type_!r} are not taken here", type=type_)
+
+
+def _headers(context: Context) -> Mapping[str, str]:
+    return {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
