@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -18,7 +18,16 @@ from stockward.inventory.v1.inventory_pb2 import (
 )
 from stockward.order.v1.order_pb2 import CancelOrderRequest, Customer, Order, ProcessOrderRequest, WatchOrdersRequest
 
+from stockward_server.application.follower import Follower
+from stockward_server.application.stock_views import OrderFilter, Page
+from stockward_server.application.watch_queues import Interest
+from stockward_server.application.watches import Place, Present, Told, Watches, WatchLimits
 from stockward_server.config import Settings
+from stockward_server.grpc_api.watching import WATCH_ENCODER
+from stockward_server.storage.database import Pool
+from stockward_server.storage.event_log import SqlEventLog
+from stockward_server.storage.order_views import SqlOrderViews
+from stockward_server.storage.stock_views import SqlStockViews
 from tests.events import until
 from tests.shop import KEYS, Refused, Shop, callers, refused, running_shop
 from tests.watching import Watch, timed, watch_orders, watch_stock
@@ -112,6 +121,59 @@ async def slow_watch(channel: grpc.aio.Channel, sku: str, told: list[WatchStockR
         yield
 
 
+async def test_what_the_present_state_told_is_not_told_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change between the moment from which a watch hears of changes and the one at which it reads what is there."""
+    await shop.sell("TEE", 10)
+    first = await shop.order("TEE")
+    made: list[Order] = []
+    read = SqlOrderViews.orders
+
+    async def read_late(views: SqlOrderViews, page: Page, wanted: OrderFilter) -> Any:
+        if not made:
+            made.append(await shop.order("TEE"))
+            await shop.pay(first)
+        return await read(views, page, wanted)
+
+    monkeypatch.setattr(SqlOrderViews, "orders", read_late)
+    async with watch_orders(shop.pms) as watch:
+        await watch.begun()
+        last = await shop.order("TEE")
+        await watch.until(has(last, 1))
+        assert watch.versions == {first.order_id: [2], made[0].order_id: [1], last.order_id: [1]}
+    cursors = [response.cursor for response in watch.responses if response.cursor]
+    async with watch_orders(shop.pms, cursor=cursors[0]) as resumed:
+        await resumed.until(has(last, 1))
+        assert resumed.versions == {last.order_id: [1]}, "the first cursor is good to go on from"
+
+
+async def test_nothing_is_left_of_a_watch_that_has_ended(database: Pool) -> None:
+    events = SqlEventLog(database)
+    follower = Follower(
+        events, SqlStockViews(database).availability, WATCH_ENCODER, poll_seconds=0.01, refresh_seconds=0.01
+    )
+    watches = Watches(events, follower, WATCH_ENCODER, WatchLimits(10, 10, 0.01))
+
+    async def nothing() -> AsyncIterator[Sequence[Present]]:
+        return
+        yield []
+
+    kinds: list[Callable[[Place], AsyncGenerator[Told, None]]] = [
+        lambda place: watches.availability(place, {"TEE", "MUG"}, None),
+        lambda place: watches.changes(place, Interest("stock", {"TEE", "MUG"}), None, nothing()),
+        lambda place: watches.changes(place, Interest("order", ()), None, nothing()),
+    ]
+    for open_ in kinds:
+        place = watches.enter()
+        told = open_(place)
+        await anext(told)
+        assert (watches.open, follower.watching > 0) == (1, True)
+        await told.aclose()
+        place.close()
+        place.close()
+        assert (watches.open, follower.watching) == (0, 0)
+    await follower.close()
+
+
 async def test_one_who_reads_too_slowly_is_told_to_resume_and_holds_up_nobody(settings: Settings) -> None:
     """It does not read at all, until the buffers between it and the server are full and its queue is, too."""
     sku, rounds = "T" * 64, 12
@@ -197,12 +259,24 @@ async def test_a_thousand_watches_of_one_process_and_calls_beside_them(settings:
             await asyncio.gather(*(watch.__aexit__() for watch in watches))
             await asyncio.gather(*(each.channel.close() for each in many))
 
-        async def there_is_room() -> bool:
-            async with watch_stock(shop.storefront, "TEE") as watch:
-                await watch.until(lambda watch: watch.ended or watch.cursor)
-                return bool(watch.cursor)
 
-        await until(there_is_room)
+async def test_a_watch_that_ends_gives_its_place_back(settings: Settings) -> None:
+    async with running_shop(settings.model_copy(update={"max_watches": 1})) as shop:
+        await shop.sell("TEE", 5)
+        kinds: list[Callable[[], Watch]] = [
+            lambda: watch_stock(shop.storefront, "TEE"),
+            lambda: watch_stock(shop.pms, "TEE"),
+            lambda: watch_orders(shop.pms),
+        ]
+
+        async def has_room(kind: Callable[[], Watch]) -> bool:
+            async with kind() as watch:
+                await watch.until(lambda watch: watch.ended or watch.cursor)
+                assert not watch.ended or (await watch.end()).reason == "WATCH_LIMIT_REACHED"
+                return not watch.ended
+
+        for kind in kinds * 2:
+            await until(lambda kind=kind: has_room(kind))  # type: ignore[misc]
 
 
 async def test_a_failure_ends_watches_and_they_resume(shop: Shop) -> None:

@@ -31,6 +31,15 @@ class LoggedEvent:
     """Serialized stockward.event.v1.Event."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of the record, oldest first."""
+
+    events: Sequence[LoggedEvent]
+    proven: int
+    """No event up to this seq will ever come after those in here and before them."""
+
+
 class EventLog(Protocol):
     """The record of events, in an order that never changes."""
 
@@ -41,13 +50,13 @@ class EventLog(Protocol):
         none: all) and of this aggregate (empty: all). CursorExpired when events after the position are gone."""
         ...
 
-    async def follow(self, after_seq: int, limit: int) -> Sequence[LoggedEvent]:
-        """The events after a position, oldest first; CursorExpired when some of them are gone. Fewer than `limit` are
-        all that there are now, or all that are known to have none missing between them."""
+    async def follow(self, after_seq: int, limit: int) -> Stretch:
+        """The events after a position; CursorExpired when some of them are gone. Fewer than `limit` are all that there
+        are now, or all that are known to have none missing between them."""
         ...
 
-    async def end(self) -> int:
-        """The position after everything that `follow` answers now."""
+    async def end(self) -> tuple[int, int]:
+        """The position after everything that `follow` answers now, and the seq up to which that is proven."""
         ...
 
     async def last_drawn(self) -> int:

@@ -64,7 +64,9 @@ class Follower:
         """`poll_seconds`: how often it looks when no hint comes. `refresh_seconds`: how often all watched availability
         is read anew, for changes that no event tells, such as a location that another process closed."""
         self.position = 0
-        """Everything up to here is in the queues."""
+        """Where to go on: everything up to here is in the queues."""
+        self.proven = 0
+        """The seq up to which nothing can come that is not in the queues; not below `position`."""
         self._events = events
         self._availability = availability
         self._encoder = encoder
@@ -81,6 +83,11 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
+    @property
+    def watching(self) -> int:
+        """Entries of queues in the indexes."""
+        return sum(map(len, self._changes.values())) + sum(map(len, self._shoppers.values()))
+
     def wake(self) -> None:
         """Something was committed, here or elsewhere."""
         self._hint.set()
@@ -94,7 +101,7 @@ class Follower:
         """From now on the queue is filled with what comes after its `start`."""
         async with self._starting:
             if self._task is None and not self._closed:
-                self.position = await self._events.end()
+                self.position, self.proven = await self._events.end()
                 self._task = asyncio.create_task(self._run(), name="follower")
         if self._closed:
             raise _stopping()
@@ -158,7 +165,8 @@ class Follower:
 
     async def _round(self) -> int:
         """One page of events and what they did to availability; answers how many watches were told something."""
-        events = await self._events.follow(self.position, PAGE)
+        stretch = await self._events.follow(self.position, PAGE)
+        events = stretch.events
         if len(events) == PAGE:
             self._hint.set()
         told: set[WatchQueue] = set()
@@ -171,6 +179,7 @@ class Follower:
             await self._tell_availability(told)
         if events:
             self.position = events[-1].seq
+        self.proven = stretch.proven
         return len(told)
 
     def _tell_change(self, event: LoggedEvent, key: str, told: set[WatchQueue]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ from stockward_server.domain.errors import WatchLimitReached
 
 READERS = 4
 """Watches that read the database at the same time, to begin or to catch up: the connections are for everybody."""
+
+PROVING_SECONDS = 0.05
+"""Pause between two looks whether everything that the present state tells has come as events."""
 
 LONGEST_REPLAY = 20_000
 """Events that are looked through for what changed after a cursor; beyond, all of the watched availability is told."""
@@ -90,7 +93,7 @@ class Watches:
 
     async def changes(
         self, place: Place, interest: Interest, after: int | None, present: AsyncIterator[Sequence[Present]]
-    ) -> AsyncIterator[Told]:
+    ) -> AsyncGenerator[Told, None]:
         """Every change after a position, or what is `present` and every change after it: each version once."""
         queue = await self._join(place, interest)
         position = queue.start if after is None else after
@@ -104,21 +107,23 @@ class Watches:
             async for events in self._read(position, queue.start):
                 position = events[-1].seq
                 if messages := self._wanted(interest, events, known):
-                    yield Told(messages, position)
+                    yield Told(messages, None if known else position)
             position = max(position, queue.start)
             if not queue.lagged:
                 break
             queue = await self._join(place, interest)  # reading took too long: what it missed can be read as well
-        yield Told([], position)
+        while known and self._follower.proven < drawn:  # a cursor from here would tell some of the present again
+            self._follower.wake()
+            await queue.wait(PROVING_SECONDS)
         while True:
+            changes = queue.take()
+            fresh = [c.message for c in changes if c.seq > position and c.version > known.get(c.aggregate_id, 0)]
+            known = {}
+            position = max(position, changes[-1].seq if changes else self._follower.position)
+            yield Told(fresh, position)
             await queue.wait(self._limits.heartbeat)
-            fresh = [c for c in queue.take() if c.seq > position and c.version > known.get(c.aggregate_id, 0)]
-            position = max(position, fresh[-1].seq if fresh else self._follower.position)
-            if position >= drawn:
-                known = {}
-            yield Told([change.message for change in fresh], position)
 
-    async def availability(self, place: Place, skus: Collection[str], after: int | None) -> AsyncIterator[Told]:
+    async def availability(self, place: Place, skus: Collection[str], after: int | None) -> AsyncGenerator[Told, None]:
         """The availability of SKUs, or of those among them that changed after a position; then each change of it."""
         queue = place.queue = AvailabilityQueue(skus)
         await self._follower.join(queue)
@@ -144,8 +149,8 @@ class Watches:
         """The events after a position up to another one, page by page."""
         while after < until:
             async with self._reading:
-                page = await self._events.follow(after, PAGE)
-            events = [event for event in page if event.seq <= until]
+                stretch = await self._events.follow(after, PAGE)
+            events = [event for event in stretch.events if event.seq <= until]
             if not events:
                 return
             after = events[-1].seq

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from stockward_server.application.event_log import EventPage, LoggedEvent
+from stockward_server.application.event_log import EventPage, LoggedEvent, Stretch
 from stockward_server.domain.errors import CursorExpired
 from stockward_server.domain.event import shard_of
 from stockward_server.storage.database import Pool, transaction
@@ -79,7 +79,7 @@ class SqlEventLog:
         await self._refuse_expired(after)  # last, so that nothing was dropped unseen in the meantime
         return EventPage([row["payload"] for row in rows], next_seq, len(rows) < limit and until == horizon)
 
-    async def follow(self, after_seq: int, limit: int) -> Sequence[LoggedEvent]:
+    async def follow(self, after_seq: int, limit: int) -> Stretch:
         """See EventLog."""
         horizon = await self._prove_horizon()
         rows = await self._pool.fetch(
@@ -92,15 +92,15 @@ class SqlEventLog:
             limit,
         )
         await self._refuse_expired(after_seq)
-        return [LoggedEvent(*row.values()) for row in rows]
+        return Stretch([LoggedEvent(*row.values()) for row in rows], rows[-1]["seq"] if len(rows) == limit else horizon)
 
-    async def end(self) -> int:
+    async def end(self) -> tuple[int, int]:
         """See EventLog."""
         horizon = await self._prove_horizon()
-        end: int = await self._pool.fetchval(
+        end = await self._pool.fetchval(
             f"SELECT coalesce((SELECT max(seq) FROM events WHERE seq <= $1), ({DROPPED_SEQ}))", horizon
         )
-        return end
+        return end, horizon
 
     async def last_drawn(self) -> int:
         """See EventLog."""
