@@ -15,6 +15,7 @@ from stockward_server.edge import Limits, envoy_config, installed_contract, page
 from stockward_server.embedded import Envoy, Nats, Postgres, free_port
 from tests.conftest import TEMPLATE
 from tests.edge.caller import Edge
+from tests.incoming import SECRET, STRIPE_SECRET
 from tests.shop import Shop, running_shop
 
 LIMITS = Limits(call_seconds=2.0, header_seconds=1.0)
@@ -25,7 +26,14 @@ StartEdge = Callable[..., AbstractAsyncContextManager[Edge]]
 @pytest.fixture(scope="session")
 def edge_settings(edge_database: str, nats: Nats) -> Settings:
     """Settings of the shop behind the edge, for further servers of it."""
-    return Settings.model_validate({"database_url": edge_database, "event_queue_url": nats.url})
+    return Settings.model_validate(
+        {
+            "database_url": edge_database,
+            "event_queue_url": nats.url,
+            "webhook_secret": SECRET,
+            "stripe_webhook_secret": STRIPE_SECRET,
+        }
+    )
 
 
 @pytest.fixture(scope="session")

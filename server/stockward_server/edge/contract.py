@@ -19,8 +19,13 @@ from google.protobuf.descriptor_pb2 import (
     MethodDescriptorProto,
 )
 from google.rpc import error_details_pb2, status_pb2
+from stockward.auth.v1 import auth_pb2
 
 HTTP: Any = annotations_pb2.http  # its stub has another type for extensions
+CREDENTIAL: Any = auth_pb2.credential
+
+RAW = ".google.api.HttpBody"
+"""The request of methods that take a body byte by byte, whatever is in it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Route:
     def variables(self) -> list[str]:
         """The fields that the path gives, such as `product.product_id`."""
         return re.findall(r"\{(.*?)\}", self.path)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a signature takes the place of the key."""
+        return bool(self.method.options.Extensions[CREDENTIAL] == auth_pb2.CREDENTIAL_SIGNATURE)
 
     @property
     def pattern(self) -> str:
@@ -111,6 +121,8 @@ def messages(contract: FileDescriptorSet) -> dict[str, DescriptorProto]:
 
 def body_type(route: Route, known: dict[str, DescriptorProto]) -> str:
     """The type of the JSON body, empty where there is none."""
+    if route.method.input_type == RAW:
+        return ""
     if route.body == "*":
         return route.method.input_type
     return next((each.type_name for each in known[route.method.input_type].field if each.name == route.body), "")

@@ -9,7 +9,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorS
 from stockward.auth.v1 import auth_pb2
 
 from stockward_server import __version__
-from stockward_server.edge.contract import Route, json_name, routes
+from stockward_server.edge.contract import RAW, Route, json_name, routes
 from stockward_server.edge.replies import REPLIES, UNKNOWN_FIELD
 from stockward_server.edge.schema import WELL_KNOWN, Schema, Schemas
 
@@ -37,6 +37,7 @@ ERRORS = {
     403: "The key's role may not do this.",
     404: "There is no such thing.",
     409: "It exists already, it has changed since it was read, or the requestId was used for something else.",
+    422: "A webhook of a type that this address does not take.",
     429: "Too much at once. RetryInfo says when to come back.",
     499: "The server stopped while it was at it. Send it again with the same requestId.",
     500: "A defect. Its incident id stands in the server's log.",
@@ -57,7 +58,8 @@ def openapi(contract: FileDescriptorSet) -> Schema:
         operation = _operation(route, schemas)
         operation["operationId"] = route.method.name + (f"_{number}" if number > 1 else "")
         paths.setdefault(_path(route), {})[route.verb.lower()] = operation
-        asked |= set(schemas.reachable(route.method.input_type))
+        if route.method.input_type != RAW:
+            asked |= set(schemas.reachable(route.method.input_type))
         told |= set(schemas.reachable(route.method.output_type))
     types |= {each for each in asked | told if not each.startswith(".google.rpc.")}
     for detail in DETAILS:
@@ -107,8 +109,11 @@ def _operation(route: Route, schemas: Schemas) -> Schema:
     operation: Schema = {
         "tags": [route.service.rpartition(".")[2]],
         "summary": route.method.name,
-        "description": f"{comment}\n\nRoles: {', '.join([*roles, 'admin'])}.",
-        "x-roles": [*roles, "admin"],
+        **(
+            {"description": comment, "security": []}
+            if route.is_signed
+            else {"description": f"{comment}\n\nRoles: {', '.join([*roles, 'admin'])}.", "x-roles": [*roles, "admin"]}
+        ),
         "parameters": [*_in_path(route, schemas), *_in_query(route, schemas)],
         "responses": {
             "200": {
@@ -169,6 +174,8 @@ def _parameter(name: str, place: str, schema: Schema, required: bool) -> Schema:
 
 def _body(route: Route, schemas: Schemas) -> Schema:
     message = route.method.input_type
+    if message == RAW:
+        return {"type": "object", "description": "Signed as it is sent, byte by byte."}
     if route.body != "*":
         return _reference(_field(schemas, message, route.body).type_name)
     if not route.variables:
@@ -185,10 +192,10 @@ def _reference(name: str) -> Schema:
 
 
 def _statuses(route: Route | None = None) -> list[int]:
-    """The errors that a route can have; all of them without one. A body can be too large where there is one."""
+    """The errors that a route can have; all of them without one."""
     statuses = {*ERRORS, *(reply.http for reply in REPLIES)}
     if route is not None:
-        statuses -= {405} if route.body else {405, 413}
+        statuses -= {405} | ({413} if not route.body else set()) | ({422} if not route.is_signed else set())
     return sorted(statuses)
 
 

@@ -92,6 +92,7 @@ local PASSED = {
   ["authorization"] = true, ["content-type"] = true, ["content-length"] = true, ["transfer-encoding"] = true,
   ["user-agent"] = true, ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true, ["x-request-id"] = true,
   ["traceparent"] = true, ["tracestate"] = true,
+  ["webhook-id"] = true, ["webhook-timestamp"] = true, ["webhook-signature"] = true, ["stripe-signature"] = true,
 }
 
 local function drop_others(headers)
@@ -116,4 +117,12 @@ function envoy_on_request(handle)
   if fine or type(found) ~= "table" then return end
   handle:streamInfo():dynamicMetadata():set("stockward.edge", "field", found.unknown:sub(1, 200))
   handle:respond({ [":status"] = "400" }, "there is no such field")
+end
+
+-- The server names the status where no gRPC code has it.
+function envoy_on_response(handle)
+  local status = handle:headers():get("x-http-status")
+  if not status then return end
+  handle:headers():replace(":status", status)
+  handle:headers():remove("x-http-status")
 end
