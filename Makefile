@@ -73,11 +73,11 @@ clean: ## Remove what was built and installed; data in .stockward stays
 	@rm -rf .venv .build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/runtime.stamp: requirements.txt pyproject.toml $(STALE)
+.venv/runtime.stamp: requirements.txt pyproject.toml clients/python/pyproject.toml $(STALE)
 	$(bootstrap) requirements.txt
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt pyproject.toml $(STALE)
+.venv/dev.stamp: requirements-dev.txt pyproject.toml clients/python/pyproject.toml $(STALE)
 	$(bootstrap) requirements-dev.txt
 	@touch .venv/runtime.stamp $@
 

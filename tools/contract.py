@@ -28,6 +28,7 @@ from protovalidate._gen.buf.validate import validate_pb
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
 GENERATED = ROOT / "generated"
+PYTHON_CLIENT = ROOT / "clients" / "python" / "stockward_client"
 IMAGE = ROOT / ".build" / "stockward.binpb"
 PACKAGES = Path(annotations_pb2.__file__).parents[2]  # holds google/api/*.proto
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -39,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Check the contract and generate code from it.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("image", help="compile the contract into .build/stockward.binpb")
-    commands.add_parser("generate", help="write generated/python, with openapi.json, and generated/typescript")
+    commands.add_parser("generate", help="write generated/ and the generated modules of the Python client")
     commands.add_parser("lint", help="check names, comments and layout")
     breaking = commands.add_parser("breaking", help="check that callers of an earlier contract still work")
     breaking.add_argument("--against", metavar="REF", help="a git commit; default: the newest tag, else HEAD~1")
@@ -52,6 +53,7 @@ def main() -> None:
         case "generate":
             generate_python()
             generate_openapi()
+            generate_python_client()
             generate_typescript()
         case "lint":
             run(SCRIPTS / "buf", "lint", IMAGE, "--config", "buf.yaml")
@@ -115,6 +117,11 @@ def generate_openapi() -> None:
     document = openapi(descriptor_pb2.FileDescriptorSet.FromString(IMAGE.read_bytes()))
     file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{file.relative_to(ROOT)}: {len(document['paths'])} paths")
+
+
+def generate_python_client() -> None:
+    """Write the client's typed methods and exceptions."""
+    run(sys.executable, ROOT / "tools" / "python_client.py", IMAGE, PYTHON_CLIENT)
 
 
 def generate_typescript() -> None:

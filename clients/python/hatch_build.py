@@ -1,0 +1,17 @@
+"""Puts the generated messages, which live beside the contract, into the wheel; there is no copy of them here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class GeneratedMessages(BuildHookInterface[Any]):
+    """An editable installation needs none: the checkout's own are on the path already."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version == "standard":
+            generated = Path(self.root).parents[1] / "generated" / "python"
+            build_data["force_include"].update({str(generated / name): name for name in ("stockward", "buf")})

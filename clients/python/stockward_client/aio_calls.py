@@ -1,0 +1,152 @@
+"""How the asynchronous client calls: what `calls` does, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from inspect import isawaitable
+from typing import Any, Generic, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from stockward_client.connection import advance, number, pauses
+from stockward_client.errors import Aborted, Unavailable
+from stockward_client.status import typed_errors
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+Item = TypeVar("Item")
+
+
+class AsyncPages(Generic[Response, Item]):
+    """The rows of a list, page after page; each page is one call. May be iterated again, and then asks again."""
+
+    def __init__(
+        self,
+        fetch: Callable[[Any], Awaitable[Response]],
+        request: Any,
+        items: Callable[[Response], Iterable[Item]],
+    ) -> None:
+        self._fetch = fetch
+        self._request = request
+        self._items = items
+
+    async def __aiter__(self) -> AsyncIterator[Item]:
+        """Every row."""
+        async for page in self.pages():
+            for item in self._items(page):
+                yield item
+
+    async def pages(self) -> AsyncIterator[Response]:
+        """Every answer as it came, with the token or cursor to go on from another time."""
+        request = type(self._request)()
+        request.CopyFrom(self._request)
+        while True:
+            page = await self._fetch(request)
+            yield page
+            if not advance(request, page):
+                return
+
+
+class AsyncCalls:
+    """Adds to the stubs: the key, deadlines, retries, request_ids, typed errors."""
+
+    def __init__(self, key: Callable[[], str | Awaitable[str]], timeout: float) -> None:
+        """`key` is asked before every attempt; `timeout` in seconds."""
+        self._key = key
+        self._timeout = timeout
+
+    async def unary(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request, timeout: float | None
+    ) -> Response:
+        """One request, one response; tried again within `timeout` seconds while the server is unavailable."""
+        request_id = number(request)
+        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        waiting = pauses()
+        while True:
+            try:
+                metadata = await self._metadata()
+                with typed_errors(request_id):
+                    return await method(request, timeout=deadline - time.monotonic(), metadata=metadata)
+            except Unavailable:
+                pause = next(waiting)
+                if time.monotonic() + pause >= deadline:
+                    raise
+                await asyncio.sleep(pause)
+
+    def pages(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        items: Callable[[Response], Iterable[Item]],
+        timeout: float | None,
+    ) -> AsyncPages[Response, Item]:
+        """The rows that `items` finds in each page; `timeout` in seconds for each."""
+        return AsyncPages(lambda each: self.unary(method, each, timeout), request, items)
+
+    async def upload(
+        self,
+        method: grpc.aio.StreamUnaryMultiCallable[Request, Response],
+        requests: Iterable[Request] | AsyncIterable[Request],
+        timeout: float | None,
+    ) -> Response:
+        """A stream of requests, one response. Not tried again: the requests may not be there any more."""
+        metadata = await self._metadata()
+        with typed_errors():
+            return await method(_numbered(requests), timeout=timeout, metadata=metadata)
+
+    async def exchange(
+        self,
+        method: grpc.aio.StreamStreamMultiCallable[Request, Response],
+        requests: Iterable[Request] | AsyncIterable[Request],
+        timeout: float | None,
+    ) -> AsyncIterator[Response]:
+        """A stream each way. Not tried again. Closing the iterator cancels the call."""
+        call = method(_numbered(requests), timeout=timeout, metadata=await self._metadata())
+        try:
+            with typed_errors():
+                async for response in call:
+                    yield response
+        finally:
+            call.cancel()
+
+    async def watch(
+        self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Any, timeout: float | None
+    ) -> AsyncIterator[Response]:
+        """A stream that is opened again after the last cursor that came when it ends or breaks: nothing is missed.
+
+        Raises Unavailable once the server was away for `timeout` seconds. Closing the iterator cancels the call.
+        """
+        heard, waiting = time.monotonic(), pauses()
+        while True:
+            call = method(request, metadata=await self._metadata())
+            try:
+                with typed_errors():
+                    async for response in call:
+                        request.cursor = cast(Any, response).cursor or request.cursor  # none before the state is told
+                        waiting = pauses()
+                        yield response
+                        heard = time.monotonic()
+            except (Unavailable, Aborted):  # away, or faster than we read
+                if timeout is not None and time.monotonic() - heard > timeout:
+                    raise
+            finally:
+                call.cancel()
+            await asyncio.sleep(next(waiting))
+
+    async def _metadata(self) -> tuple[tuple[str, str], ...]:
+        key = self._key()
+        return (("authorization", f"Bearer {await key if isawaitable(key) else key}"),)
+
+
+async def _numbered(requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:
+    if isinstance(requests, AsyncIterable):
+        async for request in requests:
+            number(request)
+            yield request
+    else:
+        for request in requests:
+            number(request)
+            yield request

@@ -1,0 +1,990 @@
+# Generated from proto/ by `make generate`; do not edit.
+"""A method for each rpc of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+
+import grpc
+from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
+from google.type import money_pb2
+from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from stockward.event.v1 import event_pb2, event_pb2_grpc
+from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
+from stockward.order.v1 import order_pb2, order_pb2_grpc
+
+from stockward_client.aio_calls import AsyncCalls, AsyncPages
+
+
+class AsyncCatalogService:
+    """Products and their publishing."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
+        self._calls = calls
+        self._stub = catalog_pb2_grpc.CatalogServiceStub(channel)
+
+    async def create_product(
+        self, *, product: catalog_pb2.Product, request_id: str = "", timeout: float | None = None
+    ) -> catalog_pb2.Product:
+        """Creates a product in DRAFT. ALREADY_EXISTS (SKU_TAKEN, HANDLE_TAKEN) when a SKU or the handle belongs to
+        another one.
+
+        Args:
+            product: What to create. Fields that the server sets are ignored.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.CreateProduct, catalog_pb2.CreateProductRequest(product=product, request_id=request_id), timeout
+        )
+
+    async def get_product(self, *, product_id: str, timeout: float | None = None) -> catalog_pb2.Product:
+        """Reads one product in any state. NOT_FOUND (PRODUCT_NOT_FOUND).
+
+        Args:
+            product_id: Id of the product.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.GetProduct, catalog_pb2.GetProductRequest(product_id=product_id), timeout
+        )
+
+    def list_products(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        states: Iterable[catalog_pb2.Product.State.ValueType] = (),
+        vendor: str = "",
+        product_type: str = "",
+        tag: str = "",
+        search: str = "",
+        order_by: str = "",
+        timeout: float | None = None,
+    ) -> AsyncPages[catalog_pb2.ListProductsResponse, catalog_pb2.Product]:
+        """Lists products in any state, filtered, searched and ordered.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            states: Only products in one of these states; empty for all but ARCHIVED.
+            vendor: Only products of this vendor, to the letter.
+            product_type: Only products of this type, to the letter.
+            tag: Only products with this tag, to the letter.
+            search: Full-text search over title, vendor, type, tags, SKUs and description, in the syntax of web search
+                engines: words, "quoted phrases", `or`, `-without`. Words match as they are written and in their other
+                English forms; of a description the first 50,000 characters count.
+            order_by: `create_time`, `update_time` or `title`, with ` desc` behind it for descending. `create_time desc`
+                when empty.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListProducts,
+            catalog_pb2.ListProductsRequest(
+                page_size=page_size,
+                page_token=page_token,
+                states=states,
+                vendor=vendor,
+                product_type=product_type,
+                tag=tag,
+                search=search,
+                order_by=order_by,
+            ),
+            lambda page: page.products,
+            timeout,
+        )
+
+    async def update_product(
+        self,
+        *,
+        product: catalog_pb2.Product,
+        update_mask: field_mask_pb2.FieldMask | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> catalog_pb2.Product:
+        """Changes the fields named in the mask (AIP-134). A variant list is replaced as a whole; a variant that is
+        dropped must have no stock and no open order (VARIANT_IN_USE). A published product must stay ready
+        (PRODUCT_NOT_READY). ABORTED (ETAG_MISMATCH) when an etag is sent and the product has changed since.
+
+        Args:
+            product: The product with the new values; `product_id` names it, `etag` is compared when set.
+            update_mask: Fields to change: `handle`, `title`, `description`, `vendor`, `product_type`, `tags`, `images`,
+                `variants`, `attributes`. Empty: those that are set in `product`; `*`: every one of them (AIP-134).
+                Fields that the server sets are ignored, and an empty handle keeps the one that the product has.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.UpdateProduct,
+            catalog_pb2.UpdateProductRequest(product=product, update_mask=update_mask, request_id=request_id),
+            timeout,
+        )
+
+    async def check_readiness(
+        self, *, product_id: str, timeout: float | None = None
+    ) -> catalog_pb2.CheckReadinessResponse:
+        """Says whether the product could be published now: what blocks it, and what is only advisable.
+
+        Args:
+            product_id: Id of the product.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.CheckReadiness, catalog_pb2.CheckReadinessRequest(product_id=product_id), timeout
+        )
+
+    async def publish_product(
+        self,
+        *,
+        product_id: str,
+        publish_time: timestamp_pb2.Timestamp | None = None,
+        etag: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> catalog_pb2.Product:
+        """Publishes the product now, or at a time in the future; a later call replaces the time. The readiness rules
+        gate both, and run again when the time comes: a product that is no longer ready then stays as it is and its
+        schedule is cleared. FAILED_PRECONDITION: PRODUCT_NOT_READY, PRODUCT_STATE_INVALID (archived, or a schedule
+        for what is published).
+
+        Args:
+            product_id: Id of the product.
+            publish_time: When to publish; unset or in the past: now.
+            etag: Compared with the product's when set.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.PublishProduct,
+            catalog_pb2.PublishProductRequest(
+                product_id=product_id, publish_time=publish_time, etag=etag, request_id=request_id
+            ),
+            timeout,
+        )
+
+    async def unpublish_product(
+        self, *, product_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
+    ) -> catalog_pb2.Product:
+        """Takes a published product off the storefront, or clears the schedule of one that is not published yet.
+
+        Args:
+            product_id: Id of the product.
+            etag: Compared with the product's when set.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.UnpublishProduct,
+            catalog_pb2.UnpublishProductRequest(product_id=product_id, etag=etag, request_id=request_id),
+            timeout,
+        )
+
+    async def archive_product(
+        self, *, product_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
+    ) -> catalog_pb2.Product:
+        """Puts a product away that is not published. Its SKUs stay taken and its orders stay readable.
+
+        Args:
+            product_id: Id of the product.
+            etag: Compared with the product's when set.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.ArchiveProduct,
+            catalog_pb2.ArchiveProductRequest(product_id=product_id, etag=etag, request_id=request_id),
+            timeout,
+        )
+
+    async def restore_product(
+        self, *, product_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
+    ) -> catalog_pb2.Product:
+        """Brings an archived product back: to UNPUBLISHED when it was ever published, else to DRAFT.
+
+        Args:
+            product_id: Id of the product.
+            etag: Compared with the product's when set.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.RestoreProduct,
+            catalog_pb2.RestoreProductRequest(product_id=product_id, etag=etag, request_id=request_id),
+            timeout,
+        )
+
+    async def import_products(
+        self,
+        requests: Iterable[catalog_pb2.ImportProductsRequest] | AsyncIterable[catalog_pb2.ImportProductsRequest],
+        *,
+        timeout: float | None = None,
+    ) -> catalog_pb2.ImportProductsResponse:
+        """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused
+        row does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that
+        have a handle or a SKU in common are done one after another, others side by side.
+
+        Args:
+            timeout: Seconds for the whole stream; None: no limit.
+        """
+        return await self._calls.upload(self._stub.ImportProducts, requests, timeout)
+
+    def list_available_products(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        vendor: str = "",
+        product_type: str = "",
+        tag: str = "",
+        search: str = "",
+        order_by: str = "",
+        timeout: float | None = None,
+    ) -> AsyncPages[catalog_pb2.ListAvailableProductsResponse, catalog_pb2.AvailableProduct]:
+        """Lists published products with their availability, for a storefront.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            vendor: Only products of this vendor, to the letter.
+            product_type: Only products of this type, to the letter.
+            tag: Only products with this tag, to the letter.
+            search: Full-text search as in ListProductsRequest.
+            order_by: As in ListProductsRequest.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListAvailableProducts,
+            catalog_pb2.ListAvailableProductsRequest(
+                page_size=page_size,
+                page_token=page_token,
+                vendor=vendor,
+                product_type=product_type,
+                tag=tag,
+                search=search,
+                order_by=order_by,
+            ),
+            lambda page: page.products,
+            timeout,
+        )
+
+    async def get_available_product(
+        self, *, product_id: str, timeout: float | None = None
+    ) -> catalog_pb2.AvailableProduct:
+        """Reads one published product with its availability. NOT_FOUND (PRODUCT_NOT_FOUND) in every other state, so
+        that a storefront cannot tell a draft from nothing.
+
+        Args:
+            product_id: Id of the product.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.GetAvailableProduct, catalog_pb2.GetAvailableProductRequest(product_id=product_id), timeout
+        )
+
+
+class AsyncInventoryService:
+    """Stock, reservations, alerts and the ledger."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
+        self._calls = calls
+        self._stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+
+    async def get_availability(self, *, sku: str, timeout: float | None = None) -> inventory_pb2.Availability:
+        """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN).
+
+        Args:
+            sku: Stock keeping unit.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.GetAvailability, inventory_pb2.GetAvailabilityRequest(sku=sku), timeout
+        )
+
+    async def batch_get_availability(
+        self, *, skus: Iterable[str], timeout: float | None = None
+    ) -> inventory_pb2.BatchGetAvailabilityResponse:
+        """GetAvailability for up to 1,000 SKUs. SKUs that do not exist are listed, not refused.
+
+        Args:
+            skus: Stock keeping units, 1 to 1,000.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.BatchGetAvailability, inventory_pb2.BatchGetAvailabilityRequest(skus=skus), timeout
+        )
+
+    async def reserve_stock(
+        self,
+        *,
+        lines: Iterable[inventory_pb2.StockLine],
+        ttl: duration_pb2.Duration | None = None,
+        customer_id: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> inventory_pb2.Reservation:
+        """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a
+        line may be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with
+        what is available, PRODUCT_NOT_PUBLISHED. NOT_FOUND: SKU_UNKNOWN.
+
+        Args:
+            lines: What to hold, 1 to 1,000 lines.
+            ttl: How long, from one second; the server's default when unset.
+            customer_id: The shop's name for the customer.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.ReserveStock,
+            inventory_pb2.ReserveStockRequest(lines=lines, ttl=ttl, customer_id=customer_id, request_id=request_id),
+            timeout,
+        )
+
+    async def extend_reservation(
+        self,
+        *,
+        reservation_id: str,
+        ttl: duration_pb2.Duration | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> inventory_pb2.Reservation:
+        """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows.
+        FAILED_PRECONDITION: RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE, RESERVATION_LIFETIME_EXCEEDED.
+
+        Args:
+            reservation_id: Id of the reservation.
+            ttl: How long from now, from one second; the server's default when unset. Never makes it shorter.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.ExtendReservation,
+            inventory_pb2.ExtendReservationRequest(reservation_id=reservation_id, ttl=ttl, request_id=request_id),
+            timeout,
+        )
+
+    async def release_reservation(
+        self, *, reservation_id: str, request_id: str = "", timeout: float | None = None
+    ) -> inventory_pb2.Reservation:
+        """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE.
+
+        Args:
+            reservation_id: Id of the reservation.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.ReleaseReservation,
+            inventory_pb2.ReleaseReservationRequest(reservation_id=reservation_id, request_id=request_id),
+            timeout,
+        )
+
+    async def get_reservation(self, *, reservation_id: str, timeout: float | None = None) -> inventory_pb2.Reservation:
+        """Reads one reservation. NOT_FOUND (RESERVATION_NOT_FOUND).
+
+        Args:
+            reservation_id: Id of the reservation.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.GetReservation, inventory_pb2.GetReservationRequest(reservation_id=reservation_id), timeout
+        )
+
+    def list_reservations(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        state: inventory_pb2.Reservation.State.ValueType = inventory_pb2.Reservation.STATE_UNSPECIFIED,
+        sku: str = "",
+        customer_id: str = "",
+        timeout: float | None = None,
+    ) -> AsyncPages[inventory_pb2.ListReservationsResponse, inventory_pb2.Reservation]:
+        """Lists reservations, newest first.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            state: Only in this state.
+            sku: Only those that hold this SKU.
+            customer_id: Only of this customer.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListReservations,
+            inventory_pb2.ListReservationsRequest(
+                page_size=page_size, page_token=page_token, state=state, sku=sku, customer_id=customer_id
+            ),
+            lambda page: page.reservations,
+            timeout,
+        )
+
+    async def adjust_stock(
+        self,
+        *,
+        sku: str,
+        reason: inventory_pb2.AdjustmentReason.ValueType,
+        location_id: str = "",
+        delta: int | None = None,
+        on_hand: int | None = None,
+        expected_on_hand: int | None = None,
+        note: str = "",
+        reference: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> inventory_pb2.StockLevel:
+        """Changes on_hand by an amount, or sets it to a count. FAILED_PRECONDITION: STOCK_NEGATIVE, STOCK_CHANGED (the
+        expected count is not the present one). NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+
+        Args:
+            sku: Stock keeping unit.
+            reason: Why.
+            location_id: Location; `main` when empty.
+            delta: Units to add, or to take away when negative; not zero.
+            on_hand: Units that there are now.
+            expected_on_hand: When set, on_hand must be this before the change (compare-and-set).
+            note: For people.
+            reference: A delivery note, a count sheet, anything to find it by.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        request = inventory_pb2.AdjustStockRequest(
+            sku=sku,
+            reason=reason,
+            location_id=location_id,
+            expected_on_hand=expected_on_hand,
+            note=note,
+            reference=reference,
+            request_id=request_id,
+        )
+        if delta is not None:
+            request.delta = delta
+        if on_hand is not None:
+            request.on_hand = on_hand
+        return await self._calls.unary(self._stub.AdjustStock, request, timeout)
+
+    def sync_stock(
+        self,
+        requests: Iterable[inventory_pb2.SyncStockRequest] | AsyncIterable[inventory_pb2.SyncStockRequest],
+        *,
+        timeout: float | None = None,
+    ) -> AsyncIterator[inventory_pb2.SyncStockResponse]:
+        """Sends many counts or changes. Each message is one piece of up to 1,000 rows and is answered by one message
+        with one result a row; a refused row does not stop the others. Rows with the same SKU and location in a
+        message are applied in their order.
+
+        Args:
+            timeout: Seconds for the whole stream; None: no limit.
+        """
+        return self._calls.exchange(self._stub.SyncStock, requests, timeout)
+
+    async def set_stock_policy(
+        self,
+        *,
+        sku: str,
+        location_id: str = "",
+        safety_stock: int = 0,
+        reorder_point: int | None = None,
+        backorder_limit: int = 0,
+        update_mask: field_mask_pb2.FieldMask | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> inventory_pb2.StockLevel:
+        """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is.
+
+        Args:
+            sku: Stock keeping unit.
+            location_id: Location; `main` when empty.
+            safety_stock: Units that are never offered.
+            reorder_point: The alert fires when available falls to this or below; unset: only when it falls to zero.
+            backorder_limit: Units that may be promised beyond what is available.
+            update_mask: Which of `safety_stock`, `reorder_point`, `backorder_limit` to set; empty: all three.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.SetStockPolicy,
+            inventory_pb2.SetStockPolicyRequest(
+                sku=sku,
+                location_id=location_id,
+                safety_stock=safety_stock,
+                reorder_point=reorder_point,
+                backorder_limit=backorder_limit,
+                update_mask=update_mask,
+                request_id=request_id,
+            ),
+            timeout,
+        )
+
+    def list_stock_levels(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        sku: str = "",
+        location_id: str = "",
+        timeout: float | None = None,
+    ) -> AsyncPages[inventory_pb2.ListStockLevelsResponse, inventory_pb2.StockLevel]:
+        """Lists the counters, by SKU and location.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            sku: Only this SKU.
+            location_id: Only this location.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListStockLevels,
+            inventory_pb2.ListStockLevelsRequest(
+                page_size=page_size, page_token=page_token, sku=sku, location_id=location_id
+            ),
+            lambda page: page.stock_levels,
+            timeout,
+        )
+
+    def list_stock_alerts(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        include_cleared: bool = False,
+        sku: str = "",
+        timeout: float | None = None,
+    ) -> AsyncPages[inventory_pb2.ListStockAlertsResponse, inventory_pb2.StockAlert]:
+        """Lists alerts on low, depleted and short stock, newest first.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            include_cleared: Cleared ones too; otherwise only those that stand.
+            sku: Only this SKU.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListStockAlerts,
+            inventory_pb2.ListStockAlertsRequest(
+                page_size=page_size, page_token=page_token, include_cleared=include_cleared, sku=sku
+            ),
+            lambda page: page.alerts,
+            timeout,
+        )
+
+    def list_stock_movements(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        sku: str = "",
+        location_id: str = "",
+        kind: inventory_pb2.StockMovement.Kind.ValueType = inventory_pb2.StockMovement.KIND_UNSPECIFIED,
+        reference: str = "",
+        start_time: timestamp_pb2.Timestamp | None = None,
+        end_time: timestamp_pb2.Timestamp | None = None,
+        timeout: float | None = None,
+    ) -> AsyncPages[inventory_pb2.ListStockMovementsResponse, inventory_pb2.StockMovement]:
+        """Lists the movement ledger, newest first.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            sku: Only this SKU.
+            location_id: Only this location.
+            kind: Only this kind.
+            reference: Only with this reference: an order id, a reservation id, or what staff gave.
+            start_time: Only from this time on.
+            end_time: Only before this time.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListStockMovements,
+            inventory_pb2.ListStockMovementsRequest(
+                page_size=page_size,
+                page_token=page_token,
+                sku=sku,
+                location_id=location_id,
+                kind=kind,
+                reference=reference,
+                start_time=start_time,
+                end_time=end_time,
+            ),
+            lambda page: page.movements,
+            timeout,
+        )
+
+    async def explain_availability(
+        self, *, sku: str, timeout: float | None = None
+    ) -> inventory_pb2.ExplainAvailabilityResponse:
+        """Says which reservation or order owns each unit of a SKU that is not available.
+
+        Args:
+            sku: Stock keeping unit.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.ExplainAvailability, inventory_pb2.ExplainAvailabilityRequest(sku=sku), timeout
+        )
+
+    async def verify_stock(self, *, sku: str = "", timeout: float | None = None) -> inventory_pb2.VerifyStockResponse:
+        """Compares counters with the ledger and with the open claims, in one snapshot of the database.
+
+        Args:
+            sku: Only this SKU; empty: all of them.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(self._stub.VerifyStock, inventory_pb2.VerifyStockRequest(sku=sku), timeout)
+
+    async def create_location(
+        self, *, location: inventory_pb2.Location, request_id: str = "", timeout: float | None = None
+    ) -> inventory_pb2.Location:
+        """Creates a location. ALREADY_EXISTS (LOCATION_TAKEN).
+
+        Args:
+            location: What to create.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.CreateLocation,
+            inventory_pb2.CreateLocationRequest(location=location, request_id=request_id),
+            timeout,
+        )
+
+    async def update_location(
+        self,
+        *,
+        location: inventory_pb2.Location,
+        update_mask: field_mask_pb2.FieldMask | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> inventory_pb2.Location:
+        """Changes a location's name, priority or activity. NOT_FOUND (LOCATION_UNKNOWN).
+
+        Args:
+            location: The location with the new values; `location_id` names it.
+            update_mask: Fields to change: `name`, `priority`, `active`. Empty: those that are set, so that false and
+                zero must be named; `*`: all of them (AIP-134).
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.UpdateLocation,
+            inventory_pb2.UpdateLocationRequest(location=location, update_mask=update_mask, request_id=request_id),
+            timeout,
+        )
+
+    async def list_locations(self, *, timeout: float | None = None) -> inventory_pb2.ListLocationsResponse:
+        """Lists all locations by priority.
+
+        Args:
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(self._stub.ListLocations, inventory_pb2.ListLocationsRequest(), timeout)
+
+
+class AsyncOrderService:
+    """Orders and their payments."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
+        self._calls = calls
+        self._stub = order_pb2_grpc.OrderServiceStub(channel)
+
+    async def create_order(
+        self,
+        *,
+        lines: Iterable[order_pb2.CreateOrderRequest.Line] = (),
+        reservation_id: str = "",
+        customer: order_pb2.Customer | None = None,
+        reference: str = "",
+        charges: Iterable[order_pb2.Charge] = (),
+        payment_terms: order_pb2.PaymentTerms.ValueType = order_pb2.PAYMENT_TERMS_UNSPECIFIED,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is
+        used; lines may then be left out, or say the same units with the prices that were shown. Lines that name the
+        same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH,
+        PRODUCT_NOT_PUBLISHED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN,
+        RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
+
+        Args:
+            lines: What to order, 1 to 1,000 lines. With a reservation: exactly what it holds, or empty.
+            reservation_id: The hold that becomes this order.
+            customer: Who orders.
+            reference: The merchant's own number for it.
+            charges: Shipping, tax and discounts. Staff only.
+            payment_terms: PREPAID when unset. Others are for staff only.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.CreateOrder,
+            order_pb2.CreateOrderRequest(
+                lines=lines,
+                reservation_id=reservation_id,
+                customer=customer,
+                reference=reference,
+                charges=charges,
+                payment_terms=payment_terms,
+                request_id=request_id,
+            ),
+            timeout,
+        )
+
+    async def batch_create_orders(
+        self, *, requests: Iterable[order_pb2.CreateOrderRequest], timeout: float | None = None
+    ) -> order_pb2.BatchCreateOrdersResponse:
+        """Creates up to 200 orders, each for itself: one result per order, in their order.
+
+        Args:
+            requests: 1 to 200 orders. One that breaks a rule is refused in its result.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.BatchCreateOrders, order_pb2.BatchCreateOrdersRequest(requests=requests), timeout
+        )
+
+    async def get_order(self, *, order_id: str, timeout: float | None = None) -> order_pb2.Order:
+        """Reads one order. NOT_FOUND (ORDER_NOT_FOUND).
+
+        Args:
+            order_id: Id of the order.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(self._stub.GetOrder, order_pb2.GetOrderRequest(order_id=order_id), timeout)
+
+    def list_orders(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        states: Iterable[order_pb2.Order.State.ValueType] = (),
+        customer_id: str = "",
+        reference: str = "",
+        sku: str = "",
+        timeout: float | None = None,
+    ) -> AsyncPages[order_pb2.ListOrdersResponse, order_pb2.Order]:
+        """Lists orders, newest first.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            states: Only orders in one of these states; empty for all.
+            customer_id: Only orders of this customer.
+            reference: Only orders with this reference.
+            sku: Only orders with this SKU.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListOrders,
+            order_pb2.ListOrdersRequest(
+                page_size=page_size,
+                page_token=page_token,
+                states=states,
+                customer_id=customer_id,
+                reference=reference,
+                sku=sku,
+            ),
+            lambda page: page.orders,
+            timeout,
+        )
+
+    def list_pending_orders(
+        self, *, page_size: int = 0, page_token: str = "", timeout: float | None = None
+    ) -> AsyncPages[order_pb2.ListPendingOrdersResponse, order_pb2.Order]:
+        """Lists orders in PENDING, oldest first: what staff work off.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListPendingOrders,
+            order_pb2.ListPendingOrdersRequest(page_size=page_size, page_token=page_token),
+            lambda page: page.orders,
+            timeout,
+        )
+
+    async def process_order(
+        self, *, order_id: str, request_id: str = "", timeout: float | None = None
+    ) -> order_pb2.Order:
+        """Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment
+        terms are met.
+
+        Args:
+            order_id: Id of the order.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.ProcessOrder, order_pb2.ProcessOrderRequest(order_id=order_id, request_id=request_id), timeout
+        )
+
+    async def fulfill_order(
+        self,
+        *,
+        order_id: str,
+        lines: Iterable[order_pb2.LineQuantity] = (),
+        tracking_number: str = "",
+        carrier: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Records that units left the house: the named ones, or all that remain. FAILED_PRECONDITION:
+        ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (a backordered unit has not come in yet).
+
+        Args:
+            order_id: Id of the order.
+            lines: Which units; empty: all that remain.
+            tracking_number: The carrier's number.
+            carrier: The carrier.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.FulfillOrder,
+            order_pb2.FulfillOrderRequest(
+                order_id=order_id, lines=lines, tracking_number=tracking_number, carrier=carrier, request_id=request_id
+            ),
+            timeout,
+        )
+
+    async def cancel_order(
+        self,
+        *,
+        order_id: str,
+        lines: Iterable[order_pb2.LineQuantity] = (),
+        reason: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Cancels the whole order while nothing is fulfilled, or the named unfulfilled units. A storefront may cancel
+        an order that is PENDING, as a whole. FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED.
+
+        Args:
+            order_id: Id of the order.
+            lines: Which units; empty: the whole order.
+            reason: Why, for people.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.CancelOrder,
+            order_pb2.CancelOrderRequest(order_id=order_id, lines=lines, reason=reason, request_id=request_id),
+            timeout,
+        )
+
+    async def return_order(
+        self,
+        *,
+        order_id: str,
+        lines: Iterable[order_pb2.ReturnOrderRequest.Line],
+        location_id: str = "",
+        reason: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Takes fulfilled units back: restocked, or written off as damaged. FAILED_PRECONDITION: ORDER_STATE_INVALID,
+        QUANTITY_EXCEEDED.
+
+        Args:
+            order_id: Id of the order.
+            lines: What came back, 1 to 1,000 lines.
+            location_id: Where it came back to; `main` when empty.
+            reason: Why, for people.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.ReturnOrder,
+            order_pb2.ReturnOrderRequest(
+                order_id=order_id, lines=lines, location_id=location_id, reason=reason, request_id=request_id
+            ),
+            timeout,
+        )
+
+    async def record_payment(
+        self,
+        *,
+        order_id: str,
+        provider: str,
+        provider_event_id: str,
+        kind: order_pb2.RecordPaymentRequest.Kind.ValueType,
+        amount: money_pb2.Money,
+        event_time: timestamp_pb2.Timestamp | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever
+        the request_id; a repetition answers the order as it stands. A payment for an order that expired revives it
+        to PROCESSING when its terms are met and its stock is still there, and otherwise marks a refund.
+        FAILED_PRECONDITION (CURRENCY_MISMATCH). ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with
+        other content.
+
+        Args:
+            order_id: Id of the order.
+            provider: Name of the provider, such as `stripe`.
+            provider_event_id: The provider's own id of this event.
+            kind: What it reports.
+            amount: How much, in the order's currency, not negative.
+            event_time: When it happened at the provider; now when unset.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.RecordPayment,
+            order_pb2.RecordPaymentRequest(
+                order_id=order_id,
+                provider=provider,
+                provider_event_id=provider_event_id,
+                kind=kind,
+                amount=amount,
+                event_time=event_time,
+                request_id=request_id,
+            ),
+            timeout,
+        )
+
+
+class AsyncEventService:
+    """Reads the record of events, for those who missed some."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
+        self._calls = calls
+        self._stub = event_pb2_grpc.EventServiceStub(channel)
+
+    def list_events(
+        self,
+        *,
+        cursor: str = "",
+        page_size: int = 0,
+        types: Iterable[str] = (),
+        aggregate_id: str = "",
+        timeout: float | None = None,
+    ) -> AsyncPages[event_pb2.ListEventsResponse, event_pb2.Event]:
+        """Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed
+        nothing.
+
+        Args:
+            cursor: `next_cursor` of the answer before; empty: from the oldest event that is kept.
+            page_size: Most events to answer: 1 to 1,000, 100 when zero.
+            types: Only these types, such as `order.created`, or all of an aggregate's with `order.*`; empty: all.
+            aggregate_id: Only of this aggregate (`aggregate_id` of the event).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListEvents,
+            event_pb2.ListEventsRequest(cursor=cursor, page_size=page_size, types=types, aggregate_id=aggregate_id),
+            lambda page: page.events,
+            timeout,
+        )
+
+
+class AsyncServices:
+    """The services of one server."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
+        self.catalog = AsyncCatalogService(channel, calls)
+        self.inventory = AsyncInventoryService(channel, calls)
+        self.orders = AsyncOrderService(channel, calls)
+        self.events = AsyncEventService(channel, calls)

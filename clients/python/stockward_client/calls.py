@@ -1,0 +1,137 @@
+"""How the synchronous client calls."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from stockward_client.connection import advance, number, pauses
+from stockward_client.errors import Aborted, Unavailable
+from stockward_client.status import typed_errors
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+Item = TypeVar("Item")
+
+
+class Pages(Generic[Response, Item]):
+    """The rows of a list, page after page; each page is one call. May be iterated again, and then asks again."""
+
+    def __init__(
+        self, fetch: Callable[[Any], Response], request: Any, items: Callable[[Response], Iterable[Item]]
+    ) -> None:
+        self._fetch = fetch
+        self._request = request
+        self._items = items
+
+    def __iter__(self) -> Iterator[Item]:
+        """Every row."""
+        return itertools.chain.from_iterable(map(self._items, self.pages()))
+
+    def pages(self) -> Iterator[Response]:
+        """Every answer as it came, with the token or cursor to go on from another time."""
+        request = type(self._request)()
+        request.CopyFrom(self._request)
+        while True:
+            page = self._fetch(request)
+            yield page
+            if not advance(request, page):
+                return
+
+
+class Calls:
+    """Adds to the stubs: the key, deadlines, retries, request_ids, typed errors."""
+
+    def __init__(self, key: Callable[[], str], timeout: float) -> None:
+        """`key` is asked before every attempt; `timeout` in seconds."""
+        self._key = key
+        self._timeout = timeout
+
+    def unary(
+        self, method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request, timeout: float | None
+    ) -> Response:
+        """One request, one response; tried again within `timeout` seconds while the server is unavailable."""
+        request_id = number(request)
+        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        waiting = pauses()
+        while True:
+            try:
+                with typed_errors(request_id):
+                    return method(request, timeout=deadline - time.monotonic(), metadata=self._metadata())
+            except Unavailable:
+                pause = next(waiting)
+                if time.monotonic() + pause >= deadline:
+                    raise
+                time.sleep(pause)
+
+    def pages(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        items: Callable[[Response], Iterable[Item]],
+        timeout: float | None,
+    ) -> Pages[Response, Item]:
+        """The rows that `items` finds in each page; `timeout` in seconds for each."""
+        return Pages(lambda each: self.unary(method, each, timeout), request, items)
+
+    def upload(
+        self,
+        method: grpc.StreamUnaryMultiCallable[Request, Response],
+        requests: Iterable[Request],
+        timeout: float | None,
+    ) -> Response:
+        """A stream of requests, one response. Not tried again: the requests may not be there any more."""
+        with typed_errors():
+            return method(_numbered(requests), timeout=timeout, metadata=self._metadata())
+
+    def exchange(
+        self,
+        method: grpc.StreamStreamMultiCallable[Request, Response],
+        requests: Iterable[Request],
+        timeout: float | None,
+    ) -> Iterator[Response]:
+        """A stream each way. Not tried again. Leaving the iterator cancels the call."""
+        call = method(_numbered(requests), timeout=timeout, metadata=self._metadata())
+        try:
+            with typed_errors():
+                yield from call
+        finally:
+            call.cancel()
+
+    def watch(
+        self, method: grpc.UnaryStreamMultiCallable[Request, Response], request: Any, timeout: float | None
+    ) -> Iterator[Response]:
+        """A stream that is opened again after the last cursor that came when it ends or breaks: nothing is missed.
+
+        Raises Unavailable once the server was away for `timeout` seconds. Leaving the iterator cancels the call.
+        """
+        heard, waiting = time.monotonic(), pauses()
+        while True:
+            call = method(request, metadata=self._metadata())
+            try:
+                with typed_errors():
+                    for response in call:
+                        request.cursor = cast(Any, response).cursor or request.cursor  # none before the state is told
+                        waiting = pauses()
+                        yield response
+                        heard = time.monotonic()
+            except (Unavailable, Aborted):  # away, or faster than we read
+                if timeout is not None and time.monotonic() - heard > timeout:
+                    raise
+            finally:
+                call.cancel()
+            time.sleep(next(waiting))
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self._key()}"),)
+
+
+def _numbered(requests: Iterable[Request]) -> Iterator[Request]:
+    for request in requests:
+        number(request)
+        yield request

@@ -1,0 +1,97 @@
+"""The clients."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from stockward_client.aio_calls import AsyncCalls
+from stockward_client.aio_services import AsyncServices
+from stockward_client.calls import Calls
+from stockward_client.connection import DEFAULT_TIMEOUT, channel_options, is_plaintext
+from stockward_client.services import Services
+
+
+class Stockward(Services):
+    """A server, called synchronously; may be shared by threads.
+
+    Every call has a deadline. While the server is UNAVAILABLE it is tried again until then, with exponential pauses and
+    the same request_id, so that a change is made once. Errors are those of `stockward_client.errors` and `reasons`.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        key: str | Callable[[], str],
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        credentials: grpc.ChannelCredentials | None = None,
+        plaintext: bool | None = None,
+        options: Iterable[tuple[str, Any]] = (),
+    ) -> None:
+        """Connects with the first call.
+
+        Args:
+            address: `HOST:PORT`.
+            key: API key or token; a function is asked before every attempt, for tokens that have to be refreshed.
+            timeout: Seconds for a call that does not say otherwise, its retries included.
+            credentials: TLS with roots or a certificate of one's own; the usual roots when None.
+            plaintext: True: no TLS, also away from this machine, where the key can then be read on the way. When None,
+                there is no TLS on loopback only.
+            options: Further gRPC channel arguments.
+        """
+        arguments = channel_options(address, options)
+        if is_plaintext(address, credentials, plaintext):
+            self._channel = grpc.insecure_channel(address, arguments)
+        else:
+            self._channel = grpc.secure_channel(address, credentials or grpc.ssl_channel_credentials(), arguments)
+        super().__init__(self._channel, Calls((lambda: key) if isinstance(key, str) else key, timeout))
+
+    def close(self) -> None:
+        """Ends the connection, and with it the calls under way."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncStockward(AsyncServices):
+    """A server, called from one asyncio event loop, in which it has to be made; otherwise like `Stockward`."""
+
+    def __init__(
+        self,
+        address: str,
+        key: str | Callable[[], str | Awaitable[str]],
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        credentials: grpc.ChannelCredentials | None = None,
+        plaintext: bool | None = None,
+        options: Iterable[tuple[str, Any]] = (),
+    ) -> None:
+        """See `Stockward`; `key` may be a coroutine function."""
+        arguments = channel_options(address, options)
+        if is_plaintext(address, credentials, plaintext):
+            self._channel = grpc.aio.insecure_channel(address, arguments)
+        else:
+            self._channel = grpc.aio.secure_channel(address, credentials or grpc.ssl_channel_credentials(), arguments)
+        super().__init__(self._channel, AsyncCalls((lambda: key) if isinstance(key, str) else key, timeout))
+
+    async def close(self) -> None:
+        """Ends the connection, and with it the calls under way."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,261 @@
+# Generated from proto/ by `make generate`; do not edit.
+"""An exception for each error reason of the contract."""
+
+from __future__ import annotations
+
+from stockward_client.errors import (
+    Aborted,
+    AlreadyExists,
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    ResourceExhausted,
+    StockwardError,
+    Unauthenticated,
+    Unavailable,
+)
+
+__all__ = [
+    "CredentialsInvalid",
+    "CurrencyMismatch",
+    "CursorExpired",
+    "DatabaseUnavailable",
+    "DeadlinePassed",
+    "EtagMismatch",
+    "FieldInvalid",
+    "HandleTaken",
+    "InsufficientStock",
+    "LineUnknown",
+    "LocationTaken",
+    "LocationUnknown",
+    "MessageTooLarge",
+    "MoneyInvalid",
+    "OrderNotFound",
+    "OrderStateInvalid",
+    "Overloaded",
+    "PageTokenInvalid",
+    "PaymentEventConflict",
+    "PaymentRequired",
+    "PriceChanged",
+    "ProductNotFound",
+    "ProductNotPublished",
+    "ProductNotReady",
+    "ProductStateInvalid",
+    "QuantityExceeded",
+    "QuantityOverflow",
+    "RequestIdReused",
+    "ReservationExpired",
+    "ReservationLifetimeExceeded",
+    "ReservationNotActive",
+    "ReservationNotFound",
+    "RoleNotAllowed",
+    "SkuTaken",
+    "SkuUnknown",
+    "StockChanged",
+    "StockNegative",
+    "VariantInUse",
+]
+
+
+class CredentialsInvalid(Unauthenticated):
+    """The call carries no key, or one that is malformed, unknown or revoked."""
+
+
+class RoleNotAllowed(PermissionDenied):
+    """The key is valid, but its role may not call this method, or may not set one of the fields."""
+
+
+class ProductNotFound(NotFound):
+    """No such product, or not one that the caller may see."""
+
+
+class SkuTaken(AlreadyExists):
+    """A variant of another product has this SKU, or the request names it twice."""
+
+
+class HandleTaken(AlreadyExists):
+    """Another product has this handle."""
+
+
+class ProductNotReady(FailedPrecondition):
+    """The readiness rules do not let the product be published. PreconditionFailure lists the issues."""
+
+
+class ProductStateInvalid(FailedPrecondition):
+    """The product's state does not allow this."""
+
+
+class VariantInUse(FailedPrecondition):
+    """A variant to be dropped still has stock, holds or open orders."""
+
+
+class FieldInvalid(InvalidArgument):
+    """A field breaks its rule. BadRequest lists the fields at fault, some twenty at the most."""
+
+
+class PageTokenInvalid(InvalidArgument):
+    """The page token or cursor was not made by this method for these arguments (AIP-158)."""
+
+
+class MoneyInvalid(InvalidArgument):
+    """An amount of money is not one: unknown currency, units and nanos of different sign, more decimals than the
+    currency's minor unit has, or out of range.
+    """
+
+
+class RequestIdReused(AlreadyExists):
+    """The request_id was used before by this caller with another payload or another method."""
+
+
+class EtagMismatch(Aborted):
+    """The etag sent is not that of the resource as it stands (AIP-154). Read it again."""
+
+
+class Overloaded(ResourceExhausted):
+    """More work is queued than can be done in good time. RetryInfo says when to come back."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached, or the server is stopping. Nothing was changed, or it is not known whether it
+    was: send the same request again with the same request_id.
+    """
+
+
+class DeadlinePassed(DeadlineExceeded):
+    """The deadline passed while the request was queued; it was dropped without effect."""
+
+
+class MessageTooLarge(StockwardError):
+    """The message is larger than the server takes.
+
+    RESOURCE_EXHAUSTED or INVALID_ARGUMENT.
+    """
+
+
+class SkuUnknown(NotFound):
+    """No variant in the catalogue has this SKU."""
+
+
+class LocationUnknown(NotFound):
+    """No such location."""
+
+
+class LocationTaken(AlreadyExists):
+    """A location has this id."""
+
+
+class InsufficientStock(FailedPrecondition):
+    """Not enough is available. PreconditionFailure lists the SKUs that are short, some twenty at the most."""
+
+
+class StockNegative(FailedPrecondition):
+    """On_hand would fall below zero."""
+
+
+class StockChanged(FailedPrecondition):
+    """On_hand is not what the caller expected."""
+
+
+class QuantityOverflow(OutOfRange):
+    """A counter or a sum of quantities would exceed 1,000,000,000,000."""
+
+
+class ReservationNotFound(NotFound):
+    """No such reservation."""
+
+
+class ReservationNotActive(FailedPrecondition):
+    """The reservation was released or converted."""
+
+
+class ReservationExpired(FailedPrecondition):
+    """The reservation has run out."""
+
+
+class ReservationLifetimeExceeded(FailedPrecondition):
+    """The reservation would live longer than the server allows."""
+
+
+class ProductNotPublished(FailedPrecondition):
+    """The SKU belongs to a product that is not published."""
+
+
+class OrderNotFound(NotFound):
+    """No such order."""
+
+
+class OrderStateInvalid(FailedPrecondition):
+    """The order's state does not allow this."""
+
+
+class PaymentRequired(FailedPrecondition):
+    """The payment terms are not met."""
+
+
+class QuantityExceeded(FailedPrecondition):
+    """More units are named than remain in the line."""
+
+
+class PriceChanged(FailedPrecondition):
+    """The price that the customer was shown is not the present one."""
+
+
+class CurrencyMismatch(FailedPrecondition):
+    """Amounts of different currencies meet in one order."""
+
+
+class PaymentEventConflict(AlreadyExists):
+    """The provider's event is known with other content."""
+
+
+class LineUnknown(InvalidArgument):
+    """The order has no such line."""
+
+
+class CursorExpired(OutOfRange):
+    """Events after the cursor are no longer kept. Read the resources anew and start from an empty cursor."""
+
+
+BY_REASON: dict[str, type[StockwardError]] = {
+    "CREDENTIALS_INVALID": CredentialsInvalid,
+    "ROLE_NOT_ALLOWED": RoleNotAllowed,
+    "PRODUCT_NOT_FOUND": ProductNotFound,
+    "SKU_TAKEN": SkuTaken,
+    "HANDLE_TAKEN": HandleTaken,
+    "PRODUCT_NOT_READY": ProductNotReady,
+    "PRODUCT_STATE_INVALID": ProductStateInvalid,
+    "VARIANT_IN_USE": VariantInUse,
+    "FIELD_INVALID": FieldInvalid,
+    "PAGE_TOKEN_INVALID": PageTokenInvalid,
+    "MONEY_INVALID": MoneyInvalid,
+    "REQUEST_ID_REUSED": RequestIdReused,
+    "ETAG_MISMATCH": EtagMismatch,
+    "OVERLOADED": Overloaded,
+    "DATABASE_UNAVAILABLE": DatabaseUnavailable,
+    "DEADLINE_PASSED": DeadlinePassed,
+    "MESSAGE_TOO_LARGE": MessageTooLarge,
+    "SKU_UNKNOWN": SkuUnknown,
+    "LOCATION_UNKNOWN": LocationUnknown,
+    "LOCATION_TAKEN": LocationTaken,
+    "INSUFFICIENT_STOCK": InsufficientStock,
+    "STOCK_NEGATIVE": StockNegative,
+    "STOCK_CHANGED": StockChanged,
+    "QUANTITY_OVERFLOW": QuantityOverflow,
+    "RESERVATION_NOT_FOUND": ReservationNotFound,
+    "RESERVATION_NOT_ACTIVE": ReservationNotActive,
+    "RESERVATION_EXPIRED": ReservationExpired,
+    "RESERVATION_LIFETIME_EXCEEDED": ReservationLifetimeExceeded,
+    "PRODUCT_NOT_PUBLISHED": ProductNotPublished,
+    "ORDER_NOT_FOUND": OrderNotFound,
+    "ORDER_STATE_INVALID": OrderStateInvalid,
+    "PAYMENT_REQUIRED": PaymentRequired,
+    "QUANTITY_EXCEEDED": QuantityExceeded,
+    "PRICE_CHANGED": PriceChanged,
+    "CURRENCY_MISMATCH": CurrencyMismatch,
+    "PAYMENT_EVENT_CONFLICT": PaymentEventConflict,
+    "LINE_UNKNOWN": LineUnknown,
+    "CURSOR_EXPIRED": CursorExpired,
+}

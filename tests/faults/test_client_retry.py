@@ -1,0 +1,105 @@
+"""The Python client while its server is killed: what was asked for once is done once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from stockward.order.v1.order_pb2 import CreateOrderRequest
+
+from stockward_client import AsyncStockward, Stockward, Unavailable
+from stockward_server import bootstrap
+from stockward_server.config import Settings, variable
+from stockward_server.embedded import free_port
+from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.storage.database import Pool
+from tests.commands import counters, locked, orders, sell, verify, waiting_for_locks
+from tests.events import until
+from tests.faults.silence import silence
+from tests.shop import KEYS
+
+MUG = [CreateOrderRequest.Line(sku="MUG", quantity=1)]
+
+
+@dataclass
+class Killable:
+    """`stockward serve` as a process of its own."""
+
+    address: str
+    worker: Worker
+
+
+@pytest.fixture
+async def server(settings: Settings, database_url: str, tmp_path: Path) -> AsyncIterator[Killable]:
+    address = f"127.0.0.1:{free_port()}"
+    await bootstrap.ensure_key(settings, "storefront", "storefront", KEYS["storefront"])
+    variables = {
+        variable("database_url"): database_url,
+        variable("event_queue_url"): settings.event_queue_url.get_secret_value(),
+        variable("grpc_address"): address,
+    }
+    worker = Worker(
+        "server",
+        "serve",
+        variables=variables,
+        ready=lambda: grpc_serves(address),
+        stop_within=5.0,
+        log=tmp_path / "server.log",
+        lock=tmp_path / "server.lock",
+    )
+    async with worker:
+        yield Killable(address, worker)
+
+
+async def test_an_order_whose_answer_was_lost_is_made_once(server: Killable, database: Pool) -> None:
+    await sell(database, MUG=10)
+
+    async with (
+        silence(server.address) as proxy,
+        AsyncStockward(proxy.address, KEYS["storefront"], timeout=30) as client,
+    ):
+        with Stockward(proxy.address, KEYS["storefront"], timeout=30) as synchronous:
+            await client.inventory.get_availability(sku="MUG")  # both are connected
+            await asyncio.to_thread(synchronous.inventory.get_availability, sku="MUG")
+            proxy.deaf = True
+            both = [
+                asyncio.create_task(client.orders.create_order(lines=MUG)),
+                asyncio.create_task(asyncio.to_thread(synchronous.orders.create_order, lines=MUG)),
+            ]
+            await until(lambda: made(database, 2))
+            await server.worker.kill()
+            proxy.deaf = False
+            await server.worker.start()
+
+            assert sorted([(await each).order_id for each in both]) == await orders(database)
+    assert await counters(database, "MUG") == (10, 0, 2)
+    await verify(database)
+
+
+async def made(database: Pool, count: int) -> bool:
+    return len(await orders(database)) == count
+
+
+async def test_orders_under_way_while_the_server_dies_are_all_made_once(server: Killable, database: Pool) -> None:
+    await sell(database, MUG=100)
+    async with AsyncStockward(server.address, KEYS["storefront"], timeout=30) as client:
+        async with locked(database, "MUG"):
+            waiting = [asyncio.create_task(client.orders.create_order(lines=MUG)) for _ in range(20)]
+            await until(lambda: waiting_for_locks(database, 1))
+            await server.worker.kill()
+        await server.worker.start()
+
+        assert sorted([(await each).order_id for each in waiting]) == await orders(database)
+    assert await counters(database, "MUG") == (100, 0, 20)
+
+
+async def test_a_server_that_stays_away_is_told_with_the_request_id(server: Killable) -> None:
+    await server.worker.kill()
+    async with AsyncStockward(server.address, KEYS["storefront"], timeout=0.5) as client:
+        with pytest.raises(Unavailable) as away:
+            await client.orders.create_order(lines=MUG)
+        assert away.value.request_id
+        assert away.value.reason == ""
