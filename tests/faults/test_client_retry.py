@@ -35,7 +35,8 @@ class Killable:
 @pytest.fixture
 async def server(settings: Settings, database_url: str, tmp_path: Path) -> AsyncIterator[Killable]:
     address = f"127.0.0.1:{free_port()}"
-    await bootstrap.ensure_key(settings, "storefront", "storefront", KEYS["storefront"])
+    for role in ("storefront", "pms"):
+        await bootstrap.ensure_key(settings, role, role, KEYS[role])
     variables = {
         variable("database_url"): database_url,
         variable("event_queue_url"): settings.event_queue_url.get_secret_value(),
@@ -103,3 +104,48 @@ async def test_a_server_that_stays_away_is_told_with_the_request_id(server: Kill
             await client.orders.create_order(lines=MUG)
         assert away.value.request_id
         assert away.value.reason == ""
+
+
+async def test_a_watch_goes_on_over_a_crash_and_misses_nothing(server: Killable, database: Pool) -> None:
+    await sell(database, MUG=10)
+    awaited: list[int] = []
+    iterated: list[int] = []
+
+    async def watch(staff: AsyncStockward) -> None:
+        async for response in staff.inventory.watch_stock(skus=["MUG"]):
+            awaited.extend(counters.version for counters in response.counters)
+
+    def watch_to_the_end() -> None:
+        with Stockward(server.address, KEYS["pms"]) as staff:
+            for response in staff.inventory.watch_stock(skus=["MUG"]):
+                iterated.extend(counters.version for counters in response.counters)
+                if iterated and iterated[-1] == iterated[0] + 6:
+                    return
+
+    async with (
+        AsyncStockward(server.address, KEYS["pms"]) as staff,
+        AsyncStockward(server.address, KEYS["storefront"], timeout=30) as client,
+    ):
+        watching = asyncio.create_task(watch(staff))
+        to_the_end = asyncio.create_task(asyncio.to_thread(watch_to_the_end))
+        await until(lambda: awaited and iterated)
+        for _ in range(2):
+            for _ in range(3):
+                await client.orders.create_order(lines=MUG)
+            await server.worker.kill()
+            await server.worker.start()
+        await until(lambda: len(awaited) == 7)
+        await asyncio.wait_for(to_the_end, 30)
+        watching.cancel()
+    assert awaited == iterated == list(range(awaited[0], awaited[0] + 7))
+
+
+async def test_a_watch_ends_when_the_server_stays_away_for_too_long(server: Killable, database: Pool) -> None:
+    await sell(database, MUG=10)
+    async with AsyncStockward(server.address, KEYS["storefront"]) as client:
+        watching = client.inventory.watch_stock(skus=["MUG"], timeout=0.3)
+        while not (await anext(watching)).cursor:
+            pass
+        await server.worker.kill()
+        with pytest.raises(Unavailable):
+            await anext(watching)

@@ -378,6 +378,36 @@ class AsyncInventoryService:
             timeout,
         )
 
+    def watch_stock(
+        self, *, skus: Iterable[str] = (), location_id: str = "", cursor: str = "", timeout: float | None = None
+    ) -> AsyncIterator[inventory_pb2.WatchStockResponse]:
+        """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough.
+        Storefront keys are told availability, staff keys the counters of each location.
+
+        Without a cursor the present state comes first, and is complete with the first response that has a cursor.
+        With a cursor only what changed after it is told. A response without any change is a heartbeat: it comes
+        every 15 seconds (the server's setting) while nothing happens, and its cursor is good to go on from.
+
+        A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the
+        caller reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed.
+        OUT_OF_RANGE (CURSOR_EXPIRED): the changes after the cursor are no longer kept; watch without one.
+        RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED): the server has as many watches as it takes. PERMISSION_DENIED
+        (ROLE_NOT_ALLOWED): a storefront key names a location.
+
+        Args:
+            skus: Stock keeping units, up to 1,000. Those that do not exist are told once they do. Staff may leave it
+                empty for all of them; a storefront must name some.
+            location_id: Only this location. Staff only.
+            cursor: The last cursor that came, to go on after it; empty: from the present state. Cursors of ListEvents
+                will do, too.
+            timeout: Seconds that the server may be away before the watch ends; None: it goes on for ever.
+        """
+        return self._calls.watch(
+            self._stub.WatchStock,
+            inventory_pb2.WatchStockRequest(skus=skus, location_id=location_id, cursor=cursor),
+            timeout,
+        )
+
     async def get_reservation(self, *, reservation_id: str, timeout: float | None = None) -> inventory_pb2.Reservation:
         """Reads one reservation. NOT_FOUND (RESERVATION_NOT_FOUND).
 
@@ -802,6 +832,37 @@ class AsyncOrderService:
             self._stub.ListPendingOrders,
             order_pb2.ListPendingOrdersRequest(page_size=page_size, page_token=page_token),
             lambda page: page.orders,
+            timeout,
+        )
+
+    def watch_orders(
+        self,
+        *,
+        order_ids: Iterable[str] = (),
+        customer_id: str = "",
+        states: Iterable[order_pb2.Order.State.ValueType] = (),
+        cursor: str = "",
+        timeout: float | None = None,
+    ) -> AsyncIterator[order_pb2.WatchOrdersResponse]:
+        """Tells orders as they stand and then every change of them, until the caller has heard enough.
+
+        Without a cursor the present state comes first: the named orders, else those that are open (PENDING,
+        PROCESSING, PARTIALLY_FULFILLED) or in the states asked for. It is complete with the first response that has
+        a cursor. Cursors, heartbeats and the ways in which a stream ends are those of InventoryService.WatchStock.
+
+        Args:
+            order_ids: Only these orders, up to 1,000; empty: all.
+            customer_id: Only orders of this customer.
+            states: Only changes after which the order is in one of these states; empty for all. An order that leaves
+                them is not told: to keep a list of open orders, leave this empty and drop those whose state says that
+                they are done.
+            cursor: The last cursor that came, to go on after it; empty: from the present state. Cursors of ListEvents
+                will do, too.
+            timeout: Seconds that the server may be away before the watch ends; None: it goes on for ever.
+        """
+        return self._calls.watch(
+            self._stub.WatchOrders,
+            order_pb2.WatchOrdersRequest(order_ids=order_ids, customer_id=customer_id, states=states, cursor=cursor),
             timeout,
         )
 

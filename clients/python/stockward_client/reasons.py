@@ -57,6 +57,8 @@ __all__ = [
     "StockChanged",
     "StockNegative",
     "VariantInUse",
+    "WatchLagged",
+    "WatchLimitReached",
 ]
 
 
@@ -133,6 +135,14 @@ class MessageTooLarge(StockwardError):
 
     RESOURCE_EXHAUSTED or INVALID_ARGUMENT.
     """
+
+
+class WatchLagged(Aborted):
+    """Changes came faster than this watch was read. Open it again with the last cursor that came."""
+
+
+class WatchLimitReached(ResourceExhausted):
+    """The server process has as many watches as it takes. RetryInfo says when to come back."""
 
 
 class SkuUnknown(NotFound):
@@ -237,6 +247,8 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "DATABASE_UNAVAILABLE": DatabaseUnavailable,
     "DEADLINE_PASSED": DeadlinePassed,
     "MESSAGE_TOO_LARGE": MessageTooLarge,
+    "WATCH_LAGGED": WatchLagged,
+    "WATCH_LIMIT_REACHED": WatchLimitReached,
     "SKU_UNKNOWN": SkuUnknown,
     "LOCATION_UNKNOWN": LocationUnknown,
     "LOCATION_TAKEN": LocationTaken,
