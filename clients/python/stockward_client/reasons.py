@@ -59,6 +59,10 @@ __all__ = [
     "VariantInUse",
     "WatchLagged",
     "WatchLimitReached",
+    "WebhookBodyInvalid",
+    "WebhookSignatureInvalid",
+    "WebhookTimestampStale",
+    "WebhookTypeUnknown",
 ]
 
 
@@ -229,6 +233,22 @@ class CursorExpired(OutOfRange):
     """Events after the cursor are no longer kept. Read the resources anew and start from an empty cursor."""
 
 
+class WebhookSignatureInvalid(Unauthenticated):
+    """The headers of the signature are missing, or no secret of ours makes this signature of this body."""
+
+
+class WebhookTimestampStale(Unauthenticated):
+    """It was signed more than 5 minutes ago, or its sender's clock is wrong."""
+
+
+class WebhookTypeUnknown(InvalidArgument):
+    """This address does not take webhooks of this type. Over HTTP: 422."""
+
+
+class WebhookBodyInvalid(InvalidArgument):
+    """The body is not JSON of the documented shape."""
+
+
 BY_REASON: dict[str, type[StockwardError]] = {
     "CREDENTIALS_INVALID": CredentialsInvalid,
     "ROLE_NOT_ALLOWED": RoleNotAllowed,
@@ -270,4 +290,8 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "PAYMENT_EVENT_CONFLICT": PaymentEventConflict,
     "LINE_UNKNOWN": LineUnknown,
     "CURSOR_EXPIRED": CursorExpired,
+    "WEBHOOK_SIGNATURE_INVALID": WebhookSignatureInvalid,
+    "WEBHOOK_TIMESTAMP_STALE": WebhookTimestampStale,
+    "WEBHOOK_TYPE_UNKNOWN": WebhookTypeUnknown,
+    "WEBHOOK_BODY_INVALID": WebhookBodyInvalid,
 }
