@@ -201,6 +201,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
         api_keys.ApiKeys(pool).authenticate,
         database.refusal_of,
         Limits(settings.max_message_bytes, settings.max_concurrent_rpcs + settings.max_watches),
+        share_port=settings.share_port,
     )
     due = SqlDueWork(pool)
     clockwork = [

@@ -56,9 +56,20 @@ def run() -> None:
 
 
 @app.command()
-def serve() -> None:
-    """Run the gRPC server."""
+def serve(
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes behind the one port.")] = 1,
+) -> None:
+    """Run the gRPC server.
+
+    A connection belongs to one worker for its life, so calls are balanced over workers only when clients have several
+    connections: see docs/performance.md.
+    """
     settings = load_settings()
+    if workers > 1:
+        from stockward_server.workers import serve as serve_with_workers
+
+        _run_process(lambda settings, stop: serve_with_workers(settings, workers, stop), settings)
+        return
     from stockward_server import bootstrap
 
     _run_process(bootstrap.serve, settings)

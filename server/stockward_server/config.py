@@ -179,6 +179,9 @@ class Settings(BaseModel):
     grpc_address: Address = "127.0.0.1:50051"
     """HOST:PORT that the gRPC server listens on."""
 
+    share_port: bool = False
+    """Whether other processes may listen on that port, too, as `stockward serve --workers` has them do."""
+
     edge_address: Address = "127.0.0.1:8080"
     """HOST:PORT that the edge listens on: REST, gRPC-Web and gRPC."""
 

@@ -60,6 +60,8 @@ class ApiServer:
         authenticate: Callable[[str], Awaitable[Caller | None]],
         translate: Callable[[Exception], Refusal | None],
         limits: Limits,
+        *,
+        share_port: bool = False,
     ) -> None:
         self._server = grpc.aio.server(
             interceptors=[
@@ -70,7 +72,7 @@ class ApiServer:
                 )
             ],
             options=[
-                ("grpc.so_reuseport", 0),  # a second server on this port must fail, not share it silently
+                ("grpc.so_reuseport", int(share_port)),  # without it a second server on this port fails
                 ("grpc.max_receive_message_length", 2 * limits.message_bytes),
                 ("grpc.max_metadata_size", 16 * 1024),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

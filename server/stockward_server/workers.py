@@ -1,0 +1,95 @@
+"""`stockward serve --workers N`: several server processes behind one port.
+
+Each is a program of its own, so nothing of gRPC is forked. The kernel gives each new connection to one of them
+(SO_REUSEPORT).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+
+from stockward_server.config import Settings, variable
+
+log = logging.getLogger(__name__)
+
+FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
+"""Seconds before a worker that ended is started again; doubled each time."""
+
+STEADY = 30.0
+"""Seconds after which a worker counts as well, so that its next end is the first one again."""
+
+PR_SET_PDEATHSIG = 1
+
+
+async def serve(settings: Settings, count: int, stop: asyncio.Event) -> None:
+    """Keeps `count` servers running until `stop` is set, then drains all of them. OSError when the port is taken."""
+    with _reserve(settings.grpc_address):
+        async with asyncio.TaskGroup() as workers:
+            for number in range(1, count + 1):
+                workers.create_task(_keep(number, settings, stop))
+
+
+async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
+    delay = FIRST_DELAY
+    stopping = asyncio.create_task(stop.wait())
+    while not stop.is_set():
+        since = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "stockward_server.cli", "serve"),
+            env={**os.environ, variable("share_port"): "true"},
+            start_new_session=True,  # Ctrl-C in a terminal reaches this process, which tells them
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        )
+        log.info("worker %d is process %d", number, process.pid)
+        ended = asyncio.create_task(process.wait())
+        await asyncio.wait((ended, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            await _end(process, settings.shutdown_grace_seconds + 5)
+            return
+        if time.monotonic() - since > STEADY:
+            delay = FIRST_DELAY
+        log.warning("worker %d (process %d) ended with %d; again in %g s", number, process.pid, ended.result(), delay)
+        await asyncio.wait((stopping,), timeout=delay)
+        delay = min(2 * delay, LONGEST_DELAY)
+
+
+async def _end(process: asyncio.subprocess.Process, seconds: float) -> None:
+    """Asks it to drain, and kills it when it has not ended within so many seconds."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), seconds)
+    except TimeoutError:
+        log.warning("process %d had to be killed", process.pid)
+        process.kill()
+        await process.wait()
+
+
+def _reserve(address: str) -> socket.socket:
+    """Makes the port ours, also while no worker runs: they share it with a socket that is bound but never listens."""
+    host, _, port = address.rpartition(":")
+    family, kind, protocol, _, target = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+    shared = socket.socket(family, kind, protocol)
+    try:
+        with socket.socket(family, kind, protocol) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind(target)  # fails where somebody shares the port already
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.bind(target)
+    except OSError as error:
+        shared.close()
+        raise OSError(f"cannot listen on {address}: {error.strerror}") from error
+    return shared
+
+
+def _end_with_parent() -> None:
+    """In the worker, before it becomes one: the kernel ends it when its parent is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
