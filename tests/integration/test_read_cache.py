@@ -1,0 +1,66 @@
+"""How old an answer of the read cache may be: never older than an own write, nor than the bound after another's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from stockward.catalog.v1 import catalog_pb2 as catalog
+from stockward.inventory.v1 import inventory_pb2 as inventory
+
+from stockward_server.config import Settings
+from tests.shop import Shop, refused, running_shop
+
+BOUND = 1.0
+"""Seconds."""
+
+
+@pytest.fixture
+async def shops(settings: Settings) -> AsyncIterator[tuple[Shop, Shop]]:
+    """Two servers of one shop, neither of which hears of the other's commits."""
+    settings = settings.model_copy(update={"cache_seconds": BOUND})
+    async with running_shop(settings) as one, running_shop(settings) as other:
+        yield one, other
+
+
+async def available(shop: Shop) -> int:
+    answer = await shop.storefront.inventory.GetAvailability(inventory.GetAvailabilityRequest(sku="TEE"))
+    return int(answer.available)
+
+
+async def test_a_writer_reads_its_own_write(shops: tuple[Shop, Shop]) -> None:
+    writer, _ = shops
+    await writer.sell("TEE", 5)
+    for units in range(6, 16):
+        assert await available(writer) == units - 1
+        await writer.receive("TEE", 1)
+        assert await available(writer) == units
+
+
+async def test_another_process_reads_it_within_the_bound(shops: tuple[Shop, Shop]) -> None:
+    writer, reader = shops
+    await writer.sell("TEE", 5)
+    assert await available(reader) == 5
+    await writer.receive("TEE", 1)
+    committed = time.monotonic()
+    answers = []
+    while (asked := time.monotonic()) < committed + BOUND + 0.5:
+        answers.append((asked - committed, await available(reader)))
+    assert answers[0][1] == 5, "nothing was remembered, so this shows nothing"
+    assert {units for after, units in answers if after > BOUND} == {6}
+    assert [units for _, units in answers] == sorted(units for _, units in answers), "it went back in time"
+
+
+async def test_a_withdrawal_shows_within_the_bound(shops: tuple[Shop, Shop]) -> None:
+    writer, reader = shops
+    product_id = await writer.sell("TEE", 5)
+    wanted = catalog.GetAvailableProductRequest(product_id=product_id)
+    await reader.storefront.catalog.GetAvailableProduct(wanted)
+    await writer.pms.catalog.UnpublishProduct(catalog.UnpublishProductRequest(product_id=product_id))
+    withdrawn = time.monotonic()
+    assert (await refused(writer.storefront.catalog.GetAvailableProduct(wanted))).reason == "PRODUCT_NOT_FOUND"
+    await reader.storefront.catalog.GetAvailableProduct(wanted)  # still remembered
+    await asyncio.sleep(withdrawn + BOUND - time.monotonic())
+    assert (await refused(reader.storefront.catalog.GetAvailableProduct(wanted))).reason == "PRODUCT_NOT_FOUND"
