@@ -4,6 +4,8 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 ARGS ?=
+# Side by side, each with services of its own; 0 is in this process.
+JOBS ?= 2
 
 # An environment made for another folder, or whose Python has gone, is made anew.
 STALE := $(shell [ -x $(BIN)/python ] && [ "$$(cat .venv/checkout 2>/dev/null)" = "$$(pwd -P)" ] || echo stale)
@@ -29,8 +31,8 @@ month: .venv/runtime.stamp ## Play a month of real orders against it (FILE=onlin
 	@[ -n "$(FILE)" ] || { echo 'Name the data: make month FILE=online-retail-2010-12.csv.gz'; exit 2; }
 	@$(BIN)/python -m examples.online_retail "$(FILE)" $(ARGS)
 
-test: .venv/dev.stamp ## Run all tests against real PostgreSQL and NATS (ARGS="-k name" picks some)
-	@$(BIN)/pytest $(ARGS)
+test: .venv/dev.stamp ## Run all tests on real services (ARGS="-k name" picks some, JOBS=0 shows them one by one)
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 bench: .venv/dev.stamp ## Measure everything and compare it (ROWS=1,4 picks some; ARGS=--quick only tries them)
 	@$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(ARGS)

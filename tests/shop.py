@@ -73,6 +73,11 @@ def callers(address: str, key: str) -> Callers:
     )
 
 
+def all_callers(address: str) -> dict[str, Callers]:
+    """Stubs for each role, and for somebody without a key (`keyless`). Close their channels."""
+    return {role: callers(address, key) for role, key in KEYS.items()} | {"keyless": Callers(open_channel(address))}
+
+
 def open_channel(address: str, *interceptors: grpc.aio.ClientInterceptor) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(
         address,
@@ -176,8 +181,7 @@ async def running_shop(settings: Settings) -> AsyncIterator[Shop]:
     async with AsyncExitStack() as stack:
         settings = settings.model_copy(update={"grpc_address": address})
         running = await stack.enter_async_context(bootstrap.running_server(settings))
-        stubs = {role: callers(address, key) for role, key in KEYS.items()}
-        stubs["keyless"] = Callers(open_channel(address))
+        stubs = all_callers(address)
         for each in stubs.values():
             stack.push_async_callback(each.channel.close)
         yield Shop(address, running.pool, stubs)

@@ -21,7 +21,7 @@ from stockward_server.embedded import Nats, Postgres, free_port
 from stockward_server.embedded.worker import Worker, grpc_serves
 from stockward_server.storage import database as storage
 from tests.conftest import TEMPLATE
-from tests.shop import KEYS, Refused, Shop, callers
+from tests.shop import KEYS, Refused, Shop, all_callers
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ async def processes(
                 lock=folder / f"{name}.lock",
             )
             await stack.enter_async_context(server)
-            stubs = {role: callers(address, key) for role, key in KEYS.items()}
+            stubs = all_callers(address)
             for each in stubs.values():
                 stack.push_async_callback(each.channel.close)
             shops.append(Shop(address, pool, stubs))

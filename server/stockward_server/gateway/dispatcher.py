@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 REFRESH_SECONDS = 1.0
 """How old the list of endpoints may be."""
 
+CLAIM_PAUSE = 0.005
+"""Seconds between two claims while there is work: places that become free meanwhile are filled together."""
+
 GIVE_BACK_SECONDS = 2.0
 """How long the lanes of requests that were broken off may take to be given back, at the stop."""
 
@@ -95,7 +98,9 @@ class Dispatcher:
                 task = asyncio.create_task(self._see_through(lane, give_back_time))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-            if not lanes:
+            if lanes:
+                await asyncio.sleep(CLAIM_PAUSE)
+            else:
                 await wait_for_any(self._poll_seconds, self._woken, self._stop)
 
     async def _see_through(self, lane: Lane, give_back_time: float) -> None:
@@ -114,9 +119,9 @@ class Dispatcher:
                 if delay:
                     break
         finally:
-            await self._recorder.release(lane, delay or timedelta(0))
-            self._busy[lane.endpoint_id] -= 1
+            self._busy[lane.endpoint_id] -= 1  # the next lane is sent while this one is being written
             self.wake()
+            await self._recorder.release(lane, delay or timedelta(0))
 
     async def _deliver(self, endpoint: Endpoint, delivery: PendingDelivery) -> timedelta | None:
         """The pause before the next attempt; None when the delivery is done with, one way or the other."""

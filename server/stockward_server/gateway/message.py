@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from google.protobuf.json_format import MessageToDict
 from standardwebhooks import Webhook
@@ -15,6 +16,7 @@ from stockward_server import __version__
 USER_AGENT = f"Stockward/{__version__}"
 
 
+@lru_cache(maxsize=128)  # an event usually goes to several endpoints
 def body_of(payload: bytes) -> str:
     """`{"type": "order.created", "timestamp": ..., "data": <the Event in proto JSON>}`.
 
