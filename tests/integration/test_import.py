@@ -61,7 +61,7 @@ async def test_a_real_file(shop: Shop, importing: Import, shared_data: Path, nam
 
     refused = await importing(file, "--json")
 
-    assert refused.code == 2
+    assert refused.code == 1
     assert refused.json["products"] == {"created": 0, "updated": 0, "unchanged": 0, "refused": 20}
     assert len(refused.json["refused"]) == len(variants)
     assert {row["reason"] for row in refused.json["refused"]} == {"SKU_MISSING"}
@@ -108,7 +108,7 @@ async def test_a_table_tells_what_was_refused_and_the_rest_is_in(shop: Shop, imp
         "--stock",
     )
 
-    assert outcome.code == 2
+    assert outcome.code == 1
     told = [line.split() for line in outcome.out.splitlines() if line.strip()[:1].isdigit()]
     assert [words[0] for words in told] == ["4", "6", "7", "8", "9", "11", "12"]
     for words, expected in zip(
@@ -142,7 +142,7 @@ async def test_a_changed_file_updates_and_never_by_half(shop: Shop, importing: I
 
     changed = ("tee", "Better tee", "", "Size", "S", "TEE-S", "21.90")
     outcome = await importing(write(file, changed, ("tee", "", "", "", "M", "TEE-M", "dear")))
-    assert outcome.code == 2
+    assert outcome.code == 1
     assert (await products(shop))["tee"] == before
 
     outcome = await importing(write(file, changed, ("tee", "", "", "", "M", "TEE-M", "20")))
@@ -175,7 +175,7 @@ async def test_a_file_that_cannot_be_used(
     if content is not None:
         file.write_bytes(content)
     outcome = await importing(file)
-    assert (outcome.code, outcome.out) == (1, "")
+    assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.startswith(f"✗ {file}")
     assert message in outcome.err
     assert not await products(shop)
@@ -183,7 +183,7 @@ async def test_a_file_that_cannot_be_used(
 
 async def test_a_wrong_currency_is_told_for_every_price(importing: Import, file: Path) -> None:
     outcome = await importing(write(file, ("tee", "Tee", "", "", "", "TEE", "19.90")), "--currency", "XXY", "--json")
-    assert outcome.code == 2
+    assert outcome.code == 1
     (row,) = outcome.json["refused"]
     assert (row["line"], row["field"], row["reason"]) == (2, "Variant Price", "MONEY_INVALID")
     assert "'XXY' is not an ISO 4217 currency code" in row["message"]
@@ -202,19 +202,19 @@ async def test_keys_that_may_not(shop: Shop, file: Path, tmp_path: Path) -> None
     assert "ROLE_NOT_ALLOWED" in storefront.err
 
     none = await stockward(*command, cwd=tmp_path)
-    assert (none.code, none.err) == (1, f"✗ {shop.address} asks for an API key: give it as --key or in STOCKWARD_KEY\n")
+    assert (none.code, none.err) == (2, f"✗ {shop.address} asks for an API key: give it as --key or in STOCKWARD_KEY\n")
 
 
 async def test_nobody_to_talk_to(file: Path, tmp_path: Path) -> None:
     write(file, ("tee", "Tee", "", "", "", "TEE", "19.90"))
     nothing = await stockward("import", "products", file, cwd=tmp_path)
-    assert (nothing.code, nothing.out) == (1, "")
+    assert (nothing.code, nothing.out) == (3, "")
     assert "Nothing is running here: start it with `make run`" in nothing.err
 
     dead = await stockward(
         "import", "products", file, "--address", f"127.0.0.1:{free_port()}", "--key", "swk_pms_any", cwd=tmp_path
     )
-    assert (dead.code, dead.out) == (1, "")
+    assert (dead.code, dead.out) == (3, "")
     assert "The server cannot be reached" in dead.err
 
 

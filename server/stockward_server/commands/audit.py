@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stockward_server.commands.options import Address, AsJson, Key
+from stockward_server.commands.options import EPILOG, Address, AsJson, Key
 
 if TYPE_CHECKING:
     from stockward.inventory.v1.inventory_pb2 import VerifyStockResponse
@@ -17,7 +17,7 @@ FIELDS = ("sku", "location_id", "counter", "counted", "ledger", "claimed")
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def audit(
     sku: Annotated[str, typer.Option(help="Only this stock keeping unit.", show_default="all")] = "",
     address: Address = None,

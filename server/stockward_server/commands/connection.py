@@ -33,6 +33,12 @@ CALL_SECONDS = 60.0
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
+REFUSED, WRONG_USAGE, UNREACHABLE = 1, 2, 3
+"""Exit codes: the server said no; so does typer, before it is asked; there is none, or it cannot answer now."""
+
+NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+"""Answers that may be another one later."""
+
 Result = TypeVar("Result")
 
 
@@ -91,7 +97,7 @@ class Answer:
 
     def __str__(self) -> str:
         said = f"{self.message} ({self.reason or self.code})"
-        told = [f"  {field}: {text}" for field, text in self.fields if text not in (self.message, "")]
+        told = [f"  {field}: {text}" for field, text in self.fields if field and text]
         return "\n".join([said, *told])
 
 
@@ -110,25 +116,31 @@ async def connected(address: str | None, key: str | None) -> AsyncIterator[Calle
     if stack and address in (None, stack.grpc):
         address, key = stack.grpc, key or stack.keys["pms"]
     if address is None:
-        fail("Nothing is running here: start it with `make run`, or name a server with --address and --key")
+        fail(
+            "Nothing is running here: start it with `make run`, or name a server with --address and --key", UNREACHABLE
+        )
     if key is None:
-        fail(f"{address} asks for an API key: give it as --key or in STOCKWARD_KEY")
+        fail(f"{address} asks for an API key: give it as --key or in STOCKWARD_KEY", WRONG_USAGE)
     async with calling(address, key) as (callers,):
         yield callers
 
 
-def told(work: Coroutine[Any, Any, Result]) -> Result:
-    """Do the work; an error answer is told and ends the command with exit code 1."""
+def told(work: Coroutine[Any, Any, Result], repetition: str = "") -> Result:
+    """Do the work; an error answer is told and ends the command with exit code 1, no answer with 3.
+
+    `repetition` says how to do it again where it is not known whether it was done.
+    """
     try:
         return asyncio.run(work)
     except grpc.aio.AioRpcError as error:
         answer = Answer.of_error(error)
-        if not answer.reason and error.code() is grpc.StatusCode.UNAVAILABLE:
-            fail(f"The server cannot be reached: {answer.message}")
-        fail(str(answer))
+        if error.code() not in NO_ANSWER:
+            fail(str(answer))
+        message = str(answer) if answer.reason else f"The server cannot be reached: {answer.message}"
+        fail("\n".join(filter(None, (message, repetition))), UNREACHABLE)
 
 
-def fail(message: str) -> NoReturn:
-    """Say on stderr what is wrong, and end with exit code 1."""
+def fail(message: str, code: int = REFUSED) -> NoReturn:
+    """Say on stderr what is wrong, and end with this exit code."""
     Console(stderr=True).print(f"✗ {message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(1)
+    raise typer.Exit(code)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stockward_server.commands.options import Address, AsJson, Key
+from stockward_server.commands.options import EPILOG, Address, AsJson, Key
 
 app = typer.Typer(name="import", help="Bring data in from files.", no_args_is_help=True)
 
@@ -17,7 +17,7 @@ def data() -> None:
     """Bring data in from files."""
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def products(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Product export in Shopify's CSV format.")],
     publish: Annotated[bool, typer.Option("--publish", help="Publish what the file does not mark as a draft.")] = False,
@@ -30,18 +30,17 @@ def products(
 ) -> None:
     """Create or update products, matched by handle; a product goes in whole or not at all.
 
-    Exit code 0: everything went in. 2: some rows were refused, and the report says why. 1: the file or the server
-    cannot be used.
+    Exit code 1 when some rows were refused: the report says which, and why.
     """
-    from stockward_server.commands.connection import fail, told
+    from stockward_server.commands.connection import WRONG_USAGE, fail, told
     from stockward_server.commands.product_import import ProductImport
     from stockward_server.commands.shopify_csv import FileUnreadable, read_products
 
     try:
         contents = read_products(file, currency.upper(), make_skus=make_skus, with_stock=stock)
     except FileUnreadable as error:
-        fail(str(error))
+        fail(str(error), WRONG_USAGE)
     work = ProductImport(file, contents)
     told(work.run(address, key, publish=publish, stock=stock))
     work.report(as_json)
-    raise typer.Exit(2 if work.refused else 0)
+    raise typer.Exit(1 if work.refused else 0)

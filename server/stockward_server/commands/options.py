@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+EPILOG = "Exit codes: 0 done, 1 refused (the reason is on stderr), 2 wrong usage, 3 no answer from a server."
+"""What scripts may rely on; `connection` has the numbers."""
+
 Address = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="gRPC server to talk to.", show_default="the stack running here")
 ]

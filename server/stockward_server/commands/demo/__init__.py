@@ -23,7 +23,7 @@ def demo(
     It is played on the stack that runs here, under new names each time; what it makes stays there. Webhooks are
     received by the demo itself, unless their URLs are set. Exit code 0: all of it happened; 1: something did not.
     """
-    from stockward_server.commands.connection import fail, told
+    from stockward_server.commands.connection import UNREACHABLE, fail, told
     from stockward_server.commands.demo.performance import perform
     from stockward_server.commands.demo.telling import DidNotHappen, Telling
     from stockward_server.config import load_settings
@@ -31,7 +31,7 @@ def demo(
 
     stack = RunFile.read(load_settings().home)
     if stack is None:
-        fail("Nothing is running here: start it with `make run`")
+        fail("Nothing is running here: start it with `make run`", UNREACHABLE)
     try:
         told(perform(stack, Telling(patience, as_json=as_json)))
     except DidNotHappen as error:
