@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,15 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not OURS.match(name)}
 
 
-async def stockward(*arguments: str | Path, cwd: Path, **environment: str) -> Outcome:
+MODULE = (sys.executable, "-m", "stockward_server.cli")
+SCRIPT = (str(Path(sys.executable).with_name("stockward")),)
+"""The same, under the name by which a shell completes it."""
+
+
+async def stockward(*arguments: str | Path, cwd: Path, program: Sequence[str] = MODULE, **environment: str) -> Outcome:
     """Run it in `cwd`, without the settings of this machine, on a wide terminal."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "stockward_server.cli"),
+        *program,
         *map(str, arguments),
         cwd=cwd,
         env=clean_environment() | {"COLUMNS": "200", "NO_COLOR": "1"} | environment,

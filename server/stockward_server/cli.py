@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stockward_server import __version__
-from stockward_server.commands import audit, demo, edge, events, imports
+from stockward_server.commands import audit, demo, edge, events, imports, orders, products, stock
 from stockward_server.config import Settings, SettingsError, load_settings, variables
 
 app = typer.Typer(
@@ -29,6 +29,9 @@ app = typer.Typer(
 
 # Subcommands of other modules, a line each.
 app.add_typer(demo.app)
+app.add_typer(products.app)
+app.add_typer(stock.app)
+app.add_typer(orders.app)
 app.add_typer(imports.app)
 app.add_typer(audit.app)
 app.add_typer(events.app)

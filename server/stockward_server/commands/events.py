@@ -1,4 +1,4 @@
-"""`stockward events`: publish recorded events again, and watch them as they come."""
+"""`stockward events`: read the record of events, follow it, and publish events again."""
 
 from __future__ import annotations
 
@@ -8,32 +8,98 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from stockward.event.v1.event_pb2 import ListEventsRequest, ListEventsResponse
 
-from stockward_server.commands.options import AsJson
+from stockward_server.commands.options import EPILOG, Address, AsJson, Key
+from stockward_server.commands.staff import PAGE, Limit, command, group
+from stockward_server.commands.tables import note
+from stockward_server.commands.texts import moment
 from stockward_server.config import load_settings
 
 if TYPE_CHECKING:
     from stockward.event.v1.event_pb2 import Event
 
+    from stockward_server.commands.connection import Callers
     from stockward_server.storage.event_log import Selection
 
-app = typer.Typer(name="events", help="Publish events again, and watch them as they come.", no_args_is_help=True)
+app = group("events", "Events: read the record, follow it, publish events again.")
 
 STATEMENT_SECONDS = 600.0
 
+ROUND_SECONDS = 0.5
+"""Pause of a follower that has read everything."""
 
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("expected a date or time such as 2026-11-22 or 2026-11-22T17:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+NO_AGGREGATE = "-"
+"""An aggregate that does not exist: a list of its events is empty, and its cursor is at the end of the record."""
 
 
-Since = Annotated[datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Recorded then or later (UTC).")]
-Until = Annotated[datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Recorded before then.")]
+Since = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Recorded then or later (UTC).")]
+Until = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Recorded before then.")]
 Types = Annotated[list[str] | None, typer.Option("--type", help="Only this type, such as order.created or 'order.*'.")]
 Aggregate = Annotated[str, typer.Option(help="Only of this aggregate: an order id, or SKU@location for stock.")]
+Cursor = Annotated[str, typer.Option(help="Go on after this one, which an earlier call ended with.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")]
+
+
+@command(app, "list")
+async def list_events(
+    staff: Callers, types: Types = None, aggregate: Aggregate = "", cursor: Cursor = "", limit: Limit = 50
+) -> ListEventsResponse:
+    """List recorded events, oldest first, from the beginning or after a cursor."""
+    request = ListEventsRequest(types=types or (), aggregate_id=aggregate, cursor=cursor)
+    answer = ListEventsResponse()
+    while not answer.caught_up and len(answer.events) < limit:
+        request.page_size, request.cursor = min(limit - len(answer.events), PAGE), answer.next_cursor or cursor
+        answer.MergeFrom(await staff.events.ListEvents(request))
+    if not answer.caught_up:
+        note(f"There are more: --cursor {answer.next_cursor}")
+    return answer
+
+
+@app.command(epilog=EPILOG)
+def follow(
+    types: Types = None,
+    aggregate: Aggregate = "",
+    cursor: Cursor = "",
+    address: Address = None,
+    key: Key = None,
+    as_json: JsonLines = False,
+) -> None:
+    """Print events as they are recorded, from now on or after a cursor, until Ctrl-C. Nothing is missed.
+
+    Asks the gRPC server, and waits for one that is away; `tail` listens to NATS.
+    """
+    from stockward_server.commands.connection import connected, told
+
+    async def read() -> None:
+        async with connected(address, key) as staff:
+            await _follow(staff, ListEventsRequest(types=types or (), aggregate_id=aggregate, cursor=cursor), as_json)
+
+    told(read())
+
+
+async def _follow(staff: Callers, request: ListEventsRequest, as_json: bool) -> None:
+    import grpc
+
+    from stockward_server.commands.connection import NO_ANSWER
+
+    if not request.cursor:
+        end = await staff.events.ListEvents(ListEventsRequest(aggregate_id=NO_AGGREGATE))
+        request.cursor = end.next_cursor
+    note(f"Following from cursor {request.cursor}; Ctrl-C ends it")
+    while True:
+        try:
+            answer = await staff.events.ListEvents(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in NO_ANSWER:
+                raise
+            await asyncio.sleep(ROUND_SECONDS)
+            continue
+        for event in answer.events:
+            _show(event, as_json=as_json)
+        request.cursor = answer.next_cursor
+        if answer.caught_up:
+            await asyncio.sleep(ROUND_SECONDS)
 
 
 @app.command()
@@ -78,16 +144,17 @@ async def _republish(selection: Selection, *, quiet: bool) -> int:
         except Exception as error:
             if not is_database_down(error):
                 raise
-            from stockward_server.commands.connection import fail
+            from stockward_server.commands.connection import UNREACHABLE, fail
 
-            fail(f"The database cannot be reached: {error}. What was put back stays so; run the command again.")
+            message = f"The database cannot be reached: {error}. What was put back stays so; run the command again."
+            fail(message, UNREACHABLE)
     return count
 
 
 @app.command()
 def tail(
     types: Types = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Print events as they are published, until Ctrl-C."""
     asyncio.run(_tail(types or [], as_json=as_json))
@@ -113,9 +180,9 @@ async def _tail(types: list[str], *, as_json: bool) -> None:
             config=ConsumerConfig(deliver_policy=DeliverPolicy.NEW),
         )
     except (nats.errors.Error, OSError) as error:
-        from stockward_server.commands.connection import fail
+        from stockward_server.commands.connection import UNREACHABLE, fail
 
-        fail(f"The events cannot be watched: {error}")
+        fail(f"The events cannot be watched: {error}", UNREACHABLE)
     Console(stderr=True).print(f"Watching {settings.stream_name}; Ctrl-C ends it", style="dim")
     async for message in subscription.messages:
         event = Event.FromString(message.data)

@@ -10,7 +10,13 @@ EPILOG = "Exit codes: 0 done, 1 refused (the reason is on stderr), 2 wrong usage
 """What scripts may rely on; `connection` has the numbers."""
 
 Address = Annotated[
-    str | None, typer.Option(metavar="HOST:PORT", help="gRPC server to talk to.", show_default="the stack running here")
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        envvar="STOCKWARD_ADDRESS",
+        help="gRPC server to talk to.",
+        show_default="the stack running here",
+    ),
 ]
 Key = Annotated[
     str | None,

@@ -22,6 +22,8 @@ from pathlib import Path
 from google.type.money_pb2 import Money
 from stockward.catalog.v1.catalog_pb2 import Image, Product, Variant
 
+from stockward_server.commands.texts import PRICE, amount
+
 REQUIRED = ("Handle", "Title", "Variant Price")
 """Columns without which it is another format."""
 
@@ -132,11 +134,8 @@ class _Row:
         return text
 
     def money(self, column: str, currency: str) -> Money | None:
-        text = self.number(column, r"\d{1,12}(\.\d{1,9})?", "19.90")
-        if not text:
-            return None
-        units, _, part = text.partition(".")
-        return Money(currency_code=currency, units=int(units), nanos=int(part.ljust(9, "0")))
+        text = self.number(column, PRICE.pattern, "19.90")
+        return amount(text, currency) if text else None
 
     def options(self, first: _Row) -> dict[str, str]:
         """Option values by name; the names are in the product's first row."""

@@ -1,0 +1,194 @@
+"""`stockward orders`: what staff work off, from the order to the parcel and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from google.type.money_pb2 import Money
+from stockward.order.v1 import order_pb2 as pb
+
+from stockward_server.commands.staff import (
+    Limit,
+    Location,
+    OnlySku,
+    OrderName,
+    RequestId,
+    command,
+    complete_skus,
+    group,
+    order_id,
+    pages,
+)
+from stockward_server.commands.texts import amount, choice, counted, numbered
+
+if TYPE_CHECKING:
+    from stockward_server.commands.connection import Callers
+
+app = group("orders", "Orders: see what waits, process, fulfil, cancel, take back, record payments.")
+
+Payments = pb.RecordPaymentRequest
+
+Lines = Annotated[list[str] | None, typer.Option("--line", metavar="LINE=UNITS", help="Such as 1=2; once for each.")]
+Reason = Annotated[str, typer.Option(help="Why, for people.")]
+
+
+@command(app, "list")
+async def list_orders(
+    staff: Callers,
+    state: Annotated[Any, choice(pb.Order.State, "--state", help="Only in this state.")] = None,
+    customer: Annotated[str, typer.Option(help="Only of this customer.")] = "",
+    reference: Annotated[str, typer.Option(help="Only with this reference.")] = "",
+    sku: OnlySku = "",
+    limit: Limit = 50,
+) -> pb.ListOrdersResponse:
+    """List orders, newest first."""
+    request = pb.ListOrdersRequest(states=[state] if state else [], customer_id=customer, reference=reference, sku=sku)
+    return await pages(staff.orders.ListOrders, request, limit)
+
+
+@command(app, "pending")
+async def pending(staff: Callers, limit: Limit = 50) -> pb.ListPendingOrdersResponse:
+    """List the orders that wait, oldest first."""
+    return await pages(staff.orders.ListPendingOrders, pb.ListPendingOrdersRequest(), limit)
+
+
+@command(app, "show")
+async def show(staff: Callers, order: OrderName) -> pb.Order:
+    """Show an order with its lines, payment and parcels."""
+    return await staff.orders.GetOrder(pb.GetOrderRequest(order_id=await order_id(staff, order)))
+
+
+@command(app, "create", then="When it is paid: stockward orders pay {answer.order_id}")
+async def create(
+    staff: Callers,
+    lines: Annotated[list[str] | None, typer.Argument(metavar="SKU=UNITS ...", autocompletion=complete_skus)] = None,
+    reservation: Annotated[str, typer.Option(help="The hold that becomes this order.")] = "",
+    reference: Annotated[str, typer.Option(help="The merchant's own number for it.")] = "",
+    customer: Annotated[str, typer.Option(help="The shop's name for the customer.")] = "",
+    email: Annotated[str, typer.Option(help="Of the customer.")] = "",
+    on_account: Annotated[bool, typer.Option("--on-account", help="Processed without payment.")] = False,
+    *,
+    request_id: RequestId,
+) -> pb.Order:
+    """Order for a customer, such as one on the telephone: of stock, or of what is held."""
+    return await staff.orders.CreateOrder(
+        pb.CreateOrderRequest(
+            lines=[pb.CreateOrderRequest.Line(sku=sku, quantity=units) for sku, units in map(counted, lines or ())],
+            reservation_id=reservation,
+            customer=pb.Customer(customer_id=customer, email=email),
+            reference=reference,
+            payment_terms=pb.PAYMENT_TERMS_ON_ACCOUNT if on_account else pb.PAYMENT_TERMS_PREPAID,
+            request_id=request_id,
+        )
+    )
+
+
+@command(app, "process", then="When it leaves the house: stockward orders fulfill {answer.order_id}")
+async def process(staff: Callers, order: OrderName, *, request_id: RequestId) -> pb.Order:
+    """Take an order into processing."""
+    return await staff.orders.ProcessOrder(
+        pb.ProcessOrderRequest(order_id=await order_id(staff, order), request_id=request_id)
+    )
+
+
+@command(app, "fulfill")
+async def fulfill(
+    staff: Callers,
+    order: OrderName,
+    lines: Lines = None,
+    tracking: Annotated[str, typer.Option(help="The carrier's number.")] = "",
+    carrier: Annotated[str, typer.Option(help="The carrier.")] = "",
+    *,
+    request_id: RequestId,
+) -> pb.Order:
+    """Record that units left the house: those named, or all that remain."""
+    return await staff.orders.FulfillOrder(
+        pb.FulfillOrderRequest(
+            order_id=await order_id(staff, order),
+            lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
+            tracking_number=tracking,
+            carrier=carrier,
+            request_id=request_id,
+        )
+    )
+
+
+@command(app, "cancel")
+async def cancel(
+    staff: Callers, order: OrderName, lines: Lines = None, reason: Reason = "", *, request_id: RequestId
+) -> pb.Order:
+    """Cancel an order of which nothing left the house, or the units named."""
+    return await staff.orders.CancelOrder(
+        pb.CancelOrderRequest(
+            order_id=await order_id(staff, order),
+            lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
+            reason=reason,
+            request_id=request_id,
+        )
+    )
+
+
+@command(app, "return")
+async def take_back(
+    staff: Callers,
+    order: OrderName,
+    lines: Lines = None,
+    damaged: Annotated[bool, typer.Option("--damaged", help="Written off, not back on the shelf.")] = False,
+    location: Location = "",
+    reason: Reason = "",
+    *,
+    request_id: RequestId,
+) -> pb.Order:
+    """Take units back that had left the house."""
+    return await staff.orders.ReturnOrder(
+        pb.ReturnOrderRequest(
+            order_id=await order_id(staff, order),
+            lines=[pb.ReturnOrderRequest.Line(**numbered(line), damaged=damaged) for line in lines or ()],
+            location_id=location,
+            reason=reason,
+            request_id=request_id,
+        )
+    )
+
+
+@command(app, "pay")
+async def pay(
+    staff: Callers,
+    order: OrderName,
+    paid: Annotated[str, typer.Option("--amount", help="Such as 19.90.", show_default="all that is open")] = "",
+    kind: Annotated[Any, choice(Payments.Kind, "--kind", help="What happened.  [default: captured]")] = None,
+    provider: Annotated[str, typer.Option(help="Who reports it.")] = "manual",
+    event_id: Annotated[str, typer.Option(help="The provider's id of it.", show_default="the request id")] = "",
+    *,
+    request_id: RequestId,
+) -> pb.Order:
+    """Record a payment: money that came in, was set aside, given back or refused."""
+    now = await staff.orders.GetOrder(pb.GetOrderRequest(order_id=await order_id(staff, order)))
+    kind = kind or Payments.KIND_CAPTURED
+    return await staff.orders.RecordPayment(
+        Payments(
+            order_id=now.order_id,
+            provider=provider,
+            provider_event_id=event_id or request_id,
+            kind=kind,
+            amount=amount(paid, now.totals.due.currency_code) if paid else _open(now, kind),
+            request_id=request_id,
+        )
+    )
+
+
+def _open(order: pb.Order, kind: int) -> Money:
+    """What is left to do of a kind."""
+    payment, due = order.payment, order.totals.due
+    if kind == Payments.KIND_REFUNDED:
+        return payment.refund_due
+    if kind == Payments.KIND_VOIDED:
+        return payment.authorized
+    if kind == Payments.KIND_CAPTURED and payment.state not in (
+        pb.Payment.STATE_PENDING,
+        pb.Payment.STATE_AUTHORIZED,
+        pb.Payment.STATE_FAILED,
+    ):
+        raise typer.BadParameter("a part is paid already: say how much with --amount")
+    return due

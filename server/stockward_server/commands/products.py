@@ -1,0 +1,224 @@
+"""`stockward products`: the catalogue, from a draft to the archive."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.json_format import ParseDict, ParseError
+from stockward.catalog.v1 import catalog_pb2 as pb
+
+from stockward_server.commands.staff import Etag, Limit, ProductName, RequestId, command, group, pages, product_id
+from stockward_server.commands.texts import amount, choice, moment, timestamp, variant
+
+if TYPE_CHECKING:
+    from stockward_server.commands.connection import Callers
+
+EDITABLE = {"title", "vendor", "product_type", "description", "handle", "tags", "images", "variants", "attributes"}
+"""Fields that an update takes; what else a file has, such as the state, is left out."""
+
+app = group("products", "Products: prepare, publish, take off, put away.")
+
+Title = Annotated[str | None, typer.Option(help="Name shown to customers.")]
+Vendor = Annotated[str | None, typer.Option(help="Maker or brand.")]
+Kind = Annotated[str | None, typer.Option("--type", help="Kind of product, such as Shirt.")]
+Description = Annotated[str | None, typer.Option(help="Text or HTML.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; once for each.")]
+Images = Annotated[list[str] | None, typer.Option("--image", metavar="URL", help="A picture; once for each.")]
+Variants = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--variant", metavar="'SKU PRICE [OPTION=VALUE ...]'", help="Such as 'TEE-L 19.90 Size=L'; once for each."
+    ),
+]
+Handle = Annotated[str | None, typer.Option(help="Name in addresses.", show_default="made from the title")]
+Currency = Annotated[str, typer.Option(help="Currency of the prices (ISO 4217).")]
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", metavar="FILE", help="The product as JSON, as --json prints it; - reads stdin.", allow_dash=True
+    ),
+]
+
+
+@command(app, "list")
+async def list_products(
+    staff: Callers,
+    search: Annotated[str, typer.Argument(help="Words of title, vendor, type, tags, SKUs, description.")] = "",
+    state: Annotated[Any, choice(pb.Product.State, "--state", help="Only in this state.")] = None,
+    vendor: Annotated[str, typer.Option(help="Only of this vendor.")] = "",
+    kind: Annotated[str, typer.Option("--type", help="Only of this type.")] = "",
+    tag: Annotated[str, typer.Option(help="Only with this tag.")] = "",
+    order_by: Annotated[str, typer.Option(help="create_time, update_time or title; with ' desc' descending.")] = "",
+    limit: Limit = 50,
+) -> pb.ListProductsResponse:
+    """List products, newest first; archived ones with --state archived."""
+    request = pb.ListProductsRequest(
+        search=search,
+        states=[state] if state else [],
+        vendor=vendor,
+        product_type=kind,
+        tag=tag,
+        order_by=order_by,
+    )
+    return await pages(staff.catalog.ListProducts, request, limit)
+
+
+@command(app, "show")
+async def show(staff: Callers, product: ProductName) -> pb.Product:
+    """Show a product in any state."""
+    return await staff.catalog.GetProduct(pb.GetProductRequest(product_id=await product_id(staff, product)))
+
+
+@command(app, "check")
+async def check(staff: Callers, product: ProductName) -> pb.CheckReadinessResponse:
+    """Say whether a product could be published, and what blocks it."""
+    return await staff.catalog.CheckReadiness(pb.CheckReadinessRequest(product_id=await product_id(staff, product)))
+
+
+@command(app, "create", then="Publish it: stockward products publish {answer.product_id}")
+async def create(
+    staff: Callers,
+    title: Title = None,
+    variants: Variants = None,
+    currency: Currency = "EUR",
+    vendor: Vendor = None,
+    kind: Kind = None,
+    description: Description = None,
+    tags: Tags = None,
+    images: Images = None,
+    handle: Handle = None,
+    file: File = None,
+    *,
+    request_id: RequestId,
+) -> pb.Product:
+    """Create a product as a draft, from options, or from a file whose fields the options replace."""
+    texts = {"title": title, "vendor": vendor, "product_type": kind, "description": description, "handle": handle}
+    product = _edited(file, texts, variants, currency, tags, images)
+    return await staff.catalog.CreateProduct(pb.CreateProductRequest(product=product, request_id=request_id))
+
+
+@command(app, "update")
+async def update(
+    staff: Callers,
+    product: ProductName,
+    title: Title = None,
+    prices: Annotated[
+        list[str] | None, typer.Option("--price", metavar="SKU=PRICE", help="A new price; once for each.")
+    ] = None,
+    variants: Variants = None,
+    currency: Currency = "EUR",
+    vendor: Vendor = None,
+    kind: Kind = None,
+    description: Description = None,
+    tags: Tags = None,
+    images: Images = None,
+    handle: Handle = None,
+    file: File = None,
+    etag: Etag = "",
+    *,
+    request_id: RequestId,
+) -> pb.Product:
+    """Change what is named and nothing else; '' empties a text, --variant and a file's variants replace all of them."""
+    product_is = await product_id(staff, product)
+    texts = {"title": title, "vendor": vendor, "product_type": kind, "description": description, "handle": handle}
+    changed = _edited(file, texts, variants, currency, tags, images)
+    if prices:
+        now = await staff.catalog.GetProduct(pb.GetProductRequest(product_id=product_is))
+        _reprice(now, prices)
+        changed.variants.extend(now.variants)
+        etag = etag or now.etag  # the other fields of the variants must not have changed in between
+    given = {field.name for field, _ in changed.ListFields()} | {name for name in texts if texts[name] is not None}
+    mask = given & EDITABLE
+    if not mask:
+        raise typer.BadParameter("say what to change, such as --title or --price")
+    changed.product_id, changed.etag = product_is, etag
+    return await staff.catalog.UpdateProduct(
+        pb.UpdateProductRequest(product=changed, update_mask=FieldMask(paths=sorted(mask)), request_id=request_id)
+    )
+
+
+@command(app, "publish", then="Customers can have what is in stock: stockward stock receive SKU UNITS")
+async def publish(
+    staff: Callers,
+    product: ProductName,
+    at: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Then (UTC), not now.")] = None,
+    etag: Etag = "",
+    *,
+    request_id: RequestId,
+) -> pb.Product:
+    """Publish a product, now or at a time."""
+    return await staff.catalog.PublishProduct(
+        pb.PublishProductRequest(
+            product_id=await product_id(staff, product), publish_time=timestamp(at), etag=etag, request_id=request_id
+        )
+    )
+
+
+def _step(verb: str, request: Callable[..., Any], help: str) -> None:
+    """A command that needs to know the product and nothing else."""
+
+    async def step(staff: Callers, product: ProductName, etag: Etag = "", *, request_id: RequestId) -> pb.Product:
+        method = getattr(staff.catalog, f"{verb.capitalize()}Product")
+        changed: pb.Product = await method(
+            request(product_id=await product_id(staff, product), etag=etag, request_id=request_id)
+        )
+        return changed
+
+    step.__doc__ = help
+    command(app, verb)(step)
+
+
+_step("unpublish", pb.UnpublishProductRequest, "Take a product off the storefront, or clear its schedule.")
+_step("archive", pb.ArchiveProductRequest, "Put a product away that is not published.")
+_step("restore", pb.RestoreProductRequest, "Bring an archived product back.")
+
+
+def _edited(
+    file: Path | None,
+    texts: Mapping[str, str | None],
+    variants: list[str] | None,
+    currency: str,
+    tags: list[str] | None,
+    images: list[str] | None,
+) -> pb.Product:
+    """The product of the file, with what else is given in place of its own."""
+    product = _read(file) if file else pb.Product()
+    for name, text in texts.items():
+        if text is not None:
+            setattr(product, name, text)
+    lists: dict[str, list[Any]] = {
+        "variants": [variant(text, currency.upper()) for text in variants or ()],
+        "tags": tags or [],
+        "images": [pb.Image(url=url) for url in images or ()],
+    }
+    for name, items in lists.items():
+        if items:
+            product.ClearField(name)  # type: ignore[arg-type]
+            getattr(product, name).extend(items)
+    return product
+
+
+def _read(file: Path) -> pb.Product:
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        return ParseDict(json.loads(text), pb.Product())
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {(error.strerror or str(error)).lower()}") from None
+    except (ValueError, ParseError) as error:
+        raise typer.BadParameter(f"{file}: {error}") from None
+
+
+def _reprice(product: pb.Product, prices: list[str]) -> None:
+    by_sku = {variant.sku: variant for variant in product.variants}
+    for each in prices:
+        sku, _, price = each.rpartition("=")
+        if sku not in by_sku:
+            raise typer.BadParameter(f"{each!r}: expected SKU=PRICE with one of the SKUs {', '.join(by_sku)}")
+        by_sku[sku].price.CopyFrom(amount(price, by_sku[sku].price.currency_code))

@@ -1,0 +1,266 @@
+"""`stockward stock`: what there is, who has a claim on it, and what changed it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from stockward.inventory.v1 import inventory_pb2 as pb
+
+from stockward_server.commands.options import EPILOG, Address, AsJson, Key
+from stockward_server.commands.staff import (
+    Limit,
+    Location,
+    OnlyLocation,
+    OnlySku,
+    RequestId,
+    Sku,
+    command,
+    complete_skus,
+    group,
+    pages,
+)
+from stockward_server.commands.texts import choice, counted, moment, timestamp
+
+if TYPE_CHECKING:
+    from stockward_server.commands.connection import Callers
+
+app = group("stock", "Stock: look, receive, count, correct, hold, synchronise.")
+
+Units = Annotated[int, typer.Argument(min=0, max=10**9, help="Units.")]
+Expected = Annotated[int | None, typer.Option(min=0, help="Only if so many are on hand now.")]
+Note = Annotated[str, typer.Option(help="For people.")]
+Reference = Annotated[str, typer.Option(help="A delivery note, a count sheet, anything to find it by.")]
+
+
+@command(app, "list")
+async def list_levels(
+    staff: Callers, sku: OnlySku = "", location: OnlyLocation = "", limit: Limit = 50
+) -> pb.ListStockLevelsResponse:
+    """List the counters of each SKU and location."""
+    request = pb.ListStockLevelsRequest(sku=sku, location_id=location)
+    return await pages(staff.inventory.ListStockLevels, request, limit)
+
+
+@command(app, "show")
+async def explain(staff: Callers, sku: Sku) -> pb.ExplainAvailabilityResponse:
+    """Show the counters of a SKU, and which reservation or order owns each unit that is not available."""
+    return await staff.inventory.ExplainAvailability(pb.ExplainAvailabilityRequest(sku=sku))
+
+
+@command(app, "adjust", ignore_unknown_options=True)  # -3 is an argument
+async def adjust(
+    staff: Callers,
+    sku: Sku,
+    delta: Annotated[int, typer.Argument(help="Units to add; below zero: to take away.")],
+    reason: Annotated[Any, choice(pb.AdjustmentReason, "--reason", help="Why.")],
+    location: Location = "",
+    expected: Expected = None,
+    note: Note = "",
+    reference: Reference = "",
+    *,
+    request_id: RequestId,
+) -> pb.StockLevel:
+    """Add units to what is on hand, or take them away."""
+    return await staff.inventory.AdjustStock(
+        pb.AdjustStockRequest(
+            sku=sku,
+            location_id=location,
+            delta=delta,
+            reason=reason,
+            expected_on_hand=expected,
+            note=note,
+            reference=reference,
+            request_id=request_id,
+        )
+    )
+
+
+@command(app, "receive")
+async def receive(
+    staff: Callers,
+    sku: Sku,
+    units: Units,
+    location: Location = "",
+    note: Note = "",
+    reference: Reference = "",
+    *,
+    request_id: RequestId,
+) -> pb.StockLevel:
+    """Goods came in: add them to what is on hand."""
+    return await adjust(
+        staff, sku, units, pb.ADJUSTMENT_REASON_RECEIVED, location, None, note, reference, request_id=request_id
+    )
+
+
+@command(app, "count")
+async def count(
+    staff: Callers,
+    sku: Sku,
+    units: Units,
+    location: Location = "",
+    expected: Expected = None,
+    note: Note = "",
+    reference: Reference = "",
+    *,
+    request_id: RequestId,
+) -> pb.StockLevel:
+    """Somebody counted: set what is on hand."""
+    return await staff.inventory.AdjustStock(
+        pb.AdjustStockRequest(
+            sku=sku,
+            location_id=location,
+            on_hand=units,
+            reason=pb.ADJUSTMENT_REASON_COUNTED,
+            expected_on_hand=expected,
+            note=note,
+            reference=reference,
+            request_id=request_id,
+        )
+    )
+
+
+@command(app, "alerts")
+async def alerts(
+    staff: Callers,
+    sku: OnlySku = "",
+    cleared: Annotated[bool, typer.Option("--all", help="Cleared ones, too.")] = False,
+    limit: Limit = 50,
+) -> pb.ListStockAlertsResponse:
+    """List alerts on low, depleted and short stock, newest first."""
+    request = pb.ListStockAlertsRequest(sku=sku, include_cleared=cleared)
+    return await pages(staff.inventory.ListStockAlerts, request, limit)
+
+
+@command(app, "history")
+async def history(
+    staff: Callers,
+    sku: OnlySku = "",
+    location: OnlyLocation = "",
+    kind: Annotated[Any, choice(pb.StockMovement.Kind, "--kind", help="Only this kind.")] = None,
+    reference: Annotated[str, typer.Option(help="Only of this order, reservation or reference.")] = "",
+    since: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Then or later (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Before then.")] = None,
+    limit: Limit = 50,
+) -> pb.ListStockMovementsResponse:
+    """List the movement ledger, newest first."""
+    request = pb.ListStockMovementsRequest(
+        sku=sku,
+        location_id=location,
+        kind=kind,
+        reference=reference,
+        start_time=timestamp(since),
+        end_time=timestamp(until),
+    )
+    return await pages(staff.inventory.ListStockMovements, request, limit)
+
+
+@command(app, "policy")
+async def policy(
+    staff: Callers,
+    sku: Sku,
+    safety_stock: Annotated[int | None, typer.Option(min=0, help="Units that are never offered.")] = None,
+    reorder_point: Annotated[int | None, typer.Option(min=0, help="Alert when available falls to this.")] = None,
+    no_reorder_point: Annotated[bool, typer.Option("--no-reorder-point", help="Alert at zero only.")] = False,
+    backorder_limit: Annotated[int | None, typer.Option(min=0, help="Units to promise beyond what there is.")] = None,
+    location: Location = "",
+    *,
+    request_id: RequestId,
+) -> pb.StockLevel:
+    """Set when stock counts as low, what is kept back, and how far it may be oversold; the rest stays."""
+    values = {"safety_stock": safety_stock, "reorder_point": reorder_point, "backorder_limit": backorder_limit}
+    named = {name: value for name, value in values.items() if value is not None}
+    mask = [*named, "reorder_point"] if no_reorder_point else [*named]
+    if not mask or (no_reorder_point and reorder_point is not None):
+        raise typer.BadParameter("say what to set: --safety-stock, --reorder-point or not, --backorder-limit")
+    return await staff.inventory.SetStockPolicy(
+        pb.SetStockPolicyRequest(
+            sku=sku, location_id=location, update_mask=FieldMask(paths=mask), request_id=request_id, **named
+        )
+    )
+
+
+@command(app, "holds")
+async def holds(
+    staff: Callers,
+    sku: OnlySku = "",
+    customer: Annotated[str, typer.Option(help="Only of this customer.")] = "",
+    state: Annotated[Any, choice(pb.Reservation.State, "--state", help="Only in this state.")] = None,
+    limit: Limit = 50,
+) -> pb.ListReservationsResponse:
+    """List reservations, newest first."""
+    request = pb.ListReservationsRequest(sku=sku, customer_id=customer, state=state)
+    return await pages(staff.inventory.ListReservations, request, limit)
+
+
+@command(app, "reserve", then="Order it: stockward orders create --reservation {answer.reservation_id}")
+async def reserve(
+    staff: Callers,
+    lines: Annotated[list[str], typer.Argument(metavar="SKU=UNITS ...", autocompletion=complete_skus)],
+    minutes: Annotated[int | None, typer.Option(min=1, help="How long.", show_default="the server's setting")] = None,
+    customer: Annotated[str, typer.Option(help="The shop's name for the customer.")] = "",
+    *,
+    request_id: RequestId,
+) -> pb.Reservation:
+    """Hold units for a customer for a while: all lines or none."""
+    return await staff.inventory.ReserveStock(
+        pb.ReserveStockRequest(
+            lines=[pb.StockLine(sku=sku, quantity=units) for sku, units in map(counted, lines)],
+            ttl=Duration(seconds=minutes * 60) if minutes else None,
+            customer_id=customer,
+            request_id=request_id,
+        )
+    )
+
+
+@command(app, "release")
+async def release(
+    staff: Callers,
+    reservation: Annotated[str, typer.Argument(metavar="RESERVATION", help="Id of the reservation.")],
+    *,
+    request_id: RequestId,
+) -> pb.Reservation:
+    """Give back what a reservation holds."""
+    return await staff.inventory.ReleaseReservation(
+        pb.ReleaseReservationRequest(reservation_id=reservation, request_id=request_id)
+    )
+
+
+@command(app, "locations")
+async def locations(staff: Callers) -> pb.ListLocationsResponse:
+    """List the locations by priority."""
+    return await staff.inventory.ListLocations(pb.ListLocationsRequest())
+
+
+@app.command(epilog=EPILOG)
+def sync(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV; - reads stdin.", allow_dash=True)],
+    reason: Annotated[Any, choice(pb.AdjustmentReason, "--reason", help="Why.  [default: counted]")] = None,
+    reference: Annotated[str, typer.Option(help="Anything to find it by.", show_default="the file's name")] = "",
+    *,
+    request_id: RequestId,
+    address: Address = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set or change the stock of many SKUs from a CSV file; rows that are refused do not stop the others.
+
+    Its header names the columns: sku; on_hand (units that there are) or delta (units to add); and, where wanted,
+    location_id and expected_on_hand. Exit code 1 when some rows were refused: the report says which, and why.
+    """
+    from stockward_server.commands.connection import told
+    from stockward_server.commands.stock_sync import StockSync, read_rows
+
+    rows, refused = read_rows(file)
+    work = StockSync(str(file), rows, refused)
+    repetition = f"Run it again with --request-id {request_id}: what is done is not done twice"
+    told(
+        work.run(address, key, reason or pb.ADJUSTMENT_REASON_COUNTED, reference or file.name[:200], request_id),
+        repetition,
+    )
+    work.report(as_json)
+    raise typer.Exit(1 if work.refused else 0)

@@ -1,0 +1,197 @@
+"""Messages of the contract as people read them: tables and cards, made from their descriptors."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+import typer
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stockward_server.domain.money import Money
+
+COLUMNS: Mapping[str, Sequence[str]] = {
+    "Product": ("product_id", "title", "state", "variants", "vendor", "update_time"),
+    "StockLevel": (
+        *("sku", "location_id", "on_hand", "reserved", "allocated", "safety_stock", "available"),
+        *("backorder_limit", "reorder_point", "alert_level"),
+    ),
+    "StockMovement": (
+        *("create_time", "sku", "location_id", "kind", "reason", "on_hand_delta", "reserved_delta", "allocated_delta"),
+        *("on_hand", "reserved", "allocated", "reference", "note", "actor"),
+    ),
+    "Reservation": ("reservation_id", "state", "lines", "customer_id", "expire_time", "order_id"),
+    "Order": ("order_id", "state", "reference", "customer", "lines", "totals.due", "payment.state", "create_time"),
+    "Event": ("time", "type", "aggregate_id", "aggregate_version", "actor", "event_id"),
+}
+"""What a table of these shows; of other messages it shows every field."""
+
+HIDDEN = {"Event": ("product", "stock", "reservation", "order"), "Product": ("etag",)}
+"""Fields that a card leaves to --json."""
+
+STYLES: Mapping[str, str] = {
+    **dict.fromkeys(("published", "fulfilled", "paid", "active", "yes"), "green"),
+    **dict.fromkeys(("draft", "pending", "low", "partially_paid", "partially_fulfilled", "authorized"), "yellow"),
+    **dict.fromkeys(("processing", "unpublished", "converted"), "cyan"),
+    **dict.fromkeys(("cancelled", "expired", "failed", "depleted", "shortfall", "no"), "red"),
+    **dict.fromkeys(("archived", "released", "voided"), "dim"),
+}
+"""Colours of states, and of yes and no."""
+
+LONGEST = 200
+"""Characters of a text that a cell shows."""
+
+NUMBER = re.compile(r"(-?\d+|[A-Z]{3} -?[\d.]+)?")
+"""A cell that belongs to the right: a number, an amount, or nothing."""
+
+SHORT: Mapping[str, Callable[[Any], str]] = {
+    "google.type.Money": lambda money: _amount(money) if money.currency_code else "",
+    "google.protobuf.Timestamp": lambda stamp: f"{stamp.ToDatetime(UTC):%Y-%m-%d %H:%M:%SZ}",
+    "Variant": lambda variant: variant.sku,
+    "OrderLine": lambda line: f"{line.quantity} × {line.sku}",
+    "Reservation.Line": lambda line: f"{line.quantity} × {line.sku}",
+    "FulfillmentLine": lambda line: f"{line.quantity} of line {line.line_number} from {line.location_id}",
+    "Customer": lambda customer: customer.name or customer.email or customer.customer_id,
+    "Address": lambda address: ", ".join(
+        filter(None, (address.recipient, *address.lines, f"{address.postal_code} {address.city}".strip()))
+    ),
+}
+"""Messages that have room in a cell."""
+
+
+def show(message: Message, *, as_json: bool) -> None:
+    """Print an answer: as proto3 JSON, one document; else a listing as a table, anything else as a card."""
+    if as_json:
+        typer.echo(MessageToJson(message, always_print_fields_with_no_presence=True))
+        return
+    # Without a terminal there is no width to keep to: lines stay whole for grep.
+    console = Console(width=None if sys.stdout.isatty() else 1000)
+    if re.fullmatch(r"List\w+Response", message.DESCRIPTOR.name):
+        (rows,) = (value for _, value in lists_of(message))
+        console.print(_table(rows) if rows else Text("(none)", "dim"))
+    else:
+        console.print(_card(message))
+        for name, rows in lists_of(message):
+            if rows:
+                console.print(Text(_title(name), "bold"))
+                console.print(_table(rows))
+
+
+def note(text: str) -> None:
+    """Say something beside the answer, on stderr."""
+    Console(stderr=True).print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+def word_of(enum: Any, number: int) -> str:
+    """The value in lower case, without the prefix that the contract gives it; empty for the unspecified one."""
+    prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
+    value = enum.values_by_number.get(number)
+    return (value.name.removeprefix(prefix).lower() if value else str(number)) if number else ""
+
+
+def lists_of(message: Message) -> list[tuple[str, Sequence[Message]]]:
+    """Its tables: the repeated messages."""
+    return [
+        (field.name, getattr(message, field.name))
+        for field in message.DESCRIPTOR.fields
+        if field.is_repeated and field.message_type and not field.message_type.GetOptions().map_entry
+    ]
+
+
+def _table(rows: Sequence[Message]) -> Table:
+    name = rows[0].DESCRIPTOR.name
+    paths = COLUMNS.get(name) or [field.name for field in rows[0].DESCRIPTOR.fields]
+    columns = {path: [_cell(row, path) for row in rows] for path in paths}
+    if name not in COLUMNS:
+        columns = {path: cells for path, cells in columns.items() if any(cell.plain for cell in cells)}
+    table = Table(box=SIMPLE)
+    for path, cells in columns.items():
+        right = all(NUMBER.fullmatch(cell.plain) for cell in cells)
+        is_name = path.endswith(("_id", "sku"))
+        table.add_column(_title(path), justify="right" if right else "left", no_wrap=is_name, overflow="fold")
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _card(message: Message) -> Table:
+    card = Table(box=None, show_header=False, pad_edge=False)
+    card.add_column(style="bold", no_wrap=True)
+    card.add_column(overflow="fold")
+    for name, cell in _facts(message):
+        card.add_row(_title(name), cell)
+    return card
+
+
+def _facts(message: Message, prefix: str = "") -> Iterator[tuple[str, Text]]:
+    """Every field that is set and is not a table of its own; those of messages inside follow with a prefix."""
+    tables = {name for name, _ in lists_of(message)}
+    for field in message.DESCRIPTOR.fields:
+        if field.name in tables or field.name in HIDDEN.get(message.DESCRIPTOR.name, ()):
+            continue
+        value = getattr(message, field.name)
+        inside = field.message_type and not field.is_repeated and _short(value) is None
+        if inside:
+            if message.HasField(field.name):
+                yield from _facts(value, f"{prefix}{field.name} ")
+        elif (cell := _cell(message, field.name)).plain:
+            yield prefix + field.name, cell
+
+
+def _cell(message: Any, path: str) -> Text:
+    *way, last = path.split(".")
+    for name in way:
+        message = getattr(message, name)
+    field = message.DESCRIPTOR.fields_by_name[last]
+    if field.has_presence and not message.HasField(last):
+        return Text()
+    value = getattr(message, last)
+    if field.message_type and field.message_type.GetOptions().map_entry:
+        return Text(_printable(f"{key}: {each}" for key, each in sorted(value.items())))
+    if field.is_repeated:
+        return Text(_printable(_plain(field, each) for each in value))
+    text = _plain(field, value)
+    return Text(_printable([text]), STYLES.get(text, "") if field.enum_type or isinstance(value, bool) else "")
+
+
+def _plain(field: Any, value: Any) -> str:
+    if field.enum_type:
+        return word_of(field.enum_type, value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if field.message_type:
+        return _short(value) or ""
+    return str(value)
+
+
+def _short(message: Message) -> str | None:
+    """Its text for a cell; None when it has none."""
+    name = message.DESCRIPTOR.full_name
+    of = SHORT.get(name) or SHORT.get(re.sub(r"^stockward\.\w+\.v1\.", "", name))
+    return of(message) if of else None
+
+
+def _amount(message: Any) -> str:
+    """Money, such as EUR 19.90. Below zero, too: a discount may be more than the shipping."""
+    amount = Money.from_units(message.currency_code, abs(message.units), abs(message.nanos), "")
+    below_zero = message.units < 0 or message.nanos < 0
+    return str(Money(amount.currency, -amount.minor) if below_zero else amount)
+
+
+def _printable(texts: Iterable[str]) -> str:
+    """One line without control characters: what a customer wrote must not steer a terminal."""
+    text = "".join(char if char.isprintable() else " " for char in ", ".join(filter(None, texts)))
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _title(name: str) -> str:
+    words = re.sub(r"[._]", " ", name)
+    return "SKU" if words == "sku" else words[0].upper() + words[1:]

@@ -1,0 +1,87 @@
+"""What people type, as values of the contract; a text that is none is wrong usage, and said to be so."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.money_pb2 import Money
+from stockward.catalog.v1.catalog_pb2 import Variant
+
+from stockward_server.commands.tables import word_of
+
+PRICE = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
+
+
+def moment(text: str) -> datetime:
+    """A date or time, in UTC unless it says otherwise."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("expected a date or time such as 2026-11-22 or 2026-11-22T17:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    """As the contract has it."""
+    if moment is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def amount(text: str, currency: str) -> Money:
+    """An amount such as 19.90."""
+    if not PRICE.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is not an amount such as 19.90")
+    units, _, part = text.partition(".")
+    return Money(currency_code=currency, units=int(units), nanos=int(part.ljust(9, "0")))
+
+
+def choice(enum: Any, *flags: str, help: str) -> Any:
+    """An option whose values are those of an enum of the contract, in lower case; it hands over their numbers."""
+    words: dict[str, int] = {word_of(enum.DESCRIPTOR, number): number for number in enum.values() if number}
+
+    def parse(text: str) -> int:
+        number = words.get(text.lower().replace("-", "_"))
+        if number is None:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(words)}")
+        return number
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return typer.Option(*flags, help=help, parser=parse, metavar="|".join(words), autocompletion=complete)
+
+
+def counted(text: str) -> tuple[str, int]:
+    """`WHAT=UNITS`, such as TEE-L=2; one unit where the number is left out."""
+    what, equals, units = text.rpartition("=")
+    if not equals:
+        return text, 1
+    if not what or not re.fullmatch(r"\d{1,10}", units, re.ASCII):
+        raise typer.BadParameter(f"{text!r} is not of the form TEE-L=2")
+    return what, int(units)
+
+
+def numbered(text: str) -> dict[str, int]:
+    """`LINE=UNITS`, such as 1=2: fields of a line of an order."""
+    line, units = counted(text)
+    if not re.fullmatch(r"\d{1,4}", line, re.ASCII):
+        raise typer.BadParameter(f"{text!r} is not of the form LINE=UNITS, such as 1=2")
+    return {"line_number": int(line), "quantity": units}
+
+
+def variant(text: str, currency: str) -> Variant:
+    """`SKU PRICE [OPTION=VALUE ...]`, quoted as in a shell, such as `TEE-L 19.90 Size=L`."""
+    try:
+        sku, price, *options = shlex.split(text)
+        pairs = dict(option.split("=", 1) for option in options)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not of the form 'TEE-L 19.90 Size=L'") from None
+    return Variant(sku=sku, title=" / ".join(pairs.values()), price=amount(price, currency), options=pairs)

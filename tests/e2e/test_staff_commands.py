@@ -1,0 +1,488 @@
+"""`stockward products|stock|orders|events`: each verb on a running server, as a person and as a script has it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import re
+import shlex
+import signal
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from stockward_server.cli import app
+from stockward_server.config import Settings
+from stockward_server.embedded import Nats, Postgres, free_port
+from tests.commands import locked
+from tests.conftest import TEMPLATE
+from tests.shop import KEYS, Shop, running_shop
+from tests.terminal import MODULE, SCRIPT, Outcome, clean_environment, stockward
+
+Run = Callable[..., Awaitable[Outcome]]
+
+MUTATIONS = {
+    *("create", "update", "publish", "unpublish", "archive", "restore"),
+    *("adjust", "receive", "count", "policy", "reserve", "release"),
+    *("process", "fulfill", "cancel", "return", "pay"),
+}
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+async def shop(postgres: Postgres, nats: Nats) -> AsyncIterator[Shop]:
+    """One server for all of them."""
+    url = await postgres.create_database("staff_commands", template=TEMPLATE)
+    async with running_shop(Settings.model_validate({"database_url": url, "event_queue_url": nats.url})) as shop:
+        yield shop
+
+
+def reaching(shop: Shop) -> dict[str, str]:
+    """What names the server, and lets staff in."""
+    return {"STOCKWARD_ADDRESS": shop.address, "STOCKWARD_KEY": KEYS["pms"]}
+
+
+@pytest.fixture
+def run(shop: Shop) -> Run:
+    """The command line in this process, which spares an interpreter's start for each command."""
+    environment = reaching(shop) | {"COLUMNS": "200", "NO_COLOR": "1"}
+
+    async def run(*arguments: str | Path, stdin: str = "") -> Outcome:
+        words = [*map(str, arguments)]
+        result = await asyncio.to_thread(CliRunner().invoke, app, words, input=stdin, env=environment)
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
+async def sku(shop: Shop) -> str:
+    """For sale at 10.00 EUR, 10 on hand."""
+    sku = f"SKU-{next(numbers)}"
+    await shop.sell(sku, 10, "10.00")
+    return sku
+
+
+Both = Callable[..., Awaitable[tuple[str, Any]]]
+
+
+@pytest.fixture
+def both(run: Run) -> Both:
+    """The same command for a person and for a script: what it prints, and its JSON.
+
+    A change is sent twice with one request_id, so the second answers what the first one did.
+    """
+
+    async def both(noun: str, verb: str, *arguments: str | Path, stdin: str = "") -> tuple[str, Any]:
+        words = [noun, verb, *arguments]
+        words += ["--request-id", str(uuid.uuid4())] if verb in MUTATIONS else []
+        read, parsed = await run(*words, stdin=stdin), await run(*words, "--json", stdin=stdin)
+        assert (read.code, parsed.code, parsed.err) == (0, 0, ""), (words, read.err, parsed.err)
+        return read.out, parsed.json
+
+    return both
+
+
+def rows(printed: str) -> list[list[str]]:
+    """The rows of a table, in words."""
+    below = printed.partition("───")[2].splitlines()[1:]
+    return [line.split() for line in below if line.strip()]
+
+
+async def test_a_product_from_draft_to_archive(run: Run, both: Both) -> None:
+    made, product = await both(
+        *("products", "create", "--title", "Blue mug", "--vendor", "Acme", "--tag", "kitchen"),
+        *("--variant", "MUG/B 12.50 Colour=Blue", "--variant", "'MUG RED' 13 Colour=Red"),
+    )
+    assert product["handle"] == "blue-mug"
+    assert [variant["price"]["units"] for variant in product["variants"]] == ["12", "13"]
+    assert "State        draft" in made
+    assert ["MUG/B", "Blue", "EUR", "12.50", "Colour:", "Blue", "0"] in rows(made)
+
+    await both("products", "update", "MUG/B", "--vendor", "", "--title", "Mug")
+    changed = (await run("products", "update", "MUG RED", "--price", "MUG RED=13.90", "--json")).json
+    assert (changed["title"], changed["vendor"], changed["tags"]) == ("Mug", "", ["kitchen"])
+    assert changed["variants"][1]["price"] == {"currencyCode": "EUR", "units": "13", "nanos": 900_000_000}
+    assert changed["variants"][0] == product["variants"][0]
+
+    checked, readiness = await both("products", "check", "MUG RED")
+    assert readiness["ready"]
+    assert "NO_IMAGE" in checked
+
+    await both("products", "publish", "MUG RED")
+    printed, listing = await both("products", "list", "--state", "published", "--tag", "kitchen")
+    assert [each["title"] for each in listing["products"]] == ["Mug"]
+    assert rows(printed)[0][1:3] == ["Mug", "published"]
+    for verb, state in (("unpublish", "UNPUBLISHED"), ("archive", "ARCHIVED"), ("restore", "UNPUBLISHED")):
+        assert (await both("products", verb, product["productId"]))[1]["state"] == f"STATE_{state}"
+    shown, found = await both("products", "show", "MUG/B")
+    assert found["productId"] in shown
+    later = await run("products", "publish", "MUG/B", "--at", "2100-01-01", "--json")
+    assert later.json["scheduledPublishTime"] == "2100-01-01T00:00:00Z"
+
+
+async def test_a_product_from_json(both: Both, run: Run, tmp_path: Path) -> None:
+    _, product = await both("products", "create", "--title", "Cap", "--variant", "CAP 5")
+    product["description"] = "Warm"
+    file = tmp_path / "product.json"
+    file.write_text(json.dumps(product))
+    _, changed = await both("products", "update", "CAP", "--file", file, "--etag", product["etag"])
+    assert (changed["description"], changed["variants"]) == ("Warm", product["variants"])
+    stale = await run("products", "update", "CAP", "--title", "Hat", "--etag", product["etag"])
+    assert (stale.code, "ETAG_MISMATCH" in stale.err) == (1, True)
+    _, copy = await both("products", "create", "--file", "-", "--title", "Hat", stdin='{"tags": ["new"]}')
+    assert (copy["title"], copy["tags"]) == ("Hat", ["new"])
+
+
+async def test_stock(both: Both, sku: str) -> None:
+    assert (await both("stock", "receive", sku, "5", "--reference", "note 7"))[1]["onHand"] == "15"
+    assert (await both("stock", "adjust", sku, "-3", "--reason", "damaged"))[1]["onHand"] == "12"
+    assert (await both("stock", "count", sku, "20", "--expected", "12"))[1]["onHand"] == "20"
+    printed, level = await both("stock", "policy", sku, "--safety-stock", "2", "--reorder-point", "19")
+    assert (level["available"], level["alertLevel"]) == ("18", "LEVEL_LOW")
+    assert "Reorder point    19" in printed
+    printed, alerts = await both("stock", "alerts", "--sku", sku)
+    assert [alert["level"] for alert in alerts["alerts"]] == ["LEVEL_LOW"]
+    assert "reorderPoint" not in (await both("stock", "policy", sku, "--no-reorder-point"))[1]
+
+    printed, hold = await both("stock", "reserve", f"{sku}=4", "--minutes", "5", "--customer", "ada")
+    assert hold["lines"] == [{"sku": sku, "locationId": "main", "quantity": "4"}]
+    printed, owners = await both("stock", "show", sku)
+    assert owners["claims"][0]["reservationId"] == hold["reservationId"]
+    assert hold["reservationId"] in printed
+    printed, holds = await both("stock", "holds", "--sku", sku, "--state", "active")
+    assert f"4 × {sku}" in printed
+    assert len(holds["reservations"]) == 1
+    assert (await both("stock", "release", hold["reservationId"]))[1]["state"] == "STATE_RELEASED"
+
+    printed, levels = await both("stock", "list", "--sku", sku)
+    assert rows(printed) == [[sku, "main", "20", "0", "0", "2", "18", "0"]]
+    assert levels["stockLevels"][0]["available"] == "18"
+    printed, movements = await both("stock", "history", "--sku", sku, "--kind", "adjusted")
+    assert [each["onHandDelta"] for each in movements["movements"]] == ["8", "-3", "5", "10"]
+    assert [row[5] for row in rows(printed)] == ["counted", "damaged", "received", "received"]
+    printed, locations = await both("stock", "locations")
+    assert (locations["locations"][0]["locationId"], rows(printed)[0][0]) == ("main", "main")
+
+
+async def test_an_order_to_the_parcel_and_back(both: Both, run: Run, sku: str) -> None:
+    reference = f"R-{sku}"
+    printed, order = await both("orders", "create", f"{sku}=3", "--reference", reference, "--email", "ada@shop.example")
+    assert "Totals due               EUR 30.00" in printed
+    printed, waiting = await both("orders", "pending", "--limit", "1000")
+    assert order["orderId"] in {each["orderId"] for each in waiting["orders"]}
+    early = await run("orders", "process", reference)
+    assert (early.code, "PAYMENT_REQUIRED" in early.err) == (1, True)
+    for kind in ("authorized", "captured"):
+        paid = await run("orders", "pay", reference, "--kind", kind, "--json")
+        assert paid.json["payment"]["state"] == {"authorized": "STATE_AUTHORIZED", "captured": "STATE_PAID"}[kind]
+    await both("orders", "process", reference)
+    await both("orders", "cancel", reference, "--line", "1=1", "--reason", "changed her mind")
+    printed, part = await both("orders", "fulfill", reference, "--line", "1=1", "--tracking", "T1", "--carrier", "DHL")
+    assert part["state"] == "STATE_PARTIALLY_FULFILLED"
+    assert "1 of line 1 from main" in printed
+    assert (await both("orders", "fulfill", reference))[1]["state"] == "STATE_FULFILLED"
+    _, returned = await both("orders", "return", reference, "--line", "1", "--damaged")
+    assert returned["totals"]["due"]["units"] == "10"
+    _, refunded = await both("orders", "pay", reference, "--kind", "refunded", "--amount", "20")
+    assert not refunded["payment"]["refundRequired"]
+
+    printed, listing = await both("orders", "list", "--reference", reference, "--state", "fulfilled")
+    assert (len(listing["orders"]), f"3 × {sku}" in printed) == (1, True)
+    printed, shown = await both("orders", "show", reference)
+    assert shown["lines"][0]["returned"] == "1"
+    _, cancelled = await both("orders", "cancel", (await run("orders", "create", sku, "--json")).json["orderId"])
+    assert cancelled["state"] == "STATE_CANCELLED"
+
+
+async def test_events(shop: Shop, run: Run, both: Both, sku: str, tmp_path: Path) -> None:
+    printed, recorded = await both("events", "list", "--aggregate", f"{sku}@main")
+    assert [event["type"] for event in recorded["events"]] == ["stock.changed"]
+    assert rows(printed)[0][2:5] == ["stock.changed", f"{sku}@main", "1"]
+    first = await run("events", "list", "--limit", "1", "--json")
+    cursor = first.json["nextCursor"]
+    assert f"--cursor {cursor}" in first.err
+    rest = await run("events", "list", "--limit", "1000", "--cursor", cursor, "--type", "stock.*", "--json")
+    assert rest.json["caughtUp"]
+    assert {event["type"].partition(".")[0] for event in rest.json["events"]} == {"stock"}
+
+    follower = await asyncio.create_subprocess_exec(
+        *(*MODULE, "events", "follow", "--type", "stock.changed", "--json"),
+        env=clean_environment() | reaching(shop),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert follower.stdout
+    assert follower.stderr
+    try:
+        async with asyncio.timeout(20):
+            assert b"Following from cursor" in await follower.stderr.readline()
+            await shop.receive(sku, 7)
+            event = json.loads(await follower.stdout.readline())
+            assert (event["aggregateId"], event["stock"]["onHandDelta"]) == (f"{sku}@main", "7")
+    finally:
+        follower.send_signal(signal.SIGINT)
+        await follower.communicate()
+    assert follower.returncode == 130
+
+
+async def test_lists_follow_pages(shop: Shop, run: Run, sku: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stockward_server.commands.staff.PAGE", 2)
+    for _ in range(4):
+        await shop.receive(sku, 1)
+    everything = await run("stock", "history", "--sku", sku, "--json")
+    assert (len(everything.json["movements"]), everything.json["nextPageToken"], everything.err) == (5, "", "")
+    some = await run("stock", "history", "--sku", sku, "--limit", "3", "--json")
+    assert some.json["movements"] == everything.json["movements"][:3]
+    assert some.json["nextPageToken"]
+    assert "--limit" in some.err
+
+
+async def test_the_next_step_is_told_to_people_only(run: Run) -> None:
+    words = ("products", "create", "--title", "Pot")
+    made = await run(*words)
+    (product_id,) = [line.split()[-1] for line in made.out.splitlines() if line.startswith("Product id")]
+    assert made.err == f"Publish it: stockward products publish {product_id}\n"
+    assert (await run(*words, "--json")).err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("products", "show", str(uuid.UUID(int=0))), ["(PRODUCT_NOT_FOUND)"]),
+        (("products", "show", "NO-SUCH-SKU"), ["(PRODUCT_NOT_FOUND)"]),
+        (("products", "create", "--title", " "), ["(FIELD_INVALID)", "product.title: "]),
+        (("stock", "receive", "NO-SUCH-SKU", "1"), ["(SKU_UNKNOWN)", "sku"]),
+        (("stock", "adjust", "{sku}", "-11", "--reason", "lost"), ["(STOCK_NEGATIVE)"]),
+        (("stock", "count", "{sku}", "5", "--expected", "9"), ["(STOCK_CHANGED)"]),
+        (("stock", "reserve", "{sku}=11"), ["(INSUFFICIENT_STOCK)", "11 wanted, 10 available"]),
+        (("orders", "show", "no-such-reference"), ["(ORDER_NOT_FOUND)"]),
+        (("orders", "create", "{sku}=11"), ["(INSUFFICIENT_STOCK)"]),
+        (("events", "list", "--cursor", "x"), ["(PAGE_TOKEN_INVALID)", "cursor"]),
+    ],
+)
+async def test_a_refusal_is_exit_code_1_with_its_reason(
+    run: Run, sku: str, words: tuple[str, ...], said: list[str]
+) -> None:
+    refused = await run(*(word.format(sku=sku) for word in words), "--json")
+    assert (refused.code, refused.out) == (1, "")
+    for text in said:
+        assert text in refused.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("products", "list", "--state", "sold"),
+        ("products", "create", "--title", "Tee", "--variant", "TEE dear"),
+        ("products", "create", "--file", "no-such-file.json"),
+        ("products", "update", "{sku}"),
+        ("products", "update", "{sku}", "--price", "OTHER=1"),
+        ("stock", "adjust", "{sku}", "1"),
+        ("stock", "policy", "{sku}"),
+        ("stock", "reserve", "{sku}=x"),
+        ("stock", "history", "--since", "yesterday"),
+        ("stock", "sync", "no-such-file.csv"),
+        ("orders", "fulfill", str(uuid.UUID(int=0)), "--line", "SKU=1"),
+        ("orders", "list", "--limit", "0"),
+    ],
+)
+async def test_wrong_usage_is_exit_code_2(run: Run, sku: str, words: tuple[str, ...]) -> None:
+    wrong = await run(*(word.format(sku=sku) for word in words))
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "Error" in wrong.err
+
+
+async def test_no_answer_is_exit_code_3(tmp_path: Path) -> None:
+    """A change says how to repeat it, since nobody knows whether it was done."""
+    dead = ("--address", f"127.0.0.1:{free_port()}", "--key", "swk_pms_any")
+    looked, changed, nothing = await asyncio.gather(
+        stockward("orders", "pending", *dead, cwd=tmp_path),
+        stockward("stock", "receive", "TEE", "1", *dead, cwd=tmp_path),
+        stockward("orders", "pending", cwd=tmp_path),
+    )
+    for outcome in (looked, changed, nothing):
+        assert (outcome.code, outcome.out) == (3, "")
+    assert "The server cannot be reached" in looked.err
+    assert "--request-id" not in looked.err
+    assert "repeat it with --request-id" in changed.err
+    assert "Nothing is running here: start it with `make run`" in nothing.err
+
+
+async def test_stock_from_a_csv_with_bad_rows(shop: Shop, run: Run, sku: str, tmp_path: Path) -> None:
+    file = tmp_path / "count.csv"
+    file.write_text(
+        f"sku, on_hand, location_id, expected_on_hand\n{sku},12,,10\nNO-SUCH-SKU,1,,\n{sku},many,,\n"
+        f"{sku},5\n{sku},7,nowhere,\n{sku},8,main,9\n\n{sku},,,\n"
+    )
+    done = await run("stock", "sync", file, "--json")
+    assert done.code == 1
+    assert (done.json["rows"], done.json["applied"]) == (7, 1)
+    assert [(row["line"], row["reason"], row["field"]) for row in done.json["refused"]] == [
+        (3, "SKU_UNKNOWN", "sku"),
+        (4, "FIELD_INVALID", "on_hand"),
+        (5, "ROW_MALFORMED", ""),
+        (6, "LOCATION_UNKNOWN", "location_id"),
+        (7, "STOCK_CHANGED", ""),
+        (9, "FIELD_INVALID", ""),
+    ]
+    assert await shop.counters(sku) == (12, 0, 0)
+    printed = await run("stock", "sync", file)
+    assert printed.code == 1
+    assert [row[:2] for row in rows(printed.out)[:2]] == [["2", sku], ["3", "NO-SUCH-SKU"]]
+    assert printed.out.endswith(f"✗ {file}: 7 rows, 0 applied, 7 refused\n")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "sku\nA\n", "sku,on_hand,delta\n", "sku,on_hand,colour\n", 'sku,on_hand\n"A,1\n']
+)
+async def test_a_file_that_is_no_such_csv(run: Run, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "count.csv"
+    file.write_text(content)
+    wrong = await run("stock", "sync", file)
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "count.csv" in wrong.err
+
+
+async def test_a_sync_that_is_repeated_with_its_request_id_does_nothing_twice(shop: Shop, run: Run, sku: str) -> None:
+    words = ("stock", "sync", "-", "--request-id", str(uuid.uuid4()), "--reason", "received")
+    for _ in range(2):
+        done = await run(*words, stdin=f"sku,delta\n{sku},5\n")
+        assert (done.code, done.out) == (0, "✓ -: 1 rows, 1 applied\n")
+    assert await shop.counters(sku) == (15, 0, 0)
+
+
+async def on_a_terminal(shop: Shop, *words: str, cwd: Path, text: str, seen: asyncio.Event) -> int:
+    """Run it with a terminal as its stderr, which must show the text before it ends; the exit code."""
+    terminal, end = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(*MODULE, *words),
+        env=clean_environment() | reaching(shop) | {"TERM": "xterm"},
+        cwd=cwd,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=end,
+    )
+    os.close(end)
+    shown = ""
+    with contextlib.suppress(OSError):  # Linux says so when the other end is closed
+        while part := await asyncio.to_thread(os.read, terminal, 4096):
+            shown += part.decode()
+            if text in shown:
+                seen.set()
+    os.close(terminal)
+    assert seen.is_set(), shown
+    return await process.wait()
+
+
+async def test_long_work_shows_progress(shop: Shop, sku: str, tmp_path: Path) -> None:
+    file = tmp_path / "count.csv"
+    file.write_text("sku,on_hand\n" + f"{sku},12\n" * 2500)
+    words = ("stock", "sync", str(file))
+    assert await on_a_terminal(shop, *words, cwd=tmp_path, text="2500/2500", seen=asyncio.Event()) == 0
+
+
+async def test_waiting_is_told(shop: Shop, sku: str, tmp_path: Path) -> None:
+    """The row that the command wants is free again when it has said that it waits."""
+    seen = asyncio.Event()
+    words = ("stock", "receive", sku, "1")
+    async with asyncio.TaskGroup() as group, locked(shop.pool, sku):
+        told = group.create_task(on_a_terminal(shop, *words, cwd=tmp_path, text="Waiting for the server", seen=seen))
+        await asyncio.wait_for(seen.wait(), 20)
+    assert told.result() == 0
+
+
+async def completed(shop: Shop, typed: str, cwd: Path) -> list[str]:
+    """What bash offers after the words typed; the last one is to be completed."""
+    words = typed.split(" ")
+    offered = await stockward(
+        cwd=cwd,
+        program=SCRIPT,
+        _STOCKWARD_COMPLETE="complete_bash",
+        COMP_WORDS=" ".join(words),
+        COMP_CWORD=str(len(words) - 1),
+        **reaching(shop),
+    )
+    return offered.out.split()
+
+
+async def test_a_shell_completes(shop: Shop, sku: str, tmp_path: Path) -> None:
+    order = await shop.order(sku, reference=f"COMPLETE-{sku}")
+    nouns, verbs, states, products, orders = await asyncio.gather(
+        completed(shop, "stockward pro", tmp_path),
+        completed(shop, "stockward orders f", tmp_path),
+        completed(shop, "stockward orders list --state p", tmp_path),
+        completed(shop, f"stockward stock show {sku}", tmp_path),
+        completed(shop, "stockward orders show COMPLETE-", tmp_path),
+    )
+    assert (nouns, verbs) == (["products"], ["fulfill"])
+    assert states == ["pending", "processing", "partially_fulfilled"]
+    assert sku in products
+    assert orders == [order.reference]
+
+
+async def test_completion_can_be_installed(tmp_path: Path) -> None:
+    installed = await stockward("--install-completion", "bash", cwd=tmp_path, program=SCRIPT, HOME=str(tmp_path))
+    assert (installed.code, "completion installed" in installed.out) == (0, True)
+    assert "stockward" in (tmp_path / ".bashrc").read_text()
+
+
+async def test_a_reader_that_has_read_enough(shop: Shop, tmp_path: Path) -> None:
+    for words in (("events", "list"), ("events", "list", "--json")):
+        reading, writing = os.pipe()
+        os.close(reading)
+        process = await asyncio.create_subprocess_exec(
+            *(*MODULE, *words),
+            env=clean_environment() | reaching(shop),
+            cwd=tmp_path,
+            stdout=writing,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        os.close(writing)
+        _, err = await asyncio.wait_for(process.communicate(), 20)
+        assert b"Broken" not in err
+        assert b"Traceback" not in err
+
+
+# What docs/cli.md shows.
+
+
+def shown(index: int) -> str:
+    """One of the shell blocks of the page."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    blocks: list[str] = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    return blocks[index]
+
+
+async def test_the_day_of_the_page(run: Run) -> None:
+    said = []
+    for line in shown(0).splitlines():
+        if line and not line.startswith("#"):
+            program, *words = shlex.split(line)
+            done = await run(*words)
+            assert (program, done.code) == ("stockward", 0), (line, done.err)
+            said.append(done.out)
+    assert ["MUG-BLUE", "main", "8", "0", "0", "0", "8", "0"] in rows(said[-2])
+    assert "fulfilled" in said[-3]
+
+
+@pytest.mark.parametrize(("block", "said"), [(1, "2 applied, 1 refused"), (2, "units on hand")])
+async def test_the_scripts_of_the_page(shop: Shop, run: Run, tmp_path: Path, block: int, said: str) -> None:
+    """They end with the exit code that the page promises."""
+    for sku in ("TEE-L", "TEE-M"):
+        if (await run("products", "show", sku)).code:
+            await shop.sell(sku, 3)
+    path = f"{Path(SCRIPT[0]).parent}:{os.environ['PATH']}"
+    done = await stockward(
+        "-euo", "pipefail", "-c", shown(block), cwd=tmp_path, program=("bash",), PATH=path, **reaching(shop)
+    )
+    assert (done.code, said in done.out) == (0, True), done.err
