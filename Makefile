@@ -4,6 +4,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 ARGS ?=
+TYPESCRIPT := clients/typescript/node_modules/.package-lock.json
 # Side by side, each with services of its own; 0 is in this process.
 JOBS ?= 2
 
@@ -16,7 +17,7 @@ define bootstrap
 	exit 1; }; "$$python" tools/bootstrap.py
 endef
 
-.PHONY: help run demo month test check bench lint types imports format generate breaking venv lock clean stale
+.PHONY: help run demo month test check bench lint types imports format generate typescript breaking venv lock clean stale
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -31,7 +32,7 @@ month: .venv/runtime.stamp ## Play a month of real orders against it (FILE=onlin
 	@[ -n "$(FILE)" ] || { echo 'Name the data: make month FILE=online-retail-2010-12.csv.gz'; exit 2; }
 	@$(BIN)/python -m examples.online_retail "$(FILE)" $(ARGS)
 
-test: .venv/dev.stamp ## Run all tests on real services (ARGS="-k name" picks some, JOBS=0 shows them one by one)
+test: .venv/dev.stamp $(TYPESCRIPT) ## Run all tests on real services (ARGS="-k name" picks some, JOBS=0 shows them one by one)
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 bench: .venv/dev.stamp ## Measure everything and compare it (ROWS=1,4 picks some; ARGS=--quick only tries them)
@@ -59,6 +60,9 @@ format: .venv/dev.stamp ## Format the code and the contract, and mend what the l
 generate: .venv/dev.stamp ## Generate the Python and TypeScript code from proto/
 	@$(BIN)/python tools/contract.py generate
 
+typescript: $(TYPESCRIPT) ## Install and compile the TypeScript client and its examples
+	@npm run --silent --prefix clients/typescript build
+
 breaking: .venv/dev.stamp ## Check the contract against an earlier one (AGAINST=ref, default the newest tag)
 	@$(BIN)/python tools/contract.py breaking $(if $(AGAINST),--against $(AGAINST))
 
@@ -72,7 +76,8 @@ PIN = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
 clean: ## Remove what was built and installed; data in .stockward stays
-	@rm -rf .venv .build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/node_modules
+	@rm -rf .venv .build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/node_modules \
+		clients/typescript/node_modules clients/typescript/dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/runtime.stamp: requirements.txt pyproject.toml clients/python/pyproject.toml $(STALE)
@@ -82,5 +87,11 @@ clean: ## Remove what was built and installed; data in .stockward stays
 .venv/dev.stamp: requirements-dev.txt pyproject.toml clients/python/pyproject.toml $(STALE)
 	$(bootstrap) requirements-dev.txt
 	@touch .venv/runtime.stamp $@
+
+# Without npm the tests of the client are skipped, and say so; CI must not skip them.
+$(TYPESCRIPT): clients/typescript/package-lock.json
+	@if command -v npm >/dev/null; then echo "Installing the TypeScript client's packages ..."; \
+		npm ci --silent --prefix clients/typescript && touch $@; \
+	else echo "The TypeScript client is left out for want of npm; install Node.js 20 or newer."; [ "$$CI" != true ]; fi
 
 stale:

@@ -1,0 +1,35 @@
+/** The services, and what Node.js and browsers share. */
+
+import { createClient } from "@connectrpc/connect";
+import type { Client, Transport } from "@connectrpc/connect";
+import { CatalogService } from "./generated/stockward/catalog/v1/catalog_pb.js";
+import { EventService } from "./generated/stockward/event/v1/event_pb.js";
+import { InventoryService } from "./generated/stockward/inventory/v1/inventory_pb.js";
+import { OrderService } from "./generated/stockward/order/v1/order_pb.js";
+import { dependable } from "./transport.js";
+import type { Key } from "./transport.js";
+
+export interface Options {
+  /** Milliseconds that a call may take, further attempts included; 10,000 unless told otherwise, 0 for no limit. */
+  timeoutMs?: number;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** Every rpc of the contract is a method: `client.orders.createOrder({ lines: [{ sku: "TEE-L", quantity: 2n }] })`. */
+export class Services {
+  readonly catalog: Client<typeof CatalogService>;
+  readonly inventory: Client<typeof InventoryService>;
+  readonly orders: Client<typeof OrderService>;
+  readonly events: Client<typeof EventService>;
+  /** What carries the calls; `createClient` makes further clients on it. */
+  readonly transport: Transport;
+
+  protected constructor(carrier: Transport, key: Key, { timeoutMs = TIMEOUT_MS }: Options) {
+    this.transport = dependable(carrier, key, timeoutMs);
+    this.catalog = createClient(CatalogService, this.transport);
+    this.inventory = createClient(InventoryService, this.transport);
+    this.orders = createClient(OrderService, this.transport);
+    this.events = createClient(EventService, this.transport);
+  }
+}

@@ -1,0 +1,104 @@
+/** Events over NATS, and webhooks. */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { after, test } from "node:test";
+import type { event } from "@stockward/client";
+import { subscribe } from "@stockward/client/events";
+import { verifyWebhook, WebhookNotVerified } from "@stockward/client/webhook";
+import { Webhook } from "standardwebhooks";
+import { newSku, readRun, receive, run, sell, shop, staff, until } from "./shop.js";
+
+after(() => {
+  shop.close();
+  staff.close();
+});
+
+type Event = event.Event;
+
+function listen(durable: string, handler: (event: Event) => unknown, types = ["stock.*"]) {
+  const end = new AbortController();
+  const retryDelaysMs = [50];
+  const ended = subscribe(run.nats, durable, handler, { types, retryDelaysMs, ackWaitMs: 2000, signal: end.signal });
+  return async () => {
+    end.abort();
+    await ended;
+  };
+}
+
+test("every event comes once and in order; one whose handler fails comes again before all later ones", async () => {
+  const sku = newSku();
+  const heard: bigint[] = [];
+  let failures = 0;
+  const handler = (each: Event): void => {
+    if (each.aggregateId !== `${sku}@main`) return;
+    if (each.aggregateVersion === 3n && failures++ < 2) throw new Error("not today");
+    heard.push(each.aggregateVersion);
+  };
+  const stop = listen("ts-once", handler);
+  await sell(1, sku);
+  for (let each = 0; each < 4; each++) await receive(sku, 1);
+  await until(() => heard.length === 5);
+  await stop();
+  assert.equal(failures, 3);
+  assert.deepEqual(heard, [1n, 2n, 3n, 4n, 5n]);
+});
+
+test("who was away goes on where it was, also when NATS was killed meanwhile", async () => {
+  const { sku } = await sell(1);
+  const heard: bigint[] = [];
+  const handler = (each: Event): void => {
+    if (each.aggregateId === `${sku}@main`) heard.push(each.aggregateVersion);
+  };
+  let stop = listen("ts-away", handler);
+  await until(() => heard.length === 1);
+  await stop();
+  await receive(sku, 1);
+  stop = listen("ts-away", handler);
+  await until(() => heard.length === 2);
+  process.kill(readRun().pids.nats, "SIGKILL");
+  await receive(sku, 1);
+  await until(() => heard.length === 3, 30);
+  await stop();
+  assert.deepEqual(heard, [1n, 2n, 3n]);
+});
+
+test("a webhook that Stockward sends is verified, and carries its event", async () => {
+  const heard: Event[] = [];
+  const server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on("data", (part: Buffer) => parts.push(part));
+    request.on("end", () => {
+      heard.push(verifyWebhook(Buffer.concat(parts), request.headers, ["whsec_b3RoZXI=", run.webhook_secret]));
+      response.end();
+    });
+  });
+  server.listen(Number(new URL(run.webhooks.storefront).port), "127.0.0.1");
+  await once(server, "listening");
+  const { product } = await sell(0);
+  await until(() => heard.some((each) => each.aggregateId === product.productId && each.type === "product.published"));
+  server.close();
+  server.closeAllConnections();
+  const published = heard.find((each) => each.type === "product.published" && each.aggregateId === product.productId)!;
+  assert.equal(published.data.case, "product");
+  assert.equal(published.aggregateVersion, product.version);
+});
+
+test("a webhook of somebody else is refused, and so is an old one", () => {
+  const body = JSON.stringify({ type: "stock.low", data: { eventId: "1" } });
+  const sign = (secret: string, moment: Date) => ({
+    "webhook-id": "1",
+    "webhook-timestamp": String(Math.floor(moment.getTime() / 1000)),
+    "webhook-signature": new Webhook(secret).sign("1", moment, body),
+  });
+  const now = new Date();
+  assert.equal(verifyWebhook(body, new Headers(sign(run.webhook_secret, now)), run.webhook_secret).eventId, "1");
+  const refuse = (text: string, headers: Record<string, string>, secret: string | string[]) =>
+    assert.throws(() => verifyWebhook(text, headers, secret), WebhookNotVerified);
+  refuse(body, sign("whsec_b3RoZXI=", now), run.webhook_secret);
+  refuse(body, sign(run.webhook_secret, new Date(now.getTime() - 360_000)), run.webhook_secret);
+  refuse(body.replace("low", "fine"), sign(run.webhook_secret, now), run.webhook_secret);
+  refuse(body, {}, run.webhook_secret);
+  refuse(body, sign(run.webhook_secret, now), []);
+});

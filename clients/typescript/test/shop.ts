@@ -1,0 +1,65 @@
+/** The running stack, found by `.stockward/run.json` of the working directory, and a few words to arrange things with. */
+
+import { readFileSync } from "node:fs";
+import { Code, inventory, rows, StockwardError, Stockward } from "@stockward/client";
+import type { catalog } from "@stockward/client";
+
+interface Run {
+  grpc: string;
+  edge: string;
+  nats: string;
+  keys: Record<"pms" | "storefront" | "admin", string>;
+  webhook_secret: string;
+  webhooks: Record<"pms" | "storefront", string>;
+  pids: Record<"server" | "edge" | "nats", number>;
+}
+
+export const readRun = (): Run => JSON.parse(readFileSync(".stockward/run.json", "utf8")) as Run;
+export const run = readRun();
+export const staff = new Stockward(run.grpc, run.keys.pms);
+export const shop = new Stockward(run.grpc, () => Promise.resolve(run.keys.storefront));
+
+let number = 0;
+
+/** Publishes a product with one variant at 12.50 EUR and puts units on hand. */
+export async function sell(units: number, sku = newSku()): Promise<{ sku: string; product: catalog.Product }> {
+  const price = { currencyCode: "EUR", units: 12n, nanos: 500_000_000 };
+  const draft = await staff.catalog.createProduct({ product: { title: `Product ${sku}`, variants: [{ sku, price }] } });
+  const product = await staff.catalog.publishProduct({ productId: draft.productId });
+  if (units) await receive(sku, units);
+  return { sku, product };
+}
+
+export function newSku(): string {
+  return `TS-${process.pid}-${++number}`;
+}
+
+/** Puts units on hand. */
+export async function receive(sku: string, units: number): Promise<void> {
+  const reason = inventory.AdjustmentReason.RECEIVED;
+  await staff.inventory.adjustStock({ sku, change: { case: "delta", value: BigInt(units) }, reason });
+}
+
+/** The one order that there is of a SKU, or as many as there are. */
+export async function ordersOf(sku: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const order of rows(staff.orders.listOrders, { sku })) found.push(order.orderId);
+  return found;
+}
+
+/** The error that `call` must end with. */
+export async function refused(call: Promise<unknown>): Promise<StockwardError> {
+  const answer: unknown = await call.catch((error: unknown) => error);
+  if (answer instanceof StockwardError) return answer;
+  throw new Error("not refused", { cause: answer });
+}
+
+/** Waits until `condition` holds. */
+export async function until(condition: () => unknown, seconds = 20): Promise<void> {
+  for (const deadline = Date.now() + 1000 * seconds; !(await condition()); ) {
+    if (Date.now() > deadline) throw new Error(`it did not happen within ${seconds} s: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export { Code };

@@ -1,0 +1,72 @@
+/** Watches that go on, over gRPC. */
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { Code, watch } from "@stockward/client";
+import type { StockwardError } from "@stockward/client";
+import { newSku, readRun, receive, sell, shop, staff, until } from "./shop.js";
+
+after(() => {
+  shop.close();
+  staff.close();
+});
+
+test("staff are told every change of a stock row once and in order, though the server is killed in between", async () => {
+  const { sku } = await sell(1);
+  const versions: bigint[] = [];
+  const end = new AbortController();
+  const watching = (async () => {
+    for await (const { counters } of watch(staff.inventory.watchStock, { skus: [sku] }, { signal: end.signal })) {
+      versions.push(...counters.map((each) => each.version));
+    }
+  })();
+  await until(() => versions.length === 1);
+  for (let each = 0; each < 5; each++) await receive(sku, 1);
+  process.kill(readRun().pids.server, "SIGKILL");
+  for (let each = 0; each < 5; each++) await receive(sku, 1);
+  await until(() => versions.length === 11);
+  end.abort();
+  await watching;
+  const [first = 0n] = versions;
+  assert.deepEqual(versions, Array.from({ length: 11 }, (_, each) => first + BigInt(each)));
+});
+
+test("a storefront is told what is left; leaving the loop closes the stream", async () => {
+  const { sku } = await sell(5);
+  const seen: bigint[] = [];
+  for await (const { availabilities } of watch(shop.inventory.watchStock, { skus: [sku] })) {
+    for (const { available } of availabilities) {
+      seen.push(available);
+      if (available === 5n) void shop.orders.createOrder({ lines: [{ sku, quantity: 2n }] });
+    }
+    if (seen.at(-1) === 3n) break;
+  }
+  assert.deepEqual(seen, [5n, 3n]);
+});
+
+test("a stream that has gone silent is opened again after its cursor", async () => {
+  const { sku } = await sell(5);
+  let streams = 0;
+  const open: typeof shop.inventory.watchStock = (request, options) => {
+    streams++;
+    return shop.inventory.watchStock(request, options);
+  };
+  const end = new AbortController();
+  const seen: bigint[] = [];
+  const watching = (async () => {
+    for await (const { availabilities } of watch(open, { skus: [sku] }, { silenceMs: 300, signal: end.signal })) {
+      seen.push(...availabilities.map((each) => each.available));
+    }
+  })();
+  await until(() => streams === 3);
+  await receive(sku, 1);
+  await until(() => seen.length === 2);
+  end.abort();
+  await watching;
+  assert.deepEqual(seen, [5n, 6n]);
+});
+
+test("what asking again cannot mend is thrown", async () => {
+  const stream = watch(shop.inventory.watchStock, { skus: [], locationId: newSku() });
+  await assert.rejects(stream.next(), (error: StockwardError) => [Code.PermissionDenied, Code.InvalidArgument].includes(error.code));
+});
