@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def node(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["node", *arguments],
         cwd=stack.directory,
-        env=clean_environment() | {"CHROMIUM": str(CHROMIUM)},
+        env=clean_environment() | {"CHROMIUM": str(CHROMIUM), "PYTHON": sys.executable},
         capture_output=True,
         text=True,
         timeout=120,

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code, order, pages, rows, Stockward } from "@stockward/client";
+import { Proxy } from "./proxy.js";
 import { newSku, ordersOf, readRun, refused, run, sell, shop, staff, until } from "./shop.js";
 
 after(() => {
@@ -99,6 +100,22 @@ test("a call ends at its deadline, and when it is told to", async () => {
   const stopped = nobody.catalog.listAvailableProducts({}, { signal: AbortSignal.timeout(50), timeoutMs: 0 });
   assert.ok([Code.Canceled, Code.DeadlineExceeded].includes((await refused(stopped)).code));
   nobody.close();
+});
+
+test("an order whose answer was lost is asked for again, and is not made twice", async () => {
+  const { sku } = await sell(10);
+  const proxy = new Proxy(run.grpc);
+  const buyer = new Stockward(await proxy.open(), run.keys.storefront);
+  await buyer.inventory.getAvailability({ sku });
+  proxy.loses = true;
+  const placing = buyer.orders.createOrder({ lines: [{ sku, quantity: 1n }] });
+  await until(async () => (await ordersOf(sku)).length === 1);
+  proxy.loses = false;
+  proxy.cut();
+  const { orderId } = await placing;
+  assert.deepEqual(await ordersOf(sku), [orderId]);
+  buyer.close();
+  proxy.close();
 });
 
 test("orders that are under way when the server is killed are made once each", async () => {

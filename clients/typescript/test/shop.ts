@@ -8,6 +8,7 @@ interface Run {
   grpc: string;
   edge: string;
   nats: string;
+  database: string;
   keys: Record<"pms" | "storefront" | "admin", string>;
   webhook_secret: string;
   webhooks: Record<"pms" | "storefront", string>;
