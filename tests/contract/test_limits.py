@@ -17,7 +17,7 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
 from tests.known_shop import METHODS, NOBODY, Known, adjust, hold, line, order, product, refusal_of, send, sync
-from tests.shop import money, refused
+from tests.shop import KEYS, money, open_channel, refused
 from tests.snapshot import nothing_written
 
 MIB = 1024 * 1024
@@ -185,3 +185,20 @@ async def test_a_bad_neighbour_in_a_batch_does_no_harm(known: Known) -> None:
     assert [result.WhichOneof("outcome") for result in answer.results] == ["order", "error", "order", "error"]
     assert [result.error.code for result in answer.results] == [0, 3, 0, 5]
     assert (await known.shop.counters("CAP"))[2] == 2
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+async def test_bytes_that_are_no_message(known: Known, method: MethodDescriptor) -> None:
+    """A field that says it is longer than what is there; methods that take raw bytes have messages, too."""
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    async with open_channel(known.shop.address) as channel, nothing_written(known.shop.pool):
+        kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+        sent: Any = b"\x0a\xff"
+        if method.client_streaming:
+            sent = iter([sent])
+        call: Any = getattr(channel, kind)(path)(
+            sent, metadata=(("authorization", f"Bearer {KEYS['admin']}"),), timeout=10
+        )
+        refusal = await refused(anext(aiter(call)) if method.server_streaming else call)
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert refusal.message == "the bytes are not a message of this method's type"

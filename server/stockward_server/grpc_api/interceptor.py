@@ -14,11 +14,14 @@ from grpc_status import rpc_status
 from stockward_server.domain.errors import InternalError, Refusal
 from stockward_server.grpc_api.identity import Identity
 from stockward_server.grpc_api.status import HTTP_STATUS, status_of
-from stockward_server.grpc_api.validation import Rules
+from stockward_server.grpc_api.validation import Rules, decoder
 
 log = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+OURS = "/stockward."
+"""Health and reflection keep rules of their own."""
 
 
 class CallInterceptor(AsyncServerInterceptor):
@@ -39,6 +42,8 @@ class CallInterceptor(AsyncServerInterceptor):
         if handler is None:
             handler = await super().intercept_service(continuation, handler_call_details)  # type: ignore[no-untyped-call]
             if handler is not None:  # anybody can name a method that does not exist
+                if method_name.startswith(OURS):
+                    handler = handler._replace(request_deserializer=decoder(handler.request_deserializer))
                 self._handlers[method_name] = handler
         return handler
 
@@ -47,7 +52,7 @@ class CallInterceptor(AsyncServerInterceptor):
     ) -> Any:
         try:
             await self._identity.admit(context, method_name)
-            if method_name.startswith("/stockward."):
+            if method_name.startswith(OURS):
                 request_or_iterator = self._rules.check(request_or_iterator)
             response = method(request_or_iterator, context)
             if hasattr(response, "__aiter__"):

@@ -22,7 +22,8 @@ async def import_rows(
     rows: AsyncIterator[pb.ImportProductsRequest],
     import_row: Callable[[pb.ImportProductsRequest], Awaitable[pb.ImportResult]],
 ) -> list[pb.ImportResult]:
-    """One result a row, in their order; a Refusal becomes the result of its row.
+    """One result a row, in their order; a Refusal becomes the result of its row. What is wrong with the stream itself,
+    such as a message that is too large, is raised when the rows before it are done.
 
     Rows run concurrently, but those that have a handle or a SKU in common one after another, as they came. No more is
     read from the stream than can be worked on.
@@ -41,16 +42,22 @@ async def import_rows(
             places.release()
 
     surplus = 0
+    broken: Refusal | None = None
     async with asyncio.TaskGroup() as group:
-        async for row in rows:
-            if len(tasks) == MAX_ROWS:
-                surplus += 1
-                continue
-            keys = _keys(row.product)
-            await places.acquire()
-            task = group.create_task(run(row, {latest[key] for key in keys if key in latest}))
-            latest.update(dict.fromkeys(keys, task))
-            tasks.append(task)
+        try:
+            async for row in rows:
+                if len(tasks) == MAX_ROWS:
+                    surplus += 1
+                    continue
+                keys = _keys(row.product)
+                await places.acquire()
+                task = group.create_task(run(row, {latest[key] for key in keys if key in latest}))
+                latest.update(dict.fromkeys(keys, task))
+                tasks.append(task)
+        except Refusal as refusal:
+            broken = refusal  # raised in here it would come out as a group of errors
+    if broken:
+        raise broken
     return [task.result() for task in tasks] + [_refused(FieldInvalid(f"only {MAX_ROWS} rows are read"))] * surplus
 
 

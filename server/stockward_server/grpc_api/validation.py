@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import protovalidate
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from stockward_server.domain.errors import FieldInvalid, FieldViolation, MessageTooLarge
 
@@ -36,6 +36,22 @@ def _path(field: Any) -> str:
     return path
 
 
+MALFORMED = object()
+"""Stands for bytes that are no message of the method's type, until its sender can be told so."""
+
+
+def decoder(decode: Callable[[bytes], Message]) -> Callable[[bytes], Any]:
+    """Answers MALFORMED where `decode` fails: gRPC itself would end the call as UNKNOWN, with the exception's text."""
+
+    def decoded(raw: bytes) -> Any:
+        try:
+            return decode(raw)
+        except DecodeError:
+            return MALFORMED
+
+    return decoded
+
+
 class Rules:
     """The contract's rules and the size limit (bytes), for what a call brings in."""
 
@@ -44,12 +60,14 @@ class Rules:
 
     def check(self, request_or_iterator: Any) -> Any:
         """The message that was checked, or the messages, each checked as it comes."""
-        if isinstance(request_or_iterator, Message):
+        if isinstance(request_or_iterator, Message) or request_or_iterator is MALFORMED:
             self._check(request_or_iterator)
             return request_or_iterator
         return self._each(request_or_iterator)
 
-    def _check(self, message: Message) -> None:
+    def _check(self, message: Any) -> None:
+        if message is MALFORMED:
+            raise FieldInvalid("the bytes are not a message of this method's type")
         if message.ByteSize() > self._limit:
             raise MessageTooLarge(
                 f"the message has {message.ByteSize()} bytes, {self._limit} are allowed", limit_bytes=self._limit
