@@ -122,6 +122,7 @@ def test_every_refused_row_says_why(december: Path) -> None:
         (b"InvoiceNo,StockCode\n", "Not a gzipped file"),
         (None, "No such file"),
     ],
+    ids=["columns", "number", "empty", "torn", "not packed", "missing"],
 )
 def test_another_file_is_told(tmp_path: Path, content: bytes | None, message: str) -> None:
     file = tmp_path / "month.csv.gz"
