@@ -65,5 +65,5 @@ def test_the_order_of_the_readme(package: Path, stack: Stack) -> None:
     assert f"```ts\n{code}```" in (PACKAGE.parents[1] / "README.md").read_text()
     ended = node(stack, str(package / "dist" / "examples" / "order.js"))
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith("PENDING {")
+    assert ended.stdout.startswith("FULFILLED {")
     assert "available: 8n" in ended.stdout
