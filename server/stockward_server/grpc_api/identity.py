@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
 
-import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from stockward.auth.v1 import auth_pb2
 
@@ -31,6 +29,9 @@ class Call:
 
 current_call: ContextVar[Call] = ContextVar("current_call")
 """Set for the time of one call; each call runs in a task of its own."""
+
+current_metadata: ContextVar[Sequence[tuple[str, str | bytes]]] = ContextVar("current_metadata")
+"""What came with the call. Its context has it, too, and makes it anew at each look."""
 
 
 def signed_methods(services: Iterable[ServiceDescriptor]) -> frozenset[str]:
@@ -68,12 +69,12 @@ class Identity:
         self._roles = roles
         self._signed = signed
 
-    async def admit(self, context: grpc.aio.ServicerContext[Any, Any], method_name: str) -> None:
+    async def admit(self, method_name: str) -> None:
         """Sets `current_call`, or raises CredentialsInvalid or RoleNotAllowed. A method that takes a signature sets it
         itself, once it has checked that."""
         if method_name.startswith(OPEN) or method_name in self._signed:
             return
-        caller = await self._identify(context)
+        caller = await self._identify()
         allowed = self._roles.get(method_name, ADMIN_ONLY)
         if caller.role not in allowed:
             raise RoleNotAllowed(
@@ -83,8 +84,8 @@ class Identity:
             )
         current_call.set(Call(caller, method_name))
 
-    async def _identify(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
-        for name, value in context.invocation_metadata() or ():
+    async def _identify(self) -> Caller:
+        for name, value in current_metadata.get():
             if name == "authorization" and isinstance(value, str):
                 scheme, _, key = value.partition(" ")
                 caller = await self._authenticate(key.strip()) if scheme.lower() == "bearer" else None

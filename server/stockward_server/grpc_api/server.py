@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2, event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
@@ -18,6 +19,7 @@ from stockward_server.application.request import Caller
 from stockward_server.domain.errors import Refusal
 from stockward_server.grpc_api.identity import Identity, roles_by_method, signed_methods
 from stockward_server.grpc_api.interceptor import CallInterceptor
+from stockward_server.grpc_api.methods import Methods
 from stockward_server.grpc_api.validation import Rules
 
 SERVICES = [
@@ -64,13 +66,6 @@ class ApiServer:
         share_port: bool = False,
     ) -> None:
         self._server = grpc.aio.server(
-            interceptors=[
-                CallInterceptor(
-                    Identity(authenticate, roles_by_method(SERVICES), signed_methods(SERVICES)),
-                    Rules(limits.message_bytes),
-                    translate,
-                )
-            ],
             options=[
                 ("grpc.so_reuseport", int(share_port)),  # without it a second server on this port fails
                 ("grpc.max_receive_message_length", 2 * limits.message_bytes),
@@ -81,15 +76,23 @@ class ApiServer:
             ],
             maximum_concurrent_rpcs=limits.concurrent_calls,
         )
+        self._interceptor = CallInterceptor(
+            Identity(authenticate, roles_by_method(SERVICES), signed_methods(SERVICES)),
+            Rules(limits.message_bytes),
+            translate,
+        )
         self._health = health.aio.HealthServicer()
-        catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicers.catalog, self._server)
-        inventory_pb2_grpc.add_InventoryServiceServicer_to_server(servicers.inventory, self._server)
-        order_pb2_grpc.add_OrderServiceServicer_to_server(servicers.order, self._server)
-        event_pb2_grpc.add_EventServiceServicer_to_server(servicers.event, self._server)
-        incoming_pb2_grpc.add_IncomingWebhookServiceServicer_to_server(servicers.incoming, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._methods = Methods()
+        server: Any = self._methods  # as far as generated code can tell
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicers.catalog, server)
+        inventory_pb2_grpc.add_InventoryServiceServicer_to_server(servicers.inventory, server)
+        order_pb2_grpc.add_OrderServiceServicer_to_server(servicers.order, server)
+        event_pb2_grpc.add_EventServiceServicer_to_server(servicers.event, server)
+        incoming_pb2_grpc.add_IncomingWebhookServiceServicer_to_server(servicers.incoming, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = [service.full_name for service in SERVICES]
-        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        told = reflection.aio.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(told, server)  # type: ignore[no-untyped-call]
         self._names = ["", *names]
 
     async def start(self, address: str) -> int:
@@ -98,6 +101,8 @@ class ApiServer:
             port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address}: {error}") from error
+        await self._methods.intercept(self._interceptor)
+        self._server.add_generic_rpc_handlers([self._methods])
         await self._server.start()
         await self.set_serving(True)
         return port
