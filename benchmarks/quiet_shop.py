@@ -121,11 +121,11 @@ async def _statements_of_an_order(database_url: str) -> list[Statement]:
 
 
 def _with_new_ids(value: Any, ids: dict[str, str]) -> Any:
-    """The same arguments with another UUID for each: the same one for the same one."""
+    """The same arguments with another UUID for each, arrays in texts included: the same one for the same one."""
     if isinstance(value, list | tuple):
         return type(value)(_with_new_ids(each, ids) for each in value)
-    if isinstance(value, str) and UUID.fullmatch(value):
-        return ids.setdefault(value, new_id())
+    if isinstance(value, str):
+        return UUID.sub(lambda found: ids.setdefault(found[0], new_id()), value)
     return value
 
 
