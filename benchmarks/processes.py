@@ -116,12 +116,12 @@ class Services:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls) -> AsyncIterator[Services]:
+    async def running(cls, postgres_settings: Mapping[str, str] | None = None) -> AsyncIterator[Services]:
         directory = Path(tempfile.mkdtemp(prefix="stockward-bench-"))
         try:
             directory.chmod(0o711)  # PostgreSQL's user must pass, where that is another one
             async with AsyncExitStack() as stack:
-                postgres = await stack.enter_async_context(Postgres(directory / "postgres"))
+                postgres = await stack.enter_async_context(Postgres(directory / "postgres", settings=postgres_settings))
                 nats = await stack.enter_async_context(Nats(directory / "nats"))
                 yield cls(directory, postgres, nats, stack)
         finally:

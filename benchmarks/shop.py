@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -65,9 +65,11 @@ class Shop:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, run: Run, skus: int = 1) -> AsyncIterator[Shop]:
+    async def open(
+        cls, run: Run, skus: int = 1, postgres_settings: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Shop]:
         run.say("starting")
-        async with Services.running() as services:
+        async with Services.running(postgres_settings) as services:
             yield cls(run, services, await make_database(services, skus), await services.worker())
 
     async def server(self, **environment: str) -> Server:

@@ -42,8 +42,8 @@ async def find_responses(
     """The database's clock, and what was stored for these requests.
 
     It also gives the transaction its id, so that every writer has one before it draws a seq: readers of the record of
-    events rely on it. And it has PostgreSQL keep one plan a statement for the rest of the transaction: left to itself it
-    plans the short ones anew for every length of their arrays, which takes ten times as long as running them.
+    events rely on it. And it has PostgreSQL keep one plan a statement for the rest of the transaction: left to itself
+    it plans the short ones anew for every length of their arrays, which takes ten times as long as running them.
     """
     rows = await connection.fetch(
         """
