@@ -71,12 +71,15 @@ class RememberedReads(Generic[K, V]):
 
     async def get(self, key: K) -> V | None:
         """The value, or None when there is none."""
-        return await asyncio.shield(self._future(key))
+        future = self._future(key)
+        return future.result() if future.done() else await asyncio.shield(future)
 
     async def get_all(self, keys: Iterable[K]) -> dict[K, V]:
         """The values of those keys that have one."""
         futures = {key: self._future(key) for key in keys}
-        values = {key: await asyncio.shield(future) for key, future in futures.items()}
+        values = {
+            key: future.result() if future.done() else await asyncio.shield(future) for key, future in futures.items()
+        }
         return {key: value for key, value in values.items() if value is not None}
 
     def forget(self, keys: Iterable[K]) -> None:
