@@ -132,7 +132,7 @@ class Dispatcher:
         else:
             answer = await self._send(endpoint, delivery.event_id, delivery.payload)
             if not answer.taken:
-                delay = retry_delay(attempt, self._retry_delays)
+                delay = retry_delay(attempt - delivery.past_attempts, self._retry_delays)
         state = DeliveryState.DELIVERED if answer.taken else DeliveryState.PENDING if delay else DeliveryState.DEAD
         self._recorder.add(
             Attempt(

@@ -78,6 +78,7 @@ class WebhookFeed:
                         AS m (event_id, type, aggregate_id, seq, event_time)
                     JOIN endpoints e ON e.enabled AND e.create_time <= m.event_time
                         AND e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*']
+                    WHERE m.type <> 'endpoint.pinged'  -- has its one delivery from the start
                     ON CONFLICT (endpoint_id, event_id) DO NOTHING
                     RETURNING endpoint_id, aggregate_id
                 )

@@ -42,6 +42,7 @@ class DeliveryState(IntEnum):
     PENDING = 1
     DELIVERED = 2
     DEAD = 3
+    SKIPPED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,12 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
-    """An event that is to be sent; `payload` is None when the event is no longer kept."""
+    """An event that is to be sent; `payload` is None when the event is no longer kept. `attempts` made so far number
+    the log; the schedule of retries counts those after `past_attempts`, made before it was last asked for anew."""
 
     event_id: str
     attempts: int
+    past_attempts: int
     payload: bytes | None
 
 
@@ -134,16 +137,16 @@ class SqlWebhooks:
         if lanes:
             for row in await self._load([endpoint for endpoint, _ in lanes], [aggregate for _, aggregate in lanes]):
                 lane = lanes[row["endpoint_id"], row["aggregate_id"]]
-                lane.deliveries.append(PendingDelivery(row["event_id"], row["attempts"], row["payload"]))
+                lane.deliveries.append(PendingDelivery(*list(row.values())[2:]))
         return list(lanes.values())
 
     async def _load(self, endpoint_ids: Sequence[str], aggregate_ids: Sequence[str]) -> Sequence[asyncpg.Record]:
         return await self._pool.fetch(
             """
-            SELECT lane.endpoint_id, lane.aggregate_id, d.event_id::text AS event_id, d.attempts,
+            SELECT lane.endpoint_id, lane.aggregate_id, d.event_id::text AS event_id, d.attempts, d.past_attempts,
                    (SELECT payload FROM events e WHERE e.seq = d.seq AND e.create_time = d.event_time) AS payload
             FROM unnest($1::text[], $2::text[]) AS lane (endpoint_id, aggregate_id),
-                LATERAL (SELECT event_id, seq, event_time, attempts FROM deliveries
+                LATERAL (SELECT event_id, seq, event_time, attempts, past_attempts FROM deliveries
                          WHERE endpoint_id = lane.endpoint_id AND aggregate_id = lane.aggregate_id AND state = 1
                          ORDER BY seq LIMIT $3) d
             ORDER BY d.seq
@@ -214,9 +217,9 @@ class SqlWebhooks:
         async with transaction(self._pool) as connection:
             await connection.execute(
                 """
-                INSERT INTO endpoints AS e (endpoint_id, url, description, types, max_in_flight, enabled,
+                INSERT INTO endpoints AS e (endpoint_id, url, description, types, max_in_flight, managed, enabled,
                                             create_time, update_time)
-                VALUES ($1, $2, $3, $4, $5, true, now(), now())
+                VALUES ($1, $2, $3, $4, $5, false, true, now(), now())
                 ON CONFLICT (endpoint_id) DO UPDATE SET url = $2, update_time = now(),
                     enabled = e.enabled OR e.disable_reason = $6,
                     disable_reason = CASE WHEN e.disable_reason = $6 THEN '' ELSE e.disable_reason END
