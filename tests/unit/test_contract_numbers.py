@@ -15,6 +15,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.rpc import code_pb2
 from stockward.auth.v1 import auth_pb2
 from stockward.catalog.v1 import catalog_pb2
+from stockward.event.v1 import event_pb2
 from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
@@ -22,6 +23,7 @@ from stockward_server import application, domain
 from stockward_server.application.catalog import ImportAction
 from stockward_server.application.request import Role
 from stockward_server.domain.errors import Code, Refusal
+from stockward_server.domain.event import EndpointState
 from stockward_server.domain.order import ChargeKind, OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentKind, PaymentState
 from stockward_server.domain.product import ProductState
@@ -41,6 +43,7 @@ CONTRACT: dict[type[IntEnum], Any] = {
     PaymentKind: order_pb2.RecordPaymentRequest.Kind,
     PaymentState: order_pb2.Payment.State,
     Role: auth_pb2.Role,
+    EndpointState: event_pb2.EndpointEvent.State,
 }
 SAID_BY_A_REFUSAL = {(ImportAction, "REFUSED")}
 

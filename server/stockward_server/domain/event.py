@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import NamedTuple
+from urllib.parse import urlsplit
 from zlib import crc32
 
 from stockward_server.domain.order import Order
@@ -49,6 +51,31 @@ class StockNews:
         return f"{self.level.sku}@{self.level.location_id}"
 
 
+class EndpointState(IntEnum):
+    """Whether webhooks are sent to an endpoint."""
+
+    ENABLED = 1
+    DISABLED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointNews:
+    """An endpoint of webhooks as it stands. `reason` is why it is disabled or failing; `failing_since` is None while it
+    takes deliveries."""
+
+    endpoint_id: str
+    url: str
+    state: EndpointState
+    reason: str = ""
+    failing_since: datetime | None = None
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: the rest of the URL, and a user in it, may be secret."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 class Event(NamedTuple):
     """One change of one aggregate. `type` is such as `order.created`; `version` its number within the aggregate."""
 
@@ -60,7 +87,7 @@ class Event(NamedTuple):
     time: datetime
     actor: str
     request_id: str
-    data: Product | StockNews | Reservation | Order
+    data: Product | StockNews | Reservation | Order | EndpointNews
 
 
 class RecordedEvent(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stockward.event.v1 import event_pb2 as pb
 
-from stockward_server.domain.event import Event, StockNews
+from stockward_server.domain.event import EndpointNews, Event, StockNews
 from stockward_server.domain.order import Order
 from stockward_server.domain.product import Product
 from stockward_server.domain.reservation import Reservation
@@ -41,6 +41,8 @@ def encode_event(event: Event) -> bytes:
             message.reservation.CopyFrom(_reservation(event.data))
         case Product():
             message.product.CopyFrom(_product(event.data))
+        case EndpointNews():
+            message.endpoint.CopyFrom(_endpoint(event.data))
     return message.SerializeToString()
 
 
@@ -105,4 +107,14 @@ def _product(product: Product) -> pb.ProductEvent:
         ],
         publish_time=timestamp(product.publish_time),
         scheduled_publish_time=timestamp(product.scheduled_publish_time),
+    )
+
+
+def _endpoint(news: EndpointNews) -> pb.EndpointEvent:
+    return pb.EndpointEvent(
+        endpoint_id=news.endpoint_id,
+        url=news.origin,
+        state=wire(news.state),
+        reason=news.reason,
+        failing_since=timestamp(news.failing_since),
     )

@@ -11,6 +11,7 @@ headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry t
     reservation.{created,extended,released,expired,converted}
     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned}
     payment.updated
+    endpoint.{failing,disabled,pinged}
 
 A consumer may see an event more than once: `event_id` tells. Versions of one aggregate rise by one with each event, so
 that a gap or an inversion can be seen.
@@ -81,14 +82,15 @@ class Event(_message.Message):
     STOCK_FIELD_NUMBER: _builtins.int
     RESERVATION_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """UUIDv7; the same wherever the event is seen. CloudEvents `id`, `Nats-Msg-Id`, `webhook-id`."""
     type: _builtins.str
     """Such as `order.created`. CloudEvents `type` is this with `stockward.v1.` before it."""
     aggregate_type: _builtins.str
-    """`product`, `stock`, `reservation` or `order`. Payments belong to their order."""
+    """`product`, `stock`, `reservation`, `order` or `endpoint`. Payments belong to their order."""
     aggregate_id: _builtins.str
-    """The product's, reservation's or order's id; `<sku>@<location_id>` for stock."""
+    """The product's, reservation's, order's or endpoint's id; `<sku>@<location_id>` for stock."""
     aggregate_version: _builtins.int
     """Number of this event among those of the aggregate, from 1, without gaps. The stock of a SKU that was dropped from the
     catalogue and made again is a new aggregate.
@@ -117,6 +119,10 @@ class Event(_message.Message):
     def order(self) -> Global___OrderEvent:
         """For order.* and payment.*."""
 
+    @_builtins.property
+    def endpoint(self) -> Global___EndpointEvent:
+        """For endpoint.*."""
+
     def __init__(
         self,
         *,
@@ -132,12 +138,13 @@ class Event(_message.Message):
         stock: Global___StockEvent | None = ...,
         reservation: Global___ReservationEvent | None = ...,
         order: Global___OrderEvent | None = ...,
+        endpoint: Global___EndpointEvent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "order", b"order", "product", b"product", "reservation", b"reservation", "stock", b"stock", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "endpoint", b"endpoint", "order", b"order", "product", b"product", "reservation", b"reservation", "stock", b"stock", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aggregate_id", b"aggregate_id", "aggregate_type", b"aggregate_type", "aggregate_version", b"aggregate_version", "data", b"data", "event_id", b"event_id", "order", b"order", "product", b"product", "request_id", b"request_id", "reservation", b"reservation", "stock", b"stock", "time", b"time", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aggregate_id", b"aggregate_id", "aggregate_type", b"aggregate_type", "aggregate_version", b"aggregate_version", "data", b"data", "endpoint", b"endpoint", "event_id", b"event_id", "order", b"order", "product", b"product", "request_id", b"request_id", "reservation", b"reservation", "stock", b"stock", "time", b"time", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["product", "stock", "reservation", "order"]  # noqa: Y015
+    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["product", "stock", "reservation", "order", "endpoint"]  # noqa: Y015
     _WhichOneofArgType_data: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_data) -> _WhichOneofReturnType_data | None: ...
 
@@ -396,6 +403,71 @@ class OrderEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderEvent: _TypeAlias = OrderEvent  # noqa: Y015
+
+@_typing.final
+class EndpointEvent(_message.Message):
+    """An endpoint of webhooks: that its deliveries fail (`endpoint.failing`), that it is sent nothing any more
+    (`endpoint.disabled`), or that somebody tries it (`endpoint.pinged`).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[EndpointEvent._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: EndpointEvent._State.ValueType  # 0
+        """Never stored."""
+        STATE_ENABLED: EndpointEvent._State.ValueType  # 1
+        """It is told of events."""
+        STATE_DISABLED: EndpointEvent._State.ValueType  # 2
+        """It is told nothing; what was pending waits until it is enabled again."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Whether webhooks are sent to it."""
+
+    STATE_UNSPECIFIED: EndpointEvent.State.ValueType  # 0
+    """Never stored."""
+    STATE_ENABLED: EndpointEvent.State.ValueType  # 1
+    """It is told of events."""
+    STATE_DISABLED: EndpointEvent.State.ValueType  # 2
+    """It is told nothing; what was pending waits until it is enabled again."""
+
+    ENDPOINT_ID_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FAILING_SINCE_FIELD_NUMBER: _builtins.int
+    endpoint_id: _builtins.str
+    """Id of the endpoint."""
+    url: _builtins.str
+    """Scheme, host and port of its URL; the rest may be secret."""
+    state: Global___EndpointEvent.State.ValueType
+    """Where it stands."""
+    reason: _builtins.str
+    """Why it is disabled, or what its latest failure was, for endpoint.failing."""
+    @_builtins.property
+    def failing_since(self) -> _timestamp_pb2.Timestamp:
+        """No delivery has been taken since; absent while they are."""
+
+    def __init__(
+        self,
+        *,
+        endpoint_id: _builtins.str = ...,
+        url: _builtins.str = ...,
+        state: Global___EndpointEvent.State.ValueType = ...,
+        reason: _builtins.str = ...,
+        failing_since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failing_since", b"failing_since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint_id", b"endpoint_id", "failing_since", b"failing_since", "reason", b"reason", "state", b"state", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndpointEvent: _TypeAlias = EndpointEvent  # noqa: Y015
 
 @_typing.final
 class ListEventsRequest(_message.Message):

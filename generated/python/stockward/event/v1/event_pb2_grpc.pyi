@@ -11,6 +11,7 @@ headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry t
     reservation.{created,extended,released,expired,converted}
     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned}
     payment.updated
+    endpoint.{failing,disabled,pinged}
 
 A consumer may see an event more than once: `event_id` tells. Versions of one aggregate rise by one with each event, so
 that a gap or an inversion can be seen.

@@ -8,6 +8,7 @@
 //     reservation.{created,extended,released,expired,converted}
 //     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned}
 //     payment.updated
+//     endpoint.{failing,disabled,pinged}
 //
 // A consumer may see an event more than once: `event_id` tells. Versions of one aggregate rise by one with each event, so
 // that a gap or an inversion can be seen.
@@ -37,7 +38,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stockward/event/v1/event.proto.
  */
 export const file_stockward_event_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zdG9ja3dhcmQvZXZlbnQvdjEvZXZlbnQucHJvdG8SEnN0b2Nrd2FyZC5ldmVudC52MSKZAwoFRXZlbnQSEAoIZXZlbnRfaWQYASABKAkSDAoEdHlwZRgCIAEoCRIWCg5hZ2dyZWdhdGVfdHlwZRgDIAEoCRIUCgxhZ2dyZWdhdGVfaWQYBCABKAkSGQoRYWdncmVnYXRlX3ZlcnNpb24YBSABKAMSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYByABKAkSEgoKcmVxdWVzdF9pZBgIIAEoCRIzCgdwcm9kdWN0GAogASgLMiAuc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudEgAEi8KBXN0b2NrGAsgASgLMh4uc3RvY2t3YXJkLmV2ZW50LnYxLlN0b2NrRXZlbnRIABI7CgtyZXNlcnZhdGlvbhgMIAEoCzIkLnN0b2Nrd2FyZC5ldmVudC52MS5SZXNlcnZhdGlvbkV2ZW50SAASLwoFb3JkZXIYDSABKAsyHi5zdG9ja3dhcmQuZXZlbnQudjEuT3JkZXJFdmVudEgAQgYKBGRhdGEi6QIKDFByb2R1Y3RFdmVudBISCgpwcm9kdWN0X2lkGAEgASgJEjIKBXN0YXRlGAIgASgOMiMuc3RvY2t3YXJkLmNhdGFsb2cudjEuUHJvZHVjdC5TdGF0ZRIOCgZoYW5kbGUYAyABKAkSDQoFdGl0bGUYBCABKAkSOgoIdmFyaWFudHMYBSADKAsyKC5zdG9ja3dhcmQuZXZlbnQudjEuUHJvZHVjdEV2ZW50LlZhcmlhbnQSMAoMcHVibGlzaF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI6ChZzY2hlZHVsZWRfcHVibGlzaF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpICgdWYXJpYW50EgsKA3NrdRgBIAEoCRINCgV0aXRsZRgCIAEoCRIhCgVwcmljZRgDIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5ItACCgpTdG9ja0V2ZW50EgsKA3NrdRgBIAEoCRITCgtsb2NhdGlvbl9pZBgCIAEoCRIPCgdvbl9oYW5kGAMgASgDEhAKCHJlc2VydmVkGAQgASgDEhEKCWFsbG9jYXRlZBgFIAEoAxIUCgxzYWZldHlfc3RvY2sYBiABKAMSEQoJYXZhaWxhYmxlGAcgASgDEhoKDXJlb3JkZXJfcG9pbnQYCCABKANIAIgBARI4CgRraW5kGAkgASgOMiouc3RvY2t3YXJkLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50LktpbmQSFQoNb25faGFuZF9kZWx0YRgKIAEoAxIWCg5yZXNlcnZlZF9kZWx0YRgLIAEoAxIXCg9hbGxvY2F0ZWRfZGVsdGEYDCABKAMSEQoJcmVmZXJlbmNlGA0gASgJQhAKDl9yZW9yZGVyX3BvaW50IuABChBSZXNlcnZhdGlvbkV2ZW50EhYKDnJlc2VydmF0aW9uX2lkGAEgASgJEjgKBXN0YXRlGAIgASgOMikuc3RvY2t3YXJkLmludmVudG9yeS52MS5SZXNlcnZhdGlvbi5TdGF0ZRI3CgVsaW5lcxgDIAMoCzIoLnN0b2Nrd2FyZC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24uTGluZRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIb3JkZXJfaWQYBSABKAkitAIKCk9yZGVyRXZlbnQSEAoIb3JkZXJfaWQYASABKAkSLgoFc3RhdGUYAiABKA4yHy5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIuU3RhdGUSEQoJcmVmZXJlbmNlGAMgASgJEhMKC2N1c3RvbWVyX2lkGAQgASgJEiwKBWxpbmVzGAUgAygLMh0uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyTGluZRIqCgZ0b3RhbHMYBiABKAsyGi5zdG9ja3dhcmQub3JkZXIudjEuVG90YWxzEiwKB3BheW1lbnQYByABKAsyGy5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudBI0CgtmdWxmaWxsbWVudBgIIAEoCzIfLnN0b2Nrd2FyZC5vcmRlci52MS5GdWxmaWxsbWVudCKhAQoRTGlzdEV2ZW50c1JlcXVlc3QSGAoGY3Vyc29yGAEgASgJQgi6SAVyAxiAIBIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASMwoFdHlwZXMYAyADKAlCJLpIIZIBHhAyIhpyGDIWXlthLXpdK1wuKFthLXpfXSt8XCopJBIeCgxhZ2dyZWdhdGVfaWQYBCABKAlCCLpIBXIDGIABImcKEkxpc3RFdmVudHNSZXNwb25zZRIpCgZldmVudHMYASADKAsyGS5zdG9ja3dhcmQuZXZlbnQudjEuRXZlbnQSEwoLbmV4dF9jdXJzb3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIKkwKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEh8KG0VSUk9SX1JFQVNPTl9DVVJTT1JfRVhQSVJFRBABMqUBCgxFdmVudFNlcnZpY2USlAEKCkxpc3RFdmVudHMSJS5zdG9ja3dhcmQuZXZlbnQudjEuTGlzdEV2ZW50c1JlcXVlc3QaJi5zdG9ja3dhcmQuZXZlbnQudjEuTGlzdEV2ZW50c1Jlc3BvbnNlIjeSwhgCAQKC0+STAitaERIPL2FwaS9wbXMvZXZlbnRzEhYvYXBpL3N0b3JlZnJvbnQvZXZlbnRzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_stockward_auth_v1_auth, file_stockward_catalog_v1_catalog, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
+  fileDesc("Ch5zdG9ja3dhcmQvZXZlbnQvdjEvZXZlbnQucHJvdG8SEnN0b2Nrd2FyZC5ldmVudC52MSLQAwoFRXZlbnQSEAoIZXZlbnRfaWQYASABKAkSDAoEdHlwZRgCIAEoCRIWCg5hZ2dyZWdhdGVfdHlwZRgDIAEoCRIUCgxhZ2dyZWdhdGVfaWQYBCABKAkSGQoRYWdncmVnYXRlX3ZlcnNpb24YBSABKAMSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYByABKAkSEgoKcmVxdWVzdF9pZBgIIAEoCRIzCgdwcm9kdWN0GAogASgLMiAuc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudEgAEi8KBXN0b2NrGAsgASgLMh4uc3RvY2t3YXJkLmV2ZW50LnYxLlN0b2NrRXZlbnRIABI7CgtyZXNlcnZhdGlvbhgMIAEoCzIkLnN0b2Nrd2FyZC5ldmVudC52MS5SZXNlcnZhdGlvbkV2ZW50SAASLwoFb3JkZXIYDSABKAsyHi5zdG9ja3dhcmQuZXZlbnQudjEuT3JkZXJFdmVudEgAEjUKCGVuZHBvaW50GA4gASgLMiEuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnRIAEIGCgRkYXRhIukCCgxQcm9kdWN0RXZlbnQSEgoKcHJvZHVjdF9pZBgBIAEoCRIyCgVzdGF0ZRgCIAEoDjIjLnN0b2Nrd2FyZC5jYXRhbG9nLnYxLlByb2R1Y3QuU3RhdGUSDgoGaGFuZGxlGAMgASgJEg0KBXRpdGxlGAQgASgJEjoKCHZhcmlhbnRzGAUgAygLMiguc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudC5WYXJpYW50EjAKDHB1Ymxpc2hfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoWc2NoZWR1bGVkX3B1Ymxpc2hfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaSAoHVmFyaWFudBILCgNza3UYASABKAkSDQoFdGl0bGUYAiABKAkSIQoFcHJpY2UYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leSLQAgoKU3RvY2tFdmVudBILCgNza3UYASABKAkSEwoLbG9jYXRpb25faWQYAiABKAkSDwoHb25faGFuZBgDIAEoAxIQCghyZXNlcnZlZBgEIAEoAxIRCglhbGxvY2F0ZWQYBSABKAMSFAoMc2FmZXR5X3N0b2NrGAYgASgDEhEKCWF2YWlsYWJsZRgHIAEoAxIaCg1yZW9yZGVyX3BvaW50GAggASgDSACIAQESOAoEa2luZBgJIAEoDjIqLnN0b2Nrd2FyZC5pbnZlbnRvcnkudjEuU3RvY2tNb3ZlbWVudC5LaW5kEhUKDW9uX2hhbmRfZGVsdGEYCiABKAMSFgoOcmVzZXJ2ZWRfZGVsdGEYCyABKAMSFwoPYWxsb2NhdGVkX2RlbHRhGAwgASgDEhEKCXJlZmVyZW5jZRgNIAEoCUIQCg5fcmVvcmRlcl9wb2ludCLgAQoQUmVzZXJ2YXRpb25FdmVudBIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRI4CgVzdGF0ZRgCIAEoDjIpLnN0b2Nrd2FyZC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24uU3RhdGUSNwoFbGluZXMYAyADKAsyKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uLkxpbmUSLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCG9yZGVyX2lkGAUgASgJIrQCCgpPcmRlckV2ZW50EhAKCG9yZGVyX2lkGAEgASgJEi4KBXN0YXRlGAIgASgOMh8uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyLlN0YXRlEhEKCXJlZmVyZW5jZRgDIAEoCRITCgtjdXN0b21lcl9pZBgEIAEoCRIsCgVsaW5lcxgFIAMoCzIdLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlckxpbmUSKgoGdG90YWxzGAYgASgLMhouc3RvY2t3YXJkLm9yZGVyLnYxLlRvdGFscxIsCgdwYXltZW50GAcgASgLMhsuc3RvY2t3YXJkLm9yZGVyLnYxLlBheW1lbnQSNAoLZnVsZmlsbG1lbnQYCCABKAsyHy5zdG9ja3dhcmQub3JkZXIudjEuRnVsZmlsbG1lbnQi8wEKDUVuZHBvaW50RXZlbnQSEwoLZW5kcG9pbnRfaWQYASABKAkSCwoDdXJsGAIgASgJEjYKBXN0YXRlGAMgASgOMicuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnQuU3RhdGUSDgoGcmVhc29uGAQgASgJEjEKDWZhaWxpbmdfc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkUKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfRU5BQkxFRBABEhIKDlNUQVRFX0RJU0FCTEVEEAIioQEKEUxpc3RFdmVudHNSZXF1ZXN0EhgKBmN1cnNvchgBIAEoCUIIukgFcgMYgCASHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEjMKBXR5cGVzGAMgAygJQiS6SCGSAR4QMiIachgyFl5bYS16XStcLihbYS16X10rfFwqKSQSHgoMYWdncmVnYXRlX2lkGAQgASgJQgi6SAVyAxiAASJnChJMaXN0RXZlbnRzUmVzcG9uc2USKQoGZXZlbnRzGAEgAygLMhkuc3RvY2t3YXJkLmV2ZW50LnYxLkV2ZW50EhMKC25leHRfY3Vyc29yGAIgASgJEhEKCWNhdWdodF91cBgDIAEoCCpMCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIfChtFUlJPUl9SRUFTT05fQ1VSU09SX0VYUElSRUQQATKlAQoMRXZlbnRTZXJ2aWNlEpQBCgpMaXN0RXZlbnRzEiUuc3RvY2t3YXJkLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiYuc3RvY2t3YXJkLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSI3ksIYAgECgtPkkwIrWhESDy9hcGkvcG1zL2V2ZW50cxIWL2FwaS9zdG9yZWZyb250L2V2ZW50c2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_stockward_auth_v1_auth, file_stockward_catalog_v1_catalog, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
 
 /**
  * One change of one aggregate.
@@ -60,14 +61,14 @@ export type Event = Message<"stockward.event.v1.Event"> & {
   type: string;
 
   /**
-   * `product`, `stock`, `reservation` or `order`. Payments belong to their order.
+   * `product`, `stock`, `reservation`, `order` or `endpoint`. Payments belong to their order.
    *
    * @generated from field: string aggregate_type = 3;
    */
   aggregateType: string;
 
   /**
-   * The product's, reservation's or order's id; `<sku>@<location_id>` for stock.
+   * The product's, reservation's, order's or endpoint's id; `<sku>@<location_id>` for stock.
    *
    * @generated from field: string aggregate_id = 4;
    */
@@ -139,6 +140,14 @@ export type Event = Message<"stockward.event.v1.Event"> & {
      */
     value: OrderEvent;
     case: "order";
+  } | {
+    /**
+     * For endpoint.*.
+     *
+     * @generated from field: stockward.event.v1.EndpointEvent endpoint = 14;
+     */
+    value: EndpointEvent;
+    case: "endpoint";
   } | { case: undefined; value?: undefined };
 };
 
@@ -472,6 +481,90 @@ export const OrderEventSchema: GenMessage<OrderEvent> = /*@__PURE__*/
   messageDesc(file_stockward_event_v1_event, 4);
 
 /**
+ * An endpoint of webhooks: that its deliveries fail (`endpoint.failing`), that it is sent nothing any more
+ * (`endpoint.disabled`), or that somebody tries it (`endpoint.pinged`).
+ *
+ * @generated from message stockward.event.v1.EndpointEvent
+ */
+export type EndpointEvent = Message<"stockward.event.v1.EndpointEvent"> & {
+  /**
+   * Id of the endpoint.
+   *
+   * @generated from field: string endpoint_id = 1;
+   */
+  endpointId: string;
+
+  /**
+   * Scheme, host and port of its URL; the rest may be secret.
+   *
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: stockward.event.v1.EndpointEvent.State state = 3;
+   */
+  state: EndpointEvent_State;
+
+  /**
+   * Why it is disabled, or what its latest failure was, for endpoint.failing.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * No delivery has been taken since; absent while they are.
+   *
+   * @generated from field: google.protobuf.Timestamp failing_since = 5;
+   */
+  failingSince?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message stockward.event.v1.EndpointEvent.
+ * Use `create(EndpointEventSchema)` to create a new message.
+ */
+export const EndpointEventSchema: GenMessage<EndpointEvent> = /*@__PURE__*/
+  messageDesc(file_stockward_event_v1_event, 5);
+
+/**
+ * Whether webhooks are sent to it.
+ *
+ * @generated from enum stockward.event.v1.EndpointEvent.State
+ */
+export enum EndpointEvent_State {
+  /**
+   * Never stored.
+   *
+   * @generated from enum value: STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It is told of events.
+   *
+   * @generated from enum value: STATE_ENABLED = 1;
+   */
+  ENABLED = 1,
+
+  /**
+   * It is told nothing; what was pending waits until it is enabled again.
+   *
+   * @generated from enum value: STATE_DISABLED = 2;
+   */
+  DISABLED = 2,
+}
+
+/**
+ * Describes the enum stockward.event.v1.EndpointEvent.State.
+ */
+export const EndpointEvent_StateSchema: GenEnum<EndpointEvent_State> = /*@__PURE__*/
+  enumDesc(file_stockward_event_v1_event, 5, 0);
+
+/**
  * Request of ListEvents.
  *
  * @generated from message stockward.event.v1.ListEventsRequest
@@ -511,7 +604,7 @@ export type ListEventsRequest = Message<"stockward.event.v1.ListEventsRequest"> 
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 5);
+  messageDesc(file_stockward_event_v1_event, 6);
 
 /**
  * Response of ListEvents.
@@ -546,7 +639,7 @@ export type ListEventsResponse = Message<"stockward.event.v1.ListEventsResponse"
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 6);
+  messageDesc(file_stockward_event_v1_event, 7);
 
 /**
  * Reasons of this area. The reason string is the value's name without `ERROR_REASON_`.
