@@ -12,8 +12,11 @@ from google.type.money_pb2 import Money
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
+from stockward.webhook.v1 import webhook_pb2 as webhooks
 
+from stockward_server.domain.delivery import DeliveryState
 from stockward_server.grpc_api.server import SERVICES
+from tests.endpoints import deliver, endpoint_of, endpoint_of_settings
 from tests.events import until
 from tests.shop import Refused, Shop, money, refused
 from tests.snapshot import nothing_written
@@ -26,13 +29,16 @@ NOBODY = "0190aaaa-0000-7000-8000-000000000000"
 
 
 class Known:
-    """What the shop has: ids of orders, reservations and products by the state that they are in."""
+    """What the shop has: ids of orders, reservations, products and so on by the state that they are in."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
         self.orders: dict[str, str] = {}
         self.holds: dict[str, str] = {}
         self.products: dict[str, str] = {}
+        self.endpoints: dict[str, str] = {}
+        self.deliveries: dict[str, str] = {}
+        """Event ids of deliveries to the enabled endpoint."""
 
 
 async def arrange(shop: Shop) -> Known:
@@ -40,6 +46,7 @@ async def arrange(shop: Shop) -> Known:
     await arrange_products(known)
     await arrange_orders(known)
     await arrange_holds(known)
+    await arrange_endpoints(known)
     return known
 
 
@@ -103,6 +110,22 @@ async def arrange_holds(known: Known) -> None:
             await until(lambda: shop.pool.fetchval("SELECT true FROM reservations WHERE state = 4"))
 
 
+async def arrange_endpoints(known: Known) -> None:
+    """An endpoint in each state, one of the settings, and one whose secrets are as many as may be; a delivery to the
+    first in each state."""
+    shop = known.shop
+    for state in ("ENABLED", "DISABLED", "ROTATED"):
+        known.endpoints[state] = await endpoint_of(shop, description=state)
+    await shop.pms.webhooks.DisableEndpoint(webhooks.DisableEndpointRequest(endpoint_id=known.endpoints["DISABLED"]))
+    for _ in range(4):
+        await shop.pms.webhooks.RotateSecret(webhooks.RotateSecretRequest(endpoint_id=known.endpoints["ROTATED"]))
+    known.endpoints["SETTINGS"] = await endpoint_of_settings(shop.pool)
+    kinds = ("order.created", "product.created", "order.expired", "order.cancelled")
+    for reached, kind in zip(DeliveryState, kinds, strict=True):
+        ids = await deliver(shop.pool, known.endpoints["ENABLED"], reached, [kind])
+        known.deliveries[reached.name] = ids[0]
+
+
 def method_of(request: Message) -> MethodDescriptor:
     """The one method that takes such a message."""
     (method,) = (each for each in METHODS if each.input_type.full_name == request.DESCRIPTOR.full_name)
@@ -114,7 +137,7 @@ async def send(shop: Shop, request: Message, by: str = "pms") -> Message:
     method = method_of(request)
     assert method.containing_service is not None
     area = method.containing_service.full_name.split(".")[1]
-    stub = getattr(getattr(shop, by), {"order": "orders", "event": "events"}.get(area, area))
+    stub = getattr(getattr(shop, by), {"order": "orders", "event": "events", "webhook": "webhooks"}.get(area, area))
     call = getattr(stub, method.name)
     if not method.client_streaming:
         answer: Message = await call(request)

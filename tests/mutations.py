@@ -10,10 +10,14 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
+from stockward.webhook.v1 import webhook_pb2 as webhooks
 
+from stockward_server.domain.delivery import DeliveryState
+from tests.endpoints import create_endpoint, deliver, endpoint_of
 from tests.shop import Callers, Refused, Shop, money
 
 Arrange = Callable[[Shop], Awaitable[tuple[Message, Message]]]
@@ -155,6 +159,56 @@ def create_order(quantity: int) -> orders.CreateOrderRequest:
     return orders.CreateOrderRequest(lines=[orders.CreateOrderRequest.Line(sku="TEE", quantity=quantity)])
 
 
+async def two_endpoints(shop: Shop) -> tuple[Message, Message]:
+    return create_endpoint(description="one"), create_endpoint(description="two")
+
+
+def on_endpoints(request: Any, *before: Any) -> Arrange:
+    """`request` for two endpoints, after each went through the requests `before` it."""
+
+    async def arrange(shop: Shop) -> tuple[Message, Message]:
+        ids = [await endpoint_of(shop) for _ in range(2)]
+        for endpoint_id in ids:
+            for step in before:
+                await getattr(shop.pms.webhooks, step.__name__.removesuffix("Request"))(step(endpoint_id=endpoint_id))
+        first, second = (request(endpoint_id=endpoint_id) for endpoint_id in ids)
+        return first, second
+
+    return arrange
+
+
+def on_deliveries(request: Any) -> Arrange:
+    """`request` for two dead letters."""
+
+    async def arrange(shop: Shop) -> tuple[Message, Message]:
+        endpoint_id = await endpoint_of(shop)
+        await shop.sell("TEE")
+        first, second = await deliver(shop.pool, endpoint_id, DeliveryState.DEAD)
+        return request(endpoint_id=endpoint_id, event_id=first), request(endpoint_id=endpoint_id, event_id=second)
+
+    return arrange
+
+
+async def two_recoveries(shop: Shop) -> tuple[Message, Message]:
+    """Of two dead letters and of one."""
+    await shop.sell("TEE", 1)
+    requests = []
+    for kind in ("product.%", "stock.%"):
+        endpoint_id = await endpoint_of(shop)
+        await deliver(shop.pool, endpoint_id, DeliveryState.DEAD, [kind])
+        requests.append(webhooks.RecoverDeliveriesRequest(endpoint_id=endpoint_id, start_time=Timestamp()))
+    return requests[0], requests[1]
+
+
+async def two_replays(shop: Shop) -> tuple[Message, Message]:
+    """Of two events and of one, which have been published."""
+    await shop.sell("TEE", 1)
+    await shop.pool.execute("DELETE FROM outbox")
+    endpoint_id = await endpoint_of(shop)
+    first, second = (webhooks.ReplayEventsRequest(endpoint_id=endpoint_id, types=[t]) for t in ("product.*", "stock.*"))
+    return first, second
+
+
 def payment(order_id: str) -> orders.RecordPaymentRequest:
     return orders.RecordPaymentRequest(
         order_id=order_id,
@@ -248,5 +302,29 @@ MUTATIONS = {
         unary("orders", "ReturnOrder"),
     ),
     "RecordPayment": Mutation(on_orders(payment), unary("orders", "RecordPayment")),
+    "CreateEndpoint": Mutation(two_endpoints, unary("webhooks", "CreateEndpoint")),
+    "UpdateEndpoint": Mutation(
+        on_endpoints(
+            lambda endpoint_id: webhooks.UpdateEndpointRequest(
+                endpoint=webhooks.Endpoint(endpoint_id=endpoint_id, description="new")
+            )
+        ),
+        unary("webhooks", "UpdateEndpoint"),
+    ),
+    "DeleteEndpoint": Mutation(on_endpoints(webhooks.DeleteEndpointRequest), unary("webhooks", "DeleteEndpoint")),
+    "EnableEndpoint": Mutation(
+        on_endpoints(webhooks.EnableEndpointRequest, webhooks.DisableEndpointRequest),
+        unary("webhooks", "EnableEndpoint"),
+    ),
+    "DisableEndpoint": Mutation(on_endpoints(webhooks.DisableEndpointRequest), unary("webhooks", "DisableEndpoint")),
+    "RotateSecret": Mutation(on_endpoints(webhooks.RotateSecretRequest), unary("webhooks", "RotateSecret")),
+    "ExpireSecrets": Mutation(
+        on_endpoints(webhooks.ExpireSecretsRequest, webhooks.RotateSecretRequest), unary("webhooks", "ExpireSecrets")
+    ),
+    "PingEndpoint": Mutation(on_endpoints(webhooks.PingEndpointRequest), unary("webhooks", "PingEndpoint")),
+    "RetryDelivery": Mutation(on_deliveries(webhooks.RetryDeliveryRequest), unary("webhooks", "RetryDelivery")),
+    "SkipDelivery": Mutation(on_deliveries(webhooks.SkipDeliveryRequest), unary("webhooks", "SkipDelivery")),
+    "RecoverDeliveries": Mutation(two_recoveries, unary("webhooks", "RecoverDeliveries")),
+    "ReplayEvents": Mutation(two_replays, unary("webhooks", "ReplayEvents")),
 }
 """Every method that changes something. Most could be done twice: only the request_id keeps them from it."""

@@ -16,7 +16,7 @@ from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
-from stockward.webhook.v1 import incoming_pb2_grpc
+from stockward.webhook.v1 import incoming_pb2_grpc, webhook_pb2_grpc
 
 from stockward_server import bootstrap
 from stockward_server.config import Settings
@@ -36,6 +36,7 @@ class Callers:
         self.orders: Any = order_pb2_grpc.OrderServiceStub(channel)
         self.events: Any = event_pb2_grpc.EventServiceStub(channel)
         self.incoming: Any = incoming_pb2_grpc.IncomingWebhookServiceStub(channel)
+        self.webhooks: Any = webhook_pb2_grpc.WebhookServiceStub(channel)
 
 
 class _WithKey:

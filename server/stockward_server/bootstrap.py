@@ -33,21 +33,27 @@ from stockward_server.grpc_api.inventory_service import InventoryServicer
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
 from stockward_server.grpc_api.watching import WATCH_ENCODER
+from stockward_server.grpc_api.webhook_service import WebhookServicer
 from stockward_server.relay.wake import Waker
 from stockward_server.storage import api_keys, database
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.committer import Committer
+from stockward_server.storage.deliveries import SqlDeliveries
 from stockward_server.storage.due_work import SqlDueWork
 from stockward_server.storage.event_log import SqlEventLog
 from stockward_server.storage.locations import SqlLocations
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.order_views import SqlOrderViews
+from stockward_server.storage.replay import SqlReplay
 from stockward_server.storage.retention import (
     delete_expired_idempotency,
+    delete_expired_secrets,
     delete_finished_deliveries,
+    delete_orphaned_deliveries,
     drop_expired_partitions,
 )
 from stockward_server.storage.stock_views import SqlStockViews
+from stockward_server.storage.webhook_endpoints import SqlEndpoints
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +176,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
     window = ShopWindow(store.products_by_id, views.availability, settings.cache_seconds)
     catalog = Catalog(store)
     locations = Mutations(pool, encode_event, heard_of_location)
+    webhooks = Mutations(pool, encode_event, heard)
     catalog_servicer = CatalogServicer(catalog, window)
     inventory_servicer = InventoryServicer(
         committer.submit,
@@ -196,6 +203,12 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
                 inventory_servicer,
                 order_servicer,
                 WebhookSecrets(settings.webhook_secrets, settings.stripe_webhook_secrets),
+            ),
+            WebhookServicer(
+                SqlEndpoints(pool, webhooks),
+                SqlDeliveries(pool, webhooks),
+                SqlReplay(webhooks),
+                require_https=settings.environment is Environment.PRODUCTION,
             ),
         ),
         api_keys.ApiKeys(pool).authenticate,
@@ -233,6 +246,8 @@ async def _keep_house(pool: database.Pool, settings: Settings) -> None:
     await drop_expired_partitions(pool, settings.event_retention_days)
     await delete_expired_idempotency(pool, settings.idempotency_retention_days)
     await delete_finished_deliveries(pool, settings.event_retention_days)
+    await delete_orphaned_deliveries(pool)
+    await delete_expired_secrets(pool)
 
 
 async def _every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
+from stockward.webhook.v1 import webhook_pb2 as webhooks
 
 from tests.known_shop import Bad, Known, assert_refused, cases
 
@@ -84,6 +85,20 @@ def stale(request: Callable[[str, str], Message]) -> Bad:
     return Bad(lambda known: request(known.products["DRAFT"], "stale"), "ABORTED", "ETAG_MISMATCH", [], {"etag": "1"})
 
 
+def stale_endpoint(request: Callable[..., Message]) -> Bad:
+    return Bad(
+        lambda known: request(endpoint_id=known.endpoints["ENABLED"], etag="stale"),
+        "ABORTED",
+        "ETAG_MISMATCH",
+        [],
+        {"etag": "1"},
+    )
+
+
+def update_endpoint(endpoint_id: str, etag: str) -> Message:
+    return webhooks.UpdateEndpointRequest(endpoint=webhooks.Endpoint(endpoint_id=endpoint_id, etag=etag))
+
+
 ETAGS = {
     "update": stale(
         lambda product_id, etag: catalog.UpdateProductRequest(
@@ -95,9 +110,69 @@ ETAGS = {
     "unpublish": stale(lambda product_id, etag: catalog.UnpublishProductRequest(product_id=product_id, etag=etag)),
     "archive": stale(lambda product_id, etag: catalog.ArchiveProductRequest(product_id=product_id, etag=etag)),
     "restore": stale(lambda product_id, etag: catalog.RestoreProductRequest(product_id=product_id, etag=etag)),
+    "update endpoint": stale_endpoint(update_endpoint),
+    "delete endpoint": stale_endpoint(webhooks.DeleteEndpointRequest),
+    "enable endpoint": stale_endpoint(webhooks.EnableEndpointRequest),
+    "disable endpoint": stale_endpoint(webhooks.DisableEndpointRequest),
+    "rotate secret": stale_endpoint(webhooks.RotateSecretRequest),
+    "expire secrets": stale_endpoint(webhooks.ExpireSecretsRequest),
 }
 
-CASES = cases(order=dict(order_steps()), hold=dict(hold_steps()), product=dict(product_steps()), etag=ETAGS)
+WEBHOOKS = {
+    "url of the settings": refused_step(
+        "endpoints",
+        "SETTINGS",
+        lambda each: webhooks.UpdateEndpointRequest(
+            endpoint=webhooks.Endpoint(endpoint_id=each, url="https://other.example")
+        ),
+        "ENDPOINT_MANAGED_BY_SETTINGS",
+        setting="PMS_WEBHOOK_URL",
+    ),
+    "secret of the settings": refused_step(
+        "endpoints",
+        "SETTINGS",
+        lambda each: webhooks.RotateSecretRequest(endpoint_id=each),
+        "ENDPOINT_MANAGED_BY_SETTINGS",
+        setting="WEBHOOK_SECRET",
+    ),
+    "old secret of the settings": refused_step(
+        "endpoints",
+        "SETTINGS",
+        lambda each: webhooks.ExpireSecretsRequest(endpoint_id=each),
+        "ENDPOINT_MANAGED_BY_SETTINGS",
+        setting="WEBHOOK_SECRET",
+    ),
+    "endpoint of the settings": refused_step(
+        "endpoints",
+        "SETTINGS",
+        lambda each: webhooks.DeleteEndpointRequest(endpoint_id=each),
+        "ENDPOINT_MANAGED_BY_SETTINGS",
+        setting="PMS_WEBHOOK_URL",
+    ),
+    "ping what is disabled": refused_step(
+        "endpoints", "DISABLED", lambda each: webhooks.PingEndpointRequest(endpoint_id=each), "ENDPOINT_DISABLED"
+    ),
+    "a sixth secret": refused_step(
+        "endpoints",
+        "ROTATED",
+        lambda each: webhooks.RotateSecretRequest(endpoint_id=each),
+        "SECRET_LIMIT_REACHED",
+        limit="5",
+    ),
+    "skip what was delivered": Bad(
+        lambda known: webhooks.SkipDeliveryRequest(
+            endpoint_id=known.endpoints["ENABLED"], event_id=known.deliveries["DELIVERED"]
+        ),
+        "FAILED_PRECONDITION",
+        "DELIVERY_STATE_INVALID",
+        [],
+        {"state": "DELIVERED"},
+    ),
+}
+
+CASES = cases(
+    order=dict(order_steps()), hold=dict(hold_steps()), product=dict(product_steps()), webhook=WEBHOOKS, etag=ETAGS
+)
 
 
 @pytest.mark.parametrize("name", CASES)

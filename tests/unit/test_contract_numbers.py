@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 from collections import Counter
 from enum import IntEnum
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,17 +20,22 @@ from stockward.catalog.v1 import catalog_pb2
 from stockward.event.v1 import event_pb2
 from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
+from stockward.webhook.v1 import webhook_pb2
 
 from stockward_server import application, domain
 from stockward_server.application.catalog import ImportAction
 from stockward_server.application.request import Role
+from stockward_server.domain.delivery import DeliveryState
+from stockward_server.domain.endpoint import SecretKind
 from stockward_server.domain.errors import Code, Refusal
-from stockward_server.domain.event import EndpointState
+from stockward_server.domain.event import EVENT_TYPES, EndpointState
 from stockward_server.domain.order import ChargeKind, OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentKind, PaymentState
 from stockward_server.domain.product import ProductState
 from stockward_server.domain.reservation import ReservationState
 from stockward_server.domain.stock import AdjustmentReason, AlertLevel, MovementKind
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CONTRACT: dict[type[IntEnum], Any] = {
     ProductState: catalog_pb2.Product.State,
@@ -44,6 +51,8 @@ CONTRACT: dict[type[IntEnum], Any] = {
     PaymentState: order_pb2.Payment.State,
     Role: auth_pb2.Role,
     EndpointState: event_pb2.EndpointEvent.State,
+    SecretKind: webhook_pb2.Endpoint.SecretKind,
+    DeliveryState: webhook_pb2.Delivery.State,
 }
 SAID_BY_A_REFUSAL = {(ImportAction, "REFUSED")}
 
@@ -60,6 +69,20 @@ def test_an_enum_has_the_numbers_and_names_of_the_contract(enum: type[IntEnum]) 
     contract = named(CONTRACT[enum].DESCRIPTOR).items()
     members = {(member.name, member.value) for member in enum if member}
     assert members == {(name, number) for name, number in contract if (enum, name) not in SAID_BY_A_REFUSAL}
+
+
+def test_the_state_of_an_endpoint_is_what_its_events_tell() -> None:
+    assert named(webhook_pb2.Endpoint.State.DESCRIPTOR) == named(event_pb2.EndpointEvent.State.DESCRIPTOR)
+
+
+def test_the_types_of_events_are_those_that_the_contract_lists() -> None:
+    text = (ROOT / "proto/stockward/event/v1/event.proto").read_text()
+    listed = {
+        (area, name)
+        for area, names in re.findall(r"^//     ([a-z]+)\.\{?([a-z_,]+)\}?$", text, re.MULTILINE)
+        for name in names.split(",")
+    }
+    assert listed == {(area, name) for area, names in EVENT_TYPES.items() for name in names}
 
 
 def test_codes_are_those_of_google_rpc() -> None:

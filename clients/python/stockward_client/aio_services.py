@@ -12,6 +12,7 @@ from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2, event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
+from stockward.webhook.v1 import webhook_pb2, webhook_pb2_grpc
 
 from stockward_client.aio_calls import AsyncCalls, AsyncPages
 
@@ -1041,6 +1042,387 @@ class AsyncEventService:
         )
 
 
+class AsyncWebhookService:
+    """Manages endpoints, and what is still to be sent to them.
+
+    Any method that names an endpoint answers NOT_FOUND (ENDPOINT_NOT_FOUND) when there is none; one that takes an
+    etag ABORTED (ETAG_MISMATCH) when the endpoint has changed since.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
+        self._calls = calls
+        self._stub = webhook_pb2_grpc.WebhookServiceStub(channel)
+
+    async def create_endpoint(
+        self,
+        *,
+        endpoint: webhook_pb2.Endpoint,
+        secret_kind: webhook_pb2.Endpoint.SecretKind.ValueType = webhook_pb2.Endpoint.SECRET_KIND_UNSPECIFIED,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> webhook_pb2.CreateEndpointResponse:
+        """Creates an endpoint. It is told of what happens from now on; ReplayEvents tells it of earlier events.
+        INVALID_ARGUMENT: ENDPOINT_URL_INVALID, ENDPOINT_TYPE_UNKNOWN, ENDPOINT_HEADER_INVALID. FAILED_PRECONDITION:
+        ENDPOINT_LIMIT_REACHED.
+
+        Args:
+            endpoint: What to create. Fields that the server sets are ignored.
+            secret_kind: How it is signed; HMAC when unspecified.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.CreateEndpoint,
+            webhook_pb2.CreateEndpointRequest(endpoint=endpoint, secret_kind=secret_kind, request_id=request_id),
+            timeout,
+        )
+
+    async def get_endpoint(self, *, endpoint_id: str, timeout: float | None = None) -> webhook_pb2.Endpoint:
+        """Reads one endpoint, without the secrets themselves.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.GetEndpoint, webhook_pb2.GetEndpointRequest(endpoint_id=endpoint_id), timeout
+        )
+
+    def list_endpoints(
+        self, *, page_size: int = 0, page_token: str = "", timeout: float | None = None
+    ) -> AsyncPages[webhook_pb2.ListEndpointsResponse, webhook_pb2.Endpoint]:
+        """Lists endpoints, oldest first.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListEndpoints,
+            webhook_pb2.ListEndpointsRequest(page_size=page_size, page_token=page_token),
+            lambda page: page.endpoints,
+            timeout,
+        )
+
+    async def update_endpoint(
+        self,
+        *,
+        endpoint: webhook_pb2.Endpoint,
+        update_mask: field_mask_pb2.FieldMask | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> webhook_pb2.Endpoint:
+        """Changes the fields named in the mask (AIP-134). INVALID_ARGUMENT as CreateEndpoint. FAILED_PRECONDITION
+        (ENDPOINT_MANAGED_BY_SETTINGS) for the `url` of an endpoint of the settings.
+
+        Args:
+            endpoint: The endpoint with the new values; `endpoint_id` names it, `etag` is compared when set.
+            update_mask: Fields to change: `url`, `description`, `types`, `headers`, `rate_limit`, `max_in_flight`,
+                `max_body_bytes`. Empty: those that are set in `endpoint`; `*`: every one of them (AIP-134). Fields that
+                the server sets are ignored.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.UpdateEndpoint,
+            webhook_pb2.UpdateEndpointRequest(endpoint=endpoint, update_mask=update_mask, request_id=request_id),
+            timeout,
+        )
+
+    async def delete_endpoint(
+        self, *, endpoint_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
+    ) -> webhook_pb2.Endpoint:
+        """Deletes an endpoint with its secrets and answers it as it was; its deliveries are no longer sent, and their
+        rows are cleaned up later. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS).
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            etag: Compared with the endpoint's when set.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.DeleteEndpoint,
+            webhook_pb2.DeleteEndpointRequest(endpoint_id=endpoint_id, etag=etag, request_id=request_id),
+            timeout,
+        )
+
+    async def enable_endpoint(
+        self, *, endpoint_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
+    ) -> webhook_pb2.Endpoint:
+        """Sends to a disabled endpoint again. What was pending goes on at once; what happened while it was disabled is
+        not told unless ReplayEvents does. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no
+        longer have it.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            etag: Compared with the endpoint's when set.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.EnableEndpoint,
+            webhook_pb2.EnableEndpointRequest(endpoint_id=endpoint_id, etag=etag, request_id=request_id),
+            timeout,
+        )
+
+    async def disable_endpoint(
+        self, *, endpoint_id: str, reason: str = "", etag: str = "", request_id: str = "", timeout: float | None = None
+    ) -> webhook_pb2.Endpoint:
+        """Stops sending to an endpoint. What is pending stays; events from now on are not for it. An endpoint that is
+        disabled already stays as it is.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            reason: Why, for people.
+            etag: Compared with the endpoint's when set.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.DisableEndpoint,
+            webhook_pb2.DisableEndpointRequest(
+                endpoint_id=endpoint_id, reason=reason, etag=etag, request_id=request_id
+            ),
+            timeout,
+        )
+
+    async def rotate_secret(
+        self,
+        *,
+        endpoint_id: str,
+        overlap: duration_pb2.Duration | None = None,
+        kind: webhook_pb2.Endpoint.SecretKind.ValueType = webhook_pb2.Endpoint.SECRET_KIND_UNSPECIFIED,
+        etag: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> webhook_pb2.RotateSecretResponse:
+        """Makes a new secret. Those before it sign as well until the overlap is over, so that a receiver can go over
+        without a gap. FAILED_PRECONDITION: ENDPOINT_MANAGED_BY_SETTINGS, SECRET_LIMIT_REACHED (five sign already).
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            overlap: How long the secrets before the new one go on signing: up to 30 days, 24 hours when unset, not at
+                all when zero.
+            kind: How the new one signs; as the newest one does when unspecified.
+            etag: Compared with the endpoint's when set.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.RotateSecret,
+            webhook_pb2.RotateSecretRequest(
+                endpoint_id=endpoint_id, overlap=overlap, kind=kind, etag=etag, request_id=request_id
+            ),
+            timeout,
+        )
+
+    async def expire_secrets(
+        self, *, endpoint_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
+    ) -> webhook_pb2.Endpoint:
+        """Ends the overlap now: only the newest secret signs from here on. FAILED_PRECONDITION
+        (ENDPOINT_MANAGED_BY_SETTINGS).
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            etag: Compared with the endpoint's when set.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.ExpireSecrets,
+            webhook_pb2.ExpireSecretsRequest(endpoint_id=endpoint_id, etag=etag, request_id=request_id),
+            timeout,
+        )
+
+    async def ping_endpoint(
+        self, *, endpoint_id: str, request_id: str = "", timeout: float | None = None
+    ) -> webhook_pb2.PingEndpointResponse:
+        """Sends the event `endpoint.pinged` to this endpoint alone, whatever its filters, the way that every event
+        goes: a delivery is there to be read once the gateway has taken the event up. FAILED_PRECONDITION
+        (ENDPOINT_DISABLED).
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.PingEndpoint,
+            webhook_pb2.PingEndpointRequest(endpoint_id=endpoint_id, request_id=request_id),
+            timeout,
+        )
+
+    def list_deliveries(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        endpoint_id: str = "",
+        states: Iterable[webhook_pb2.Delivery.State.ValueType] = (),
+        types: Iterable[str] = (),
+        aggregate_id: str = "",
+        start_time: timestamp_pb2.Timestamp | None = None,
+        end_time: timestamp_pb2.Timestamp | None = None,
+        timeout: float | None = None,
+    ) -> AsyncPages[webhook_pb2.ListDeliveriesResponse, webhook_pb2.Delivery]:
+        """Lists deliveries, newest event first. Those that were given up (dead letters) are in the state DEAD.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            endpoint_id: Only to this endpoint.
+            states: Only in one of these states; empty for all.
+            types: Only of these types, as in Endpoint.
+            aggregate_id: Only of this aggregate.
+            start_time: Only of events that happened at this moment or later.
+            end_time: Only of events that happened before this moment.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListDeliveries,
+            webhook_pb2.ListDeliveriesRequest(
+                page_size=page_size,
+                page_token=page_token,
+                endpoint_id=endpoint_id,
+                states=states,
+                types=types,
+                aggregate_id=aggregate_id,
+                start_time=start_time,
+                end_time=end_time,
+            ),
+            lambda page: page.deliveries,
+            timeout,
+        )
+
+    async def get_delivery(
+        self, *, endpoint_id: str, event_id: str, timeout: float | None = None
+    ) -> webhook_pb2.Delivery:
+        """Reads one delivery with all of its attempts. NOT_FOUND: ENDPOINT_NOT_FOUND, DELIVERY_NOT_FOUND.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            event_id: Id of the event.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.GetDelivery, webhook_pb2.GetDeliveryRequest(endpoint_id=endpoint_id, event_id=event_id), timeout
+        )
+
+    async def retry_delivery(
+        self, *, endpoint_id: str, event_id: str, request_id: str = "", timeout: float | None = None
+    ) -> webhook_pb2.Delivery:
+        """Sends an event now rather than at its next time, or once more when it was DELIVERED, DEAD or SKIPPED; the
+        schedule of retries begins anew. Those before it in its aggregate still go first, one whose attempt is due
+        within a minute keeps its time, and a disabled endpoint gets it when it is enabled. NOT_FOUND
+        (DELIVERY_NOT_FOUND). FAILED_PRECONDITION (DELIVERY_EXPIRED): the event is no longer kept.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            event_id: Id of the event.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.RetryDelivery,
+            webhook_pb2.RetryDeliveryRequest(endpoint_id=endpoint_id, event_id=event_id, request_id=request_id),
+            timeout,
+        )
+
+    async def skip_delivery(
+        self, *, endpoint_id: str, event_id: str, request_id: str = "", timeout: float | None = None
+    ) -> webhook_pb2.Delivery:
+        """Gives an event up, so that those behind it in its aggregate go on; takes a dead one out of the dead letters.
+        NOT_FOUND (DELIVERY_NOT_FOUND). FAILED_PRECONDITION (DELIVERY_STATE_INVALID) when it was delivered.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            event_id: Id of the event.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.SkipDelivery,
+            webhook_pb2.SkipDeliveryRequest(endpoint_id=endpoint_id, event_id=event_id, request_id=request_id),
+            timeout,
+        )
+
+    async def recover_deliveries(
+        self,
+        *,
+        endpoint_id: str,
+        start_time: timestamp_pb2.Timestamp,
+        limit: int = 0,
+        position: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> webhook_pb2.RecoverDeliveriesResponse:
+        """Sends the dead letters of an endpoint again, oldest first, as RetryDelivery does. One call takes up to
+        `limit` of them, all or none; go on with `next_position` until it is empty.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            start_time: Only of events that happened at this moment or later.
+            limit: Most deliveries of one call: 1 to 10,000, 1,000 when zero.
+            position: `next_position` of the call before, with all other arguments but `request_id` as they were.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.RecoverDeliveries,
+            webhook_pb2.RecoverDeliveriesRequest(
+                endpoint_id=endpoint_id, start_time=start_time, limit=limit, position=position, request_id=request_id
+            ),
+            timeout,
+        )
+
+    async def replay_events(
+        self,
+        *,
+        endpoint_id: str,
+        start_time: timestamp_pb2.Timestamp | None = None,
+        end_time: timestamp_pb2.Timestamp | None = None,
+        types: Iterable[str] = (),
+        aggregate_id: str = "",
+        limit: int = 0,
+        position: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> webhook_pb2.ReplayEventsResponse:
+        """Sends recorded events to one endpoint: those that it was never sent, and once more those that are done with.
+        What is pending stays as it is. They go in order per aggregate, under the ids that they had: a receiver that
+        drops what it knows by `webhook-id` drops them, too, and one that keeps state compares `aggregateVersion`.
+        One call takes up to `limit` events, all or none; go on with `next_position` until it is empty.
+
+        Args:
+            endpoint_id: Id of the endpoint.
+            start_time: Only what happened at this moment or later.
+            end_time: Only what happened before this moment.
+            types: Only these types, as in Endpoint, whatever the filters of the endpoint; empty: what those let
+                through.
+            aggregate_id: Only of this aggregate.
+            limit: Most events of one call: 1 to 10,000, 1,000 when zero.
+            position: `next_position` of the call before, with all other arguments but `request_id` as they were.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.ReplayEvents,
+            webhook_pb2.ReplayEventsRequest(
+                endpoint_id=endpoint_id,
+                start_time=start_time,
+                end_time=end_time,
+                types=types,
+                aggregate_id=aggregate_id,
+                limit=limit,
+                position=position,
+                request_id=request_id,
+            ),
+            timeout,
+        )
+
+
 class AsyncServices:
     """The services of one server."""
 
@@ -1049,3 +1431,4 @@ class AsyncServices:
         self.inventory = AsyncInventoryService(channel, calls)
         self.orders = AsyncOrderService(channel, calls)
         self.events = AsyncEventService(channel, calls)
+        self.webhooks = AsyncWebhookService(channel, calls)

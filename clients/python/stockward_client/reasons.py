@@ -24,6 +24,16 @@ __all__ = [
     "CursorExpired",
     "DatabaseUnavailable",
     "DeadlinePassed",
+    "DeliveryExpired",
+    "DeliveryNotFound",
+    "DeliveryStateInvalid",
+    "EndpointDisabled",
+    "EndpointHeaderInvalid",
+    "EndpointLimitReached",
+    "EndpointManagedBySettings",
+    "EndpointNotFound",
+    "EndpointTypeUnknown",
+    "EndpointUrlInvalid",
     "EtagMismatch",
     "FieldInvalid",
     "HandleTaken",
@@ -52,6 +62,7 @@ __all__ = [
     "ReservationNotActive",
     "ReservationNotFound",
     "RoleNotAllowed",
+    "SecretLimitReached",
     "SkuTaken",
     "SkuUnknown",
     "StockChanged",
@@ -249,6 +260,54 @@ class WebhookBodyInvalid(InvalidArgument):
     """The body is not JSON of the documented shape."""
 
 
+class EndpointNotFound(NotFound):
+    """There is no such endpoint."""
+
+
+class EndpointUrlInvalid(InvalidArgument):
+    """Webhooks cannot be sent to this URL: it is none, or not http or https, or http in production, or it has user info
+    or a fragment.
+    """
+
+
+class EndpointTypeUnknown(InvalidArgument):
+    """No event is of this type. The message lists those that there are."""
+
+
+class EndpointHeaderInvalid(InvalidArgument):
+    """A header that cannot be set, that is there twice, or too much of them."""
+
+
+class EndpointManagedBySettings(FailedPrecondition):
+    """This is what the settings say of one of their endpoints; change it in the variable."""
+
+
+class EndpointDisabled(FailedPrecondition):
+    """Nothing is sent to a disabled endpoint. Enable it first."""
+
+
+class EndpointLimitReached(FailedPrecondition):
+    """There are as many endpoints as there may be. Delete one first."""
+
+
+class SecretLimitReached(FailedPrecondition):
+    """As many secrets sign as may at once. Expire the old ones first."""
+
+
+class DeliveryNotFound(NotFound):
+    """The event has no delivery to this endpoint: it is not one that the endpoint wants, it is too old, or the gateway
+    has not taken it up yet.
+    """
+
+
+class DeliveryStateInvalid(FailedPrecondition):
+    """The delivery's state does not allow this."""
+
+
+class DeliveryExpired(FailedPrecondition):
+    """The event is no longer kept, so it cannot be sent."""
+
+
 BY_REASON: dict[str, type[StockwardError]] = {
     "CREDENTIALS_INVALID": CredentialsInvalid,
     "ROLE_NOT_ALLOWED": RoleNotAllowed,
@@ -294,4 +353,15 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "WEBHOOK_TIMESTAMP_STALE": WebhookTimestampStale,
     "WEBHOOK_TYPE_UNKNOWN": WebhookTypeUnknown,
     "WEBHOOK_BODY_INVALID": WebhookBodyInvalid,
+    "ENDPOINT_NOT_FOUND": EndpointNotFound,
+    "ENDPOINT_URL_INVALID": EndpointUrlInvalid,
+    "ENDPOINT_TYPE_UNKNOWN": EndpointTypeUnknown,
+    "ENDPOINT_HEADER_INVALID": EndpointHeaderInvalid,
+    "ENDPOINT_MANAGED_BY_SETTINGS": EndpointManagedBySettings,
+    "ENDPOINT_DISABLED": EndpointDisabled,
+    "ENDPOINT_LIMIT_REACHED": EndpointLimitReached,
+    "SECRET_LIMIT_REACHED": SecretLimitReached,
+    "DELIVERY_NOT_FOUND": DeliveryNotFound,
+    "DELIVERY_STATE_INVALID": DeliveryStateInvalid,
+    "DELIVERY_EXPIRED": DeliveryExpired,
 }

@@ -6,6 +6,7 @@ import { CatalogService } from "./generated/stockward/catalog/v1/catalog_pb.js";
 import { EventService } from "./generated/stockward/event/v1/event_pb.js";
 import { InventoryService } from "./generated/stockward/inventory/v1/inventory_pb.js";
 import { OrderService } from "./generated/stockward/order/v1/order_pb.js";
+import { WebhookService } from "./generated/stockward/webhook/v1/webhook_pb.js";
 import { dependable } from "./transport.js";
 import type { Key } from "./transport.js";
 
@@ -22,6 +23,7 @@ export class Services {
   readonly inventory: Client<typeof InventoryService>;
   readonly orders: Client<typeof OrderService>;
   readonly events: Client<typeof EventService>;
+  readonly webhooks: Client<typeof WebhookService>;
   /** What carries the calls; `createClient` makes further clients on it. */
   readonly transport: Transport;
 
@@ -31,5 +33,6 @@ export class Services {
     this.inventory = createClient(InventoryService, this.transport);
     this.orders = createClient(OrderService, this.transport);
     this.events = createClient(EventService, this.transport);
+    this.webhooks = createClient(WebhookService, this.transport);
   }
 }

@@ -18,7 +18,7 @@ from stockward_server.domain.errors import (
     ReservationNotFound,
     SkuUnknown,
 )
-from stockward_server.domain.event import Event, Movement, RecordedEvent, StockNews
+from stockward_server.domain.event import Event, EventData, Movement, RecordedEvent, StockNews
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.order import Order
 from stockward_server.domain.payment import PaymentEvent
@@ -202,7 +202,7 @@ class LockedState:
         aggregate_type: str,
         aggregate_id: str,
         version: int,
-        data: Product | StockNews | Reservation | Order,
+        data: EventData,
         cause: Cause,
     ) -> None:
         """Encodes the event at once: what it tells is the state of this moment."""

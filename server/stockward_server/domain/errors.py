@@ -277,6 +277,53 @@ class WebhookBodyInvalid(Refusal):
     code, reason = Code.INVALID_ARGUMENT, "WEBHOOK_BODY_INVALID"
 
 
+# Webhooks out
+
+
+class EndpointNotFound(Refusal):
+    code, reason = Code.NOT_FOUND, "ENDPOINT_NOT_FOUND"
+
+
+class EndpointTypeUnknown(Refusal):
+    code, reason = Code.INVALID_ARGUMENT, "ENDPOINT_TYPE_UNKNOWN"
+
+
+class EndpointUrlInvalid(Refusal):
+    code, reason = Code.INVALID_ARGUMENT, "ENDPOINT_URL_INVALID"
+
+
+class EndpointHeaderInvalid(Refusal):
+    code, reason = Code.INVALID_ARGUMENT, "ENDPOINT_HEADER_INVALID"
+
+
+class EndpointManagedBySettings(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "ENDPOINT_MANAGED_BY_SETTINGS"
+
+
+class EndpointDisabled(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "ENDPOINT_DISABLED"
+
+
+class EndpointLimitReached(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "ENDPOINT_LIMIT_REACHED"
+
+
+class SecretLimitReached(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "SECRET_LIMIT_REACHED"
+
+
+class DeliveryNotFound(Refusal):
+    code, reason = Code.NOT_FOUND, "DELIVERY_NOT_FOUND"
+
+
+class DeliveryStateInvalid(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "DELIVERY_STATE_INVALID"
+
+
+class DeliveryExpired(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "DELIVERY_EXPIRED"
+
+
 # Events
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 from zlib import crc32
 
@@ -16,6 +17,19 @@ from stockward_server.domain.stock import AdjustmentReason, MovementKind, StockL
 
 SHARDS = 64
 """Number of outbox shards; all events of one aggregate are in one shard."""
+
+EVENT_TYPES: Mapping[str, Sequence[str]] = {
+    "product": ("created", "updated", "scheduled", "published", "unpublished", "archived", "restored"),
+    "stock": ("changed", "low", "recovered", "depleted", "shortfall"),
+    "reservation": ("created", "extended", "released", "expired", "converted"),
+    "order": ("created", "processing", "partially_fulfilled", "fulfilled", "cancelled", "expired", "returned"),
+    "payment": ("updated",),
+    "endpoint": ("failing", "disabled", "pinged"),
+}
+"""The second part of every type by its first one: `order.created` and so on."""
+
+PINGED = "endpoint.pinged"
+"""The trial of one endpoint; no other one is told."""
 
 SYSTEM = "system"
 """The actor of what time brings about."""
@@ -76,6 +90,10 @@ class EndpointNews:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+EventData: TypeAlias = Product | StockNews | Reservation | Order | EndpointNews
+"""What an event is about, as it is right after the change."""
+
+
 class Event(NamedTuple):
     """One change of one aggregate. `type` is such as `order.created`; `version` its number within the aggregate."""
 
@@ -87,7 +105,7 @@ class Event(NamedTuple):
     time: datetime
     actor: str
     request_id: str
-    data: Product | StockNews | Reservation | Order | EndpointNews
+    data: EventData
 
 
 class RecordedEvent(NamedTuple):

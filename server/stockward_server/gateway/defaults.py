@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stockward_server.domain.endpoint import MAX_IN_FLIGHT
 from stockward_server.storage.webhooks import SqlWebhooks
-
-MAX_IN_FLIGHT = 32
-"""Requests to one endpoint at the same time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from stockward_server.application.session import keep_running, wait_for_any
+from stockward_server.domain.delivery import DeliveryState
 from stockward_server.gateway.recorder import Recorder
 from stockward_server.gateway.retry import retry_delay
 from stockward_server.gateway.sender import Answer, Sender
 from stockward_server.storage.database import is_database_down
 from stockward_server.storage.webhooks import (
     Attempt,
-    DeliveryState,
     Endpoint,
     Lane,
     PendingDelivery,

@@ -19,6 +19,9 @@ Row = TypeVar("Row")
 DEFAULT_PAGE_SIZE = 50
 """Rows of a page when the request does not say."""
 
+UNBOUND = ("page_token", "page_size", "position", "limit", "request_id")
+"""Fields that may differ from page to page."""
+
 _DIGEST = 12
 
 
@@ -50,6 +53,11 @@ def decode(message: Any) -> list[Any] | None:
     return _open(_arguments(message), message.page_token, "page_token")
 
 
+def decode_position(message: Any) -> list[Any] | None:
+    """As `decode`, for what a mutation does in pieces: its token is the `position`."""
+    return _open(_arguments(message), message.position, "position") if message.position else None
+
+
 def encode_cursor(seq: int) -> str:
     """A position in the record of events, bound to no arguments: ListEvents and the watches share their cursors."""
     return _seal(b"", [seq])
@@ -68,8 +76,9 @@ def decode_cursor(cursor: str) -> int | None:
 def _arguments(message: Message) -> bytes:
     arguments = type(message)()
     arguments.CopyFrom(message)
-    arguments.ClearField("page_token")
-    arguments.ClearField("page_size")
+    for name in UNBOUND:
+        if name in message.DESCRIPTOR.fields_by_name:
+            arguments.ClearField(name)
     return message.DESCRIPTOR.full_name.encode() + arguments.SerializeToString(deterministic=True)
 
 

@@ -13,7 +13,7 @@ from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2, event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
-from stockward.webhook.v1 import incoming_pb2, incoming_pb2_grpc
+from stockward.webhook.v1 import incoming_pb2, incoming_pb2_grpc, webhook_pb2, webhook_pb2_grpc
 
 from stockward_server.application.request import Caller
 from stockward_server.domain.errors import Refusal
@@ -28,6 +28,7 @@ SERVICES = [
     order_pb2.DESCRIPTOR.services_by_name["OrderService"],
     event_pb2.DESCRIPTOR.services_by_name["EventService"],
     incoming_pb2.DESCRIPTOR.services_by_name["IncomingWebhookService"],
+    webhook_pb2.DESCRIPTOR.services_by_name["WebhookService"],
 ]
 """Every service of the contract."""
 
@@ -41,6 +42,7 @@ class Servicers:
     order: order_pb2_grpc.OrderServiceServicer
     event: event_pb2_grpc.EventServiceServicer
     incoming: incoming_pb2_grpc.IncomingWebhookServiceServicer
+    webhook: webhook_pb2_grpc.WebhookServiceServicer
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class ApiServer:
         order_pb2_grpc.add_OrderServiceServicer_to_server(servicers.order, server)
         event_pb2_grpc.add_EventServiceServicer_to_server(servicers.event, server)
         incoming_pb2_grpc.add_IncomingWebhookServiceServicer_to_server(servicers.incoming, server)
+        webhook_pb2_grpc.add_WebhookServiceServicer_to_server(servicers.webhook, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = [service.full_name for service in SERVICES]
         told = reflection.aio.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])

@@ -91,29 +91,69 @@ async def delete_finished_deliveries(pool: Pool, keep_days: int) -> int:
     Keep them as long as the stream keeps events: a delivery that is there is what keeps its event from being sent
     again. Event ids are UUIDs of version 7, which begin with their time: so the key itself finds the old ones.
     """
+    old = """state > 1 AND event_id < rpad(lpad(to_hex(floor(
+        extract(epoch FROM now() - make_interval(days => $3)) * 1000)::bigint), 12, '0'), 32, '0')::uuid"""
+    ids = await pool.fetch("SELECT endpoint_id FROM endpoints")
+    return sum([await _delete_deliveries(pool, row["endpoint_id"], old, keep_days) for row in ids])
+
+
+async def delete_orphaned_deliveries(pool: Pool) -> int:
+    """Deletes what deleted endpoints left behind, a batch a transaction; answers how many deliveries.
+
+    Their ids are found by going from one to the next in the key, not by reading all of it.
+    """
+    ids = await pool.fetch(
+        """
+        WITH RECURSIVE ids AS (
+            (SELECT endpoint_id FROM deliveries ORDER BY endpoint_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT endpoint_id FROM deliveries WHERE endpoint_id > ids.endpoint_id ORDER BY endpoint_id LIMIT 1)
+            FROM ids WHERE endpoint_id IS NOT NULL
+        )
+        SELECT endpoint_id FROM ids
+        WHERE endpoint_id IS NOT NULL AND endpoint_id NOT IN (SELECT endpoint_id FROM endpoints)
+        """
+    )
     count = 0
-    for endpoint_id in [row["endpoint_id"] for row in await pool.fetch("SELECT DISTINCT endpoint_id FROM endpoints")]:
+    for row in ids:
         deleted = BATCH
         while deleted == BATCH:
-            deleted = await pool.fetchval(
-                """
-                WITH old AS (
-                    SELECT endpoint_id, event_id FROM deliveries
-                    WHERE endpoint_id = $1 AND state > 1 AND event_id < rpad(lpad(to_hex(floor(
-                        extract(epoch FROM now() - make_interval(days => $2)) * 1000)::bigint), 12, '0'), 32, '0')::uuid
-                    ORDER BY event_id LIMIT $3
-                ), attempts AS (
-                    DELETE FROM delivery_attempts a USING old
-                    WHERE a.endpoint_id = old.endpoint_id AND a.event_id = old.event_id
-                ), gone AS (
-                    DELETE FROM deliveries d USING old
-                    WHERE d.endpoint_id = old.endpoint_id AND d.event_id = old.event_id RETURNING 1
-                )
-                SELECT count(*) FROM gone
-                """,
-                endpoint_id,
-                keep_days,
+            gone = await pool.execute(
+                "DELETE FROM lanes WHERE ctid = ANY(ARRAY(SELECT ctid FROM lanes WHERE endpoint_id = $1 LIMIT $2))",
+                row["endpoint_id"],
                 BATCH,
             )
-            count += deleted
+            deleted = int(gone.rpartition(" ")[2])
+        count += await _delete_deliveries(pool, row["endpoint_id"], "true")
     return count
+
+
+async def _delete_deliveries(pool: Pool, endpoint_id: str, condition: str, *arguments: object) -> int:
+    """Those of one endpoint that meet the condition, whose own arguments begin at $3."""
+    count, deleted = 0, BATCH
+    while deleted == BATCH:
+        deleted = await pool.fetchval(
+            f"""
+            WITH old AS (
+                SELECT endpoint_id, event_id FROM deliveries WHERE endpoint_id = $1 AND {condition}
+                ORDER BY event_id LIMIT $2
+            ), attempts AS (
+                DELETE FROM delivery_attempts a USING old
+                WHERE a.endpoint_id = old.endpoint_id AND a.event_id = old.event_id
+            ), gone AS (
+                DELETE FROM deliveries d USING old
+                WHERE d.endpoint_id = old.endpoint_id AND d.event_id = old.event_id RETURNING 1
+            )
+            SELECT count(*) FROM gone
+            """,
+            endpoint_id,
+            BATCH,
+            *arguments,
+        )
+        count += deleted
+    return count
+
+
+async def delete_expired_secrets(pool: Pool) -> None:
+    """Secrets that no longer sign: there is nothing left to know of them."""
+    await pool.execute("DELETE FROM endpoint_secrets WHERE expire_time <= now()")

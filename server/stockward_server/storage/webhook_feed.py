@@ -77,8 +77,8 @@ class WebhookFeed:
                     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
                         AS m (event_id, type, aggregate_id, seq, event_time)
                     JOIN endpoints e ON e.enabled AND e.create_time <= m.event_time
-                        AND e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*']
-                    WHERE m.type <> 'endpoint.pinged'  -- has its one delivery from the start
+                        AND CASE m.type WHEN 'endpoint.pinged' THEN e.endpoint_id = m.aggregate_id  -- to it alone
+                            ELSE e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*'] END
                     ON CONFLICT (endpoint_id, event_id) DO NOTHING
                     RETURNING endpoint_id, aggregate_id
                 )

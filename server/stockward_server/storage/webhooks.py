@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import IntEnum
 
 import asyncpg
 
+from stockward_server.domain.delivery import DeliveryState
+from stockward_server.domain.endpoint_changes import REMOVED
 from stockward_server.storage.database import Executor, Pool, transaction
 
 LANE_LIMIT = 20
@@ -16,10 +17,6 @@ LANE_LIMIT = 20
 
 SECRET_OVERLAP = timedelta(days=1)
 """How long the old secret signs as well after the setting has changed."""
-
-REMOVED = "not in the settings"
-"""Why an endpoint of the settings is disabled that was taken out of them."""
-
 
 CLAIM = """
     WITH due AS MATERIALIZED (
@@ -34,15 +31,6 @@ CLAIM = """
     RETURNING l.endpoint_id, l.aggregate_id, l.due_time
 """
 """Claims due lanes: endpoints, places that each has free, and how long the lease is."""
-
-
-class DeliveryState(IntEnum):
-    """Where a delivery stands; the numbers are those of the table."""
-
-    PENDING = 1
-    DELIVERED = 2
-    DEAD = 3
-    SKIPPED = 4
 
 
 @dataclass(frozen=True, slots=True)

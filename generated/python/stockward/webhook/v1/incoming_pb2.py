@@ -27,7 +27,7 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from stockward.auth.v1 import auth_pb2 as stockward_dot_auth_dot_v1_dot_auth__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#stockward/webhook/v1/incoming.proto\x12\x14stockward.webhook.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cstockward/auth/v1/auth.proto\"K\n\x16ReceiveWebhookResponse\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type*\xcf\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12*\n&ERROR_REASON_WEBHOOK_SIGNATURE_INVALID\x10\x01\x12(\n$ERROR_REASON_WEBHOOK_TIMESTAMP_STALE\x10\x02\x12%\n!ERROR_REASON_WEBHOOK_TYPE_UNKNOWN\x10\x03\x12%\n!ERROR_REASON_WEBHOOK_BODY_INVALID\x10\x04\x32\xa7\x03\n\x16IncomingWebhookService\x12\x86\x01\n\x18ReceiveStorefrontWebhook\x12\x14.google.api.HttpBody\x1a,.stockward.webhook.v1.ReceiveWebhookResponse\"&\x98\xc2\x18\x01\x82\xd3\xe4\x93\x02\x1c\"\x17/api/storefront/webhook:\x01*\x12x\n\x11ReceivePmsWebhook\x12\x14.google.api.HttpBody\x1a,.stockward.webhook.v1.ReceiveWebhookResponse\"\x1f\x98\xc2\x18\x01\x82\xd3\xe4\x93\x02\x15\"\x10/api/pms/webhook:\x01*\x12\x89\x01\n\x14ReceiveStripeWebhook\x12\x14.google.api.HttpBody\x1a,.stockward.webhook.v1.ReceiveWebhookResponse\"-\x98\xc2\x18\x01\x82\xd3\xe4\x93\x02#\"\x1e/api/storefront/webhook/stripe:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#stockward/webhook/v1/incoming.proto\x12\x14stockward.webhook.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cstockward/auth/v1/auth.proto\"K\n\x16ReceiveWebhookResponse\x12\x1d\n\nwebhook_id\x18\x01 \x01(\tR\twebhookId\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type*\x81\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12*\n&ERROR_REASON_WEBHOOK_SIGNATURE_INVALID\x10\x01\x12(\n$ERROR_REASON_WEBHOOK_TIMESTAMP_STALE\x10\x02\x12%\n!ERROR_REASON_WEBHOOK_TYPE_UNKNOWN\x10\x03\x12%\n!ERROR_REASON_WEBHOOK_BODY_INVALID\x10\x04\x12#\n\x1f\x45RROR_REASON_ENDPOINT_NOT_FOUND\x10\x05\x12%\n!ERROR_REASON_ENDPOINT_URL_INVALID\x10\x06\x12&\n\"ERROR_REASON_ENDPOINT_TYPE_UNKNOWN\x10\x07\x12(\n$ERROR_REASON_ENDPOINT_HEADER_INVALID\x10\x08\x12-\n)ERROR_REASON_ENDPOINT_MANAGED_BY_SETTINGS\x10\t\x12\"\n\x1e\x45RROR_REASON_ENDPOINT_DISABLED\x10\n\x12\'\n#ERROR_REASON_ENDPOINT_LIMIT_REACHED\x10\x0b\x12%\n!ERROR_REASON_SECRET_LIMIT_REACHED\x10\x0c\x12#\n\x1f\x45RROR_REASON_DELIVERY_NOT_FOUND\x10\r\x12\'\n#ERROR_REASON_DELIVERY_STATE_INVALID\x10\x0e\x12!\n\x1d\x45RROR_REASON_DELIVERY_EXPIRED\x10\x0f\x32\xa7\x03\n\x16IncomingWebhookService\x12\x86\x01\n\x18ReceiveStorefrontWebhook\x12\x14.google.api.HttpBody\x1a,.stockward.webhook.v1.ReceiveWebhookResponse\"&\x98\xc2\x18\x01\x82\xd3\xe4\x93\x02\x1c\"\x17/api/storefront/webhook:\x01*\x12x\n\x11ReceivePmsWebhook\x12\x14.google.api.HttpBody\x1a,.stockward.webhook.v1.ReceiveWebhookResponse\"\x1f\x98\xc2\x18\x01\x82\xd3\xe4\x93\x02\x15\"\x10/api/pms/webhook:\x01*\x12\x89\x01\n\x14ReceiveStripeWebhook\x12\x14.google.api.HttpBody\x1a,.stockward.webhook.v1.ReceiveWebhookResponse\"-\x98\xc2\x18\x01\x82\xd3\xe4\x93\x02#\"\x1e/api/storefront/webhook/stripe:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,9 +41,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INCOMINGWEBHOOKSERVICE'].methods_by_name['ReceiveStripeWebhook']._loaded_options = None
   _globals['_INCOMINGWEBHOOKSERVICE'].methods_by_name['ReceiveStripeWebhook']._serialized_options = b'\230\302\030\001\202\323\344\223\002#\"\036/api/storefront/webhook/stripe:\001*'
   _globals['_ERRORREASON']._serialized_start=226
-  _globals['_ERRORREASON']._serialized_end=433
+  _globals['_ERRORREASON']._serialized_end=867
   _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_start=148
   _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_end=223
-  _globals['_INCOMINGWEBHOOKSERVICE']._serialized_start=436
-  _globals['_INCOMINGWEBHOOKSERVICE']._serialized_end=859
+  _globals['_INCOMINGWEBHOOKSERVICE']._serialized_start=870
+  _globals['_INCOMINGWEBHOOKSERVICE']._serialized_end=1293
 # @@protoc_insertion_point(module_scope)

@@ -57,6 +57,70 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "WEBHOOK_BODY_INVALID", "domain": "stockward", "metadata": { "field": "data" } }
     """
+    ERROR_REASON_ENDPOINT_NOT_FOUND: _ErrorReason.ValueType  # 5
+    """NOT_FOUND: there is no such endpoint.
+
+        { "reason": "ENDPOINT_NOT_FOUND", "domain": "stockward", "metadata": { "endpoint_id": "0190..." } }
+    """
+    ERROR_REASON_ENDPOINT_URL_INVALID: _ErrorReason.ValueType  # 6
+    """INVALID_ARGUMENT: webhooks cannot be sent to this URL: it is none, or not http or https, or http in production, or it has
+    user info or a fragment.
+
+        { "reason": "ENDPOINT_URL_INVALID", "domain": "stockward", "metadata": { "field": "endpoint.url" } }
+    """
+    ERROR_REASON_ENDPOINT_TYPE_UNKNOWN: _ErrorReason.ValueType  # 7
+    """INVALID_ARGUMENT: no event is of this type. The message lists those that there are.
+
+        { "reason": "ENDPOINT_TYPE_UNKNOWN", "domain": "stockward",
+          "metadata": { "field": "endpoint.types[0]", "type": "order.shipped", "known": "order.*, order.created ..." } }
+    """
+    ERROR_REASON_ENDPOINT_HEADER_INVALID: _ErrorReason.ValueType  # 8
+    """INVALID_ARGUMENT: a header that cannot be set, that is there twice, or too much of them.
+
+        { "reason": "ENDPOINT_HEADER_INVALID", "domain": "stockward",
+          "metadata": { "field": "endpoint.headers[\\"host\\"]", "header": "host" } }
+    """
+    ERROR_REASON_ENDPOINT_MANAGED_BY_SETTINGS: _ErrorReason.ValueType  # 9
+    """FAILED_PRECONDITION: this is what the settings say of one of their endpoints; change it in the variable.
+
+        { "reason": "ENDPOINT_MANAGED_BY_SETTINGS", "domain": "stockward",
+          "metadata": { "endpoint_id": "pms", "setting": "PMS_WEBHOOK_URL" } }
+    """
+    ERROR_REASON_ENDPOINT_DISABLED: _ErrorReason.ValueType  # 10
+    """FAILED_PRECONDITION: nothing is sent to a disabled endpoint. Enable it first.
+
+        { "reason": "ENDPOINT_DISABLED", "domain": "stockward", "metadata": { "endpoint_id": "0190..." } }
+    """
+    ERROR_REASON_ENDPOINT_LIMIT_REACHED: _ErrorReason.ValueType  # 11
+    """FAILED_PRECONDITION: there are as many endpoints as there may be. Delete one first.
+
+        { "reason": "ENDPOINT_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "200" } }
+    """
+    ERROR_REASON_SECRET_LIMIT_REACHED: _ErrorReason.ValueType  # 12
+    """FAILED_PRECONDITION: as many secrets sign as may at once. Expire the old ones first.
+
+        { "reason": "SECRET_LIMIT_REACHED", "domain": "stockward",
+          "metadata": { "endpoint_id": "0190...", "limit": "5" } }
+    """
+    ERROR_REASON_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 13
+    """NOT_FOUND: the event has no delivery to this endpoint: it is not one that the endpoint wants, it is too old, or the
+    gateway has not taken it up yet.
+
+        { "reason": "DELIVERY_NOT_FOUND", "domain": "stockward",
+          "metadata": { "endpoint_id": "0190...", "event_id": "0190..." } }
+    """
+    ERROR_REASON_DELIVERY_STATE_INVALID: _ErrorReason.ValueType  # 14
+    """FAILED_PRECONDITION: the delivery's state does not allow this.
+
+        { "reason": "DELIVERY_STATE_INVALID", "domain": "stockward",
+          "metadata": { "endpoint_id": "0190...", "event_id": "0190...", "state": "DELIVERED" } }
+    """
+    ERROR_REASON_DELIVERY_EXPIRED: _ErrorReason.ValueType  # 15
+    """FAILED_PRECONDITION: the event is no longer kept, so it cannot be sent.
+
+        { "reason": "DELIVERY_EXPIRED", "domain": "stockward",
+          "metadata": { "endpoint_id": "0190...", "event_id": "0190..." } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this area. The reason string is the value's name without `ERROR_REASON_`."""
@@ -82,6 +146,70 @@ ERROR_REASON_WEBHOOK_BODY_INVALID: ErrorReason.ValueType  # 4
 """INVALID_ARGUMENT: the body is not JSON of the documented shape.
 
     { "reason": "WEBHOOK_BODY_INVALID", "domain": "stockward", "metadata": { "field": "data" } }
+"""
+ERROR_REASON_ENDPOINT_NOT_FOUND: ErrorReason.ValueType  # 5
+"""NOT_FOUND: there is no such endpoint.
+
+    { "reason": "ENDPOINT_NOT_FOUND", "domain": "stockward", "metadata": { "endpoint_id": "0190..." } }
+"""
+ERROR_REASON_ENDPOINT_URL_INVALID: ErrorReason.ValueType  # 6
+"""INVALID_ARGUMENT: webhooks cannot be sent to this URL: it is none, or not http or https, or http in production, or it has
+user info or a fragment.
+
+    { "reason": "ENDPOINT_URL_INVALID", "domain": "stockward", "metadata": { "field": "endpoint.url" } }
+"""
+ERROR_REASON_ENDPOINT_TYPE_UNKNOWN: ErrorReason.ValueType  # 7
+"""INVALID_ARGUMENT: no event is of this type. The message lists those that there are.
+
+    { "reason": "ENDPOINT_TYPE_UNKNOWN", "domain": "stockward",
+      "metadata": { "field": "endpoint.types[0]", "type": "order.shipped", "known": "order.*, order.created ..." } }
+"""
+ERROR_REASON_ENDPOINT_HEADER_INVALID: ErrorReason.ValueType  # 8
+"""INVALID_ARGUMENT: a header that cannot be set, that is there twice, or too much of them.
+
+    { "reason": "ENDPOINT_HEADER_INVALID", "domain": "stockward",
+      "metadata": { "field": "endpoint.headers[\\"host\\"]", "header": "host" } }
+"""
+ERROR_REASON_ENDPOINT_MANAGED_BY_SETTINGS: ErrorReason.ValueType  # 9
+"""FAILED_PRECONDITION: this is what the settings say of one of their endpoints; change it in the variable.
+
+    { "reason": "ENDPOINT_MANAGED_BY_SETTINGS", "domain": "stockward",
+      "metadata": { "endpoint_id": "pms", "setting": "PMS_WEBHOOK_URL" } }
+"""
+ERROR_REASON_ENDPOINT_DISABLED: ErrorReason.ValueType  # 10
+"""FAILED_PRECONDITION: nothing is sent to a disabled endpoint. Enable it first.
+
+    { "reason": "ENDPOINT_DISABLED", "domain": "stockward", "metadata": { "endpoint_id": "0190..." } }
+"""
+ERROR_REASON_ENDPOINT_LIMIT_REACHED: ErrorReason.ValueType  # 11
+"""FAILED_PRECONDITION: there are as many endpoints as there may be. Delete one first.
+
+    { "reason": "ENDPOINT_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "200" } }
+"""
+ERROR_REASON_SECRET_LIMIT_REACHED: ErrorReason.ValueType  # 12
+"""FAILED_PRECONDITION: as many secrets sign as may at once. Expire the old ones first.
+
+    { "reason": "SECRET_LIMIT_REACHED", "domain": "stockward",
+      "metadata": { "endpoint_id": "0190...", "limit": "5" } }
+"""
+ERROR_REASON_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 13
+"""NOT_FOUND: the event has no delivery to this endpoint: it is not one that the endpoint wants, it is too old, or the
+gateway has not taken it up yet.
+
+    { "reason": "DELIVERY_NOT_FOUND", "domain": "stockward",
+      "metadata": { "endpoint_id": "0190...", "event_id": "0190..." } }
+"""
+ERROR_REASON_DELIVERY_STATE_INVALID: ErrorReason.ValueType  # 14
+"""FAILED_PRECONDITION: the delivery's state does not allow this.
+
+    { "reason": "DELIVERY_STATE_INVALID", "domain": "stockward",
+      "metadata": { "endpoint_id": "0190...", "event_id": "0190...", "state": "DELIVERED" } }
+"""
+ERROR_REASON_DELIVERY_EXPIRED: ErrorReason.ValueType  # 15
+"""FAILED_PRECONDITION: the event is no longer kept, so it cannot be sent.
+
+    { "reason": "DELIVERY_EXPIRED", "domain": "stockward",
+      "metadata": { "endpoint_id": "0190...", "event_id": "0190..." } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -27,7 +27,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stockward/webhook/v1/incoming.proto.
  */
 export const file_stockward_webhook_v1_incoming: GenFile = /*@__PURE__*/
-  fileDesc("CiNzdG9ja3dhcmQvd2ViaG9vay92MS9pbmNvbWluZy5wcm90bxIUc3RvY2t3YXJkLndlYmhvb2sudjEiOgoWUmVjZWl2ZVdlYmhvb2tSZXNwb25zZRISCgp3ZWJob29rX2lkGAEgASgJEgwKBHR5cGUYAiABKAkqzwEKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEioKJkVSUk9SX1JFQVNPTl9XRUJIT09LX1NJR05BVFVSRV9JTlZBTElEEAESKAokRVJST1JfUkVBU09OX1dFQkhPT0tfVElNRVNUQU1QX1NUQUxFEAISJQohRVJST1JfUkVBU09OX1dFQkhPT0tfVFlQRV9VTktOT1dOEAMSJQohRVJST1JfUkVBU09OX1dFQkhPT0tfQk9EWV9JTlZBTElEEAQypwMKFkluY29taW5nV2ViaG9va1NlcnZpY2UShgEKGFJlY2VpdmVTdG9yZWZyb250V2ViaG9vaxIULmdvb2dsZS5hcGkuSHR0cEJvZHkaLC5zdG9ja3dhcmQud2ViaG9vay52MS5SZWNlaXZlV2ViaG9va1Jlc3BvbnNlIiaYwhgBgtPkkwIcOgEqIhcvYXBpL3N0b3JlZnJvbnQvd2ViaG9vaxJ4ChFSZWNlaXZlUG1zV2ViaG9vaxIULmdvb2dsZS5hcGkuSHR0cEJvZHkaLC5zdG9ja3dhcmQud2ViaG9vay52MS5SZWNlaXZlV2ViaG9va1Jlc3BvbnNlIh+YwhgBgtPkkwIVOgEqIhAvYXBpL3Btcy93ZWJob29rEokBChRSZWNlaXZlU3RyaXBlV2ViaG9vaxIULmdvb2dsZS5hcGkuSHR0cEJvZHkaLC5zdG9ja3dhcmQud2ViaG9vay52MS5SZWNlaXZlV2ViaG9va1Jlc3BvbnNlIi2YwhgBgtPkkwIjOgEqIh4vYXBpL3N0b3JlZnJvbnQvd2ViaG9vay9zdHJpcGViBnByb3RvMw", [file_google_api_annotations, file_google_api_httpbody, file_stockward_auth_v1_auth]);
+  fileDesc("CiNzdG9ja3dhcmQvd2ViaG9vay92MS9pbmNvbWluZy5wcm90bxIUc3RvY2t3YXJkLndlYmhvb2sudjEiOgoWUmVjZWl2ZVdlYmhvb2tSZXNwb25zZRISCgp3ZWJob29rX2lkGAEgASgJEgwKBHR5cGUYAiABKAkqgQUKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEioKJkVSUk9SX1JFQVNPTl9XRUJIT09LX1NJR05BVFVSRV9JTlZBTElEEAESKAokRVJST1JfUkVBU09OX1dFQkhPT0tfVElNRVNUQU1QX1NUQUxFEAISJQohRVJST1JfUkVBU09OX1dFQkhPT0tfVFlQRV9VTktOT1dOEAMSJQohRVJST1JfUkVBU09OX1dFQkhPT0tfQk9EWV9JTlZBTElEEAQSIwofRVJST1JfUkVBU09OX0VORFBPSU5UX05PVF9GT1VORBAFEiUKIUVSUk9SX1JFQVNPTl9FTkRQT0lOVF9VUkxfSU5WQUxJRBAGEiYKIkVSUk9SX1JFQVNPTl9FTkRQT0lOVF9UWVBFX1VOS05PV04QBxIoCiRFUlJPUl9SRUFTT05fRU5EUE9JTlRfSEVBREVSX0lOVkFMSUQQCBItCilFUlJPUl9SRUFTT05fRU5EUE9JTlRfTUFOQUdFRF9CWV9TRVRUSU5HUxAJEiIKHkVSUk9SX1JFQVNPTl9FTkRQT0lOVF9ESVNBQkxFRBAKEicKI0VSUk9SX1JFQVNPTl9FTkRQT0lOVF9MSU1JVF9SRUFDSEVEEAsSJQohRVJST1JfUkVBU09OX1NFQ1JFVF9MSU1JVF9SRUFDSEVEEAwSIwofRVJST1JfUkVBU09OX0RFTElWRVJZX05PVF9GT1VORBANEicKI0VSUk9SX1JFQVNPTl9ERUxJVkVSWV9TVEFURV9JTlZBTElEEA4SIQodRVJST1JfUkVBU09OX0RFTElWRVJZX0VYUElSRUQQDzKnAwoWSW5jb21pbmdXZWJob29rU2VydmljZRKGAQoYUmVjZWl2ZVN0b3JlZnJvbnRXZWJob29rEhQuZ29vZ2xlLmFwaS5IdHRwQm9keRosLnN0b2Nrd2FyZC53ZWJob29rLnYxLlJlY2VpdmVXZWJob29rUmVzcG9uc2UiJpjCGAGC0+STAhw6ASoiFy9hcGkvc3RvcmVmcm9udC93ZWJob29rEngKEVJlY2VpdmVQbXNXZWJob29rEhQuZ29vZ2xlLmFwaS5IdHRwQm9keRosLnN0b2Nrd2FyZC53ZWJob29rLnYxLlJlY2VpdmVXZWJob29rUmVzcG9uc2UiH5jCGAGC0+STAhU6ASoiEC9hcGkvcG1zL3dlYmhvb2sSiQEKFFJlY2VpdmVTdHJpcGVXZWJob29rEhQuZ29vZ2xlLmFwaS5IdHRwQm9keRosLnN0b2Nrd2FyZC53ZWJob29rLnYxLlJlY2VpdmVXZWJob29rUmVzcG9uc2UiLZjCGAGC0+STAiM6ASoiHi9hcGkvc3RvcmVmcm9udC93ZWJob29rL3N0cmlwZWIGcHJvdG8z", [file_google_api_annotations, file_google_api_httpbody, file_stockward_auth_v1_auth]);
 
 /**
  * Response to a webhook that was done, now or before.
@@ -105,6 +105,114 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_WEBHOOK_BODY_INVALID = 4;
    */
   WEBHOOK_BODY_INVALID = 4,
+
+  /**
+   * NOT_FOUND: there is no such endpoint.
+   *
+   *     { "reason": "ENDPOINT_NOT_FOUND", "domain": "stockward", "metadata": { "endpoint_id": "0190..." } }
+   *
+   * @generated from enum value: ERROR_REASON_ENDPOINT_NOT_FOUND = 5;
+   */
+  ENDPOINT_NOT_FOUND = 5,
+
+  /**
+   * INVALID_ARGUMENT: webhooks cannot be sent to this URL: it is none, or not http or https, or http in production, or it has
+   * user info or a fragment.
+   *
+   *     { "reason": "ENDPOINT_URL_INVALID", "domain": "stockward", "metadata": { "field": "endpoint.url" } }
+   *
+   * @generated from enum value: ERROR_REASON_ENDPOINT_URL_INVALID = 6;
+   */
+  ENDPOINT_URL_INVALID = 6,
+
+  /**
+   * INVALID_ARGUMENT: no event is of this type. The message lists those that there are.
+   *
+   *     { "reason": "ENDPOINT_TYPE_UNKNOWN", "domain": "stockward",
+   *       "metadata": { "field": "endpoint.types[0]", "type": "order.shipped", "known": "order.*, order.created ..." } }
+   *
+   * @generated from enum value: ERROR_REASON_ENDPOINT_TYPE_UNKNOWN = 7;
+   */
+  ENDPOINT_TYPE_UNKNOWN = 7,
+
+  /**
+   * INVALID_ARGUMENT: a header that cannot be set, that is there twice, or too much of them.
+   *
+   *     { "reason": "ENDPOINT_HEADER_INVALID", "domain": "stockward",
+   *       "metadata": { "field": "endpoint.headers[\"host\"]", "header": "host" } }
+   *
+   * @generated from enum value: ERROR_REASON_ENDPOINT_HEADER_INVALID = 8;
+   */
+  ENDPOINT_HEADER_INVALID = 8,
+
+  /**
+   * FAILED_PRECONDITION: this is what the settings say of one of their endpoints; change it in the variable.
+   *
+   *     { "reason": "ENDPOINT_MANAGED_BY_SETTINGS", "domain": "stockward",
+   *       "metadata": { "endpoint_id": "pms", "setting": "PMS_WEBHOOK_URL" } }
+   *
+   * @generated from enum value: ERROR_REASON_ENDPOINT_MANAGED_BY_SETTINGS = 9;
+   */
+  ENDPOINT_MANAGED_BY_SETTINGS = 9,
+
+  /**
+   * FAILED_PRECONDITION: nothing is sent to a disabled endpoint. Enable it first.
+   *
+   *     { "reason": "ENDPOINT_DISABLED", "domain": "stockward", "metadata": { "endpoint_id": "0190..." } }
+   *
+   * @generated from enum value: ERROR_REASON_ENDPOINT_DISABLED = 10;
+   */
+  ENDPOINT_DISABLED = 10,
+
+  /**
+   * FAILED_PRECONDITION: there are as many endpoints as there may be. Delete one first.
+   *
+   *     { "reason": "ENDPOINT_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "200" } }
+   *
+   * @generated from enum value: ERROR_REASON_ENDPOINT_LIMIT_REACHED = 11;
+   */
+  ENDPOINT_LIMIT_REACHED = 11,
+
+  /**
+   * FAILED_PRECONDITION: as many secrets sign as may at once. Expire the old ones first.
+   *
+   *     { "reason": "SECRET_LIMIT_REACHED", "domain": "stockward",
+   *       "metadata": { "endpoint_id": "0190...", "limit": "5" } }
+   *
+   * @generated from enum value: ERROR_REASON_SECRET_LIMIT_REACHED = 12;
+   */
+  SECRET_LIMIT_REACHED = 12,
+
+  /**
+   * NOT_FOUND: the event has no delivery to this endpoint: it is not one that the endpoint wants, it is too old, or the
+   * gateway has not taken it up yet.
+   *
+   *     { "reason": "DELIVERY_NOT_FOUND", "domain": "stockward",
+   *       "metadata": { "endpoint_id": "0190...", "event_id": "0190..." } }
+   *
+   * @generated from enum value: ERROR_REASON_DELIVERY_NOT_FOUND = 13;
+   */
+  DELIVERY_NOT_FOUND = 13,
+
+  /**
+   * FAILED_PRECONDITION: the delivery's state does not allow this.
+   *
+   *     { "reason": "DELIVERY_STATE_INVALID", "domain": "stockward",
+   *       "metadata": { "endpoint_id": "0190...", "event_id": "0190...", "state": "DELIVERED" } }
+   *
+   * @generated from enum value: ERROR_REASON_DELIVERY_STATE_INVALID = 14;
+   */
+  DELIVERY_STATE_INVALID = 14,
+
+  /**
+   * FAILED_PRECONDITION: the event is no longer kept, so it cannot be sent.
+   *
+   *     { "reason": "DELIVERY_EXPIRED", "domain": "stockward",
+   *       "metadata": { "endpoint_id": "0190...", "event_id": "0190..." } }
+   *
+   * @generated from enum value: ERROR_REASON_DELIVERY_EXPIRED = 15;
+   */
+  DELIVERY_EXPIRED = 15,
 }
 
 /**

@@ -1,0 +1,111 @@
+"""Webhook endpoints and deliveries: the ports behind which they are stored, and what can be asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from stockward_server.application.request import Request
+from stockward_server.application.stock_views import Page
+from stockward_server.domain.delivery import Delivery, DeliveryState
+from stockward_server.domain.endpoint import Endpoint
+
+EndpointReply = Callable[[Endpoint], bytes]
+"""Encodes the response."""
+
+EndpointDecision = Callable[[Endpoint, datetime], Endpoint]
+"""What becomes of an endpoint now: one of the `decide_…` of `endpoint_changes`."""
+
+DeliveryReply = Callable[[Delivery], bytes]
+
+BatchReply = Callable[[int, int | None], bytes]
+"""Encodes how many events were taken, and the seq to go on from; None when there was nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Every field that is set must match. `types` are such as `order.created`, `order.*` or `*`."""
+
+    endpoint_id: str = ""
+    states: Sequence[DeliveryState] = ()
+    types: Sequence[str] = ()
+    aggregate_id: str = ""
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    """Events happened from `start_time` on and before `end_time`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A piece of a greater work: up to `limit` events with a seq above `after_seq`."""
+
+    limit: int
+    after_seq: int
+
+
+class EndpointStore(Protocol):
+    """Where endpoints are. Every change is done once per request_id, with its events, or not at all."""
+
+    async def create(self, request: Request, make: Callable[[datetime], Endpoint], reply: EndpointReply) -> bytes:
+        """Stores what `make` answers for now; EndpointLimitReached."""
+        ...
+
+    async def change(
+        self, request: Request, endpoint_id: str, etag: str, decide: EndpointDecision, reply: EndpointReply
+    ) -> bytes:
+        """What `decide` makes of the endpoint; EndpointNotFound, EtagMismatch, or what `decide` raises."""
+        ...
+
+    async def delete(self, request: Request, endpoint_id: str, etag: str, reply: EndpointReply) -> bytes:
+        """EndpointNotFound, EtagMismatch, or EndpointManagedBySettings."""
+        ...
+
+    async def ping(self, request: Request, endpoint_id: str, reply: Callable[[str], bytes]) -> bytes:
+        """Records `endpoint.pinged`, and hands its event_id to `reply`; EndpointNotFound or EndpointDisabled."""
+        ...
+
+    async def endpoint(self, endpoint_id: str) -> Endpoint:
+        """EndpointNotFound when there is none."""
+        ...
+
+    async def endpoints(self, page: Page) -> Sequence[Endpoint]:
+        """At most `page.size`, oldest first, after `page.after` (an ISO time and an id)."""
+        ...
+
+
+class DeliveryStore(Protocol):
+    """Where deliveries are. Every change is done once per request_id, or not at all."""
+
+    async def deliveries(self, page: Page, wanted: DeliveryFilter) -> Sequence[Delivery]:
+        """At most `page.size` with their last attempts, newest event first, after `page.after` (event and endpoint id).
+        EndpointNotFound when the filter names one that is not there."""
+        ...
+
+    async def delivery(self, endpoint_id: str, event_id: str) -> Delivery:
+        """With all attempts; EndpointNotFound or DeliveryNotFound."""
+        ...
+
+    async def retry(self, request: Request, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
+        """To be sent now, whatever became of it; EndpointNotFound, DeliveryNotFound or DeliveryExpired."""
+        ...
+
+    async def skip(self, request: Request, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
+        """Given up; EndpointNotFound, DeliveryNotFound, or DeliveryStateInvalid when it was delivered."""
+        ...
+
+
+class ReplayStore(Protocol):
+    """Sends many events again. Every batch is done once per request_id, or not at all."""
+
+    async def recover(
+        self, request: Request, endpoint_id: str, start_time: datetime, batch: Batch, reply: BatchReply
+    ) -> bytes:
+        """Dead ones of events that happened from `start_time` on, to be sent again; EndpointNotFound."""
+        ...
+
+    async def replay(self, request: Request, wanted: DeliveryFilter, batch: Batch, reply: BatchReply) -> bytes:
+        """Events to be sent to `wanted.endpoint_id`, which is set, for the first time or again; those that it wants
+        where no types are named. EndpointNotFound."""
+        ...

@@ -1,0 +1,120 @@
+"""Webhook endpoints: who is told of events, where, and with which secrets."""
+
+from __future__ import annotations
+
+import base64
+import secrets as random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from hashlib import sha256
+from typing import TypedDict
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from stockward_server.domain.event import EndpointNews, EndpointState
+
+MAX_IN_FLIGHT = 32
+"""Requests to one endpoint at the same time, where nobody says otherwise."""
+
+MAX_BODY_BYTES = 20_480
+
+SECRET_BYTES = 32
+"""Random bytes of a secret; Standard Webhooks asks for 24 to 64."""
+
+HMAC_PREFIX, PRIVATE_PREFIX, PUBLIC_PREFIX = "whsec_", "whsk_", "whpk_"
+"""What Standard Webhooks puts before the base64 of a secret or key."""
+
+
+class SecretKind(IntEnum):
+    """How a secret signs; the numbers are those of webhook.v1.Endpoint.SecretKind."""
+
+    HMAC = 1
+    ED25519 = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What signs, until `expire_time` if it has one. `text` is the secret itself, with the prefix of its kind."""
+
+    text: str = field(repr=False)
+    create_time: datetime
+    expire_time: datetime | None = None
+
+    @property
+    def kind(self) -> SecretKind:
+        return SecretKind.ED25519 if self.text.startswith(PRIVATE_PREFIX) else SecretKind.HMAC
+
+    @property
+    def public_key(self) -> str:
+        """What a receiver verifies with; empty for HMAC, where that is the secret itself."""
+        if self.kind is SecretKind.HMAC:
+            return ""
+        private = base64.b64decode(self.text.removeprefix(PRIVATE_PREFIX))
+        return PUBLIC_PREFIX + base64.b64encode(private[SECRET_BYTES:]).decode()
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells secrets apart and gives none away: the first 8 hexadecimal digits of a hash of the receiver's half."""
+        return sha256((self.public_key or self.text).encode()).hexdigest()[:8]
+
+
+def new_secret(kind: SecretKind, now: datetime) -> Secret:
+    """A fresh one. An ed25519 key is its 32 bytes of chance and the 32 of its public half behind them."""
+    if kind is SecretKind.HMAC:
+        return Secret(HMAC_PREFIX + base64.b64encode(random.token_bytes(SECRET_BYTES)).decode(), now)
+    key = Ed25519PrivateKey.generate()
+    both = key.private_bytes_raw() + key.public_key().public_bytes_raw()
+    return Secret(PRIVATE_PREFIX + base64.b64encode(both).decode(), now)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Somebody who is told of events."""
+
+    endpoint_id: str
+    url: str
+    types: Sequence[str]
+    """Such as `order.created`, `order.*` or `*`."""
+    create_time: datetime
+    update_time: datetime
+    description: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent with every request; by name in lower case."""
+    rate_limit: float | None = None
+    """Requests a second of one gateway process; None: unlimited."""
+    max_in_flight: int = MAX_IN_FLIGHT
+    max_body_bytes: int = MAX_BODY_BYTES
+    enabled: bool = True
+    disable_reason: str = ""
+    failing_since: datetime | None = None
+    """The first failure since the last success."""
+    managed: bool = True
+    """Whether it was made by WebhookService; else by the settings."""
+    secrets: Sequence[Secret] = ()
+    """Those that sign now, newest first."""
+    version: int = 1
+    """Number of the last change by staff."""
+
+    @property
+    def news(self) -> EndpointNews:
+        """What events tell of it."""
+        state = EndpointState.ENABLED if self.enabled else EndpointState.DISABLED
+        return EndpointNews(self.endpoint_id, self.url, state, self.disable_reason, self.failing_since)
+
+    @property
+    def etag(self) -> str:
+        return str(self.version)
+
+
+class EndpointEdit(TypedDict, total=False):
+    """What staff may set; a field that is not there stays as it is."""
+
+    url: str
+    description: str
+    types: Sequence[str]
+    headers: Mapping[str, str]
+    rate_limit: float | None
+    max_in_flight: int
+    max_body_bytes: int
