@@ -41,21 +41,27 @@ async def endpoint_of_settings(pool: Pool) -> str:
 
 
 async def deliver(
-    pool: Pool, endpoint_id: str, state: DeliveryState = DeliveryState.PENDING, types: Sequence[str] = ("%",)
+    pool: Pool,
+    endpoint_id: str,
+    state: DeliveryState = DeliveryState.PENDING,
+    types: Sequence[str] = ("%",),
+    aggregate_id: str = "%",
 ) -> list[str]:
-    """A delivery of each event of these types (LIKE) so far, in this state, as a gateway leaves them; the event ids."""
+    """A delivery of each event of these types and this aggregate (LIKE) so far, in this state, as a gateway leaves
+    them, but that the lanes are due in an hour; the event ids, oldest first."""
     rows = await pool.fetch(
         """
         INSERT INTO deliveries (endpoint_id, event_id, aggregate_id, type, seq, event_time, state, attempts,
                                 finish_time)
         SELECT $1, event_id, aggregate_id, type, seq, create_time, $2::smallint,
                CASE WHEN $2 > 1 THEN 2 ELSE 0 END, CASE WHEN $2 > 1 THEN now() END
-        FROM events WHERE type LIKE ANY($3::text[]) ORDER BY seq
+        FROM events WHERE type LIKE ANY($3::text[]) AND aggregate_id LIKE $4 ORDER BY seq
         RETURNING event_id::text, aggregate_id
         """,
         endpoint_id,
         state,
         list(types),
+        aggregate_id,
     )
     ids = [row["event_id"] for row in rows]
     if state is DeliveryState.PENDING:

@@ -18,6 +18,7 @@ from stockward.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from stockward.event.v1.event_pb2_grpc import EventServiceStub
 from stockward.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from stockward.order.v1.order_pb2_grpc import OrderServiceStub
+from stockward.webhook.v1.webhook_pb2_grpc import WebhookServiceStub
 
 from stockward_server.config import load_settings
 from stockward_server.embedded.home import RunFile
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from stockward.event.v1.event_pb2_grpc import EventServiceAsyncStub
     from stockward.inventory.v1.inventory_pb2_grpc import InventoryServiceAsyncStub
     from stockward.order.v1.order_pb2_grpc import OrderServiceAsyncStub
+    from stockward.webhook.v1.webhook_pb2_grpc import WebhookServiceAsyncStub
 
 CALL_SECONDS = 60.0
 """Deadline of every call."""
@@ -51,6 +53,7 @@ class Callers:
         self.inventory: InventoryServiceAsyncStub = InventoryServiceStub(keyed)
         self.orders: OrderServiceAsyncStub = OrderServiceStub(keyed)
         self.events: EventServiceAsyncStub = EventServiceStub(keyed)
+        self.webhooks: WebhookServiceAsyncStub = WebhookServiceStub(keyed)
 
 
 class _Keyed:

@@ -22,6 +22,7 @@ import typer
 from google.protobuf.message import Message
 from stockward.catalog.v1.catalog_pb2 import ListProductsRequest, Product
 from stockward.order.v1.order_pb2 import ListOrdersRequest
+from stockward.webhook.v1.webhook_pb2 import ListEndpointsRequest
 
 from stockward_server.commands.options import EPILOG, Address, AsJson, Key
 from stockward_server.commands.tables import lists_of, note, show
@@ -190,7 +191,13 @@ async def _orders(staff: Callers) -> list[tuple[str, str]]:
     return named + [(order.order_id, order.reference) for order in orders]
 
 
+async def _endpoints(staff: Callers) -> list[tuple[str, str]]:
+    endpoints = (await staff.webhooks.ListEndpoints(ListEndpointsRequest(page_size=PAGE))).endpoints
+    return [(each.endpoint_id, each.description or each.url) for each in endpoints]
+
+
 complete_skus, complete_orders = _completion(_skus), _completion(_orders)
+complete_endpoints = _completion(_endpoints)
 
 ProductName = Annotated[
     str, typer.Argument(metavar="PRODUCT", help="Id of the product, or one of its SKUs.", autocompletion=complete_skus)
@@ -198,6 +205,9 @@ ProductName = Annotated[
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="Stock keeping unit.", autocompletion=complete_skus)]
 OrderName = Annotated[
     str, typer.Argument(metavar="ORDER", help="Id or reference of the order.", autocompletion=complete_orders)
+]
+EndpointName = Annotated[
+    str, typer.Argument(metavar="ENDPOINT", help="Id of the endpoint.", autocompletion=complete_endpoints)
 ]
 Limit = Annotated[int, typer.Option(min=1, help="Most rows to show.")]
 Location = Annotated[str, typer.Option(help="Location.", show_default="main")]

@@ -30,19 +30,24 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     ),
     "Reservation": ("reservation_id", "state", "lines", "customer_id", "expire_time", "order_id"),
     "Order": ("order_id", "state", "reference", "customer", "lines", "totals.due", "payment.state", "create_time"),
+    "Endpoint": ("endpoint_id", "url", "types", "state", "failing_since", "disable_reason", "description"),
+    "Delivery": (
+        *("event_time", "endpoint_id", "type", "aggregate_id", "state", "attempt_count", "attempts", "due_time"),
+        "event_id",
+    ),
     "Event": ("time", "type", "aggregate_id", "aggregate_version", "actor", "event_id"),
 }
 """What a table of these shows; of other messages it shows every field."""
 
-HIDDEN = {"Event": ("product", "stock", "reservation", "order"), "Product": ("etag",)}
+HIDDEN = {"Event": ("product", "stock", "reservation", "order", "endpoint"), "Product": ("etag",)}
 """Fields that a card leaves to --json."""
 
 STYLES: Mapping[str, str] = {
-    **dict.fromkeys(("published", "fulfilled", "paid", "active", "yes"), "green"),
+    **dict.fromkeys(("published", "fulfilled", "paid", "active", "enabled", "delivered", "yes"), "green"),
     **dict.fromkeys(("draft", "pending", "low", "partially_paid", "partially_fulfilled", "authorized"), "yellow"),
     **dict.fromkeys(("processing", "unpublished", "converted"), "cyan"),
-    **dict.fromkeys(("cancelled", "expired", "failed", "depleted", "shortfall", "no"), "red"),
-    **dict.fromkeys(("archived", "released", "voided"), "dim"),
+    **dict.fromkeys(("cancelled", "expired", "failed", "depleted", "shortfall", "disabled", "dead", "no"), "red"),
+    **dict.fromkeys(("archived", "released", "voided", "skipped"), "dim"),
 }
 """Colours of states, and of yes and no."""
 
@@ -54,11 +59,13 @@ NUMBER = re.compile(r"(-?\d+|[A-Z]{3} -?[\d.]+)?")
 
 SHORT: Mapping[str, Callable[[Any], str]] = {
     "google.type.Money": lambda money: _amount(money) if money.currency_code else "",
+    "google.protobuf.Duration": lambda span: f"{span.ToMilliseconds()} ms",
     "google.protobuf.Timestamp": lambda stamp: f"{stamp.ToDatetime(UTC):%Y-%m-%d %H:%M:%SZ}",
     "Variant": lambda variant: variant.sku,
     "OrderLine": lambda line: f"{line.quantity} × {line.sku}",
     "Reservation.Line": lambda line: f"{line.quantity} × {line.sku}",
     "FulfillmentLine": lambda line: f"{line.quantity} of line {line.line_number} from {line.location_id}",
+    "Delivery.Attempt": lambda attempt: attempt.error or f"HTTP {attempt.status}",
     "Customer": lambda customer: customer.name or customer.email or customer.customer_id,
     "Address": lambda address: ", ".join(
         filter(None, (address.recipient, *address.lines, f"{address.postal_code} {address.city}".strip()))

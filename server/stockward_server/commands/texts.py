@@ -77,6 +77,14 @@ def numbered(text: str) -> dict[str, int]:
     return {"line_number": int(line), "quantity": units}
 
 
+def pair(text: str) -> tuple[str, str]:
+    """`NAME=VALUE`."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
+
+
 def variant(text: str, currency: str) -> Variant:
     """`SKU PRICE [OPTION=VALUE ...]`, quoted as in a shell, such as `TEE-L 19.90 Size=L`."""
     try:

@@ -1,0 +1,127 @@
+"""`stockward deliveries`: what was told to whom, what was not, and how to tell it again."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from stockward.webhook.v1 import webhook_pb2 as pb
+
+from stockward_server.commands.staff import EndpointName, Limit, RequestId, command, group, pages
+from stockward_server.commands.tables import note
+from stockward_server.commands.texts import choice, moment, timestamp
+
+if TYPE_CHECKING:
+    from stockward_server.commands.connection import Callers
+
+app = group("deliveries", "Deliveries: what was told to whom, dead letters, telling it again.")
+
+Answer = TypeVar("Answer", pb.RecoverDeliveriesResponse, pb.ReplayEventsResponse)
+
+BATCH = 1000
+"""Events that one call takes; what takes longer is told from call to call."""
+
+EventId = Annotated[str, typer.Argument(metavar="EVENT", help="Id of the event, its webhook-id.")]
+Since = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Happened then or later (UTC).")]
+Until = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Happened before then.")]
+Types = Annotated[list[str] | None, typer.Option("--type", help="Only this type, such as order.created or 'order.*'.")]
+Aggregate = Annotated[str, typer.Option(help="Only of this aggregate: an order id, or SKU@location for stock.")]
+
+
+@command(app, "list")
+async def list_deliveries(
+    staff: Callers,
+    endpoint: Annotated[str, typer.Option(help="Only to this endpoint.")] = "",
+    state: Annotated[Any, choice(pb.Delivery.State, "--state", help="Only in this state.")] = None,
+    types: Types = None,
+    aggregate: Aggregate = "",
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+) -> pb.ListDeliveriesResponse:
+    """List deliveries, newest event first; `--state dead` lists the dead letters."""
+    request = pb.ListDeliveriesRequest(
+        endpoint_id=endpoint,
+        states=[state] if state else [],
+        types=types or (),
+        aggregate_id=aggregate,
+        start_time=timestamp(since),
+        end_time=timestamp(until),
+    )
+    return await pages(staff.webhooks.ListDeliveries, request, limit)
+
+
+@command(app, "show")
+async def show(staff: Callers, endpoint: EndpointName, event: EventId) -> pb.Delivery:
+    """Show a delivery with all of its attempts."""
+    return await staff.webhooks.GetDelivery(pb.GetDeliveryRequest(endpoint_id=endpoint, event_id=event))
+
+
+@command(app, "retry")
+async def retry(staff: Callers, endpoint: EndpointName, event: EventId, *, request_id: RequestId) -> pb.Delivery:
+    """Send an event now, or once more; what is before it in its aggregate goes first."""
+    return await staff.webhooks.RetryDelivery(
+        pb.RetryDeliveryRequest(endpoint_id=endpoint, event_id=event, request_id=request_id)
+    )
+
+
+@command(app, "skip")
+async def skip(staff: Callers, endpoint: EndpointName, event: EventId, *, request_id: RequestId) -> pb.Delivery:
+    """Give an event up, so that what is behind it goes on."""
+    return await staff.webhooks.SkipDelivery(
+        pb.SkipDeliveryRequest(endpoint_id=endpoint, event_id=event, request_id=request_id)
+    )
+
+
+@command(app, "recover")
+async def recover(
+    staff: Callers,
+    endpoint: EndpointName,
+    since: Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="Happened then or later (UTC).")],
+    *,
+    request_id: RequestId,
+) -> pb.RecoverDeliveriesResponse:
+    """Send the dead letters of an endpoint again."""
+    request = pb.RecoverDeliveriesRequest(endpoint_id=endpoint, start_time=timestamp(since), limit=BATCH)
+    return await _all(staff.webhooks.RecoverDeliveries, request, request_id, "recovered")
+
+
+@command(app, "replay")
+async def replay(
+    staff: Callers,
+    endpoint: EndpointName,
+    since: Since = None,
+    until: Until = None,
+    types: Types = None,
+    aggregate: Aggregate = "",
+    *,
+    request_id: RequestId,
+) -> pb.ReplayEventsResponse:
+    """Send recorded events to an endpoint, for the first time or again: those that it wants, or those of --type."""
+    request = pb.ReplayEventsRequest(
+        endpoint_id=endpoint,
+        start_time=timestamp(since),
+        end_time=timestamp(until),
+        types=types or (),
+        aggregate_id=aggregate,
+        limit=BATCH,
+    )
+    return await _all(staff.webhooks.ReplayEvents, request, request_id, "replayed")
+
+
+async def _all(method: Callable[[Any], Awaitable[Answer]], request: Any, request_id: str, count: str) -> Answer:
+    """Call after call until nothing is left. Each has an id made from the first one's, so all of it may be repeated."""
+    total, request.request_id = 0, request_id
+    while True:
+        answer: Any = await method(request)
+        total += getattr(answer, count)
+        setattr(answer, count, total)
+        if not answer.next_position:
+            done: Answer = answer
+            return done
+        note(f"{total} {count} so far")
+        request.position = answer.next_position
+        request.request_id = str(uuid.uuid5(uuid.UUID(request_id), request.position))

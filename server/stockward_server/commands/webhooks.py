@@ -1,0 +1,206 @@
+"""`stockward webhooks`: who is told of events, and with which secrets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from google.protobuf.duration_pb2 import Duration
+from stockward.webhook.v1 import webhook_pb2 as pb
+
+from stockward_server.commands.staff import EndpointName, RequestId, command, group, pages
+from stockward_server.commands.staff import Limit as Rows
+from stockward_server.commands.tables import note
+from stockward_server.commands.texts import choice, pair
+
+if TYPE_CHECKING:
+    from stockward_server.commands.connection import Callers
+
+app = group("webhooks", "Webhooks: endpoints that are told of events, their filters, limits and secrets.")
+
+PING_SECONDS = 20.0
+"""How long `ping` waits for the outcome: a request may take 15 seconds."""
+
+LOOK_SECONDS = 0.2
+
+Url = Annotated[str, typer.Option(metavar="URL", help="Where events are POSTed.")]
+Types = Annotated[
+    list[str] | None, typer.Option("--type", help="An event type, all of an area with 'order.*', everything with '*'.")
+]
+Description = Annotated[str | None, typer.Option(help="What it is for.")]
+Headers = Annotated[
+    list[str] | None, typer.Option("--header", metavar="NAME=VALUE", help="Sent with every request; once for each.")
+]
+Rate = Annotated[float | None, typer.Option(help="Most requests a second; 0 for no limit.")]
+InFlight = Annotated[int | None, typer.Option(help="Most requests at the same time.")]
+MaxBody = Annotated[int | None, typer.Option("--max-body", metavar="BYTES", help="A greater event is sent thin.")]
+Kind = Annotated[Any, choice(pb.Endpoint.SecretKind, "--kind", help="How the secret signs.")]
+Etag = Annotated[str, typer.Option(help="Only if it is as it was: `etag` of `webhooks show --json`.")]
+
+RECEIVER = "Give the secret to the receiver now: it is not shown again"
+
+
+@command(app, "list")
+async def list_endpoints(staff: Callers, limit: Rows = 50) -> pb.ListEndpointsResponse:
+    """List endpoints, oldest first."""
+    return await pages(staff.webhooks.ListEndpoints, pb.ListEndpointsRequest(), limit)
+
+
+@command(app, "show")
+async def show(staff: Callers, endpoint: EndpointName) -> pb.Endpoint:
+    """Show an endpoint and its secrets, without the secrets themselves."""
+    return await staff.webhooks.GetEndpoint(pb.GetEndpointRequest(endpoint_id=endpoint))
+
+
+@command(app, "create", then="Try it: stockward webhooks ping {answer.endpoint.endpoint_id}")
+async def create(
+    staff: Callers,
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where events are POSTed.")],
+    types: Types = None,
+    description: Description = None,
+    headers: Headers = None,
+    rate: Rate = None,
+    in_flight: InFlight = None,
+    max_body: MaxBody = None,
+    kind: Kind = None,
+    *,
+    request_id: RequestId,
+) -> pb.CreateEndpointResponse:
+    """Make an endpoint, which is told of everything unless --type says of what."""
+    endpoint = _endpoint(url, types or ["*"], description, headers, rate, in_flight, max_body)
+    answer = await staff.webhooks.CreateEndpoint(
+        pb.CreateEndpointRequest(endpoint=endpoint, secret_kind=kind, request_id=request_id)
+    )
+    if answer.secret:
+        note(RECEIVER)
+    return answer
+
+
+@command(app, "update")
+async def update(
+    staff: Callers,
+    endpoint: EndpointName,
+    url: Url = "",
+    types: Types = None,
+    description: Description = None,
+    headers: Headers = None,
+    no_headers: Annotated[bool, typer.Option("--no-headers", help="Send none.")] = False,
+    rate: Rate = None,
+    in_flight: InFlight = None,
+    max_body: MaxBody = None,
+    etag: Etag = "",
+    *,
+    request_id: RequestId,
+) -> pb.Endpoint:
+    """Change what is given; types and headers are replaced as a whole."""
+    given = {
+        "url": url or None,
+        "types": types,
+        "description": description,
+        "headers": headers or no_headers or None,
+        "rate_limit": rate,
+        "max_in_flight": in_flight,
+        "max_body_bytes": max_body,
+    }
+    fields = [name for name, value in given.items() if value is not None]
+    if not fields:
+        raise typer.BadParameter("say what to change: --url, --type, --description, --header, --rate ...")
+    changed = _endpoint(url, types, description, headers, rate, in_flight, max_body)
+    changed.endpoint_id, changed.etag = endpoint, etag
+    request = pb.UpdateEndpointRequest(endpoint=changed, request_id=request_id)
+    request.update_mask.paths.extend(fields)
+    return await staff.webhooks.UpdateEndpoint(request)
+
+
+@command(app, "delete")
+async def delete(staff: Callers, endpoint: EndpointName, etag: Etag = "", *, request_id: RequestId) -> pb.Endpoint:
+    """Delete an endpoint; what was pending is not sent. The answer is the endpoint as it was."""
+    return await staff.webhooks.DeleteEndpoint(
+        pb.DeleteEndpointRequest(endpoint_id=endpoint, etag=etag, request_id=request_id)
+    )
+
+
+@command(app, "enable", then="What happened meanwhile: stockward deliveries replay {answer.endpoint_id} --since TIME")
+async def enable(staff: Callers, endpoint: EndpointName, *, request_id: RequestId) -> pb.Endpoint:
+    """Send to a disabled endpoint again; what was pending goes on."""
+    return await staff.webhooks.EnableEndpoint(pb.EnableEndpointRequest(endpoint_id=endpoint, request_id=request_id))
+
+
+@command(app, "disable")
+async def disable(
+    staff: Callers,
+    endpoint: EndpointName,
+    reason: Annotated[str, typer.Option(help="Why, for people.")] = "",
+    *,
+    request_id: RequestId,
+) -> pb.Endpoint:
+    """Stop sending to an endpoint; what is pending waits."""
+    return await staff.webhooks.DisableEndpoint(
+        pb.DisableEndpointRequest(endpoint_id=endpoint, reason=reason, request_id=request_id)
+    )
+
+
+@command(app, "rotate")
+async def rotate(
+    staff: Callers,
+    endpoint: EndpointName,
+    overlap: Annotated[float, typer.Option(metavar="HOURS", min=0, max=720, help="The old one signs as well.")] = 24,
+    kind: Kind = None,
+    *,
+    request_id: RequestId,
+) -> pb.RotateSecretResponse:
+    """Make a new secret. `webhooks expire` ends the overlap early."""
+    request = pb.RotateSecretRequest(endpoint_id=endpoint, kind=kind, request_id=request_id)
+    request.overlap.CopyFrom(Duration(seconds=round(overlap * 3600)))
+    answer = await staff.webhooks.RotateSecret(request)
+    if answer.secret:
+        note(RECEIVER)
+    return answer
+
+
+@command(app, "expire")
+async def expire(staff: Callers, endpoint: EndpointName, *, request_id: RequestId) -> pb.Endpoint:
+    """Let the newest secret alone sign from now on."""
+    return await staff.webhooks.ExpireSecrets(pb.ExpireSecretsRequest(endpoint_id=endpoint, request_id=request_id))
+
+
+@command(app, "ping")
+async def ping(staff: Callers, endpoint: EndpointName, *, request_id: RequestId) -> pb.Delivery:
+    """Send a trial event to an endpoint, and wait for what becomes of the first attempt."""
+    import grpc
+
+    pinged = await staff.webhooks.PingEndpoint(pb.PingEndpointRequest(endpoint_id=endpoint, request_id=request_id))
+    question = pb.GetDeliveryRequest(endpoint_id=endpoint, event_id=pinged.event_id)
+    delivery = pb.Delivery(endpoint_id=endpoint, event_id=pinged.event_id, state=pb.Delivery.STATE_PENDING)
+    deadline = asyncio.get_running_loop().time() + PING_SECONDS
+    while not delivery.attempts and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(LOOK_SECONDS)
+        try:
+            delivery = await staff.webhooks.GetDelivery(question)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+    if not delivery.attempts:
+        note("No attempt was made yet: is a gateway running? Look again with `stockward deliveries show`")
+    return delivery
+
+
+def _endpoint(
+    url: str,
+    types: list[str] | None,
+    description: str | None,
+    headers: list[str] | None,
+    rate: float | None,
+    in_flight: int | None,
+    max_body: int | None,
+) -> pb.Endpoint:
+    return pb.Endpoint(
+        url=url,
+        types=types or (),
+        description=description or "",
+        headers=dict(map(pair, headers or ())),
+        rate_limit=rate or 0,
+        max_in_flight=in_flight or 0,
+        max_body_bytes=max_body or 0,
+    )

@@ -1,0 +1,435 @@
+"""WebhookService with a relay, a gateway and real receivers: what staff ask for is what arrives."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
+from standardwebhooks import Webhook, WebhookVerificationError
+from stockward.webhook.v1 import webhook_pb2 as pb
+
+from stockward_server.config import Settings
+from stockward_server.domain.delivery import DeliveryState
+from stockward_server.embedded import Postgres
+from stockward_server.storage import database
+from stockward_server.storage.retention import delete_finished_deliveries, delete_orphaned_deliveries
+from tests.conftest import TEMPLATE
+from tests.endpoints import create_endpoint, deliver, endpoint_of, endpoint_of_settings
+from tests.events import until
+from tests.receiver import Hook, Receiver, receiver
+from tests.shop import Shop, refused, running_shop
+from tests.webhooks import QUICK, Stack, refuse, webhook_stack
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+async def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """With one gateway that retries quickly, and no endpoints."""
+    url = await postgres.create_database("webhook_service", template=TEMPLATE)
+    pool = await database.open_pool(url, 10)
+    async with pool, webhook_stack(pool, url, tmp_path_factory.mktemp("webhooks")) as stack:
+        await stack.start(urls={})
+        yield stack
+
+
+@pytest.fixture(scope="module")
+async def shop(stack: Stack) -> AsyncIterator[Shop]:
+    """One server for all of them."""
+    settings = {"database_url": stack.database_url, "event_queue_url": stack.nats.url}
+    async with running_shop(Settings.model_validate(settings)) as shop:
+        yield shop
+
+
+@pytest.fixture
+async def told(shop: Shop) -> AsyncIterator[Receiver]:
+    """A receiver of its own for each test; no endpoint of it outlives the test."""
+    async with receiver() as found:
+        yield found
+        await shop.pool.execute("DELETE FROM endpoints WHERE url = $1", found.url)
+
+
+async def listening(shop: Shop, told: Receiver, **fields: object) -> str:
+    """An endpoint for the receiver, which is given the secret; its id."""
+    answer = await shop.pms.webhooks.CreateEndpoint(create_endpoint(told.url, **fields))
+    told.secret = answer.secret
+    return str(answer.endpoint.endpoint_id)
+
+
+async def sold(shop: Shop, units: int = 1) -> str:
+    """A new SKU with so many units, received one by one: as many stock.changed of one aggregate; all is published."""
+    sku = f"S{next(numbers)}-{uuid.uuid4().hex[:6]}"
+    await shop.sell(sku)
+    for _ in range(units):
+        await shop.receive(sku, 1)
+    await until(lambda: shop.pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox)"))
+    return sku
+
+
+async def state_of(shop: Shop, endpoint_id: str, event_id: str) -> pb.Delivery:
+    delivery: pb.Delivery = await shop.pms.webhooks.GetDelivery(
+        pb.GetDeliveryRequest(endpoint_id=endpoint_id, event_id=event_id)
+    )
+    return delivery
+
+
+def becomes(shop: Shop, endpoint_id: str, event_id: str, state: int) -> Callable[[], Awaitable[bool]]:
+    async def has_become() -> bool:
+        row = await shop.pool.fetchval(
+            "SELECT state FROM deliveries WHERE endpoint_id = $1 AND event_id = $2", endpoint_id, event_id
+        )
+        return bool(row == state)
+
+    return has_become
+
+
+async def taken(told: Receiver, count: int) -> list[tuple[str, int]]:
+    """The stock and its versions as they were taken, once there are so many of them."""
+
+    async def are_there() -> bool:
+        return len(told.taken) >= count
+
+    await until(are_there)
+    return [(hook.aggregate_id, hook.version) for hook in told.taken]
+
+
+async def test_it_is_told_what_it_wants_from_now_on_with_its_headers(shop: Shop, told: Receiver) -> None:
+    before = await sold(shop)
+    endpoint_id = await listening(shop, told, types=["stock.changed"], headers={"X-Key": "k1"})
+    sku = await sold(shop, 2)
+    assert await taken(told, 2) == [(f"{sku}@main", 1), (f"{sku}@main", 2)]
+    assert before not in str(told.taken)
+
+    await shop.pms.webhooks.UpdateEndpoint(
+        pb.UpdateEndpointRequest(
+            endpoint=pb.Endpoint(endpoint_id=endpoint_id, types=["product.published"]),
+            update_mask=FieldMask(paths=["types"]),
+        )
+    )
+    await sold(shop, 1)
+    await taken(told, 3)
+    assert [hook.data["type"] for hook in told.taken] == ["stock.changed", "stock.changed", "product.published"]
+
+
+async def test_a_secret_is_shown_once_and_rotates_without_a_gap(shop: Shop, told: Receiver) -> None:
+    endpoint_id = await listening(shop, told, types=["endpoint.disabled"])
+    old = told.secret
+    rotated = await shop.pms.webhooks.RotateSecret(
+        pb.RotateSecretRequest(endpoint_id=endpoint_id, overlap=Duration(seconds=3600))
+    )
+    assert rotated.secret.startswith("whsec_")
+    assert rotated.secret != old
+    shown = await shop.pms.webhooks.GetEndpoint(pb.GetEndpointRequest(endpoint_id=endpoint_id))
+    assert not any(secret.removeprefix("whsec_") in str(shown) for secret in (old, rotated.secret))
+    assert shown == rotated.endpoint
+    newest, oldest = shown.secrets
+    assert not newest.HasField("expire_time")
+    assert (oldest.expire_time.seconds - newest.create_time.seconds) == 3600
+    assert newest.fingerprint != oldest.fingerprint
+    assert shown.etag == "2"
+
+    async def signed_by(*secrets: str) -> bool:
+        """Whether a ping is, and by no other of the two; the gateway looks at its endpoints every second."""
+        told.hooks.clear()
+        pinged = await shop.pms.webhooks.PingEndpoint(pb.PingEndpointRequest(endpoint_id=endpoint_id))
+        await until(becomes(shop, endpoint_id, pinged.event_id, DeliveryState.DELIVERED))
+        return {each for each in (old, rotated.secret) if verifies(told.hooks[-1], each)} == {*secrets}
+
+    await until(lambda: signed_by(old, rotated.secret))
+    expired = await shop.pms.webhooks.ExpireSecrets(pb.ExpireSecretsRequest(endpoint_id=endpoint_id))
+    assert list(expired.secrets) == [newest]
+    told.secret = rotated.secret
+    await until(lambda: signed_by(rotated.secret))
+
+
+def verifies(hook: Hook, secret: str) -> bool:
+    try:
+        Webhook(secret).verify(hook.body, hook.headers)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+async def test_an_ed25519_key_stays_here(shop: Shop) -> None:
+    request = create_endpoint()
+    request.secret_kind = pb.Endpoint.SECRET_KIND_ED25519
+    answer = await shop.pms.webhooks.CreateEndpoint(request)
+    assert answer.secret == ""
+    (secret,) = answer.endpoint.secrets
+    assert (secret.kind, secret.public_key[:5]) == (pb.Endpoint.SECRET_KIND_ED25519, "whpk_")
+    stored = await shop.pool.fetchval(
+        "SELECT secret FROM endpoint_secrets WHERE endpoint_id = $1", answer.endpoint.endpoint_id
+    )
+    assert stored.startswith("whsk_")
+    assert stored not in str(answer)
+    named = pb.RotateSecretRequest(endpoint_id=answer.endpoint.endpoint_id)
+    rotated = await shop.pms.webhooks.RotateSecret(named)
+    assert {each.kind for each in rotated.endpoint.secrets} == {pb.Endpoint.SECRET_KIND_ED25519}
+    await shop.pms.webhooks.DeleteEndpoint(pb.DeleteEndpointRequest(endpoint_id=answer.endpoint.endpoint_id))
+
+
+async def test_a_ping_goes_to_the_one_endpoint_whatever_it_wants(shop: Shop, told: Receiver) -> None:
+    endpoint_id = await listening(shop, told, types=["order.created"])
+    other = await endpoint_of(shop, told.url)
+    pinged = await shop.pms.webhooks.PingEndpoint(pb.PingEndpointRequest(endpoint_id=endpoint_id))
+    await until(becomes(shop, endpoint_id, pinged.event_id, DeliveryState.DELIVERED))
+    (hook,) = told.taken
+    assert (hook.event_id, hook.data["type"], hook.aggregate_id) == (pinged.event_id, "endpoint.pinged", endpoint_id)
+    assert hook.data["data"]["endpoint"]["url"] == told.url.removesuffix("/hook")
+    delivery = await state_of(shop, endpoint_id, pinged.event_id)
+    (attempt,) = delivery.attempts
+    assert (attempt.number, attempt.status, attempt.excerpt, attempt.error) == (1, 200, "thank you", "")
+    assert attempt.latency.ToMilliseconds() >= 0
+    refusal = await refused(
+        shop.pms.webhooks.GetDelivery(pb.GetDeliveryRequest(endpoint_id=other, event_id=pinged.event_id))
+    )
+    assert refusal.reason == "DELIVERY_NOT_FOUND"
+
+
+async def test_a_dead_letter_is_sent_again_with_its_whole_schedule(shop: Shop, told: Receiver) -> None:
+    endpoint_id = await listening(shop, told, types=["stock.changed"])
+    told.behaviour = refuse
+    sku = await sold(shop)
+    dead = pb.ListDeliveriesRequest(endpoint_id=endpoint_id, states=[pb.Delivery.STATE_DEAD])
+
+    async def is_dead() -> bool:
+        return bool((await shop.pms.webhooks.ListDeliveries(dead)).deliveries)
+
+    await until(is_dead)
+    (delivery,) = (await shop.pms.webhooks.ListDeliveries(dead)).deliveries
+    schedule = len(QUICK) + 1
+    assert (delivery.aggregate_id, delivery.attempt_count) == (f"{sku}@main", schedule)
+    assert [attempt.number for attempt in delivery.attempts] == [schedule]
+
+    named = {"endpoint_id": endpoint_id, "event_id": delivery.event_id}
+    again = await shop.pms.webhooks.RetryDelivery(pb.RetryDeliveryRequest(**named))
+    assert (again.state, again.attempt_count) == (pb.Delivery.STATE_PENDING, schedule)
+    await until(is_dead)
+    assert [each.number for each in (await state_of(shop, **named)).attempts] == list(range(1, 2 * schedule + 1))
+
+    async def take(_: object) -> None: ...
+
+    told.behaviour = take
+    await shop.pms.webhooks.RetryDelivery(pb.RetryDeliveryRequest(**named))
+    await until(becomes(shop, **named, state=DeliveryState.DELIVERED))
+    assert {hook.event_id for hook in told.hooks} == {delivery.event_id}
+    assert (await state_of(shop, **named)).attempts[-1].error == ""
+
+
+async def test_what_waits_is_sent_now_in_its_order(shop: Shop, told: Receiver) -> None:
+    """Retrying the last one of an aggregate sends those before it first."""
+    sku = await sold(shop, 3)
+    endpoint_id = await listening(shop, told, types=["endpoint.disabled"])
+    *_, last = await deliver(shop.pool, endpoint_id, types=["stock.changed"], aggregate_id=f"{sku}%")
+    await shop.pms.webhooks.RetryDelivery(pb.RetryDeliveryRequest(endpoint_id=endpoint_id, event_id=last))
+    assert await taken(told, 3) == [(f"{sku}@main", version) for version in (1, 2, 3)]
+
+
+async def test_skipping_frees_those_behind(shop: Shop, told: Receiver) -> None:
+    sku = await sold(shop, 3)
+    endpoint_id = await listening(shop, told, types=["endpoint.disabled"])
+    first, *_ = await deliver(shop.pool, endpoint_id, types=["stock.changed"], aggregate_id=f"{sku}%")
+    request = pb.SkipDeliveryRequest(endpoint_id=endpoint_id, event_id=first)
+    skipped = await shop.pms.webhooks.SkipDelivery(request)
+    assert skipped.state == pb.Delivery.STATE_SKIPPED
+    assert skipped.HasField("finish_time")
+    assert await taken(told, 2) == [(f"{sku}@main", 2), (f"{sku}@main", 3)]
+    assert (await shop.pms.webhooks.SkipDelivery(request)).finish_time == skipped.finish_time
+
+
+async def test_enabling_goes_on_with_what_was_pending(shop: Shop, told: Receiver) -> None:
+    sku = await sold(shop, 2)
+    endpoint_id = await listening(shop, told, types=["stock.changed"])
+    disabled = await shop.pms.webhooks.DisableEndpoint(
+        pb.DisableEndpointRequest(endpoint_id=endpoint_id, reason="moving house")
+    )
+    assert (disabled.state, disabled.disable_reason) == (pb.Endpoint.STATE_DISABLED, "moving house")
+    await deliver(shop.pool, endpoint_id, types=["stock.changed"], aggregate_id=f"{sku}%")
+    await shop.pool.execute("UPDATE endpoints SET failing_since = now(), warn_time = now() WHERE url = $1", told.url)
+    missed = await sold(shop)
+    enabled = await shop.pms.webhooks.EnableEndpoint(pb.EnableEndpointRequest(endpoint_id=endpoint_id))
+    assert (enabled.state, enabled.disable_reason) == (pb.Endpoint.STATE_ENABLED, "")
+    assert not enabled.HasField("failing_since")
+    assert await taken(told, 2) == [(f"{sku}@main", 1), (f"{sku}@main", 2)]
+    assert missed not in str(told.hooks)
+    assert await shop.pool.fetchval("SELECT failing_since IS NULL FROM endpoints WHERE url = $1", told.url)
+
+
+async def test_recovering_takes_all_dead_ones_piece_by_piece(shop: Shop, told: Receiver) -> None:
+    sku, later = await sold(shop, 5), await sold(shop, 2)
+    endpoint_id = await listening(shop, told, types=["endpoint.disabled"])
+    await deliver(shop.pool, endpoint_id, DeliveryState.DEAD, ["stock.changed"], f"{sku}%")
+    await deliver(shop.pool, endpoint_id, DeliveryState.DELIVERED, ["stock.changed"], f"{later}%")
+    request = pb.RecoverDeliveriesRequest(endpoint_id=endpoint_id, start_time=Timestamp(), limit=2)
+    counts = []
+    while True:
+        answer = await shop.pms.webhooks.RecoverDeliveries(request)
+        counts.append(answer.recovered)
+        request.position = answer.next_position
+        if not answer.next_position:
+            break
+    assert counts == [2, 2, 1]
+    assert await taken(told, 5) == [(f"{sku}@main", version) for version in range(1, 6)]
+    future = Timestamp()
+    future.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
+    nothing = pb.RecoverDeliveriesRequest(endpoint_id=endpoint_id, start_time=future)
+    assert (await shop.pms.webhooks.RecoverDeliveries(nothing)).recovered == 0
+
+
+async def test_replaying_tells_what_happened_before_and_tells_it_again(shop: Shop, told: Receiver) -> None:
+    sku = await sold(shop, 4)
+    endpoint_id = await listening(shop, told, types=["product.*"])
+    request = pb.ReplayEventsRequest(
+        endpoint_id=endpoint_id, types=["stock.changed"], aggregate_id=f"{sku}@main", limit=3
+    )
+    first = await shop.pms.webhooks.ReplayEvents(request)
+    assert first.replayed == 3
+    request.position = first.next_position
+    assert (await shop.pms.webhooks.ReplayEvents(request)).replayed == 1
+    versions = [(f"{sku}@main", version) for version in (1, 2, 3, 4)]
+    assert await taken(told, 4) == versions
+    await until(lambda: _all_delivered(shop, endpoint_id))
+
+    told.taken.clear()
+    again = pb.ReplayEventsRequest(endpoint_id=endpoint_id, types=["stock.changed"], aggregate_id=f"{sku}@main")
+    answer = await shop.pms.webhooks.ReplayEvents(again)
+    assert (answer.replayed, answer.next_position) == (4, "")
+    assert await taken(told, 4) == versions
+
+    told.taken.clear()
+    since = pb.ReplayEventsRequest(endpoint_id=endpoint_id, start_time=Timestamp(), aggregate_id=f"{sku}@main")
+    assert (await shop.pms.webhooks.ReplayEvents(since)).replayed == 0, "the endpoint's own types count"
+
+
+async def _all_delivered(shop: Shop, endpoint_id: str) -> bool:
+    return bool(
+        await shop.pool.fetchval("SELECT bool_and(state = 2) FROM deliveries WHERE endpoint_id = $1", endpoint_id)
+    )
+
+
+async def test_a_deleted_endpoint_is_told_nothing_and_leaves_nothing(shop: Shop, told: Receiver) -> None:
+    sku = await sold(shop, 2)
+    endpoint_id = await listening(shop, told, types=["stock.changed"])
+    await deliver(shop.pool, endpoint_id, types=["stock.changed"], aggregate_id=f"{sku}%")
+    await deliver(shop.pool, endpoint_id, DeliveryState.DEAD, ["product.%"])
+    await shop.pms.webhooks.DeleteEndpoint(pb.DeleteEndpointRequest(endpoint_id=endpoint_id))
+    await shop.pool.execute("UPDATE lanes SET due_time = now() WHERE endpoint_id = $1", endpoint_id)
+    await sold(shop)
+    everyone = (await shop.pms.webhooks.ListDeliveries(pb.ListDeliveriesRequest(page_size=1000))).deliveries
+    assert endpoint_id not in {each.endpoint_id for each in everyone}
+
+    kept = await endpoint_of(shop)
+    await deliver(shop.pool, kept, types=["stock.changed"], aggregate_id=f"{sku}%")
+    assert await delete_orphaned_deliveries(shop.pool) > 2
+    left = await shop.pool.fetchrow(
+        "SELECT (SELECT count(*) FROM deliveries WHERE endpoint_id = $1), (SELECT count(*) FROM lanes WHERE "
+        "endpoint_id = $1), (SELECT count(*) FROM delivery_attempts WHERE endpoint_id = $1), "
+        "(SELECT count(*) FROM endpoint_secrets WHERE endpoint_id = $1)",
+        endpoint_id,
+    )
+    assert left is not None
+    assert list(left.values()) == [0, 0, 0, 0]
+    assert await shop.pool.fetchval("SELECT count(*) FROM deliveries WHERE endpoint_id = $1", kept) == 2
+    assert not told.hooks
+    await shop.pms.webhooks.DeleteEndpoint(pb.DeleteEndpointRequest(endpoint_id=kept))
+
+
+async def test_the_cleaner_takes_whatever_is_done_with(shop: Shop) -> None:
+    sku = await sold(shop, 4)
+    endpoint_id = await endpoint_of(shop, types=["endpoint.disabled"])
+    await deliver(shop.pool, endpoint_id, types=["stock.changed"], aggregate_id=f"{sku}%")
+    await shop.pool.execute("UPDATE deliveries SET state = 4 WHERE endpoint_id = $1", endpoint_id)
+    await deliver(shop.pool, endpoint_id, types=["product.created"])
+    pending = await shop.pool.fetchval(
+        "SELECT count(*) FROM deliveries WHERE endpoint_id = $1 AND state = 1", endpoint_id
+    )
+    assert await delete_finished_deliveries(shop.pool, -1) >= 4
+    rows = await shop.pool.fetch("SELECT state FROM deliveries WHERE endpoint_id = $1", endpoint_id)
+    assert [row["state"] for row in rows] == [1] * pending
+    await shop.pms.webhooks.DeleteEndpoint(pb.DeleteEndpointRequest(endpoint_id=endpoint_id))
+
+
+async def test_deliveries_are_listed_newest_first_and_narrowed(shop: Shop) -> None:
+    sku = await sold(shop, 3)
+    ids = [await endpoint_of(shop, types=["endpoint.disabled"]) for _ in range(2)]
+    for endpoint_id in ids:
+        await deliver(shop.pool, endpoint_id, DeliveryState.DEAD, ["stock.changed"], f"{sku}%")
+    await deliver(shop.pool, ids[0], types=["product.created"])
+
+    async def found(**wanted: object) -> list[tuple[str, str]]:
+        """Event and endpoint, two rows a page."""
+        request = pb.ListDeliveriesRequest(page_size=2, **wanted)  # type: ignore[arg-type]
+        rows = []
+        while True:
+            answer = await shop.pms.webhooks.ListDeliveries(request)
+            rows += [(each.event_id, each.endpoint_id) for each in answer.deliveries]
+            request.page_token = answer.next_page_token
+            if not answer.next_page_token:
+                return rows
+
+    expected = await shop.pool.fetch(
+        "SELECT event_id::text, endpoint_id FROM deliveries WHERE aggregate_id = $1 "
+        "ORDER BY event_id DESC, endpoint_id",
+        f"{sku}@main",
+    )
+    assert len(expected) == 6
+    assert await found(aggregate_id=f"{sku}@main") == [tuple(row.values()) for row in expected]
+    own = [tuple(row.values()) for row in expected if row["endpoint_id"] == ids[0]]
+    assert await found(endpoint_id=ids[0], states=[pb.Delivery.STATE_DEAD]) == own
+    assert await found(endpoint_id=ids[0], types=["stock.*"]) == own
+    assert await found(endpoint_id=ids[1], states=[pb.Delivery.STATE_PENDING]) == []
+    seconds = await shop.pool.fetch(
+        "SELECT event_time FROM deliveries WHERE endpoint_id = $1 AND type = 'stock.changed' ORDER BY seq", ids[0]
+    )
+    start = Timestamp()
+    start.FromDatetime(seconds[1]["event_time"])
+    assert await found(endpoint_id=ids[0], states=[pb.Delivery.STATE_DEAD], start_time=start) == own[:2]
+    assert await found(endpoint_id=ids[0], types=["stock.changed"], end_time=start) == own[2:]
+    for endpoint_id in ids:
+        await shop.pms.webhooks.DeleteEndpoint(pb.DeleteEndpointRequest(endpoint_id=endpoint_id))
+
+
+async def test_an_endpoint_of_the_settings_keeps_what_they_say(shop: Shop) -> None:
+    await endpoint_of_settings(shop.pool)
+    shown = await shop.pms.webhooks.GetEndpoint(pb.GetEndpointRequest(endpoint_id="pms"))
+    assert (shown.url, shown.managed) == ("https://pms.example", False)
+    assert "password" not in str(shown)
+    changed = await shop.pms.webhooks.UpdateEndpoint(
+        pb.UpdateEndpointRequest(
+            endpoint=pb.Endpoint(endpoint_id="pms", types=["stock.low"], max_in_flight=4, rate_limit=2.5, etag="1")
+        )
+    )
+    assert (list(changed.types), changed.max_in_flight, changed.rate_limit, changed.etag) == (
+        ["stock.low"],
+        4,
+        2.5,
+        "2",
+    )
+    assert await shop.pool.fetchval("SELECT url FROM endpoints WHERE endpoint_id = 'pms'") != changed.url
+
+    await shop.pool.execute(
+        "UPDATE endpoints SET enabled = false, disable_reason = 'not in the settings' WHERE endpoint_id = 'pms'"
+    )
+    refusal = await refused(shop.pms.webhooks.EnableEndpoint(pb.EnableEndpointRequest(endpoint_id="pms")))
+    assert (refusal.reason, refusal.metadata["setting"]) == ("ENDPOINT_MANAGED_BY_SETTINGS", "PMS_WEBHOOK_URL")
+    await shop.pool.execute("DELETE FROM endpoints WHERE endpoint_id = 'pms'")
+
+
+async def test_an_edit_that_changes_nothing_is_none(shop: Shop, told: Receiver) -> None:
+    endpoint_id = await listening(shop, told, description="mine", headers={"X-A": "1"})
+    same = pb.Endpoint(endpoint_id=endpoint_id, description="mine", headers={"x-a": "1"}, types=["*"])
+    for _ in range(2):
+        answer = await shop.pms.webhooks.UpdateEndpoint(pb.UpdateEndpointRequest(endpoint=same))
+        assert answer.etag == "1"
+    cleared = await shop.pms.webhooks.UpdateEndpoint(
+        pb.UpdateEndpointRequest(
+            endpoint=pb.Endpoint(endpoint_id=endpoint_id), update_mask=FieldMask(paths=["headers", "description"])
+        )
+    )
+    assert (dict(cleared.headers), cleared.description, cleared.url, cleared.etag) == ({}, "", told.url, "2")
