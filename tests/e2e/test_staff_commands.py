@@ -475,7 +475,7 @@ async def test_the_day_of_the_page(run: Run) -> None:
     assert "fulfilled" in said[-3]
 
 
-@pytest.mark.parametrize(("block", "said"), [(1, "2 applied, 1 refused"), (2, "units on hand")])
+@pytest.mark.parametrize(("block", "said"), [(1, "Replayed"), (2, "2 applied, 1 refused"), (3, "units on hand")])
 async def test_the_scripts_of_the_page(shop: Shop, run: Run, tmp_path: Path, block: int, said: str) -> None:
     """They end with the exit code that the page promises."""
     for sku in ("TEE-L", "TEE-M"):
