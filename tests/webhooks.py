@@ -14,6 +14,8 @@ from aiohttp import web
 
 from stockward_server import gateway, relay
 from stockward_server.embedded import Nats, free_port
+from stockward_server.gateway import LOOPBACK, Egress
+from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.database import Pool
 from stockward_server.storage.webhooks import SqlWebhooks
 from tests.events import STREAM, pending, running, until
@@ -46,7 +48,8 @@ class Stack:
             "address": f"127.0.0.1:{free_port()}",
             "urls": {"storefront": self.storefront.url, "pms": self.pms.url},
             "secret": SECRET,
-            "allow_loopback": True,
+            "encode_event": encode_event,
+            "egress": Egress.of(LOOPBACK, require_https=False),
             "poll_seconds": 0.05,
             **settings,
         }

@@ -25,6 +25,7 @@ from stockward_server.application.sweeper import sweep
 from stockward_server.application.watches import Watches, WatchLimits
 from stockward_server.config import Environment, Settings
 from stockward_server.domain.errors import Refusal
+from stockward_server.gateway import LOOPBACK, Egress, Patience
 from stockward_server.grpc_api.catalog_service import CatalogServicer
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.grpc_api.event_service import EventServicer
@@ -105,6 +106,7 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
 
 async def gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the webhook gateway until `stop` is set."""
+    production = settings.environment is Environment.PRODUCTION
     urls = {"storefront": settings.storefront_webhook_url, "pms": settings.pms_webhook_url}
     await webhook_gateway.run(
         settings.database_url.get_secret_value(),
@@ -113,9 +115,15 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
         address=settings.gateway_address,
         urls={name: url.get_secret_value() for name, url in urls.items() if url},
         secret=next(iter(settings.webhook_secrets), None),
-        allow_loopback=settings.environment is Environment.DEVELOPMENT,
+        encode_event=encode_event,
+        egress=Egress.of(
+            [*settings.webhook_allowed_networks, *(() if production else LOOPBACK)], require_https=production
+        ),
+        public_url=settings.public_url or "",
         stop=stop,
         grace_seconds=settings.shutdown_grace_seconds,
+        timeout_seconds=settings.webhook_timeout_seconds,
+        patience=Patience(timedelta(days=settings.webhook_warn_days), timedelta(days=settings.webhook_disable_days)),
     )
 
 

@@ -11,6 +11,7 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
@@ -104,6 +105,24 @@ def _check_webhook_secrets(value: SecretStr) -> SecretStr:
             secrets = []
     if not secrets:
         raise ValueError("expected whsec_ followed by the base64 of 24 to 64 random bytes, several separated by spaces")
+    return value
+
+
+def _check_networks(value: str) -> str:
+    for network in value.replace(",", " ").split():
+        try:
+            ip_network(network)
+        except ValueError:
+            raise ValueError(
+                "expected networks such as 10.0.0.0/8 or fd00::/8, separated by spaces or commas"
+            ) from None
+    return value
+
+
+def _check_public_url(value: str) -> str:
+    parts = _split(value)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("expected https://HOST or http://HOST, without a query")
     return value
 
 
@@ -242,6 +261,21 @@ class Settings(BaseModel):
     shutdown_grace_seconds: float = Field(default=10.0, ge=0, le=600, allow_inf_nan=False)
     """How long calls under way may take to finish once a stop is asked for, in seconds."""
 
+    webhook_timeout_seconds: float = Field(default=15.0, ge=0.1, le=25, allow_inf_nan=False)
+    """How long a receiver of webhooks may take to answer, in seconds."""
+
+    webhook_warn_days: float = Field(default=1.0, gt=0, le=365, allow_inf_nan=False)
+    """After how many days of nothing but failures `endpoint.failing` tells of an endpoint."""
+
+    webhook_disable_days: float = Field(default=5.0, gt=0, le=365, allow_inf_nan=False)
+    """After how many days of nothing but failures an endpoint is disabled."""
+
+    webhook_networks: Annotated[str, AfterValidator(_check_networks)] = ""
+    """Private networks that webhooks may be sent to, such as 10.0.0.0/8; several by spaces or commas."""
+
+    public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
+    """Where others find the edge, such as https://api.shop.example; links in webhooks begin with it."""
+
     stream_name: str = Field(default="STOCKWARD", pattern=r"^[A-Za-z0-9_-]{1,64}$")
     """Name of the JetStream stream that has the events: letters, digits, `_` and `-`."""
 
@@ -252,18 +286,29 @@ class Settings(BaseModel):
             raise ValueError(
                 "STOCKWARD_RESERVATION_TTL_SECONDS: expected to be at most STOCKWARD_RESERVATION_MAX_LIFETIME_SECONDS"
             )
+        if self.webhook_warn_days > self.webhook_disable_days:
+            raise ValueError("STOCKWARD_WEBHOOK_WARN_DAYS: expected to be at most STOCKWARD_WEBHOOK_DISABLE_DAYS")
         if self.environment is Environment.PRODUCTION:
             for field in ("database_url", "event_queue_url"):
                 if field not in self.model_fields_set:
                     raise ValueError(f"{variable(field)}: required where STOCKWARD_ENVIRONMENT is production")
             if (self.storefront_webhook_url or self.pms_webhook_url) and not self.webhook_secret:
                 raise ValueError("WEBHOOK_SECRET: required where STOREFRONT_WEBHOOK_URL or PMS_WEBHOOK_URL is set")
+            for field in ("storefront_webhook_url", "pms_webhook_url"):
+                url: SecretStr | None = getattr(self, field)
+                if url and not url.get_secret_value().startswith("https://"):
+                    raise ValueError(f"{variable(field)}: https is required where STOCKWARD_ENVIRONMENT is production")
         return self
 
     @property
     def webhook_secrets(self) -> Sequence[str]:
         """Each secret of WEBHOOK_SECRET; the first one signs."""
         return _several(self.webhook_secret)
+
+    @property
+    def webhook_allowed_networks(self) -> Sequence[str]:
+        """Each network of STOCKWARD_WEBHOOK_NETWORKS."""
+        return self.webhook_networks.replace(",", " ").split()
 
     @property
     def stripe_webhook_secrets(self) -> Sequence[str]:

@@ -117,13 +117,13 @@ async def test_only_what_is_signed_counts() -> None:
     shop = Receiver(SECRET)
     async with listening({url: shop}), aiohttp.ClientSession() as http:
 
-        async def post(secret: str, content: str) -> int:
+        async def post(secret: str, content: bytes) -> int:
             headers = headers_of(event.event_id, body, [secret], datetime.now(UTC))
             async with http.post(url, data=content, headers=headers) as answer:
                 return answer.status
 
         assert await post("whsec_" + "QUJD" * 10, body) == 401
-        assert await post(SECRET, body + " ") == 401
+        assert await post(SECRET, body + b" ") == 401
         assert shop.summary() == "0, median 0 ms after the change; 2 with a wrong signature"
         assert await post(SECRET, body) == 204
         assert await post(SECRET, body) == 204

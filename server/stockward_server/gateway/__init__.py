@@ -1,5 +1,7 @@
 """Webhooks: every event told to every endpoint that wants it, signed, in order per aggregate, until it is taken."""
 
+from stockward_server.gateway.egress import LOOPBACK, Egress
+from stockward_server.gateway.failing import Patience
 from stockward_server.gateway.service import run
 
-__all__ = ["run"]
+__all__ = ["LOOPBACK", "Egress", "Patience", "run"]

@@ -24,7 +24,8 @@ AUDIENCES: Mapping[str, Audience] = {
         "The storefront of the settings",
         ("product.*", "stock.*", "reservation.expired", "order.*", "payment.updated"),
     ),
-    # What staff have to act on. Every single movement of stock would drown that; alerts are told.
+    # What staff have to act on. Every single movement of stock would drown that; alerts are told. So is an
+    # endpoint that does not hear.
     "pms": Audience(
         "The product management system of the settings",
         (
@@ -35,6 +36,8 @@ AUDIENCES: Mapping[str, Audience] = {
             "stock.recovered",
             "order.*",
             "payment.updated",
+            "endpoint.failing",
+            "endpoint.disabled",
         ),
     ),
 }

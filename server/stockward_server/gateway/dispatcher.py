@@ -1,41 +1,45 @@
 """Hands due lanes to senders: side by side across aggregates and endpoints, one after another within a lane.
 
-Each endpoint has its own number of places, and only endpoints with a free place are asked for lanes. So an endpoint
+Each endpoint has a gate of its own, and only endpoints whose gate has a free place are asked for lanes. So an endpoint
 that hangs keeps its own places busy and nobody else's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from stockward_server.application.session import keep_running, wait_for_any
 from stockward_server.domain.delivery import DeliveryState
+from stockward_server.gateway.failing import Patience, note_outcomes
+from stockward_server.gateway.gate import BreakerPolicy, Gate
 from stockward_server.gateway.recorder import Recorder
-from stockward_server.gateway.retry import retry_delay
+from stockward_server.gateway.retry import GONE, retry_delay
 from stockward_server.gateway.sender import Answer, Sender
 from stockward_server.storage.database import is_database_down
+from stockward_server.storage.endpoint_health import SqlEndpointHealth
 from stockward_server.storage.webhooks import (
     Attempt,
     Endpoint,
     Lane,
     PendingDelivery,
+    Release,
     SqlWebhooks,
 )
 
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 1.0
-"""How old the list of endpoints may be."""
+"""How old the list of endpoints may be, and what is written down of how they fare."""
 
 CLAIM_PAUSE = 0.005
 """Seconds between two claims while there is work: places that become free meanwhile are filled together."""
 
 GIVE_BACK_SECONDS = 2.0
-"""How long the lanes of requests that were broken off may take to be given back, at the stop."""
+"""How long it may take to write down what came of the last requests, at the stop."""
 
 
 class Dispatcher:
@@ -44,24 +48,29 @@ class Dispatcher:
     def __init__(
         self,
         store: SqlWebhooks,
+        health: SqlEndpointHealth,
         sender: Sender,
         recorder: Recorder,
         *,
         retry_delays: Sequence[timedelta],
+        breaker: BreakerPolicy,
+        patience: Patience,
         lease: timedelta,
         poll_seconds: float,
     ) -> None:
         """`lease` is how long a claim lasts: a gateway that died is not missed for longer. A lane is given back by the
         middle of it, so it has to be more than twice the time that a request may take."""
         self._store = store
+        self._health = health
         self._sender = sender
         self._recorder = recorder
         self._retry_delays = retry_delays
+        self._breaker = breaker
+        self._patience = patience
         self._lease = lease
         self._poll_seconds = poll_seconds
-        self._endpoints: dict[str, Endpoint] = {}
+        self._gates: dict[str, Gate] = {}
         self._refresh_time = 0.0
-        self._busy: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._stop = asyncio.Event()
@@ -69,6 +78,10 @@ class Dispatcher:
     def wake(self) -> None:
         """There may be something to claim."""
         self._woken.set()
+
+    def open_breakers(self) -> Sequence[str]:
+        """Endpoints that are left alone for their failures, but for a trial now and then."""
+        return sorted(name for name, gate in self._gates.items() if gate.breaker_open)
 
     async def run(self, stop: asyncio.Event, grace_seconds: float) -> None:
         """Until `stop` is set. Requests under way may end for `grace_seconds` more; then they are broken off, and their
@@ -79,64 +92,85 @@ class Dispatcher:
             _, late = await asyncio.wait(self._tasks, timeout=grace_seconds)
             for task in late:
                 task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=GIVE_BACK_SECONDS)
+            await asyncio.gather(*late, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._recorder.drained(), GIVE_BACK_SECONDS)
 
     async def _dispatch(self) -> None:
         loop = asyncio.get_running_loop()
         while not self._stop.is_set():
             self._woken.clear()
             if loop.time() >= self._refresh_time:
-                self._endpoints = {each.endpoint_id: each for each in await self._store.endpoints()}
-                self._refresh_time = loop.time() + REFRESH_SECONDS
-            places = {name: each.max_in_flight - self._busy[name] for name, each in self._endpoints.items()}
-            free = {name: count for name, count in places.items() if count > 0}
-            give_back_time = loop.time() + self._lease.total_seconds() / 2
+                await self._refresh(loop.time())
+            now = loop.time()
+            free = {name: places for name, gate in self._gates.items() if (places := gate.places(now))}
             lanes = await self._store.claim(free, self._lease) if free else ()
+            give_back_time = now + self._lease.total_seconds() / 2
             for lane in lanes:
-                self._busy[lane.endpoint_id] += 1
-                task = asyncio.create_task(self._see_through(lane, give_back_time))
+                gate = self._gates[lane.endpoint_id]
+                gate.enter(loop.time())
+                task = asyncio.create_task(self._see_through(gate, lane, give_back_time))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             if lanes:
                 await asyncio.sleep(CLAIM_PAUSE)
             else:
-                await wait_for_any(self._poll_seconds, self._woken, self._stop)
+                waiting = [gate.pause(now) for name, gate in self._gates.items() if name not in free]
+                pause = max(CLAIM_PAUSE, min([self._poll_seconds, *waiting]))
+                await wait_for_any(pause, self._woken, self._stop)
 
-    async def _see_through(self, lane: Lane, give_back_time: float) -> None:
+    async def _refresh(self, now: float) -> None:
+        """Writes down how the endpoints fare, and reads them anew."""
+        await note_outcomes(self._gates.values(), self._health, self._patience)
+        endpoints = {each.endpoint_id: each for each in await self._store.endpoints()}
+        for endpoint_id in self._gates.keys() - endpoints.keys():
+            self._gates.pop(endpoint_id).closed = True
+        for endpoint_id, endpoint in endpoints.items():
+            gate = self._gates.get(endpoint_id)
+            if gate is None or gate.closed:
+                gate = self._gates[endpoint_id] = Gate(endpoint, self._breaker, now)
+            gate.endpoint = endpoint
+        self._refresh_time = now + REFRESH_SECONDS
+
+    async def _see_through(self, gate: Gate, lane: Lane, give_back_time: float) -> None:
         """Sends the lane's deliveries in order, up to the first that fails, and gives the lane back.
 
         The next one is sent while the last one is being written: a crash in between repeats both, in order and under
         their own ids.
         """
-        endpoint = self._endpoints[lane.endpoint_id]
+        now = asyncio.get_running_loop().time
         delay: timedelta | None = None
         try:
-            for delivery in lane.deliveries:
-                if self._stop.is_set() or asyncio.get_running_loop().time() > give_back_time:
+            for number, delivery in enumerate(lane.deliveries):
+                if self._stop.is_set() or now() > give_back_time or (number and not gate.go_on(now())):
                     break
-                delay = await self._deliver(endpoint, delivery)
+                delay = await self._deliver(gate, delivery)
                 if delay:
                     break
         finally:
-            self._busy[lane.endpoint_id] -= 1  # the next lane is sent while this one is being written
+            gate.leave()
             self.wake()
-            await self._recorder.release(lane, delay or timedelta(0))
+            self._recorder.add(Release(lane, delay or timedelta(0)))
 
-    async def _deliver(self, endpoint: Endpoint, delivery: PendingDelivery) -> timedelta | None:
+    async def _deliver(self, gate: Gate, delivery: PendingDelivery) -> timedelta | None:
         """The pause before the next attempt; None when the delivery is done with, one way or the other."""
         attempt = delivery.attempts + 1
         delay = None
         if delivery.payload is None:
-            answer = Answer(datetime.now(UTC), 0, None, "the event is no longer kept", "")
+            answer = Answer(datetime.now(UTC), 0, None, "the event is no longer kept")
         else:
-            answer = await self._send(endpoint, delivery.event_id, delivery.payload)
-            if not answer.taken:
-                delay = retry_delay(attempt - delivery.past_attempts, self._retry_delays)
+            answer = await self._send(gate.endpoint, delivery.event_id, delivery.payload)
+            gate.note(answer, asyncio.get_running_loop().time())
+            if answer.status == GONE:
+                delay = self._retry_delays[0]  # once the endpoint is enabled again
+            elif not answer.taken:
+                delay = retry_delay(
+                    attempt - delivery.past_attempts, self._retry_delays, answer.status, answer.retry_after
+                )
         state = DeliveryState.DELIVERED if answer.taken else DeliveryState.PENDING if delay else DeliveryState.DEAD
         self._recorder.add(
             Attempt(
-                endpoint.endpoint_id,
+                gate.endpoint.endpoint_id,
                 delivery.event_id,
                 attempt,
                 state,
@@ -155,4 +189,4 @@ class Dispatcher:
             return await self._sender.send(endpoint, event_id, payload)
         except Exception as error:
             log.exception("event %s cannot be sent to %s", event_id, endpoint.endpoint_id)
-            return Answer(datetime.now(UTC), 0, None, f"cannot be sent: {type(error).__name__}", "")
+            return Answer(datetime.now(UTC), 0, None, f"cannot be sent: {type(error).__name__}")

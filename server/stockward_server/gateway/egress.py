@@ -4,35 +4,89 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from aiohttp import AddrInfoType
 
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+"""This machine itself, to be allowed on a developer's."""
+
+GLOBAL_UNICAST = IPv6Network("2000::/3")
+"""All that IANA has given out for IPv6. Unique local, link-local, site-local, multicast, discard-only, IPv4-compatible
+addresses and the local use of NAT64 lie outside."""
+
+NAT64 = IPv6Network("64:ff9b::/96")
+"""IPv4 addresses as a translator takes them (RFC 6052)."""
+
+NOT_FOR_ALL = (
+    IPv4Network("168.63.129.16/32"),  # a public address under which a cloud serves its own virtual machines
+    IPv4Network("192.0.0.0/24"),  # for protocols; another cloud has its metadata there
+    IPv4Network("192.88.99.0/24"),  # relays of 6to4, given up (RFC 7526)
+    IPv6Network("3fff::/20"),  # for documentation (RFC 9637)
+    IPv6Network("2001:db8::/32"),
+)
+"""What older tables of `ipaddress` take for the public Internet."""
+
 
 class EgressRefused(OSError):
-    """The address is one that webhooks must not be sent to."""
+    """Webhooks must not be sent there."""
 
 
-def socket_factory(*, allow_loopback: bool) -> Callable[[AddrInfoType], socket.socket]:
-    """Makes the socket of every connection, and refuses where the address is not a permitted one.
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """Webhooks go to the public Internet, and to the `allowed` networks; over https, where that is required."""
 
-    As it is the resolved address of this very connection that is judged, no name can point elsewhere by the time it is
-    used.
-    """
+    allowed: Sequence[Network] = ()
+    require_https: bool = True
 
-    def make_socket(address: AddrInfoType) -> socket.socket:
+    @classmethod
+    def of(cls, networks: Sequence[str], *, require_https: bool) -> Egress:
+        """From networks such as `10.0.0.0/8`. ValueError when one is none."""
+        return cls(tuple(map(ip_network, networks)), require_https)
+
+    def make_socket(self, address: AddrInfoType) -> socket.socket:
+        """The socket of a connection to this address; EgressRefused.
+
+        As it is the resolved address of this very connection that is judged, no name can point elsewhere by the time it
+        is used.
+        """
         family, kind, protocol, _, target = address
-        refuse_address(str(target[0]), allow_loopback=allow_loopback)
+        self.refuse_address(str(target[0]))
         return socket.socket(family, kind, protocol)
 
-    return make_socket
+    def refuse_address(self, address: str) -> None:
+        """EgressRefused unless webhooks may go to this IP address."""
+        ip = _unmapped(ip_address(address.partition("%")[0]))
+        if not any(ip in network for network in self.allowed) and not _is_public(ip):
+            raise EgressRefused(
+                errno.EACCES, f"webhooks are not sent to {address}, which is not an address of the public Internet"
+            )
+
+    def refuse_url(self, url: str) -> None:
+        """EgressRefused where https is required and this is something else."""
+        if self.require_https and not url.lower().startswith("https://"):
+            raise EgressRefused(errno.EACCES, "webhooks are sent over https only")
 
 
-def refuse_address(address: str, *, allow_loopback: bool) -> None:
-    """Raises EgressRefused for this machine's own addresses, unless they are allowed (development)."""
-    ip = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    if (ip.is_loopback or ip.is_unspecified) and not allow_loopback:
-        raise EgressRefused(errno.EACCES, f"webhooks are not sent to this machine itself, {address}")
+def _unmapped(ip: Address) -> Address:
+    """An IPv4 address that is written as an IPv6 one, and reached as itself (::ffff:0:0/96, NAT64)."""
+    if isinstance(ip, IPv6Address):
+        if ip.ipv4_mapped:
+            return ip.ipv4_mapped
+        if ip in NAT64:
+            return IPv4Address(ip.packed[12:])
+    return ip
+
+
+def _is_public(ip: Address) -> bool:
+    if not ip.is_global or ip.is_multicast or ip.is_reserved or any(ip in network for network in NOT_FOR_ALL):
+        return False
+    if isinstance(ip, IPv6Address):
+        tunnel = ip.sixtofour or (ip.teredo and ip.teredo[1])
+        return ip in GLOBAL_UNICAST and (not tunnel or _is_public(tunnel))
+    return True

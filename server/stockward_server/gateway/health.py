@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -12,8 +12,10 @@ from stockward_server.storage.webhooks import SqlWebhooks
 
 
 @asynccontextmanager
-async def health_endpoint(address: str, store: SqlWebhooks) -> AsyncIterator[None]:
-    """Listens on `address` (HOST:PORT); OSError when it cannot be had."""
+async def health_endpoint(
+    address: str, store: SqlWebhooks, open_breakers: Callable[[], Sequence[str]]
+) -> AsyncIterator[None]:
+    """Listens on `address` (HOST:PORT); OSError when it cannot be had. `open_breakers` names endpoints."""
 
     async def healthz(_: web.Request) -> web.Response:
         try:
@@ -22,7 +24,14 @@ async def health_endpoint(address: str, store: SqlWebhooks) -> AsyncIterator[Non
             return web.json_response({"status": "unavailable", "error": type(error).__name__}, status=503)
         age = (datetime.now(UTC) - backlog.oldest).total_seconds() if backlog.oldest else 0.0
         return web.json_response(
-            {"status": "ok", "pending": backlog.pending, "oldest_pending_seconds": max(0.0, round(age, 3))}
+            {
+                "status": "ok",
+                "pending": backlog.pending,
+                "oldest_pending_seconds": max(0.0, round(age, 3)),
+                "dead": backlog.dead,
+                "failing": backlog.failing,
+                "open_breakers": open_breakers(),
+            }
         )
 
     application = web.Application()

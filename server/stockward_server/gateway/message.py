@@ -6,38 +6,76 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
+from urllib.parse import urlencode
 
-from google.protobuf.json_format import MessageToDict
-from standardwebhooks import Webhook
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_server import __version__
+from stockward_server.gateway.json_text import json_text
+from stockward_server.gateway.signature import signer
 
 USER_AGENT = f"Stockward/{__version__}"
 
+EVENTS_PATH = "/api/storefront/events"
+"""EventService.ListEvents, which every key may call."""
+
 
 @lru_cache(maxsize=128)  # an event usually goes to several endpoints
-def body_of(payload: bytes) -> str:
+def body_of(payload: bytes) -> bytes:
     """`{"type": "order.created", "timestamp": ..., "data": <the Event in proto JSON>}`.
 
     `data` has `eventId`, `aggregateId` and `aggregateVersion` beside what happened. Fields that are zero or empty are
     written, too: `"available": "0"` is news. The same event always makes the same body.
     """
     event = Event.FromString(payload)
-    data = MessageToDict(event, always_print_fields_with_no_presence=True)
-    body = {"type": event.type, "timestamp": data.get("time"), "data": data}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    timestamp = f'"{event.time.ToJsonString()}"' if event.HasField("time") else "null"
+    return f'{{"type":{json.dumps(event.type)},"timestamp":{timestamp},"data":{json_text(event)}}}'.encode()
 
 
-def headers_of(event_id: str, body: str, secrets: Sequence[str], now: datetime) -> Mapping[str, str]:
-    """Signed with each of the secrets: one that the receiver knows is enough. ValueError when there is none."""
+def thin_body_of(payload: bytes, public_url: str) -> bytes:
+    """The same without what happened, for an event whose body would be too great.
+
+    `link` lists the events of this type of the aggregate, this one among them: below `public_url`, the edge's address
+    for others, or relative when that is not known (empty).
+    """
+    event = Event.FromString(payload)
+    time = event.time.ToJsonString() if event.HasField("time") else None
+    query = urlencode({"aggregate_id": event.aggregate_id, "types": event.type})
+    data = {
+        "eventId": event.event_id,
+        "type": event.type,
+        "aggregateType": event.aggregate_type,
+        "aggregateId": event.aggregate_id,
+        "aggregateVersion": str(event.aggregate_version),
+        "time": time,
+        "truncated": True,
+        "link": f"{public_url.rstrip('/')}{EVENTS_PATH}?{query}",
+    }
+    body = {"type": event.type, "timestamp": time, "data": data}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def headers_of(
+    event_id: str,
+    body: bytes,
+    secrets: Sequence[str],
+    now: datetime,
+    custom: Mapping[str, str] = MappingProxyType({}),
+) -> Mapping[str, str]:
+    """Signed with each of the secrets: one that the receiver knows is enough. ValueError when there is none.
+
+    `custom` headers, by name in lower case, go along; they cannot replace those that say what is sent.
+    """
     if not secrets:
         raise ValueError("nothing to sign with")
-    signatures = (Webhook(secret).sign(event_id, now, body) for secret in secrets)
+    timestamp = str(int(now.timestamp()))
+    signed = b"%b.%b.%b" % (event_id.encode(), timestamp.encode(), body)
     return {
-        "content-type": "application/json; charset=utf-8",
         "user-agent": USER_AGENT,
+        **custom,
+        "content-type": "application/json; charset=utf-8",
         "webhook-id": event_id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": " ".join(signatures),
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join([signer(secret)(signed) for secret in secrets]),
     }

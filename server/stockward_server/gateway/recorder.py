@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from collections.abc import Sequence
 
-from stockward_server.storage.webhooks import Attempt, Lane, Release, SqlWebhooks
+from stockward_server.storage.webhooks import Attempt, Release, SqlWebhooks
 
 log = logging.getLogger(__name__)
 
@@ -18,24 +18,24 @@ PAUSE_SECONDS = 1.0
 
 
 class Recorder:
-    """Entries are written in the order of their arrival."""
+    """Entries are written in the order of their arrival; whoever adds one does not wait for that."""
 
     def __init__(self, store: SqlWebhooks) -> None:
         self._store = store
-        self._queue: list[tuple[Attempt | Release, asyncio.Future[None] | None]] = []
+        self._queue: list[Attempt | Release] = []
         self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
-    def add(self, attempt: Attempt) -> None:
-        """Soon to be written, and before any release that is asked for later."""
-        self._queue.append((attempt, None))
+    def add(self, entry: Attempt | Release) -> None:
+        """Soon to be written, after everything that was added before."""
+        self._queue.append(entry)
         self._arrived.set()
+        self._idle.clear()
 
-    async def release(self, lane: Lane, delay: timedelta) -> None:
-        """Returns when the lane is given back, with all attempts before written."""
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((Release(lane, delay), written))
-        self._arrived.set()
-        await written
+    async def drained(self) -> None:
+        """Returns when all that was added is written."""
+        await self._idle.wait()
 
     async def run(self) -> None:
         """Until it is cancelled; that is safe at any moment, as what is not written is sent again."""
@@ -45,18 +45,15 @@ class Recorder:
             while self._queue:
                 batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
                 await self._write(batch)
+            self._idle.set()
 
-    async def _write(self, batch: list[tuple[Attempt | Release, asyncio.Future[None] | None]]) -> None:
-        attempts = [entry for entry, _ in batch if isinstance(entry, Attempt)]
-        releases = [entry for entry, _ in batch if isinstance(entry, Release)]
+    async def _write(self, batch: Sequence[Attempt | Release]) -> None:
+        attempts = [entry for entry in batch if isinstance(entry, Attempt)]
+        releases = [entry for entry in batch if isinstance(entry, Release)]
         while True:
             try:
                 await self._store.record(attempts, releases)
+                return
             except Exception as error:
                 log.warning("%d attempts cannot be written, trying again: %s", len(attempts), error)
                 await asyncio.sleep(PAUSE_SECONDS)
-            else:
-                break
-        for _, written in batch:
-            if written is not None and not written.done():
-                written.set_result(None)

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from stockward_server.application.session import keep_running
+from stockward_server.domain.event import Event
 from stockward_server.gateway import feed
 from stockward_server.gateway.defaults import put_default_endpoints
 from stockward_server.gateway.dispatcher import Dispatcher
+from stockward_server.gateway.egress import Egress
+from stockward_server.gateway.failing import Patience
+from stockward_server.gateway.gate import BreakerPolicy
 from stockward_server.gateway.health import health_endpoint
 from stockward_server.gateway.recorder import Recorder
 from stockward_server.gateway.retry import RETRY_DELAYS
 from stockward_server.gateway.sender import Sender
 from stockward_server.storage.database import is_database_down, open_pool
+from stockward_server.storage.endpoint_health import SqlEndpointHealth
 from stockward_server.storage.webhooks import SqlWebhooks
 
 log = logging.getLogger(__name__)
 
 POOL_SIZE = 4
 """Connections: one claims, one records, and health asks."""
+
+BREAKER, PATIENCE = BreakerPolicy(), Patience()
 
 
 async def run(
@@ -32,10 +39,14 @@ async def run(
     address: str,
     urls: Mapping[str, str],
     secret: str | None,
-    allow_loopback: bool,
+    encode_event: Callable[[Event], bytes],
+    egress: Egress,
+    public_url: str = "",
     stop: asyncio.Event,
     grace_seconds: float = 10.0,
     retry_delays: Sequence[timedelta] = RETRY_DELAYS,
+    breaker: BreakerPolicy = BREAKER,
+    patience: Patience = PATIENCE,
     timeout_seconds: float = 15.0,
     lease_seconds: float = 60.0,
     poll_seconds: float = 1.0,
@@ -43,8 +54,9 @@ async def run(
     """Delivers until `stop` is set. Several gateways share the work.
 
     `address` is HOST:PORT of /healthz; `urls` and `secret` make the default endpoints (`storefront`, `pms`).
-    `allow_loopback` lets webhooks go to this machine (development). A request may take `timeout_seconds`; one that is
-    under way at the stop may end for `grace_seconds`. Once `address` listens, what happens is told to the endpoints.
+    `egress` says where webhooks may go, `public_url` where others find the edge (for the links of thin bodies; empty:
+    not known). A request may take `timeout_seconds`; one that is under way at the stop may end for `grace_seconds`.
+    Once `address` listens, what happens is told to the endpoints.
     """
 
     async def session() -> None:
@@ -52,17 +64,16 @@ async def run(
         try:
             store = SqlWebhooks(pool)
             await put_default_endpoints(store, urls, secret)
-            async with (
-                health_endpoint(address, store),
-                Sender.open(timeout_seconds=timeout_seconds, allow_loopback=allow_loopback) as sender,
-            ):
-                log.info("delivering webhooks; health on http://%s/healthz", address)
+            async with Sender.open(egress, timeout_seconds=timeout_seconds, public_url=public_url) as sender:
                 recorder = Recorder(store)
                 dispatcher = Dispatcher(
                     store,
+                    SqlEndpointHealth(pool, encode_event),
                     sender,
                     recorder,
                     retry_delays=retry_delays,
+                    breaker=breaker,
+                    patience=patience,
                     lease=timedelta(seconds=lease_seconds),
                     poll_seconds=poll_seconds,
                 )
@@ -71,7 +82,9 @@ async def run(
                     asyncio.create_task(feed.run(dsn, nats_url, stream_name, dispatcher.wake), name="feed"),
                 ]
                 try:
-                    await dispatcher.run(stop, grace_seconds)
+                    async with health_endpoint(address, store, dispatcher.open_breakers):
+                        log.info("delivering webhooks; health on http://%s/healthz", address)
+                        await dispatcher.run(stop, grace_seconds)
                 finally:
                     for task in background:
                         task.cancel()

@@ -41,6 +41,15 @@ class Endpoint:
     url: str
     types: Sequence[str]
     max_in_flight: int
+    headers: Mapping[str, str]
+    """Sent with every request; by name in lower case."""
+    rate_limit: float | None
+    """Requests a second of one gateway; None: unlimited."""
+    max_body_bytes: int
+    failing_since: datetime | None
+    """No delivery was taken since; None: the last one was."""
+    warned: bool
+    """Whether its failing was told."""
     secrets: Sequence[str]
 
 
@@ -90,10 +99,13 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is still to be sent to enabled endpoints."""
+    """What is still to be sent to enabled endpoints, and what was given up."""
 
     pending: int
     oldest: datetime | None
+    dead: int
+    failing: Sequence[str]
+    """Enabled endpoints whose last deliveries failed."""
 
 
 class SqlWebhooks:
@@ -106,7 +118,8 @@ class SqlWebhooks:
         """Those that are enabled, each with its valid secrets, newest first."""
         rows = await self._pool.fetch(
             """
-            SELECT endpoint_id, url, types, max_in_flight,
+            SELECT endpoint_id, url, types, max_in_flight, headers, rate_limit, max_body_bytes, failing_since,
+                   warn_time IS NOT NULL AS warned,
                    ARRAY(SELECT secret FROM endpoint_secrets s WHERE s.endpoint_id = e.endpoint_id
                          AND (expire_time IS NULL OR expire_time > now()) ORDER BY create_time DESC) AS secrets
             FROM endpoints e WHERE enabled
@@ -188,10 +201,13 @@ class SqlWebhooks:
                 )
 
     async def backlog(self) -> Backlog:
-        """How many deliveries are pending, and since when the oldest of their events is."""
+        """How many deliveries are pending, since when the oldest of their events is, and who fails."""
         row = await self._pool.fetchrow(
-            "SELECT count(*), min(event_time) FROM deliveries JOIN endpoints USING (endpoint_id) "
-            "WHERE state = 1 AND enabled"
+            """
+            SELECT count(*), min(event_time), (SELECT count(*) FROM deliveries WHERE state = 3),
+                   ARRAY(SELECT endpoint_id FROM endpoints WHERE enabled AND failing_since IS NOT NULL ORDER BY 1)
+            FROM deliveries JOIN endpoints USING (endpoint_id) WHERE state = 1 AND enabled
+            """
         )
         assert row is not None
         return Backlog(*row.values())
