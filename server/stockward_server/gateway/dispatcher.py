@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 REFRESH_SECONDS = 1.0
 """How old the list of endpoints may be, and what is written down of how they fare."""
 
-CLAIM_PAUSE = 0.005
+CLAIM_PAUSE = 0.01
 """Seconds between two claims while there is work: places that become free meanwhile are filled together."""
 
 GIVE_BACK_SECONDS = 2.0

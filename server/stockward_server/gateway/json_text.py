@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 Writer = Callable[[Any], str]
 """The text of one value."""
@@ -27,7 +28,7 @@ def json_text(message: Message) -> str:
 def _message_writer(message_type: Descriptor) -> Writer:
     """Of messages that do not contain themselves. KeyError for a kind of field that Event does not have."""
     if message_type.full_name == "google.protobuf.Timestamp":
-        return lambda moment: f'"{moment.ToJsonString()}"'
+        return lambda moment: _time_text(moment.seconds, moment.nanos)
     if message_type.full_name.startswith("google.protobuf."):
         raise KeyError(f"{message_type.full_name} has a JSON form of its own")
     fields = [
@@ -67,6 +68,11 @@ def _field_writer(field: FieldDescriptor) -> Writer:
 def _enum_writer(enum: EnumDescriptor) -> Writer:
     names = {value.number: f'"{value.name}"' for value in enum.values}
     return lambda number: names.get(number) or str(number)
+
+
+@lru_cache(maxsize=1024)  # what was changed together has one time
+def _time_text(seconds: int, nanos: int) -> str:
+    return f'"{Timestamp(seconds=seconds, nanos=nanos).ToJsonString()}"'
 
 
 def _quoted(number: int) -> str:

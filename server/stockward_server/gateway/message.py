@@ -29,7 +29,7 @@ def body_of(payload: bytes) -> bytes:
     written, too: `"available": "0"` is news. The same event always makes the same body.
     """
     event = Event.FromString(payload)
-    timestamp = f'"{event.time.ToJsonString()}"' if event.HasField("time") else "null"
+    timestamp = json_text(event.time) if event.HasField("time") else "null"
     return f'{{"type":{json.dumps(event.type)},"timestamp":{timestamp},"data":{json_text(event)}}}'.encode()
 
 

@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 BATCH = 500
 """Entries written in one transaction, at most."""
 
+GATHER_SECONDS = 0.01
+"""Between two transactions while there is much to write: one costs about the same for many entries as for few."""
+
 PAUSE_SECONDS = 1.0
 """After a transaction that failed. It is tried again until it succeeds: what was sent must not be forgotten."""
 
@@ -45,6 +48,8 @@ class Recorder:
             while self._queue:
                 batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
                 await self._write(batch)
+                if self._queue:
+                    await asyncio.sleep(GATHER_SECONDS)
             self._idle.set()
 
     async def _write(self, batch: Sequence[Attempt | Release]) -> None:

@@ -1,0 +1,350 @@
+"""Endpoints that fail, ask for time, or have limits: what each is sent, and what is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from stockward.event.v1.event_pb2 import EndpointEvent, Event
+
+from stockward_server.gateway.gate import BreakerPolicy
+from stockward_server.storage.database import Pool
+from tests.events import event, record, record_many, until
+from tests.receiver import Hook, Receiver, never, take
+from tests.webhooks import QUICK, Stack, in_order, is_done, make_due, no_lanes, refuse, webhook_stack
+
+STUBBORN = (timedelta(seconds=0.2),) * 200
+PATIENT_BREAKER = BreakerPolicy(failures=1_000_000)
+
+
+@pytest.fixture
+async def stack(database: Pool, database_url: str, tmp_path: Path) -> AsyncIterator[Stack]:
+    async with webhook_stack(database, database_url, tmp_path) as running_stack:
+        yield running_stack
+
+
+async def health(address: str) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as http, http.get(f"http://{address}/healthz") as answer:
+        found: dict[str, Any] = await answer.json()
+        return found
+
+
+async def told(stack: Stack, event_type: str) -> list[Event]:
+    """What was recorded of endpoints."""
+    rows = await stack.pool.fetch("SELECT payload FROM events WHERE type = $1 ORDER BY seq", event_type)
+    return [Event.FromString(row["payload"]) for row in rows]
+
+
+def answers(status: int, **headers: str) -> Any:
+    async def behave(_: Hook) -> web.Response:
+        return web.Response(status=status, headers=headers)
+
+    return behave
+
+
+# What an answer leads to
+
+
+async def test_what_will_not_pass_is_given_up_early_and_the_next_goes_on(stack: Stack) -> None:
+    async def never_the_first(hook: Hook) -> web.Response | None:
+        return web.Response(status=404) if hook.version == 1 else None
+
+    stack.storefront.behaviour = never_the_first
+    address = await stack.start(retry_delays=(*QUICK, *QUICK))
+    await record_many(stack.pool, 1, 2)
+    await until(lambda: stack.storefront.taken)
+    await until(lambda: is_done(stack, "storefront"))
+    assert [row["attempt"] for row in await stack.attempts()] == [1, 2, 3, 4, 1]
+    assert (await health(address))["dead"] == 1
+
+
+async def test_410_disables_tells_once_and_loses_nothing(stack: Stack) -> None:
+    stack.storefront.behaviour = answers(410)
+    addresses = [await stack.start(), await stack.start()]
+    await record_many(stack.pool, 40, 2)
+    await until(lambda: len(stack.pms.taken) >= 80)
+    await until(lambda: _is_disabled(stack))
+    row = await stack.pool.fetchrow("SELECT * FROM endpoints WHERE endpoint_id = 'storefront'")
+    assert row
+    assert (row["disable_reason"], row["version"]) == ("it answered HTTP 410: no more webhooks are wanted there", 2)
+    assert await stack.pool.fetchval(
+        "SELECT count(*) FROM deliveries WHERE endpoint_id = 'storefront' AND state = 1"
+    ) == len({(h.aggregate_id, v) for h in stack.pms.taken for v in (1, 2) if h.aggregate_id[0] == "a"})
+    await until(lambda: any(hook.data["type"] == "endpoint.disabled" for hook in stack.pms.taken))
+    (news,) = await told(stack, "endpoint.disabled")
+    assert (news.aggregate_type, news.aggregate_id, news.aggregate_version) == ("endpoint", "storefront", 1)
+    assert news.endpoint.state == EndpointEvent.STATE_DISABLED
+    assert news.endpoint.url == stack.storefront.url.removesuffix("/hook")
+    assert news.endpoint.reason == row["disable_reason"]
+
+    stack.storefront.behaviour = take
+    await stack.pool.execute("UPDATE endpoints SET enabled = true WHERE endpoint_id = 'storefront'")
+    await make_due(stack)
+    await until(lambda: len(stack.storefront.taken) == 80)
+    assert stack.storefront.versions() == in_order(40, 2)
+    assert (await health(addresses[0]))["dead"] == 0
+
+
+async def _is_disabled(stack: Stack) -> bool:
+    return not await stack.pool.fetchval("SELECT enabled FROM endpoints WHERE endpoint_id = 'storefront'")
+
+
+async def test_days_of_failing_are_told_and_then_end(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
+    stack.storefront.behaviour = refuse
+    address, _ = [await stack.start(retry_delays=STUBBORN, breaker=PATIENT_BREAKER) for _ in range(2)]
+    await record(stack.pool, event("a", 1), event("b", 1))
+    await until(lambda: _failing_since(stack))
+    assert (await health(address))["failing"] == ["storefront"]
+    assert await told(stack, "endpoint.failing") == []
+
+    await _failing_for(stack, "25 hours")
+    await until(lambda: any(hook.data["type"] == "endpoint.failing" for hook in stack.pms.taken))
+    (news,) = await told(stack, "endpoint.failing")
+    assert news.endpoint.state == EndpointEvent.STATE_ENABLED
+    assert news.endpoint.reason.endswith("the latest failure: HTTP 500")
+    assert news.endpoint.HasField("failing_since")
+    assert "endpoint storefront is failing" in caplog.text
+
+    await _failing_for(stack, "121 hours")
+    await until(lambda: _is_disabled(stack))
+    await until(lambda: any(hook.data["type"] == "endpoint.disabled" for hook in stack.pms.taken))
+    assert len(await told(stack, "endpoint.failing")) == len(await told(stack, "endpoint.disabled")) == 1
+    assert await stack.pending() == 0  # of those that are enabled
+    assert await stack.pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 1") == 2
+    assert "endpoint storefront is disabled: no delivery was taken since" in caplog.text
+
+
+async def test_a_success_clears_the_record(stack: Stack) -> None:
+    stack.storefront.behaviour = refuse
+    await stack.start(retry_delays=STUBBORN, breaker=PATIENT_BREAKER)
+    await record(stack.pool, event("a", 1))
+    await until(lambda: _failing_since(stack))
+    await _failing_for(stack, "119 hours")
+    await until(lambda: told(stack, "endpoint.failing"))
+    stack.storefront.behaviour = take
+    await until(lambda: is_done(stack, "storefront"))
+
+    async def is_clear() -> bool:
+        return not await _failing_since(stack)
+
+    await until(is_clear)
+    assert await stack.pool.fetchval("SELECT warn_time IS NULL FROM endpoints WHERE endpoint_id = 'storefront'")
+
+
+async def _failing_since(stack: Stack) -> Any:
+    return await stack.pool.fetchval("SELECT failing_since FROM endpoints WHERE endpoint_id = 'storefront'")
+
+
+async def _failing_for(stack: Stack, interval: str) -> None:
+    await stack.pool.execute(
+        f"UPDATE endpoints SET failing_since = now() - interval '{interval}' WHERE endpoint_id = 'storefront'"
+    )
+
+
+async def test_an_endpoint_that_only_fails_is_left_alone_and_goes_on_when_it_is_back(stack: Stack) -> None:
+    stack.storefront.behaviour = refuse
+    breaker = BreakerPolicy(failures=5, first_rest=0.3, longest_rest=0.3)
+    address = await stack.start(retry_delays=STUBBORN, breaker=breaker)
+    await record_many(stack.pool, 200, 2)
+    await until(lambda: len(stack.pms.taken) == 400)
+    await until(lambda: len(stack.storefront.hooks) >= 36)  # a few single trials
+    assert len(stack.storefront.hooks) < 100
+    assert (await health(address))["open_breakers"] == ["storefront"]
+    stack.storefront.behaviour = take
+    await until(lambda: len(stack.storefront.taken) == 400)
+    assert stack.storefront.versions() == in_order(200, 2)
+    assert (await health(address))["open_breakers"] == []
+
+
+async def test_a_receiver_that_asks_for_time_is_left_alone(stack: Stack) -> None:
+    stack.storefront.behaviour = answers(429, **{"retry-after": "1"})
+    await stack.start()
+    await record(stack.pool, event("a", 1))
+    await until(lambda: stack.storefront.hooks)
+    asked = time.monotonic()
+    stack.storefront.behaviour = take
+    await record(stack.pool, event("b", 1))
+    await until(lambda: len(stack.storefront.taken) == 2)
+    assert time.monotonic() - asked >= 0.95
+    assert len(stack.storefront.hooks) == 3
+
+
+# What an endpoint has set
+
+
+async def test_a_rate_limit_is_kept_and_delays_nobody_else(stack: Stack) -> None:
+    await stack.start()
+    await stack.pool.execute("UPDATE endpoints SET rate_limit = 20 WHERE endpoint_id = 'storefront'")
+    await takes_effect(stack)
+    for each in (stack.storefront, stack.pms):
+        each.taken.clear()
+    begin = time.monotonic()
+    await record_many(stack.pool, 3, 10)  # in lanes that hold more than one
+    await until(lambda: len(stack.pms.taken) == 30)
+    assert len(stack.storefront.taken) < 30
+    await until(lambda: len(stack.storefront.taken) == 30)
+    assert 1.2 < time.monotonic() - begin < 6
+    assert stack.storefront.versions() == in_order(3, 10)
+
+
+async def test_headers_url_and_places_of_the_endpoint_hold_within_a_second(stack: Stack) -> None:
+    await stack.start()
+    await stack.pool.execute(
+        "UPDATE endpoints SET url = $1, max_in_flight = 1 WHERE endpoint_id = 'storefront'", stack.pms.url
+    )
+    begin = time.monotonic()
+    await takes_effect(stack)
+    assert time.monotonic() - begin < 3
+    heard = len(stack.storefront.hooks)
+    stack.pms.taken.clear()
+    await record_many(stack.pool, 10, 1)
+    await until(lambda: len(stack.pms.taken) == 20)
+    assert len(stack.storefront.hooks) == heard
+    assert len([hook for hook in stack.pms.taken if hook.headers.get("x-change") == "1"]) == 10
+
+
+async def takes_effect(stack: Stack) -> None:
+    """Waits until the gateway has read its endpoints anew: a header tells, set after all the rest."""
+    await stack.pool.execute(
+        "UPDATE endpoints SET headers = $1 WHERE endpoint_id = 'storefront'", {"x-change": "1", "authorization": "x y"}
+    )
+    taken = [stack.storefront.taken, stack.pms.taken]
+
+    async def is_seen() -> bool:
+        await record(stack.pool, event(f"probe{random.random()}", 1))
+        return any(hook.headers.get("x-change") == "1" for each in taken for hook in each)
+
+    await until(is_seen)
+    await until(lambda: no_lanes(stack))
+
+
+async def test_a_great_event_is_sent_thin(stack: Stack) -> None:
+    await stack.start(public_url="https://api.shop.example")
+    great, small = event("a", 1), event("a", 2)
+    for number in range(300):
+        great.order.lines.add(sku=f"SKU-{number}", title="A title of some length " * 3)
+    await record(stack.pool, great, small)
+    await until(lambda: len(stack.storefront.taken) == 2)
+    first, second = stack.storefront.taken
+    assert len(first.body) < 1000 < 20_480 < len(great.SerializeToString())
+    assert first.data["data"] == {
+        "eventId": great.event_id,
+        "type": "order.created",
+        "aggregateType": "order",
+        "aggregateId": "a",
+        "aggregateVersion": "1",
+        "time": great.time.ToJsonString(),
+        "truncated": True,
+        "link": "https://api.shop.example/api/storefront/events?aggregate_id=a&types=order.created",
+    }
+    assert first.data["timestamp"] == great.time.ToJsonString()
+    assert "truncated" not in second.data["data"]
+
+
+# Nothing is lost, and order is kept
+
+
+async def test_through_flapping_receivers_every_event_is_received_in_order_or_dead(stack: Stack) -> None:
+    """Two gateways, receivers that fail by chance in every way, and some events that are never taken."""
+    chance = random.Random(7)
+
+    async def flap(hook: Hook) -> web.Response | None:
+        if hook.version % 7 == 0:
+            return web.Response(status=422)
+        match chance.randrange(10):
+            case 0:
+                return web.Response(status=503, headers={"retry-after": "0"})
+            case 1:
+                await never(hook)
+            case 2:
+                return web.Response(status=302, headers={"location": "/hook"})
+            case 3:
+                raise ConnectionResetError
+        return None
+
+    stack.storefront.behaviour = flap
+    for _ in range(2):
+        await stack.start(
+            retry_delays=(timedelta(seconds=0.05),) * 30, timeout_seconds=0.3, breaker=BreakerPolicy(8, 0.05, 0.1)
+        )
+    await record_many(stack.pool, 15, 8)
+    await until(lambda: is_done(stack, "storefront"), 60)
+    await until(lambda: no_lanes(stack))
+    rows = await stack.pool.fetch(
+        "SELECT d.aggregate_id, e.aggregate_version AS version FROM deliveries d JOIN events e USING (seq) "
+        "WHERE endpoint_id = 'storefront' AND d.state = 3"
+    )
+    dead = {(row["aggregate_id"], row["version"]) for row in rows}
+    assert {(f"a{i}", 7) for i in range(15)} <= dead
+    for aggregate_id, versions in stack.storefront.versions().items():
+        first_times = list(dict.fromkeys(versions))  # one that was cut off after it was taken comes again
+        assert first_times == sorted(first_times)
+        assert {*versions} | {version for each, version in dead if each == aggregate_id} == {*range(1, 9)}
+    assert stack.pms.versions() == in_order(15, 8)
+
+
+async def test_a_dead_endpoint_with_100_000_deliveries_that_are_due_delays_nobody(stack: Stack) -> None:
+    await stack.start(urls={"pms": stack.pms.url})
+
+    async def latencies() -> list[float]:
+        found = []
+        for _ in range(60):
+            told_of = event(f"x{random.random()}", 1)
+            begin = time.monotonic()
+            await record(stack.pool, told_of)
+            await until_taken(stack.pms, told_of.event_id)
+            found.append(time.monotonic() - begin)
+        return sorted(found)
+
+    await latencies()
+    alone = await latencies()
+    await stack.pool.execute(
+        """
+        INSERT INTO endpoints VALUES ('dead', 'http://127.0.0.1:1/', '', '{none.*}', 32, true, '', now(), now());
+        INSERT INTO endpoint_secrets SELECT 'dead', secret, now() FROM endpoint_secrets LIMIT 1;
+        INSERT INTO deliveries (endpoint_id, event_id, aggregate_id, type, seq, event_time)
+        SELECT 'dead', gen_random_uuid(), 'a' || i % 50000, 'none.none', e.seq, e.create_time
+        FROM generate_series(1, 100000) i, (SELECT seq, create_time FROM events LIMIT 1) e;
+        INSERT INTO lanes SELECT 'dead', 'a' || i, now() FROM generate_series(0, 49999) i;
+        """
+    )
+    await until(lambda: stack.pool.fetchval("SELECT EXISTS (SELECT FROM delivery_attempts WHERE endpoint_id = 'dead')"))
+    beside = await latencies()
+    assert median(beside) < 2 * median(alone) + 0.05
+    assert beside[-2] < 2 * alone[-2] + 0.25
+    assert await stack.pool.fetchval("SELECT count(*) FROM delivery_attempts WHERE endpoint_id = 'dead'") < 5000
+
+
+async def until_taken(receiver: Receiver, event_id: str) -> None:
+    deadline = time.monotonic() + 20
+    while not any(hook.event_id == event_id for hook in receiver.taken[-5:]):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.001)
+
+
+async def test_ten_endpoints_that_hang_delay_nobody(stack: Stack) -> None:
+    stack.storefront.behaviour = never
+    await stack.start(timeout_seconds=5.0)
+    for number in range(10):
+        await stack.pool.execute(
+            "INSERT INTO endpoints SELECT $1, url, '', types, 32, true, '', create_time, now() "
+            "FROM endpoints WHERE endpoint_id = 'storefront'",
+            f"hangs{number}",
+        )
+        await stack.pool.execute(
+            "INSERT INTO endpoint_secrets SELECT $1, secret, now() FROM endpoint_secrets "
+            "WHERE endpoint_id = 'storefront'",
+            f"hangs{number}",
+        )
+    await record_many(stack.pool, 40, 2)
+    await until(lambda: len(stack.pms.taken) == 80)
+    assert stack.pms.versions() == in_order(40, 2)
