@@ -11,13 +11,16 @@ from pathlib import Path
 
 import nats
 import pytest
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_server import relay
+from stockward_server.application.session import Unavailable
 from stockward_server.embedded import Nats
 from stockward_server.relay.cloud_event import decode_token
+from stockward_server.relay.stream import open_nats
 from stockward_server.relay.wake import WAKE_SUBJECT
 from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.event_log import Selection, republish
@@ -328,3 +331,26 @@ async def _owners(pool: Pool) -> list[int]:
         """
     )
     return [row["count"] for row in rows]
+
+
+async def test_a_session_that_is_cancelled_while_it_ends_leaves_nothing_behind(own_nats: Nats) -> None:
+    """As it is when the connections to NATS and to PostgreSQL are lost one after the other."""
+    before = asyncio.all_tasks()
+    clients: list[Client] = []
+
+    async def session() -> None:
+        async with open_nats(own_nats.url, "twice", lambda reason: None) as client:
+            clients.append(client)
+            await client.subscribe(WAKE_SUBJECT, cb=ignore)
+            this = asyncio.current_task()
+            assert this is not None
+            asyncio.get_running_loop().call_soon(this.cancel)
+            raise Unavailable("the other connection is lost")
+
+    async def ignore(_: Msg) -> None: ...
+
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.create_task(session())
+
+    await until(lambda: asyncio.all_tasks() <= before)
+    assert clients[0].is_closed

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from stockward_server.domain.errors import StockwardError
 
@@ -47,6 +48,17 @@ async def lifeline() -> AsyncIterator[Callable[[str], None]]:
         if reasons and isinstance(error, TimeoutError | OSError | Unavailable):
             raise Unavailable(reasons[0]) from error
         raise
+
+
+async def undisturbed(ending: Coroutine[Any, Any, object], seconds: float) -> None:
+    """Waits for the end of a connection, which goes on to its own end when this task is cancelled meanwhile, as it is
+    when a second connection is lost. What has not ended after `seconds` is broken off: a server that no longer reads.
+    What it raises is lost, as the connection is."""
+    task = asyncio.create_task(ending)
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())
+    _, late = await asyncio.wait((task,), timeout=seconds)
+    for each in late:
+        each.cancel()
 
 
 async def keep_running(

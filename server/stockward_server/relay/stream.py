@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
 import nats
@@ -13,7 +12,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 
-from stockward_server.application.session import Unavailable
+from stockward_server.application.session import Unavailable, undisturbed
 from stockward_server.relay.cloud_event import SUBJECTS
 
 DUPLICATE_WINDOW = timedelta(minutes=10)
@@ -54,8 +53,8 @@ async def open_nats(url: str, name: str, on_lost: Callable[[str], None]) -> Asyn
         yield client
     finally:
         closing = True
-        with suppress(TimeoutError):  # a server that no longer reads
-            await asyncio.wait_for(client.close(), CLOSE_SECONDS)
+        # Broken off, it would leave the socket and the subscriptions' tasks behind.
+        await undisturbed(client.close(), CLOSE_SECONDS)
 
 
 @contextmanager
