@@ -17,7 +17,7 @@ define bootstrap
 	exit 1; }; "$$python" tools/bootstrap.py
 endef
 
-.PHONY: help run demo month test check bench lint types imports format generate typescript breaking venv lock clean stale
+.PHONY: help run demo month test check bench torture lint types imports format generate typescript breaking venv lock clean stale
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,10 @@ test: .venv/dev.stamp $(TYPESCRIPT) ## Run all tests on real services (ARGS="-k 
 
 bench: .venv/dev.stamp ## Measure everything and compare it (ROWS=1,4 picks some; ARGS=--quick only tries them)
 	@$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+
+torture: .venv/dev.stamp ## Break the whole stack while clients work, and judge it (SEED=, DURATION= seconds, BROKEN=build)
+	@$(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED)) $(if $(DURATION),--duration $(DURATION)) \
+		$(if $(BROKEN),--broken $(BROKEN)) $(ARGS)
 
 check: ## Run all that CI runs
 	@.ci/run

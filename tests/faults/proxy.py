@@ -1,14 +1,15 @@
-"""A proxy in front of PostgreSQL's socket that breaks the connection at the worst moment: around COMMIT."""
+"""A proxy in front of PostgreSQL's socket that breaks connections: around COMMIT, or in all the ways a network does."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
+import socket
+import struct
 from enum import Enum, auto
 from types import TracebackType
 from typing import Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 CHUNK = 65536
 
@@ -25,16 +26,15 @@ class Loss(Enum):
 
 
 class PostgresProxy:
-    """Passes everything on, but loses the next COMMIT as `loss` says. Clients connect to `url`."""
+    """Passes everything on, but loses the next COMMIT as `loss` says. Clients connect to `url`, over TCP."""
 
     def __init__(self, url: str) -> None:
         """`url` names the directory of the socket in its query, as embedded PostgreSQL gives it."""
-        parts = urlsplit(url)
-        place = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self._directory = tempfile.TemporaryDirectory(prefix="proxy-")
-        socket = f".s.PGSQL.{place['port']}"
-        self._front, self._behind = f"{self._directory.name}/{socket}", f"{place['host']}/{socket}"
-        self.url = parts._replace(query=urlencode({**place, "host": self._directory.name}, safe="/")).geturl()
+        self._behind_url = urlsplit(url)
+        place = {name: values[0] for name, values in parse_qs(self._behind_url.query).items()}
+        self._behind = f"{place['host']}/.s.PGSQL.{place['port']}"
+        self.url = ""
+        """Known once it listens."""
         self.loss: Loss | None = None
         """Set it to lose the next COMMIT; it is None again once that happened."""
         self.lost = asyncio.Event()
@@ -42,15 +42,50 @@ class PostgresProxy:
         self.open = asyncio.Event()
         """While it is cleared, new connections wait."""
         self.open.set()
+        self.flowing = asyncio.Event()
+        """While it is cleared, nothing passes either way: a black hole."""
+        self.flowing.set()
+        self.delay = 0.0
+        """Seconds that every piece takes."""
+        self.rate: float | None = None
+        """Bytes a second that pass each way of a connection, where there is a limit."""
         self.delivered = asyncio.Event()
+        self._sessions: set[_Session] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def deliver(self) -> None:
         """Lets a delayed COMMIT reach PostgreSQL."""
         self.delivered.set()
 
+    def reset(self) -> None:
+        """Ends every connection on both sides, the client's by RST: what is on its way is lost."""
+        for session in list(self._sessions):
+            session.reset()
+
+    def half_close(self) -> None:
+        """Tells every client that nothing more will come, and PostgreSQL nothing."""
+        for session in list(self._sessions):
+            session.half_close()
+
+    def heal(self) -> None:
+        """Everything passes again."""
+        self.loss, self.delay, self.rate = None, 0.0, None
+        self.open.set()
+        self.flowing.set()
+        self.delivered.set()
+
+    async def weather(self, size: int) -> None:
+        """Holds a piece of so many bytes up for as long as it has to be."""
+        if self.delay or self.rate:
+            await asyncio.sleep(self.delay + (size / self.rate if self.rate else 0.0))
+        if not self.flowing.is_set():
+            await self.flowing.wait()
+
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_unix_server(self._connected, self._front)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        place = f"{self._behind_url.username}@127.0.0.1:{port}"
+        self.url = self._behind_url._replace(netloc=place, query="sslmode=disable").geturl()
         return self
 
     async def __aexit__(
@@ -60,7 +95,6 @@ class PostgresProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._directory.cleanup()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
@@ -74,9 +108,12 @@ class PostgresProxy:
         except OSError:
             writer.close()
             return
+        session = _Session(self, (reader, writer), server)
+        self._sessions.add(session)
         try:
-            await _Session(self, (reader, writer), server).run()
+            await session.run()
         finally:
+            self._sessions.discard(session)
             writer.close()
             server[1].close()
 
@@ -85,6 +122,8 @@ class PostgresProxy:
         loss, self.loss = self.loss, None
         if loss:
             self.lost.set()
+        if loss is Loss.DELAY:
+            self.delivered.clear()
         return loss
 
 
@@ -99,6 +138,17 @@ class _Session:
         self._requests, self._to_client = client
         self._answers, self._to_server = server
         self._deaf = False
+
+    def reset(self) -> None:
+        front = self._to_client.get_extra_info("socket")
+        with contextlib.suppress(OSError):  # it is gone already
+            front.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._to_client.transport.abort()
+        self._to_server.transport.abort()
+
+    def half_close(self) -> None:
+        with contextlib.suppress(OSError, RuntimeError):
+            self._to_client.write_eof()
 
     async def run(self) -> None:
         """Until either side is gone, or a loss has been played out."""
@@ -123,6 +173,7 @@ class _Session:
                     self._deaf = True
                     self._to_client.close()
                     await self._proxy.delivered.wait()
+            await self._proxy.weather(len(request))
             self._to_server.write(request)
             await self._to_server.drain()
             if self._deaf:
@@ -130,5 +181,6 @@ class _Session:
 
     async def _pass_answers(self) -> None:
         while (answer := await self._answers.read(CHUNK)) and not self._deaf:
+            await self._proxy.weather(len(answer))
             self._to_client.write(answer)
             await self._to_client.drain()

@@ -1,0 +1,306 @@
+"""Builds that break a promise on purpose, each to be found by the check that watches over it.
+
+They exist in tests only: `process.py` and the tests patch the code as it is loaded, and nothing in the code knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from stockward.event.v1.event_pb2 import Event
+
+from stockward_server.application import order_commands, stock_commands
+from stockward_server.application.request import Request
+from stockward_server.domain import reservation
+from stockward_server.domain.errors import InsufficientStock
+from stockward_server.domain.identifiers import new_id
+from stockward_server.domain.stock import StockLevel
+from stockward_server.gateway.sender import Answer
+from stockward_server.relay.publisher import Publisher
+from stockward_server.storage import committer, idempotency, lock, write, write_orders
+from stockward_server.storage.event_log import SqlEventLog
+from stockward_server.storage.outbox import PendingEvent
+from stockward_server.storage.statement import Statement
+
+Patch = Callable[[object, str, Any], None]
+"""setattr, or pytest's monkeypatch.setattr, which takes it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A build that breaks a promise."""
+
+    found_by: str
+    """The check that must notice."""
+    break_it: Callable[[Patch], None]
+
+
+def every(count: int) -> Callable[[], bool]:
+    """True at each `count`th call."""
+    numbers = itertools.count(1)
+    return lambda: next(numbers) % count == 0
+
+
+def acknowledges_early(patch: Patch) -> None:
+    """Now and then a batch is rolled back, and its callers told that it was done."""
+    unlucky = every(15)
+
+    @asynccontextmanager
+    async def transaction(pool: Any, **options: Any) -> AsyncIterator[Any]:
+        async with pool.acquire() as connection:
+            under_way = connection.transaction()
+            await under_way.start()
+            try:
+                yield connection
+            except BaseException:
+                await under_way.rollback()
+                raise
+            await (under_way.rollback() if unlucky() else under_way.commit())
+
+    patch(committer, "transaction", transaction)
+
+
+def forgets_requests(patch: Patch) -> None:
+    """A request that comes again is done again."""
+    find, insert = idempotency.find_responses, idempotency.insert_responses
+
+    async def find_responses(connection: Any, requests: Sequence[Request]) -> Any:
+        now, _ = await find(connection, requests)
+        return now, {}
+
+    def insert_responses(statement: Statement, answers: Any, now: Any) -> None:
+        insert(statement, answers, now)
+        statement._parts[-1] = statement._parts[-1].removesuffix(")") + " ON CONFLICT DO NOTHING)"
+
+    patch(committer, "find_responses", find_responses)
+    patch(write, "insert_responses", insert_responses)
+
+
+def answers_no(patch: Patch) -> None:
+    """Now and then what was done is said to be refused."""
+    answer, unlucky = committer._answer, every(15)
+
+    def answer_no(queued: Any, outcome: Any) -> None:
+        refusal = isinstance(outcome, bytes) and isinstance(queued.command.cause, Request) and unlucky()
+        answer(queued, InsufficientStock("none left") if refusal else outcome)
+
+    patch(committer, "_answer", answer_no)
+
+
+def halves_orders(patch: Patch) -> None:
+    """Now and then the last line of an order is written without its claim."""
+    insert, unlucky = write_orders.insert_allocations, every(10)
+
+    def insert_allocations(statement: Statement, orders: Any) -> None:
+        insert(statement, [o.but(allocations=o.allocations[:-1]) if unlucky() else o for o in orders])
+
+    patch(write, "insert_allocations", insert_allocations)
+
+
+def loses_payments(patch: Patch) -> None:
+    """Now and then a payment counts and is not kept."""
+    insert, unlucky = write_orders.insert_payments, every(3)
+
+    def insert_payments(statement: Statement, events: Any, now: Any) -> None:
+        if kept := [event for event in events if not unlucky()]:
+            insert(statement, kept, now)
+
+    patch(write, "insert_payments", insert_payments)
+
+
+def loses_movements(patch: Patch) -> None:
+    """Now and then a movement is not written into the ledger."""
+    insert, unlucky = write.insert_movements, every(20)
+
+    def insert_movements(statement: Statement, movements: Any, now: Any) -> None:
+        insert(statement, [movement for movement in movements if not unlucky()], now)
+
+    patch(write, "insert_movements", insert_movements)
+
+
+def miscounts(patch: Patch) -> None:
+    """A movement now and then says other counters than there are."""
+    insert, unlucky = write.insert_movements, every(20)
+
+    def insert_movements(statement: Statement, movements: Any, now: Any) -> None:
+        insert(statement, [m._replace(on_hand=m.on_hand + 1) if unlucky() else m for m in movements], now)
+
+    patch(write, "insert_movements", insert_movements)
+
+
+def sells_too_many(patch: Patch) -> None:
+    """There are always three more than there are."""
+    patch(
+        StockLevel,
+        "available",
+        property(lambda level: level.on_hand - level.reserved - level.allocated - level.safety_stock + 3),
+    )
+
+
+def locks_nothing(patch: Patch) -> None:
+    """Stock is read without a lock, so that two servers sell the same unit."""
+
+    class Unlocked:
+        def __init__(self, connection: Any) -> None:
+            self._connection = connection
+
+        async def fetch(self, query: str, *arguments: Any) -> Any:
+            return await self._connection.fetch(query.replace("FOR NO KEY UPDATE OF s", ""), *arguments)
+
+    lock_stock = lock.lock_stock
+    patch(lock, "lock_stock", lambda connection, skus: lock_stock(Unlocked(connection), skus))  # type: ignore[arg-type]
+
+
+def has_two_winners(patch: Patch) -> None:
+    """A hold can be released by anybody, whatever became of it."""
+    release = reservation.decide_release
+
+    def decide_release(hold: reservation.Reservation, now: datetime) -> Any:
+        released, _ = release(replace(hold, state=reservation.ReservationState.ACTIVE), now)
+        return released, []
+
+    patch(stock_commands, "decide_release", decide_release)
+
+
+def forgets_events(patch: Patch) -> None:
+    """Now and then a change is not told."""
+    insert, unlucky = write.insert_events, every(30)
+
+    def insert_events(statement: Statement, events: Any, now: Any) -> None:
+        insert(statement, [event for event in events if not unlucky()], now)
+
+    patch(write, "insert_events", insert_events)
+
+
+def published_as(patch: Patch, change: Callable[[list[PendingEvent]], list[PendingEvent]]) -> None:
+    publish = Publisher.publish
+
+    async def published(self: Publisher, events: Sequence[PendingEvent]) -> None:
+        await publish(self, change(list(events)))
+
+    patch(Publisher, "publish", published)
+
+
+def publishes_some(patch: Patch) -> None:
+    """The relay forgets one event in thirty."""
+    unlucky = every(30)
+    published_as(patch, lambda events: [event for event in events if not unlucky()])
+
+
+def publishes_backwards(patch: Patch) -> None:
+    """The relay turns a batch around."""
+    published_as(patch, lambda events: events[::-1])
+
+
+def publishes_lies(patch: Patch) -> None:
+    """The relay tells of an event now and then that was never committed."""
+    unlucky = every(30)
+
+    def invent(event: PendingEvent) -> PendingEvent:
+        told = Event.FromString(event.payload)
+        told.event_id = new_id()
+        return replace(event, event_id=told.event_id, payload=told.SerializeToString())
+
+    published_as(patch, lambda events: [*events, *(invent(event) for event in events if unlucky())])
+
+
+def takes_no_for_yes(patch: Patch) -> None:
+    """A webhook that was refused counts as delivered."""
+    patch(Answer, "taken", property(lambda answer: True))
+
+
+def skips_pages(patch: Patch) -> None:
+    """ListEvents leaves an event out now and then."""
+    list_events, unlucky = SqlEventLog.list_events, every(2)
+
+    async def listed(self: SqlEventLog, *arguments: Any) -> Any:
+        page = await list_events(self, *arguments)
+        return replace(page, payloads=page.payloads[:-1]) if page.payloads and unlucky() else page
+
+    patch(SqlEventLog, "list_events", listed)
+
+
+def skips_changes(patch: Patch) -> None:
+    """A watch is not told of a change now and then."""
+    follow, unlucky = SqlEventLog.follow, every(2)
+
+    async def followed(self: SqlEventLog, after_seq: int, limit: int) -> Any:
+        stretch = await follow(self, after_seq, limit)
+        return replace(stretch, events=stretch.events[-1:]) if len(stretch.events) > 1 and unlucky() else stretch
+
+    patch(SqlEventLog, "follow", followed)
+
+
+def on_each_command(patch: Patch, deed: Callable[[], None]) -> None:
+    execute = committer._execute
+
+    def executed(*arguments: Any) -> Any:
+        deed()
+        return execute(*arguments)
+
+    patch(committer, "_execute", executed)
+
+
+def leaks(patch: Patch) -> None:
+    """Each command leaves a file open."""
+    kept: list[int] = []
+    on_each_command(patch, lambda: kept.append(os.open(os.devnull, os.O_RDONLY)))
+
+
+def tires(patch: Patch) -> None:
+    """From its first order on the committer takes more and more time."""
+    run = committer.Committer._run_batch
+    begin: list[float] = []
+
+    async def run_batch(self: Any, batch: Any) -> Any:
+        if any(isinstance(queued.command, order_commands.CreateOrder) for queued in batch):
+            begin.append(time.monotonic())
+        if begin:
+            await asyncio.sleep(min(0.6, 0.2 * (time.monotonic() - begin[0]) ** 2))
+        return await run(self, batch)
+
+    patch(committer.Committer, "_run_batch", run_batch)
+
+
+def stumbles(patch: Patch) -> None:
+    """A defect now and then."""
+    unlucky = every(40)
+
+    def stumble() -> None:
+        if unlucky():
+            raise RuntimeError("a defect")
+
+    on_each_command(patch, stumble)
+
+
+BUILDS = {
+    "acknowledges-early": Broken("acknowledged", acknowledges_early),
+    "forgets-requests": Broken("acknowledged", forgets_requests),
+    "answers-no": Broken("refused", answers_no),
+    "halves-orders": Broken("orders", halves_orders),
+    "loses-payments": Broken("payments", loses_payments),
+    "loses-movements": Broken("books", loses_movements),
+    "miscounts": Broken("ledger", miscounts),
+    "sells-too-many": Broken("sold", sells_too_many),
+    "locks-nothing": Broken("books", locks_nothing),
+    "has-two-winners": Broken("holds", has_two_winners),
+    "forgets-events": Broken("events", forgets_events),
+    "publishes-some": Broken("stream", publishes_some),
+    "publishes-backwards": Broken("stream", publishes_backwards),
+    "publishes-lies": Broken("stream", publishes_lies),
+    "takes-no-for-yes": Broken("webhooks", takes_no_for_yes),
+    "skips-pages": Broken("list", skips_pages),
+    "skips-changes": Broken("watch", skips_changes),
+    "leaks": Broken("resources", leaks),
+    "tires": Broken("speed", tires),
+    "stumbles": Broken("answers", stumbles),
+}
+"""By the name that `--broken` takes."""

@@ -1,0 +1,98 @@
+"""What must hold after a run. Each check looks at everything of its kind and tells what breaks the promise."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stockward_server.storage.database import Pool
+from tests.torture.history import History
+from tests.torture.listeners import EventReader, Receiver, StockWatch
+from tests.torture.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken promise. `subjects` are the ids that its trace is about."""
+
+    message: str
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one check has found among so many things that it looked at."""
+
+    check: str
+    promise: str
+    examined: int
+    violations: list[Violation] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A row of the record of events."""
+
+    seq: int
+    event_id: str
+    type: str
+    aggregate_id: str
+    version: int
+    request_id: str
+    data: Any
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All that a run has left behind."""
+
+    history: History
+    pool: Pool
+    nats_url: str
+    receivers: dict[str, Receiver]
+    reader: EventReader
+    watch: StockWatch
+    most_connections: int
+    """To PostgreSQL, that all processes together may have."""
+    events: Sequence[Recorded] = ()
+    """The record, by seq."""
+    samples: int = 0
+    """How often the books were looked at under load."""
+    sampled: list[Violation] = field(default_factory=list)
+    before: Usage | None = None
+    after: Usage | None = None
+    rate_before: float = 0.0
+    """Calls that were answered a second, before the first fault."""
+    rate_after: float = 0.0
+    """And after the last one."""
+    errors: Sequence[str] = ()
+    """What the processes have logged as unforeseen."""
+
+
+Judge = Callable[[Evidence], Awaitable[Finding]]
+
+
+async def judge(evidence: Evidence) -> list[Finding]:
+    """Every check's finding."""
+    from tests.torture.checks import answers, books, recovery, told
+
+    judges: Sequence[Judge] = (
+        answers.foreseen,
+        answers.acknowledged,
+        answers.refused,
+        answers.whole_orders,
+        answers.payments,
+        books.balanced,
+        books.ledger,
+        books.sold,
+        books.holds,
+        told.recorded,
+        told.streamed,
+        told.delivered,
+        told.listed,
+        told.watched,
+        recovery.nothing_leaked,
+        recovery.as_fast_as_before,
+    )
+    return [await each(evidence) for each in judges]

@@ -1,0 +1,140 @@
+"""Every committed change is told: in the record, in the stream, to each receiver, in ListEvents, to a watch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from stockward.event.v1.event_pb2 import Event
+
+from stockward_server.gateway.defaults import AUDIENCES
+from stockward_server.storage.database import Pool
+from tests.events import stored
+from tests.torture.checks import Evidence, Finding, Recorded, Violation
+from tests.torture.listeners import Heard
+
+VERSIONS = """
+    SELECT sku || '@' || location_id AS id, version FROM stock
+    UNION ALL SELECT order_id::text, version FROM orders
+    UNION ALL SELECT reservation_id::text, version FROM reservations
+    UNION ALL SELECT product_id::text, version FROM products
+"""
+"""How many events each aggregate has."""
+
+
+async def read_record(pool: Pool) -> Sequence[Recorded]:
+    """The record of events, by seq."""
+    rows = await pool.fetch(
+        "SELECT seq, event_id::text, type, aggregate_id, aggregate_version, payload FROM events ORDER BY seq"
+    )
+    found = []
+    for seq, event_id, type_, aggregate_id, version, payload in rows:
+        event = Event.FromString(payload)
+        found.append(Recorded(seq, event_id, type_, aggregate_id, version, event.request_id, event))
+    return found
+
+
+async def recorded(evidence: Evidence) -> Finding:
+    """Versions without a gap, as many as each aggregate had changes; one event for each movement."""
+    found = []
+    lives: dict[str, list[int]] = defaultdict(list)
+    for event in evidence.events:
+        lives[event.aggregate_id].append(event.version)
+        told = event.data
+        if (told.event_id, told.type, told.aggregate_id, told.aggregate_version) != (
+            event.event_id,
+            event.type,
+            event.aggregate_id,
+            event.version,
+        ):
+            found.append(Violation(f"event {event.event_id} says another thing than its row", (event.aggregate_id,)))
+    if len({event.event_id for event in evidence.events}) < len(evidence.events):
+        found.append(Violation("an event_id was given twice"))
+    now = {row["id"]: row["version"] for row in await evidence.pool.fetch(VERSIONS)}
+    for aggregate_id in now.keys() | lives.keys():
+        versions = lives[aggregate_id]
+        if versions != list(range(1, now.get(aggregate_id, 0) + 1)):
+            message = f"{aggregate_id} is at version {now.get(aggregate_id)}, its events are {_short(versions)}"
+            found.append(Violation(message, (aggregate_id,)))
+    moved = await evidence.pool.fetchval("SELECT count(*) FROM movements")
+    told_moves = sum(event.type == "stock.changed" for event in evidence.events)
+    if moved != told_moves:
+        found.append(Violation(f"{moved} movements, {told_moves} events of them"))
+    return Finding("events", "every change has its event, once", len(evidence.events), found)
+
+
+async def streamed(evidence: Evidence) -> Finding:
+    messages = [Event.FromString(message.data) for message in await stored(evidence.nats_url)]
+    heard = [Heard(each.event_id, each.aggregate_id, each.aggregate_version) for each in messages]
+    found = compare("the stream", evidence.events, heard)
+    return Finding("stream", "JetStream has every event, in order, and no other", len(heard), found)
+
+
+async def delivered(evidence: Evidence) -> Finding:
+    found = []
+    for name, receiver in evidence.receivers.items():
+        types = AUDIENCES[name].types
+        wanted = [
+            event
+            for event in evidence.events
+            if {event.type, f"{event.type.partition('.')[0]}.*", "*"}.intersection(types)
+        ]
+        found += compare(f"the {name}'s receiver", wanted, receiver.heard)
+    count = sum(len(receiver.heard) for receiver in evidence.receivers.values())
+    return Finding("webhooks", "each receiver is told every event that it wants, in order", count, found)
+
+
+async def listed(evidence: Evidence) -> Finding:
+    heard = evidence.reader.heard
+    found = compare("ListEvents", evidence.events, heard)
+    if len({each.event_id for each in heard}) < len(heard):
+        found.append(Violation("ListEvents has told an event twice"))
+    return Finding("list", "who reads on from a cursor reads every event, once", len(heard), found)
+
+
+async def watched(evidence: Evidence) -> Finding:
+    now = {row["id"]: row["version"] for row in await evidence.pool.fetch(VERSIONS) if "@" in row["id"]}
+    found = [
+        Violation(f"a watch was told {_short(versions)} of {row}, which is at {now[row]}", (row,))
+        for row, versions in evidence.watch.versions.items()
+        if versions != list(range(versions[0], now[row] + 1))
+    ]
+    unseen = now.keys() - evidence.watch.versions.keys()
+    found += [Violation(f"a watch was never told of {row}", (row,)) for row in unseen]
+    count = sum(map(len, evidence.watch.versions.values()))
+    return Finding("watch", "who resumes a watch is told every version, once and in order", count, found)
+
+
+def compare(who: str, wanted: Iterable[Recorded], heard: Sequence[Heard]) -> list[Violation]:
+    """What was heard the first time is what was wanted: all, nothing else, and in order for each aggregate."""
+    expected = {event.event_id: event for event in wanted}
+    found: list[Violation] = []
+    first: dict[str, Heard] = {}
+    newest: dict[str, int] = {}
+    for each in heard:
+        if each.event_id not in expected:
+            message = f"{who} was told {each.event_id} of {each.aggregate_id}, which was never committed for it"
+            found.append(Violation(message, (each.aggregate_id,)))
+        elif each.event_id not in first:
+            first[each.event_id] = each
+            if each.version <= newest.get(each.aggregate_id, 0):
+                message = f"{who} was told version {each.version} of {each.aggregate_id} after a later one"
+                found.append(Violation(message, (each.aggregate_id,)))
+            newest[each.aggregate_id] = each.version
+    found += [
+        Violation(f"{who} was never told {event.type} of {event.aggregate_id} ({event_id})", (event.aggregate_id,))
+        for event_id, event in expected.items()
+        if event_id not in first
+    ]
+    return found
+
+
+def _short(versions: Sequence[int]) -> str:
+    """Runs of numbers as `1–7 9 8`."""
+    runs: list[list[int]] = []
+    for version in versions:
+        if runs and runs[-1][1] + 1 == version:
+            runs[-1][1] = version
+        else:
+            runs.append([version, version])
+    return " ".join(f"{a}–{b}" if a < b else str(a) for a, b in runs) or "none"

@@ -1,0 +1,237 @@
+"""What is done to the stack. The seed decides what, to whom, in which order and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import asyncpg
+
+from stockward_server.storage.event_log import Selection, republish
+from tests.faults.proxy import Loss
+from tests.torture.history import History
+from tests.torture.stack import Process, Stack, freeze, thaw
+
+Deed = Callable[[Stack, str, float], Awaitable[None]]
+"""Does it to the target, holds it for so many seconds, and heals it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is done."""
+
+    name: str
+    target: str
+    pause: float
+    """Seconds of peace before it."""
+    seconds: float
+    """How long it lasts."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.target} for {self.seconds:.1f} s".replace("  ", " ")
+
+
+# To processes
+
+
+async def kill(stack: Stack, target: str, seconds: float) -> None:
+    """SIGKILL, and a start after a while."""
+    await stack.service(target).kill()
+    await asyncio.sleep(seconds / 2)
+    await stack.service(target).start()
+
+
+async def stop_and_go(stack: Stack, target: str, seconds: float) -> None:
+    """SIGSTOP and SIGCONT: it holds what it holds, and does not know that time went by."""
+    service = stack.service(target)
+    freeze(service)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        thaw(service)
+
+
+async def roll(stack: Stack, target: str, seconds: float) -> None:
+    """One server after another stops in good order and starts again."""
+    for process in stack.of("server"):
+        await process.restart()
+
+
+async def wipe(stack: Stack, target: str, seconds: float) -> None:
+    """NATS loses all that it had, and is filled again from the record, as docs/reliability.md describes."""
+    relays = stack.of("relay")
+    await asyncio.gather(*(relay.stop() for relay in relays))
+    await stack.nats.kill()
+    await asyncio.to_thread(shutil.rmtree, stack.nats.store_dir)
+    await stack.nats.start()
+    await _insist(lambda: republish(stack.pool, Selection()))
+    await asyncio.gather(*(relay.start() for relay in relays))
+
+
+async def _insist(work: Callable[[], Awaitable[object]]) -> None:
+    """PostgreSQL may be down for another reason meanwhile."""
+    while True:
+        try:
+            await work()
+            return
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await asyncio.sleep(0.1)
+
+
+# To connections
+
+
+def _proxied(stack: Stack, target: str) -> Sequence[Process]:
+    return list(stack.processes.values()) if target == "all" else [stack.processes[target]]
+
+
+async def delay(stack: Stack, target: str, seconds: float) -> None:
+    await _for_a_while(stack, target, seconds, "delay", 0.05, 0.0)
+
+
+async def throttle(stack: Stack, target: str, seconds: float) -> None:
+    await _for_a_while(stack, target, seconds, "rate", 200_000.0, None)
+
+
+async def _for_a_while(
+    stack: Stack, target: str, seconds: float, what: str, value: float, normal: float | None
+) -> None:
+    for process in _proxied(stack, target):
+        setattr(process.proxy, what, value)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        for process in _proxied(stack, target):
+            setattr(process.proxy, what, normal)
+
+
+async def black_hole(stack: Stack, target: str, seconds: float) -> None:
+    """Nothing comes through; then it does, or the connections turn out to be gone."""
+    for process in _proxied(stack, target):
+        process.proxy.flowing.clear()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        for process in _proxied(stack, target):
+            if seconds > 2:
+                process.proxy.reset()
+            process.proxy.flowing.set()
+
+
+async def reset(stack: Stack, target: str, seconds: float) -> None:
+    for process in _proxied(stack, target):
+        process.proxy.reset()
+
+
+async def half_close(stack: Stack, target: str, seconds: float) -> None:
+    for process in _proxied(stack, target):
+        process.proxy.half_close()
+
+
+def lose_commit(loss: Loss) -> Deed:
+    """Of the next COMMITs of the target, one after another, for as long as it lasts."""
+
+    async def lose(stack: Stack, target: str, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    for process in _proxied(stack, target):
+                        process.proxy.loss = loss
+                        process.proxy.lost.clear()
+                    await asyncio.sleep(0.3)
+                    for process in _proxied(stack, target):
+                        process.proxy.deliver()
+        for process in _proxied(stack, target):
+            process.proxy.loss = None
+            process.proxy.deliver()
+
+    return lose
+
+
+# To PostgreSQL's room
+
+
+async def take_connections(stack: Stack, target: str, seconds: float) -> None:
+    """All that PostgreSQL has: who needs a new one is sent away."""
+    taken: list[asyncpg.Connection[asyncpg.Record]] = []
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    taken.append(await asyncpg.connect(stack.database_url, timeout=5))
+                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await asyncio.sleep(0.05)
+    except TimeoutError:
+        pass
+    finally:
+        for connection in taken:
+            connection.terminate()
+
+
+async def lock_rows(stack: Stack, target: str, seconds: float) -> None:
+    """Somebody holds the rows that everybody needs."""
+    with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        async with stack.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT FROM stock ORDER BY sku, location_id FOR UPDATE")
+            await asyncio.sleep(seconds)
+
+
+SERVERS = ("server-1", "server-2")
+BEHIND_PROXIES = (*SERVERS, "relay-1", "relay-2", "gateway-1", "gateway-2")
+EVERYTHING = ("postgres", "nats", *BEHIND_PROXIES)
+
+PROCESSES: dict[str, tuple[Deed, Sequence[str]]] = {
+    "kill": (kill, EVERYTHING),
+    "stand still": (stop_and_go, EVERYTHING),
+    "rolling restart": (roll, ("",)),
+    "wipe": (wipe, ("nats",)),
+}
+CONNECTIONS: dict[str, tuple[Deed, Sequence[str]]] = {
+    "delay": (delay, ("all",)),
+    "throttle": (throttle, BEHIND_PROXIES),
+    "black hole": (black_hole, (*BEHIND_PROXIES, "all")),
+    "reset": (reset, (*BEHIND_PROXIES, "all")),
+    "half-close": (half_close, BEHIND_PROXIES),
+    "lose COMMIT": (lose_commit(Loss.REQUEST), (*SERVERS, "all")),
+    "lose COMMIT's answer": (lose_commit(Loss.ANSWER), (*SERVERS, "all")),
+    "delay COMMIT": (lose_commit(Loss.DELAY), SERVERS),
+    "take all connections": (take_connections, ("",)),
+    "lock rows": (lock_rows, ("",)),
+}
+DEEDS = PROCESSES | CONNECTIONS
+
+LANES = {"processes": PROCESSES, "connections": CONNECTIONS}
+"""One fault at a time in each, so two at a time in all."""
+
+
+async def deal(lane: str, seed: int) -> AsyncIterator[Fault]:
+    """Faults without end: each kind once, in any order, before any of them comes again."""
+    rng = Random(f"{seed}/{lane}")
+    targets = {name: list(choice) for name, (_, choice) in LANES[lane].items()}
+    for each in targets.values():
+        rng.shuffle(each)
+    deck: list[str] = []
+    turn = 0
+    while True:
+        if not deck:
+            # Of the processes each is killed and stopped in turn, so those two come more often.
+            deck = [*LANES[lane], *(["kill", "kill", "stand still"] if lane == "processes" else [])]
+            rng.shuffle(deck)
+        name = deck.pop()
+        target = targets[name][turn % len(targets[name])]
+        turn += 1
+        yield Fault(name, target, rng.uniform(0.2, 1.2), rng.uniform(0.4, 3.0))
+
+
+async def torment(stack: Stack, lane: str, seed: int, history: History, done: list[Fault]) -> None:
+    """Until it is cancelled; then the last fault is healed by `Stack.heal`."""
+    async for fault in deal(lane, seed):
+        await asyncio.sleep(fault.pause)
+        history.note(str(fault))
+        done.append(fault)
+        await DEEDS[fault.name][0](stack, fault.target, fault.seconds)
+        history.note(f"healed: {fault.name} {fault.target}")

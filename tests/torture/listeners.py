@@ -1,0 +1,142 @@
+"""Who is told of what happens: webhook receivers, a reader of ListEvents, and a watch that resumes from its cursor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import grpc
+from aiohttp import web
+from standardwebhooks import Webhook
+from stockward.event.v1.event_pb2 import ListEventsRequest
+from stockward.inventory.v1.inventory_pb2 import WatchStockRequest
+
+from tests.incoming import SECRET
+from tests.shop import KEYS, Callers
+from tests.torture.calls import reason_of
+
+STAFF = (("authorization", f"Bearer {KEYS['pms']}"),)
+
+PAUSE = 0.2
+"""Seconds until a listener asks again."""
+
+SILENCE = 6.0
+"""Seconds without a word, not even a heartbeat, after which a watch is given up: its server stands still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event that somebody was told of."""
+
+    event_id: str
+    aggregate_id: str
+    version: int
+
+
+class Receiver:
+    """Takes webhooks whose signature is right. One in fifty it refuses; one in fifty it takes, and denies it."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.heard: list[Heard] = []
+        """What it took, in order, repetitions included."""
+        self._webhook = Webhook(SECRET)
+        self._rng = Random(1)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        content = self._webhook.verify(body, {name.lower(): value for name, value in request.headers.items()})
+        mood = self._rng.random()
+        if mood < 0.02:
+            return web.Response(status=503)
+        data = content["data"]
+        self.heard.append(Heard(request.headers["webhook-id"], str(data["aggregateId"]), int(data["aggregateVersion"])))
+        return web.Response(status=500 if mood > 0.98 else 200)
+
+    @classmethod
+    @asynccontextmanager
+    async def listening(cls) -> AsyncIterator[Receiver]:
+        """On a free port."""
+        receiver = cls()
+        application = web.Application()
+        application.router.add_post("/hook", receiver.handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+        try:
+            yield receiver
+        finally:
+            await runner.cleanup()
+
+
+class EventReader:
+    """Reads the record of events page by page, from its beginning, from whichever server answers."""
+
+    def __init__(self, servers: Sequence[Callers], seed: int) -> None:
+        self.heard: list[Heard] = []
+        self.caught_up = asyncio.Event()
+        """It has read all that there was at some moment since this was cleared."""
+        self._servers = servers
+        self._rng = Random(f"{seed}/reader")
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        cursor = ""
+        while True:
+            stubs = self._rng.choice(self._servers)
+            try:
+                request = ListEventsRequest(cursor=cursor, page_size=1000)
+                page = await stubs.events.ListEvents(request, timeout=3, metadata=STAFF)
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(PAUSE)
+                continue
+            self.heard += [Heard(e.event_id, e.aggregate_id, e.aggregate_version) for e in page.events]
+            cursor = page.next_cursor
+            if page.caught_up:
+                self.caught_up.set()
+                await asyncio.sleep(PAUSE)
+
+
+class StockWatch:
+    """Watches all stock as staff do; when a watch ends, the next one resumes it, at another server perhaps."""
+
+    def __init__(self, servers: Sequence[Callers], seed: int) -> None:
+        self.versions: dict[str, list[int]] = {}
+        """Of each stock row, in the order in which they were told."""
+        self._servers = servers
+        self._rng = Random(f"{seed}/watch")
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        cursor = ""
+        while True:
+            stubs = self._rng.choice(self._servers)
+            call: Any = stubs.inventory.WatchStock(WatchStockRequest(cursor=cursor), metadata=STAFF)
+            told: list[Any] = []
+            try:
+                while True:
+                    response = await asyncio.wait_for(call.read(), SILENCE)
+                    if response is grpc.aio.EOF:
+                        break
+                    told += response.counters
+                    if response.cursor:  # what comes before the next cursor is told again after a resumption
+                        self._hear(told)
+                        told, cursor = [], response.cursor
+            except TimeoutError:
+                pass
+            except grpc.aio.AioRpcError as error:
+                if reason_of(error) == "CURSOR_EXPIRED":
+                    raise
+            finally:
+                call.cancel()
+            await asyncio.sleep(PAUSE)
+
+    def _hear(self, told: Sequence[Any]) -> None:
+        for each in told:
+            self.versions.setdefault(f"{each.sku}@{each.location_id}", []).append(each.version)

@@ -1,0 +1,76 @@
+"""`python -m tests.torture.process ROLE [BROKEN]`: a server, relay or gateway of the stack under torture.
+
+They are the processes of production but for three things: the gateway tries again after moments instead of hours,
+SIGUSR1 writes how many tasks there are to the log, and a build may be broken on purpose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import uvloop
+
+from stockward_server import bootstrap
+from stockward_server import gateway as webhook_gateway
+from stockward_server.config import Settings, load_settings
+from tests.torture.broken import BUILDS
+
+log = logging.getLogger("torture")
+
+RETRY_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (0.05, 0.1, 0.2, 0.5, *[1.0] * 1000))
+"""Of webhooks: no receiver is given up."""
+
+ENDPOINTS = ("storefront", "pms")
+
+
+async def gateway(settings: Settings, stop: asyncio.Event) -> None:
+    """A lease is short, so that the work of a gateway that was killed is taken over while somebody watches."""
+    urls = (settings.storefront_webhook_url, settings.pms_webhook_url)
+    await webhook_gateway.run(
+        settings.database_url.get_secret_value(),
+        settings.event_queue_url.get_secret_value(),
+        settings.stream_name,
+        address=settings.gateway_address,
+        urls={name: url.get_secret_value() for name, url in zip(ENDPOINTS, urls, strict=True) if url},
+        secret=settings.webhook_secrets[0],
+        allow_loopback=True,
+        stop=stop,
+        grace_seconds=settings.shutdown_grace_seconds,
+        retry_delays=RETRY_DELAYS,
+        timeout_seconds=2.0,
+        lease_seconds=6.0,
+        poll_seconds=0.2,
+    )
+
+
+ROLES: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {
+    "server": bootstrap.serve,
+    "relay": bootstrap.relay,
+    "gateway": gateway,
+}
+
+
+def main(role: str, broken: str = "") -> None:
+    settings = load_settings()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if broken:
+        BUILDS[broken].break_it(setattr)
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGUSR1, lambda: log.info("%d tasks", len(asyncio.all_tasks())))
+        await ROLES[role](settings, stop)
+
+    uvloop.run(until_stopped())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

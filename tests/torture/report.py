@@ -1,0 +1,102 @@
+"""What a run is shown as: a table for people, JSON for scripts, and the trace of the first violation as a file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tests.torture.checks import Finding, Violation
+from tests.torture.history import Outcome
+from tests.torture.run import Result
+
+FOLDER = Path(".build") / "torture"
+SHOWN = 5
+"""Violations of one check that are printed."""
+
+
+def write(result: Result, folder: Path = FOLDER) -> Path | None:
+    """The history, and the trace of the first violation, whose path is answered where there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    result.history.write(folder / "history.jsonl")
+    (folder / "report.json").write_text(json.dumps(as_json(result), indent=2) + "\n")
+    trace = folder / "first-violation.txt"
+    trace.unlink(missing_ok=True)
+    first = first_violation(result)
+    if first is None:
+        return None
+    finding, violation = first
+    lines = [
+        f"Seed {result.plan.seed}, {result.plan.seconds:g} s. Broken: {finding.promise}.",
+        violation.message,
+        "",
+        "All calls that have to do with it, and all that was done to the stack:",
+        *result.history.about(*(subject for subject in violation.subjects if subject)),
+    ]
+    trace.write_text("\n".join(lines) + "\n")
+    return trace
+
+
+def first_violation(result: Result) -> tuple[Finding, Violation] | None:
+    for finding in result.findings:
+        for violation in finding.violations:
+            return finding, violation
+    return None
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    return {
+        "seed": result.plan.seed,
+        "seconds": result.plan.seconds,
+        "held": result.held,
+        "faults": dict(Counter(fault.name for fault in result.faults)),
+        "calls": {outcome.value: result.outcomes[outcome] for outcome in Outcome},
+        "attempts": sum(len(call.attempts) for call in result.history.calls),
+        "calls_per_second": {"before": round(result.rates[0], 1), "after": round(result.rates[1], 1)},
+        "settled_after_seconds": round(result.settled_after, 1),
+        "checks": [
+            {
+                "check": finding.check,
+                "promise": finding.promise,
+                "examined": finding.examined,
+                "violations": [violation.message for violation in finding.violations],
+            }
+            for finding in result.findings
+        ],
+    }
+
+
+def show(result: Result, trace: Path | None, console: Console) -> None:
+    faults = Table("Fault", "Times", box=SIMPLE, title="What was done", title_justify="left")
+    for name, count in sorted(Counter(fault.name for fault in result.faults).items()):
+        faults.add_row(name, str(count))
+    calls = Table("Calls", "", box=SIMPLE, title="What clients saw", title_justify="left")
+    for outcome in Outcome:
+        calls.add_row(outcome.value, f"{result.outcomes[outcome]:,}")
+    calls.add_row("attempts", f"{sum(len(call.attempts) for call in result.history.calls):,}")
+    calls.add_row("per second, before", f"{result.rates[0]:.0f}")
+    calls.add_row("per second, after", f"{result.rates[1]:.0f}")
+    calls.add_row("all told after", f"{result.settled_after:.1f} s")
+    for table in (faults, calls):
+        table.columns[1].justify = "right"
+        console.print(table)
+    checks = Table("", "Promise", "Looked at", "Broken", box=SIMPLE, title="What held", title_justify="left")
+    checks.columns[2].justify = checks.columns[3].justify = "right"
+    for finding in result.findings:
+        sign = Text("✗", "bold red") if finding.violations else Text("✓", "green")
+        checks.add_row(sign, finding.promise, f"{finding.examined:,}", str(len(finding.violations) or ""))
+    console.print(checks)
+    for finding in result.findings:
+        for violation in finding.violations[:SHOWN]:
+            console.print(Text(f"✗ {finding.check}: {violation.message[:500]}", "red"))
+    if trace:
+        console.print(f"Trace of the first violation: {trace}", soft_wrap=True)
+        console.print(f"Again: SEED={result.plan.seed} DURATION={result.plan.seconds:g} make torture", soft_wrap=True)
+    else:
+        console.print(f"Every promise held (seed {result.plan.seed}).", style="bold green")

@@ -1,0 +1,276 @@
+"""One run: a shop is opened, worked in, tormented, healed, and judged."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+import asyncpg
+
+from stockward_server.storage.database import Pool
+from tests.torture.calls import Caller, connected
+from tests.torture.checks import Evidence, Finding, judge
+from tests.torture.checks.books import look_at_books
+from tests.torture.checks.recovery import as_fast
+from tests.torture.checks.told import read_record
+from tests.torture.faults import Fault, torment
+from tests.torture.history import History, Outcome
+from tests.torture.listeners import EventReader, Receiver, StockWatch
+from tests.torture.stack import Stack
+from tests.torture.usage import Usage
+from tests.torture.workload import Client, World, open_shop, sell_out
+
+
+class Subject(Protocol):
+    """The system under test, in processes of its own or in this one."""
+
+    @property
+    def addresses(self) -> list[str]: ...
+    @property
+    def receivers(self) -> Mapping[str, Receiver]: ...
+    @property
+    def pool(self) -> Pool: ...
+    @property
+    def nats_url(self) -> str: ...
+    @property
+    def most_connections(self) -> int: ...
+    async def heal(self) -> None: ...
+    async def usage(self) -> Usage: ...
+    def errors(self) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is to be like; the same plan does the same things."""
+
+    seed: int
+    seconds: float
+    """Of work, most of it under faults."""
+    clients: int = 12
+    pause: float = 0.1
+    """Mean pause of a client between two calls, in seconds."""
+    calm: float = 2.0
+    """Seconds of peace before and after the faults, at the least, to measure in."""
+    rest: float = 1.5
+    """Seconds after which idle connections to receivers are closed."""
+    least_calls: int = 0
+    """Work goes on until so many calls were made, however long that takes."""
+    hold_seconds: int = 4
+    """Longest TTL of a hold."""
+    recover: float = 30.0
+    """Seconds after which the former rate must be reached again."""
+    settle: float = 90.0
+    """Seconds that everything may take to be told after the last fault; a session that failed pauses up to 19 s."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of a run."""
+
+    plan: Plan
+    history: History
+    faults: list[Fault]
+    findings: list[Finding]
+    rates: tuple[float, float]
+    """Calls answered a second before the first and after the last fault."""
+    settled_after: float = 0.0
+    """Seconds from the last fault until everything was told."""
+
+    @property
+    def held(self) -> bool:
+        """Whether every promise was kept."""
+        return not any(finding.violations for finding in self.findings)
+
+    @property
+    def outcomes(self) -> Counter[Outcome]:
+        return Counter(call.outcome for call in self.history.calls)
+
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Work:
+    """Clients and listeners at work."""
+
+    world: World
+    evidence: Evidence
+    caller: Caller
+    stop: asyncio.Event
+    tasks: list[asyncio.Task[None]]
+    opened: asyncio.Event
+    """While it is cleared, clients rest."""
+    background: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def working(subject: Subject, plan: Plan) -> AsyncIterator[Work]:
+    """From the opening of the shop; clients work until `stop` is set, listeners listen until the end."""
+    history = History()
+    async with AsyncExitStack() as stack:
+        servers = await stack.enter_async_context(connected(subject.addresses))
+        caller = Caller("staff", servers, history, Random(f"{plan.seed}/staff"))
+        caller.leaves = False
+        world = await open_shop(caller)
+        reader, watch = EventReader(servers, plan.seed), StockWatch(servers, plan.seed)
+        evidence = Evidence(
+            history, subject.pool, subject.nats_url, dict(subject.receivers), reader, watch, subject.most_connections
+        )
+        stop = asyncio.Event()
+        work = Work(world, evidence, caller, stop, [], asyncio.Event())
+        work.opened.set()
+        for number in range(plan.clients):
+            client = Client(f"client-{number}", world, servers, history, plan.seed, plan.hold_seconds)
+            work.tasks.append(asyncio.create_task(client.run(stop, work.opened, plan.pause)))
+        work.background = [asyncio.create_task(each) for each in (reader.run(), watch.run(), look_now_and_then(work))]
+        try:
+            yield work
+        finally:
+            for task in (*work.tasks, *work.background):
+                task.cancel()
+            ended = await asyncio.gather(*work.tasks, *work.background, return_exceptions=True)
+            for each in ended:
+                if isinstance(each, Exception):
+                    raise each
+
+
+async def look_now_and_then(work: Work, pause: float = 1.0) -> None:
+    """The books must add up at any time, and can be looked at whenever PostgreSQL is there."""
+    while True:
+        await asyncio.sleep(pause)
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with (
+                asyncio.timeout(20),
+                work.evidence.pool.acquire() as connection,
+                connection.transaction(isolation="repeatable_read"),
+            ):
+                work.evidence.sampled += await look_at_books(connection)
+            work.evidence.samples += 1
+
+
+async def torture(subject: Subject, plan: Plan, say: Say = lambda text: None, lanes: Sequence[str] = ()) -> Result:
+    """The whole run. `lanes` are the kinds of faults; without any the subject is only worked with."""
+    faults: list[Fault] = []
+    async with working(subject, plan) as work:
+        history = work.evidence.history
+        calm = max(plan.calm, plan.seconds * 0.1)
+        say("opening hours, no faults yet")
+        await asyncio.sleep(calm / 2)  # young processes are slow
+        work.evidence.rate_before = await rate(history, calm)
+        work.opened.clear()  # what is in use is measured at rest, before and after
+        await asyncio.sleep(plan.rest)
+        work.evidence.before = await subject.usage()
+        work.opened.set()
+        if lanes:
+            assert isinstance(subject, Stack), "faults are done to processes"
+            await storm(subject, plan, max(0.0, plan.seconds - 3 * calm), work, faults, say, lanes)
+        say("healing")
+        await subject.heal()
+        history.note("all faults are healed")
+        healed = history.now()
+        await until_answering(work)
+        say("after the storm")
+        recovered_by = history.now() + plan.recover
+        while True:
+            work.evidence.rate_after = await rate(history, calm)
+            if as_fast(work.evidence) or history.now() > recovered_by:
+                break
+        while len(history.calls) < plan.least_calls:
+            await asyncio.sleep(0.05)
+        work.stop.set()
+        await asyncio.gather(*work.tasks)
+        say("selling what is left")
+        await sell_out(work.caller)
+        say("waiting until everything is told")
+        await settle(work, plan.settle)
+        settled_after = history.now() - healed
+        await asyncio.sleep(plan.rest)
+        work.evidence.after = await subject.usage()
+        say("judging")
+        for task in work.background:
+            task.cancel()
+        await asyncio.gather(*work.background, return_exceptions=True)
+        work.background.clear()
+        work.evidence.errors = subject.errors()
+        findings = await judge(work.evidence)
+    rates = (work.evidence.rate_before, work.evidence.rate_after)
+    return Result(plan, history, faults, findings, rates, settled_after)
+
+
+async def storm(
+    subject: Stack, plan: Plan, seconds: float, work: Work, faults: list[Fault], say: Say, chosen: Sequence[str]
+) -> None:
+    """Faults of every lane at once for so long."""
+    history = work.evidence.history
+    lanes = [asyncio.create_task(torment(subject, lane, plan.seed, history, faults)) for lane in chosen]
+    end = history.now() + seconds
+    try:
+        while history.now() < end:
+            last = history.notes[-1][1] if history.notes else "nothing yet"
+            say(f"{end - history.now():.0f} s to go, {len(history.calls)} calls, last: {last}")
+            tasks = (*lanes, *work.tasks, *work.background)
+            done, _ = await asyncio.wait(tasks, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                await task  # a fault that cannot be done, or a client that cannot go on, is a defect of ours
+    finally:
+        for task in lanes:
+            task.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
+
+
+async def rate(history: History, seconds: float) -> float:
+    """Calls answered a second, over the next seconds."""
+    begin = history.now()
+    await asyncio.sleep(seconds)
+    answered = sum(call.end > begin and call.outcome is not Outcome.UNKNOWN for call in history.calls)
+    return answered / (history.now() - begin)
+
+
+async def until_answering(work: Work) -> None:
+    """Calls are answered again, at the first attempt."""
+    history = work.evidence.history
+    async with asyncio.timeout(30):
+        while True:
+            last = [call for call in history.calls[-40:] if call.attempts]
+            attempts = [each for call in last for each in call.attempts if each.end and each.code != "CANCELLED"]
+            if history.now() - min(call.start for call in last) < 3 and all(each.definite for each in attempts):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def settle(work: Work, seconds: float) -> None:
+    """Every hold has run out, every event is in the stream, at the receivers, and was read."""
+    evidence = work.evidence
+
+    async def pending() -> str:
+        row = await evidence.pool.fetchrow(
+            """
+            SELECT (SELECT count(*) FROM outbox) AS outbox,
+                   (SELECT count(*) FROM deliveries WHERE state = 1) AS deliveries,
+                   (SELECT count(*) FROM reservations WHERE state = 1)
+                       + (SELECT count(*) FROM orders WHERE state = 1 AND payment_due_time > now() - interval '1 s')
+                       AS clocks,
+                   (SELECT count(*) FROM events) AS events,
+                   (SELECT count(*) FROM events WHERE type LIKE 'order.%') AS orders,
+                   (SELECT count(*) FROM deliveries WHERE type LIKE 'order.%' AND endpoint_id = 'pms') AS fanned_out
+            """
+        )
+        assert row is not None
+        waiting = {name: row[name] for name in ("outbox", "deliveries", "clocks") if row[name]}
+        if len(evidence.reader.heard) < row["events"]:
+            waiting["reader"] = row["events"] - len(evidence.reader.heard)
+        if row["fanned_out"] < row["orders"]:
+            waiting["webhooks"] = row["orders"] - row["fanned_out"]
+        return ", ".join(f"{count} of {name}" for name, count in waiting.items())
+
+    deadline = evidence.history.now() + seconds
+    while await pending() and evidence.history.now() < deadline:
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)  # a watch hears a moment later than the record
+    evidence.events = await read_record(evidence.pool)

@@ -1,0 +1,240 @@
+"""The stack under torture: PostgreSQL, NATS, and servers, relays and gateways, each with a proxy before PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from stockward_server import bootstrap
+from stockward_server.config import Settings, variable
+from stockward_server.embedded import Nats, Postgres, free_port
+from stockward_server.embedded.service import Service
+from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.storage import database as storage
+from stockward_server.storage.database import Pool
+from tests.faults.proxy import PostgresProxy
+from tests.incoming import SECRET
+from tests.shop import KEYS
+from tests.torture.listeners import Receiver
+from tests.torture.usage import Usage, usage_of
+
+DATABASE = "torture"
+MAX_CONNECTIONS = 60
+LINES = 12
+"""Of the log that are shown of an error."""
+SERVERS = RELAYS = GATEWAYS = 2
+POOL_SIZE = 6
+MOST_CONNECTIONS = SERVERS * POOL_SIZE + RELAYS + GATEWAYS * (4 + 1) + 4
+"""Of servers, relays, gateways (a pool and the feed), and ours."""
+
+
+class Process(Worker):
+    """`python -m tests.torture.process`."""
+
+    def __init__(self, name: str, role: str, broken: str, proxy: PostgresProxy, **options: object) -> None:
+        super().__init__(name, role, **options)  # type: ignore[arg-type]
+        self.role = role
+        self.proxy = proxy
+        """Its way to PostgreSQL."""
+        self._arguments = [role, broken] if broken else [role]
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.torture.process", *self._arguments]
+
+    def directory(self) -> Path:
+        return Path(__file__).resolve().parents[2]
+
+
+class Stack:
+    """What runs, and what can be done to it. `pool` and `database_url` lead to PostgreSQL past all proxies."""
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        nats: Nats,
+        processes: Mapping[str, Process],
+        addresses: list[str],
+        receivers: Mapping[str, Receiver],
+        pool: Pool,
+    ) -> None:
+        self.postgres = postgres
+        self.nats = nats
+        self.processes = processes
+        self.addresses = addresses
+        """Of the servers."""
+        self.receivers = receivers
+        self.pool = pool
+        self.most_connections = MOST_CONNECTIONS
+
+    @property
+    def database_url(self) -> str:
+        return self.postgres.url(DATABASE)
+
+    @property
+    def nats_url(self) -> str:
+        return self.nats.url
+
+    def of(self, role: str) -> list[Process]:
+        return [each for each in self.processes.values() if each.role == role]
+
+    def service(self, name: str) -> Service:
+        """By its name: `postgres`, `nats`, `server-1` and so on."""
+        return {"postgres": self.postgres, "nats": self.nats, **self.processes}[name]
+
+    async def heal(self) -> None:
+        """Everything runs, and everything passes."""
+        for process in self.processes.values():
+            process.proxy.heal()
+        for service in (self.postgres, self.nats, *self.processes.values()):
+            thaw(service)
+            if service.pid is None:
+                await service.start()
+
+    async def usage(self) -> Usage:
+        """Of servers, relays and gateways."""
+        tasks = 0
+        for process in self.processes.values():
+            tasks += await count_tasks(process)
+        return await usage_of([each.pid for each in self.processes.values() if each.pid], tasks, self.pool)
+
+    def errors(self) -> list[str]:
+        """What the processes have logged as unforeseen."""
+        found = []
+        for name, process in self.processes.items():
+            lines = process.log.read_text(errors="replace").splitlines()
+            found += [
+                f"{name}: {' '.join(lines[number : number + LINES])}"
+                for number, line in enumerate(lines)
+                if " ERROR " in line
+            ]
+        return found
+
+
+def family(service: Service) -> list[int]:
+    """Its process and the children of that, which for PostgreSQL are the sessions."""
+    if service.pid is None:
+        return []
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text()
+        return [service.pid, *map(int, children.split())]
+    return [service.pid]
+
+
+def freeze(service: Service) -> None:
+    _signal(service, signal.SIGSTOP)
+
+
+def thaw(service: Service) -> None:
+    _signal(service, signal.SIGCONT)
+
+
+def _signal(service: Service, number: signal.Signals) -> None:
+    for pid in family(service):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+async def count_tasks(process: Process) -> int:
+    """Asks it for its number of asyncio tasks; it answers in its log."""
+    if process.pid is None:
+        return 0
+    size = process.log.stat().st_size
+    os.kill(process.pid, signal.SIGUSR1)
+    async with asyncio.timeout(10):
+        while True:
+            with process.log.open("rb") as log:
+                log.seek(size)
+                if found := re.search(rb"torture: (\d+) tasks", log.read()):
+                    return int(found[1])
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running_stack(broken: str = "") -> AsyncIterator[Stack]:
+    """All of it, in a directory that is deleted afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="stockward-torture-"))
+    directory.chmod(0o711)  # PostgreSQL's user must pass, where that is another one
+    async with AsyncExitStack() as running:
+        running.callback(shutil.rmtree, directory, ignore_errors=True)
+        settings = {"max_connections": str(MAX_CONNECTIONS), "checkpoint_timeout": "30s", "shared_buffers": "64MB"}
+        postgres = await running.enter_async_context(Postgres(directory / "postgres", settings=settings))
+        nats = await running.enter_async_context(Nats(directory / "nats"))
+        url = await postgres.create_database(DATABASE)
+        await storage.migrate(url)
+        for role, key in KEYS.items():
+            await bootstrap.ensure_key(Settings.model_validate({"database_url": url}), role, role, key)
+        receivers = {name: await running.enter_async_context(Receiver.listening()) for name in ("storefront", "pms")}
+        pool = await storage.open_pool(url, 4)
+        running.push_async_callback(pool.close)
+
+        processes: dict[str, Process] = {}
+        addresses: list[str] = []
+        for role, count in (("server", SERVERS), ("relay", RELAYS), ("gateway", GATEWAYS)):
+            for number in range(1, count + 1):
+                name = f"{role}-{number}"
+                proxy = await running.enter_async_context(PostgresProxy(url))
+                address = f"127.0.0.1:{free_port()}"
+                processes[name] = Process(
+                    name,
+                    role,
+                    broken,
+                    proxy,
+                    variables=_variables(proxy.url, nats.url, address, receivers),
+                    ready=_ready(role, address),
+                    stop_within=8.0,
+                    log=directory / f"{name}.log",
+                    lock=directory / f"{name}.lock",
+                )
+                if role == "server":
+                    addresses.append(address)
+        for process in processes.values():
+            running.push_async_callback(process.kill)
+        await asyncio.gather(*(process.start() for process in processes.values()))
+        yield Stack(postgres, nats, processes, addresses, receivers, pool)
+
+
+def _variables(database_url: str, nats_url: str, address: str, receivers: Mapping[str, Receiver]) -> Mapping[str, str]:
+    """Short times, so that time has something to do."""
+    return {
+        variable(field): str(value)
+        for field, value in {
+            "database_url": database_url,
+            "event_queue_url": nats_url,
+            "grpc_address": address,
+            "gateway_address": address,
+            "storefront_webhook_url": receivers["storefront"].url,
+            "pms_webhook_url": receivers["pms"].url,
+            "webhook_secret": SECRET,
+            "sweep_interval_seconds": 0.3,
+            "payment_due_seconds": 4,
+            "shutdown_grace_seconds": 2,
+            "pool_size": POOL_SIZE,
+            "watch_heartbeat_seconds": 2,
+        }.items()
+    }
+
+
+def _ready(role: str, address: str) -> Callable[[], Awaitable[bool]] | None:
+    if role == "server":
+        return lambda: grpc_serves(address)
+    return (lambda: _healthy(address)) if role == "gateway" else None
+
+
+async def _healthy(address: str) -> bool:
+    """Whether the gateway listens; what it says of the database is no matter."""
+    try:
+        async with aiohttp.ClientSession() as http, http.get(f"http://{address}/healthz"):
+            return True
+    except (aiohttp.ClientError, OSError):
+        return False

@@ -1,0 +1,18 @@
+"""A short run of `make torture`: the stack in processes of its own, under faults, keeps every promise."""
+
+from __future__ import annotations
+
+from tests.torture.faults import LANES
+from tests.torture.report import first_violation, write
+from tests.torture.run import Plan, torture
+from tests.torture.stack import running_stack
+
+SHORT = Plan(seed=20, seconds=16, clients=8, pause=0.12, hold_seconds=2)
+
+
+async def test_every_promise_holds_under_faults() -> None:
+    async with running_stack() as stack:
+        result = await torture(stack, SHORT, lanes=tuple(LANES))
+    assert result.held, (first_violation(result), write(result))
+    assert len(result.faults) > 5
+    assert all(finding.examined for finding in result.findings)

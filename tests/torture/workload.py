@@ -1,0 +1,284 @@
+"""What clients do: buy, hold, pay, ship, count and change prices, on the same few goods and on each other's orders."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from stockward.catalog.v1 import catalog_pb2 as catalog
+from stockward.inventory.v1 import inventory_pb2 as inventory
+from stockward.order.v1 import order_pb2 as orders
+
+from tests.shop import Callers, money
+from tests.torture.calls import Caller, new_id
+from tests.torture.history import Call, History, Outcome
+
+LOCATIONS = ("main", "north")
+GOODS = tuple(f"GOODS-{number}" for number in range(6))
+FLASH = "FLASH"
+"""Everybody wants it, nobody gives it back: at the end as many are sold as there were."""
+FLASH_UNITS = 120
+GOODS_UNITS = 60
+"""At each location."""
+
+ON_ACCOUNT = orders.PAYMENT_TERMS_ON_ACCOUNT
+Line = orders.CreateOrderRequest.Line
+CAPTURED, AUTHORIZED = orders.RecordPaymentRequest.KIND_CAPTURED, orders.RecordPaymentRequest.KIND_AUTHORIZED
+FAILED, REFUNDED = orders.RecordPaymentRequest.KIND_FAILED, orders.RecordPaymentRequest.KIND_REFUNDED
+
+
+@dataclass
+class World:
+    """What the clients know of, all together: they work on each other's holds and orders."""
+
+    products: dict[str, str] = field(default_factory=dict)
+    """product_id by SKU."""
+    holds: deque[str] = field(default_factory=lambda: deque(maxlen=40))
+    purchases: deque[orders.Order] = field(default_factory=lambda: deque(maxlen=60))
+    payments: deque[orders.RecordPaymentRequest] = field(default_factory=lambda: deque(maxlen=20))
+
+
+async def open_shop(caller: Caller) -> World:
+    """Goods at two locations, all published, all on hand."""
+    world = World()
+    north = inventory.Location(location_id="north", name="North", priority=1, active=True)
+    await settled(caller.call("inventory", "CreateLocation", inventory.CreateLocationRequest(location=north)))
+    for sku in (*GOODS, FLASH):
+        product = catalog.Product(title=sku, variants=[catalog.Variant(sku=sku, price=money("10.00"))])
+        made = await settled(caller.call("catalog", "CreateProduct", catalog.CreateProductRequest(product=product)))
+        world.products[sku] = made.product_id
+        publish = catalog.PublishProductRequest(product_id=made.product_id)
+        await settled(caller.call("catalog", "PublishProduct", publish))
+        for location_id in LOCATIONS:
+            units = FLASH_UNITS // 2 if sku == FLASH else GOODS_UNITS
+            await settled(caller.call("inventory", "AdjustStock", received(sku, location_id, units)))
+    return world
+
+
+async def settled(call: Awaitable[Call]) -> Any:
+    """The response of a call that must succeed."""
+    made = await call
+    assert made.outcome is Outcome.OK, made
+    return made.response
+
+
+def received(sku: str, location_id: str, units: int) -> inventory.AdjustStockRequest:
+    reason = inventory.ADJUSTMENT_REASON_RECEIVED if units > 0 else inventory.ADJUSTMENT_REASON_LOST
+    return inventory.AdjustStockRequest(sku=sku, location_id=location_id, delta=units, reason=reason)
+
+
+async def sell_out(caller: Caller) -> None:
+    """Buys what is left of the flash sale, so that demand was enough for certain."""
+    units = 16
+    while units:
+        call = await caller.call("orders", "CreateOrder", flash_order(units))
+        if call.outcome is Outcome.FAIL and call.reason == "INSUFFICIENT_STOCK":
+            units //= 2
+
+
+def flash_order(units: int) -> orders.CreateOrderRequest:
+    return orders.CreateOrderRequest(lines=[Line(sku=FLASH, quantity=units)], payment_terms=ON_ACCOUNT)
+
+
+class Client:
+    """Does one thing after another, with pauses, until it is told to stop."""
+
+    def __init__(
+        self, name: str, world: World, servers: Sequence[Callers], history: History, seed: int, hold_seconds: int
+    ) -> None:
+        """`hold_seconds` is the longest TTL of a hold."""
+        self._hold_seconds = hold_seconds
+        self._rng = Random(f"{seed}/{name}")
+        self._caller = Caller(name, servers, history, self._rng)
+        self._world = world
+        self._deeds: dict[Callable[[], Awaitable[Any]], int] = {
+            self._browse: 8,
+            self._order: 22,
+            self._flash: 8,
+            self._hold: 14,
+            self._end_hold: 10,
+            self._duel: 5,
+            self._pay: 14,
+            self._pay_again: 4,
+            self._process: 10,
+            self._fulfill: 10,
+            self._cancel: 6,
+            self._return: 4,
+            self._adjust: 8,
+            self._sync: 3,
+            self._edit: 2,
+        }
+
+    async def run(self, stop: asyncio.Event, opened: asyncio.Event, pause: float) -> None:
+        """Rests while `opened` is cleared. `pause` is the mean, in seconds."""
+        deeds, weights = list(self._deeds), list(self._deeds.values())
+        while not stop.is_set():
+            await opened.wait()
+            await self._rng.choices(deeds, weights)[0]()
+            await asyncio.sleep(self._rng.expovariate(1 / pause))
+
+    def _twice(self) -> bool:
+        return self._rng.random() < 0.1
+
+    def _ttl(self) -> Duration:
+        return Duration(seconds=self._rng.randint(1, self._hold_seconds))
+
+    def _some_order(self) -> orders.Order | None:
+        return self._rng.choice(self._world.purchases) if self._world.purchases else None
+
+    def _some_hold(self) -> str | None:
+        return self._rng.choice(self._world.holds) if self._world.holds else None
+
+    async def _browse(self) -> None:
+        order = self._some_order()
+        if order is not None and self._rng.random() < 0.3:
+            await self._caller.call("orders", "GetOrder", orders.GetOrderRequest(order_id=order.order_id))
+        else:
+            wanted = inventory.GetAvailabilityRequest(sku=self._rng.choice(GOODS))
+            await self._caller.call("inventory", "GetAvailability", wanted, by="storefront")
+
+    async def _order(self) -> None:
+        skus = self._rng.sample(GOODS, self._rng.choice((1, 1, 2, 3)))
+        lines = [Line(sku=sku, quantity=self._rng.randint(1, 3)) for sku in skus]
+        on_account = self._rng.random() < 0.5
+        terms = ON_ACCOUNT if on_account else orders.PAYMENT_TERMS_PREPAID
+        request = orders.CreateOrderRequest(lines=lines, payment_terms=terms)
+        await self._create(request, by="pms" if on_account else "storefront")
+
+    async def _flash(self) -> None:
+        await self._caller.call("orders", "CreateOrder", flash_order(self._rng.randint(1, 2)), twice=self._twice())
+
+    async def _create(self, request: orders.CreateOrderRequest, by: str) -> None:
+        call = await self._caller.call("orders", "CreateOrder", request, by=by, twice=self._twice())
+        if call.response is not None:
+            self._world.purchases.append(call.response)
+
+    async def _hold(self) -> None:
+        lines = [inventory.StockLine(sku=sku, quantity=self._rng.randint(1, 3)) for sku in self._rng.sample(GOODS, 2)]
+        request = inventory.ReserveStockRequest(lines=lines, ttl=self._ttl())
+        call = await self._caller.call("inventory", "ReserveStock", request, by="storefront", twice=self._twice())
+        if call.response is not None:
+            self._world.holds.append(call.response.reservation_id)
+
+    async def _extend(self, hold: str) -> None:
+        request = inventory.ExtendReservationRequest(reservation_id=hold, ttl=self._ttl())
+        await self._caller.call("inventory", "ExtendReservation", request, by="storefront")
+
+    async def _release(self, hold: str) -> None:
+        request = inventory.ReleaseReservationRequest(reservation_id=hold)
+        await self._caller.call("inventory", "ReleaseReservation", request, by="storefront", twice=self._twice())
+
+    async def _convert(self, hold: str) -> None:
+        await self._create(orders.CreateOrderRequest(reservation_id=hold), by="storefront")
+
+    async def _end_hold(self) -> None:
+        if hold := self._some_hold():
+            await self._rng.choice((self._extend, self._release, self._convert))(hold)
+
+    async def _duel(self) -> None:
+        """All at once, and the sweeper may come in between."""
+        if hold := self._some_hold():
+            await asyncio.gather(self._extend(hold), self._release(hold), self._convert(hold))
+
+    async def _pay(self) -> None:
+        """What a provider reports comes in any order, over any way."""
+        order = self._some_order()
+        if order is None:
+            return
+        kinds = self._rng.choice(
+            (
+                [CAPTURED],
+                [AUTHORIZED, CAPTURED],
+                [FAILED, CAPTURED],
+                [CAPTURED, REFUNDED],
+            )
+        )
+        requests = [
+            orders.RecordPaymentRequest(
+                order_id=order.order_id,
+                provider="bank",
+                provider_event_id=new_id(self._rng),
+                kind=kind,
+                amount=order.totals.total,
+            )
+            for kind in kinds
+        ]
+        self._rng.shuffle(requests)
+        self._world.payments.extend(requests)
+        await asyncio.gather(*map(self._report, requests))
+
+    async def _pay_again(self) -> None:
+        """The provider repeats itself, under a request_id of its own."""
+        if self._world.payments:
+            again = orders.RecordPaymentRequest()
+            again.CopyFrom(self._rng.choice(self._world.payments))
+            again.ClearField("request_id")
+            await self._report(again)
+
+    async def _report(self, request: orders.RecordPaymentRequest) -> None:
+        if self._rng.random() < 0.4:
+            await self._caller.webhook("payment.updated", request, twice=self._twice())
+        else:
+            await self._caller.call("orders", "RecordPayment", request, twice=self._twice())
+
+    async def _step(self, method: str, request: Any, **options: Any) -> None:
+        await self._caller.call("orders", method, request, twice=self._twice(), **options)
+
+    async def _process(self) -> None:
+        if order := self._some_order():
+            await self._step("ProcessOrder", orders.ProcessOrderRequest(order_id=order.order_id))
+
+    def _part(self, order: orders.Order) -> list[orders.LineQuantity]:
+        """All that is open, or one unit of a line."""
+        if self._rng.random() < 0.5:
+            return []
+        return [orders.LineQuantity(line_number=self._rng.randint(1, len(order.lines)), quantity=1)]
+
+    async def _fulfill(self) -> None:
+        if order := self._some_order():
+            request = orders.FulfillOrderRequest(order_id=order.order_id, lines=self._part(order))
+            await self._step("FulfillOrder", request)
+
+    async def _cancel(self) -> None:
+        if order := self._some_order():
+            await self._step("CancelOrder", orders.CancelOrderRequest(order_id=order.order_id, lines=self._part(order)))
+
+    async def _return(self) -> None:
+        if order := self._some_order():
+            number, damaged = self._rng.randint(1, len(order.lines)), self._rng.random() < 0.3
+            line = orders.ReturnOrderRequest.Line(line_number=number, quantity=1, damaged=damaged)
+            await self._step("ReturnOrder", orders.ReturnOrderRequest(order_id=order.order_id, lines=[line]))
+
+    async def _adjust(self) -> None:
+        units = self._rng.choice((-2, -1, 1, 4, 8))
+        request = received(self._rng.choice(GOODS), self._rng.choice(LOCATIONS), units)
+        await self._caller.call("inventory", "AdjustStock", request, twice=self._twice())
+
+    async def _sync(self) -> None:
+        """Counts and deltas in one request of a stream."""
+        rows = [
+            inventory.SyncStockRequest.Row(sku=sku, location_id=self._rng.choice(LOCATIONS), delta=1)
+            for sku in self._rng.sample(GOODS, 2)
+        ]
+        await self._caller.sync(inventory.SyncStockRequest(rows=rows))
+
+    async def _edit(self) -> None:
+        """A price changes, or a product leaves the shop for a moment."""
+        sku = self._rng.choice(GOODS)
+        product_id = self._world.products[sku]
+        if self._rng.random() < 0.5:
+            variant = catalog.Variant(sku=sku, price=money(f"{self._rng.randint(5, 20)}.00"))
+            product = catalog.Product(product_id=product_id, variants=[variant])
+            request = catalog.UpdateProductRequest(product=product, update_mask=FieldMask(paths=["variants"]))
+            await self._caller.call("catalog", "UpdateProduct", request, twice=self._twice())
+        else:
+            await self._caller.call(
+                "catalog", "UnpublishProduct", catalog.UnpublishProductRequest(product_id=product_id)
+            )
+            await self._caller.call("catalog", "PublishProduct", catalog.PublishProductRequest(product_id=product_id))
