@@ -1,0 +1,155 @@
+"""A client that abuses HTTP/2 costs the server something, and the other clients little."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from stockward.inventory.v1.inventory_pb2 import GetAvailabilityRequest
+
+from stockward_server import bootstrap
+from stockward_server.config import Settings, variable
+from stockward_server.embedded import free_port
+from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.storage.database import Pool
+from tests.commands import sell
+from tests.events import until
+from tests.shop import KEYS, callers
+
+STREAMS = 2000
+SLOWEST = 2.0
+"""Seconds that anybody else may have to wait for an answer."""
+
+HEADERS = [
+    (":method", "POST"),
+    (":scheme", "http"),
+    (":authority", "localhost"),
+    (":path", "/stockward.inventory.v1.InventoryService/GetAvailability"),
+    ("content-type", "application/grpc"),
+    ("te", "trailers"),
+    ("authorization", f"Bearer {KEYS['storefront']}"),
+]
+
+
+@pytest.fixture
+async def server(settings: Settings, database: Pool, database_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
+    """A server of its own; its address is in its environment."""
+    await sell(database, MUG=10)
+    await bootstrap.ensure_key(settings, "storefront", "storefront", KEYS["storefront"])
+    address = f"127.0.0.1:{free_port()}"
+    variables = {
+        variable("database_url"): database_url,
+        variable("event_queue_url"): settings.event_queue_url.get_secret_value(),
+        variable("grpc_address"): address,
+    }
+    async with Worker(
+        "server",
+        "serve",
+        variables=variables,
+        ready=lambda: grpc_serves(address),
+        stop_within=5.0,
+        log=tmp_path / "server.log",
+        lock=tmp_path / "server.lock",
+    ) as worker:
+        yield worker
+
+
+def address_of(server: Worker) -> str:
+    return server.environment()[variable("grpc_address")]
+
+
+class Abuser:
+    """One connection, spoken to by the frame. A server that closes it has every right to."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self.http = H2Connection(H2Configuration(client_side=True, validate_outbound_headers=False))
+        self.http.initiate_connection()
+
+    @classmethod
+    async def connect(cls, address: str) -> Abuser:
+        host, _, port = address.rpartition(":")
+        return cls(*await asyncio.open_connection(host, int(port)))
+
+    async def flush(self) -> None:
+        self._writer.write(self.http.data_to_send())
+        await self._writer.drain()
+        await asyncio.sleep(0)
+
+    def begin(self) -> int:
+        """A call without an end."""
+        stream = self.http.get_next_available_stream_id()
+        self.http.send_headers(stream, HEADERS)
+        return stream
+
+    async def close(self) -> None:
+        self._writer.close()
+
+
+async def rapid_reset(abuser: Abuser) -> None:
+    for _ in range(STREAMS):
+        abuser.http.reset_stream(abuser.begin())
+        await abuser.flush()
+
+
+async def slow_streams(abuser: Abuser) -> None:
+    """Calls of which a byte comes now and then."""
+    streams = [abuser.begin() for _ in range(90)]  # 100 are allowed before the settings of the server are known
+    await abuser.flush()
+    for byte in b"\0\0\0\0\5\x0a":
+        for stream in streams:
+            abuser.http.send_data(stream, bytes([byte]))
+        await abuser.flush()
+        await asyncio.sleep(0.02)
+
+
+async def ping_flood(abuser: Abuser) -> None:
+    for number in range(5 * STREAMS):
+        abuser.http.ping(number.to_bytes(8, "big"))
+        await abuser.flush()
+
+
+async def settings_flood(abuser: Abuser) -> None:
+    for number in range(STREAMS):
+        abuser.http.update_settings({4: 65535 + number})
+        await abuser.flush()
+
+
+Abuse = Callable[[Abuser], Awaitable[None]]
+
+
+@pytest.mark.parametrize(
+    "abuse", [rapid_reset, slow_streams, ping_flood, settings_flood], ids=lambda abuse: abuse.__name__
+)
+async def test_others_are_served_meanwhile(server: Worker, abuse: Abuse) -> None:
+    customer = callers(address_of(server), KEYS["storefront"])
+    wanted = GetAvailabilityRequest(sku="MUG")
+    await customer.inventory.GetAvailability(wanted)
+    descriptors = open_descriptors(server)
+
+    async def misbehave() -> None:
+        abuser = await Abuser.connect(address_of(server))
+        try:
+            await abuse(abuser)
+        except ConnectionError:
+            pass  # it was thrown out
+        finally:
+            await abuser.close()
+
+    abusers = [asyncio.create_task(misbehave()) for _ in range(3)]
+    answers = 0
+    while answers < 10 or not all(task.done() for task in abusers):
+        answer = await customer.inventory.GetAvailability(wanted, timeout=SLOWEST)
+        assert answer.available == 10
+        answers += 1
+    await asyncio.gather(*abusers)
+    await until(lambda: open_descriptors(server) <= descriptors + 2)
+    await customer.channel.close()
+
+
+def open_descriptors(server: Worker) -> int:
+    return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
