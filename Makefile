@@ -17,7 +17,7 @@ define bootstrap
 	exit 1; }; "$$python" tools/bootstrap.py
 endef
 
-.PHONY: help run demo month test check bench torture lint types imports format generate typescript breaking venv lock clean stale
+.PHONY: help run demo month test check bench torture soak lint types imports format generate typescript breaking venv lock clean stale
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ bench: .venv/dev.stamp ## Measure everything and compare it (ROWS=1,4 picks some
 torture: .venv/dev.stamp ## Break the whole stack while clients work, and judge it (SEED=, DURATION= seconds, BROKEN=build)
 	@$(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED)) $(if $(DURATION),--duration $(DURATION)) \
 		$(if $(BROKEN),--broken $(BROKEN)) $(ARGS)
+
+soak: .venv/dev.stamp ## Work for half an hour and see whether anything grows (DURATION= seconds)
+	@$(BIN)/python -m tests.torture.soak $(if $(DURATION),--duration $(DURATION)) $(ARGS)
 
 check: ## Run all that CI runs
 	@.ci/run

@@ -1,7 +1,8 @@
 """`python -m tests.torture.process ROLE [BROKEN]`: a server, relay or gateway of the stack under torture.
 
-They are the processes of production but for three things: the gateway tries again after moments instead of hours,
-SIGUSR1 writes how many tasks there are to the log, and a build may be broken on purpose.
+They are the processes of production but for four things: the gateway tries again after moments instead of hours, the
+cleaner comes each minute instead of each hour, SIGUSR1 writes how many tasks there are to the log, and a build may be
+broken on purpose.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ ROLES: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {
 def main(role: str, broken: str = "") -> None:
     settings = load_settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    bootstrap.HOUSEKEEPING_SECONDS = 60.0
     if broken:
         BUILDS[broken].break_it(setattr)
 

@@ -221,6 +221,7 @@ def _variables(database_url: str, nats_url: str, address: str, receivers: Mappin
             "shutdown_grace_seconds": 2,
             "pool_size": POOL_SIZE,
             "watch_heartbeat_seconds": 2,
+            "idempotency_retention_days": 1,
         }.items()
     }
 
