@@ -14,12 +14,14 @@ from pathlib import Path
 from stockward_server import bootstrap, gateway, relay
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, free_port
+from stockward_server.gateway import LOOPBACK, Egress
+from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.database import Pool, open_pool
 from tests.events import STREAM, running
 from tests.incoming import SECRET
 from tests.shop import KEYS
 from tests.torture.listeners import Receiver
-from tests.torture.process import RETRY_DELAYS
+from tests.torture.process import BREAKER, RETRY_DELAYS
 from tests.torture.usage import Usage, usage_of
 
 SERVERS = 2
@@ -84,7 +86,9 @@ async def in_process(database_url: str, directory: Path) -> AsyncIterator[InProc
                     address=f"127.0.0.1:{free_port()}",
                     urls={name: receiver.url for name, receiver in receivers.items()},
                     secret=SECRET,
-                    allow_loopback=True,
+                    encode_event=encode_event,
+                    egress=Egress.of(LOOPBACK, require_https=False),
+                    breaker=BREAKER,
                     stop=stop,
                     grace_seconds=0.2,
                     retry_delays=RETRY_DELAYS,

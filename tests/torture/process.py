@@ -19,12 +19,18 @@ import uvloop
 from stockward_server import bootstrap
 from stockward_server import gateway as webhook_gateway
 from stockward_server.config import Settings, load_settings
+from stockward_server.gateway import LOOPBACK, Egress
+from stockward_server.gateway.gate import BreakerPolicy
+from stockward_server.grpc_api.event_encoder import encode_event
 from tests.torture.broken import BUILDS
 
 log = logging.getLogger("torture")
 
 RETRY_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (0.05, 0.1, 0.2, 0.5, *[1.0] * 1000))
 """Of webhooks: no receiver is given up."""
+
+BREAKER = BreakerPolicy(first_rest=0.1, longest_rest=1.0)
+"""Receivers that are well again are found soon."""
 
 ENDPOINTS = ("storefront", "pms")
 
@@ -39,7 +45,9 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
         address=settings.gateway_address,
         urls={name: url.get_secret_value() for name, url in zip(ENDPOINTS, urls, strict=True) if url},
         secret=settings.webhook_secrets[0],
-        allow_loopback=True,
+        encode_event=encode_event,
+        egress=Egress.of(LOOPBACK, require_https=False),
+        breaker=BREAKER,
         stop=stop,
         grace_seconds=settings.shutdown_grace_seconds,
         retry_delays=RETRY_DELAYS,
