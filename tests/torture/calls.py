@@ -112,7 +112,7 @@ class Caller:
             if call.response is not None or (call.attempts and call.attempts[-1].definite):
                 break
             if number:
-                if self.rng.random() < 0.1:
+                if self.leaves and self.rng.random() < 0.1:
                     break  # gives up, and never learns what became of it
                 await asyncio.sleep(0.1 * 2**number * self.rng.random())
             await self._attempt(call, send, self.rng.randrange(len(self._servers)))
