@@ -16,7 +16,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from stockward.event.v1.event_pb2 import Event
 
-from stockward_server.application.session import keep_running, lifeline
+from stockward_server.application.session import keep_running, lifeline, undisturbed
 from stockward_server.storage.database import is_database_down
 from stockward_server.storage.webhook_feed import FeedEvent, Position, WebhookFeed
 
@@ -29,6 +29,8 @@ LEAD_SECONDS = 1.0
 """How often a gateway asks whether the one that feeds is gone."""
 
 FETCH_SECONDS = 5.0
+
+CLOSE_SECONDS = 5.0
 
 
 async def run(dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[], None]) -> None:
@@ -48,8 +50,10 @@ async def run(dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[]
                 ping_interval=10,
                 error_cb=_ignore,
             )
-            async with client:
+            try:
                 await _feed(client.jetstream(), stream_name, feed, on_fan_out)
+            finally:
+                await undisturbed(client.close(), CLOSE_SECONDS)
 
     await keep_running("webhook feed", session, asyncio.Event(), _is_expected)
 
