@@ -17,7 +17,7 @@ define bootstrap
 	exit 1; }; "$$python" tools/bootstrap.py
 endef
 
-.PHONY: help run demo month test check bench torture soak lint types imports format generate typescript breaking venv lock clean stale
+.PHONY: help run demo month test timed check bench torture soak lint types imports format generate typescript breaking venv lock clean stale
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ month: .venv/runtime.stamp ## Play a month of real orders against it (FILE=onlin
 
 test: .venv/dev.stamp $(TYPESCRIPT) ## Run all tests on real services (ARGS="-k name" picks some, JOBS=0 shows them one by one)
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+
+timed: .venv/dev.stamp ## Run the tests that need a machine of their own: speed under abuse, broken builds
+	@$(BIN)/pytest -m timed $(ARGS)
 
 bench: .venv/dev.stamp ## Measure everything and compare it (ROWS=1,4 picks some; ARGS=--quick only tries them)
 	@$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(ARGS)

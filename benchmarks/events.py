@@ -136,7 +136,18 @@ async def stored_since(nats_url: str, sequence: int) -> Mapping[str, float]:
 
 
 async def delays(database_url: str, arrivals: Mapping[str, float]) -> str:
-    """Percentiles of the time from the change to the arrival of its event.
+    """The percentiles of `delays_ms`."""
+    return in_words(await delays_ms(database_url, arrivals))
+
+
+def in_words(milliseconds: list[float]) -> str:
+    """Percentiles, of one delay at least."""
+    p50, p99 = percentiles(milliseconds) or (0.0, 0.0)
+    return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms ({len(milliseconds):,} events)"
+
+
+async def delays_ms(database_url: str, arrivals: Mapping[str, float]) -> list[float]:
+    """The time from the change to the arrival of each event, in milliseconds.
 
     The time of a change is the clock that its transaction read at its beginning, so the commit itself is part of it.
     """
@@ -151,7 +162,6 @@ async def delays(database_url: str, arrivals: Mapping[str, float]) -> str:
         )
     finally:
         await connection.close()
-    found = percentiles([1e3 * (arrivals[event_id] - time) for event_id, time in rows])
-    if found is None:
+    if not rows:
         raise RuntimeError("no event arrived")
-    return f"p50 {found[0]:.1f} ms, p99 {found[1]:.1f} ms ({len(rows):,} events)"
+    return [1e3 * (arrivals[event_id] - time) for event_id, time in rows]

@@ -1,25 +1,37 @@
-"""Row 9. Does the gateway keep up with a fast receiver, and how soon does a webhook arrive?"""
+"""Row 9. Does the gateway keep up with a fast receiver, how soon is a webhook there, and do dead endpoints delay it?"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from statistics import median
 
 import aiohttp
 import asyncpg
 
 from benchmarks.calls import CREATE_ORDER, Shape
-from benchmarks.events import ORDERS_A_SECOND, WAIT_SECONDS, an_event, delays, flood, make_orders, until_stored
+from benchmarks.events import (
+    ORDERS_A_SECOND,
+    WAIT_SECONDS,
+    an_event,
+    delays_ms,
+    flood,
+    in_words,
+    make_orders,
+    until_stored,
+)
 from benchmarks.load import Sample, figures, interleave, ratio
 from benchmarks.processes import cpu_used, pid_of
-from benchmarks.report import Benchmark, Result, Run, at_least
+from benchmarks.report import Benchmark, Result, Run, at_least, at_most
 from benchmarks.shop import Shop, one_answer
 from stockward_server.domain.endpoint import MAX_IN_FLIGHT
 from stockward_server.embedded import free_port
 from stockward_server.embedded.worker import listens
+from stockward_server.gateway.dispatcher import REFRESH_SECONDS
 from stockward_server.gateway.message import body_of, headers_of
 
 EVENTS = 2_000
@@ -28,6 +40,8 @@ SECRET = "whsec_" + b64encode(b"a key of benchmarks only, 32 by.").decode()
 
 STEADY_SECONDS = 8.0
 """How long the way of single events is timed."""
+
+DEAD_ENDPOINTS = 10
 
 
 async def answer(run: Run) -> Sequence[Result]:
@@ -75,12 +89,20 @@ async def answer(run: Run) -> Sequence[Result]:
             samples = await interleave(run, {"gateway": deliver, "bare loop": post})
             delivered, bare = samples.values()
             run.say("timing single events")
-            await _until_recorded(shop.database)
-            await receiver.forget()
             seconds = run.seconds if run.options.quick else STEADY_SECONDS
-            orders = await make_orders(shop.client, server, SHAPE, seconds)
-            await receiver.until(2 * orders)  # order.created and stock.changed
-            on_their_way = await delays(shop.database, dict(await receiver.forget()))
+
+            async def on_their_way() -> list[float]:
+                """How long each event of a steady shop takes to the receiver, in milliseconds."""
+                await receiver.forget()
+                orders = await make_orders(shop.client, server, SHAPE, seconds)
+                await receiver.until(2 * orders)  # order.created and stock.changed
+                return await delays_ms(shop.database, dict(await receiver.forget()))
+
+            await _until_recorded(shop.database)
+            alone = await on_their_way()
+            async with hanging_endpoints(shop.database, DEAD_ENDPOINTS):
+                await asyncio.sleep(REFRESH_SECONDS)
+                beside = await on_their_way()
             await _until_recorded(shop.database)
         rates = ratio(delivered, bare)
         return [
@@ -92,10 +114,58 @@ async def answer(run: Run) -> Sequence[Result]:
                 f"Ratio of the rates: {rates}. {events:,} events a time, {MAX_IN_FLIGHT} requests in flight.",
                 figures("Gateway", delivered, "webhook"),
                 figures("Bare loop", bare, "webhook"),
-                f"From the change to the receiver at {ORDERS_A_SECOND:g} orders/s: {on_their_way}.",
+                f"From the change to the receiver at {ORDERS_A_SECOND:g} orders/s: {in_words(alone)}.",
                 await shop.audit(server),
-            )
+            ),
+            Result.compared(
+                9,
+                f"A healthy endpoint beside {DEAD_ENDPOINTS} that hang, against it alone: median latency",
+                median(beside) / median(alone),
+                at_most(1.5),
+                f"From the change to the receiver: alone {in_words(alone)}, beside them {in_words(beside)}.",
+                f"Each of the {DEAD_ENDPOINTS} wants every event and answers none.",
+            ),
         ]
+
+
+@asynccontextmanager
+async def hanging_endpoints(database_url: str, count: int) -> AsyncIterator[None]:
+    """So many endpoints that take every request and never answer it; they and what they were sent go at the end."""
+    server = await asyncio.start_server(_hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            """
+            WITH made AS (
+                INSERT INTO endpoints (endpoint_id, url, description, types, max_in_flight, enabled, create_time,
+                                       update_time)
+                SELECT 'dead' || n, $1, '', '{*}', 32, true, now(), now() FROM generate_series(1, $2::int) n
+                RETURNING endpoint_id
+            )
+            INSERT INTO endpoint_secrets (endpoint_id, secret, create_time) SELECT endpoint_id, $3, now() FROM made
+            """,
+            f"http://127.0.0.1:{port}/",
+            count,
+            SECRET,
+        )
+        yield
+        await connection.execute("DELETE FROM endpoints WHERE endpoint_id LIKE 'dead%'")
+        await connection.execute("DELETE FROM deliveries WHERE endpoint_id LIKE 'dead%'")
+    finally:
+        await connection.close()
+        server.close()
+
+
+async def _hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Reads for ever."""
+    try:
+        while await reader.read(65_536):
+            pass
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
 
 
 class Receiver:
@@ -160,4 +230,4 @@ async def post_bare(url: str, count: int, payload: str) -> float:
         return time.perf_counter() - begin
 
 
-BENCHMARK = Benchmark(9, "Gateway to one fast receiver", answer, limit=120)
+BENCHMARK = Benchmark(9, "Gateway to one fast receiver", answer, limit=150)

@@ -32,6 +32,8 @@ BUSY = Plan(
     recover=0.0,
 )
 
+pytestmark = pytest.mark.timed
+
 GROUPS = (
     ("loses-payments", "publishes-lies", "skips-pages", "skips-changes", "leaks"),
     ("miscounts", "has-two-winners", "publishes-backwards", "answers-no"),
@@ -67,7 +69,6 @@ async def test_broken_builds_are_found(
     assert found >= {BUILDS[name].found_by for name in names}
 
 
-@pytest.mark.timed
 async def test_a_build_that_does_not_recover_is_found(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,10 @@ def test_production_takes_no_defaults_for_its_services(monkeypatch: pytest.Monke
         ("STOCKWARD_LOG_LEVEL", "hunter2", "expected to be 'debug', 'info', 'warning' or 'error'"),
         ("STOCKWARD_STREAM_NAME", "hunter2.*", "expected to match"),
         ("STOCKWARD_RESERVATION_TTL_SECONDS", "86400", "expected to be at most"),
+        ("STOCKWARD_WEBHOOK_NETWORKS", "10.0.0.0/8, hunter2", "expected networks such as 10.0.0.0/8"),
+        ("STOCKWARD_WEBHOOK_NETWORKS", "10.0.0.1/8", "expected networks such as 10.0.0.0/8"),
+        ("STOCKWARD_WEBHOOK_WARN_DAYS", "6", "expected to be at most STOCKWARD_WEBHOOK_DISABLE_DAYS"),
+        ("STOCKWARD_PUBLIC_URL", "hunter2.example", "expected https://HOST"),
     ],
 )
 def test_a_wrong_value_is_told_by_name_and_never_shown(
@@ -137,6 +141,27 @@ def test_every_problem_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError) as refusal:
         load_settings()
     assert len(refusal.value.problems) == 2
+
+
+def test_webhooks_go_over_https_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PMS_WEBHOOK_URL", "http://pms.example/hook")
+    assert load_settings().pms_webhook_url
+    for name, value in {
+        "STOCKWARD_ENVIRONMENT": "production",
+        "DATABASE_URL": "postgresql://db/a",
+        "EVENT_QUEUE_URL": "nats://queue:4222",
+        "WEBHOOK_SECRET": SECRET,
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="PMS_WEBHOOK_URL: https is required"):
+        load_settings()
+    monkeypatch.setenv("PMS_WEBHOOK_URL", "https://pms.example/hook")
+    assert load_settings().pms_webhook_url
+
+
+def test_networks_are_told_apart_by_spaces_or_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKWARD_WEBHOOK_NETWORKS", "10.0.0.0/8, fd00::/8 192.168.1.0/24")
+    assert load_settings().webhook_allowed_networks == ["10.0.0.0/8", "fd00::/8", "192.168.1.0/24"]
 
 
 def test_a_webhook_needs_the_secret_that_signs_it(monkeypatch: pytest.MonkeyPatch) -> None:
