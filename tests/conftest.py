@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ TEMPLATE = "stockward_template"
 """A migrated database that every test gets a copy of."""
 
 _numbers = itertools.count(1)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background has them
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, and so would have every program that the tests start and stop
 
 
 @pytest.fixture(scope="session")

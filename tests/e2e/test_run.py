@@ -8,7 +8,6 @@ import signal
 import socket
 import stat
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -116,15 +115,13 @@ def test_a_signal_stops_every_process(stack: Stack, number: signal.Signals) -> N
 
 
 def test_a_second_signal_kills_what_does_not_end(stack: Stack) -> None:
-    pids = stack.up()["pids"]
+    pids = stack.up(STOCKWARD_SHUTDOWN_GRACE_SECONDS="600")["pids"]  # more than the test has
     os.kill(pids["server"], signal.SIGSTOP)
-    started = time.monotonic()
     os.kill(pids["supervisor"], signal.SIGINT)
     wait_until(lambda: "Stopping" in stack.output)
 
     assert stack.signal(signal.SIGINT) == 0
 
-    assert time.monotonic() - started < 10  # the server alone would have had longer
     assert re.findall(r"! (\w+) had to be killed", stack.output) == ["server"]
     assert not [pid for pid in pids.values() if alive(pid)]
 

@@ -20,7 +20,7 @@ from stockward_server.gateway.gate import BreakerPolicy
 from stockward_server.storage.database import Pool
 from tests.events import event, record, record_many, until
 from tests.receiver import Hook, Receiver, never, take
-from tests.webhooks import QUICK, Stack, in_order, is_done, make_due, no_lanes, refuse, webhook_stack
+from tests.webhooks import QUICK, Stack, in_order, is_done, no_lanes, refuse, webhook_stack
 
 STUBBORN = (timedelta(seconds=0.2),) * 200
 PATIENT_BREAKER = BreakerPolicy(failures=1_000_000)
@@ -87,11 +87,32 @@ async def test_410_disables_tells_once_and_loses_nothing(stack: Stack) -> None:
     assert news.endpoint.reason == row["disable_reason"]
 
     stack.storefront.behaviour = take
-    await stack.pool.execute("UPDATE endpoints SET enabled = true WHERE endpoint_id = 'storefront'")
-    await make_due(stack)
+    await stack.pool.execute(
+        "UPDATE endpoints SET enabled = true, version = version + 1 WHERE endpoint_id = 'storefront'"
+    )
     await until(lambda: len(stack.storefront.taken) == 80)
     assert stack.storefront.versions() == in_order(40, 2)
     assert (await health(addresses[0]))["dead"] == 0
+
+
+async def test_410_says_nothing_of_an_endpoint_that_was_changed_meanwhile(stack: Stack) -> None:
+    release = asyncio.Event()
+
+    async def late(_: Hook) -> web.Response:
+        await release.wait()
+        return web.Response(status=410)
+
+    stack.storefront.behaviour = late
+    await stack.start()
+    await record(stack.pool, event("a", 1))
+    await until(lambda: stack.storefront.hooks)
+    await stack.pool.execute(
+        "UPDATE endpoints SET url = $1, version = version + 1 WHERE endpoint_id = 'storefront'", stack.pms.url
+    )
+    release.set()
+    await until(lambda: [hook.aggregate_id for hook in stack.pms.taken].count("a") == 2)
+    assert not await _is_disabled(stack)
+    assert not await told(stack, "endpoint.disabled")
 
 
 async def _nothing_pending(stack: Stack) -> bool:
@@ -222,11 +243,22 @@ async def takes_effect(stack: Stack) -> None:
     taken = [stack.storefront.taken, stack.pms.taken]
 
     async def is_seen() -> bool:
-        await record(stack.pool, event(f"probe{random.random()}", 1))
+        probe = f"probe{random.random()}"
+        await record(stack.pool, event(probe, 1))
+        await until(lambda: _are_delivered(stack, probe))
         return any(hook.headers.get("x-change") == "1" for each in taken for hook in each)
 
     await until(is_seen)
     await until(lambda: no_lanes(stack))
+
+
+async def _are_delivered(stack: Stack, aggregate_id: str) -> bool:
+    """To both endpoints; an event that is not yet fanned out must not reach a receiver later."""
+    return bool(
+        await stack.pool.fetchval(
+            "SELECT count(*) = 2 FROM deliveries WHERE aggregate_id = $1 AND state = 2", aggregate_id
+        )
+    )
 
 
 async def test_a_great_event_is_sent_thin(stack: Stack) -> None:

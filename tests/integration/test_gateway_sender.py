@@ -26,7 +26,7 @@ from tests.receiver import SECRET
 
 ANYWHERE = Egress.of(LOOPBACK, require_https=False)
 PAYLOAD = event("a", 1).SerializeToString()
-ENDPOINT = Endpoint("e", "", ("*",), 1, {}, None, 20_480, None, False, (SECRET,))
+ENDPOINT = Endpoint("e", 1, "", ("*",), 1, {}, None, 20_480, None, False, (SECRET,))
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -10,7 +10,7 @@ from stockward_server.gateway.gate import LONGEST_REST, BreakerPolicy, Gate
 from stockward_server.gateway.sender import Answer
 from stockward_server.storage.webhooks import Endpoint
 
-ENDPOINT = Endpoint("e", "https://shop.example/", ("*",), 4, {}, None, 20_480, None, False, ("whsec_x",))
+ENDPOINT = Endpoint("e", 1, "https://shop.example/", ("*",), 4, {}, None, 20_480, None, False, ("whsec_x",))
 POLICY = BreakerPolicy(failures=3, first_rest=10.0, longest_rest=30.0)
 
 

@@ -127,7 +127,9 @@ class Dispatcher:
             self._gates.pop(endpoint_id).closed = True
         for endpoint_id, endpoint in endpoints.items():
             gate = self._gates.get(endpoint_id)
-            if gate is None or gate.closed:
+            if gate is None or gate.closed or gate.endpoint.version != endpoint.version:
+                if gate:  # what is still answered there speaks of an endpoint that is no more
+                    gate.closed = True
                 gate = self._gates[endpoint_id] = Gate(endpoint, self._breaker, now)
             gate.endpoint = endpoint
         self._refresh_time = now + REFRESH_SECONDS

@@ -31,7 +31,7 @@ async def note_outcomes(gates: Iterable[Gate], store: SqlEndpointHealth, patienc
         outcomes, endpoint = gate.take_outcomes(), gate.endpoint
         if gate.gone:
             reason = f"it answered {gate.gone}: no more webhooks are wanted there"
-            if await store.disable(endpoint.endpoint_id, reason):
+            if await store.disable(endpoint.endpoint_id, endpoint.version, reason):
                 log.error("endpoint %s is disabled: %s", endpoint.endpoint_id, reason)
         elif outcomes.taken:
             if endpoint.failing_since:
@@ -50,7 +50,7 @@ async def _judge(gate: Gate, error: str, store: SqlEndpointHealth, patience: Pat
     failing_for = datetime.now(UTC) - since
     reason = f"no delivery was taken since {since:%Y-%m-%d %H:%M} UTC; the latest failure: {error}"
     if failing_for >= patience.disable_after:
-        if await store.disable(endpoint.endpoint_id, reason, patience.disable_after):
+        if await store.disable(endpoint.endpoint_id, endpoint.version, reason, patience.disable_after):
             gate.closed = True
             log.error("endpoint %s is disabled: %s", endpoint.endpoint_id, reason)
     elif failing_for >= patience.warn_after and not endpoint.warned:

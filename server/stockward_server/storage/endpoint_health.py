@@ -53,20 +53,23 @@ class SqlEndpointHealth:
                 await self._tell(connection, "endpoint.failing", EndpointState.ENABLED, reason, row)
         return row is not None
 
-    async def disable(self, endpoint_id: str, reason: str, after: timedelta | None = None) -> bool:
-        """Disables it and records `endpoint.disabled`, once; whether it was this call that did. With `after`, only if
-        it has failed for that long. What is pending stays, and goes on when the endpoint is enabled again."""
+    async def disable(self, endpoint_id: str, version: int, reason: str, after: timedelta | None = None) -> bool:
+        """Disables it and records `endpoint.disabled`, once; whether it was this call that did. Not when it was changed
+        since `version`, as by staff who enabled it again or gave it another URL. With `after`, only if it has failed
+        for that long. What is pending stays, and goes on when the endpoint is enabled again."""
         async with transaction(self._pool) as connection:
             row = await connection.fetchrow(
                 """
                 UPDATE endpoints SET enabled = false, disable_reason = $2, update_time = now(), version = version + 1,
                     event_version = event_version + 1
                 WHERE endpoint_id = $1 AND enabled AND ($3::interval IS NULL OR failing_since <= now() - $3)
+                    AND version = $4
                 RETURNING endpoint_id, url, failing_since, event_version, now() AS now
                 """,
                 endpoint_id,
                 reason,
                 after,
+                version,
             )
             if row is not None:
                 await self._tell(connection, "endpoint.disabled", EndpointState.DISABLED, reason, row)

@@ -38,6 +38,8 @@ class Endpoint:
     """Who is told. `types` are such as `order.created`, `order.*` or `*`; `secrets` are those that sign now."""
 
     endpoint_id: str
+    version: int
+    """Counts what staff set, and whether it is enabled."""
     url: str
     types: Sequence[str]
     max_in_flight: int
@@ -118,7 +120,7 @@ class SqlWebhooks:
         """Those that are enabled, each with its valid secrets, newest first."""
         rows = await self._pool.fetch(
             """
-            SELECT endpoint_id, url, types, max_in_flight, headers, rate_limit, max_body_bytes, failing_since,
+            SELECT endpoint_id, version, url, types, max_in_flight, headers, rate_limit, max_body_bytes, failing_since,
                    warn_time IS NOT NULL AS warned,
                    ARRAY(SELECT secret FROM endpoint_secrets s WHERE s.endpoint_id = e.endpoint_id
                          AND (expire_time IS NULL OR expire_time > now()) ORDER BY create_time DESC) AS secrets
