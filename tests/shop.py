@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from google.type.money_pb2 import Money
 from grpc_status import rpc_status
+from stockward.auth.v1 import key_pb2_grpc
 from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
@@ -35,6 +36,7 @@ class Callers:
         self.inventory: Any = inventory_pb2_grpc.InventoryServiceStub(channel)
         self.orders: Any = order_pb2_grpc.OrderServiceStub(channel)
         self.events: Any = event_pb2_grpc.EventServiceStub(channel)
+        self.keys: Any = key_pb2_grpc.KeyServiceStub(channel)
         self.incoming: Any = incoming_pb2_grpc.IncomingWebhookServiceStub(channel)
         self.webhooks: Any = webhook_pb2_grpc.WebhookServiceStub(channel)
 

@@ -17,6 +17,7 @@ from stockward_server import gateway as webhook_gateway
 from stockward_server import relay as event_relay
 from stockward_server.application.catalog import Catalog
 from stockward_server.application.follower import Follower
+from stockward_server.application.keys import Keys
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Role
 from stockward_server.application.shop_window import ShopWindow
@@ -31,6 +32,7 @@ from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.grpc_api.event_service import EventServicer
 from stockward_server.grpc_api.incoming_webhooks import IncomingWebhookServicer, WebhookSecrets
 from stockward_server.grpc_api.inventory_service import InventoryServicer
+from stockward_server.grpc_api.key_service import KeyServicer
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
 from stockward_server.grpc_api.watching import WATCH_ENCODER
@@ -42,6 +44,7 @@ from stockward_server.storage.committer import Committer
 from stockward_server.storage.deliveries import SqlDeliveries
 from stockward_server.storage.due_work import SqlDueWork
 from stockward_server.storage.event_log import SqlEventLog
+from stockward_server.storage.keys import SqlKeys
 from stockward_server.storage.locations import SqlLocations
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.order_views import SqlOrderViews
@@ -82,6 +85,16 @@ async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None
         await api_keys.ensure_key(connection, name, Role[role.upper()], key)
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
+    """The API keys in the database, for whoever may open that."""
+    pool = await database.open_pool(settings.database_url.get_secret_value(), 1)
+    try:
+        yield SqlKeys(pool, Mutations(pool, encode_event))
+    finally:
+        await pool.close()
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -200,6 +213,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
     order_servicer = OrderServicer(
         committer.submit, SqlOrderViews(pool), timedelta(seconds=settings.payment_due_seconds), watches
     )
+    keys = api_keys.ApiKeys(pool)
     server = ApiServer(
         Servicers(
             catalog_servicer,
@@ -218,8 +232,9 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
                 SqlReplay(webhooks),
                 require_https=settings.environment is Environment.PRODUCTION,
             ),
+            KeyServicer(SqlKeys(pool, Mutations(pool, encode_event))),
         ),
-        api_keys.ApiKeys(pool).authenticate,
+        keys.authenticate,
         database.refusal_of,
         Limits(settings.max_message_bytes, settings.max_concurrent_rpcs + settings.max_watches),
         share_port=settings.share_port,
@@ -228,6 +243,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
     clockwork = [
         _every(settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit)),
         _every(settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
+        _every(api_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
         _every(HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
     ]
     try:

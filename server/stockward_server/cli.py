@@ -18,7 +18,19 @@ from rich.table import Table
 from rich.text import Text
 
 from stockward_server import __version__
-from stockward_server.commands import audit, deliveries, demo, edge, events, imports, orders, products, stock, webhooks
+from stockward_server.commands import (
+    audit,
+    deliveries,
+    demo,
+    edge,
+    events,
+    imports,
+    keys,
+    orders,
+    products,
+    stock,
+    webhooks,
+)
 from stockward_server.config import Settings, SettingsError, load_settings, variables
 
 app = typer.Typer(
@@ -37,6 +49,7 @@ app.add_typer(audit.app)
 app.add_typer(events.app)
 app.add_typer(webhooks.app)
 app.add_typer(deliveries.app)
+app.add_typer(keys.app)
 app.add_typer(edge.app)
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[None]]

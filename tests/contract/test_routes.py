@@ -76,6 +76,10 @@ ROUTES = {
     "ReplayEvents": "POST /api/pms/webhooks/endpoints/{endpoint_id}/replay *",
     "ReceiveStorefrontWebhook": "POST /api/storefront/webhook *",
     "ReceivePmsWebhook": "POST /api/pms/webhook *",
+    "CreateKey": "POST /api/admin/keys/create *",
+    "ListKeys": "GET /api/admin/keys",
+    "RotateKey": "PUT /api/admin/keys/{key_id}/rotate *",
+    "RevokeKey": "PUT /api/admin/keys/{key_id}/revoke *",
     "ReceiveStripeWebhook": "POST /api/storefront/webhook/stripe *",
 }
 """Verb, path and body of every unary method; programs out there are written against them."""

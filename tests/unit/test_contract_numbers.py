@@ -15,7 +15,7 @@ import pytest
 import stockward
 from google.protobuf.descriptor import EnumDescriptor
 from google.rpc import code_pb2
-from stockward.auth.v1 import auth_pb2
+from stockward.auth.v1 import auth_pb2, key_pb2
 from stockward.catalog.v1 import catalog_pb2
 from stockward.event.v1 import event_pb2
 from stockward.inventory.v1 import inventory_pb2
@@ -24,6 +24,7 @@ from stockward.webhook.v1 import webhook_pb2
 
 from stockward_server import application, domain
 from stockward_server.application.catalog import ImportAction
+from stockward_server.application.keys import KeyState
 from stockward_server.application.request import Role
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.domain.endpoint import SecretKind
@@ -53,6 +54,7 @@ CONTRACT: dict[type[IntEnum], Any] = {
     EndpointState: event_pb2.EndpointEvent.State,
     SecretKind: webhook_pb2.Endpoint.SecretKind,
     DeliveryState: webhook_pb2.Delivery.State,
+    KeyState: key_pb2.Key.State,
 }
 SAID_BY_A_REFUSAL = {(ImportAction, "REFUSED")}
 

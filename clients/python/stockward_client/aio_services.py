@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 import grpc
 from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 from google.type import money_pb2
+from stockward.auth.v1 import auth_pb2, key_pb2, key_pb2_grpc
 from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2, event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
@@ -15,6 +16,99 @@ from stockward.order.v1 import order_pb2, order_pb2_grpc
 from stockward.webhook.v1 import webhook_pb2, webhook_pb2_grpc
 
 from stockward_client.aio_calls import AsyncCalls, AsyncPages
+
+
+class AsyncKeyService:
+    """Manages API keys. Its methods name no role, so they are for administrators alone; `stockward keys` does the same
+    on the database itself, where the first key comes from.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
+        self._calls = calls
+        self._stub = key_pb2_grpc.KeyServiceStub(channel)
+
+    async def create_key(
+        self,
+        *,
+        name: str,
+        role: auth_pb2.Role.ValueType,
+        expire_time: timestamp_pb2.Timestamp | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> key_pb2.CreateKeyResponse:
+        """Makes a key, which works at once. ALREADY_EXISTS (KEY_NAME_TAKEN) while another key of that name works.
+
+        Args:
+            name: Whose key it is: 1 to 63 letters, digits, `_`, `.` or `-`, beginning with a letter or digit; `system`
+                is taken.
+            role: What it may do.
+            expire_time: When it ends by itself, in the future. Unset: it does not.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.CreateKey,
+            key_pb2.CreateKeyRequest(name=name, role=role, expire_time=expire_time, request_id=request_id),
+            timeout,
+        )
+
+    def list_keys(
+        self, *, page_size: int = 0, page_token: str = "", include_ended: bool = False, timeout: float | None = None
+    ) -> AsyncPages[key_pb2.ListKeysResponse, key_pb2.Key]:
+        """Lists keys, newest first.
+
+        Args:
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            include_ended: Whether to list expired and revoked keys, too.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListKeys,
+            key_pb2.ListKeysRequest(page_size=page_size, page_token=page_token, include_ended=include_ended),
+            lambda page: page.keys,
+            timeout,
+        )
+
+    async def rotate_key(
+        self,
+        *,
+        key_id: str,
+        overlap: duration_pb2.Duration | None = None,
+        expire_time: timestamp_pb2.Timestamp | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> key_pb2.RotateKeyResponse:
+        """Makes a new key of the same name and role, and ends the old one after an overlap, in which both work.
+        NOT_FOUND (KEY_NOT_FOUND). FAILED_PRECONDITION (KEY_NOT_ACTIVE) unless the key is ACTIVE.
+
+        Args:
+            key_id: The key to be replaced.
+            overlap: How long the old key goes on working beside the new one: 0 to 30 days, 24 hours when unset. It
+                never works longer than it would have.
+            expire_time: When the new key ends by itself, in the future. Unset: it lives as long as the old one was made
+                for.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.RotateKey,
+            key_pb2.RotateKeyRequest(key_id=key_id, overlap=overlap, expire_time=expire_time, request_id=request_id),
+            timeout,
+        )
+
+    async def revoke_key(self, *, key_id: str, request_id: str = "", timeout: float | None = None) -> key_pb2.Key:
+        """Ends a key: within 5 seconds no server takes it any more. A key that was revoked before is answered as it is.
+        NOT_FOUND (KEY_NOT_FOUND).
+
+        Args:
+            key_id: The key to be ended.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.RevokeKey, key_pb2.RevokeKeyRequest(key_id=key_id, request_id=request_id), timeout
+        )
 
 
 class AsyncCatalogService:
@@ -1427,6 +1521,7 @@ class AsyncServices:
     """The services of one server."""
 
     def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
+        self.keys = AsyncKeyService(channel, calls)
         self.catalog = AsyncCatalogService(channel, calls)
         self.inventory = AsyncInventoryService(channel, calls)
         self.orders = AsyncOrderService(channel, calls)

@@ -38,6 +38,9 @@ __all__ = [
     "FieldInvalid",
     "HandleTaken",
     "InsufficientStock",
+    "KeyNameTaken",
+    "KeyNotActive",
+    "KeyNotFound",
     "LineUnknown",
     "LocationTaken",
     "LocationUnknown",
@@ -83,6 +86,18 @@ class CredentialsInvalid(Unauthenticated):
 
 class RoleNotAllowed(PermissionDenied):
     """The key is valid, but its role may not call this method, or may not set one of the fields."""
+
+
+class KeyNotFound(NotFound):
+    """There is no such key."""
+
+
+class KeyNameTaken(AlreadyExists):
+    """A key of that name works. Choose another name, or rotate that key."""
+
+
+class KeyNotActive(FailedPrecondition):
+    """The key has been rotated, has expired or was revoked."""
 
 
 class ProductNotFound(NotFound):
@@ -311,6 +326,9 @@ class DeliveryExpired(FailedPrecondition):
 BY_REASON: dict[str, type[StockwardError]] = {
     "CREDENTIALS_INVALID": CredentialsInvalid,
     "ROLE_NOT_ALLOWED": RoleNotAllowed,
+    "KEY_NOT_FOUND": KeyNotFound,
+    "KEY_NAME_TAKEN": KeyNameTaken,
+    "KEY_NOT_ACTIVE": KeyNotActive,
     "PRODUCT_NOT_FOUND": ProductNotFound,
     "SKU_TAKEN": SkuTaken,
     "HANDLE_TAKEN": HandleTaken,

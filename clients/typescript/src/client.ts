@@ -2,6 +2,7 @@
 
 import { createClient } from "@connectrpc/connect";
 import type { Client, Transport } from "@connectrpc/connect";
+import { KeyService } from "./generated/stockward/auth/v1/key_pb.js";
 import { CatalogService } from "./generated/stockward/catalog/v1/catalog_pb.js";
 import { EventService } from "./generated/stockward/event/v1/event_pb.js";
 import { InventoryService } from "./generated/stockward/inventory/v1/inventory_pb.js";
@@ -24,6 +25,7 @@ export class Services {
   readonly orders: Client<typeof OrderService>;
   readonly events: Client<typeof EventService>;
   readonly webhooks: Client<typeof WebhookService>;
+  readonly keys: Client<typeof KeyService>;
   /** What carries the calls; `createClient` makes further clients on it. */
   readonly transport: Transport;
 
@@ -34,5 +36,6 @@ export class Services {
     this.orders = createClient(OrderService, this.transport);
     this.events = createClient(EventService, this.transport);
     this.webhooks = createClient(WebhookService, this.transport);
+    this.keys = createClient(KeyService, this.transport);
   }
 }

@@ -1,5 +1,6 @@
 /** The messages, enums and schemas of the contract, one namespace an area: `order.Order_State.PENDING`. */
 
+export * as auth from "./auth.js";
 export * as catalog from "./generated/stockward/catalog/v1/catalog_pb.js";
 export * as event from "./generated/stockward/event/v1/event_pb.js";
 export * as inventory from "./generated/stockward/inventory/v1/inventory_pb.js";

@@ -35,6 +35,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
         *("event_time", "endpoint_id", "type", "aggregate_id", "state", "attempt_count", "attempts", "due_time"),
         "event_id",
     ),
+    "Key": ("key_id", "name", "role", "prefix", "state", "create_time", "expire_time", "last_used_time"),
     "Event": ("time", "type", "aggregate_id", "aggregate_version", "actor", "event_id"),
 }
 """What a table of these shows; of other messages it shows every field."""
@@ -48,6 +49,8 @@ STYLES: Mapping[str, str] = {
     **dict.fromkeys(("processing", "unpublished", "converted"), "cyan"),
     **dict.fromkeys(("cancelled", "expired", "failed", "depleted", "shortfall", "disabled", "dead", "no"), "red"),
     **dict.fromkeys(("archived", "released", "voided", "skipped"), "dim"),
+    "retiring": "yellow",
+    "revoked": "red",
 }
 """Colours of states, and of yes and no."""
 

@@ -145,6 +145,18 @@ class RoleNotAllowed(Refusal):
     code, reason = Code.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"
 
 
+class KeyNotFound(Refusal):
+    code, reason = Code.NOT_FOUND, "KEY_NOT_FOUND"
+
+
+class KeyNameTaken(Refusal):
+    code, reason = Code.ALREADY_EXISTS, "KEY_NAME_TAKEN"
+
+
+class KeyNotActive(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "KEY_NOT_ACTIVE"
+
+
 # Catalogue
 
 

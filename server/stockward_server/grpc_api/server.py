@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from stockward.auth.v1 import key_pb2, key_pb2_grpc
 from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2, event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
@@ -29,6 +30,7 @@ SERVICES = [
     event_pb2.DESCRIPTOR.services_by_name["EventService"],
     incoming_pb2.DESCRIPTOR.services_by_name["IncomingWebhookService"],
     webhook_pb2.DESCRIPTOR.services_by_name["WebhookService"],
+    key_pb2.DESCRIPTOR.services_by_name["KeyService"],
 ]
 """Every service of the contract."""
 
@@ -43,6 +45,7 @@ class Servicers:
     event: event_pb2_grpc.EventServiceServicer
     incoming: incoming_pb2_grpc.IncomingWebhookServiceServicer
     webhook: webhook_pb2_grpc.WebhookServiceServicer
+    key: key_pb2_grpc.KeyServiceServicer
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class ApiServer:
         event_pb2_grpc.add_EventServiceServicer_to_server(servicers.event, server)
         incoming_pb2_grpc.add_IncomingWebhookServiceServicer_to_server(servicers.incoming, server)
         webhook_pb2_grpc.add_WebhookServiceServicer_to_server(servicers.webhook, server)
+        key_pb2_grpc.add_KeyServiceServicer_to_server(servicers.key, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = [service.full_name for service in SERVICES]
         told = reflection.aio.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])

@@ -97,6 +97,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "ROLE_NOT_ALLOWED", "domain": "stockward",
           "metadata": { "role": "storefront", "allowed": "pms,admin" } }
     """
+    ERROR_REASON_KEY_NOT_FOUND: _ErrorReason.ValueType  # 3
+    """NOT_FOUND: there is no such key.
+
+        { "reason": "KEY_NOT_FOUND", "domain": "stockward", "metadata": { "key_id": "0190..." } }
+    """
+    ERROR_REASON_KEY_NAME_TAKEN: _ErrorReason.ValueType  # 4
+    """ALREADY_EXISTS: a key of that name works. Choose another name, or rotate that key.
+
+        { "reason": "KEY_NAME_TAKEN", "domain": "stockward",
+          "metadata": { "field": "name", "name": "web-shop", "key_id": "0190..." } }
+    """
+    ERROR_REASON_KEY_NOT_ACTIVE: _ErrorReason.ValueType  # 5
+    """FAILED_PRECONDITION: the key has been rotated, has expired or was revoked.
+
+        { "reason": "KEY_NOT_ACTIVE", "domain": "stockward", "metadata": { "key_id": "0190...", "state": "REVOKED" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons in google.rpc.ErrorInfo (domain `stockward`) about the caller's identity. The reason string is the value's name
@@ -115,6 +131,22 @@ ERROR_REASON_ROLE_NOT_ALLOWED: ErrorReason.ValueType  # 2
 
     { "reason": "ROLE_NOT_ALLOWED", "domain": "stockward",
       "metadata": { "role": "storefront", "allowed": "pms,admin" } }
+"""
+ERROR_REASON_KEY_NOT_FOUND: ErrorReason.ValueType  # 3
+"""NOT_FOUND: there is no such key.
+
+    { "reason": "KEY_NOT_FOUND", "domain": "stockward", "metadata": { "key_id": "0190..." } }
+"""
+ERROR_REASON_KEY_NAME_TAKEN: ErrorReason.ValueType  # 4
+"""ALREADY_EXISTS: a key of that name works. Choose another name, or rotate that key.
+
+    { "reason": "KEY_NAME_TAKEN", "domain": "stockward",
+      "metadata": { "field": "name", "name": "web-shop", "key_id": "0190..." } }
+"""
+ERROR_REASON_KEY_NOT_ACTIVE: ErrorReason.ValueType  # 5
+"""FAILED_PRECONDITION: the key has been rotated, has expired or was revoked.
+
+    { "reason": "KEY_NOT_ACTIVE", "domain": "stockward", "metadata": { "key_id": "0190...", "state": "REVOKED" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -19,7 +19,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file stockward/auth/v1/auth.proto.
  */
 export const file_stockward_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("ChxzdG9ja3dhcmQvYXV0aC92MS9hdXRoLnByb3RvEhFzdG9ja3dhcmQuYXV0aC52MSpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABITCg9ST0xFX1NUT1JFRlJPTlQQARIMCghST0xFX1BNUxACEg4KClJPTEVfQURNSU4QAypCCgpDcmVkZW50aWFsEhoKFkNSRURFTlRJQUxfVU5TUEVDSUZJRUQQABIYChRDUkVERU5USUFMX1NJR05BVFVSRRABKnQKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiQKIEVSUk9SX1JFQVNPTl9DUkVERU5USUFMU19JTlZBTElEEAESIQodRVJST1JfUkVBU09OX1JPTEVfTk9UX0FMTE9XRUQQAjpPCgVyb2xlcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGKKIAyADKA4yFy5zdG9ja3dhcmQuYXV0aC52MS5Sb2xlUgVyb2xlczpfCgpjcmVkZW50aWFsEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYo4gDIAEoDjIdLnN0b2Nrd2FyZC5hdXRoLnYxLkNyZWRlbnRpYWxSCmNyZWRlbnRpYWxiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("ChxzdG9ja3dhcmQvYXV0aC92MS9hdXRoLnByb3RvEhFzdG9ja3dhcmQuYXV0aC52MSpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABITCg9ST0xFX1NUT1JFRlJPTlQQARIMCghST0xFX1BNUxACEg4KClJPTEVfQURNSU4QAypCCgpDcmVkZW50aWFsEhoKFkNSRURFTlRJQUxfVU5TUEVDSUZJRUQQABIYChRDUkVERU5USUFMX1NJR05BVFVSRRABKtYBCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIkCiBFUlJPUl9SRUFTT05fQ1JFREVOVElBTFNfSU5WQUxJRBABEiEKHUVSUk9SX1JFQVNPTl9ST0xFX05PVF9BTExPV0VEEAISHgoaRVJST1JfUkVBU09OX0tFWV9OT1RfRk9VTkQQAxIfChtFUlJPUl9SRUFTT05fS0VZX05BTUVfVEFLRU4QBBIfChtFUlJPUl9SRUFTT05fS0VZX05PVF9BQ1RJVkUQBTpPCgVyb2xlcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGKKIAyADKA4yFy5zdG9ja3dhcmQuYXV0aC52MS5Sb2xlUgVyb2xlczpfCgpjcmVkZW50aWFsEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYo4gDIAEoDjIdLnN0b2Nrd2FyZC5hdXRoLnYxLkNyZWRlbnRpYWxSCmNyZWRlbnRpYWxiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * What a key is for. A key has exactly one role.
@@ -122,6 +122,34 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_ROLE_NOT_ALLOWED = 2;
    */
   ROLE_NOT_ALLOWED = 2,
+
+  /**
+   * NOT_FOUND: there is no such key.
+   *
+   *     { "reason": "KEY_NOT_FOUND", "domain": "stockward", "metadata": { "key_id": "0190..." } }
+   *
+   * @generated from enum value: ERROR_REASON_KEY_NOT_FOUND = 3;
+   */
+  KEY_NOT_FOUND = 3,
+
+  /**
+   * ALREADY_EXISTS: a key of that name works. Choose another name, or rotate that key.
+   *
+   *     { "reason": "KEY_NAME_TAKEN", "domain": "stockward",
+   *       "metadata": { "field": "name", "name": "web-shop", "key_id": "0190..." } }
+   *
+   * @generated from enum value: ERROR_REASON_KEY_NAME_TAKEN = 4;
+   */
+  KEY_NAME_TAKEN = 4,
+
+  /**
+   * FAILED_PRECONDITION: the key has been rotated, has expired or was revoked.
+   *
+   *     { "reason": "KEY_NOT_ACTIVE", "domain": "stockward", "metadata": { "key_id": "0190...", "state": "REVOKED" } }
+   *
+   * @generated from enum value: ERROR_REASON_KEY_NOT_ACTIVE = 5;
+   */
+  KEY_NOT_ACTIVE = 5,
 }
 
 /**

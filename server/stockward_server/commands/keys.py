@@ -1,0 +1,148 @@
+"""`stockward keys`: make, list, rotate and revoke API keys.
+
+They work on the database itself (DATABASE_URL), so that there can be a first key, and when no server runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from google.protobuf.message import Message
+from stockward.auth.v1 import auth_pb2
+from stockward.auth.v1 import key_pb2 as pb
+
+from stockward_server.commands.options import EPILOG, AsJson
+from stockward_server.commands.staff import Limit, group
+from stockward_server.commands.tables import note, show
+from stockward_server.commands.texts import choice, moment
+
+if TYPE_CHECKING:
+    from stockward_server.application.keys import Keys
+
+ACTOR = "stockward keys"
+"""Who edits keys by command; no key can have such a name."""
+
+ONCE = "Keep the secret: it is stored nowhere and never shown again"
+
+app = group("keys", "API keys: make, list, rotate, revoke. They work on the database itself (DATABASE_URL).")
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not the id of a key, which `stockward keys list` shows") from None
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is; it signs what is done.")]
+KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", parser=_uuid, help="Id of the key, from `keys list`.")]
+Expires = Annotated[
+    datetime | None, typer.Option("--expires", parser=moment, metavar="TIME", help="Ends then (UTC); else never.")
+]
+
+
+@app.command(epilog=EPILOG)
+def create(
+    name: Name,
+    role: Annotated[Any, choice(auth_pb2.Role, "--role", help="What it may do.")],
+    expires: Expires = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key, and show it this once."""
+
+    async def work(keys: Keys) -> Message:
+        from stockward_server.application.keys import NewKey, NewSecret
+        from stockward_server.application.request import Role
+        from stockward_server.grpc_api.key_messages import created, created_bytes
+        from stockward_server.grpc_api.validation import validate
+
+        validate(pb.CreateKeyRequest(name=name, role=role))
+        wanted, secret = NewKey(name, Role(role), expires), NewSecret()
+        return created(await keys.create(_request("CreateKey"), wanted, secret, created_bytes), secret)
+
+    _told(work, as_json, ONCE)
+
+
+@app.command("list", epilog=EPILOG)
+def list_keys(
+    ended: Annotated[bool, typer.Option("--all", help="Expired and revoked keys, too.")] = False,
+    limit: Limit = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """List keys, newest first; the keys themselves are known to nobody."""
+
+    async def work(keys: Keys) -> Message:
+        from stockward_server.application.stock_views import Page
+        from stockward_server.grpc_api.key_messages import key_message
+
+        rows = await keys.list(Page(limit, None), ended)
+        return pb.ListKeysResponse(keys=[key_message(row.key, row.now) for row in rows])
+
+    _told(work, as_json)
+
+
+@app.command(epilog=EPILOG)
+def rotate(
+    key_id: KeyId,
+    overlap_hours: Annotated[
+        float, typer.Option("--overlap", min=0, max=720, metavar="HOURS", help="How long the old key still works.")
+    ] = 24,
+    expires: Expires = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new key of the same name and role; the old one works for a while beside it."""
+
+    async def work(keys: Keys) -> Message:
+        from stockward_server.application.keys import NewSecret, Rotation
+        from stockward_server.grpc_api.key_messages import rotated, rotated_bytes
+
+        rotation, secret = Rotation(key_id, timedelta(hours=overlap_hours), expires), NewSecret()
+        return rotated(await keys.rotate(_request("RotateKey"), rotation, secret, rotated_bytes), secret)
+
+    _told(work, as_json, ONCE)
+
+
+@app.command(epilog=EPILOG)
+def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
+    """End a key: within 5 seconds no server takes it any more."""
+
+    async def work(keys: Keys) -> Message:
+        from stockward_server.grpc_api.key_messages import key_bytes
+
+        return pb.Key.FromString(await keys.revoke(_request("RevokeKey"), key_id, key_bytes))
+
+    _told(work, as_json)
+
+
+def _request(method: str) -> Any:
+    from stockward_server.application.request import Request, Role
+
+    return Request(ACTOR, Role.ADMIN, f"/stockward.auth.v1.KeyService/{method}", str(uuid.uuid4()), b"")
+
+
+def _told(work: Callable[[Keys], Awaitable[Message]], as_json: bool, then: str = "") -> None:
+    """Do it, and print the answer; a refusal ends the command with exit code 1, a database that is away with 3."""
+    from stockward_server import bootstrap
+    from stockward_server.commands.connection import REFUSED, UNREACHABLE, fail
+    from stockward_server.config import load_settings
+    from stockward_server.domain.errors import DatabaseUnavailable, Refusal
+
+    async def on_database() -> Message:
+        async with bootstrap.opened_keys(load_settings()) as keys:
+            return await work(keys)
+
+    try:
+        answer = asyncio.run(on_database())
+    except Refusal as refusal:
+        away = isinstance(refusal, DatabaseUnavailable)
+        fail(f"{refusal.message} ({refusal.reason})", UNREACHABLE if away else REFUSED)
+    except OSError as error:
+        fail(f"The database cannot be reached: {error}", UNREACHABLE)
+    show(answer, as_json=as_json)
+    if then and not as_json:
+        note(then)

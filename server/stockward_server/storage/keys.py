@@ -1,0 +1,134 @@
+"""Edits of API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+from stockward_server.application.keys import ApiKey, KeyAnswer, NewKey, NewSecret, Reply, Rotation
+from stockward_server.application.locked_state import LockedState
+from stockward_server.application.request import Request, Role
+from stockward_server.application.stock_views import Page
+from stockward_server.domain.errors import KeyNameTaken, KeyNotFound
+from stockward_server.storage.database import Executor, Pool
+from stockward_server.storage.mutation import Mutations
+
+SELECT_KEYS = """
+    SELECT k.key_id::text AS key_id, name, role, prefix, create_time, expire_time, revoke_time, last_used_time,
+           replaced_by::text AS replaced_by
+    FROM api_keys k LEFT JOIN api_key_uses u ON u.key_id = k.key_id
+"""
+
+
+class SqlKeys:
+    """The application's Keys on PostgreSQL. Edits go one after another, so two cannot make keys of one name."""
+
+    def __init__(self, pool: Pool, mutations: Mutations) -> None:
+        self._pool = pool
+        self._mutations = mutations
+
+    async def create(self, request: Request, wanted: NewKey, secret: NewSecret, reply: Reply) -> bytes:
+        """KeyNameTaken while another key of that name works."""
+
+        async def work(connection: Executor, state: LockedState) -> bytes:
+            await _lock_keys(connection)
+            key = wanted.made(secret, state.now)
+            holder = await connection.fetchval(
+                """
+                SELECT key_id FROM api_keys
+                WHERE name = $1 AND revoke_time IS NULL AND (expire_time > $2) IS NOT FALSE LIMIT 1
+                """,
+                key.name,
+                state.now,
+            )
+            if holder:
+                raise KeyNameTaken(
+                    f"there is a key named {key.name!r} already", field="name", name=key.name, key_id=holder
+                )
+            await _insert(connection, key, secret)
+            return reply(KeyAnswer(key, state.now))
+
+        return await self._mutations.run(request, work)
+
+    async def rotate(self, request: Request, rotation: Rotation, secret: NewSecret, reply: Reply) -> bytes:
+        """KeyNotFound, or KeyNotActive."""
+
+        async def work(connection: Executor, state: LockedState) -> bytes:
+            await _lock_keys(connection)
+            wanted, old = rotation.decide(await _find(connection, rotation.key_id), state.now)
+            key = wanted.made(secret, state.now)
+            await _insert(connection, key, secret)
+            await connection.execute(
+                "UPDATE api_keys SET expire_time = $2, replaced_by = $3 WHERE key_id = $1",
+                old.key_id,
+                old.expire_time,
+                key.key_id,
+            )
+            return reply(KeyAnswer(key, state.now, replace(old, replaced_by=key.key_id)))
+
+        return await self._mutations.run(request, work)
+
+    async def revoke(self, request: Request, key_id: str, reply: Reply) -> bytes:
+        """KeyNotFound. A key that was revoked before stays as it is."""
+
+        async def work(connection: Executor, state: LockedState) -> bytes:
+            await _lock_keys(connection)
+            key = await _find(connection, key_id)
+            if key.revoke_time is None:
+                key = replace(key, revoke_time=state.now)
+                await connection.execute("UPDATE api_keys SET revoke_time = $2 WHERE key_id = $1", key_id, state.now)
+            return reply(KeyAnswer(key, state.now))
+
+        return await self._mutations.run(request, work)
+
+    async def list(self, page: Page, include_ended: bool) -> Sequence[KeyAnswer]:
+        """Newest first."""
+        (before,) = page.after or (None,)
+        now = await self._pool.fetchval("SELECT clock_timestamp()")
+        rows = await self._pool.fetch(
+            f"""
+            {SELECT_KEYS}
+            WHERE ($1::uuid IS NULL OR k.key_id < $1)
+                AND ($2 OR revoke_time IS NULL AND (expire_time > $3) IS NOT FALSE)
+            ORDER BY k.key_id DESC LIMIT $4
+            """,
+            before,
+            include_ended,
+            now,
+            page.size,
+        )
+        return [KeyAnswer(_key(row), now) for row in rows]
+
+
+async def _lock_keys(connection: Executor) -> None:
+    """Nobody else edits keys until the end of the transaction; reading them goes on."""
+    await connection.execute("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE")
+
+
+async def _find(connection: Executor, key_id: str) -> ApiKey:
+    row = await connection.fetchrow(f"{SELECT_KEYS} WHERE k.key_id = $1", key_id)
+    if row is None:
+        raise KeyNotFound(f"there is no key {key_id}", key_id=key_id)
+    return _key(row)
+
+
+async def _insert(connection: Executor, key: ApiKey, secret: NewSecret) -> None:
+    await connection.execute(
+        """
+        INSERT INTO api_keys (key_id, name, role, prefix, hash, create_time, expire_time)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        """,
+        key.key_id,
+        key.name,
+        int(key.role),
+        key.prefix,
+        sha256(secret.of(key.role).encode()).digest(),
+        key.create_time,
+        key.expire_time,
+    )
+
+
+def _key(row: Any) -> ApiKey:
+    return ApiKey(**{**row, "role": Role(row["role"])})

@@ -1,0 +1,115 @@
+"""`stockward keys`: on the database itself, before there is any key and while a server runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+from stockward.inventory.v1 import inventory_pb2 as inventory
+from typer.testing import CliRunner
+
+from stockward_server.cli import app
+from stockward_server.storage import api_keys
+from tests.events import until
+from tests.shop import Refused, Shop, callers
+from tests.terminal import Outcome
+
+Run = Callable[..., Awaitable[Outcome]]
+
+
+@pytest.fixture
+def run(database_url: str) -> Run:
+    async def run(*arguments: str, url: str = database_url) -> Outcome:
+        environment = {"DATABASE_URL": url, "COLUMNS": "200", "NO_COLOR": "1"}
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["keys", *arguments], env=environment)
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+async def of_script(run: Run, *arguments: str) -> Any:
+    outcome = await run(*arguments, "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    return json.loads(outcome.out)
+
+
+async def test_the_first_key_and_what_becomes_of_it(run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_keys, "REFRESH_SECONDS", 0.05)
+    first = await of_script(run, "create", "loom", "--role", "pms")
+    assert (first["key"]["name"], first["key"]["role"], first["key"]["state"]) == ("loom", "ROLE_PMS", "STATE_ACTIVE")
+    key_id = first["key"]["keyId"]
+
+    async def call(secret: str) -> Any:
+        stubs = callers(shop.address, secret)
+        try:
+            return await stubs.inventory.ListLocations(inventory.ListLocationsRequest())
+        finally:
+            await stubs.channel.close()
+
+    assert (await call(first["secret"])).locations
+
+    second = await of_script(run, "rotate", key_id, "--overlap", "1.5")
+    assert second["replaced"]["state"] == "STATE_RETIRING"
+    assert (await call(first["secret"])).locations
+    assert (await call(second["secret"])).locations
+
+    listed = {each["keyId"]: each for each in (await of_script(run, "list"))["keys"]}
+    assert listed[key_id]["replacedBy"] == second["key"]["keyId"]
+    assert not any("secret" in each for each in listed.values())
+
+    revoked = await of_script(run, "revoke", key_id)
+    assert revoked["state"] == "STATE_REVOKED"
+
+    async def is_refused() -> bool:
+        try:
+            await call(first["secret"])
+        except grpc.aio.AioRpcError as error:
+            return bool(Refused(error).reason == "CREDENTIALS_INVALID")
+        return False
+
+    await until(is_refused)
+    assert key_id not in {each["keyId"] for each in (await of_script(run, "list"))["keys"]}
+    assert key_id in {each["keyId"] for each in (await of_script(run, "list", "--all"))["keys"]}
+
+
+async def test_a_person_is_told_to_keep_the_secret(run: Run) -> None:
+    outcome = await run("create", "loom", "--role", "storefront", "--expires", "2999-01-01")
+    assert outcome.code == 0
+    assert "swk_storefront_" in outcome.out
+    assert "never shown again" in outcome.err
+    table = (await run("list")).out
+    assert "loom" in table
+    assert "2999-01-01" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["create", "loom", "--role", "pms"], 1, "KEY_NAME_TAKEN"),
+        (["create", "system", "--role", "pms"], 1, "FIELD_INVALID"),
+        (["create", "a", "--role", "pms", "--expires", "2020-01-01"], 1, "FIELD_INVALID"),
+        (["create", "a", "--role", "owner"], 2, "storefront, pms, admin"),
+        (["create", "a"], 2, "--role"),
+        (["rotate", str(uuid.uuid4())], 1, "KEY_NOT_FOUND"),
+        (["revoke", "loom"], 2, "is not the id of a key"),
+        (["rotate", str(uuid.uuid4()), "--overlap", "-1"], 2, "--overlap"),
+    ],
+)
+async def test_what_cannot_be_done_is_told(run: Run, arguments: list[str], code: int, told: str) -> None:
+    await run("create", "loom", "--role", "pms")
+    outcome = await run(*arguments)
+    assert outcome.code == code
+    assert told in outcome.err
+    assert not outcome.out
+
+
+async def test_without_a_database_there_is_no_answer(run: Run) -> None:
+    outcome = await run("list", url="postgresql://nobody@127.0.0.1:1/nothing")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert "cannot be reached" in outcome.err
