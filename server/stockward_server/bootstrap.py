@@ -33,8 +33,10 @@ from stockward_server.grpc_api.event_service import EventServicer
 from stockward_server.grpc_api.incoming_webhooks import IncomingWebhookServicer, WebhookSecrets
 from stockward_server.grpc_api.inventory_service import InventoryServicer
 from stockward_server.grpc_api.key_service import KeyServicer
+from stockward_server.grpc_api.key_set import KeySet, from_file, from_url
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
+from stockward_server.grpc_api.tokens import TokenRules, Tokens
 from stockward_server.grpc_api.watching import WATCH_ENCODER
 from stockward_server.grpc_api.webhook_service import WebhookServicer
 from stockward_server.relay.wake import Waker
@@ -214,6 +216,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
         committer.submit, SqlOrderViews(pool), timedelta(seconds=settings.payment_due_seconds), watches
     )
     keys = api_keys.ApiKeys(pool)
+    token_keys = _token_keys(settings)
     server = ApiServer(
         Servicers(
             catalog_servicer,
@@ -237,6 +240,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
         keys.authenticate,
         database.refusal_of,
         Limits(settings.max_message_bytes, settings.max_concurrent_rpcs + settings.max_watches),
+        authenticate_token=Tokens(token_keys, _token_rules(settings)).authenticate if token_keys else None,
         share_port=settings.share_port,
     )
     due = SqlDueWork(pool)
@@ -246,6 +250,8 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
         _every(api_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
         _every(HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
     ]
+    if token_keys:
+        clockwork.append(_every(settings.jwks_refresh_seconds, "reading the token issuer's keys", token_keys.refresh))
     try:
         port = await server.start(settings.grpc_address)
         tasks = [asyncio.create_task(each) for each in clockwork]
@@ -261,6 +267,28 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
         await committer.close()
         await waker.close()
         await pool.close()
+
+
+def _token_keys(settings: Settings) -> KeySet | None:
+    """The keys of the token issuer, where tokens are taken."""
+    if settings.jwks_url:
+        source = from_url(settings.jwks_url)
+    elif settings.jwks_file:
+        source = from_file(settings.jwks_file)
+    else:
+        return None
+    return KeySet(source, settings.token_algorithms, settings.jwks_refetch_seconds)
+
+
+def _token_rules(settings: Settings) -> TokenRules:
+    return TokenRules(
+        issuer=settings.jwt_issuer or "",  # the settings have seen to it that they are there
+        audience=settings.jwt_audience or "",
+        algorithms=settings.token_algorithms,
+        role_claim=settings.jwt_role_claim,
+        roles={theirs: Role[ours.upper()] for theirs, ours in settings.token_roles.items()},
+        leeway_seconds=settings.jwt_leeway_seconds,
+    )
 
 
 async def _keep_house(pool: database.Pool, settings: Settings) -> None:

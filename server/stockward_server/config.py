@@ -126,6 +126,32 @@ def _check_public_url(value: str) -> str:
     return value
 
 
+def _check_jwks_url(value: str) -> str:
+    parts = _split(value)
+    loopback = parts is not None and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if parts is None or not parts.hostname or parts.scheme not in (("http", "https") if loopback else ("https",)):
+        raise ValueError("expected https://HOST/PATH (http:// on this machine only)")
+    return value
+
+
+def _check_algorithms(value: str) -> str:
+    if not set(_names(value)) or not set(_names(value)) <= TOKEN_ALGORITHMS:
+        raise ValueError(f"expected some of {', '.join(sorted(TOKEN_ALGORITHMS))}, separated by commas")
+    return value
+
+
+def _check_token_roles(value: str) -> str:
+    pairs = [pair.partition("=") for pair in _names(value)]
+    if not pairs or any(not theirs or ours not in TOKEN_ROLES for theirs, _, ours in pairs):
+        raise ValueError("expected THEIRS=OURS with storefront, pms or admin as OURS, several separated by commas")
+    return value
+
+
+def _names(value: str) -> list[str]:
+    """Words separated by commas or spaces."""
+    return value.replace(",", " ").split()
+
+
 def _several(value: SecretStr | None) -> list[str]:
     """Secrets separated by spaces or commas."""
     return value.get_secret_value().replace(",", " ").split() if value else []
@@ -144,6 +170,11 @@ def _split(url: str) -> Any:
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
+
+TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
+"""Signatures of tokens that can be taken: by public keys only, since whoever checks a shared secret could also sign."""
+
+TOKEN_ROLES = ("storefront", "pms", "admin")
 
 Address = Annotated[str, AfterValidator(check_address)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_check_webhook_url)]
@@ -185,6 +216,37 @@ class Settings(BaseModel):
 
     pms_webhook_url: WebhookUrl | None = Field(default=None, validation_alias="PMS_WEBHOOK_URL")
     """Where the product management system receives events, over http or https."""
+
+    jwks_url: Annotated[str, AfterValidator(_check_jwks_url)] | None = None
+    """Where a token issuer serves its public keys (JWKS, RFC 7517). With it, or with a file of them, the issuer's JSON
+    Web Tokens are taken beside API keys."""
+
+    jwks_file: Path | None = None
+    """File with those keys, in place of the URL; it may change while the server runs."""
+
+    jwks_refresh_seconds: float = Field(default=300.0, ge=1, le=86_400, allow_inf_nan=False)
+    """How often the issuer's keys are read again, in seconds; a key that is taken away is good that much longer."""
+
+    jwks_refetch_seconds: float = Field(default=10.0, ge=0.05, le=3_600, allow_inf_nan=False)
+    """Tokens with unknown key ids have the keys read again at most this often, in seconds."""
+
+    jwt_issuer: str | None = Field(default=None, min_length=1, max_length=1000)
+    """`iss` that a token must have; required where tokens are taken."""
+
+    jwt_audience: str | None = Field(default=None, min_length=1, max_length=1000)
+    """`aud` that a token must have, alone or among others; required where tokens are taken."""
+
+    jwt_algorithms: Annotated[str, AfterValidator(_check_algorithms)] = "RS256,ES256,EdDSA"
+    """Signatures that are taken, by commas: RS256, ES256, EdDSA."""
+
+    jwt_role_claim: str = Field(default="role", min_length=1, max_length=200)
+    """Claim that says the role, or the path to it, such as realm_access.roles; the mightiest of several counts."""
+
+    jwt_roles: Annotated[str, AfterValidator(_check_token_roles)] = "storefront=storefront,pms=pms,admin=admin"
+    """What that claim calls the roles storefront, pms and admin: THEIRS=OURS, several by commas."""
+
+    jwt_leeway_seconds: float = Field(default=30.0, ge=0, le=300, allow_inf_nan=False)
+    """How far the issuer's clock may be off, in seconds."""
 
     environment: Annotated[Environment, BeforeValidator(_lower)] = Environment.DEVELOPMENT
     """`development`, or `production`, which takes no default for the two URLs above."""
@@ -288,6 +350,11 @@ class Settings(BaseModel):
             )
         if self.webhook_warn_days > self.webhook_disable_days:
             raise ValueError("STOCKWARD_WEBHOOK_WARN_DAYS: expected to be at most STOCKWARD_WEBHOOK_DISABLE_DAYS")
+        if self.jwks_url and self.jwks_file:
+            raise ValueError("STOCKWARD_JWKS_FILE: expected to be unset where STOCKWARD_JWKS_URL is set")
+        for field in ("jwt_issuer", "jwt_audience"):
+            if self.takes_tokens and getattr(self, field) is None:
+                raise ValueError(f"{variable(field)}: required where tokens are taken, by STOCKWARD_JWKS_URL or _FILE")
         if self.environment is Environment.PRODUCTION:
             for field in ("database_url", "event_queue_url"):
                 if field not in self.model_fields_set:
@@ -314,6 +381,21 @@ class Settings(BaseModel):
     def stripe_webhook_secrets(self) -> Sequence[str]:
         """Each secret of STOCKWARD_STRIPE_WEBHOOK_SECRET."""
         return _several(self.stripe_webhook_secret)
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether JSON Web Tokens are taken beside API keys."""
+        return self.jwks_url is not None or self.jwks_file is not None
+
+    @property
+    def token_algorithms(self) -> Sequence[str]:
+        """Each of STOCKWARD_JWT_ALGORITHMS."""
+        return _names(self.jwt_algorithms)
+
+    @property
+    def token_roles(self) -> Mapping[str, str]:
+        """Our role for each of theirs in STOCKWARD_JWT_ROLES."""
+        return dict(pair.split("=", 1) for pair in _names(self.jwt_roles))
 
     def shown(self, field: str) -> str | int | float | None:
         """The value of ``field`` for people and logs, without passwords and other secrets."""

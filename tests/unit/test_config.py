@@ -111,6 +111,12 @@ def test_production_takes_no_defaults_for_its_services(monkeypatch: pytest.Monke
         ("STOCKWARD_GRPC_ADDRESS", "hunter2", "expected HOST:PORT"),
         ("STOCKWARD_GATEWAY_ADDRESS", "hunter2:0", "expected HOST:PORT"),
         ("STOCKWARD_GATEWAY_ADDRESS", "hunter2:65536", "expected HOST:PORT"),
+        ("STOCKWARD_JWKS_URL", "http://hunter2.example/keys", "expected https://"),
+        ("STOCKWARD_JWT_ALGORITHMS", "RS256,hunter2", "expected some of ES256, EdDSA, RS256"),
+        ("STOCKWARD_JWT_ALGORITHMS", "HS256", "expected some of"),
+        ("STOCKWARD_JWT_ALGORITHMS", ",", "expected some of"),
+        ("STOCKWARD_JWT_ROLES", "staff=hunter2", "expected THEIRS=OURS"),
+        ("STOCKWARD_JWT_ROLES", "hunter2", "expected THEIRS=OURS"),
         ("STOCKWARD_POOL_SIZE", "hunter2", "expected to be a valid integer"),
         ("STOCKWARD_POOL_SIZE", "0", "expected to be greater than or equal to 2"),
         ("STOCKWARD_OUTBOX_POLL_SECONDS", "nan", "expected to be a finite number"),
@@ -174,6 +180,26 @@ def test_a_webhook_needs_the_secret_that_signs_it(monkeypatch: pytest.MonkeyPatc
         load_settings()
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
     assert load_settings().storefront_webhook_url is not None
+
+
+def test_tokens_need_an_issuer_and_an_audience(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load_settings().takes_tokens
+    monkeypatch.setenv("STOCKWARD_JWKS_URL", "https://id.example/keys")
+    with pytest.raises(SettingsError, match="STOCKWARD_JWT_ISSUER: required"):
+        load_settings()
+    monkeypatch.setenv("STOCKWARD_JWT_ISSUER", "https://id.example")
+    with pytest.raises(SettingsError, match="STOCKWARD_JWT_AUDIENCE: required"):
+        load_settings()
+    monkeypatch.setenv("STOCKWARD_JWT_AUDIENCE", "stockward")
+    monkeypatch.setenv("STOCKWARD_JWT_ROLES", "editor=pms, ops=admin")
+    monkeypatch.setenv("STOCKWARD_JWT_ALGORITHMS", "ES256")
+    settings = load_settings()
+    assert settings.takes_tokens
+    assert settings.token_roles == {"editor": "pms", "ops": "admin"}
+    assert settings.token_algorithms == ["ES256"]
+    monkeypatch.setenv("STOCKWARD_JWKS_FILE", "keys.json")
+    with pytest.raises(SettingsError, match="STOCKWARD_JWKS_FILE: expected to be unset"):
+        load_settings()
 
 
 def test_an_unreadable_file_is_told() -> None:

@@ -70,6 +70,7 @@ __all__ = [
     "SkuUnknown",
     "StockChanged",
     "StockNegative",
+    "TokenKeysUnavailable",
     "VariantInUse",
     "WatchLagged",
     "WatchLimitReached",
@@ -81,7 +82,11 @@ __all__ = [
 
 
 class CredentialsInvalid(Unauthenticated):
-    """The call carries no key, or one that is malformed, unknown or revoked."""
+    """The call carries no key, or one that is malformed, unknown, expired or revoked; or a token that cannot be taken,
+    and then `cause` says why: TOKEN_MALFORMED, TOKEN_ALGORITHM_NOT_ALLOWED, TOKEN_KEY_UNKNOWN,
+    TOKEN_SIGNATURE_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_ISSUER_WRONG, TOKEN_AUDIENCE_WRONG,
+    TOKEN_CLAIM_MISSING or TOKEN_ROLE_UNKNOWN, the last two with the `claim`.
+    """
 
 
 class RoleNotAllowed(PermissionDenied):
@@ -98,6 +103,10 @@ class KeyNameTaken(AlreadyExists):
 
 class KeyNotActive(FailedPrecondition):
     """The key has been rotated, has expired or was revoked."""
+
+
+class TokenKeysUnavailable(Unavailable):
+    """The token may be good, but the keys of its issuer cannot be read. RetryInfo says when to come back."""
 
 
 class ProductNotFound(NotFound):
@@ -329,6 +338,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "KEY_NOT_FOUND": KeyNotFound,
     "KEY_NAME_TAKEN": KeyNameTaken,
     "KEY_NOT_ACTIVE": KeyNotActive,
+    "TOKEN_KEYS_UNAVAILABLE": TokenKeysUnavailable,
     "PRODUCT_NOT_FOUND": ProductNotFound,
     "SKU_TAKEN": SkuTaken,
     "HANDLE_TAKEN": HandleTaken,

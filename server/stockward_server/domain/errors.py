@@ -145,6 +145,10 @@ class RoleNotAllowed(Refusal):
     code, reason = Code.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"
 
 
+class TokenKeysUnavailable(Refusal):
+    code, reason = Code.UNAVAILABLE, "TOKEN_KEYS_UNAVAILABLE"
+
+
 class KeyNotFound(Refusal):
     code, reason = Code.NOT_FOUND, "KEY_NOT_FOUND"
 

@@ -1,4 +1,4 @@
-"""Who calls, and whether they may: keys from `authorization: Bearer`, roles from the contract's method option."""
+"""Who calls, and whether they may: keys or tokens from `authorization: Bearer`, roles from the contract's option."""
 
 from __future__ import annotations
 
@@ -63,9 +63,12 @@ class Identity:
         authenticate: Callable[[str], Awaitable[Caller | None]],
         roles: Mapping[str, frozenset[Role]],
         signed: Collection[str],
+        authenticate_token: Callable[[str], Awaitable[Caller]] | None = None,
     ) -> None:
-        """`authenticate` answers who a key belongs to, or None. `signed`: methods that need no key."""
+        """`authenticate` answers who a key belongs to, or None. `signed`: methods that need no key.
+        `authenticate_token` answers who a JSON Web Token speaks for, or raises; without it, tokens are not taken."""
         self._authenticate = authenticate
+        self._authenticate_token = authenticate_token
         self._roles = roles
         self._signed = signed
 
@@ -78,7 +81,7 @@ class Identity:
         allowed = self._roles.get(method_name, ADMIN_ONLY)
         if caller.role not in allowed:
             raise RoleNotAllowed(
-                f"a {caller.role.name.lower()} key may not call {method_name}",
+                f"the role {caller.role.name.lower()} may not call {method_name}",
                 role=caller.role.name.lower(),
                 allowed=",".join(role.name.lower() for role in sorted(allowed)),
             )
@@ -88,8 +91,10 @@ class Identity:
         for name, value in current_metadata.get():
             if name == "authorization" and isinstance(value, str):
                 scheme, _, key = value.partition(" ")
+                if self._authenticate_token is not None and "." in key and scheme.lower() == "bearer":
+                    return await self._authenticate_token(key.strip())  # a key has no dots
                 caller = await self._authenticate(key.strip()) if scheme.lower() == "bearer" else None
                 if caller is not None:
                     return caller
-                raise CredentialsInvalid("the key is malformed, unknown or revoked", scheme="Bearer")
+                raise CredentialsInvalid("the key is malformed, unknown, expired or revoked", scheme="Bearer")
         raise CredentialsInvalid("no key: send `authorization: Bearer <key>`", scheme="Bearer")

@@ -68,6 +68,7 @@ class ApiServer:
         translate: Callable[[Exception], Refusal | None],
         limits: Limits,
         *,
+        authenticate_token: Callable[[str], Awaitable[Caller]] | None = None,
         share_port: bool = False,
     ) -> None:
         self._server = grpc.aio.server(
@@ -82,7 +83,7 @@ class ApiServer:
             maximum_concurrent_rpcs=limits.concurrent_calls,
         )
         self._interceptor = CallInterceptor(
-            Identity(authenticate, roles_by_method(SERVICES), signed_methods(SERVICES)),
+            Identity(authenticate, roles_by_method(SERVICES), signed_methods(SERVICES), authenticate_token),
             Rules(limits.message_bytes),
             translate,
         )

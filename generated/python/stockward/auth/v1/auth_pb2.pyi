@@ -7,7 +7,8 @@ Every method of the contract names the roles that may call it with the `roles` o
 option can be called by nobody but an administrator: access is denied by default. The few that take a signature in
 place of a key say so with the `credential` option.
 
-A caller presents its key in the gRPC metadata (or HTTP header) `authorization: Bearer <key>`.
+A caller presents its key in the gRPC metadata (or HTTP header) `authorization: Bearer <key>`. Where the server is set up
+for a token issuer, a JSON Web Token of that issuer does as well; its role is what one of its claims says.
 """
 
 from google.protobuf import descriptor as _descriptor
@@ -87,9 +88,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Not used."""
     ERROR_REASON_CREDENTIALS_INVALID: _ErrorReason.ValueType  # 1
-    """UNAUTHENTICATED: the call carries no key, or one that is malformed, unknown or revoked.
+    """UNAUTHENTICATED: the call carries no key, or one that is malformed, unknown, expired or revoked; or a token that cannot
+    be taken, and then `cause` says why: TOKEN_MALFORMED, TOKEN_ALGORITHM_NOT_ALLOWED, TOKEN_KEY_UNKNOWN,
+    TOKEN_SIGNATURE_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_ISSUER_WRONG, TOKEN_AUDIENCE_WRONG,
+    TOKEN_CLAIM_MISSING or TOKEN_ROLE_UNKNOWN, the last two with the `claim`.
 
-        { "reason": "CREDENTIALS_INVALID", "domain": "stockward", "metadata": { "scheme": "Bearer" } }
+        { "reason": "CREDENTIALS_INVALID", "domain": "stockward",
+          "metadata": { "scheme": "Bearer", "cause": "TOKEN_EXPIRED" } }
     """
     ERROR_REASON_ROLE_NOT_ALLOWED: _ErrorReason.ValueType  # 2
     """PERMISSION_DENIED: the key is valid, but its role may not call this method, or may not set one of the fields.
@@ -113,6 +118,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "KEY_NOT_ACTIVE", "domain": "stockward", "metadata": { "key_id": "0190...", "state": "REVOKED" } }
     """
+    ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: _ErrorReason.ValueType  # 6
+    """UNAVAILABLE: the token may be good, but the keys of its issuer cannot be read. RetryInfo says when to come back.
+
+        { "reason": "TOKEN_KEYS_UNAVAILABLE", "domain": "stockward", "metadata": {} }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons in google.rpc.ErrorInfo (domain `stockward`) about the caller's identity. The reason string is the value's name
@@ -122,9 +132,13 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Not used."""
 ERROR_REASON_CREDENTIALS_INVALID: ErrorReason.ValueType  # 1
-"""UNAUTHENTICATED: the call carries no key, or one that is malformed, unknown or revoked.
+"""UNAUTHENTICATED: the call carries no key, or one that is malformed, unknown, expired or revoked; or a token that cannot
+be taken, and then `cause` says why: TOKEN_MALFORMED, TOKEN_ALGORITHM_NOT_ALLOWED, TOKEN_KEY_UNKNOWN,
+TOKEN_SIGNATURE_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_ISSUER_WRONG, TOKEN_AUDIENCE_WRONG,
+TOKEN_CLAIM_MISSING or TOKEN_ROLE_UNKNOWN, the last two with the `claim`.
 
-    { "reason": "CREDENTIALS_INVALID", "domain": "stockward", "metadata": { "scheme": "Bearer" } }
+    { "reason": "CREDENTIALS_INVALID", "domain": "stockward",
+      "metadata": { "scheme": "Bearer", "cause": "TOKEN_EXPIRED" } }
 """
 ERROR_REASON_ROLE_NOT_ALLOWED: ErrorReason.ValueType  # 2
 """PERMISSION_DENIED: the key is valid, but its role may not call this method, or may not set one of the fields.
@@ -147,6 +161,11 @@ ERROR_REASON_KEY_NOT_ACTIVE: ErrorReason.ValueType  # 5
 """FAILED_PRECONDITION: the key has been rotated, has expired or was revoked.
 
     { "reason": "KEY_NOT_ACTIVE", "domain": "stockward", "metadata": { "key_id": "0190...", "state": "REVOKED" } }
+"""
+ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: ErrorReason.ValueType  # 6
+"""UNAVAILABLE: the token may be good, but the keys of its issuer cannot be read. RetryInfo says when to come back.
+
+    { "reason": "TOKEN_KEYS_UNAVAILABLE", "domain": "stockward", "metadata": {} }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -1,0 +1,125 @@
+"""The public keys of a token issuer (JWKS, RFC 7517), from a URL or a file, read again as they change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
+
+import aiohttp
+from jwt import PyJWK, PyJWKSet, PyJWTError
+
+from stockward_server.domain.errors import TokenKeysUnavailable
+
+log = logging.getLogger(__name__)
+
+FETCH_SECONDS = 5.0
+"""How long the issuer may take to answer."""
+
+MAX_BYTES = 1024 * 1024
+
+READ_ERRORS = (OSError, TimeoutError, ValueError, AttributeError, RecursionError, aiohttp.ClientError, PyJWTError)
+"""What a source, or what it gives, can be at fault with."""
+
+Source = Callable[[], Awaitable[bytes]]
+"""Reads the key set, or raises one of READ_ERRORS."""
+
+
+def from_file(path: Path) -> Source:
+    """A key set that somebody puts there."""
+
+    async def read() -> bytes:
+        return path.read_bytes()
+
+    return read
+
+
+def from_url(url: str) -> Source:
+    """A key set that the issuer serves. Redirects are not followed."""
+
+    async def read() -> bytes:
+        timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as http,
+            http.get(url, allow_redirects=False) as answer,
+        ):
+            if answer.status != 200:
+                raise ValueError(f"HTTP {answer.status}")
+            body = bytearray()
+            async for chunk in answer.content.iter_chunked(64 * 1024):
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise ValueError(f"more than {MAX_BYTES} bytes")
+            return bytes(body)
+
+    return read
+
+
+class KeySet:
+    """Keys by their id, for the pinned algorithms only.
+
+    An id that is not there has the set read again, at most every `refetch_seconds`: so a new key is known at once, and
+    made-up ids cost the issuer nothing. While the set cannot be read, the keys of before stay good.
+    """
+
+    def __init__(self, source: Source, algorithms: Collection[str], refetch_seconds: float) -> None:
+        self._source = source
+        self._algorithms = algorithms
+        self._refetch_seconds = refetch_seconds
+        self._tried_at = float("-inf")
+        self._failed = True
+        self._reading: asyncio.Task[None] | None = None
+        self.keys: Mapping[str, PyJWK] = {}
+        """Replaced as a whole whenever the set is read."""
+
+    async def find(self, key_id: str | None) -> PyJWK | None:
+        """The key, None for an id that the issuer does not have; without an id the only key there is.
+
+        TokenKeysUnavailable when that cannot be told because the set could not be read.
+        """
+        key = self._find(key_id)
+        if key is None and (self._reading or time.monotonic() - self._tried_at > self._refetch_seconds):
+            await self.refresh()
+            key = self._find(key_id)
+        if key is None and self._failed:
+            raise _unavailable()
+        return key
+
+    async def refresh(self) -> None:
+        """Reads the set, or waits for whoever reads it already; TokenKeysUnavailable when it cannot be read."""
+        if self._reading is None:
+            self._tried_at = time.monotonic()
+            self._reading = asyncio.create_task(self._read(), name="token keys")
+        await asyncio.shield(self._reading)
+        if self._failed:
+            raise _unavailable()
+
+    async def _read(self) -> None:
+        try:
+            found = PyJWKSet.from_json((await self._source()).decode())
+            keys = {
+                key.key_id or "": key
+                for key in found.keys
+                if key.algorithm_name in self._algorithms and key.public_key_use in (None, "sig")
+            }
+            if not keys:
+                raise ValueError(f"no key for {', '.join(self._algorithms)}")
+        except READ_ERRORS as error:
+            self._failed = True
+            log.warning("the token issuer's keys cannot be read: %s", str(error) or type(error).__name__)
+        else:
+            self._failed = False
+            self.keys = keys
+        finally:
+            self._reading = None
+
+    def _find(self, key_id: str | None) -> PyJWK | None:
+        if key_id is None:
+            return next(iter(self.keys.values())) if len(self.keys) == 1 else None
+        return self.keys.get(key_id)
+
+
+def _unavailable() -> TokenKeysUnavailable:
+    return TokenKeysUnavailable("the keys of the token issuer cannot be read at the moment", retry_after=1.0)
