@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,18 +10,34 @@ import pytest
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, Postgres
 from tests.conftest import TEMPLATE
+from tests.issuer import AUDIENCE, ISSUER, Issuer
 from tests.known_shop import Known, arrange
 from tests.shop import running_shop
 
 
 @pytest.fixture(scope="session")
-async def known(postgres: Postgres, nats: Nats) -> AsyncIterator[Known]:
+def issuer() -> Issuer:
+    """Whose tokens the shop takes, beside keys."""
+    issuer = Issuer()
+    issuer.add("key", "EdDSA")
+    return issuer
+
+
+@pytest.fixture(scope="session")
+async def known(
+    postgres: Postgres, nats: Nats, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Known]:
     """A shop with something in every state."""
+    key_set = tmp_path_factory.mktemp("issuer") / "keys.json"
+    key_set.write_text(json.dumps(issuer.key_set()))
     settings = Settings.model_validate(
         {
             "database_url": await postgres.create_database("known_shop", template=TEMPLATE),
             "event_queue_url": nats.url,
             "sweep_interval_seconds": 0.05,
+            "jwks_file": key_set,
+            "jwt_issuer": ISSUER,
+            "jwt_audience": AUDIENCE,
         }
     )
     async with running_shop(settings) as shop:

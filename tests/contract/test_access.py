@@ -1,8 +1,9 @@
-"""Who may call what: every method, with every role, without a key and with a wrong one."""
+"""Who may call what: every method, with every role by key and by token, and with none that is good."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -12,13 +13,15 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from stockward.auth.v1 import auth_pb2
+from stockward.auth.v1 import auth_pb2, key_pb2
 from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
 from stockward_server.application.request import Role
 from stockward_server.grpc_api.identity import roles_by_method
 from stockward_server.grpc_api.server import SERVICES
+from tests.events import until
+from tests.issuer import Issuer
 from tests.known_shop import METHODS, Known
 from tests.shop import KEYS, Refused, Shop, money, refused
 from tests.snapshot import nothing_written
@@ -91,12 +94,16 @@ def allowed_by_contract(method: MethodDescriptor) -> set[str]:
 
 
 @pytest.mark.parametrize("role", KEYS)
-async def test_a_role_may_call_what_the_contract_says(known: Known, channel: grpc.aio.Channel, role: str) -> None:
+@pytest.mark.parametrize("kind", ["key", "token"])
+async def test_a_role_may_call_what_the_contract_says(
+    known: Known, channel: grpc.aio.Channel, issuer: Issuer, kind: str, role: str
+) -> None:
     """An empty message changes nothing, so every method can be tried: whoever may call is told what is missing."""
+    credential = KEYS[role] if kind == "key" else issuer.token("key", role=role)
     answered = {}
     async with nothing_written(known.shop.pool):
         for method in KEYED:
-            refusal = await call(channel, method, f"Bearer {KEYS[role]}")
+            refusal = await call(channel, method, f"Bearer {credential}")
             denied = refusal is not None and refusal.code is grpc.StatusCode.PERMISSION_DENIED
             answered[method.full_name] = not denied
             if refusal is not None and denied:
@@ -140,6 +147,39 @@ async def test_without_a_valid_key_nothing_can_be_called(
             assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
             assert refusal.info.domain == "stockward"
             assert refusal.metadata == {"scheme": "Bearer"}
+
+
+@pytest.fixture(scope="session")
+async def ended(known: Known, issuer: Issuer) -> dict[str, str]:
+    """Credentials that were good once, or would be for somebody else."""
+    admin, made = known.shop.admin.keys, {}
+    for name in ("revoked key", "expired key"):
+        request = key_pb2.CreateKeyRequest(name=name.replace(" ", "-"), role=auth_pb2.ROLE_ADMIN)
+        if name == "expired key":
+            request.expire_time.FromDatetime(datetime.now(UTC) + timedelta(seconds=1))
+        made[name] = await admin.CreateKey(request)
+    await admin.RevokeKey(key_pb2.RevokeKeyRequest(key_id=made["revoked key"].key.key_id))
+    await until(lambda: datetime.now(UTC) > made["expired key"].key.expire_time.ToDatetime(UTC))
+    return {
+        **{name: answer.secret for name, answer in made.items()},
+        "expired token": issuer.token("key", role="admin", exp=1),
+        "token without a role": issuer.token("key", role=None),
+        "token for others": issuer.token("key", role="admin", aud="others"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["revoked key", "expired key", "expired token", "token without a role", "token for others"]
+)
+async def test_with_what_is_no_longer_good_nothing_can_be_called(
+    known: Known, channel: grpc.aio.Channel, ended: dict[str, str], name: str
+) -> None:
+    async with nothing_written(known.shop.pool):
+        for method in KEYED:
+            refusal = await call(channel, method, f"Bearer {ended[name]}")
+            assert refusal is not None, method.full_name
+            assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
+            assert refusal.metadata.get("cause", "").startswith("TOKEN_") is ("token" in name)
 
 
 async def test_the_scheme_is_not_case_sensitive(channel: grpc.aio.Channel) -> None:
