@@ -209,7 +209,7 @@ async def test_a_receiver_that_asks_for_time_is_left_alone(stack: Stack) -> None
 
 async def test_a_rate_limit_is_kept_and_delays_nobody_else(stack: Stack) -> None:
     await stack.start()
-    await stack.pool.execute("UPDATE endpoints SET rate_limit = 20 WHERE endpoint_id = 'storefront'")
+    await stack.pool.execute("UPDATE endpoints SET rate_limit = 20, version = 2 WHERE endpoint_id = 'storefront'")
     await takes_effect(stack)
     for each in (stack.storefront, stack.pms):
         each.taken.clear()
@@ -225,14 +225,26 @@ async def test_a_rate_limit_is_kept_and_delays_nobody_else(stack: Stack) -> None
 async def test_headers_url_and_places_of_the_endpoint_take_effect(stack: Stack) -> None:
     await stack.start()
     await stack.pool.execute(
-        "UPDATE endpoints SET url = $1, max_in_flight = 1 WHERE endpoint_id = 'storefront'", stack.pms.url
+        "UPDATE endpoints SET url = $1, max_in_flight = 1, version = 2 WHERE endpoint_id = 'storefront'", stack.pms.url
     )
     await takes_effect(stack)
     heard = len(stack.storefront.hooks)
     stack.pms.taken.clear()
+    at_once, most_at_once = 0, 0
+
+    async def work_a_while(hook: Hook) -> None:
+        nonlocal at_once, most_at_once
+        if hook.headers.get("x-change") == "1":
+            at_once += 1
+            most_at_once = max(at_once, most_at_once)
+            await asyncio.sleep(0.005)
+            at_once -= 1
+
+    stack.pms.behaviour = work_a_while
     await record_many(stack.pool, 10, 1)
     await until(lambda: len([hook for hook in stack.pms.taken if hook.headers.get("x-change") == "1"]) >= 10)
     assert len(stack.storefront.hooks) == heard
+    assert most_at_once == 1
 
 
 async def takes_effect(stack: Stack) -> None:

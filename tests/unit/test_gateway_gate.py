@@ -23,14 +23,29 @@ def answer(status: int | None, retry_after: float | None = None) -> Answer:
     return Answer(datetime.now(UTC), 1, status, error, "", timedelta(seconds=retry_after) if retry_after else None)
 
 
-def test_places_are_those_that_are_not_taken() -> None:
+def test_as_many_lanes_are_claimed_ahead_as_there_are_places_and_not_one_by_one() -> None:
     way = gate()
-    for left in (3, 2, 1, 0):
+    assert way.places(0.0) == 8
+    for left in (7, 6, 5, 4, 3, 2, 0, 0):
         way.enter(0.0)
         assert way.places(0.0) == left
     assert way.pause(0.0) == inf
     way.leave()
-    assert way.places(0.0) == 1
+    assert way.places(0.0) == 0
+    way.leave()
+    assert way.places(0.0) == 2
+
+
+def test_what_waits_for_its_slot_is_not_sent_once_the_breaker_opens() -> None:
+    way = gate()
+    trial = way.enter(0.0)
+    assert way.begins(0.0, trial)
+    for _ in range(3):
+        way.note(answer(500), 0.0)
+    assert not way.begins(0.0, trial)
+    assert not way.begins(13.0, trial)
+    way.leave()
+    assert way.begins(13.0, way.enter(13.0))
 
 
 def test_the_breaker_opens_after_failures_in_a_row_and_lets_one_lane_try() -> None:
@@ -57,7 +72,7 @@ def test_the_breaker_opens_after_failures_in_a_row_and_lets_one_lane_try() -> No
     assert not way.breaker_open
     assert way.go_on(40.0)
     way.leave()
-    assert way.places(40.0) == 4
+    assert way.places(40.0) == 8
 
 
 def test_the_breaker_rests_no_longer_than_it_may() -> None:
@@ -91,12 +106,12 @@ def test_a_rate_is_kept_and_evenly_spent() -> None:
 def test_a_receiver_that_asks_for_time_gets_it() -> None:
     way = gate()
     way.note(answer(429, retry_after=5.0), 0.0)
-    assert (way.places(4.9), way.places(5.1)) == (0, 4)
+    assert (way.places(4.9), way.places(5.1)) == (0, 8)
     way.note(answer(503, retry_after=86_400.0), 10.0)
-    assert (way.places(9.0 + LONGEST_REST), way.places(11.0 + LONGEST_REST)) == (0, 4)
+    assert (way.places(9.0 + LONGEST_REST), way.places(11.0 + LONGEST_REST)) == (0, 8)
     way.note(answer(200), 4000.0)
     way.note(answer(500, retry_after=5.0), 4000.0)  # about this delivery alone
-    assert way.places(4000.0) == 4
+    assert way.places(4000.0) == 8
 
 
 def test_a_receiver_that_wants_no_more_gets_none() -> None:

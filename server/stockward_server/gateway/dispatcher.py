@@ -108,8 +108,8 @@ class Dispatcher:
             give_back_time = now + self._lease.total_seconds() / 2
             for lane in lanes:
                 gate = self._gates[lane.endpoint_id]
-                gate.enter(loop.time())
-                task = asyncio.create_task(self._see_through(gate, lane, give_back_time))
+                trial = gate.enter(loop.time())
+                task = asyncio.create_task(self._see_through(gate, lane, trial, give_back_time))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             if lanes:
@@ -134,7 +134,7 @@ class Dispatcher:
             gate.endpoint = endpoint
         self._refresh_time = now + REFRESH_SECONDS
 
-    async def _see_through(self, gate: Gate, lane: Lane, give_back_time: float) -> None:
+    async def _see_through(self, gate: Gate, lane: Lane, trial: bool, give_back_time: float) -> None:
         """Sends the lane's deliveries in order, up to the first that fails, and gives the lane back.
 
         The next one is sent while the last one is being written: a crash in between repeats both, in order and under
@@ -143,12 +143,14 @@ class Dispatcher:
         now = asyncio.get_running_loop().time
         delay: timedelta | None = None
         try:
-            for number, delivery in enumerate(lane.deliveries):
-                if self._stop.is_set() or now() > give_back_time or (number and not gate.go_on(now())):
-                    break
-                delay = await self._deliver(gate, delivery)
-                if delay:
-                    break
+            async with gate.slots:
+                for number, delivery in enumerate(lane.deliveries):
+                    may_send = gate.go_on(now()) if number else gate.begins(now(), trial)
+                    if self._stop.is_set() or now() > give_back_time or not may_send:
+                        break
+                    delay = await self._deliver(gate, delivery)
+                    if delay:
+                        break
         finally:
             gate.leave()
             self.wake()

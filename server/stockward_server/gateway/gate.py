@@ -1,11 +1,14 @@
 """How much one endpoint may be sent right now by this gateway: its places, its rate and its circuit breaker.
 
 An endpoint that may be sent nothing is not asked for lanes, so its deliveries wait in PostgreSQL, where they cost
-nobody anything and use up no attempt. Times are those of the event loop's clock, in seconds.
+nobody anything and use up no attempt. One that takes all it gets has as many lanes claimed ahead as it has places: they
+wait here, so that a claim brings many and no place is empty meanwhile. Times are those of the event loop's clock, in
+seconds.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,7 +56,9 @@ class Gate:
         """What it said when it answered that it wants no more webhooks."""
         self.outcomes = Outcomes()
         self._policy = policy
-        self._busy = 0
+        self.slots = asyncio.Semaphore(endpoint.max_in_flight)
+        """Held while a lane is sent."""
+        self._claimed = 0
         self._failures = 0
         self._rest = 0.0  # how long the breaker stays open; 0 while it is closed
         self._rest_end = 0.0
@@ -72,22 +77,34 @@ class Gate:
             return 0
         if self.breaker_open:
             return 0 if self._probing else 1
-        return max(0, int(min(self.endpoint.max_in_flight - self._busy, self._refilled(now))))
+        return max(0, int(min(self._room, self._refilled(now))))
 
     def pause(self, now: float) -> float:
         """Seconds until it has places for reasons of time alone; infinite when it is not time that it lacks."""
-        if self.closed or self._busy >= self.endpoint.max_in_flight or self._probing:
+        if self.closed or not self._room or self._probing:
             return inf
         if now < self._rest_end:
             return self._rest_end - now
         rate = self.endpoint.rate_limit
         return max(0.0, (1 - self._refilled(now)) / rate) if rate else inf
 
-    def enter(self, now: float) -> None:
-        """A lane is claimed; the token of its first request is taken."""
-        self._busy += 1
+    @property
+    def _room(self) -> int:
+        """For lanes, waiting ones included; none until half of the places would be filled at once."""
+        places = self.endpoint.max_in_flight
+        room = 2 * places - self._claimed
+        return room if 2 * room >= places else 0
+
+    def enter(self, now: float) -> bool:
+        """A lane is claimed, and the token of its first request is taken. Whether it is the breaker's trial."""
+        self._claimed += 1
         self._probing = self.breaker_open
         self._tokens = self._refilled(now) - 1
+        return self._probing
+
+    def begins(self, now: float, trial: bool) -> bool:
+        """Whether a lane that waited for its slot may be sent now."""
+        return not self.closed and (trial or not self.breaker_open) and now >= self._rest_end
 
     def go_on(self, now: float) -> bool:
         """Whether a lane may send one more, and takes its token."""
@@ -98,7 +115,7 @@ class Gate:
 
     def leave(self) -> None:
         """A lane is done with."""
-        self._busy -= 1
+        self._claimed -= 1
         self._probing = False
 
     def note(self, answer: Answer, now: float) -> None:
