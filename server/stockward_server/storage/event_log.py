@@ -5,12 +5,16 @@ from the higher one would never see it. So only what lies below a *horizon* is r
 been decided. It is found in three steps, and their order matters:
 
 1. read the last seq that was drawn, h;
-2. draw a transaction id, x. Every writer had its id before it drew a seq (see `find_responses`), so whoever drew one up
-   to h has an id below x;
+2. draw a transaction id, x, and have its commit flushed. Every writer had its id before it drew a seq (see
+   `find_responses`), so whoever drew one up to h has an id below x;
 3. wait until no transaction below or at x is running any more. Now everything up to h is visible or will never be.
 
 A snapshot's own upper bound cannot stand in for x: it is the highest id that has *finished*, plus one, so writers with
 higher ids may be running already.
+
+The flush is for crashes. A crash takes back what the log on the disk does not know: seqs of transactions that had not
+committed are drawn again, and ids given out again, below an h that was proven with the former ones. Steps 1 and 2 are
+one statement, which no crash survives; when it is done, h and x survive every crash.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
+
+from asyncpg import Record
 
 from stockward_server.application.event_log import EventPage, LoggedEvent, Stretch
 from stockward_server.domain.errors import CursorExpired
@@ -37,7 +44,16 @@ SCAN_LIMIT = 20_000
 REPUBLISH_BATCH = 5_000
 
 DROPPED_SEQ = "SELECT dropped_seq FROM event_retention"
-DRAWN_SEQ = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_seq"
+
+DRAWN_SEQ = "SELECT coalesce(pg_sequence_last_value('event_seq'), 0)"
+"""Not `last_value`: a plain look at a sequence takes no lock, and may see the value that the log is just being told, 32
+ahead of what is drawn."""
+
+MARK = f"""
+    SELECT drawn, pg_current_xact_id()::text::bigint, pg_logical_emit_message(true, 'stockward', '')
+    FROM ({DRAWN_SEQ} AS drawn OFFSET 0) AS first
+"""
+"""h and x of a horizon. The message is for nobody: a transaction that has written nothing would not be flushed."""
 
 
 class SqlEventLog:
@@ -46,7 +62,7 @@ class SqlEventLog:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._horizon = 0
-        self._mark: tuple[int, int] | None = None  # h and x of a horizon that is not proven yet
+        self._mark: tuple[int, int] | None = None  # h and x, both on the disk, of a horizon that is not proven yet
         self._proving = asyncio.Lock()
 
     async def list_events(
@@ -122,7 +138,9 @@ class SqlEventLog:
             last = await self._pool.fetchval(DRAWN_SEQ)
             while self._horizon < last:
                 if self._mark is None:
-                    self._mark = last, await self._pool.fetchval("SELECT pg_current_xact_id()::text::bigint")
+                    drawn, xid, _ = cast(Record, await self._pool.fetchrow(MARK))
+                    self._mark = drawn, xid
+                    last = min(last, drawn)  # a crash since may have taken some back
                 seq, xid = self._mark
                 if await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > $1", xid):
                     self._horizon, self._mark = seq, None
