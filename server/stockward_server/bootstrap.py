@@ -293,8 +293,11 @@ def _token_rules(settings: Settings) -> TokenRules:
 
 async def _keep_house(pool: database.Pool, settings: Settings) -> None:
     """Makes room for the events to come, and lets go of what is past its retention."""
-    async with pool.acquire() as connection:
-        await database.ensure_event_partitions(connection)
+    try:
+        async with pool.acquire() as connection:
+            await database.ensure_event_partitions(connection)
+    except asyncpg.LockNotAvailableError:
+        log.info("the record of events is in use, room for the days to come is made later")
     await drop_expired_partitions(pool, settings.event_retention_days)
     await delete_expired_idempotency(pool, settings.idempotency_retention_days)
     await delete_finished_deliveries(pool, settings.event_retention_days)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from pogo_core.error import BadMigrationError
 from pogo_core.util.migrate import apply
 
 from stockward_server.domain.errors import DatabaseUnavailable, FieldInvalid, Refusal
@@ -20,8 +23,16 @@ if TYPE_CHECKING:  # generic to the type checker only
 else:
     Connection = Pool = Executor = Any
 
+log = logging.getLogger(__name__)
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x73746F636B  # any constant will do; it spells "stock"
+
+LOCK_TIMEOUT = "1s"
+"""How long a change of the schema waits for its lock. Until it has it, whoever comes later waits behind it."""
+
+LOCK_TRIES, LOCK_PAUSE = 40, 0.5
+"""How often a migration tries to get its locks, and the seconds in between that are left to others."""
 
 
 def is_database_down(error: BaseException) -> bool:
@@ -49,6 +60,8 @@ def refusal_of(error: BaseException) -> Refusal | None:
     """The documented answer to an error of the database, where there is one."""
     if is_database_down(error):
         return DatabaseUnavailable("the database cannot be reached", retry_after=1.0)
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return DatabaseUnavailable("the database is being migrated", retry_after=0.1)
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
         return FieldInvalid("a text has a character that cannot be stored: NUL")
     return None
@@ -61,7 +74,8 @@ def is_race_lost(error: BaseException) -> bool:
         asyncpg.UniqueViolationError  # it inserted first
         | asyncpg.ForeignKeyViolationError  # it dropped what a row speaks of, such as a variant
         | asyncpg.SerializationError
-        | asyncpg.DeadlockDetectedError,
+        | asyncpg.DeadlockDetectedError
+        | asyncpg.InvalidCachedStatementError,  # it was a migration
     )
 
 
@@ -98,21 +112,38 @@ async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Executor]:
         yield connection
 
 
-async def migrate(dsn: str) -> list[str]:
-    """Brings the schema up to date and answers the names of what was applied; one process at a time."""
+async def migrate(dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
+    """Brings the schema up to date and answers the names of what was applied; one process at a time.
+
+    Servers may be at work meanwhile: what has to be locked is waited for in short turns. Raises BadMigrationError when
+    somebody, such as a backup, keeps it for too long; what was applied by then stays.
+    """
     connection = await asyncpg.connect(dsn, timeout=10.0)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         before = await _applied(connection)
-        await apply(connection, MIGRATIONS, schema_name="public")
-        await ensure_event_partitions(connection)
+        await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        for tries in reversed(range(LOCK_TRIES)):
+            try:
+                await apply(connection, migrations, schema_name="public")
+                await ensure_event_partitions(connection)
+                break
+            except (BadMigrationError, asyncpg.LockNotAvailableError) as error:
+                if not (tries and isinstance(error.__cause__ or error, asyncpg.LockNotAvailableError)):
+                    raise
+                log.warning("a table is in use for long, trying again: %s", error)
+            await asyncio.sleep(LOCK_PAUSE)
         return sorted(await _applied(connection) - before)
     finally:
         await connection.close()
 
 
 async def ensure_event_partitions(connection: Executor, days_ahead: int = 7) -> None:
-    """Makes the daily partitions of `events` up to `days_ahead` days from now, where they are missing."""
+    """Makes the daily partitions of `events` up to `days_ahead` days from now, where they are missing.
+
+    That locks all of `events`: rather later than behind a backup, with every writer waiting. So it raises
+    LockNotAvailableError after LOCK_TIMEOUT.
+    """
     days = await connection.fetch(
         """
         SELECT 'events_' || to_char(day, 'YYYYMMDD') AS name, day, day + 1 AS next
@@ -122,10 +153,12 @@ async def ensure_event_partitions(connection: Executor, days_ahead: int = 7) -> 
         days_ahead,
     )
     for day in days:
-        await connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {day['name']} PARTITION OF events "
-            f"FOR VALUES FROM ('{day['day']} 00:00+00') TO ('{day['next']} 00:00+00')"
-        )
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+            await connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {day['name']} PARTITION OF events "
+                f"FOR VALUES FROM ('{day['day']} 00:00+00') TO ('{day['next']} 00:00+00')"
+            )
 
 
 async def _applied(connection: Executor) -> set[str]:
