@@ -36,6 +36,16 @@ class Shelf:
 
 
 @dataclass
+class Listing:
+    """The product of one SKU."""
+
+    price: int
+    state: str = "PUBLISHED"
+    dated: bool = False
+    """Whether it is known when it was published."""
+
+
+@dataclass
 class Hold:
     units: Counter[Place]
     state: str = "ACTIVE"
@@ -94,18 +104,48 @@ class Purchase:
 
 
 class Model:
-    """Shelves, holds, orders and payments, changed by one step at a time."""
+    """Listings, shelves, holds, orders and payments, changed by one step at a time."""
 
     def __init__(self, prices: Mapping[str, int]) -> None:
-        self.prices = prices
+        self.listings = {sku: Listing(price) for sku, price in prices.items()}
         self.shelves = {(sku, location): Shelf() for sku in prices for location in LOCATIONS}
+        self.closed: set[str] = set()
         self.payments: dict[str, tuple[Purchase, str, int]] = {}
+
+    @property
+    def prices(self) -> dict[str, int]:
+        return {sku: listing.price for sku, listing in self.listings.items()}
+
+    def publish(self, sku: str) -> None:
+        listing = self.listings[sku]
+        require(listing.state != "ARCHIVED", "PRODUCT_STATE_INVALID")
+        listing.dated = listing.dated or listing.state != "PUBLISHED"
+        listing.state = "PUBLISHED"
+
+    def unpublish(self, sku: str) -> None:
+        listing = self.listings[sku]
+        require(listing.state != "ARCHIVED", "PRODUCT_STATE_INVALID")
+        if listing.state == "PUBLISHED":
+            listing.state = "UNPUBLISHED"
+
+    def archive(self, sku: str) -> None:
+        require(self.listings[sku].state != "PUBLISHED", "PRODUCT_STATE_INVALID")
+        self.listings[sku].state = "ARCHIVED"
+
+    def restore(self, sku: str) -> None:
+        listing = self.listings[sku]
+        require(listing.state != "PUBLISHED", "PRODUCT_STATE_INVALID")
+        if listing.state == "ARCHIVED":
+            listing.state = "UNPUBLISHED" if listing.dated else "DRAFT"
+
+    def require_for_sale(self, wanted: Mapping[str, int]) -> None:
+        require(all(self.listings[sku].state == "PUBLISHED" for sku in wanted), "PRODUCT_NOT_PUBLISHED")
 
     def pick(self, wanted: Mapping[str, int]) -> Counter[Place]:
         """Unit by unit from the first location that has one, or else may owe one."""
         picked: Counter[Place] = Counter()
         for sku, quantity in wanted.items():
-            places = [(sku, location) for location in LOCATIONS]
+            places = [(sku, location) for location in LOCATIONS if location not in self.closed]
             for _ in range(quantity):
                 room = {place: self.shelves[place].available - picked[place] for place in places}
                 found = [place for place in places if room[place] > 0] or [
@@ -127,6 +167,7 @@ class Model:
         self.shelves[place].safety, self.shelves[place].backorder = safety, backorder
 
     def reserve(self, wanted: Mapping[str, int]) -> Hold:
+        self.require_for_sale(wanted)
         hold = Hold(self.pick(wanted))
         for place, units in hold.units.items():
             self.shelves[place].reserved += units
@@ -147,6 +188,7 @@ class Model:
         require(hold.state == "ACTIVE", "RESERVATION_NOT_ACTIVE")
 
     def order(self, wanted: dict[str, int], shipping: int, prepaid: bool) -> Purchase:
+        self.require_for_sale(wanted)
         purchase = Purchase(wanted, self.prices, shipping, prepaid, self.pick(wanted))
         self.owe(purchase.owed)
         return purchase

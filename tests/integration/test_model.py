@@ -6,19 +6,17 @@ Steps are queued, and flushed together now and then, so that they meet inside on
 from __future__ import annotations
 
 import asyncio
-import uuid
+import os
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from stockward_server.application.command import Command
 from stockward_server.application.order_commands import (
     CancelOrder,
     FulfillOrder,
@@ -27,35 +25,27 @@ from stockward_server.application.order_commands import (
     ReturnOrder,
 )
 from stockward_server.application.stock_commands import (
-    AdjustStock,
     ExtendReservation,
     ReleaseReservation,
-    SetStockPolicy,
 )
 from stockward_server.application.sweeper import sweep
-from stockward_server.domain.errors import Refusal
 from stockward_server.domain.payment import PaymentEvent, PaymentKind
-from stockward_server.domain.stock import Adjustment, AdjustmentReason
-from stockward_server.storage.committer import Committer
 from stockward_server.storage.database import Pool
 from stockward_server.storage.due_work import SqlDueWork
-from stockward_server.storage.order_rows import load_orders
-from stockward_server.storage.stock_views import SqlStockViews
-from tests.commands import HOLDS, adjust, buy, committing, gaps, nothing, on, request, reserve, sell
-from tests.model import LOCATIONS, Hold, Model, Purchase, RefusedError, Shelf
+from tests.commands import HOLDS, adjust, buy, committing, nothing, on, request, reserve, sell
+from tests.model import Hold, Purchase
+from tests.model_goods import Goods, few, locations, together, which
+from tests.model_machine import Step
 
 T = TypeVar("T")
 
-locations = st.sampled_from(LOCATIONS)
-which = st.sampled_from([0, 0, 0, 1])
-"""One of the two SKUs; the first is the busy one."""
-few = st.integers(0, 3)
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "25"))
+"""Histories; `MODEL_EXAMPLES=2000 make test ARGS="-k model"` looks for longer."""
+
 some = st.tuples(which, st.integers(1, 3))
 parts = st.lists(some, max_size=2).map(dict)
 """Units of each SKU."""
 baskets = st.lists(some, min_size=1, max_size=3)
-together = st.booleans()
-"""Whether the next step may join this one's batch."""
 kinds = st.sampled_from([PaymentKind.CAPTURED, PaymentKind.CAPTURED, PaymentKind.AUTHORIZED, *PaymentKind])
 
 USUAL = {
@@ -68,95 +58,20 @@ USUAL = {
 }
 ACTIONS = ["pay", "process", "fulfill", "cancel", "take_back"]
 
-Step = tuple[Command, Callable[[str], object]]
-"""A command, and what it does to the model given its response."""
 
-LOST_ALERTS = """
-    SELECT * FROM stock s LEFT JOIN stock_alerts a ON (a.sku, a.location_id) = (s.sku, s.location_id)
-        AND a.clear_time IS NULL
-    WHERE s.sku = ANY($1) AND s.alert_level <> coalesce(a.level, 0)
-"""
-
-
-class Shop(RuleBasedStateMachine):
-    """A shop with two SKUs at two locations, in a database that it shares with other histories."""
-
-    def __init__(self, pool: Pool, committer: Committer, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self.pool, self.committer, self.loop = pool, committer, loop
-        prefix = uuid.uuid4().hex[:8]
-        self.skus = [f"{prefix}-A", f"{prefix}-B"]
-        self.model = Model(dict.fromkeys(self.skus, 1000))
-        self.holds: dict[str, Hold] = {}
-        self.orders: dict[str, Purchase] = {}
-        self.queue: list[Step] = []
-
-    # Both sides do the same
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
-
-    def step(self, join: bool, command: Command, expected: Callable[[str], object]) -> None:
-        """Queues a command, and what it does to the model given the response."""
-        self.queue.append((command, expected))
-        if not join or len(self.queue) == 4:
-            self.flush()
-
-    def flush(self) -> None:
-        if self.queue:
-            self.run(self.flush_together())
-
-    async def flush_together(self) -> None:
-        queue, self.queue = self.queue, []
-        outcomes = await asyncio.gather(
-            *(self.committer.submit(command) for command, _ in queue), return_exceptions=True
-        )
-        for (command, expected), outcome in zip(queue, outcomes, strict=True):
-            try:
-                expected(outcome.decode() if isinstance(outcome, bytes) else "")
-                answer = ""
-            except RefusedError as refusal:
-                answer = str(refusal)
-            if isinstance(outcome, Refusal):
-                assert outcome.reason == answer, f"{command}: {outcome}"
-            elif isinstance(outcome, BaseException):
-                raise outcome
-            else:
-                assert not answer, f"{command} was not refused: {answer}"
-        await self.compare()
-
-    async def compare(self) -> None:
-        async with self.pool.acquire() as connection:
-            rows = await connection.fetch("SELECT * FROM stock WHERE sku = ANY($1)", self.skus)
-            orders = await load_orders(connection, self.orders)
-        counted = {(row["sku"], row["location_id"]): Shelf(*list(row.values())[2:6]) for row in rows}
-        for place, shelf in self.model.shelves.items():
-            assert counted[place] == replace(shelf, backorder=0)
-        for order_id, purchase in self.orders.items():
-            order = orders[order_id]
-            assert order.state.name == purchase.state
-            assert (order.amounts.total, order.refund_due) == (purchase.total, purchase.refund_due)
-            assert order.terms_met == purchase.ready or purchase.state == "CANCELLED"
-            skus = {line.line_number: line.sku for line in order.lines}
-            owed = {(skus[each.line_number], each.location_id): each.quantity for each in order.allocations}
-            assert owed == +purchase.owed
-        for sku in self.skus:
-            assert not (await SqlStockViews(self.pool).verify(sku))[1]
-        aggregates = [f"{sku}@{location}" for sku, location in self.model.shelves] + [*self.holds, *self.orders]
-        assert not await gaps(self.pool, aggregates)
-        assert not await self.pool.fetch(LOST_ALERTS, self.skus)
+class Shop(Goods):
+    """And what can happen to holds, orders and payments, and in time."""
 
     def teardown(self) -> None:
         self.flush()
-
-    def units(self, part: Mapping[int, int]) -> dict[str, int]:
-        return {self.skus[index]: count for index, count in part.items()}
-
-    # Stock
+        self.set_open(True)
 
     @initialize(units=st.integers(4, 10))
     def open(self, units: int) -> None:
+        self.set_open(True)
         self.run(sell(self.pool, **dict.fromkeys(self.skus, units)))
+        found = self.run(self.pool.fetch("SELECT sku, product_id::text FROM variants WHERE sku = ANY($1)", self.skus))
+        self.products = {row["sku"]: row["product_id"] for row in found}
         for sku, location in self.model.shelves:
             self.model.adjust((sku, location), units)
             if location != "main":
@@ -170,23 +85,16 @@ class Shop(RuleBasedStateMachine):
         ):
             self.step(False, command, expected)
 
-    @rule(join=together, sku=which, location=locations, delta=st.integers(-3, 4).filter(bool), count=few)
-    def adjust_or_count(self, join: bool, sku: int, location: str, delta: int, count: int) -> None:
-        place = self.skus[sku], location
-        if count:
-            self.step(join, adjust(place[0], delta, location_id=location), lambda _: self.model.adjust(place, delta))
-            return
-        seen, expected = abs(delta) + 2, None if delta > 0 else self.model.shelves[place].on_hand
-        counted = Adjustment(*place, None, seen, expected, AdjustmentReason.COUNTED)
-        command = AdjustStock(cause=request(), adjustment=counted, reply=nothing)
-        self.step(join, command, lambda _: self.model.count(place, seen, expected))
+    # Repetitions
 
-    @rule(join=together, sku=which, location=locations, safety=few, backorder=few, reorder=st.none() | few)
-    def set_policy(self, join: bool, sku: int, location: str, safety: int, backorder: int, reorder: int | None) -> None:
-        place = self.skus[sku], location
-        policy = {"safety_stock": safety, "backorder_limit": backorder, "reorder_point": reorder}
-        command = SetStockPolicy(cause=request(), sku=place[0], location_id=location, policy=policy, reply=nothing)
-        self.step(join, command, lambda _: self.model.set_policy(place, safety, backorder))
+    @precondition(lambda self: self.answered)
+    @rule(data=st.data())
+    def repeat(self, data: st.DataObject) -> None:
+        """What was done is answered again, and not done again."""
+        self.flush()
+        command, answer = data.draw(st.sampled_from(self.answered))
+        assert self.run(self.committer.submit(command)) == answer
+        self.run(self.compare())
 
     # Holds
 
@@ -308,7 +216,7 @@ def one_of(found: Mapping[str, T]) -> st.SearchStrategy[tuple[str, T]]:
     return st.sampled_from(sorted(found.items(), key=lambda item: item[0]))
 
 
-@pytest.mark.timeout(600)  # a history that fails is made short first
+@pytest.mark.timeout(600 + 2 * EXAMPLES)  # a history that fails is made short first
 async def test_a_shop_never_disagrees_with_its_model(database: Pool) -> None:
     loop = asyncio.get_running_loop()
     await database.execute("INSERT INTO locations (location_id, name, priority, active) VALUES ('north', '', 1, true)")
@@ -317,7 +225,8 @@ async def test_a_shop_never_disagrees_with_its_model(database: Pool) -> None:
             run_state_machine_as_test,
             cast(Any, lambda: Shop(database, committer, loop)),
             settings=settings(
-                max_examples=25,
+                max_examples=EXAMPLES,
+                print_blob=True,
                 stateful_step_count=40,
                 deadline=None,
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
