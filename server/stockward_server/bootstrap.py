@@ -258,6 +258,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
         try:
             yield Running(port, pool, committer)
         finally:
+            await server.give_notice(settings.shutdown_notice)
             await follower.close()
             await server.stop(settings.shutdown_grace_seconds)
             for task in tasks:

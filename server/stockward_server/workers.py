@@ -52,7 +52,7 @@ async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
         ended = asyncio.create_task(process.wait())
         await asyncio.wait((ended, stopping), return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
-            await _end(process, settings.shutdown_grace_seconds + 5)
+            await _end(process, settings.stop_seconds)
             return
         if time.monotonic() - since > STEADY:
             delay = FIRST_DELAY

@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
+from stockward.inventory.v1.inventory_pb2 import Availability, GetAvailabilityRequest
 from stockward.order.v1.order_pb2 import CreateOrderRequest
 
 from stockward_client import AsyncStockward, Stockward, Unavailable
@@ -104,6 +107,45 @@ async def test_a_server_that_stays_away_is_told_with_the_request_id(server: Kill
             await client.orders.create_order(lines=MUG)
         assert away.value.request_id
         assert away.value.reason == ""
+
+
+async def test_a_call_that_a_stopping_server_cancels_is_made_again() -> None:
+    """gRPC answers CANCELLED to what it has not finished, or not begun, in the moment a server stops."""
+    address = f"127.0.0.1:{free_port()}"
+    begun = [asyncio.Event(), asyncio.Event()]
+
+    async def hang(request: bytes, context: object) -> bytes:
+        begun[0 if request == GetAvailabilityRequest(sku="A").SerializeToString() else 1].set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def tell(request: bytes, context: object) -> bytes:
+        return Availability(available=3).SerializeToString()
+
+    async with AsyncStockward(address, "key", timeout=30) as client:
+        with Stockward(address, "key", timeout=30) as synchronous:
+            first = await bare_server(address, hang)
+            both = [
+                asyncio.create_task(client.inventory.get_availability(sku="A")),
+                asyncio.create_task(asyncio.to_thread(synchronous.inventory.get_availability, sku="B")),
+            ]
+            await asyncio.gather(*(each.wait() for each in begun))
+            await first.stop(None)
+            second = await bare_server(address, tell)
+            assert [(await each).available for each in both] == [3, 3]
+            await second.stop(None)
+
+
+async def bare_server(address: str, answer: Any) -> grpc.aio.Server:
+    """Answers GetAvailability."""
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    handlers: Any = {"GetAvailability": grpc.unary_unary_rpc_method_handler(answer)}
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler("stockward.inventory.v1.InventoryService", handlers)]
+    )
+    server.add_insecure_port(address)
+    await server.start()
+    return server
 
 
 async def test_a_watch_goes_on_over_a_crash_and_misses_nothing(server: Killable, database: Pool) -> None:

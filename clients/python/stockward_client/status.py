@@ -17,6 +17,9 @@ from stockward_client.reasons import BY_REASON
 DOMAIN = "stockward"
 """`domain` of an ErrorInfo of the server."""
 
+CLOSED = "Channel closed!"
+"""What gRPC says of calls whose client was closed meanwhile."""
+
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -52,8 +55,17 @@ def typed_errors(request_id: str = "") -> Iterator[None]:
         call: Any = error  # what is raised is a grpc.Call, too
         status = rpc_status.from_call(call)
         if status is None:  # not by the server
-            status = status_pb2.Status(code=call.code().value[0], message=call.details() or "")
+            status = status_pb2.Status(code=_code_of(call).value[0], message=call.details() or "")
         raise error_of(status, request_id) from error
+
+
+def _code_of(call: Any) -> grpc.StatusCode:
+    """A server that stops lets gRPC cancel what comes in that moment: for the caller, who cancelled nothing, the server
+    was unavailable."""
+    code: grpc.StatusCode = call.code()
+    if code is grpc.StatusCode.CANCELLED and call.details() != CLOSED:
+        return grpc.StatusCode.UNAVAILABLE
+    return code
 
 
 @cache

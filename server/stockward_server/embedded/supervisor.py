@@ -224,7 +224,7 @@ class Supervisor:
                 "serve" if name == "server" else name,
                 variables=variables,
                 ready=check,
-                stop_within=settings.shutdown_grace_seconds + 5,
+                stop_within=settings.stop_seconds,
                 log=self._log(name),
                 lock=self._lock(name),
             )

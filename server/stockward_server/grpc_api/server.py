@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -121,7 +122,12 @@ class ApiServer:
         for name in self._names:
             await self._health.set(name, status)
 
-    async def stop(self, grace: float) -> None:
-        """Says that it no longer serves, and lets calls under way finish for `grace` seconds."""
+    async def give_notice(self, seconds: float) -> None:
+        """Says that it no longer serves, and serves for so many seconds more, until whoever balances calls over servers
+        has turned away: gRPC itself answers CANCELLED to what comes in the moment it stops."""
         await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(seconds)
+
+    async def stop(self, grace: float) -> None:
+        """Takes no more calls, and lets those under way finish for `grace` seconds."""
         await self._server.stop(grace)
