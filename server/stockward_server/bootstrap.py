@@ -35,6 +35,7 @@ from stockward_server.grpc_api.inventory_service import InventoryServicer
 from stockward_server.grpc_api.key_service import KeyServicer
 from stockward_server.grpc_api.key_set import KeySet, from_file, from_url
 from stockward_server.grpc_api.order_service import OrderServicer
+from stockward_server.grpc_api.personal_data import answer_without, event_without
 from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
 from stockward_server.grpc_api.tokens import TokenRules, Tokens
 from stockward_server.grpc_api.watching import WATCH_ENCODER
@@ -43,6 +44,7 @@ from stockward_server.relay.wake import Waker
 from stockward_server.storage import api_keys, database
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.committer import Committer
+from stockward_server.storage.customers import SqlCustomers
 from stockward_server.storage.deliveries import SqlDeliveries
 from stockward_server.storage.due_work import SqlDueWork
 from stockward_server.storage.event_log import SqlEventLog
@@ -52,6 +54,7 @@ from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.order_views import SqlOrderViews
 from stockward_server.storage.replay import SqlReplay
 from stockward_server.storage.retention import (
+    delete_expired_contacts,
     delete_expired_idempotency,
     delete_expired_secrets,
     delete_finished_deliveries,
@@ -95,6 +98,16 @@ async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
     pool = await database.open_pool(settings.database_url.get_secret_value(), 1)
     try:
         yield SqlKeys(pool, Mutations(pool, encode_event))
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def opened_customers(settings: Settings) -> AsyncIterator[SqlCustomers]:
+    """What is stored about customers, for whoever may open the database."""
+    pool = await database.open_pool(settings.database_url.get_secret_value(), 2, command_timeout=600.0)
+    try:
+        yield SqlCustomers(pool, event_without, answer_without)
     finally:
         await pool.close()
 
@@ -301,6 +314,8 @@ async def _keep_house(pool: database.Pool, settings: Settings) -> None:
         log.info("the record of events is in use, room for the days to come is made later")
     await drop_expired_partitions(pool, settings.event_retention_days)
     await delete_expired_idempotency(pool, settings.idempotency_retention_days)
+    if settings.contact_retention_days is not None:
+        await delete_expired_contacts(pool, settings.contact_retention_days)
     await delete_finished_deliveries(pool, settings.event_retention_days)
     await delete_orphaned_deliveries(pool)
     await delete_expired_secrets(pool)

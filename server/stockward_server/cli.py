@@ -20,6 +20,7 @@ from rich.text import Text
 from stockward_server import __version__
 from stockward_server.commands import (
     audit,
+    customers,
     deliveries,
     demo,
     edge,
@@ -50,6 +51,7 @@ app.add_typer(events.app)
 app.add_typer(webhooks.app)
 app.add_typer(deliveries.app)
 app.add_typer(keys.app)
+app.add_typer(customers.app)
 app.add_typer(edge.app)
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[None]]

@@ -320,6 +320,10 @@ class Settings(BaseModel):
     idempotency_retention_days: int = Field(default=7, ge=1, le=365)
     """How long a request_id and its answer are remembered, in days."""
 
+    contact_retention_days: int | None = Field(default=None, ge=0, le=36_500)
+    """How long an order that is over keeps its customer's name, e-mail and addresses, in days; not set: until
+    `stockward customers erase`."""
+
     shutdown_grace_seconds: float = Field(default=10.0, ge=0, le=600, allow_inf_nan=False)
     """How long calls under way may take to finish once a stop is asked for, in seconds."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import asyncpg
 
+from stockward_server.domain.order import OrderState
 from stockward_server.storage.database import Executor, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,27 @@ async def delete_expired_idempotency(pool: Pool, keep_days: int) -> int:
         while rows := await expired.fetch(BATCH):
             await pool.execute("DELETE FROM idempotency WHERE ctid = ANY($1::tid[])", [row["ctid"] for row in rows])
             count += len(rows)
+    return count
+
+
+async def delete_expired_contacts(pool: Pool, keep_days: int) -> int:
+    """Deletes names, e-mail and postal addresses of orders that have been over for `keep_days` days, a batch a
+    transaction; answers of how many. What was ordered and paid stays."""
+    count, deleted = 0, BATCH
+    while deleted == BATCH:
+        gone = await pool.execute(
+            """
+            DELETE FROM order_contacts WHERE ctid = ANY(ARRAY(
+                SELECT c.ctid FROM order_contacts c JOIN orders o USING (order_id)
+                WHERE o.state >= $1 AND o.update_time < now() - make_interval(days => $2) LIMIT $3
+            ))
+            """,
+            OrderState.FULFILLED,
+            keep_days,
+            BATCH,
+        )
+        deleted = int(gone.rpartition(" ")[2])
+        count += deleted
     return count
 
 

@@ -1,0 +1,115 @@
+"""`stockward customers`: tell and erase what is stored about one customer.
+
+They work on the database itself (DATABASE_URL), as `stockward keys` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from stockward_server.commands.options import EPILOG, AsJson
+from stockward_server.commands.staff import group
+from stockward_server.commands.tables import note
+
+if TYPE_CHECKING:
+    from stockward_server.storage.customers import Findings, SqlCustomers
+
+app = group("customers", "Personal data: tell and erase it. They work on the database itself (DATABASE_URL).")
+
+CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="The shop's name for the customer.")]
+Result = TypeVar("Result")
+
+WORDS = {
+    "orders": "orders that are over: name, e-mail, addresses, customer id",
+    "events": "events about them: customer id",
+    "reservations": "reservations that are over: customer id",
+    "answers": "stored answers: all of it",
+}
+
+
+@app.command(epilog=EPILOG)
+def export(customer_id: CustomerId) -> None:
+    """Print everything that is stored about a customer, as one JSON document."""
+
+    async def work(customers: SqlCustomers) -> list[Any]:
+        from google.protobuf.json_format import MessageToDict
+
+        from stockward_server.grpc_api.order_messages import order_message
+
+        return [MessageToDict(order_message(order)) async for order in customers.orders(customer_id)]
+
+    orders = _told(customer_id, work)
+    typer.echo(json.dumps({"customerId": customer_id, "orders": orders}, indent=2, ensure_ascii=False))
+
+
+@app.command(epilog=EPILOG)
+def erase(
+    customer_id: CustomerId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, only tell what would be done.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a customer from orders that are over, their events and stored answers; the books stay as they are.
+
+    Orders that are still open keep their customer, who could not get the goods otherwise; they are named, and the exit
+    code is 1: run it again when they are over.
+    """
+
+    async def work(customers: SqlCustomers) -> Findings:
+        if not yes:
+            return await customers.look(customer_id)
+        with Console(stderr=True).status("Erasing") as status:
+            return await customers.erase(
+                customer_id, lambda so_far: status.update(f"Erasing: {so_far.orders} orders, {so_far.answers} answers")
+            )
+
+    findings = _told(customer_id, work)
+    if as_json:
+        typer.echo(json.dumps({"customer_id": customer_id, "erased": yes, **asdict(findings)}, indent=2))
+    else:
+        _show(findings, yes)
+    raise typer.Exit(1 if findings.open_orders or findings.open_reservations else 0)
+
+
+def _show(findings: Findings, erased: bool) -> None:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table("Erased" if erased else "Would be erased", "In", box=SIMPLE)
+    table.columns[0].justify = "right"
+    for name, words in WORDS.items():
+        table.add_row(str(getattr(findings, name)), words)
+    Console().print(table)
+    for kind, ids in (("order", findings.open_orders), ("reservation", findings.open_reservations)):
+        for each in ids:
+            note(f"{kind} {each} is open and keeps its customer: run this again when it is over")
+    if not erased:
+        note("Nothing was changed: --yes does it")
+
+
+def _told(customer_id: str, work: Callable[[SqlCustomers], Awaitable[Result]]) -> Result:
+    """Do it; a database that is away ends the command with exit code 3."""
+    from stockward_server import bootstrap
+    from stockward_server.commands.connection import UNREACHABLE, fail
+    from stockward_server.config import load_settings
+    from stockward_server.storage.database import is_database_down
+
+    if not customer_id:
+        raise typer.BadParameter("a customer's id is not empty")
+
+    async def on_database() -> Result:
+        async with bootstrap.opened_customers(load_settings()) as customers:
+            return await work(customers)
+
+    try:
+        return asyncio.run(on_database())
+    except Exception as error:
+        if is_database_down(error):
+            fail(f"The database cannot be reached: {error}", UNREACHABLE)
+        raise

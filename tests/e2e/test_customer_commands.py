@@ -1,0 +1,136 @@
+"""`stockward customers`: what is stored about a customer is told, and gone when it is erased; the books stay."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+
+import pytest
+from stockward.order.v1 import order_pb2 as pb
+from typer.testing import CliRunner
+
+from stockward_server.cli import app
+from stockward_server.config import Settings
+from stockward_server.storage.database import Pool
+from stockward_server.storage.retention import delete_expired_contacts
+from tests.shop import Shop
+from tests.terminal import Outcome
+
+Run = Callable[..., Awaitable[Outcome]]
+
+ADA = pb.Customer(
+    customer_id="ada-1815",
+    email="ada@loom.example",
+    name="Ada Lovelace",
+    shipping_address=pb.Address(recipient="Ada Lovelace", lines=["Dorset Street 1"], city="London", country_code="GB"),
+)
+BOB = pb.Customer(customer_id="ada-18", email="bob@loom.example", name="Bob")
+"""Whose id is part of hers."""
+
+PERSONAL = (b"ada@loom.example", b"Ada Lovelace", b"Dorset Street", b"ada-1815")
+
+
+@pytest.fixture
+def run(database_url: str) -> Run:
+    async def run(*arguments: str, url: str = database_url) -> Outcome:
+        environment = {"DATABASE_URL": url, "COLUMNS": "200", "NO_COLOR": "1"}
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["customers", *arguments], env=environment)
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+async def order(shop: Shop, customer: pb.Customer, request_id: str = "") -> pb.Order:
+    return await shop.order("TEE", customer=customer, reference="A-1", request_id=request_id)
+
+
+async def cancel(shop: Shop, order: pb.Order) -> None:
+    await shop.pms.orders.CancelOrder(pb.CancelOrderRequest(order_id=order.order_id))
+
+
+async def found_in(pool: Pool, *texts: bytes) -> list[bytes]:
+    """Which of hers, or of the texts, stand in any row of any table, as text or in bytes."""
+    tables = await pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    rows = [str(row[0]).encode() for each in tables for row in await pool.fetch(f"SELECT t::text FROM {each[0]} t")]
+    stored = await pool.fetch("SELECT payload FROM events UNION ALL SELECT response FROM idempotency")
+    everything = b"\n".join([*rows, *(row[0] for row in stored)])
+    return [each for each in texts or PERSONAL if each in everything]
+
+
+async def test_a_customer_is_told_and_erased_and_the_books_stay(run: Run, shop: Shop) -> None:
+    await shop.sell("TEE", 20)
+    request_id = str(uuid.uuid4())
+    hers = [await order(shop, ADA, request_id), await order(shop, ADA)]
+    his = await order(shop, BOB)
+    for each in (*hers, his):
+        await cancel(shop, each)
+    before = await shop.pool.fetch("SELECT * FROM movements ORDER BY movement_id")
+    whole = await shop.pms.orders.GetOrder(pb.GetOrderRequest(order_id=hers[0].order_id))
+    assert await found_in(shop.pool) == list(PERSONAL)
+
+    told = (await run("export", ADA.customer_id)).json
+    assert [each["orderId"] for each in told["orders"]] == sorted(each.order_id for each in hers)
+    assert told["orders"][0]["customer"]["shippingAddress"]["lines"] == ["Dorset Street 1"]
+
+    looked = await run("erase", ADA.customer_id, "--json")
+    found = {"orders": 2, "events": 4, "reservations": 0, "answers": 4, "open_orders": [], "open_reservations": []}
+    assert looked.json == {"customer_id": ADA.customer_id, "erased": False, **found}
+    assert await found_in(shop.pool) == list(PERSONAL), "it only looked"
+
+    done = await run("erase", ADA.customer_id, "--yes", "--json")
+    assert (done.code, done.json) == (0, {"customer_id": ADA.customer_id, "erased": True, **found})
+    assert not await found_in(shop.pool)
+    assert await found_in(shop.pool, b"bob@loom.example")
+
+    after = await shop.pms.orders.GetOrder(pb.GetOrderRequest(order_id=hers[0].order_id))
+    assert not after.HasField("customer")
+    after.customer.CopyFrom(whole.customer)
+    assert after == whole, "nothing else changed"
+    again = await order(shop, ADA, request_id)
+    assert again.order_id == hers[0].order_id, "a repetition is still known"
+    assert not again.HasField("customer")
+    assert await shop.pool.fetch("SELECT * FROM movements ORDER BY movement_id") == before
+    await shop.verify()
+    assert (await run("erase", ADA.customer_id, "--yes", "--json")).json["orders"] == 0
+    assert (await run("export", BOB.customer_id)).json["orders"][0]["customer"]["name"] == "Bob"
+
+
+async def test_open_orders_keep_their_customer_and_are_named(run: Run, shop: Shop) -> None:
+    await shop.sell("TEE", 20)
+    done, waiting = await order(shop, ADA), await order(shop, ADA)
+    await cancel(shop, done)
+
+    outcome = await run("erase", ADA.customer_id, "--yes")
+    assert outcome.code == 1
+    assert f"order {waiting.order_id} is open" in outcome.err
+    kept = await shop.pms.orders.GetOrder(pb.GetOrderRequest(order_id=waiting.order_id))
+    assert kept.customer == ADA
+
+    await cancel(shop, waiting)
+    assert (await run("erase", ADA.customer_id, "--yes")).code == 0
+    assert not await found_in(shop.pool)
+
+
+async def test_what_cannot_be_done_is_said(run: Run, database_url: str) -> None:
+    assert (await run("erase", "nobody", "--json")).json["orders"] == 0
+    assert (await run("erase", "")).code == 2
+    away = await run("erase", "ada", url="postgresql://stockward@127.0.0.1:1/none")
+    assert away.code == 3
+    assert "cannot be reached" in away.err
+
+
+async def test_contacts_of_orders_that_are_over_go_after_their_time(shop: Shop, settings: Settings) -> None:
+    await shop.sell("TEE", 20)
+    over, waiting, fresh = [await order(shop, ADA) for _ in range(3)]
+    for each in (over, fresh):
+        await cancel(shop, each)
+    await shop.pool.execute(
+        "UPDATE orders SET update_time = now() - interval '31 days' WHERE order_id = ANY($1::uuid[])",
+        [over.order_id, waiting.order_id],
+    )
+    assert await delete_expired_contacts(shop.pool, 30) == 1
+    kept = await shop.pool.fetch("SELECT order_id::text FROM order_contacts ORDER BY order_id")
+    assert [row[0] for row in kept] == sorted([waiting.order_id, fresh.order_id])
+    assert settings.contact_retention_days is None, "nothing goes unless it is asked for"
