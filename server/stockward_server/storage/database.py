@@ -105,6 +105,40 @@ async def _keep_session(connection: Any) -> None:
     return None
 
 
+class SessionNotKept(ConnectionError):
+    """A pooler stands before PostgreSQL that gives every transaction another session: locks would be anybody's."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "DATABASE_URL leads through a pooler that does not keep sessions: relay, gateway and migrate hold locks "
+            "for the length of one. Give them the address of PostgreSQL itself, or of a pool in session mode"
+        )
+
+
+async def check_session(connection: Connection, dsn: str) -> None:
+    """Raises SessionNotKept where the session behind the connection is not its own from one transaction to the next.
+
+    A pooler shows in the process id that it made up. Whether it keeps sessions is tried: in transaction mode the one
+    that was used last is what the next transaction of anybody gets.
+    """
+    try:
+        own = await connection.fetchval("SELECT pg_backend_pid()")
+        if own == connection.get_server_pid():
+            return
+        other = await asyncpg.connect(dsn, timeout=10.0)
+        try:
+            async with other.transaction():
+                await other.execute("SELECT 1")
+                if await connection.fetchval("SELECT pg_backend_pid()", timeout=5.0) == own:
+                    return
+        finally:
+            await other.close()
+    # No session is left for us; or it is another one, and so is what was prepared in it.
+    except (TimeoutError, asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError) as error:
+        raise SessionNotKept from error
+    raise SessionNotKept
+
+
 @asynccontextmanager
 async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Executor]:
     """A connection of the pool inside a transaction."""
@@ -120,6 +154,7 @@ async def migrate(dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
     """
     connection = await asyncpg.connect(dsn, timeout=10.0)
     try:
+        await check_session(connection, dsn)
         await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         before = await _applied(connection)
         await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")

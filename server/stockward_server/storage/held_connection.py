@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import asyncpg
 
-from stockward_server.storage.database import Connection, is_database_down
+from stockward_server.storage.database import Connection, SessionNotKept, check_session, is_database_down
 
 KEEPALIVES = {
     # Should this machine vanish, PostgreSQL notices within a minute, and others can have the locks.
@@ -24,13 +24,21 @@ async def held_connection(
 ) -> AsyncIterator[Connection]:
     """A connection of its own, `name` as PostgreSQL shows it. `on_lost` hears at once when it breaks, and its locks
     with it; not when it is closed at the end. The DSN must lead to PostgreSQL itself or to a pooler that keeps
-    sessions."""
-    connection = await asyncpg.connect(
-        dsn,
-        timeout=10.0,
-        command_timeout=30.0,
-        server_settings={**KEEPALIVES, **settings, "application_name": name, "timezone": "UTC"},
-    )
+    sessions; SessionNotKept where it does not."""
+    try:
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=10.0,
+            command_timeout=30.0,
+            server_settings={**KEEPALIVES, **settings, "application_name": name, "timezone": "UTC"},
+        )
+    except asyncpg.ProtocolViolationError as error:  # PgBouncer knows few settings, and refuses to pass on others
+        raise SessionNotKept from error
+    try:
+        await check_session(connection, dsn)
+    except BaseException:
+        connection.terminate()
+        raise
 
     def lost(_: object) -> None:
         on_lost("the connection to PostgreSQL is lost")
