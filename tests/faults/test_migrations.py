@@ -106,25 +106,28 @@ async def at_work(shop: Shop) -> AsyncIterator[list[float]]:
     await shop.verify()
 
 
-def and_one_more(folder: Path, sql: str) -> Path:
-    """All migrations, and the one that is yet to be written."""
+def and_more(folder: Path, *to_come: str) -> Path:
+    """All migrations, and those that are yet to be written."""
     shutil.copytree(MIGRATIONS, folder / "migrations")
     newest = max(path.stem for path in MIGRATIONS.glob("*.sql"))
-    more = f"-- To come.\n-- depends: {newest}\n\n-- migrate: apply\n{sql}\n\n-- migrate: rollback\nSELECT 1;\n"
-    (folder / "migrations" / "9000_to_come.sql").write_text(more)
+    for number, sql in enumerate(to_come, start=9000):
+        more = f"-- To come.\n-- depends: {newest}\n\n-- migrate: apply\n{sql}\n\n-- migrate: rollback\nSELECT 1;\n"
+        newest = f"{number}_to_come"
+        (folder / "migrations" / f"{newest}.sql").write_text(more)
     return folder / "migrations"
 
 
 async def test_columns_that_come_to_every_table_fail_no_call(
     shop: Shop, database: Pool, database_url: str, tmp_path: Path
 ) -> None:
-    """What servers have prepared no longer fits the tables: they prepare it anew."""
+    """What servers have prepared no longer fits the tables: they prepare it anew. Each table in a transaction of its own,
+    as one that locks several would wait for calls that wait for it."""
     tables = [row["relname"] for row in await database.fetch(TABLES) if not row["relname"].startswith("_pogo")]
     columns = [f"ALTER TABLE {table} ADD COLUMN to_come int NOT NULL DEFAULT 0;" for table in tables]
-    migrations = and_one_more(tmp_path, "\n".join(columns))
+    migrations = and_more(tmp_path, *columns)
 
     async with at_work(shop):
-        assert await storage.migrate(database_url, migrations) == ["9000_to_come"]
+        assert len(await storage.migrate(database_url, migrations)) == len(columns)
 
 
 async def test_a_migration_gives_way_to_whoever_holds_its_lock(
@@ -133,7 +136,7 @@ async def test_a_migration_gives_way_to_whoever_holds_its_lock(
     """A backup reads a table for long: calls wait behind the migration for no longer than its patience."""
     monkeypatch.setattr(storage, "LOCK_TIMEOUT", "200ms")
     monkeypatch.setattr(storage, "LOCK_PAUSE", 0.1)
-    migrations = and_one_more(tmp_path, "ALTER TABLE orders ADD COLUMN to_come int NOT NULL DEFAULT 0;")
+    migrations = and_more(tmp_path, "ALTER TABLE orders ADD COLUMN to_come int NOT NULL DEFAULT 0;")
     async with at_work(shop) as took:
         async with transaction(database) as backup:
             await backup.execute("LOCK TABLE orders IN ACCESS SHARE MODE")
@@ -151,7 +154,7 @@ async def test_a_migration_that_gets_no_lock_gives_up(
     monkeypatch.setattr(storage, "LOCK_TIMEOUT", "10ms")
     monkeypatch.setattr(storage, "LOCK_PAUSE", 0.01)
     monkeypatch.setattr(storage, "LOCK_TRIES", 3)
-    migrations = and_one_more(tmp_path, "ALTER TABLE orders ADD COLUMN to_come int;")
+    migrations = and_more(tmp_path, "ALTER TABLE orders ADD COLUMN to_come int;")
     async with transaction(database) as backup:
         await backup.execute("LOCK TABLE orders IN ACCESS SHARE MODE")
         with pytest.raises(BadMigrationError) as failed:

@@ -60,8 +60,8 @@ def refusal_of(error: BaseException) -> Refusal | None:
     """The documented answer to an error of the database, where there is one."""
     if is_database_down(error):
         return DatabaseUnavailable("the database cannot be reached", retry_after=1.0)
-    if isinstance(error, asyncpg.InvalidCachedStatementError):
-        return DatabaseUnavailable("the database is being migrated", retry_after=0.1)
+    if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.DeadlockDetectedError):
+        return DatabaseUnavailable("the database is being migrated", retry_after=0.1)  # ours alone never deadlock
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
         return FieldInvalid("a text has a character that cannot be stored: NUL")
     return None
