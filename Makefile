@@ -17,7 +17,8 @@ define bootstrap
 	exit 1; }; "$$python" tools/bootstrap.py
 endef
 
-.PHONY: help run demo month test timed check bench torture soak lint types imports format generate typescript breaking venv lock clean stale
+.PHONY: help run demo month test timed check bench torture soak lint types imports format generate typescript breaking venv lock \
+	licences sbom vulnerabilities clean stale
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -84,6 +85,22 @@ lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml anew (ARGS=--upg
 
 PIN = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
+
+licences: .venv/dev.stamp ## List the licences of what is installed with the server, in docs/licences.md
+	@$(BIN)/python tools/licences.py
+
+sbom: .venv/dev.stamp ## Write the bill of materials as CycloneDX to .build/sbom
+	@mkdir -p .build/sbom
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-file .build/sbom/server.cdx.json
+	@if command -v npm >/dev/null; then npm sbom --package-lock-only --omit dev --sbom-format cyclonedx \
+		--prefix clients/typescript >.build/sbom/typescript-client.cdx.json; fi
+	@ls .build/sbom/*.json
+
+vulnerabilities: .venv/dev.stamp ## Hold what is pinned against the known vulnerabilities (asks a public service)
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt --progress-spinner off $(ARGS) || { \
+		echo 'Where no weakness is named above, the list of known ones could not be reached from here:'; \
+		echo 'run `make vulnerabilities` where it can, or hand .build/sbom of `make sbom` to a scanner.'; exit 1; }
 
 clean: ## Remove what was built and installed; data in .stockward stays
 	@rm -rf .venv .build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/node_modules \
