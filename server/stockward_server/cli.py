@@ -25,6 +25,7 @@ from stockward_server.commands import (
     demo,
     edge,
     events,
+    health,
     imports,
     keys,
     orders,
@@ -53,6 +54,7 @@ app.add_typer(deliveries.app)
 app.add_typer(keys.app)
 app.add_typer(customers.app)
 app.add_typer(edge.app)
+app.add_typer(health.app)
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[None]]
 

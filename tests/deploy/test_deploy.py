@@ -1,0 +1,252 @@
+"""What stands in deploy/ fits together, and fits the program: commands, settings, ports, probes, times, rights."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from stockward_server.config import Settings, load_settings, variables
+from tests.cli_tree import problem_of
+from tests.terminal import clean_environment
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+KUBERNETES = "1.34"
+"""The oldest release that the manifests are held against."""
+
+MANIFESTS: list[dict[str, Any]] = [
+    document
+    for file in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+    if file.name != "kustomization.yaml"
+    for document in yaml.safe_load_all(file.read_text())
+]
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+DOCKERFILE = re.sub(r"^\s*#.*\n", "", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+FINAL = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+IMAGE = dict(re.findall(r"([A-Z_]+)=(\S+)", "\n".join(re.findall(r"^ENV (.*)$", FINAL, re.MULTILINE))))
+"""Variables of the image."""
+
+SECRETS = {
+    "DATABASE_URL": "postgresql://stockward:secret@db.internal:5432/stockward",
+    "EVENT_QUEUE_URL": "nats://a:4222,nats://b:4222,nats://c:4222",
+    "WEBHOOK_SECRET": "whsec_" + "A" * 32,
+}
+
+
+def name_of(manifest: Mapping[str, Any]) -> str:
+    return f"{manifest['kind']}/{manifest['metadata']['name']}"
+
+
+def of_kind(*kinds: str) -> list[dict[str, Any]]:
+    found = [each for each in MANIFESTS if each["kind"] in kinds]
+    assert found
+    return found
+
+
+def workloads() -> list[dict[str, Any]]:
+    return of_kind("Deployment", "Job")
+
+
+def containers(workload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    pod = workload["spec"]["template"]["spec"]
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
+def settings_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    """Those of a process with these variables beside the image's, and no other."""
+    for name in set(os.environ) - set(clean_environment()):
+        monkeypatch.delenv(name)
+    for name, value in {**IMAGE, **variables}.items():
+        if name != "PATH":
+            monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def stockward_calls(command: list[str]) -> Iterator[list[str]]:
+    """The words behind each `stockward`, also of those that a shell is given."""
+    if command[0] == "sh":
+        for part in re.split(r";|&&", command[-1]):
+            yield from stockward_calls(shlex.split(part.split(">")[0]) or ["true"])
+    elif command[0] == "stockward":
+        yield command[1:]
+    else:
+        assert command[0] in ("envoy", "exec"), f"{command[0]} is no program of the image"
+
+
+# Kubernetes
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=name_of)
+def test_a_manifest_is_what_kubernetes_takes(manifest: dict[str, Any]) -> None:
+    kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+def test_every_manifest_is_applied() -> None:
+    listed = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text())["resources"]
+    there = {file.name for file in (DEPLOY / "kubernetes").glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(listed) == there
+
+
+@pytest.mark.parametrize("workload", workloads(), ids=name_of)
+def test_what_a_pod_runs_exists_and_has_no_more_rights_than_it_needs(workload: dict[str, Any]) -> None:
+    pod = workload["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}" in FINAL
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    for container in containers(workload):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert set(container["resources"]) == {"requests", "limits"}
+        for call in stockward_calls([*container.get("command", ["stockward"]), *container["args"]]):
+            assert not problem_of(call)
+
+
+def test_the_settings_are_known_and_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    (configuration,) = of_kind("ConfigMap")
+    assert set(configuration["data"]) <= set(variables())
+    settings = settings_of(monkeypatch, **configuration["data"], **SECRETS)
+    for workload in of_kind("Deployment"):
+        seconds = workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        name = workload["metadata"]["name"]
+        needed = {"server": settings.stop_seconds, "gateway": settings.shutdown_grace_seconds + 5}.get(name, 0)
+        assert seconds >= needed, f"{name} may be killed before it has drained"
+
+
+def test_ports_probes_and_selectors_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(monkeypatch, **SECRETS)
+    addresses = {"server": settings.grpc_address, "gateway": settings.gateway_address, "edge": settings.edge_address}
+    ports: dict[str, dict[str, int]] = {}
+    for workload in workloads():
+        labels = workload["spec"]["template"]["metadata"]["labels"]
+        name = workload["metadata"]["name"]
+        assert labels == {"app.kubernetes.io/name": name}
+        if workload["kind"] == "Deployment":
+            assert workload["spec"]["selector"]["matchLabels"] == labels
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        ports[name] = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
+        assert list(ports[name].values())[:1] == (
+            [int(addresses[name].rpartition(":")[2])] if name in addresses else []
+        )
+        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            for how in ("grpc", "tcpSocket", "httpGet"):
+                port = container.get(kind, {}).get(how, {}).get("port")
+                assert port is None or port in (*ports[name], *ports[name].values()), f"{kind} of {name}"
+        assert bool(ports[name]) == ("readinessProbe" in container)
+    for service in of_kind("Service"):
+        name = service["spec"]["selector"]["app.kubernetes.io/name"]
+        assert all(port["targetPort"] in ports[name] for port in service["spec"]["ports"])
+    for policy in of_kind("NetworkPolicy"):
+        spec = policy["spec"]
+        for rule in spec.get("ingress", ()):
+            name = spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
+            assert all(port["port"] in ports[name] for port in rule["ports"])
+    for other in of_kind("PodDisruptionBudget"):
+        assert other["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] in ports
+    for scaler in of_kind("HorizontalPodAutoscaler"):
+        assert scaler["spec"]["scaleTargetRef"]["name"] in ports
+
+
+def test_every_deployment_survives_the_loss_of_a_node() -> None:
+    names = {each["metadata"]["name"] for each in of_kind("Deployment")}
+    assert {each["metadata"]["name"] for each in of_kind("PodDisruptionBudget")} == names
+    scaled = {each["metadata"]["name"] for each in of_kind("HorizontalPodAutoscaler")}
+    for deployment in of_kind("Deployment"):
+        replicas = deployment["spec"].get("replicas")
+        assert (replicas is None) == (deployment["metadata"]["name"] in scaled), "a scaler's number is its own"
+        assert replicas is None or replicas >= 2
+    edge = next(each for each in of_kind("Deployment") if each["metadata"]["name"] == "edge")
+    pause = containers(edge)[-1]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pause < edge["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+
+
+# Compose
+
+
+def substituted(text: str) -> str:
+    """As compose does with `.env` filled in."""
+    return re.sub(r"\$\{(\w+)(?::[?-][^}]*)?\}", lambda found: SECRETS.get(found[1], "secret"), text)
+
+
+OURS = {name: each for name, each in COMPOSE["services"].items() if each["image"].startswith("stockward:")}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_of_compose_runs_what_exists(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = OURS[name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["tmpfs"] == ["/tmp"]
+    for call in stockward_calls([*service.get("entrypoint", ["stockward"]), *service["command"]]):
+        assert not problem_of(call)
+    check = service.get("healthcheck", {})
+    assert check.get("disable") or not problem_of(check.get("test", ["CMD", "stockward", "health"])[2:])
+    assert set(service["environment"]) <= set(variables())
+    filled = {key: substituted(value) for key, value in service["environment"].items() if "WEBHOOK_URL" not in key}
+    settings = settings_of(monkeypatch, **filled)
+    assert int(service["stop_grace_period"].removesuffix("s")) >= settings.stop_seconds
+    for other, condition in service.get("depends_on", {}).items():
+        assert other in COMPOSE["services"]
+        healthy = condition["condition"] == "service_healthy"
+        assert not healthy or "healthcheck" in COMPOSE["services"][other] or other in OURS
+
+
+def test_compose_has_every_process_and_asks_for_every_secret() -> None:
+    assert set(OURS) == {"migrate", "server", "relay", "gateway", "edge"}
+    wanted = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text()))
+    offered = set(re.findall(r"^(\w+)=", (DEPLOY / "env.example").read_text(), re.MULTILINE))
+    assert wanted == offered
+    upstream = "server:" + IMAGE["STOCKWARD_GRPC_ADDRESS"].rpartition(":")[2]
+    assert upstream in COMPOSE["services"]["edge"]["command"][0]
+
+
+# The image
+
+
+def test_the_image_is_made_of_what_is_there_and_nothing_else() -> None:
+    ignore = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    sources = {
+        source for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE) for source in line.split()
+    }
+    assert sources == {line[1:] for line in ignore if line.startswith("!")}
+    assert all((DEPLOY.parent / source).exists() for source in sources)
+    assert "*" in ignore
+
+
+def test_the_image_runs_as_nobody_and_carries_no_build_tools() -> None:
+    user = re.findall(r"^USER (\d+):(\d+)$", FINAL, re.MULTILINE)[-1]
+    assert all(int(each) >= 10_000 for each in user)
+    assert "pip" not in FINAL
+    assert "--without-pip /opt/stockward" in DOCKERFILE
+    assert DOCKERFILE.count("--require-hashes") == 2
+    removed = re.findall(r"uninstall --yes (.*)$", DOCKERFILE, re.MULTILINE)[0].split()
+    pinned = {
+        line.split("==")[0] for line in (DEPLOY.parent / "requirements.txt").read_text().splitlines() if "==" in line
+    }
+    assert set(removed) <= pinned
+    assert "hatchling" in removed
+
+
+def test_the_image_speaks_the_programs_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {name for name in IMAGE if name.startswith("STOCKWARD_")} <= set(variables())
+    settings = settings_of(monkeypatch, **SECRETS)
+    exposed = {int(port) for port in re.findall(r"^EXPOSE (.*)$", FINAL, re.MULTILINE)[0].split()}
+    used = (settings.grpc_address, settings.edge_address, settings.gateway_address)
+    assert exposed == {int(address.rpartition(":")[2]) for address in used}
+    (check,) = re.findall(r"HEALTHCHECK .* CMD (\[.*\])", FINAL)
+    for command in (
+        yaml.safe_load(check)[1:],
+        *(yaml.safe_load(each) for each in re.findall(r"^CMD (.*)$", FINAL, re.MULTILINE)),
+    ):
+        assert not problem_of(command)
