@@ -1,0 +1,79 @@
+"""What the documents say can be typed exists: commands, make targets, settings, files."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stockward_server.config import variables
+from tests.cli_tree import problem_of
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [file for place in ("", "docs/", "deploy/", "clients/*/") for file in sorted(ROOT.glob(f"{place}*.md"))]
+CODE = re.compile(r"```(?:sh|bash|console)\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+COMMAND = re.compile(r"(?:^|[\s(\"$]|until |if )stockward ([a-z-][^`\n|;&)>]*)", re.MULTILINE)
+CLIENTS_OWN = {"STOCKWARD_ADDRESS", "STOCKWARD_KEY"}
+"""Options of commands rather than settings."""
+
+
+def code_in(document: Path) -> Iterator[str]:
+    """Blocks of shell and what stands between backticks, a line a command."""
+    for block, span in CODE.findall(document.read_text()):
+        yield (block or span).replace("\\\n", " ")
+
+
+def commands_in(document: Path) -> Iterator[list[str]]:
+    for code in code_in(document):
+        for command in COMMAND.findall(code):
+            yield shlex.split(command.replace("'", "").replace('"', ""), comments=True)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_it_tells_to_type_exists(document: Path) -> None:
+    problems = [problem for words in commands_in(document) if (problem := problem_of(words))]
+    targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for code in code_in(document):
+        problems += [f"there is no make {name}" for name in re.findall(r"^make ([a-z]+)", code) if name not in targets]
+    known = set(variables()) | CLIENTS_OWN
+    named = set(re.findall(r"\bSTOCKWARD_[A-Z_]*[A-Z]\b(?!_?\*)", document.read_text()))
+    problems += [f"there is no setting {name}" for name in sorted(named - known)]
+    for link in re.findall(r"\]\(((?!https?:)[^)#]+)", document.read_text()):
+        problems += [] if (document.parent / link).exists() else [f"there is no {link}"]
+    assert not problems
+
+
+ALERTS = [
+    "OutboxStalled",
+    "DeliveriesStuck",
+    "EndpointDisabled",
+    "DatabaseUnreachable",
+    "NatsUnreachable",
+    "OverloadRefusals",
+    "SlowBatches",
+    "DeadLetters",
+    "AuditFailed",
+    "CertificateExpires",
+]
+
+
+def test_the_runbook_tells_of_every_alert() -> None:
+    """Alerts link to these headings."""
+    text = (ROOT / "docs" / "runbook.md").read_text()
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    assert [name for name in sections if name in ALERTS] == ALERTS
+    for name in ALERTS:
+        assert all(f"**{part}" in sections[name] for part in ("Seen.", "Look.", "Do.", "Over")), name
+
+
+def test_the_commands_are_found() -> None:
+    """So that the test above looks at something."""
+    assert ["keys", "revoke", "KEY_ID"] in [words[:3] for words in commands_in(ROOT / "docs" / "security.md")]
+    assert len([words for document in DOCUMENTS for words in commands_in(document)]) > 40
+    assert problem_of(["keys", "forget"]) == "there is no `stockward keys forget`"
+    assert (
+        problem_of(["edge", "config", "--upstream=a:1", "--upstreams"]) == "`stockward edge config` has no --upstreams"
+    )
