@@ -87,11 +87,11 @@ async def test_a_rolling_restart_fails_no_call(
         options = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
         clients = [
             await stack.enter_async_context(AsyncStockward(both, KEYS["storefront"], plaintext=True, options=options))
-            for _ in range(4)
+            for _ in range(2)
         ]
         watching = asyncio.create_task(watch(clients[0]))
         turns = itertools.cycle(clients)
-        async with load(lambda: by_rest(edge), 4) as rest, load(lambda: by_client(next(turns)), 4) as stubs:
+        async with load(lambda: by_rest(edge), 2) as rest, load(lambda: by_client(next(turns)), 2) as stubs:
             for server in servers:
                 await more(rest, stubs)
                 assert await server.stop(), "it had to be killed"
