@@ -30,6 +30,8 @@ class Stack:
             "STOCKWARD_GRPC_ADDRESS": f"127.0.0.1:{free_port()}",
             "STOCKWARD_EDGE_ADDRESS": f"127.0.0.1:{free_port()}",
             "STOCKWARD_GATEWAY_ADDRESS": f"127.0.0.1:{free_port()}",
+            "STOCKWARD_SERVER_ADMIN_ADDRESS": f"127.0.0.1:{free_port()}",
+            "STOCKWARD_RELAY_ADMIN_ADDRESS": f"127.0.0.1:{free_port()}",
             "STOCKWARD_DEMO_ADDRESS": f"127.0.0.1:{free_port()}",
         }
         self._process: subprocess.Popen[bytes] | None = None

@@ -15,6 +15,7 @@ import asyncpg
 from stockward_server import edge
 from stockward_server import gateway as webhook_gateway
 from stockward_server import relay as event_relay
+from stockward_server.admin_port import listening
 from stockward_server.application.catalog import Catalog
 from stockward_server.application.follower import Follower
 from stockward_server.application.keys import Keys
@@ -26,7 +27,8 @@ from stockward_server.application.sweeper import sweep
 from stockward_server.application.watches import Watches, WatchLimits
 from stockward_server.config import Environment, Settings
 from stockward_server.domain.errors import Refusal
-from stockward_server.gateway import LOOPBACK, Egress, Patience
+from stockward_server.gateway import LOOPBACK, Egress, GatewayTally, Patience
+from stockward_server.grpc_api.call_log import LoggedCalls
 from stockward_server.grpc_api.catalog_service import CatalogServicer
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.grpc_api.event_service import EventServicer
@@ -40,6 +42,10 @@ from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
 from stockward_server.grpc_api.tokens import TokenRules, Tokens
 from stockward_server.grpc_api.watching import WATCH_ENCODER
 from stockward_server.grpc_api.webhook_service import WebhookServicer
+from stockward_server.observability import families
+from stockward_server.observability.exposition import Exposition, Families
+from stockward_server.observability.watch import watching
+from stockward_server.relay import RelayTally
 from stockward_server.relay.wake import Waker
 from stockward_server.storage import api_keys, database
 from stockward_server.storage.catalog import SqlCatalog
@@ -61,6 +67,7 @@ from stockward_server.storage.retention import (
     delete_orphaned_deliveries,
     drop_expired_partitions,
 )
+from stockward_server.storage.short_audit import AuditTally, audit_recent
 from stockward_server.storage.stock_views import SqlStockViews
 from stockward_server.storage.webhook_endpoints import SqlEndpoints
 
@@ -76,6 +83,8 @@ class Running:
     port: int
     pool: database.Pool
     committer: Committer
+    exposition: Exposition
+    """What it tells of itself."""
 
 
 async def migrate(settings: Settings) -> list[str]:
@@ -114,7 +123,7 @@ async def opened_customers(settings: Settings) -> AsyncIterator[SqlCustomers]:
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the gRPC server until `stop` is set, then drains it."""
-    async with running_server(settings) as server:
+    async with running_server(settings, settings.server_admin_address) as server:
         log.info("serving gRPC on port %d", server.port)
         await stop.wait()
         log.info("draining")
@@ -122,37 +131,56 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 async def relay(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the relay until `stop` is set."""
-    await event_relay.run(
-        settings.database_url.get_secret_value(),
-        settings.event_queue_url.get_secret_value(),
-        settings.stream_name,
-        max_age=timedelta(days=settings.event_retention_days),
-        poll_seconds=settings.outbox_poll_seconds,
-        stop=stop,
+    dsn, tally = settings.database_url.get_secret_value(), RelayTally()
+    told: Sequence[Families] = (
+        lambda: families.relaying(tally, settings.stream_name),
+        lambda: families.certificates(settings.certificates),
     )
+    async with (
+        watching(dsn, told) as exposition,
+        listening(settings.relay_admin_address, exposition.routes()),
+    ):
+        await event_relay.run(
+            dsn,
+            settings.event_queue_url.get_secret_value(),
+            settings.stream_name,
+            max_age=timedelta(days=settings.event_retention_days),
+            poll_seconds=settings.outbox_poll_seconds,
+            stop=stop,
+            tally=tally,
+        )
 
 
 async def gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the webhook gateway until `stop` is set."""
     production = settings.environment is Environment.PRODUCTION
     urls = {"storefront": settings.storefront_webhook_url, "pms": settings.pms_webhook_url}
-    await webhook_gateway.run(
-        settings.database_url.get_secret_value(),
-        settings.event_queue_url.get_secret_value(),
-        settings.stream_name,
-        address=settings.gateway_address,
-        urls={name: url.get_secret_value() for name, url in urls.items() if url},
-        secret=next(iter(settings.webhook_secrets), None),
-        encode_event=encode_event,
-        egress=Egress.of(
-            [*settings.webhook_allowed_networks, *(() if production else LOOPBACK)], require_https=production
-        ),
-        public_url=settings.public_url or "",
-        stop=stop,
-        grace_seconds=settings.shutdown_grace_seconds,
-        timeout_seconds=settings.webhook_timeout_seconds,
-        patience=Patience(timedelta(days=settings.webhook_warn_days), timedelta(days=settings.webhook_disable_days)),
+    patience = Patience(timedelta(days=settings.webhook_warn_days), timedelta(days=settings.webhook_disable_days))
+    dsn, tally = settings.database_url.get_secret_value(), GatewayTally()
+    told: Sequence[Families] = (
+        lambda: families.delivering(tally, settings.stream_name),
+        lambda: families.certificates(settings.certificates),
     )
+    async with watching(dsn, told) as exposition:
+        await webhook_gateway.run(
+            dsn,
+            settings.event_queue_url.get_secret_value(),
+            settings.stream_name,
+            address=settings.gateway_address,
+            urls={name: url.get_secret_value() for name, url in urls.items() if url},
+            secret=next(iter(settings.webhook_secrets), None),
+            encode_event=encode_event,
+            egress=Egress.of(
+                [*settings.webhook_allowed_networks, *(() if production else LOOPBACK)], require_https=production
+            ),
+            public_url=settings.public_url or "",
+            stop=stop,
+            grace_seconds=settings.shutdown_grace_seconds,
+            timeout_seconds=settings.webhook_timeout_seconds,
+            patience=patience,
+            tally=tally,
+            routes=exposition.routes(),
+        )
 
 
 def edge_config(
@@ -170,8 +198,11 @@ def edge_config(
 
 
 @asynccontextmanager
-async def running_server(settings: Settings) -> AsyncIterator[Running]:
-    """A server with its committer and its clockwork. Leaving drains it: calls first, then commits, then connections."""
+async def running_server(settings: Settings, admin_address: str | None = None) -> AsyncIterator[Running]:
+    """A server with its committer and its clockwork. Leaving drains it: calls first, then commits, then connections.
+
+    `admin_address` (HOST:PORT) tells how it does, to the end of the drain.
+    """
     pool = await database.open_pool(settings.database_url.get_secret_value(), settings.pool_size)
     views = SqlStockViews(pool)
     events = SqlEventLog(pool)
@@ -207,6 +238,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
         queue_limit=settings.committer_queue_limit,
         batch_limit=settings.committer_batch_limit,
         on_commit=heard,
+        slow_seconds=settings.slow_batch_seconds,
     )
     store = SqlCatalog(pool, encode_event, heard)
     window = ShopWindow(store.products_by_id, views.availability, settings.cache_seconds)
@@ -255,13 +287,25 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
         Limits(settings.max_message_bytes, settings.max_concurrent_rpcs + settings.max_watches),
         authenticate_token=Tokens(token_keys, _token_rules(settings)).authenticate if token_keys else None,
         share_port=settings.share_port,
+        logged_calls=LoggedCalls(settings.log_calls),
     )
     due = SqlDueWork(pool)
+    audits = AuditTally()
+    told: Sequence[Families] = (
+        lambda: families.calls(server.calls),
+        lambda: families.committing(committer, settings.committer_queue_limit),
+        lambda: families.caches(window.reads),
+        lambda: families.pool("stockward", database.use_of(pool)),
+        lambda: families.auditing(audits),
+        lambda: families.certificates(settings.certificates),
+        lambda: [families.nats_connected(waker.connected)],
+    )
     clockwork = [
         _every(settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit)),
         _every(settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
         _every(api_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
         _every(HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
+        _every(HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)),
     ]
     if token_keys:
         clockwork.append(_every(settings.jwks_refresh_seconds, "reading the token issuer's keys", token_keys.refresh))
@@ -269,11 +313,18 @@ async def running_server(settings: Settings) -> AsyncIterator[Running]:
         port = await server.start(settings.grpc_address)
         tasks = [asyncio.create_task(each) for each in clockwork]
         try:
-            yield Running(port, pool, committer)
+            async with (
+                watching(settings.database_url.get_secret_value(), told, server.set_serving) as exposition,
+                listening(admin_address, exposition.routes()),
+            ):
+                try:
+                    yield Running(port, pool, committer, exposition)
+                finally:
+                    exposition.readiness.stopping = True
+                    await server.give_notice(settings.shutdown_notice)
+                    await follower.close()
+                    await server.stop(settings.shutdown_grace_seconds)
         finally:
-            await server.give_notice(settings.shutdown_notice)
-            await follower.close()
-            await server.stop(settings.shutdown_grace_seconds)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -319,6 +370,14 @@ async def _keep_house(pool: database.Pool, settings: Settings) -> None:
     await delete_finished_deliveries(pool, settings.event_retention_days)
     await delete_orphaned_deliveries(pool)
     await delete_expired_secrets(pool)
+
+
+async def _audit(pool: database.Pool, tally: AuditTally) -> None:
+    """Says at once what a full audit would find later."""
+    checked, found = await audit_recent(pool)
+    tally.add(checked, len(found))
+    for each in found:
+        log.error("%s at %s: %s is %d", each.sku, each.location_id, each.counter, each.counted)
 
 
 async def _every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated
@@ -159,13 +158,16 @@ def _run_process(process: Process, settings: Settings) -> None:
     """Run one of our processes until SIGINT or SIGTERM, which it is told by an event."""
     import uvloop
 
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    from stockward_server.observability import logs
+
+    logs.set_up(settings.log_level, settings.log_format)
     _collect_seldom()
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().set_exception_handler(logs.note_unhandled)
         await process(settings, stop)
 
     uvloop.run(until_stopped())

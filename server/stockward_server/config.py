@@ -62,6 +62,21 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class LogFormat(StrEnum):
+    """How records of the log are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogCalls(StrEnum):
+    """Which calls get a line in the log."""
+
+    NONE = "none"
+    REFUSED = "refused"
+    ALL = "all"
+
+
 def check_address(value: str) -> str:
     """``value``, which must be HOST:PORT. Raises ValueError."""
     host, _, port = value.rpartition(":")
@@ -176,6 +191,9 @@ TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 
 TOKEN_ROLES = ("storefront", "pms", "admin")
 
+CERTIFICATES: tuple[str, ...] = ()
+"""Settings that name a file with a certificate that expires."""
+
 Address = Annotated[str, AfterValidator(check_address)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_check_webhook_url)]
 
@@ -257,6 +275,12 @@ class Settings(BaseModel):
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = LogLevel.INFO
     """Least severe record written to the log: debug, info, warning or error."""
 
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = LogFormat.TEXT
+    """`text`, lines for people, or `json`, an object a line."""
+
+    log_calls: Annotated[LogCalls, BeforeValidator(_lower)] = LogCalls.NONE
+    """Calls that get a line in the log: none, refused or all; at the level debug all of them do."""
+
     grpc_address: Address = "127.0.0.1:50051"
     """HOST:PORT that the gRPC server listens on."""
 
@@ -268,6 +292,12 @@ class Settings(BaseModel):
 
     gateway_address: Address = "127.0.0.1:8081"
     """HOST:PORT that the webhook gateway listens on."""
+
+    server_admin_address: Address = "127.0.0.1:9464"
+    """HOST:PORT of the gRPC server's health and metrics; workers of one server take the ports from there on."""
+
+    relay_admin_address: Address = "127.0.0.1:9463"
+    """HOST:PORT of the relay's health and metrics; the gateway has them at its own address."""
 
     demo_address: Address = "127.0.0.1:8090"
     """HOST:PORT that `stockward run` sends webhooks to whose URL is not set; `stockward demo` listens there."""
@@ -295,6 +325,9 @@ class Settings(BaseModel):
 
     committer_batch_limit: int = Field(default=500, ge=1, le=10_000)
     """Stock commands decided and written in one transaction, at most."""
+
+    slow_batch_seconds: float = Field(default=1.0, gt=0, le=3_600, allow_inf_nan=False)
+    """Batches of the committer that take longer are logged, with where the time went, in seconds."""
 
     reservation_ttl_seconds: int = Field(default=900, ge=1, le=86_400)
     """How long a reservation holds stock when its request does not say, in seconds."""
@@ -401,6 +434,12 @@ class Settings(BaseModel):
     def stop_seconds(self) -> float:
         """How long a server may take from the request to stop to its end, commits and connections included."""
         return self.shutdown_notice + self.shutdown_grace_seconds + 5
+
+    @property
+    def certificates(self) -> Mapping[str, Path]:
+        """Files of certificates in use, by the variable that names each."""
+        found = {variable(field): getattr(self, field, None) for field in CERTIFICATES}
+        return {name: file for name, file in found.items() if file is not None}
 
     @property
     def takes_tokens(self) -> bool:

@@ -44,7 +44,11 @@ async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
         since = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "stockward_server.cli", "serve"),
-            env={**os.environ, variable("share_port"): "true"},
+            env={
+                **os.environ,
+                variable("share_port"): "true",
+                variable("server_admin_address"): _nth_port(settings.server_admin_address, number),
+            },
             start_new_session=True,  # Ctrl-C in a terminal reaches this process, which tells them
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
@@ -59,6 +63,12 @@ async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
         log.warning("worker %d (process %d) ended with %d; again in %g s", number, process.pid, ended.result(), delay)
         await asyncio.wait((stopping,), timeout=delay)
         delay = min(2 * delay, LONGEST_DELAY)
+
+
+def _nth_port(address: str, number: int) -> str:
+    """Where worker `number`, from 1, has its own health and metrics: the address itself, then the ports after it."""
+    host, _, port = address.rpartition(":")
+    return f"{host}:{int(port) + number - 1}"
 
 
 async def _end(process: asyncio.subprocess.Process, seconds: float) -> None:

@@ -35,8 +35,8 @@ LINES = 12
 """Of the log that are shown of an error."""
 SERVERS = RELAYS = GATEWAYS = 2
 POOL_SIZE = 6
-MOST_CONNECTIONS = SERVERS * POOL_SIZE + RELAYS + GATEWAYS * (4 + 1) + 4
-"""Of servers, relays, gateways (a pool and the feed), and ours."""
+MOST_CONNECTIONS = SERVERS * POOL_SIZE + RELAYS + GATEWAYS * (4 + 1) + 2 * (SERVERS + RELAYS) + 4
+"""Of servers, relays, gateways (a pool and the feed), of those that watch servers and relays, and ours."""
 
 
 class Process(Worker):
@@ -213,6 +213,8 @@ def _variables(database_url: str, nats_url: str, address: str, receivers: Mappin
             "event_queue_url": nats_url,
             "grpc_address": address,
             "gateway_address": address,
+            "server_admin_address": f"127.0.0.1:{free_port()}",
+            "relay_admin_address": f"127.0.0.1:{free_port()}",
             "storefront_webhook_url": receivers["storefront"].url,
             "pms_webhook_url": receivers["pms"].url,
             "webhook_secret": SECRET,

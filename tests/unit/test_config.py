@@ -31,6 +31,7 @@ def running_stack() -> RunFile:
         grpc="127.0.0.1:1",
         edge="http://127.0.0.1:4",
         gateway="http://127.0.0.1:2",
+        admin={},
         nats="nats://token@127.0.0.1:3",
         database="postgresql://stockward@/running?host=/run",
         keys={},

@@ -64,6 +64,9 @@ class RememberedReads(Generic[K, V]):
     """
 
     def __init__(self, load: Load[K, V], max_age: float, max_entries: int = 100_000) -> None:
+        self.hits = 0
+        """Answers that were remembered, or being read already."""
+        self.misses = 0
         self._reads = GatheredReads(load)
         self._remembered: TTLCache[K, asyncio.Future[V | None]] | None = (
             TTLCache(max_entries, max_age) if max_age else None
@@ -95,8 +98,12 @@ class RememberedReads(Generic[K, V]):
 
     def _future(self, key: K) -> asyncio.Future[V | None]:
         if self._remembered is None:
+            self.misses += 1
             return self._reads.read(key)
         future = self._remembered.get(key)
-        if future is None or (future.done() and future.exception() is not None):
+        if future is not None and not (future.done() and future.exception() is not None):
+            self.hits += 1
+        else:
+            self.misses += 1
             future = self._remembered[key] = self._reads.read(key)
         return future

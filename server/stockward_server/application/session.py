@@ -83,8 +83,7 @@ async def keep_running(
                 pause = FIRST_PAUSE
             wait = pause * random.uniform(1, 1.25)
             expected = isinstance(error, Unavailable) or is_expected(error)
-            reason = str(error) or type(error).__name__
-            log.warning("%s: %s; again in %.1f s", name, reason, wait, exc_info=None if expected else error)
+            log.warning("%s: %r; again in %.1f s", name, error, wait, exc_info=None if expected else error)
             pause = min(2 * pause, LONGEST_PAUSE)
             await wait_for_any(wait, stop)
 

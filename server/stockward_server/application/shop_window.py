@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.reads import Load, RememberedReads
@@ -19,6 +20,11 @@ class ShopWindow:
     ) -> None:
         self._products = RememberedReads(load_products, max_age)
         self._availability = RememberedReads(load_availability, max_age)
+
+    @property
+    def reads(self) -> Mapping[str, RememberedReads[str, Any]]:
+        """What is remembered, by its name."""
+        return {"products": self._products, "availability": self._availability}
 
     async def product(self, product_id: str) -> Product:
         """The product as long as it is published, or ProductNotFound."""

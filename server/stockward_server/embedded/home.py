@@ -42,6 +42,8 @@ class RunFile:
     """URL of the edge: REST, gRPC-Web and gRPC."""
     gateway: str
     """URL of the webhook gateway."""
+    admin: dict[str, str]
+    """URL of health and metrics (/livez, /readyz, /metrics) of server, relay and gateway."""
     nats: str
     """URL of NATS, with its token."""
     database: str

@@ -67,6 +67,7 @@ class Screen:
             "gRPC": stack.grpc,
             "REST": stack.edge,
             "Webhook gateway": stack.gateway,
+            "Metrics": ", ".join(f"{url}/metrics" for url in stack.admin.values()),
             "PostgreSQL": stack.database,
             "NATS": f"nats://***@{stack.nats.rpartition('@')[2]}",
             **{f"Key of {role}": f"{key[: len(f'swk_{role}_') + 4]}…" for role, key in stack.keys.items()},

@@ -151,6 +151,8 @@ class Supervisor:
                 "grpc_address": self._address("gRPC", self._settings.grpc_address),
                 "edge_address": self._address("Edge", self._settings.edge_address),
                 "gateway_address": self._address("Gateway", self._settings.gateway_address),
+                "server_admin_address": self._address("Metrics", self._settings.server_admin_address),
+                "relay_admin_address": self._address("Relay's metrics", self._settings.relay_admin_address),
             }
         )
         assert settings.webhook_secret is not None
@@ -175,6 +177,11 @@ class Supervisor:
             grpc=settings.grpc_address,
             edge=edge.url,
             gateway=f"http://{settings.gateway_address}",
+            admin={
+                "server": f"http://{settings.server_admin_address}",
+                "relay": f"http://{settings.relay_admin_address}",
+                "gateway": f"http://{settings.gateway_address}",
+            },
             nats=nats.url,
             database=database,
             keys=keys.of_roles,
@@ -210,6 +217,8 @@ class Supervisor:
             "WEBHOOK_SECRET": settings.webhook_secret.get_secret_value(),
             "STOCKWARD_GRPC_ADDRESS": settings.grpc_address,
             "STOCKWARD_GATEWAY_ADDRESS": settings.gateway_address,
+            "STOCKWARD_SERVER_ADMIN_ADDRESS": settings.server_admin_address,
+            "STOCKWARD_RELAY_ADMIN_ADDRESS": settings.relay_admin_address,
             "STOCKWARD_HOME": str(self._home.path),
             **{variable(f"{role}_webhook_url"): url for role, url in webhooks.items()},
         }

@@ -3,5 +3,6 @@
 from stockward_server.gateway.egress import LOOPBACK, Egress
 from stockward_server.gateway.failing import Patience
 from stockward_server.gateway.service import run
+from stockward_server.gateway.tally import GatewayTally
 
-__all__ = ["LOOPBACK", "Egress", "Patience", "run"]
+__all__ = ["LOOPBACK", "Egress", "GatewayTally", "Patience", "run"]

@@ -19,6 +19,7 @@ from stockward_server.gateway.gate import BreakerPolicy, Gate
 from stockward_server.gateway.recorder import Recorder
 from stockward_server.gateway.retry import GONE, retry_delay
 from stockward_server.gateway.sender import Answer, Sender
+from stockward_server.gateway.tally import GatewayTally
 from stockward_server.storage.database import is_database_down
 from stockward_server.storage.endpoint_health import SqlEndpointHealth
 from stockward_server.storage.webhooks import (
@@ -57,6 +58,7 @@ class Dispatcher:
         patience: Patience,
         lease: timedelta,
         poll_seconds: float,
+        tally: GatewayTally,
     ) -> None:
         """`lease` is how long a claim lasts: a gateway that died is not missed for longer. A lane is given back by the
         middle of it, so it has to be more than twice the time that a request may take."""
@@ -69,6 +71,8 @@ class Dispatcher:
         self._patience = patience
         self._lease = lease
         self._poll_seconds = poll_seconds
+        self._tally = tally
+        tally.lanes, tally.open_breakers = lambda: len(self._tasks), self.open_breakers
         self._gates: dict[str, Gate] = {}
         self._refresh_time = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -171,7 +175,10 @@ class Dispatcher:
                 delay = retry_delay(
                     attempt - delivery.past_attempts, self._retry_delays, answer.status, answer.retry_after
                 )
+            self._tally.durations[str(answer.status or "error")].add(answer.latency_ms / 1000)
         state = DeliveryState.DELIVERED if answer.taken else DeliveryState.PENDING if delay else DeliveryState.DEAD
+        outcome = "failed" if state is DeliveryState.PENDING else state.name.lower()
+        self._tally.attempts[gate.endpoint.endpoint_id, outcome] += 1
         self._recorder.add(
             Attempt(
                 gate.endpoint.endpoint_id,

@@ -17,6 +17,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_server.application.session import keep_running, lifeline, undisturbed
+from stockward_server.gateway.tally import GatewayTally
 from stockward_server.storage.database import is_database_down
 from stockward_server.storage.webhook_feed import FeedEvent, Position, WebhookFeed
 
@@ -33,7 +34,7 @@ FETCH_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 
 
-async def run(dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[], None]) -> None:
+async def run(dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[], None], tally: GatewayTally) -> None:
     """Until it is cancelled, which is safe at any moment. `on_fan_out` hears of new deliveries."""
 
     async def session() -> None:
@@ -51,14 +52,21 @@ async def run(dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[]
                 error_cb=_ignore,
             )
             try:
-                await _feed(client.jetstream(), stream_name, feed, on_fan_out)
+                await _feed(client.jetstream(), stream_name, feed, on_fan_out, tally)
             finally:
+                tally.feeding = False
                 await undisturbed(client.close(), CLOSE_SECONDS)
 
     await keep_running("webhook feed", session, asyncio.Event(), _is_expected)
 
 
-async def _feed(stream: JetStreamContext, stream_name: str, feed: WebhookFeed, on_fan_out: Callable[[], None]) -> None:
+async def _feed(
+    stream: JetStreamContext,
+    stream_name: str,
+    feed: WebhookFeed,
+    on_fan_out: Callable[[], None],
+    tally: GatewayTally,
+) -> None:
     start = await _next_stream_seq(stream, stream_name, await feed.position())
     log.info("feeding webhooks from message %d of the stream %s", start, stream_name)
     consumer = await stream.add_consumer(
@@ -74,6 +82,7 @@ async def _feed(stream: JetStreamContext, stream_name: str, feed: WebhookFeed, o
         ),
     )
     subscription = await stream.pull_subscribe_bind(consumer=consumer.name, stream=stream_name)
+    tally.feeding = True
     while True:
         try:
             messages = await subscription.fetch(BATCH, timeout=FETCH_SECONDS)
@@ -85,6 +94,7 @@ async def _feed(stream: JetStreamContext, stream_name: str, feed: WebhookFeed, o
         await feed.fan_out(
             _events(messages), Position(last.metadata.sequence.stream, (last.headers or {}).get("Nats-Msg-Id", ""))
         )
+        tally.fanned_out += len(messages)
         on_fan_out()
 
 

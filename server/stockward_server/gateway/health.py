@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from aiohttp import web
 
+from stockward_server.gateway.tally import GatewayTally
 from stockward_server.storage.webhooks import SqlWebhooks
 
 
-@asynccontextmanager
-async def health_endpoint(
-    address: str, store: SqlWebhooks, open_breakers: Callable[[], Sequence[str]]
-) -> AsyncIterator[None]:
-    """Listens on `address` (HOST:PORT); OSError when it cannot be had. `open_breakers` names endpoints."""
+class Health:
+    """What there is to tell; `store` is None while nothing is delivered."""
 
-    async def healthz(_: web.Request) -> web.Response:
+    def __init__(self, tally: GatewayTally) -> None:
+        self.store: SqlWebhooks | None = None
+        self._tally = tally
+
+    async def answer(self, _: web.Request) -> web.Response:
+        if self.store is None:
+            return web.json_response({"status": "unavailable", "error": "not delivering"}, status=503)
         try:
-            backlog = await store.backlog()
+            backlog = await self.store.backlog()
         except Exception as error:
             return web.json_response({"status": "unavailable", "error": type(error).__name__}, status=503)
         age = (datetime.now(UTC) - backlog.oldest).total_seconds() if backlog.oldest else 0.0
@@ -30,17 +32,6 @@ async def health_endpoint(
                 "oldest_pending_seconds": max(0.0, round(age, 3)),
                 "dead": backlog.dead,
                 "failing": backlog.failing,
-                "open_breakers": open_breakers(),
+                "open_breakers": self._tally.open_breakers(),
             }
         )
-
-    application = web.Application()
-    application.router.add_get("/healthz", healthz)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    try:
-        host, _, port = address.rpartition(":")
-        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-        yield
-    finally:
-        await runner.cleanup()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from aiohttp import web
+
+from stockward_server.admin_port import listening
 from stockward_server.application.session import keep_running
 from stockward_server.domain.event import Event
 from stockward_server.gateway import feed
@@ -15,10 +18,11 @@ from stockward_server.gateway.dispatcher import Dispatcher
 from stockward_server.gateway.egress import Egress
 from stockward_server.gateway.failing import Patience
 from stockward_server.gateway.gate import BreakerPolicy
-from stockward_server.gateway.health import health_endpoint
+from stockward_server.gateway.health import Health
 from stockward_server.gateway.recorder import Recorder
 from stockward_server.gateway.retry import RETRY_DELAYS
 from stockward_server.gateway.sender import Sender
+from stockward_server.gateway.tally import GatewayTally
 from stockward_server.storage.database import is_database_down, open_pool
 from stockward_server.storage.endpoint_health import SqlEndpointHealth
 from stockward_server.storage.webhooks import SqlWebhooks
@@ -50,14 +54,18 @@ async def run(
     timeout_seconds: float = 15.0,
     lease_seconds: float = 60.0,
     poll_seconds: float = 1.0,
+    tally: GatewayTally | None = None,
+    routes: Iterable[web.AbstractRouteDef] = (),
 ) -> None:
     """Delivers until `stop` is set. Several gateways share the work.
 
-    `address` is HOST:PORT of /healthz; `urls` and `secret` make the default endpoints (`storefront`, `pms`).
+    `address` is HOST:PORT of /healthz and `routes`; `urls` and `secret` make the endpoints `storefront` and `pms`.
     `egress` says where webhooks may go, `public_url` where others find the edge (for the links of thin bodies; empty:
     not known). A request may take `timeout_seconds`; one that is under way at the stop may end for `grace_seconds`.
-    Once `address` listens, what happens is told to the endpoints.
+    Once /healthz answers 200, what happens is told to the endpoints. What is done is counted in `tally`.
     """
+    counted = tally or GatewayTally()
+    health = Health(counted)
 
     async def session() -> None:
         pool = await open_pool(dsn, POOL_SIZE)
@@ -76,20 +84,23 @@ async def run(
                     patience=patience,
                     lease=timedelta(seconds=lease_seconds),
                     poll_seconds=poll_seconds,
+                    tally=counted,
                 )
                 background = [
                     asyncio.create_task(recorder.run(), name="recorder"),
-                    asyncio.create_task(feed.run(dsn, nats_url, stream_name, dispatcher.wake), name="feed"),
+                    asyncio.create_task(feed.run(dsn, nats_url, stream_name, dispatcher.wake, counted), name="feed"),
                 ]
+                health.store = store
+                log.info("delivering webhooks; health on http://%s/healthz", address)
                 try:
-                    async with health_endpoint(address, store, dispatcher.open_breakers):
-                        log.info("delivering webhooks; health on http://%s/healthz", address)
-                        await dispatcher.run(stop, grace_seconds)
+                    await dispatcher.run(stop, grace_seconds)
                 finally:
+                    health.store = None
                     for task in background:
                         task.cancel()
                     await asyncio.gather(*background, return_exceptions=True)
         finally:
             await pool.close()
 
-    await keep_running("gateway", session, stop, is_database_down)
+    async with listening(address, [web.get("/healthz", health.answer), *routes]):
+        await keep_running("gateway", session, stop, is_database_down)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from grpc_interceptor.server import AsyncServerInterceptor
 from grpc_status import rpc_status
 
 from stockward_server.domain.errors import InternalError, Refusal
+from stockward_server.grpc_api.call_log import CallLog, LoggedCalls
+from stockward_server.grpc_api.call_tally import CallTally
 from stockward_server.grpc_api.identity import Identity
 from stockward_server.grpc_api.status import HTTP_STATUS, status_of
 from stockward_server.grpc_api.validation import Rules, decoder
@@ -27,8 +29,16 @@ OURS = "/stockward."
 class CallInterceptor(AsyncServerInterceptor):
     """One interceptor rather than one a concern: each puts two more coroutines around a call."""
 
-    def __init__(self, identity: Identity, rules: Rules, translate: Callable[[Exception], Refusal | None]) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        rules: Rules,
+        translate: Callable[[Exception], Refusal | None],
+        logged: LoggedCalls = LoggedCalls.NONE,
+    ) -> None:
         """`translate` knows the exceptions of the layers below that have a documented answer."""
+        self.calls = CallTally()
+        self._log = CallLog(logged)
         self._identity = identity
         self._rules = rules
         self._translate = translate
@@ -43,34 +53,61 @@ class CallInterceptor(AsyncServerInterceptor):
     async def intercept(
         self, method: Callable[..., Any], request_or_iterator: Any, context: Context, method_name: str
     ) -> Any:
+        since = self.calls.begin(method_name)
         try:
             await self._identity.admit(method_name)
             if method_name.startswith(OURS):
                 request_or_iterator = self._rules.check(request_or_iterator)
             response = method(request_or_iterator, context)
             if hasattr(response, "__aiter__"):
-                return self._each(response, context, method_name)
-            return await response
+                return self._each(response, context, method_name, since, request_or_iterator)
+            answer = await response
         except Exception as error:
-            await self._abort(error, context, method_name)
+            await self._abort(error, context, method_name, since, request_or_iterator)
+        except BaseException:
+            self._end(method_name, _broken_off(context), since, request_or_iterator)
+            raise
+        self._end(method_name, "OK", since, request_or_iterator)
+        return answer
 
-    async def _each(self, responses: AsyncIterator[Any], context: Context, method_name: str) -> AsyncIterator[Any]:
+    async def _each(
+        self, responses: AsyncIterator[Any], context: Context, method_name: str, since: float, request: Any
+    ) -> AsyncIterator[Any]:
         try:
             async for response in responses:
                 yield response
         except Exception as error:
-            await self._abort(error, context, method_name)
+            await self._abort(error, context, method_name, since, request)
+        except BaseException:
+            self._end(method_name, _broken_off(context), since, request)
+            raise
+        self._end(method_name, "OK", since, request)
 
-    async def _abort(self, error: Exception, context: Context, method_name: str) -> None:
+    async def _abort(
+        self, error: Exception, context: Context, method_name: str, since: float, request: Any
+    ) -> NoReturn:
         """The one place that ends a call with an error. What nobody foresaw is logged and answered without its text."""
         if isinstance(error, grpc.aio.AbortError):
+            self._end(method_name, "UNKNOWN", since, request)
             raise error
         refusal = error if isinstance(error, Refusal) else self._translate(error)
         if refusal is None:
             incident = str(uuid.uuid4())
             log.error("%s failed, incident %s", method_name, incident, exc_info=error)
             refusal = InternalError(f"internal error, incident {incident}", incident=incident)
+        self._end(method_name, refusal.code.name, since, request, refusal.reason)
         status: Any = rpc_status.to_status(status_of(refusal))
         http = HTTP_STATUS.get(refusal.reason)
         trailers = (*status.trailing_metadata, *([("x-http-status", http)] if http else []))
         await context.abort(status.code, status.details, trailers)
+
+    def _end(self, method_name: str, code: str, since: float, request: Any, reason: str = "") -> None:
+        """Counts the call, and writes it to the log where that is wanted."""
+        seconds = self.calls.end(method_name, code, since, reason)
+        if self._log.accepted if code == "OK" else self._log.refused:
+            self._log.note(method_name, code, reason, seconds, request)
+
+
+def _broken_off(context: Context) -> str:
+    """The status that a caller sees whose call did not come to its end."""
+    return "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"

@@ -19,6 +19,7 @@ from stockward.webhook.v1 import incoming_pb2, incoming_pb2_grpc, webhook_pb2, w
 
 from stockward_server.application.request import Caller
 from stockward_server.domain.errors import Refusal
+from stockward_server.grpc_api.call_log import LoggedCalls
 from stockward_server.grpc_api.identity import Identity, roles_by_method, signed_methods
 from stockward_server.grpc_api.interceptor import CallInterceptor
 from stockward_server.grpc_api.methods import Methods
@@ -71,6 +72,7 @@ class ApiServer:
         *,
         authenticate_token: Callable[[str], Awaitable[Caller]] | None = None,
         share_port: bool = False,
+        logged_calls: LoggedCalls = LoggedCalls.NONE,
     ) -> None:
         self._server = grpc.aio.server(
             options=[
@@ -83,11 +85,14 @@ class ApiServer:
             ],
             maximum_concurrent_rpcs=limits.concurrent_calls,
         )
-        self._interceptor = CallInterceptor(
+        interceptor = CallInterceptor(
             Identity(authenticate, roles_by_method(SERVICES), signed_methods(SERVICES), authenticate_token),
             Rules(limits.message_bytes),
             translate,
+            logged_calls,
         )
+        self.calls = interceptor.calls
+        self._interceptor = interceptor
         self._health = health.aio.HealthServicer()
         self._methods = Methods()
         server: Any = self._methods  # as far as generated code can tell

@@ -1,5 +1,6 @@
 """From the outbox to JetStream."""
 
 from stockward_server.relay.loop import run
+from stockward_server.relay.tally import RelayTally
 
-__all__ = ["run"]
+__all__ = ["RelayTally", "run"]

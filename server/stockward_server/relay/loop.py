@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from datetime import timedelta
 
 from stockward_server.application.session import keep_running, lifeline, wait_for_any
 from stockward_server.relay.publisher import BATCH_LIMIT, Publisher
 from stockward_server.relay.stream import ensure_stream, nats_errors, open_nats
+from stockward_server.relay.tally import RelayTally
 from stockward_server.relay.wake import WAKE_SUBJECT
 from stockward_server.storage.database import is_database_down
 from stockward_server.storage.outbox import OwnedOutbox
@@ -20,16 +22,34 @@ SHARE_SECONDS = 1.0
 
 
 async def run(
-    dsn: str, nats_url: str, stream_name: str, *, max_age: timedelta, poll_seconds: float, stop: asyncio.Event
+    dsn: str,
+    nats_url: str,
+    stream_name: str,
+    *,
+    max_age: timedelta,
+    poll_seconds: float,
+    stop: asyncio.Event,
+    tally: RelayTally | None = None,
 ) -> None:
     """Relays until `stop` is set. `max_age` is how long the stream keeps events, `poll_seconds` how often the outbox is
-    looked at when no hint comes.
+    looked at when no hint comes. What is done is counted in `tally`.
 
     NATS and PostgreSQL may come and go: a session ends with either connection, and the next one starts from what is
     in the outbox. Several relays share the work.
     """
 
+    counted = tally or RelayTally()
+
     async def session() -> None:
+        try:
+            await relay()
+        except Exception as error:
+            counted.errors[type(error).__name__] += 1
+            raise
+        finally:
+            counted.connected, counted.shards = False, 0
+
+    async def relay() -> None:
         async with lifeline() as lost, open_nats(nats_url, "stockward relay", lost) as client:
             stream = await ensure_stream(client, stream_name, max_age)
             async with OwnedOutbox.open(dsn, lost) as outbox:
@@ -41,13 +61,19 @@ async def run(
                 with nats_errors("hints cannot be heard"):
                     await client.subscribe(WAKE_SUBJECT, cb=hear)
                 log.info("relaying events to the stream %s", stream_name)
-                await _relay(outbox, Publisher(client, stream), hint, poll_seconds, stop)
+                counted.connected = True
+                await _relay(outbox, Publisher(client, stream), hint, poll_seconds, stop, counted)
 
     await keep_running("relay", session, stop, is_database_down)
 
 
 async def _relay(
-    outbox: OwnedOutbox, publisher: Publisher, hint: asyncio.Event, poll_seconds: float, stop: asyncio.Event
+    outbox: OwnedOutbox,
+    publisher: Publisher,
+    hint: asyncio.Event,
+    poll_seconds: float,
+    stop: asyncio.Event,
+    tally: RelayTally,
 ) -> None:
     """One batch after another: read, publish, delete. A crash anywhere leaves the rows, and they are sent again."""
     loop = asyncio.get_running_loop()
@@ -59,10 +85,14 @@ async def _relay(
             await outbox.share()
             if outbox.shards != before:
                 log.info("%d shards are ours", len(outbox.shards))
+                tally.shards = len(outbox.shards)
         hint.clear()
         events = await outbox.pending(BATCH_LIMIT) if outbox.shards else ()
         if events:
+            since = time.perf_counter()
             await publisher.publish(events)
+            tally.seconds.add(time.perf_counter() - since)
+            tally.published += len(events)
             await outbox.delete(events)
         else:
             await wait_for_any(poll_seconds, hint, stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from typing import Any
 
 import nats
 import nats.errors
@@ -73,13 +74,7 @@ async def ensure_stream(client: Client, name: str, max_age: timedelta) -> Stream
     URL names three servers or more.
     """
     stream = client.jetstream()
-    wanted = {
-        "subjects": [SUBJECTS],
-        "max_age": max_age.total_seconds(),
-        "duplicate_window": DUPLICATE_WINDOW.total_seconds(),
-        "allow_atomic": True,
-        "allow_direct": True,
-    }
+    wanted = _wanted(max_age)
     with nats_errors(f"the stream {name} cannot be made ready"):
         try:
             info = await stream.stream_info(name)
@@ -95,9 +90,24 @@ async def ensure_stream(client: Client, name: str, max_age: timedelta) -> Stream
                 ),
                 **wanted,
             )
-        if any(getattr(info.config, field) != value for field, value in wanted.items()):
+        if differences(info.config, max_age):
             info = await stream.update_stream(info.config, **wanted)
         return info
+
+
+def differences(config: StreamConfig, max_age: timedelta) -> list[str]:
+    """The fields in which a stream is not as it has to be."""
+    return [field for field, value in _wanted(max_age).items() if getattr(config, field) != value]
+
+
+def _wanted(max_age: timedelta) -> dict[str, Any]:
+    return {
+        "subjects": [SUBJECTS],
+        "max_age": max_age.total_seconds(),
+        "duplicate_window": DUPLICATE_WINDOW.total_seconds(),
+        "allow_atomic": True,
+        "allow_direct": True,
+    }
 
 
 async def _ignore(_: Exception) -> None:

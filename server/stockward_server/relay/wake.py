@@ -25,7 +25,13 @@ class Waker:
         self._url = nats_url
         self._on_hint = on_hint
         self._wanted = asyncio.Event()
+        self._client: Client | None = None
         self._task = asyncio.create_task(self._run(), name="waker")
+
+    @property
+    def connected(self) -> bool:
+        """Whether NATS is there."""
+        return self._client is not None and self._client.is_connected
 
     def wake(self) -> None:
         """Something was committed."""
@@ -36,7 +42,7 @@ class Waker:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        client = await self._connect()
+        client = self._client = await self._connect()
 
         async def hear(_: object) -> None:
             self._on_hint()

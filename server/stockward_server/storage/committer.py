@@ -25,6 +25,7 @@ from stockward_server.domain.errors import (
     Refusal,
 )
 from stockward_server.domain.event import Event
+from stockward_server.storage.committer_tally import CommitterTally, Phases, log_slow_batch
 from stockward_server.storage.database import (
     Pool,
     is_database_down,
@@ -75,6 +76,7 @@ class Queued:
 
     command: Command
     future: asyncio.Future[bytes]
+    since: float
 
     @property
     def key(self) -> RequestKey | None:
@@ -93,13 +95,17 @@ class Committer:
         queue_limit: int,
         batch_limit: int,
         on_commit: Callable[[LockedState], None] = lambda state: None,
+        slow_seconds: float = float("inf"),
     ) -> None:
-        """`queue_limit` in commands, `batch_limit` in rows (`Command.weight`). `on_commit` hears of every commit."""
+        """`queue_limit` in commands, `batch_limit` in rows (`Command.weight`). `on_commit` hears of every commit. A
+        batch that takes longer than `slow_seconds` is logged."""
+        self.tally = CommitterTally()
         self._pool = pool
         self._encode_event = encode_event
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._on_commit = on_commit
+        self._slow_seconds = slow_seconds
         self._queue: deque[Queued] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -117,9 +123,14 @@ class Committer:
                 f"{self._queue_limit} changes are waiting already", retry_after=1.0, limit=self._queue_limit
             )
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._queue.append(Queued(command, future))
+        self._queue.append(Queued(command, future, time.perf_counter()))
         self._arrived.set()
         return await future
+
+    @property
+    def queued(self) -> int:
+        """Commands that wait for their batch to begin."""
+        return len(self._queue)
 
     async def close(self) -> None:
         """Takes no more commands, finishes those that are queued, and stops."""
@@ -133,9 +144,15 @@ class Committer:
             self._arrived.clear()
             while batch := self._next_batch():
                 effort = Effort()
+                since, before = time.perf_counter(), dict(self.tally.phases)
                 outcomes = await self._run_batch(batch)
                 for queued, outcome in zip(batch, outcomes, strict=True):
                     _answer(queued, outcome)
+                seconds, waited = time.perf_counter() - since, since - batch[0].since
+                self.tally.add(len(batch), waited, seconds)
+                if seconds > self._slow_seconds:
+                    phases = {phase: spent - before[phase] for phase, spent in self.tally.phases.items()}
+                    log_slow_batch(len(batch), waited, seconds, phases)
                 await self._gather(effort)
 
     async def _gather(self, effort: Effort) -> None:
@@ -184,8 +201,10 @@ class Committer:
                 return await self._transact(commands)
             except Exception as error:
                 if is_database_down(error):
+                    self.tally.retries += 1
                     log.warning("batch of %d failed, the database is not there: %r", len(batch), error)
                 elif len(batch) > 1:
+                    self.tally.replays += 1
                     log.warning("batch of %d failed, replaying it one by one: %r", len(batch), error)
                     return [outcome for queued in batch for outcome in await self._run_batch([queued])]
                 elif not is_race_lost(error):
@@ -208,33 +227,43 @@ class Committer:
         transaction would not tell: after a crash PostgreSQL may give it to another one.
         """
         requests = [command.cause for command in commands if isinstance(command.cause, Request)]
-        async with transaction(self._pool) as connection:
-            now, stored = await find_responses(connection, requests)
-            state = LockedState(now, self._encode_event)
-            fresh = [c for c in commands if (c.cause.actor, c.cause.request_id) not in stored]
-            await lock_state(connection, fresh, state)
-            outcomes = [_execute(command, state, stored) for command in commands]
-            refused = [
-                command.cause
-                for command, outcome in zip(commands, outcomes, strict=True)
-                if isinstance(command.cause, Request) and isinstance(outcome, Refusal)
-            ]
-            if refused:
-                # Another process may have committed the same request while this one waited for its locks: what it was
-                # refused for is then its own effect.
-                _, late = await find_responses(connection, refused)
-                stored.update(late)
-                outcomes = [
-                    _replay(command, outcome, late) for command, outcome in zip(commands, outcomes, strict=True)
+        phases = Phases()
+        try:
+            async with transaction(self._pool) as connection:
+                now, stored = await find_responses(connection, requests)
+                phases.end("begin")
+                state = LockedState(now, self._encode_event)
+                fresh = [c for c in commands if (c.cause.actor, c.cause.request_id) not in stored]
+                await lock_state(connection, fresh, state)
+                phases.end("lock")
+                outcomes = [_execute(command, state, stored) for command in commands]
+                refused = [
+                    command.cause
+                    for command, outcome in zip(commands, outcomes, strict=True)
+                    if isinstance(command.cause, Request) and isinstance(outcome, Refusal)
                 ]
-            answers = [
-                (command.cause, outcome)
-                for command, outcome in zip(commands, outcomes, strict=True)
-                if isinstance(command.cause, Request)
-                and isinstance(outcome, bytes)
-                and (command.cause.actor, command.cause.request_id) not in stored
-            ]
-            await write_state(connection, state, answers)
+                if refused:
+                    # Another process may have committed the same request while this one waited for its locks: what it
+                    # was refused for is then its own effect.
+                    _, late = await find_responses(connection, refused)
+                    stored.update(late)
+                    outcomes = [
+                        _replay(command, outcome, late) for command, outcome in zip(commands, outcomes, strict=True)
+                    ]
+                phases.end("decide")
+                answers = [
+                    (command.cause, outcome)
+                    for command, outcome in zip(commands, outcomes, strict=True)
+                    if isinstance(command.cause, Request)
+                    and isinstance(outcome, bytes)
+                    and (command.cause.actor, command.cause.request_id) not in stored
+                ]
+                await write_state(connection, state, answers)
+                phases.end("write")
+            phases.end("commit")
+        finally:
+            for phase, seconds in phases.seconds.items():
+                self.tally.phases[phase] += seconds
         self._on_commit(state)
         return outcomes
 

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,24 @@ async def check_session(connection: Connection, dsn: str) -> None:
     raise SessionNotKept
 
 
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """Connections of a pool."""
+
+    used: int
+    idle: int
+    most: int
+    waiting: int
+    """Tasks that wait for one."""
+
+
+def use_of(pool: Pool) -> PoolUse:
+    """How a pool is used right now."""
+    idle = pool.get_idle_size()
+    waiting = getattr(getattr(pool, "_queue", None), "_getters", ())  # asyncpg tells it nowhere else
+    return PoolUse(pool.get_size() - idle, idle, pool.get_max_size(), len(waiting))
+
+
 @asynccontextmanager
 async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Executor]:
     """A connection of the pool inside a transaction."""
@@ -194,6 +213,14 @@ async def ensure_event_partitions(connection: Executor, days_ahead: int = 7) -> 
                 f"CREATE TABLE IF NOT EXISTS {day['name']} PARTITION OF events "
                 f"FOR VALUES FROM ('{day['day']} 00:00+00') TO ('{day['next']} 00:00+00')"
             )
+
+
+async def migration_state(pool: Pool) -> tuple[list[str], list[str]]:
+    """Names of migrations that are still to be applied, and of those that are applied and unknown here."""
+    async with pool.acquire() as connection:
+        applied = await _applied(connection)
+    known = {file.stem for file in MIGRATIONS.glob("*.sql")}
+    return sorted(known - applied), sorted(applied - known)
 
 
 async def _applied(connection: Executor) -> set[str]:

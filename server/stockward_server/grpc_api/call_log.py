@@ -1,0 +1,51 @@
+"""A line in the log for every call, or for those that were refused."""
+
+from __future__ import annotations
+
+import logging
+import re
+from enum import StrEnum
+from typing import Any
+
+log = logging.getLogger("stockward.calls")
+
+_HARMLESS = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class LoggedCalls(StrEnum):
+    """Which calls get a line of their own. Errors that nobody foresaw always do."""
+
+    NONE = "none"
+    REFUSED = "refused"
+    ALL = "all"
+
+
+class CallLog:
+    """Lines at the level INFO for the calls that were asked for, at DEBUG for all others."""
+
+    def __init__(self, logged: LoggedCalls) -> None:
+        everything = log.isEnabledFor(logging.DEBUG)
+        self.accepted = everything or logged is LoggedCalls.ALL
+        """Whether calls that end well are to be noted."""
+        self.refused = everything or logged is not LoggedCalls.NONE
+        """Whether the others are."""
+        self._levels = {
+            True: logging.INFO if logged is LoggedCalls.ALL else logging.DEBUG,
+            False: logging.DEBUG if logged is LoggedCalls.NONE else logging.INFO,
+        }
+
+    def note(self, method: str, code: str, reason: str, seconds: float, request: Any) -> None:
+        """`request` is the message, or what stands for several of them."""
+        known: dict[str, object] = {"method": method, "code": code, "duration_ms": round(1000 * seconds, 3)}
+        if reason:
+            known["reason"] = reason
+        request_id = getattr(request, "request_id", "")
+        if isinstance(request_id, str) and _HARMLESS.fullmatch(request_id):
+            known["request_id"] = request_id
+        log.log(
+            self._levels[code == "OK"],
+            "%s in %.1f ms",
+            f"{code} {reason}" if reason else code,
+            1000 * seconds,
+            extra=known,
+        )

@@ -1,0 +1,1 @@
+"""How a process does: readiness, metrics, logs and traces. It looks at the parts; they know nothing of it."""

@@ -1,0 +1,101 @@
+"""What a process measures, in the text format of Prometheus, and the paths under which it is asked how it does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from time import monotonic
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, GCCollector, Metric, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from stockward_server.application.tally import Distribution
+from stockward_server.observability.families import gauge, histogram
+from stockward_server.observability.readiness import Readiness
+
+log = logging.getLogger(__name__)
+
+Families = Callable[[], Iterable[Metric]]
+"""Reads tallies."""
+
+Reading = Callable[[], Awaitable[Iterable[Metric]]]
+"""Asks the database."""
+
+READ_SECONDS, FRESH_SECONDS = 3.0, 1.0
+"""How long a reading may take, and for how long it is good: a scraper too many must not be felt by the shop."""
+
+LAG_SECONDS = 0.25
+"""Between two looks at how late the event loop is."""
+
+
+class Exposition(Collector):
+    """Everything one process has to tell. Counters live where they are counted and are put into words here."""
+
+    def __init__(self, readiness: Readiness, families: Sequence[Families], reading: Reading) -> None:
+        self.readiness = readiness
+        self._families = families
+        self._reading = reading
+        self._read: Iterable[Metric] = ()
+        self._read_time = float("-inf")
+        self._lag = Distribution()
+        self._registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+        self._registry.register(self)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: names do not clash, and nothing is to be read before it is asked for."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        yield gauge("stockward_ready", "Whether work may be sent here.", self.readiness.ready)
+        yield gauge("stockward_database_up", "Whether PostgreSQL answers.", self.readiness.database)
+        yield histogram("stockward_event_loop_lag_seconds", "How late the event loop is.", self._lag)
+        for families in self._families:
+            yield from families()
+        yield from self._read
+
+    async def text(self, accept: str) -> tuple[bytes, str]:
+        """The metrics and their content type, as `accept` (an HTTP header) asks for them."""
+        if monotonic() - self._read_time > FRESH_SECONDS:
+            self._read_time = monotonic()
+            try:
+                async with asyncio.timeout(READ_SECONDS):
+                    self._read = await self._reading()
+            except Exception as error:
+                self._read = ()  # rather nothing than what may be wrong
+                log.debug("the backlog cannot be read: %r", error)
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    async def watch(self) -> None:
+        """Looks how late the event loop is, until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_SECONDS
+            await asyncio.sleep(LAG_SECONDS)
+            self._lag.add(max(0.0, loop.time() - due))
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """/livez: the process runs. /readyz: work may be sent here. /metrics."""
+        return [web.get("/livez", _live), web.get("/readyz", self._ready), web.get("/metrics", self._metrics)]
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        found = {
+            "status": "ready" if self.readiness.ready else "not ready",
+            "database": "up" if self.readiness.database else "down",
+            "stopping": self.readiness.stopping,
+        }
+        return web.json_response(found, status=200 if self.readiness.ready else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = await self.text(request.headers.get("accept", ""))
+        return web.Response(body=body, headers={"content-type": content_type})
+
+
+async def _live(_: web.Request) -> web.Response:
+    """Whoever can answer lives."""
+    return web.json_response({"status": "alive"})
