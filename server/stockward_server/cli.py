@@ -22,6 +22,7 @@ from stockward_server.commands import (
     customers,
     deliveries,
     demo,
+    doctor,
     edge,
     events,
     health,
@@ -47,6 +48,7 @@ app.add_typer(stock.app)
 app.add_typer(orders.app)
 app.add_typer(imports.app)
 app.add_typer(audit.app)
+app.add_typer(doctor.app)
 app.add_typer(events.app)
 app.add_typer(webhooks.app)
 app.add_typer(deliveries.app)

@@ -1,0 +1,104 @@
+"""`stockward doctor`: whether everything is well, and what to do where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import typer
+
+from stockward_server.commands.options import AsJson
+from stockward_server.config import Environment, Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from stockward_server.observability.checkup import Finding, Subject
+
+app = typer.Typer()
+
+SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "bold red")}
+
+EPILOG = "Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 2 wrong usage."
+
+
+@app.command(epilog=EPILOG)
+def doctor(as_json: AsJson = False) -> None:
+    """Look whether settings, database, NATS, server, queues, endpoints and stock are well; nothing is changed."""
+    from rich.console import Console
+
+    with Console(stderr=True).status("Looking") as status:
+        findings = asyncio.run(_look(lambda finding: status.update(f"Looking: {finding.check} is done")))
+    if as_json:
+        typer.echo(json.dumps({"findings": [dataclasses.asdict(each) for each in findings]}, indent=2))
+    else:
+        _show(findings)
+    raise typer.Exit(any(each.verdict == "problem" for each in findings))
+
+
+async def _look(progress: Callable[[Finding], None]) -> list[Finding]:
+    from stockward_server.observability.checkup import check_up, problem
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return [problem("settings", text, "mend the variable, here or in .env") for text in error.problems]
+    findings = [_check_settings(settings)]
+    async for finding in check_up(_subject(settings)):
+        progress(finding)
+        findings.append(finding)
+    return findings
+
+
+def _subject(settings: Settings) -> Subject:
+    from stockward_server.embedded.home import RunFile
+    from stockward_server.observability.checkup import Subject
+
+    stack = RunFile.read(settings.home)
+    here = stack is not None and stack.database == settings.database_url.get_secret_value()
+    return Subject(
+        database_url=settings.database_url.get_secret_value(),
+        nats_url=settings.event_queue_url.get_secret_value(),
+        stream_name=settings.stream_name,
+        stream_age=timedelta(days=settings.event_retention_days),
+        grpc_address=stack.grpc if stack and here else settings.grpc_address,
+        certificates=settings.certificates,
+    )
+
+
+def _check_settings(settings: Settings) -> Finding:
+    from stockward_server.observability.checkup import ok, warning
+
+    if settings.webhook_secret is None:
+        return warning(
+            "settings", "WEBHOOK_SECRET is not set: no webhook is sent or taken", "set it; `stockward config` shows all"
+        )
+    if settings.environment is not Environment.PRODUCTION:
+        return ok("settings", "for development; STOCKWARD_ENVIRONMENT=production is stricter")
+    return ok("settings", "for production")
+
+
+def _show(findings: list[Finding]) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console, Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "Check", "Found", box=SIMPLE)
+    for each in findings:
+        sign, style = SIGNS[each.verdict]
+        told = [Text(each.found), *([Text(f"→ {each.next_step}", "bold")] if each.next_step else [])]
+        table.add_row(Text(sign, style), each.check, Group(*told))
+    table.columns[1].no_wrap = True
+    console = Console()
+    console.print(table)
+    wrong = sum(each.verdict == "problem" for each in findings)
+    look = sum(each.verdict == "warning" for each in findings)
+    if wrong:
+        console.print(f"✗ Problems: {wrong}, warnings: {look}", style="bold red")
+    elif look:
+        console.print(f"! No problem, warnings: {look}", style="yellow")
+    else:
+        console.print("✓ All is well", style="green")

@@ -1,0 +1,288 @@
+"""Looks whether a shop is well: what is there, what is behind, and what to do about it. It changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import grpc
+import nats.js.errors
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from stockward_server.application.session import Unavailable
+from stockward_server.observability.certificates import expiry_of
+from stockward_server.relay.stream import differences, nats_errors, open_nats
+from stockward_server.storage.backlog import Backlog, read_backlog
+from stockward_server.storage.database import Pool, migration_state, open_pool
+from stockward_server.storage.short_audit import audit_recent
+
+SECONDS = 5.0
+"""How long anything may take to answer."""
+
+OLDEST_POSTGRESQL = 15
+"""Major version that has everything that the statements use; they are tested with 18."""
+
+DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
+"""Settings of PostgreSQL that keep what was acknowledged."""
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    """It works, and somebody should look at it."""
+    PROBLEM = "problem"
+    """Something does not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of one check."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    """In words, without secrets."""
+    next_step: str = ""
+    """What to do; empty where all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What to look at."""
+
+    database_url: str
+    nats_url: str
+    stream_name: str
+    stream_age: timedelta
+    """How long the stream keeps events."""
+    grpc_address: str
+    certificates: Mapping[str, Path]
+    """Files of certificates in PEM, by the variable that names each."""
+
+
+def ok(check: str, found: str) -> Finding:
+    return Finding(check, Verdict.OK, found)
+
+
+def warning(check: str, found: str, next_step: str) -> Finding:
+    return Finding(check, Verdict.WARNING, found, next_step)
+
+
+def problem(check: str, found: str, next_step: str) -> Finding:
+    return Finding(check, Verdict.PROBLEM, found, next_step)
+
+
+async def check_up(subject: Subject) -> AsyncIterator[Finding]:
+    """One finding after another, the most basic ones first. What cannot be looked at for an earlier problem is left
+    out."""
+    pool = await open_pool(subject.database_url, 2, command_timeout=SECONDS)
+    try:
+        database = await check_database(pool)
+        yield database
+        if database.verdict is not Verdict.PROBLEM:
+            migrations = await _safely("migrations", check_migrations(pool))
+            yield migrations
+            yield await _safely("clock", check_clock(pool))
+            if migrations.verdict is not Verdict.PROBLEM:
+                for check in (check_backlog, check_audit):
+                    for finding in await _all_safely(check, pool):
+                        yield finding
+    finally:
+        pool.terminate()
+    yield await check_stream(subject)
+    yield await check_server(subject.grpc_address)
+    for name, file in subject.certificates.items():
+        yield check_certificate(name, file, datetime.now(UTC))
+
+
+async def check_database(pool: Pool) -> Finding:
+    """Whether it can be reached, and can do what is asked of it."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            version = await pool.fetchval("SHOW server_version")
+            readonly = await pool.fetchval("SELECT pg_is_in_recovery()")
+            settings = {name: await pool.fetchval(f"SHOW {name}") for name in DURABILITY}
+    except Exception as error:
+        return problem("database", _told(error), "start PostgreSQL, or mend DATABASE_URL (`stockward config` shows it)")
+    if int(version.split(".")[0]) < OLDEST_POSTGRESQL:
+        return problem("database", f"PostgreSQL {version}", f"upgrade to PostgreSQL {OLDEST_POSTGRESQL} or newer")
+    if readonly:
+        return problem("database", f"PostgreSQL {version} is a standby", "name the primary in DATABASE_URL")
+    off = [name for name, value in settings.items() if value in ("off", "local")]
+    if off:
+        return warning(
+            "database",
+            f"PostgreSQL {version}, {', '.join(off)} is off: a crash may lose what was acknowledged",
+            f"set {', '.join(off)} to on",
+        )
+    return ok("database", f"PostgreSQL {version}")
+
+
+async def check_migrations(pool: Pool) -> Finding:
+    """Whether the schema is this program's."""
+    missing, unknown = await migration_state(pool)
+    if missing:
+        return problem("migrations", f"missing: {', '.join(missing)}", "run `stockward migrate`")
+    if unknown:
+        return warning(
+            "migrations",
+            f"newer than this program: {', '.join(unknown)}",
+            "upgrade this program: it works, but does not know what is new",
+        )
+    return ok("migrations", "up to date")
+
+
+async def check_clock(pool: Pool) -> Finding:
+    """Expiry goes by the database's clock; tokens, signatures and logs by that of each machine."""
+    before = datetime.now(UTC)
+    now = await pool.fetchval("SELECT clock_timestamp()")
+    after = datetime.now(UTC)
+    seconds = max((before - now).total_seconds(), (now - after).total_seconds(), 0.0)
+    if seconds > 30:
+        return problem("clock", f"{seconds:.0f} s away from the database's", "have both synchronised (NTP)")
+    if seconds > 1:
+        return warning("clock", f"{seconds:.1f} s away from the database's", "have both synchronised (NTP)")
+    return ok("clock", "agrees with the database's")
+
+
+async def check_backlog(pool: Pool) -> Sequence[Finding]:
+    """Whether relay, gateway and sweeper keep up, and what was given up."""
+    found = await read_backlog(pool)
+    return [
+        _queue("outbox", found.outbox_pending, "events are not published", found.outbox_age, RELAY),
+        _queue("deliveries", found.deliveries_pending, "webhooks are to be sent", found.deliveries_age, GATEWAY),
+        _queue("sweeper", None, "the oldest hold or order to expire", found.sweeper_age, SWEEPER),
+        *_endpoints(found),
+    ]
+
+
+RELAY = "see whether `stockward relay` runs and reaches NATS: its log says why not"
+GATEWAY = "see whether `stockward gateway` runs; `stockward webhooks list` shows who fails"
+SWEEPER = "see whether `stockward serve` runs and its log says `sweep failed`"
+LATE, TOO_LATE = 10.0, 60.0
+"""Seconds."""
+
+
+def _queue(check: str, pending: int | None, what: str, age: float, next_step: str) -> Finding:
+    told = what if pending is None else f"{pending} {what}"
+    if age > LATE:
+        verdict = Verdict.PROBLEM if age > TOO_LATE else Verdict.WARNING
+        return Finding(check, verdict, f"{told}, due for {timedelta(seconds=round(age))}", next_step)
+    return ok(check, told if pending else "nothing is late")
+
+
+def _endpoints(found: Backlog) -> Sequence[Finding]:
+    return [
+        warning(
+            "dead letters",
+            f"{found.dead} deliveries were given up",
+            "`stockward deliveries list --state dead` shows them, `stockward deliveries recover` sends them again",
+        )
+        if found.dead
+        else ok("dead letters", "none"),
+        warning(
+            "endpoints",
+            f"disabled: {', '.join(found.disabled)}",
+            "`stockward webhooks show ENDPOINT` says why, `stockward webhooks enable ENDPOINT` starts it again",
+        )
+        if found.disabled
+        else warning(
+            "endpoints",
+            f"failing: {', '.join(found.failing)}",
+            "`stockward webhooks show ENDPOINT` says what they answer",
+        )
+        if found.failing
+        else ok("endpoints", "all enabled ones take what they are sent"),
+    ]
+
+
+async def check_audit(pool: Pool) -> Sequence[Finding]:
+    """The stock that moved last against its ledger."""
+    checked, wrong = await audit_recent(pool)
+    if wrong:
+        skus = ", ".join(sorted({each.sku for each in wrong}))
+        return [problem("audit", f"counters are wrong: {skus}", "`stockward audit` shows by how much")]
+    return [ok("audit", f"{checked} stock rows that moved last agree with the ledger")]
+
+
+async def check_stream(subject: Subject) -> Finding:
+    """Whether NATS is there, and has the stream as it has to be."""
+    check = "stream"
+    try:
+        async with (
+            asyncio.timeout(2 * SECONDS),
+            open_nats(subject.nats_url, "stockward doctor", lambda reason: None) as client,
+        ):
+            with nats_errors("JetStream does not answer"):
+                try:
+                    info = await client.jetstream().stream_info(subject.stream_name)
+                except nats.js.errors.NotFoundError:
+                    return problem(check, f"there is no stream {subject.stream_name}", "start `stockward relay`")
+    except (Unavailable, TimeoutError) as error:
+        return problem(check, _told(error), "start NATS with JetStream, or mend EVENT_QUEUE_URL; events wait meanwhile")
+    wrong = differences(info.config, subject.stream_age)
+    if wrong:
+        return warning(check, f"{subject.stream_name} differs: {', '.join(wrong)}", "restart `stockward relay`")
+    told = f"{subject.stream_name} has {info.state.messages} messages in {info.config.num_replicas} replicas"
+    return ok(check, told)
+
+
+async def check_server(address: str) -> Finding:
+    """What grpc.health.v1 says."""
+    options = (("grpc.enable_http_proxy", 0),)
+    async with grpc.aio.insecure_channel(address, options=options) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=SECONDS)
+        except grpc.aio.AioRpcError as error:
+            told = f"nobody answers at {address} ({error.code().name})"
+            return warning("server", told, "start `stockward serve`, or set STOCKWARD_GRPC_ADDRESS to where it runs")
+    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+        return ok("server", f"serves at {address}")
+    return problem("server", f"{address} answers and is not ready", "its database is away, or it is stopping")
+
+
+def check_certificate(name: str, file: Path, now: datetime) -> Finding:
+    """How long the first certificate of a file is good."""
+    check = f"certificate {name}"
+    try:
+        end = expiry_of(file)
+    except (OSError, ValueError):
+        return problem(check, f"{file} cannot be read", f"{name} has to name a certificate in PEM")
+    days = (end - now).days
+    if end <= now:
+        return problem(check, f"{file} expired on {end:%Y-%m-%d}", "put a new one in its place")
+    if days < 21:
+        return warning(check, f"{file} expires on {end:%Y-%m-%d}, in {days} days", "put a new one in its place")
+    return ok(check, f"good until {end:%Y-%m-%d}")
+
+
+async def _safely(check: str, work: Awaitable[Finding]) -> Finding:
+    try:
+        return await work
+    except Exception as error:
+        return problem(check, _told(error), "see whether the database is well")
+
+
+async def _all_safely(check: Callable[[Pool], Awaitable[Sequence[Finding]]], pool: Pool) -> Sequence[Finding]:
+    try:
+        return await check(pool)
+    except Exception as error:
+        return [problem(check.__name__.removeprefix("check_"), _told(error), "see whether the database is well")]
+
+
+def _told(error: BaseException) -> str:
+    """In one line, with nothing that a driver may quote of a URL."""
+    with suppress(AttributeError):
+        if isinstance(error, OSError) and error.strerror:
+            return f"cannot be reached: {error.strerror}"
+    if isinstance(error, asyncpg.PostgresError | Unavailable):
+        return str(error).splitlines()[0]
+    return f"cannot be reached: {type(error).__name__}"

@@ -1,0 +1,190 @@
+"""`stockward doctor`: all is well, or it says what is not and what to do; with parts really stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import nats as nats_client
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from stockward_server.config import Settings, variable
+from stockward_server.embedded import Nats, free_port
+from stockward_server.observability.checkup import check_certificate
+from stockward_server.storage.database import Pool
+from tests.endpoints import endpoint_of_settings
+from tests.events import STREAM, running, until
+from tests.receiver import SECRET
+from tests.shop import Shop
+from tests.terminal import Outcome, stockward
+
+Doctor = Callable[..., Awaitable[Outcome]]
+
+
+@pytest.fixture
+async def own_nats(tmp_path: Path) -> AsyncIterator[Nats]:
+    async with Nats(tmp_path / "nats", durable=False) as server:
+        yield server
+
+
+@pytest.fixture
+def doctor(shop: Shop, settings: Settings, own_nats: Nats, tmp_path: Path) -> Doctor:
+    """The command, with the settings of the test's server and a NATS of its own."""
+
+    async def doctor(*arguments: str, **changes: str) -> Outcome:
+        environment = {
+            variable("database_url"): settings.database_url.get_secret_value(),
+            variable("event_queue_url"): own_nats.url,
+            variable("grpc_address"): shop.address,
+            variable("webhook_secret"): SECRET,
+        }
+        return await stockward("doctor", *arguments, cwd=tmp_path, **environment | changes)
+
+    return doctor
+
+
+async def relayed(settings: Settings, nats_url: str, pool: Pool) -> None:
+    """Lets a relay make the stream and publish what there is."""
+    from stockward_server import relay
+
+    def run(stop: asyncio.Event) -> Awaitable[None]:
+        dsn = settings.database_url.get_secret_value()
+        days = timedelta(days=settings.event_retention_days)
+        return relay.run(dsn, nats_url, STREAM, max_age=days, poll_seconds=0.02, stop=stop)
+
+    async def published() -> bool:
+        return not await pool.fetchval("SELECT count(*) FROM outbox")
+
+    async with running(run):
+        await until(published)
+
+
+def verdicts(outcome: Outcome) -> dict[str, str]:
+    return {each["check"]: each["verdict"] for each in outcome.json["findings"]}
+
+
+def steps(outcome: Outcome) -> dict[str, str]:
+    return {each["check"]: each["next_step"] for each in outcome.json["findings"] if each["next_step"]}
+
+
+async def test_a_shop_that_is_well(doctor: Doctor, shop: Shop, settings: Settings, own_nats: Nats) -> None:
+    await shop.sell("A", 5)
+    await shop.order("A")
+    await relayed(settings, own_nats.url, shop.pool)
+    plain, outcome = await asyncio.gather(doctor(), doctor("--json"))
+    assert plain.code == 0, plain.out
+    assert "! No problem, warnings: 1" in plain.out
+    assert "✗" not in plain.out
+    assert "PostgreSQL 18" in plain.out
+    expected = {"settings", "migrations", "clock", "outbox", "deliveries", "sweeper", "dead letters", "endpoints"}
+    expected |= {"audit", "stream", "server"}
+    assert verdicts(outcome) == dict.fromkeys(expected, "ok") | {"database": "warning"}
+    assert steps(outcome) == {"database": "set fsync to on"}, "as the tests' PostgreSQL really has it"
+
+
+async def test_what_is_wrong_is_told_with_the_next_step(
+    doctor: Doctor, shop: Shop, settings: Settings, own_nats: Nats
+) -> None:
+    await shop.sell("A", 5)
+    await relayed(settings, own_nats.url, shop.pool)
+    client = await nats_client.connect(own_nats.url)
+    js = client.jetstream()
+    config = (await js.stream_info(STREAM)).config
+    await js.update_stream(config, duplicate_window=120.0)
+    await client.close()
+    await endpoint_of_settings(shop.pool)
+    async with shop.pool.acquire() as connection:
+        await connection.execute("UPDATE endpoints SET enabled = false")
+        await connection.execute("UPDATE stock SET on_hand = on_hand + 1")
+        await connection.execute("INSERT INTO outbox VALUES (1, 0, now() - interval '5 min')")
+        await connection.execute(
+            "INSERT INTO deliveries (endpoint_id, event_id, aggregate_id, type, seq, event_time, state) "
+            "VALUES ('pms', gen_random_uuid(), 'a', 'order.created', 1, now(), 3)"
+        )
+        await connection.execute(
+            "UPDATE _pogo_migration SET migration_id = '0999_next' WHERE migration_id = '0005_keys'"
+        )
+
+    outdated = await doctor("--json")
+    assert outdated.code == 1
+    assert verdicts(outdated)["migrations"] == "problem"
+    assert "stockward migrate" in steps(outdated)["migrations"]
+    assert "outbox" not in verdicts(outdated), "what another schema says of itself is not to be trusted"
+
+    await shop.pool.execute(
+        "INSERT INTO _pogo_migration (migration_id, migration_hash, applied, schema_name) "
+        "SELECT '0005_keys', '', applied, schema_name FROM _pogo_migration WHERE migration_id = '0999_next'"
+    )
+    found, shown = await asyncio.gather(doctor("--json"), doctor())
+    assert found.code == shown.code == 1
+    expected = {"outbox": "problem", "audit": "problem", "stream": "warning", "endpoints": "warning"}
+    expected |= {"dead letters": "warning", "migrations": "warning"}
+    assert verdicts(found).items() >= expected.items()
+    assert "stockward relay" in steps(found)["outbox"]
+    assert "stockward audit" in steps(found)["audit"]
+    assert "webhooks enable" in steps(found)["endpoints"]
+    assert "deliveries recover" in steps(found)["dead letters"]
+    assert "✗ Problems: 2, warnings: 5" in shown.out
+    assert all(step in shown.out for step in steps(found).values())
+
+
+async def test_what_is_stopped_is_named(doctor: Doctor, own_nats: Nats, shop: Shop) -> None:
+    await own_nats.kill()
+    secret = "hunter2"
+    away = f"127.0.0.1:{free_port()}"
+    without_nats, without_both = await asyncio.gather(
+        doctor("--json"),
+        doctor("--json", DATABASE_URL=f"postgresql://shop:{secret}@{away}/shop", STOCKWARD_GRPC_ADDRESS=away),
+    )
+    assert without_nats.code == without_both.code == 1
+    assert verdicts(without_nats)["stream"] == "problem"
+    assert verdicts(without_nats)["migrations"] == "ok"
+    assert "EVENT_QUEUE_URL" in steps(without_nats)["stream"]
+    assert verdicts(without_both) | {"settings": "ok"} == {
+        "settings": "ok",
+        "database": "problem",
+        "stream": "problem",
+        "server": "warning",
+    }
+    assert "DATABASE_URL" in steps(without_both)["database"]
+    assert secret not in without_both.out + without_both.err
+
+
+async def test_wrong_settings_are_findings_too(doctor: Doctor) -> None:
+    outcome = await doctor("--json", STOCKWARD_POOL_SIZE="many", WEBHOOK_SECRET="hunter2")
+    assert outcome.code == 1
+    assert {"STOCKWARD_POOL_SIZE", "WEBHOOK_SECRET"} == {
+        each["found"].split(":")[0] for each in outcome.json["findings"]
+    }
+    assert "hunter2" not in outcome.out
+
+
+def test_certificates(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+
+    def verdict(days: float) -> str:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop.example")])
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(now - timedelta(days=30))
+            .not_valid_after(now + timedelta(days=days))
+            .sign(key, hashes.SHA256())
+        )
+        (tmp_path / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        return check_certificate("CERT", tmp_path / "cert.pem", now).verdict
+
+    assert [verdict(90), verdict(10), verdict(-1)] == ["ok", "warning", "problem"]
+    (tmp_path / "cert.pem").write_text("nonsense")
+    assert check_certificate("CERT", tmp_path / "cert.pem", now).verdict == "problem"
+    assert check_certificate("CERT", tmp_path / "absent.pem", now).verdict == "problem"
