@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -25,7 +25,7 @@ from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_commands import HoldPolicy
 from stockward_server.application.sweeper import sweep
 from stockward_server.application.watches import Watches, WatchLimits
-from stockward_server.config import Environment, Settings
+from stockward_server.config import Environment, Settings, SettingsError, variable
 from stockward_server.domain.errors import Refusal
 from stockward_server.gateway import LOOPBACK, Egress, GatewayTally, Patience
 from stockward_server.grpc_api.call_log import LoggedCalls
@@ -70,6 +70,9 @@ from stockward_server.storage.retention import (
 from stockward_server.storage.short_audit import AuditTally, audit_recent
 from stockward_server.storage.stock_views import SqlStockViews
 from stockward_server.storage.webhook_endpoints import SqlEndpoints
+
+if TYPE_CHECKING:  # an extra
+    from stockward_server.observability.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +135,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 async def relay(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the relay until `stop` is set."""
     dsn, tally = settings.database_url.get_secret_value(), RelayTally()
+    tracing = _tracing(settings, "relay")
     told: Sequence[Families] = (
         lambda: families.relaying(tally, settings.stream_name),
         lambda: families.certificates(settings.certificates),
@@ -148,7 +152,9 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
             poll_seconds=settings.outbox_poll_seconds,
             stop=stop,
             tally=tally,
+            tracer=tracing,
         )
+    await _end(tracing)
 
 
 async def gateway(settings: Settings, stop: asyncio.Event) -> None:
@@ -157,6 +163,7 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
     urls = {"storefront": settings.storefront_webhook_url, "pms": settings.pms_webhook_url}
     patience = Patience(timedelta(days=settings.webhook_warn_days), timedelta(days=settings.webhook_disable_days))
     dsn, tally = settings.database_url.get_secret_value(), GatewayTally()
+    tracing = _tracing(settings, "gateway")
     told: Sequence[Families] = (
         lambda: families.delivering(tally, settings.stream_name),
         lambda: families.certificates(settings.certificates),
@@ -179,8 +186,10 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
             timeout_seconds=settings.webhook_timeout_seconds,
             patience=patience,
             tally=tally,
+            tracer=tracing,
             routes=exposition.routes(),
         )
+    await _end(tracing)
 
 
 def edge_config(
@@ -203,6 +212,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
 
     `admin_address` (HOST:PORT) tells how it does, to the end of the drain.
     """
+    tracing = _tracing(settings, "server")
     pool = await database.open_pool(settings.database_url.get_secret_value(), settings.pool_size)
     views = SqlStockViews(pool)
     events = SqlEventLog(pool)
@@ -239,6 +249,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         batch_limit=settings.committer_batch_limit,
         on_commit=heard,
         slow_seconds=settings.slow_batch_seconds,
+        trace=tracing.note_batch if tracing else None,
     )
     store = SqlCatalog(pool, encode_event, heard)
     window = ShopWindow(store.products_by_id, views.availability, settings.cache_seconds)
@@ -288,6 +299,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         authenticate_token=Tokens(token_keys, _token_rules(settings)).authenticate if token_keys else None,
         share_port=settings.share_port,
         logged_calls=LoggedCalls(settings.log_calls),
+        tracer=tracing,
     )
     due = SqlDueWork(pool)
     audits = AuditTally()
@@ -332,6 +344,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         await committer.close()
         await waker.close()
         await pool.close()
+        await _end(tracing)
 
 
 def _token_keys(settings: Settings) -> KeySet | None:
@@ -354,6 +367,24 @@ def _token_rules(settings: Settings) -> TokenRules:
         roles={theirs: Role[ours.upper()] for theirs, ours in settings.token_roles.items()},
         leeway_seconds=settings.jwt_leeway_seconds,
     )
+
+
+def _tracing(settings: Settings, process: str) -> Tracing | None:
+    """The traces of this process, where they are wanted. SettingsError where what they need is not installed."""
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        from stockward_server.observability.tracing import Tracing
+    except ModuleNotFoundError:
+        raise SettingsError(
+            [f"{variable('otlp_endpoint')}: expected OpenTelemetry to be installed: stockward[tracing]"]
+        ) from None
+    return Tracing(process, settings.otlp_endpoint)
+
+
+async def _end(tracing: Tracing | None) -> None:
+    if tracing is not None:
+        await asyncio.to_thread(tracing.close)
 
 
 async def _keep_house(pool: database.Pool, settings: Settings) -> None:

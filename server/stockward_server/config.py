@@ -191,9 +191,6 @@ TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 
 TOKEN_ROLES = ("storefront", "pms", "admin")
 
-CERTIFICATES: tuple[str, ...] = ()
-"""Settings that name a file with a certificate that expires."""
-
 Address = Annotated[str, AfterValidator(check_address)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_check_webhook_url)]
 
@@ -326,6 +323,11 @@ class Settings(BaseModel):
     committer_batch_limit: int = Field(default=500, ge=1, le=10_000)
     """Stock commands decided and written in one transaction, at most."""
 
+    otlp_endpoint: Annotated[str, AfterValidator(_check_public_url)] | None = Field(
+        default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    """Collector that traces are sent to, by OTLP over gRPC, such as http://127.0.0.1:4317; none are made without it."""
+
     slow_batch_seconds: float = Field(default=1.0, gt=0, le=3_600, allow_inf_nan=False)
     """Batches of the committer that take longer are logged, with where the time went, in seconds."""
 
@@ -438,8 +440,8 @@ class Settings(BaseModel):
     @property
     def certificates(self) -> Mapping[str, Path]:
         """Files of certificates in use, by the variable that names each."""
-        found = {variable(field): getattr(self, field, None) for field in CERTIFICATES}
-        return {name: file for name, file in found.items() if file is not None}
+        named = [field for field in type(self).model_fields if field.endswith("_cert")]
+        return {variable(field): file for field in named if (file := getattr(self, field)) is not None}
 
     @property
     def takes_tokens(self) -> bool:

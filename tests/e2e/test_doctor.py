@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from stockward_server.config import Settings, variable
 from stockward_server.embedded import Nats, free_port
+from stockward_server.observability import families
 from stockward_server.observability.checkup import check_certificate
 from stockward_server.storage.database import Pool
 from tests.endpoints import endpoint_of_settings
@@ -138,9 +139,9 @@ async def test_what_is_stopped_is_named(doctor: Doctor, own_nats: Nats, shop: Sh
     await own_nats.kill()
     secret = "hunter2"
     away = f"127.0.0.1:{free_port()}"
+    database = f"postgresql://shop:{secret}@{away}/shop"
     without_nats, without_both = await asyncio.gather(
-        doctor("--json"),
-        doctor("--json", DATABASE_URL=f"postgresql://shop:{secret}@{away}/shop", STOCKWARD_GRPC_ADDRESS=away),
+        doctor("--json"), doctor("--json", DATABASE_URL=database, STOCKWARD_GRPC_ADDRESS=away)
     )
     assert without_nats.code == without_both.code == 1
     assert verdicts(without_nats)["stream"] == "problem"
@@ -185,6 +186,9 @@ def test_certificates(tmp_path: Path) -> None:
         return check_certificate("CERT", tmp_path / "cert.pem", now).verdict
 
     assert [verdict(90), verdict(10), verdict(-1)] == ["ok", "warning", "problem"]
+    (metric,) = families.certificates({"CERT": tmp_path / "cert.pem", "NONE": tmp_path / "absent.pem"})
+    (told,) = metric.samples
+    assert (told.labels, told.value) == ({"certificate": "CERT"}, int((now - timedelta(days=1)).timestamp()))
     (tmp_path / "cert.pem").write_text("nonsense")
     assert check_certificate("CERT", tmp_path / "cert.pem", now).verdict == "problem"
     assert check_certificate("CERT", tmp_path / "absent.pem", now).verdict == "problem"

@@ -119,6 +119,15 @@ async def test_a_repetition_answers_the_same(edge: Edge, edge_shop: Shop) -> Non
     assert (await edge_shop.counters("AGAIN"))[2] == 1
 
 
+async def test_the_trace_of_a_caller_comes_through(edge: Edge, edge_shop: Shop) -> None:
+    await edge_shop.sell("TRACED", 1)
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    body = {"lines": [{"sku": "TRACED", "quantity": "1"}]}
+    order = await edge.done("POST", "/api/storefront/orders/create", body, headers={"traceparent": trace})
+    told = await edge_shop.pool.fetch("SELECT traceparent FROM events WHERE aggregate_id = $1", order["orderId"])
+    assert [row["traceparent"] for row in told] == [trace]
+
+
 @pytest.mark.parametrize(
     "sku", ["A/B", "50% off", "%2F", "a?b#c&d=e", "..", ".", "A+B", "A:B", "A:publish", "a b", "{x}"]
 )

@@ -23,7 +23,7 @@ from stockward_server.config import Settings
 from stockward_server.embedded import Nats, free_port
 from stockward_server.embedded.worker import grpc_serves
 from stockward_server.grpc_api.server import SERVICES
-from stockward_server.observability import readiness
+from stockward_server.observability import exposition, readiness
 from stockward_server.storage.database import Pool
 from tests.commands import locked
 from tests.events import running, until
@@ -70,6 +70,7 @@ async def stack(
 ) -> AsyncIterator[Stack]:
     monkeypatch.setattr(readiness, "CHECK_SECONDS", 0.2)
     monkeypatch.setattr(readiness, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(exposition, "FRESH_SECONDS", 0.0)
     async with AsyncExitStack() as up:
         nats = await up.enter_async_context(Nats(tmp_path / "nats", durable=False))
         proxy = await up.enter_async_context(PostgresProxy(settings.database_url.get_secret_value()))

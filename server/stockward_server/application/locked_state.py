@@ -219,7 +219,9 @@ class LockedState:
             data,
         )
         payload = self.encode_event(event)
-        self.events.append(RecordedEvent(event_id, event_type, aggregate_type, aggregate_id, version, payload))
+        self.events.append(
+            RecordedEvent(event_id, event_type, aggregate_type, aggregate_id, version, payload, cause.traceparent)
+        )
 
     def _touch(self, level: StockLevel) -> None:
         key = (level.sku, level.location_id)

@@ -43,6 +43,8 @@ class Request:
     request_id: str
     fingerprint: bytes
     deadline: float | None = None
+    traceparent: str = ""
+    """W3C Trace Context of the call; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +54,4 @@ class Clockwork:
     actor: str = SYSTEM
     request_id: str = ""
     deadline: float | None = None
+    traceparent: str = ""

@@ -117,6 +117,8 @@ class RecordedEvent(NamedTuple):
     aggregate_id: str
     version: int
     payload: bytes
+    traceparent: str = ""
+    """W3C Trace Context of what brought it about."""
 
     @property
     def shard(self) -> int:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
 
 from stockward_server.application.session import keep_running, wait_for_any
 from stockward_server.domain.delivery import DeliveryState
@@ -43,6 +44,16 @@ GIVE_BACK_SECONDS = 2.0
 """How long it may take to write down what came of the last requests, at the stop."""
 
 
+class DeliveryTracer(Protocol):
+    """Puts a span around each request."""
+
+    def begin_delivery(self, endpoint_id: str, event_id: str, traceparent: str) -> tuple[Any, str]:
+        """The span, and the traceparent that goes along with the request."""
+        ...
+
+    def end_delivery(self, span: Any, status: int | None, error: str) -> None: ...
+
+
 class Dispatcher:
     """Claims lanes and sees each one through. `wake` tells it that there are new ones."""
 
@@ -59,6 +70,7 @@ class Dispatcher:
         lease: timedelta,
         poll_seconds: float,
         tally: GatewayTally,
+        tracer: DeliveryTracer | None = None,
     ) -> None:
         """`lease` is how long a claim lasts: a gateway that died is not missed for longer. A lane is given back by the
         middle of it, so it has to be more than twice the time that a request may take."""
@@ -71,6 +83,7 @@ class Dispatcher:
         self._patience = patience
         self._lease = lease
         self._poll_seconds = poll_seconds
+        self._tracer = tracer
         self._tally = tally
         tally.lanes, tally.open_breakers = lambda: len(self._tasks), self.open_breakers
         self._gates: dict[str, Gate] = {}
@@ -167,7 +180,7 @@ class Dispatcher:
         if delivery.payload is None:
             answer = Answer(datetime.now(UTC), 0, None, "the event is no longer kept")
         else:
-            answer = await self._send(gate.endpoint, delivery.event_id, delivery.payload)
+            answer = await self._send(gate.endpoint, delivery, delivery.payload)
             gate.note(answer, asyncio.get_running_loop().time())
             if answer.status == GONE:
                 delay = self._retry_delays[0]  # once the endpoint is enabled again
@@ -194,10 +207,19 @@ class Dispatcher:
         )
         return delay
 
-    async def _send(self, endpoint: Endpoint, event_id: str, payload: bytes) -> Answer:
+    async def _send(self, endpoint: Endpoint, delivery: PendingDelivery, payload: bytes) -> Answer:
+        """Below a span of its own, where somebody traces."""
+        if self._tracer is None:
+            return await self._send_once(endpoint, delivery.event_id, payload, delivery.traceparent)
+        span, traceparent = self._tracer.begin_delivery(endpoint.endpoint_id, delivery.event_id, delivery.traceparent)
+        answer = await self._send_once(endpoint, delivery.event_id, payload, traceparent)
+        self._tracer.end_delivery(span, answer.status, answer.error)
+        return answer
+
+    async def _send_once(self, endpoint: Endpoint, event_id: str, payload: bytes, traceparent: str) -> Answer:
         """What goes wrong on our side is a failed attempt, too: it is seen there, and not repeated without a pause."""
         try:
-            return await self._sender.send(endpoint, event_id, payload)
+            return await self._sender.send(endpoint, event_id, payload, traceparent)
         except Exception as error:
             log.exception("event %s cannot be sent to %s", event_id, endpoint.endpoint_id)
             return Answer(datetime.now(UTC), 0, None, f"cannot be sent: {type(error).__name__}")

@@ -62,6 +62,7 @@ def headers_of(
     secrets: Sequence[str],
     now: datetime,
     custom: Mapping[str, str] = MappingProxyType({}),
+    traceparent: str = "",
 ) -> Mapping[str, str]:
     """Signed with each of the secrets: one that the receiver knows is enough. ValueError when there is none.
 
@@ -74,6 +75,7 @@ def headers_of(
     return {
         "user-agent": USER_AGENT,
         **custom,
+        **({"traceparent": traceparent} if traceparent else {}),
         "content-type": "application/json; charset=utf-8",
         "webhook-id": event_id,
         "webhook-timestamp": timestamp,

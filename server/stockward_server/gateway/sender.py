@@ -82,13 +82,13 @@ class Sender:
         ) as http:
             yield cls(http, egress, timeout_seconds, public_url)
 
-    async def send(self, endpoint: Endpoint, event_id: str, payload: bytes) -> Answer:
-        """Never raises for what the other side does."""
+    async def send(self, endpoint: Endpoint, event_id: str, payload: bytes, traceparent: str = "") -> Answer:
+        """Never raises for what the other side does. `traceparent` goes along where there is one."""
         body = body_of(payload)
         if len(body) > endpoint.max_body_bytes:
             body = thin_body_of(payload, self._public_url)
         start_time, start = datetime.now(UTC), time.perf_counter()
-        headers = headers_of(event_id, body, endpoint.secrets, start_time, endpoint.headers)
+        headers = headers_of(event_id, body, endpoint.secrets, start_time, endpoint.headers, traceparent)
         status: int | None = None
         error = excerpt = ""
         retry_after = None

@@ -14,7 +14,7 @@ from stockward_server.application.session import keep_running
 from stockward_server.domain.event import Event
 from stockward_server.gateway import feed
 from stockward_server.gateway.defaults import put_default_endpoints
-from stockward_server.gateway.dispatcher import Dispatcher
+from stockward_server.gateway.dispatcher import DeliveryTracer, Dispatcher
 from stockward_server.gateway.egress import Egress
 from stockward_server.gateway.failing import Patience
 from stockward_server.gateway.gate import BreakerPolicy
@@ -55,6 +55,7 @@ async def run(
     lease_seconds: float = 60.0,
     poll_seconds: float = 1.0,
     tally: GatewayTally | None = None,
+    tracer: DeliveryTracer | None = None,
     routes: Iterable[web.AbstractRouteDef] = (),
 ) -> None:
     """Delivers until `stop` is set. Several gateways share the work.
@@ -62,7 +63,8 @@ async def run(
     `address` is HOST:PORT of /healthz and `routes`; `urls` and `secret` make the endpoints `storefront` and `pms`.
     `egress` says where webhooks may go, `public_url` where others find the edge (for the links of thin bodies; empty:
     not known). A request may take `timeout_seconds`; one that is under way at the stop may end for `grace_seconds`.
-    Once /healthz answers 200, what happens is told to the endpoints. What is done is counted in `tally`.
+    Once /healthz answers 200, what happens is told to the endpoints. What is done is counted in `tally`,
+    and traced by `tracer`.
     """
     counted = tally or GatewayTally()
     health = Health(counted)
@@ -85,6 +87,7 @@ async def run(
                     lease=timedelta(seconds=lease_seconds),
                     poll_seconds=poll_seconds,
                     tally=counted,
+                    tracer=tracer,
                 )
                 background = [
                     asyncio.create_task(recorder.run(), name="recorder"),

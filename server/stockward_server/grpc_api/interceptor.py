@@ -14,7 +14,8 @@ from grpc_status import rpc_status
 from stockward_server.domain.errors import InternalError, Refusal
 from stockward_server.grpc_api.call_log import CallLog, LoggedCalls
 from stockward_server.grpc_api.call_tally import CallTally
-from stockward_server.grpc_api.identity import Identity
+from stockward_server.grpc_api.call_trace import CallTracer, current_span
+from stockward_server.grpc_api.identity import Identity, current_metadata
 from stockward_server.grpc_api.status import HTTP_STATUS, status_of
 from stockward_server.grpc_api.validation import Rules, decoder
 
@@ -35,10 +36,12 @@ class CallInterceptor(AsyncServerInterceptor):
         rules: Rules,
         translate: Callable[[Exception], Refusal | None],
         logged: LoggedCalls = LoggedCalls.NONE,
+        tracer: CallTracer | None = None,
     ) -> None:
         """`translate` knows the exceptions of the layers below that have a documented answer."""
         self.calls = CallTally()
         self._log = CallLog(logged)
+        self._tracer = tracer
         self._identity = identity
         self._rules = rules
         self._translate = translate
@@ -54,6 +57,8 @@ class CallInterceptor(AsyncServerInterceptor):
         self, method: Callable[..., Any], request_or_iterator: Any, context: Context, method_name: str
     ) -> Any:
         since = self.calls.begin(method_name)
+        if self._tracer is not None:
+            current_span.set(self._tracer.begin_call(method_name, current_metadata.get(())))
         try:
             await self._identity.admit(method_name)
             if method_name.startswith(OURS):
@@ -102,10 +107,12 @@ class CallInterceptor(AsyncServerInterceptor):
         await context.abort(status.code, status.details, trailers)
 
     def _end(self, method_name: str, code: str, since: float, request: Any, reason: str = "") -> None:
-        """Counts the call, and writes it to the log where that is wanted."""
+        """Counts the call, writes it to the log where that is wanted, and ends its span."""
         seconds = self.calls.end(method_name, code, since, reason)
         if self._log.accepted if code == "OK" else self._log.refused:
             self._log.note(method_name, code, reason, seconds, request)
+        if self._tracer is not None:
+            self._tracer.end_call(current_span.get()[0], code, reason)
 
 
 def _broken_off(context: Context) -> str:

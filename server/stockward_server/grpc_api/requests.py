@@ -10,6 +10,7 @@ from uuid import uuid4
 import grpc
 
 from stockward_server.application.request import Request
+from stockward_server.grpc_api.call_trace import traceparent
 from stockward_server.grpc_api.identity import current_call
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -37,4 +38,5 @@ def request_of(context: Context, message: Any, method: str | None = None) -> Req
         request_id=message.request_id.lower() or str(uuid4()),
         fingerprint=blake2b(message.SerializeToString(deterministic=True), digest_size=16).digest(),
         deadline=deadline,
+        traceparent=traceparent(),
     )

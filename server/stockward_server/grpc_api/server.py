@@ -20,6 +20,7 @@ from stockward.webhook.v1 import incoming_pb2, incoming_pb2_grpc, webhook_pb2, w
 from stockward_server.application.request import Caller
 from stockward_server.domain.errors import Refusal
 from stockward_server.grpc_api.call_log import LoggedCalls
+from stockward_server.grpc_api.call_trace import CallTracer
 from stockward_server.grpc_api.identity import Identity, roles_by_method, signed_methods
 from stockward_server.grpc_api.interceptor import CallInterceptor
 from stockward_server.grpc_api.methods import Methods
@@ -73,6 +74,7 @@ class ApiServer:
         authenticate_token: Callable[[str], Awaitable[Caller]] | None = None,
         share_port: bool = False,
         logged_calls: LoggedCalls = LoggedCalls.NONE,
+        tracer: CallTracer | None = None,
     ) -> None:
         self._server = grpc.aio.server(
             options=[
@@ -90,6 +92,7 @@ class ApiServer:
             Rules(limits.message_bytes),
             translate,
             logged_calls,
+            tracer,
         )
         self.calls = interceptor.calls
         self._interceptor = interceptor

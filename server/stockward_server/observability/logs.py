@@ -21,6 +21,7 @@ import nats.errors
 
 from stockward_server.application.session import Unavailable
 from stockward_server.domain.errors import Refusal
+from stockward_server.grpc_api.call_trace import TRACEPARENT, traceparent
 from stockward_server.grpc_api.identity import current_call, current_metadata
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,6 @@ CONTEXT = ("method", "actor", "request_id", "trace_id")
 """What a record of a call says of it."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def set_up(level: str, form: str) -> None:
@@ -66,8 +66,8 @@ def context() -> dict[str, str]:
     for name, value in current_metadata.get(()):
         if name == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             found["request_id"] = value
-        elif name == "traceparent" and isinstance(value, str) and (match := _TRACEPARENT.fullmatch(value)):
-            found["trace_id"] = match[1]
+    if trace := TRACEPARENT.fullmatch(traceparent()):
+        found["trace_id"] = trace[1]
     return found
 
 

@@ -46,10 +46,11 @@ def headers_of(event: PendingEvent) -> dict[str, str]:
 
     `partitionkey` and `sequence` are the documented CloudEvents extensions: among events of the same partition key
     (the aggregate) the sequence (its version, padded so that text sorts as numbers do) tells which came first.
-    `recordseq` is the event's place in the record that EventService.ListEvents reads.
+    `recordseq` is the event's place in the record that EventService.ListEvents reads. `traceparent`, another documented
+    extension, is there where the event belongs to a trace, and as a header of its own for tools that know only that.
     """
     aggregate_id = _header_value(event.aggregate_id)
-    return {
+    headers = {
         "Nats-Msg-Id": event.event_id,
         "ce-specversion": "1.0",
         "ce-id": event.event_id,
@@ -63,6 +64,9 @@ def headers_of(event: PendingEvent) -> dict[str, str]:
         "ce-sequence": f"{event.version:020}",
         "ce-recordseq": str(event.seq),
     }
+    if event.traceparent:
+        headers["traceparent"] = headers["ce-traceparent"] = event.traceparent
+    return headers
 
 
 def _header_value(text: str) -> str:

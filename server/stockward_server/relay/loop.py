@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from typing import Protocol
 
 from stockward_server.application.session import keep_running, lifeline, wait_for_any
 from stockward_server.relay.publisher import BATCH_LIMIT, Publisher
@@ -13,12 +16,20 @@ from stockward_server.relay.stream import ensure_stream, nats_errors, open_nats
 from stockward_server.relay.tally import RelayTally
 from stockward_server.relay.wake import WAKE_SUBJECT
 from stockward_server.storage.database import is_database_down
-from stockward_server.storage.outbox import OwnedOutbox
+from stockward_server.storage.outbox import OwnedOutbox, PendingEvent
 
 log = logging.getLogger(__name__)
 
 SHARE_SECONDS = 1.0
 """How often a relay looks whether shards became free, or other relays came."""
+
+
+class EventTracer(Protocol):
+    """Puts a span around each event that is published."""
+
+    def publishing(self, events: Sequence[PendingEvent]) -> AbstractContextManager[Sequence[PendingEvent]]:
+        """Gives the same events, each below its span."""
+        ...
 
 
 async def run(
@@ -30,9 +41,11 @@ async def run(
     poll_seconds: float,
     stop: asyncio.Event,
     tally: RelayTally | None = None,
+    tracer: EventTracer | None = None,
 ) -> None:
     """Relays until `stop` is set. `max_age` is how long the stream keeps events, `poll_seconds` how often the outbox is
-    looked at when no hint comes. What is done is counted in `tally`.
+    looked at when no hint comes. What is done is counted in `tally`, and
+    traced by `tracer`.
 
     NATS and PostgreSQL may come and go: a session ends with either connection, and the next one starts from what is
     in the outbox. Several relays share the work.
@@ -62,7 +75,7 @@ async def run(
                     await client.subscribe(WAKE_SUBJECT, cb=hear)
                 log.info("relaying events to the stream %s", stream_name)
                 counted.connected = True
-                await _relay(outbox, Publisher(client, stream), hint, poll_seconds, stop, counted)
+                await _relay(outbox, Publisher(client, stream), hint, poll_seconds, stop, counted, tracer)
 
     await keep_running("relay", session, stop, is_database_down)
 
@@ -74,6 +87,7 @@ async def _relay(
     poll_seconds: float,
     stop: asyncio.Event,
     tally: RelayTally,
+    tracer: EventTracer | None,
 ) -> None:
     """One batch after another: read, publish, delete. A crash anywhere leaves the rows, and they are sent again."""
     loop = asyncio.get_running_loop()
@@ -90,7 +104,8 @@ async def _relay(
         events = await outbox.pending(BATCH_LIMIT) if outbox.shards else ()
         if events:
             since = time.perf_counter()
-            await publisher.publish(events)
+            with tracer.publishing(events) if tracer else nullcontext(events) as traced:
+                await publisher.publish(traced)
             tally.seconds.add(time.perf_counter() - since)
             tally.published += len(events)
             await outbox.delete(events)

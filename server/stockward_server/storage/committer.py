@@ -96,9 +96,11 @@ class Committer:
         batch_limit: int,
         on_commit: Callable[[LockedState], None] = lambda state: None,
         slow_seconds: float = float("inf"),
+        trace: Callable[[Sequence[str], float, Mapping[str, float]], None] | None = None,
     ) -> None:
         """`queue_limit` in commands, `batch_limit` in rows (`Command.weight`). `on_commit` hears of every commit. A
-        batch that takes longer than `slow_seconds` is logged."""
+        batch that takes longer than `slow_seconds` is logged. `trace` hears of every batch: the traceparents of its
+        commands, how long it took, and each of its phases, in seconds."""
         self.tally = CommitterTally()
         self._pool = pool
         self._encode_event = encode_event
@@ -106,6 +108,7 @@ class Committer:
         self._batch_limit = batch_limit
         self._on_commit = on_commit
         self._slow_seconds = slow_seconds
+        self._trace = trace
         self._queue: deque[Queued] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -150,9 +153,12 @@ class Committer:
                     _answer(queued, outcome)
                 seconds, waited = time.perf_counter() - since, since - batch[0].since
                 self.tally.add(len(batch), waited, seconds)
-                if seconds > self._slow_seconds:
+                if seconds > self._slow_seconds or self._trace is not None:
                     phases = {phase: spent - before[phase] for phase, spent in self.tally.phases.items()}
-                    log_slow_batch(len(batch), waited, seconds, phases)
+                    if seconds > self._slow_seconds:
+                        log_slow_batch(len(batch), waited, seconds, phases)
+                    if self._trace is not None:
+                        self._trace([queued.command.cause.traceparent for queued in batch], seconds, phases)
                 await self._gather(effort)
 
     async def _gather(self, effort: Effort) -> None:

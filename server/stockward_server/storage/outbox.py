@@ -38,6 +38,7 @@ class PendingEvent:
     aggregate_id: str
     version: int
     payload: bytes
+    traceparent: str = ""
 
 
 class OwnedOutbox:
@@ -96,7 +97,8 @@ class OwnedOutbox:
         """
         rows = await self._connection.fetch(
             """
-            SELECT seq, create_time, event_id::text AS event_id, type, aggregate_id, aggregate_version, payload
+            SELECT seq, create_time, event_id::text AS event_id, type, aggregate_id, aggregate_version, payload,
+                   traceparent
             FROM (
                 SELECT e.*, sum(octet_length(e.payload)) OVER (ORDER BY o.seq) - octet_length(e.payload) AS bytes_before
                 FROM (SELECT seq, create_time FROM outbox WHERE shard = ANY($1::smallint[]) ORDER BY seq LIMIT $2) o,

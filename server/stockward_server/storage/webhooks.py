@@ -64,6 +64,8 @@ class PendingDelivery:
     attempts: int
     past_attempts: int
     payload: bytes | None
+    traceparent: str = ""
+    """W3C Trace Context of what brought the event about."""
 
 
 @dataclass(slots=True)
@@ -147,11 +149,13 @@ class SqlWebhooks:
         return await self._pool.fetch(
             """
             SELECT lane.endpoint_id, lane.aggregate_id, d.event_id::text AS event_id, d.attempts, d.past_attempts,
-                   (SELECT payload FROM events e WHERE e.seq = d.seq AND e.create_time = d.event_time) AS payload
+                   e.payload, coalesce(e.traceparent, '') AS traceparent
             FROM unnest($1::text[], $2::text[]) AS lane (endpoint_id, aggregate_id),
                 LATERAL (SELECT event_id, seq, event_time, attempts, past_attempts FROM deliveries
                          WHERE endpoint_id = lane.endpoint_id AND aggregate_id = lane.aggregate_id AND state = 1
                          ORDER BY seq LIMIT $3) d
+                LEFT JOIN LATERAL (SELECT payload, traceparent FROM events
+                                   WHERE seq = d.seq AND create_time = d.event_time OFFSET 0) e ON true
             ORDER BY d.seq
             """,
             endpoint_ids,

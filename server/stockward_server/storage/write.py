@@ -154,10 +154,12 @@ def insert_events(write: Statement, events: Sequence[RecordedEvent], now: dateti
     """The events and their outbox rows."""
     write.add(
         """
-        INSERT INTO events (create_time, event_id, type, aggregate_type, aggregate_id, aggregate_version, payload)
-        SELECT $7, event_id, type, aggregate_type, aggregate_id, version, payload
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])
-            WITH ORDINALITY AS n (event_id, type, aggregate_type, aggregate_id, version, payload, position)
+        INSERT INTO events (create_time, event_id, type, aggregate_type, aggregate_id, aggregate_version, payload,
+                            traceparent)
+        SELECT $8, event_id, type, aggregate_type, aggregate_id, version, payload, traceparent
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[], $7::text[])
+            WITH ORDINALITY
+            AS n (event_id, type, aggregate_type, aggregate_id, version, payload, traceparent, position)
         ORDER BY position
         RETURNING seq, event_id
         """,

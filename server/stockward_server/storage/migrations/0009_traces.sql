@@ -1,0 +1,8 @@
+-- Which trace an event belongs to, so that it goes on to subscribers and webhooks.
+-- depends: 0005_keys
+
+-- migrate: apply
+ALTER TABLE events ADD COLUMN traceparent text NOT NULL DEFAULT ''; -- W3C Trace Context; empty: none
+
+-- migrate: rollback
+ALTER TABLE events DROP COLUMN traceparent;
