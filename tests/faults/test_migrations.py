@@ -120,8 +120,8 @@ def and_more(folder: Path, *to_come: str) -> Path:
 async def test_columns_that_come_to_every_table_fail_no_call(
     shop: Shop, database: Pool, database_url: str, tmp_path: Path
 ) -> None:
-    """What servers have prepared no longer fits the tables: they prepare it anew. Each table in a transaction of its own,
-    as one that locks several would wait for calls that wait for it."""
+    """What servers have prepared no longer fits the tables: they prepare it anew. Each table in a transaction of its
+    own, as one that locks several would wait for calls that wait for it."""
     tables = [row["relname"] for row in await database.fetch(TABLES) if not row["relname"].startswith("_pogo")]
     columns = [f"ALTER TABLE {table} ADD COLUMN to_come int NOT NULL DEFAULT 0;" for table in tables]
     migrations = and_more(tmp_path, *columns)
