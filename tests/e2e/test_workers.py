@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from stockward_server.config import Settings, variable
 from stockward_server.embedded import free_port
 from stockward_server.embedded.worker import grpc_serves
+from tests.scrape import scrape, value
 
 WORKERS = 2
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a program's children are looked up in Linux's /proc")
@@ -24,9 +25,11 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a program's children
 class Server:
     """The command under test."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, address: str, admin: Sequence[str]) -> None:
         self.process = process
         self.address = address
+        self.admin = admin
+        """Where each worker tells how it does."""
 
     def workers(self) -> set[int]:
         """Process ids."""
@@ -61,11 +64,20 @@ class Server:
                 await asyncio.sleep(0.05)
 
 
-def command(settings: Settings, address: str) -> tuple[list[str], dict[str, str]]:
+def admin_addresses() -> list[str]:
+    """Ports that follow on one another."""
+    first = free_port()
+    while free_port(first + 1) != first + 1:
+        first = free_port()
+    return [f"127.0.0.1:{first}", f"127.0.0.1:{first + 1}"]
+
+
+def command(settings: Settings, address: str, admin: str = "127.0.0.1:9464") -> tuple[list[str], dict[str, str]]:
     environment = {
         variable("database_url"): settings.database_url.get_secret_value(),
         variable("event_queue_url"): settings.event_queue_url.get_secret_value(),
         variable("grpc_address"): address,
+        variable("server_admin_address"): admin,
     }
     program = [sys.executable, "-P", "-m", "stockward_server.cli", "serve", "--workers", str(WORKERS)]
     return program, {**os.environ, **environment}
@@ -74,11 +86,12 @@ def command(settings: Settings, address: str) -> tuple[list[str], dict[str, str]
 @pytest.fixture
 async def server(settings: Settings) -> AsyncIterator[Server]:
     address = f"127.0.0.1:{free_port()}"
-    program, environment = command(settings, address)
+    admin = admin_addresses()
+    program, environment = command(settings, address, admin[0])
     process = await asyncio.create_subprocess_exec(*program, env=environment)
     try:
         assert await grpc_serves(address, 60)
-        yield Server(process, address)
+        yield Server(process, address, admin)
     finally:
         if process.returncode is None:
             process.kill()
@@ -88,6 +101,9 @@ async def server(settings: Settings) -> AsyncIterator[Server]:
 @LINUX
 async def test_connections_are_spread_and_a_dead_worker_is_replaced(server: Server) -> None:
     await server.until_all_answer()
+    for address in server.admin:
+        samples = await scrape(address)
+        assert (value(samples, "stockward_ready"), value(samples, "stockward_database_up")) == (1, 1)
     first, second = server.workers()
     os.kill(first, signal.SIGSTOP)
     spread = await server.answers()
