@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
+from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as pb
 from typer.testing import CliRunner
 
@@ -46,6 +47,13 @@ async def order(shop: Shop, customer: pb.Customer, request_id: str = "") -> pb.O
     return await shop.order("TEE", customer=customer, reference="A-1", request_id=request_id)
 
 
+async def hold(shop: Shop) -> inventory.Reservation:
+    held: inventory.Reservation = await shop.storefront.inventory.ReserveStock(
+        inventory.ReserveStockRequest(lines=[inventory.StockLine(sku="TEE", quantity=1)], customer_id=ADA.customer_id)
+    )
+    return held
+
+
 async def cancel(shop: Shop, order: pb.Order) -> None:
     await shop.pms.orders.CancelOrder(pb.CancelOrderRequest(order_id=order.order_id))
 
@@ -66,6 +74,10 @@ async def test_a_customer_is_told_and_erased_and_the_books_stay(run: Run, shop: 
     his = await order(shop, BOB)
     for each in (*hers, his):
         await cancel(shop, each)
+    held = await hold(shop)
+    await shop.storefront.inventory.ReleaseReservation(
+        inventory.ReleaseReservationRequest(reservation_id=held.reservation_id)
+    )
     before = await shop.pool.fetch("SELECT * FROM movements ORDER BY movement_id")
     whole = await shop.pms.orders.GetOrder(pb.GetOrderRequest(order_id=hers[0].order_id))
     assert await found_in(shop.pool) == list(PERSONAL)
@@ -75,7 +87,7 @@ async def test_a_customer_is_told_and_erased_and_the_books_stay(run: Run, shop: 
     assert told["orders"][0]["customer"]["shippingAddress"]["lines"] == ["Dorset Street 1"]
 
     looked = await run("erase", ADA.customer_id, "--json")
-    found = {"orders": 2, "events": 4, "reservations": 0, "answers": 4, "open_orders": [], "open_reservations": []}
+    found = {"orders": 2, "events": 4, "reservations": 1, "answers": 6, "open_orders": [], "open_reservations": []}
     assert looked.json == {"customer_id": ADA.customer_id, "erased": False, **found}
     assert await found_in(shop.pool) == list(PERSONAL), "it only looked"
 
@@ -101,14 +113,19 @@ async def test_open_orders_keep_their_customer_and_are_named(run: Run, shop: Sho
     await shop.sell("TEE", 20)
     done, waiting = await order(shop, ADA), await order(shop, ADA)
     await cancel(shop, done)
+    held = await hold(shop)
 
     outcome = await run("erase", ADA.customer_id, "--yes")
     assert outcome.code == 1
     assert f"order {waiting.order_id} is open" in outcome.err
+    assert f"reservation {held.reservation_id} is open" in outcome.err
     kept = await shop.pms.orders.GetOrder(pb.GetOrderRequest(order_id=waiting.order_id))
     assert kept.customer == ADA
 
     await cancel(shop, waiting)
+    await shop.storefront.inventory.ReleaseReservation(
+        inventory.ReleaseReservationRequest(reservation_id=held.reservation_id)
+    )
     assert (await run("erase", ADA.customer_id, "--yes")).code == 0
     assert not await found_in(shop.pool)
 
