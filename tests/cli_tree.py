@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from typer.main import get_command
@@ -10,9 +11,14 @@ from typer.main import get_command
 from stockward_server.cli import app
 
 
+@cache
+def _root() -> Any:
+    return get_command(app)
+
+
 def problem_of(words: Sequence[str]) -> str:
     """What is wrong with `stockward` and these words; empty when such a command exists with the options named."""
-    command: Any = get_command(app)
+    command = _root()
     path = ["stockward"]
     rest = list(words)
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):

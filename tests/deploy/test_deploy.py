@@ -13,7 +13,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from stockward_server.config import Settings, load_settings, variables
+from stockward_server.config import Settings, load_settings, variable, variables
 from tests.cli_tree import problem_of
 from tests.terminal import clean_environment
 
@@ -125,7 +125,13 @@ def test_the_settings_are_known_and_agree(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_ports_probes_and_selectors_meet(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of(monkeypatch, **SECRETS)
-    addresses = {"server": settings.grpc_address, "gateway": settings.gateway_address, "edge": settings.edge_address}
+    addresses = {
+        "server": [settings.grpc_address, settings.server_admin_address],
+        "relay": [settings.relay_admin_address],
+        "gateway": [settings.gateway_address],
+        "edge": [settings.edge_address],
+        "migrate": [],
+    }
     ports: dict[str, dict[str, int]] = {}
     for workload in workloads():
         labels = workload["spec"]["template"]["metadata"]["labels"]
@@ -135,9 +141,7 @@ def test_ports_probes_and_selectors_meet(monkeypatch: pytest.MonkeyPatch) -> Non
             assert workload["spec"]["selector"]["matchLabels"] == labels
         (container,) = workload["spec"]["template"]["spec"]["containers"]
         ports[name] = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
-        assert list(ports[name].values())[:1] == (
-            [int(addresses[name].rpartition(":")[2])] if name in addresses else []
-        )
+        assert list(ports[name].values()) == [int(address.rpartition(":")[2]) for address in addresses[name]]
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
             for how in ("grpc", "tcpSocket", "httpGet"):
                 port = container.get(kind, {}).get(how, {}).get("port")
@@ -149,8 +153,9 @@ def test_ports_probes_and_selectors_meet(monkeypatch: pytest.MonkeyPatch) -> Non
     for policy in of_kind("NetworkPolicy"):
         spec = policy["spec"]
         for rule in spec.get("ingress", ()):
-            name = spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
-            assert all(port["port"] in ports[name] for port in rule["ports"])
+            labels = spec["podSelector"].get("matchLabels", {})
+            chosen = spec["podSelector"].get("matchExpressions", [{"values": list(labels.values())}])[0]["values"]
+            assert all(port["port"] in ports[name] for port in rule["ports"] for name in chosen)
     for other in of_kind("PodDisruptionBudget"):
         assert other["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] in ports
     for scaler in of_kind("HorizontalPodAutoscaler"):
@@ -242,7 +247,9 @@ def test_the_image_speaks_the_programs_language(monkeypatch: pytest.MonkeyPatch)
     assert {name for name in IMAGE if name.startswith("STOCKWARD_")} <= set(variables())
     settings = settings_of(monkeypatch, **SECRETS)
     exposed = {int(port) for port in re.findall(r"^EXPOSE (.*)$", FINAL, re.MULTILINE)[0].split()}
-    used = (settings.grpc_address, settings.edge_address, settings.gateway_address)
+    used = [
+        getattr(settings, field) for field in Settings.model_fields if variable(field) in IMAGE and "address" in field
+    ]
     assert exposed == {int(address.rpartition(":")[2]) for address in used}
     (check,) = re.findall(r"HEALTHCHECK .* CMD (\[.*\])", FINAL)
     for command in (

@@ -21,21 +21,32 @@ class Part(StrEnum):
     """What can be asked."""
 
     SERVER = "server"
+    RELAY = "relay"
     GATEWAY = "gateway"
     EDGE = "edge"
+
+
+WHERE = {
+    Part.SERVER: ("grpc_address", ""),  # by grpc.health.v1
+    Part.RELAY: ("relay_admin_address", "/readyz"),
+    Part.GATEWAY: ("gateway_address", "/readyz"),
+    Part.EDGE: ("edge_address", "/healthz"),
+}
+"""The setting that says where each listens, and the path that tells."""
 
 
 @app.command()
 def health(
     part: Annotated[Part, typer.Argument(help="What to ask, at its address in the settings.")] = Part.SERVER,
 ) -> None:
-    """Tell whether a server, gateway or edge on this machine serves; exit code 1 when it does not."""
+    """Tell whether a server, relay, gateway or edge on this machine does its work; exit code 1 when it does not."""
     from stockward_server.config import load_settings
 
     settings = load_settings()
-    host, _, port = getattr(settings, "grpc_address" if part is Part.SERVER else f"{part}_address").rpartition(":")
+    setting, path = WHERE[part]
+    host, _, port = getattr(settings, setting).rpartition(":")
     address = f"{ANYWHERE.get(host, host)}:{port}"
-    serves = asyncio.run(_grpc(address) if part is Part.SERVER else _http(address))
+    serves = asyncio.run(_grpc(address) if part is Part.SERVER else _http(f"http://{address}{path}"))
     typer.echo(f"{part} at {address}: {'serving' if serves else 'not serving'}", err=not serves)
     raise typer.Exit(0 if serves else 1)
 
@@ -46,14 +57,14 @@ async def _grpc(address: str) -> bool:
     return await grpc_serves(address, SECONDS)
 
 
-async def _http(address: str) -> bool:
+async def _http(url: str) -> bool:
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"http://{address}/healthz") as answer,
+            session.get(url) as answer,
         ):
             return answer.status == 200
     except (aiohttp.ClientError, OSError, TimeoutError):
