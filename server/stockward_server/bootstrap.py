@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -25,11 +26,12 @@ from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_commands import HoldPolicy
 from stockward_server.application.sweeper import sweep
 from stockward_server.application.watches import Watches, WatchLimits
-from stockward_server.config import Environment, Settings, SettingsError, variable
+from stockward_server.config import Environment, Plaintext, Settings, SettingsError, is_loopback, variable
 from stockward_server.domain.errors import Refusal
 from stockward_server.gateway import LOOPBACK, Egress, GatewayTally, Patience
 from stockward_server.grpc_api.call_log import LoggedCalls
 from stockward_server.grpc_api.catalog_service import CatalogServicer
+from stockward_server.grpc_api.certificates import CertificateError, CertificateFiles, ServerCertificates
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.grpc_api.event_service import EventServicer
 from stockward_server.grpc_api.incoming_webhooks import IncomingWebhookServicer, WebhookSecrets
@@ -78,6 +80,9 @@ log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 3600.0
 
+TLS_SECONDS = 1.0
+"""How often the TLS files are looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -122,6 +127,19 @@ async def opened_customers(settings: Settings) -> AsyncIterator[SqlCustomers]:
         yield SqlCustomers(pool, event_without, answer_without)
     finally:
         await pool.close()
+
+
+def check_transport(settings: Settings) -> None:
+    """SettingsError where the server may not listen as it is told, or its TLS files cannot be used."""
+    _certificates(settings)
+
+
+def check_edge(settings: Settings) -> None:
+    """The same for the edge."""
+    settings.refuse_plaintext("edge_address", "edge_tls_cert")
+    with _told_by_variable("edge_tls_"):
+        if settings.edge_tls_cert and settings.edge_tls_key:
+            CertificateFiles(settings.edge_tls_cert, settings.edge_tls_key, settings.edge_tls_client_ca).read()
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -192,17 +210,51 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
     await _end(tracing)
 
 
-def edge_config(
-    settings: Settings, upstreams: Sequence[str] = (), origins: Sequence[str] = ("*",)
+def edge_files(
+    settings: Settings,
+    upstreams: Sequence[str] = (),
+    origins: Sequence[str] = ("*",),
+    directory: Path = Path(),
 ) -> Mapping[str, Any]:
-    """Envoy's configuration at `edge_address`, before `upstreams` (HOST:PORT each) or the server of the settings."""
-    return edge.envoy_config(
+    """Envoy's files for `directory`, by name: `envoy.json` for one at `edge_address`, before `upstreams` (HOST:PORT
+    each) or the server of the settings; and its secrets, where there is TLS. SettingsError where TLS is lacking."""
+    upstreams = upstreams or [settings.grpc_address]
+    tls = _edge_tls(settings, upstreams, directory)
+    configuration = edge.envoy_config(
         edge.installed_contract(),
         settings.edge_address,
-        upstreams or [settings.grpc_address],
+        upstreams,
         pages=edge.pages(),
         origins=origins,
         limits=edge.Limits(body_bytes=settings.max_message_bytes),
+        tls=tls,
+    )
+    return {"envoy.json": configuration, **edge.secret_files(tls)}
+
+
+def _edge_tls(settings: Settings, upstreams: Sequence[str], directory: Path) -> edge.EdgeTls:
+    settings.refuse_plaintext("edge_address", "edge_tls_cert")
+    for field, needed_by in (("server_ca", "tls_cert"), ("client_cert", "tls_client_ca")):
+        if getattr(settings, needed_by) and not getattr(settings, field):
+            raise SettingsError([f"{variable(field)}: required for the edge where {variable(needed_by)} is set"])
+    if not settings.server_ca and settings.plaintext is not Plaintext.ANYWHERE:
+        for each in upstreams:
+            if not is_loopback(each):
+                raise SettingsError(
+                    [
+                        f"STOCKWARD_SERVER_CA: required for TLS to the server {each}, which is on another machine; or "
+                        "set STOCKWARD_PLAINTEXT=anywhere"
+                    ]
+                )
+
+    def files(*fields: str) -> edge.TlsFiles:
+        paths: list[Path | None] = [getattr(settings, field) for field in fields]
+        return edge.TlsFiles(*(path.absolute() if path else None for path in paths))
+
+    return edge.EdgeTls(
+        callers=files("edge_tls_cert", "edge_tls_key", "edge_tls_client_ca") if settings.edge_tls_cert else None,
+        servers=files("client_cert", "client_key", "server_ca") if settings.server_ca else None,
+        directory=directory.absolute(),
     )
 
 
@@ -212,6 +264,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
 
     `admin_address` (HOST:PORT) tells how it does, to the end of the drain.
     """
+    certificates = _certificates(settings)
     tracing = _tracing(settings, "server")
     pool = await database.open_pool(settings.database_url.get_secret_value(), settings.pool_size)
     views = SqlStockViews(pool)
@@ -300,6 +353,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         share_port=settings.share_port,
         logged_calls=LoggedCalls(settings.log_calls),
         tracer=tracing,
+        credentials=certificates.credentials() if certificates else None,
     )
     due = SqlDueWork(pool)
     audits = AuditTally()
@@ -321,6 +375,8 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
     ]
     if token_keys:
         clockwork.append(_every(settings.jwks_refresh_seconds, "reading the token issuer's keys", token_keys.refresh))
+    if certificates:
+        clockwork.append(_every(TLS_SECONDS, "reading the TLS files", certificates.reload))
     try:
         port = await server.start(settings.grpc_address)
         tasks = [asyncio.create_task(each) for each in clockwork]
@@ -345,6 +401,24 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         await waker.close()
         await pool.close()
         await _end(tracing)
+
+
+def _certificates(settings: Settings) -> ServerCertificates | None:
+    """The server's TLS files, where it has some; SettingsError when they cannot be used, or are missing and needed."""
+    settings.refuse_plaintext("grpc_address", "tls_cert")
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    with _told_by_variable("tls_"):
+        return ServerCertificates(CertificateFiles(settings.tls_cert, settings.tls_key, settings.tls_client_ca))
+
+
+@contextmanager
+def _told_by_variable(prefix: str) -> Iterator[None]:
+    """Files that cannot be used are told as the settings that name them."""
+    try:
+        yield
+    except CertificateError as error:
+        raise SettingsError([f"{variable(prefix + error.part)}: {error}"]) from None
 
 
 def _token_keys(settings: Settings) -> KeySet | None:

@@ -7,7 +7,8 @@ import gc
 import json
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import asyncpg
 import typer
@@ -68,13 +69,21 @@ def run() -> None:
     from stockward_server.embedded.screen import Screen
     from stockward_server.embedded.supervisor import Supervisor
 
+    bootstrap.check_transport(settings)
+    bootstrap.check_edge(settings)
+
+    def configure_edge(settings: Settings, directory: Path) -> Mapping[str, Any]:
+        return bootstrap.edge_files(settings, directory=directory)
+
+    configure_edge(settings, Path())  # what is wrong with it is told before anything is started
+
     async def prepare(settings: Settings, keys: Mapping[str, str]) -> list[str]:
         migrations = await bootstrap.migrate(settings)
         for role, key in keys.items():
             await bootstrap.ensure_key(settings, role, role, key)
         return migrations
 
-    supervisor = Supervisor(settings, prepare, bootstrap.edge_config, Screen())
+    supervisor = Supervisor(settings, prepare, configure_edge, Screen())
     raise typer.Exit(asyncio.run(supervisor.run()))
 
 
@@ -88,13 +97,14 @@ def serve(
     connections: see docs/performance.md.
     """
     settings = load_settings()
+    from stockward_server import bootstrap
+
+    bootstrap.check_transport(settings)
     if workers > 1:
         from stockward_server.workers import serve as serve_with_workers
 
         _run_process(lambda settings, stop: serve_with_workers(settings, workers, stop), settings)
         return
-    from stockward_server import bootstrap
-
     _run_process(bootstrap.serve, settings)
 
 

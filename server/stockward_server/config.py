@@ -11,7 +11,7 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
@@ -53,6 +53,13 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+class Plaintext(StrEnum):
+    """Where the gRPC server and the edge may listen without TLS."""
+
+    LOOPBACK = "loopback"
+    ANYWHERE = "anywhere"
+
+
 class LogLevel(StrEnum):
     """Least severe log record that is written."""
 
@@ -83,6 +90,15 @@ def check_address(value: str) -> str:
     if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
         raise ValueError("expected HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:50051")
     return value
+
+
+def is_loopback(address: str) -> bool:
+    """Whether HOST:PORT can be reached from this machine only."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _check_database_url(value: SecretStr) -> SecretStr:
@@ -281,6 +297,40 @@ class Settings(BaseModel):
     grpc_address: Address = "127.0.0.1:50051"
     """HOST:PORT that the gRPC server listens on."""
 
+    tls_cert: Path | None = None
+    """File (PEM) with the gRPC server's certificate and those between it and its root; with it the server speaks TLS.
+    It may be replaced while the server runs, and so may the next two."""
+
+    tls_key: Path | None = None
+    """File (PEM) with the private key of that certificate."""
+
+    tls_client_ca: Path | None = None
+    """File (PEM) with the roots of clients: with it, each client of the gRPC server must show one of theirs."""
+
+    server_ca: Path | None = None
+    """File (PEM) with the roots of the gRPC server's certificate, for the commands of staff, which then speak TLS, and
+    for the edge; without it commands take the usual roots."""
+
+    client_cert: Path | None = None
+    """File (PEM) with the certificate that commands and the edge show to a gRPC server that asks for one."""
+
+    client_key: Path | None = None
+    """File (PEM) with the private key of that certificate."""
+
+    edge_tls_cert: Path | None = None
+    """File (PEM) with the edge's certificate and those between it and its root; with it the edge speaks TLS. Replace
+    it, and the next two, by moving new ones into their place."""
+
+    edge_tls_key: Path | None = None
+    """File (PEM) with the private key of that certificate, in the same directory."""
+
+    edge_tls_client_ca: Path | None = None
+    """File (PEM) with the roots of callers: with it, each caller of the edge must show a certificate of theirs."""
+
+    plaintext: Annotated[Plaintext, BeforeValidator(_lower)] = Plaintext.LOOPBACK
+    """`loopback`: what listens at other addresses, or is called there, has to speak TLS. `anywhere`: it need not, as
+    where something in front of it does."""
+
     share_port: bool = False
     """Whether other processes may listen on that port, too, as `stockward serve --workers` has them do."""
 
@@ -398,6 +448,14 @@ class Settings(BaseModel):
         for field in ("jwt_issuer", "jwt_audience"):
             if self.takes_tokens and getattr(self, field) is None:
                 raise ValueError(f"{variable(field)}: required where tokens are taken, by STOCKWARD_JWKS_URL or _FILE")
+        pairs = (("tls_cert", "tls_key"), ("edge_tls_cert", "edge_tls_key"), ("client_cert", "client_key"))
+        for cert, key in pairs:
+            for one, other in ((cert, key), (key, cert)):
+                if getattr(self, one) and not getattr(self, other):
+                    raise ValueError(f"{variable(other)}: required where {variable(one)} is set")
+        for ca, cert in (("tls_client_ca", "tls_cert"), ("edge_tls_client_ca", "edge_tls_cert")):
+            if getattr(self, ca) and not getattr(self, cert):
+                raise ValueError(f"{variable(cert)}: required where {variable(ca)} is set")
         if self.environment is Environment.PRODUCTION:
             for field in ("database_url", "event_queue_url"):
                 if field not in self.model_fields_set:
@@ -409,6 +467,18 @@ class Settings(BaseModel):
                 if url and not url.get_secret_value().startswith("https://"):
                     raise ValueError(f"{variable(field)}: https is required where STOCKWARD_ENVIRONMENT is production")
         return self
+
+    def refuse_plaintext(self, field: str, cert: str) -> None:
+        """SettingsError when what listens at the address in `field` would do so without TLS where that is not allowed;
+        `cert` is the setting that would bring TLS."""
+        if getattr(self, cert) or self.plaintext is Plaintext.ANYWHERE or is_loopback(getattr(self, field)):
+            return
+        raise SettingsError(
+            [
+                f"{variable(field)}: expected a loopback address such as 127.0.0.1 without TLS; set {variable(cert)} "
+                f"for TLS, or STOCKWARD_PLAINTEXT=anywhere where something in front of it speaks TLS"
+            ]
+        )
 
     @property
     def webhook_secrets(self) -> Sequence[str]:

@@ -16,7 +16,9 @@ async def test_envoy_takes_what_is_printed(tmp_path: Path) -> None:
     servers = ("127.0.0.1:50051", "server.example:50052", "[::1]:50053")
     options = [each for server in servers for each in ("--upstream", server)]
     printed = await stockward(
-        "edge", "config", *options, "--listen", "0.0.0.0:9000", "--origin", "https://shop.example", cwd=tmp_path
+        *("edge", "config", *options, "--listen", "0.0.0.0:9000", "--origin", "https://shop.example"),
+        cwd=tmp_path,
+        STOCKWARD_PLAINTEXT="anywhere",
     )
     assert printed.code == 0
     resources = printed.json["static_resources"]

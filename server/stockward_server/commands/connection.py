@@ -7,6 +7,7 @@ import functools
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import grpc
@@ -20,7 +21,7 @@ from stockward.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from stockward.order.v1.order_pb2_grpc import OrderServiceStub
 from stockward.webhook.v1.webhook_pb2_grpc import WebhookServiceStub
 
-from stockward_server.config import load_settings
+from stockward_server.config import Plaintext, Settings, is_loopback, load_settings, variable
 from stockward_server.embedded.home import RunFile
 
 if TYPE_CHECKING:
@@ -108,8 +109,30 @@ class Answer:
 async def calling(address: str, *keys: str) -> AsyncIterator[list[Callers]]:
     """The server at `address`, with each of the keys."""
     options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", MAX_ANSWER_BYTES)]
-    async with grpc.aio.insecure_channel(address, options=options) as channel:
+    credentials = _credentials(load_settings(), address)
+    async with (
+        grpc.aio.secure_channel(address, credentials, options)
+        if credentials
+        else grpc.aio.insecure_channel(address, options)
+    ) as channel:
         yield [Callers(channel, key) for key in keys]
+
+
+def _credentials(settings: Settings, address: str) -> grpc.ChannelCredentials | None:
+    """TLS where certificates are named, and else away from this machine; None for plaintext."""
+    named = settings.server_ca or settings.client_cert
+    if not named and (is_loopback(address) or settings.plaintext is Plaintext.ANYWHERE):
+        return None
+    roots, key, cert = (_read(settings, field) for field in ("server_ca", "client_key", "client_cert"))
+    return grpc.ssl_channel_credentials(roots, key, cert)
+
+
+def _read(settings: Settings, field: str) -> bytes | None:
+    path: Path | None = getattr(settings, field)
+    try:
+        return path.read_bytes() if path else None
+    except OSError as error:
+        fail(f"{variable(field)}: expected a readable file in PEM ({error.strerror})", WRONG_USAGE)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,6 +34,15 @@ def config(
         list[str] | None,
         typer.Option(metavar="URL", help="A site whose pages may call it; once for each.", show_default="every site"),
     ] = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIRECTORY",
+            file_okay=False,
+            help="Write envoy.json there, and beside it what it needs for TLS.",
+            show_default="printed",
+        ),
+    ] = None,
 ) -> None:
     """Print Envoy's whole configuration as JSON, which Envoy reads: `envoy --config-path FILE.json`."""
     settings = load_settings()
@@ -45,4 +55,13 @@ def config(
             raise typer.BadParameter(f"{address}: {error}") from None
     if listen:
         settings = settings.model_copy(update={"edge_address": listen})
-    typer.echo(json.dumps(bootstrap.edge_config(settings, upstream or (), origin or ("*",)), indent=2))
+    files = bootstrap.edge_files(settings, upstream or (), origin or ("*",), directory or Path())
+    if directory is None:
+        if len(files) > 1:
+            raise typer.BadParameter("with TLS the configuration is several files: say where", param_hint="--directory")
+        typer.echo(json.dumps(files["envoy.json"], indent=2))
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (directory / name).write_text(json.dumps(content, indent=2))
+        typer.echo(directory / name)

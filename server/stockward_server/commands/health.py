@@ -46,9 +46,20 @@ def health(
     setting, path = WHERE[part]
     host, _, port = getattr(settings, setting).rpartition(":")
     address = f"{ANYWHERE.get(host, host)}:{port}"
-    serves = asyncio.run(_grpc(address) if part is Part.SERVER else _http(f"http://{address}{path}"))
+    tls = {Part.SERVER: settings.tls_cert, Part.EDGE: settings.edge_tls_cert}.get(part)
+    if tls:
+        serves = asyncio.run(_listens(address))
+    else:
+        serves = asyncio.run(_grpc(address) if part is Part.SERVER else _http(f"http://{address}{path}"))
     typer.echo(f"{part} at {address}: {'serving' if serves else 'not serving'}", err=not serves)
     raise typer.Exit(0 if serves else 1)
+
+
+async def _listens(address: str) -> bool:
+    """All that can be asked with TLS, without a certificate for this address or of our own."""
+    from stockward_server.embedded.worker import listens
+
+    return await listens(address)
 
 
 async def _grpc(address: str) -> bool:

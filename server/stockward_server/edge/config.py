@@ -12,6 +12,7 @@ from stockward_server.edge.contract import body_type, messages, routes, services
 from stockward_server.edge.parts import CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, seconds, typed
 from stockward_server.edge.replies import local_replies
 from stockward_server.edge.routes import envoy_routes
+from stockward_server.edge.tls import EdgeTls, downstream, upstream
 from stockward_server.edge.unknown_fields import script
 
 EXPOSED = "grpc-status,grpc-message,grpc-status-details-bin,allow,retry-after"
@@ -26,30 +27,33 @@ def envoy_config(
     pages: Sequence[Page] = (),
     origins: Sequence[str] = ("*",),
     limits: Limits | None = None,
+    tls: EdgeTls | None = None,
 ) -> dict[str, Any]:
     """The configuration of an Envoy that listens on `listen` in front of the gRPC servers `upstreams`, HOST:PORT each.
 
     Pages of other sites may call it from their `origins` (`https://HOST`); `*` stands for all, which is safe as a call
     is authorized by the key that it carries, never by a cookie.
     """
-    limits = limits or Limits()
+    limits, tls = limits or Limits(), tls or EdgeTls()
     listener = {
         "name": "edge",
         "address": _address(listen),
         "filter_chains": [
             {
+                **downstream(tls),
                 "filters": [
                     typed(
                         "envoy.filters.network.http_connection_manager",
                         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
                         **_connection_manager(contract, pages, origins, limits),
                     )
-                ]
+                ],
             }
         ],
     }
     return {
-        "static_resources": {"listeners": [listener], "clusters": [_cluster(upstreams)]},
+        "node": {"id": "edge", "cluster": "stockward"},  # without a name it watches no secrets
+        "static_resources": {"listeners": [listener], "clusters": [_cluster(upstreams, tls)]},
         "overload_manager": {
             "resource_monitors": [
                 typed(
@@ -177,7 +181,7 @@ def _failures() -> dict[str, Any]:
     }
 
 
-def _cluster(upstreams: Sequence[str]) -> dict[str, Any]:
+def _cluster(upstreams: Sequence[str], tls: EdgeTls) -> dict[str, Any]:
     """The servers: the less busy of two gets a call, and those that say NOT_SERVING get none."""
     protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     return {
@@ -185,6 +189,7 @@ def _cluster(upstreams: Sequence[str]) -> dict[str, Any]:
         "type": "STRICT_DNS",
         "lb_policy": "LEAST_REQUEST",
         "connect_timeout": "1s",
+        **upstream(tls, upstreams),
         "load_assignment": {
             "cluster_name": CLUSTER,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(each)}} for each in upstreams]}],

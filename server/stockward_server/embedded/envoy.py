@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from stockward_server.embedded.service import Service, program
 
 
 class Envoy(Service):
-    """Envoy with ``configuration`` in ``directory``; ready once it answers HTTP at ``address`` (HOST:PORT)."""
+    """Envoy with ``configuration`` in ``directory``; ready once it answers HTTP at ``address`` (HOST:PORT).
+
+    ``secrets`` are files beside the configuration; ``tls`` says that it speaks TLS at that address.
+    """
 
     def __init__(
         self,
@@ -21,6 +25,8 @@ class Envoy(Service):
         configuration: Mapping[str, Any],
         *,
         address: str,
+        secrets: Mapping[str, Any] | None = None,
+        tls: bool = False,
         log: Path | None = None,
         lock: Path | None = None,
     ) -> None:
@@ -31,16 +37,29 @@ class Envoy(Service):
         )
         self._directory = directory
         self._configuration = configuration
+        self._secrets = secrets or {}
+        self._tls = tls
         self.address = address
 
     @property
     def url(self) -> str:
         """Where clients call it."""
-        return f"http://{self.address}"
+        return f"{'https' if self._tls else 'http'}://{self.address}"
 
     async def prepare(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, secret in self._secrets.items():
+            write_private(self._directory / name, json.dumps(secret))
         write_private(self._file, json.dumps(self._configuration))
+
+    def _any_certificate(self) -> ssl.SSLContext | None:
+        """Whether the certificate is good is for callers to judge."""
+        if not self._tls:
+            return None
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
 
     @property
     def _file(self) -> Path:
@@ -57,9 +76,12 @@ class Envoy(Service):
     async def is_ready(self) -> bool:
         host, _, port = self.address.rpartition(":")
         try:
-            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        except OSError:
+            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=self._any_certificate())
+        except (OSError, ssl.SSLError):
             return False
+        if self._tls:  # callers may have to show a certificate, and we have none
+            writer.close()
+            return True
         try:
             writer.write(b"GET /healthz HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\r\n")
             answer = await asyncio.wait_for(reader.readline(), 1)

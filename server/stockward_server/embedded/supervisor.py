@@ -40,8 +40,9 @@ STOP_ORDER = ("edge", "server", "gateway", "relay", "nats", "postgres")
 Prepare = Callable[[Settings, Mapping[str, str]], Awaitable[list[str]]]
 """Bring the database up to date and make each role's API key known; the migrations applied."""
 
-ConfigureEdge = Callable[[Settings], Mapping[str, Any]]
-"""Envoy's configuration, at `edge_address` in front of the server at `grpc_address`."""
+ConfigureEdge = Callable[[Settings, Path], Mapping[str, Any]]
+"""Envoy's files for a directory, by name: `envoy.json`, at `edge_address` in front of the server at `grpc_address`, and
+others."""
 
 
 class StopRequested(Exception):
@@ -164,10 +165,14 @@ class Supervisor:
 
         with self._screen.step("Starting relay, gateway and server", "Relay, gateway and server are ready"):
             await self._bring_up(self._workers(webhooks))
+        directory = self._home.path / "edge"
+        secrets = dict(self._configure_edge(settings, directory))
         edge = Envoy(
-            self._home.path / "edge",
-            self._configure_edge(settings),
+            directory,
+            secrets.pop("envoy.json"),
             address=settings.edge_address,
+            secrets=secrets,
+            tls=settings.edge_tls_cert is not None,
             log=self._log("edge"),
             lock=self._lock("edge"),
         )
@@ -225,7 +230,8 @@ class Supervisor:
         ready = {
             "relay": None,
             "gateway": functools.partial(listens, settings.gateway_address),
-            "server": functools.partial(grpc_serves, settings.grpc_address),
+            # Whose certificate it has is for its callers to judge: the edge is ready once it takes that of the server.
+            "server": functools.partial(listens if settings.tls_cert else grpc_serves, settings.grpc_address),
         }
         return {
             name: Worker(

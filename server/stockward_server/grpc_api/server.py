@@ -75,7 +75,10 @@ class ApiServer:
         share_port: bool = False,
         logged_calls: LoggedCalls = LoggedCalls.NONE,
         tracer: CallTracer | None = None,
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
+        """`credentials`: TLS; without them there is none."""
+        self._credentials = credentials
         self._server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", int(share_port)),  # without it a second server on this port fails
@@ -115,7 +118,10 @@ class ApiServer:
     async def start(self, address: str) -> int:
         """Listens and says that it serves; answers the port. OSError when the address cannot be had."""
         try:
-            port = self._server.add_insecure_port(address)
+            if self._credentials:
+                port = self._server.add_secure_port(address, self._credentials)
+            else:
+                port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address}: {error}") from error
         await self._methods.intercept(self._interceptor)
