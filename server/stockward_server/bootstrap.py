@@ -354,6 +354,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         logged_calls=LoggedCalls(settings.log_calls),
         tracer=tracing,
         credentials=certificates.credentials() if certificates else None,
+        reflect=settings.reflects,
     )
     due = SqlDueWork(pool)
     audits = AuditTally()

@@ -34,7 +34,7 @@ from stockward_server.commands import (
     stock,
     webhooks,
 )
-from stockward_server.config import Settings, SettingsError, load_settings, variables
+from stockward_server.config import Environment, Settings, SettingsError, load_settings, variables
 
 app = typer.Typer(
     help="Commerce core: catalog, inventory and orders over gRPC, with durable events and webhooks.",
@@ -65,6 +65,8 @@ Process = Callable[[Settings, asyncio.Event], Awaitable[None]]
 def run() -> None:
     """Run the whole stack here: PostgreSQL, NATS, server, relay, gateway and edge, until Ctrl-C."""
     settings = load_settings()
+    if settings.environment is Environment.PRODUCTION:
+        raise SettingsError(["STOCKWARD_ENVIRONMENT: expected development for `run`, which makes its own keys"])
     from stockward_server import bootstrap
     from stockward_server.embedded.screen import Screen
     from stockward_server.embedded.supervisor import Supervisor

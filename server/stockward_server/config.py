@@ -139,6 +139,11 @@ def _check_webhook_secrets(value: SecretStr) -> SecretStr:
     return value
 
 
+def _is_weak(secret: str) -> bool:
+    """Whether somebody typed it: 24 random bytes have fewer than 12 different ones once in more than 10^9 times."""
+    return len(set(base64.b64decode(secret.partition("_")[2]))) < 12
+
+
 def _check_networks(value: str) -> str:
     for network in value.replace(",", " ").split():
         try:
@@ -280,7 +285,10 @@ class Settings(BaseModel):
     """How far the issuer's clock may be off, in seconds."""
 
     environment: Annotated[Environment, BeforeValidator(_lower)] = Environment.DEVELOPMENT
-    """`development`, or `production`, which takes no default for the two URLs above."""
+    """`development`, or `production`, which refuses what is meant for one's own machine: see docs/security.md."""
+
+    reflection: bool | None = None
+    """Whether the gRPC server tells what methods it has (grpc.reflection); unless it is set, in development only."""
 
     home: Path = Path(".stockward")
     """Directory of `stockward run`: data, logs, keys and run.json; relative to the current directory."""
@@ -457,16 +465,30 @@ class Settings(BaseModel):
             if getattr(self, ca) and not getattr(self, cert):
                 raise ValueError(f"{variable(cert)}: required where {variable(ca)} is set")
         if self.environment is Environment.PRODUCTION:
-            for field in ("database_url", "event_queue_url"):
-                if field not in self.model_fields_set:
-                    raise ValueError(f"{variable(field)}: required where STOCKWARD_ENVIRONMENT is production")
-            if (self.storefront_webhook_url or self.pms_webhook_url) and not self.webhook_secret:
-                raise ValueError("WEBHOOK_SECRET: required where STOREFRONT_WEBHOOK_URL or PMS_WEBHOOK_URL is set")
-            for field in ("storefront_webhook_url", "pms_webhook_url"):
-                url: SecretStr | None = getattr(self, field)
-                if url and not url.get_secret_value().startswith("https://"):
-                    raise ValueError(f"{variable(field)}: https is required where STOCKWARD_ENVIRONMENT is production")
+            self._refuse_conveniences()
         return self
+
+    def _refuse_conveniences(self) -> None:
+        """ValueError for what makes one's own machine easy and a shop open."""
+        where = "where STOCKWARD_ENVIRONMENT is production"
+        for field in ("database_url", "event_queue_url", "webhook_secret"):
+            if field not in self.model_fields_set:
+                raise ValueError(f"{variable(field)}: required {where}")
+        if any(_is_weak(secret) for secret in self.webhook_secrets):
+            raise ValueError(f"WEBHOOK_SECRET: expected random bytes {where}, such as of `openssl rand -base64 32`")
+        for field in ("storefront_webhook_url", "pms_webhook_url", "public_url"):
+            url: SecretStr | str | None = getattr(self, field)
+            if url and not (url if isinstance(url, str) else url.get_secret_value()).startswith("https://"):
+                raise ValueError(f"{variable(field)}: https is required {where}")
+        for network in map(ip_network, self.webhook_allowed_networks):
+            narrow = network.num_addresses <= (256 if network.version == 4 else 2**64)
+            if network.is_loopback or network.is_link_local or not narrow:
+                raise ValueError(
+                    f"STOCKWARD_WEBHOOK_NETWORKS: expected networks of receivers {where}, /24 (IPv6: /64) or smaller "
+                    "and neither loopback nor link-local"
+                )
+        if self.reflection:
+            raise ValueError(f"STOCKWARD_REFLECTION: expected false {where}")
 
     def refuse_plaintext(self, field: str, cert: str) -> None:
         """SettingsError when what listens at the address in `field` would do so without TLS where that is not allowed;
@@ -479,6 +501,11 @@ class Settings(BaseModel):
                 f"for TLS, or STOCKWARD_PLAINTEXT=anywhere where something in front of it speaks TLS"
             ]
         )
+
+    @property
+    def reflects(self) -> bool:
+        """Whether the gRPC server tells what methods it has."""
+        return self.environment is Environment.DEVELOPMENT if self.reflection is None else self.reflection
 
     @property
     def webhook_secrets(self) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from stockward_server.config import Environment, Settings, SettingsError, load_s
 from stockward_server.embedded.home import RunFile
 
 SECRET = "whsec_" + "QUJD" * 10
+RANDOM_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +94,9 @@ def test_production_takes_no_defaults_for_its_services(monkeypatch: pytest.Monke
     with pytest.raises(SettingsError, match="EVENT_QUEUE_URL: required"):
         load_settings()
     monkeypatch.setenv("EVENT_QUEUE_URL", "tls://one:4222,tls://two:4222")
+    with pytest.raises(SettingsError, match="WEBHOOK_SECRET: required"):
+        load_settings()
+    monkeypatch.setenv("WEBHOOK_SECRET", RANDOM_SECRET)
     assert load_settings().environment is Environment.PRODUCTION
 
 
@@ -150,37 +155,78 @@ def test_every_problem_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(refusal.value.problems) == 2
 
 
-def test_webhooks_go_over_https_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PMS_WEBHOOK_URL", "http://pms.example/hook")
-    assert load_settings().pms_webhook_url
-    for name, value in {
-        "STOCKWARD_ENVIRONMENT": "production",
-        "DATABASE_URL": "postgresql://db/a",
-        "EVENT_QUEUE_URL": "nats://queue:4222",
-        "WEBHOOK_SECRET": SECRET,
-    }.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match="PMS_WEBHOOK_URL: https is required"):
+PRODUCTION = {
+    "STOCKWARD_ENVIRONMENT": "production",
+    "DATABASE_URL": "postgresql://db/a",
+    "EVENT_QUEUE_URL": "nats://queue:4222",
+    "WEBHOOK_SECRET": RANDOM_SECRET,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "convenient", "expected", "fit"),
+    [
+        ("DATABASE_URL", "", "required", "postgresql://db/a"),
+        ("EVENT_QUEUE_URL", "", "required", "nats://queue:4222"),
+        ("WEBHOOK_SECRET", "", "required", RANDOM_SECRET),
+        ("WEBHOOK_SECRET", SECRET, "expected random bytes", RANDOM_SECRET),
+        ("WEBHOOK_SECRET", f"{RANDOM_SECRET} {SECRET}", "expected random bytes", RANDOM_SECRET),
+        ("STOREFRONT_WEBHOOK_URL", "http://shop.example/hook", "https is required", "https://shop.example/hook"),
+        ("PMS_WEBHOOK_URL", "http://pms.example/hook", "https is required", "https://pms.example/hook"),
+        ("STOCKWARD_PUBLIC_URL", "http://api.example", "https is required", "https://api.example"),
+        ("STOCKWARD_WEBHOOK_NETWORKS", "10.0.0.0/8", "expected networks of receivers", "10.1.2.0/24"),
+        ("STOCKWARD_WEBHOOK_NETWORKS", "10.1.2.0/24, 0.0.0.0/0", "expected networks of receivers", "fd00:1::/64"),
+        ("STOCKWARD_WEBHOOK_NETWORKS", "127.0.0.1/32", "expected networks of receivers", "192.168.7.9/32"),
+        ("STOCKWARD_WEBHOOK_NETWORKS", "::1/128", "expected networks of receivers", ""),
+        ("STOCKWARD_WEBHOOK_NETWORKS", "169.254.169.254/32", "expected networks of receivers", ""),
+        ("STOCKWARD_WEBHOOK_NETWORKS", "fd00::/8", "expected networks of receivers", ""),
+        ("STOCKWARD_REFLECTION", "true", "expected false", "false"),
+    ],
+)
+def test_production_refuses_what_is_convenient(
+    monkeypatch: pytest.MonkeyPatch, name: str, convenient: str, expected: str, fit: str
+) -> None:
+    for each, value in PRODUCTION.items():
+        monkeypatch.setenv(each, value)
+    monkeypatch.setenv(name, convenient)
+    with pytest.raises(SettingsError, match=f"^{name}: {expected}"):
         load_settings()
-    monkeypatch.setenv("PMS_WEBHOOK_URL", "https://pms.example/hook")
-    assert load_settings().pms_webhook_url
+    monkeypatch.setenv(name, fit)
+    settings = load_settings()
+    assert not settings.reflects
+    monkeypatch.setenv("STOCKWARD_ENVIRONMENT", "development")
+    monkeypatch.setenv(name, convenient)
+    assert load_settings().environment is Environment.DEVELOPMENT
+
+
+def test_one_s_own_stack_is_not_for_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    for each, value in PRODUCTION.items():
+        monkeypatch.setenv(each, value)
+    outcome = CliRunner().invoke(app, ["run"])
+    assert isinstance(outcome.exception, SettingsError)
+    assert outcome.exception.problems[0].startswith("STOCKWARD_ENVIRONMENT: expected development")
+    assert not Path(".stockward").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ("STOCKWARD_TLS_CERT", "STOCKWARD_TLS_KEY"),
+        ("STOCKWARD_TLS_KEY", "STOCKWARD_TLS_CERT"),
+        ("STOCKWARD_TLS_CLIENT_CA", "STOCKWARD_TLS_CERT"),
+        ("STOCKWARD_CLIENT_CERT", "STOCKWARD_CLIENT_KEY"),
+        ("STOCKWARD_CLIENT_KEY", "STOCKWARD_CLIENT_CERT"),
+    ],
+)
+def test_a_certificate_needs_its_key(monkeypatch: pytest.MonkeyPatch, given: str, missing: str) -> None:
+    monkeypatch.setenv(given, "file.pem")
+    with pytest.raises(SettingsError, match=f"^{missing}: required"):
+        load_settings()
 
 
 def test_networks_are_told_apart_by_spaces_or_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOCKWARD_WEBHOOK_NETWORKS", "10.0.0.0/8, fd00::/8 192.168.1.0/24")
     assert load_settings().webhook_allowed_networks == ["10.0.0.0/8", "fd00::/8", "192.168.1.0/24"]
-
-
-def test_a_webhook_needs_the_secret_that_signs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STOREFRONT_WEBHOOK_URL", "https://shop.example/hook")
-    assert load_settings().webhook_secret is None  # `stockward run` makes one
-    monkeypatch.setenv("STOCKWARD_ENVIRONMENT", "production")
-    monkeypatch.setenv("DATABASE_URL", "postgresql://db/a")
-    monkeypatch.setenv("EVENT_QUEUE_URL", "nats://queue:4222")
-    with pytest.raises(SettingsError, match="WEBHOOK_SECRET: required"):
-        load_settings()
-    monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
-    assert load_settings().storefront_webhook_url is not None
 
 
 def test_tokens_need_an_issuer_and_an_audience(monkeypatch: pytest.MonkeyPatch) -> None:

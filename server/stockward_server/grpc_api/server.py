@@ -76,8 +76,9 @@ class ApiServer:
         logged_calls: LoggedCalls = LoggedCalls.NONE,
         tracer: CallTracer | None = None,
         credentials: grpc.ServerCredentials | None = None,
+        reflect: bool = True,
     ) -> None:
-        """`credentials`: TLS; without them there is none."""
+        """`credentials`: TLS; without them there is none. `reflect`: tell what methods there are."""
         self._credentials = credentials
         self._server = grpc.aio.server(
             options=[
@@ -111,8 +112,9 @@ class ApiServer:
         key_pb2_grpc.add_KeyServiceServicer_to_server(servicers.key, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = [service.full_name for service in SERVICES]
-        told = reflection.aio.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(told, server)  # type: ignore[no-untyped-call]
+        if reflect:
+            told = reflection.aio.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(told, server)  # type: ignore[no-untyped-call]
         self._names = ["", *names]
 
     async def start(self, address: str) -> int:
