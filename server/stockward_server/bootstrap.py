@@ -28,6 +28,7 @@ from stockward_server.application.sweeper import sweep
 from stockward_server.application.watches import Watches, WatchLimits
 from stockward_server.config import Environment, Plaintext, Settings, SettingsError, is_loopback, variable
 from stockward_server.domain.errors import Refusal
+from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.gateway import LOOPBACK, Egress, GatewayTally, Patience
 from stockward_server.grpc_api.call_log import LoggedCalls
 from stockward_server.grpc_api.catalog_service import CatalogServicer
@@ -40,6 +41,7 @@ from stockward_server.grpc_api.key_service import KeyServicer
 from stockward_server.grpc_api.key_set import KeySet, from_file, from_url
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.personal_data import answer_without, event_without
+from stockward_server.grpc_api.rate_limits import MethodKind
 from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
 from stockward_server.grpc_api.tokens import TokenRules, Tokens
 from stockward_server.grpc_api.watching import WATCH_ENCODER
@@ -318,6 +320,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         HoldPolicy(
             timedelta(seconds=settings.reservation_ttl_seconds),
             timedelta(seconds=settings.reservation_max_lifetime_seconds),
+            HoldLimits(settings.hold_limit, settings.hold_unit_limit, settings.hold_limit_per_key),
         ),
         watches,
     )
@@ -348,7 +351,13 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         ),
         keys.authenticate,
         database.refusal_of,
-        Limits(settings.max_message_bytes, settings.max_concurrent_rpcs + settings.max_watches),
+        Limits(
+            settings.max_message_bytes,
+            settings.max_concurrent_rpcs + settings.max_watches,
+            settings.max_connections,
+            {MethodKind(kind): rate for kind, rate in settings.calls_per_second.items()},
+            settings.rate_burst_seconds,
+        ),
         authenticate_token=Tokens(token_keys, _token_rules(settings)).authenticate if token_keys else None,
         share_port=settings.share_port,
         logged_calls=LoggedCalls(settings.log_calls),
@@ -441,6 +450,7 @@ def _token_rules(settings: Settings) -> TokenRules:
         role_claim=settings.jwt_role_claim,
         roles={theirs: Role[ours.upper()] for theirs, ours in settings.token_roles.items()},
         leeway_seconds=settings.jwt_leeway_seconds,
+        customer_claim=settings.jwt_customer_claim,
     )
 
 

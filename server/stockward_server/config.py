@@ -281,6 +281,10 @@ class Settings(BaseModel):
     jwt_roles: Annotated[str, AfterValidator(_check_token_roles)] = "storefront=storefront,pms=pms,admin=admin"
     """What that claim calls the roles storefront, pms and admin: THEIRS=OURS, several by commas."""
 
+    jwt_customer_claim: str | None = Field(default=None, min_length=1, max_length=200)
+    """Claim that names the customer for whom a storefront's token speaks, or the path to it. With it, each such token
+    must have it, and what belongs to other customers does not exist for it; API keys act for the shop as ever."""
+
     jwt_leeway_seconds: float = Field(default=30.0, ge=0, le=300, allow_inf_nan=False)
     """How far the issuer's clock may be off, in seconds."""
 
@@ -363,8 +367,24 @@ class Settings(BaseModel):
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """Largest gRPC message or JSON body that is taken, in bytes."""
 
+    reads_per_second: float | None = Field(default=None, ge=0, le=1_000_000, allow_inf_nan=False)
+    """Reads that one key or token may make of a server process, a second; 0 for no limit. Unless it is set, 10000, and
+    1000 in production."""
+
+    writes_per_second: float | None = Field(default=None, ge=0, le=1_000_000, allow_inf_nan=False)
+    """The same for changes: 10000, and 500 in production."""
+
+    bulk_per_second: float | None = Field(default=None, ge=0, le=1_000_000, allow_inf_nan=False)
+    """The same for batches, uploads and watches that are opened: 10000, and 100 in production."""
+
+    rate_burst_seconds: float = Field(default=2.0, ge=0, le=3_600, allow_inf_nan=False)
+    """How many seconds' worth of these calls may come at once."""
+
     max_concurrent_rpcs: int = Field(default=4096, ge=1, le=1_000_000)
     """Calls of a server process at once, watches apart; further ones get RESOURCE_EXHAUSTED."""
+
+    max_connections: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Connections to the gRPC server of a process at once; further ones are closed at once."""
 
     max_watches: int = Field(default=2000, ge=0, le=1_000_000)
     """WatchStock and WatchOrders streams of a server process at once, beside the calls of max_concurrent_rpcs."""
@@ -394,6 +414,16 @@ class Settings(BaseModel):
 
     reservation_max_lifetime_seconds: int = Field(default=86_400, ge=1, le=30 * 86_400)
     """How long a reservation can be kept alive by extending it, counted from its creation, in seconds."""
+
+    hold_limit: int = Field(default=20, ge=0, le=1_000_000)
+    """Open reservations that a storefront may make for one customer_id, at a time; 0 for no limit."""
+
+    hold_unit_limit: int = Field(default=1_000, ge=0, le=10**12)
+    """Units in them, over all SKUs; 0 for no limit."""
+
+    hold_limit_per_key: int = Field(default=0, ge=0, le=1_000_000)
+    """Open reservations that a storefront's key may make without a customer_id; 0 for no limit. With one they are made
+    one batch of one process after another."""
 
     payment_due_seconds: int = Field(default=1_800, ge=1, le=30 * 86_400)
     """How long an unpaid order keeps its stock before it expires, in seconds."""
@@ -506,6 +536,14 @@ class Settings(BaseModel):
     def reflects(self) -> bool:
         """Whether the gRPC server tells what methods it has."""
         return self.environment is Environment.DEVELOPMENT if self.reflection is None else self.reflection
+
+    @property
+    def calls_per_second(self) -> Mapping[str, float]:
+        """Calls of one key or token by what they do: read, write or bulk."""
+        usual = {"read": 1_000, "write": 500, "bulk": 100}
+        told = {"read": self.reads_per_second, "write": self.writes_per_second, "bulk": self.bulk_per_second}
+        production = self.environment is Environment.PRODUCTION
+        return {kind: (usual[kind] if production else 10_000) if rate is None else rate for kind, rate in told.items()}
 
     @property
     def webhook_secrets(self) -> Sequence[str]:

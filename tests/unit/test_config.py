@@ -208,6 +208,14 @@ def test_one_s_own_stack_is_not_for_production(monkeypatch: pytest.MonkeyPatch) 
     assert not Path(".stockward").exists()
 
 
+def test_callers_are_slowed_down_earlier_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().calls_per_second == {"read": 10_000, "write": 10_000, "bulk": 10_000}
+    for each, value in PRODUCTION.items():
+        monkeypatch.setenv(each, value)
+    monkeypatch.setenv("STOCKWARD_WRITES_PER_SECOND", "0")
+    assert load_settings().calls_per_second == {"read": 1_000, "write": 0, "bulk": 100}
+
+
 @pytest.mark.parametrize(
     ("given", "missing"),
     [

@@ -22,6 +22,7 @@ __all__ = [
     "CredentialsInvalid",
     "CurrencyMismatch",
     "CursorExpired",
+    "CustomerNotAllowed",
     "DatabaseUnavailable",
     "DeadlinePassed",
     "DeliveryExpired",
@@ -37,6 +38,7 @@ __all__ = [
     "EtagMismatch",
     "FieldInvalid",
     "HandleTaken",
+    "HoldLimitReached",
     "InsufficientStock",
     "KeyNameTaken",
     "KeyNotActive",
@@ -59,6 +61,7 @@ __all__ = [
     "ProductStateInvalid",
     "QuantityExceeded",
     "QuantityOverflow",
+    "RateLimited",
     "RequestIdReused",
     "ReservationExpired",
     "ReservationLifetimeExceeded",
@@ -107,6 +110,16 @@ class KeyNotActive(FailedPrecondition):
 
 class TokenKeysUnavailable(Unavailable):
     """The token may be good, but the keys of its issuer cannot be read. RetryInfo says when to come back."""
+
+
+class RateLimited(ResourceExhausted):
+    """The caller makes more calls of this `kind` (read, write or bulk) than one caller may. RetryInfo says when to come
+    back.
+    """
+
+
+class CustomerNotAllowed(PermissionDenied):
+    """The token speaks for one customer, and the request names another, or is not for customers."""
 
 
 class ProductNotFound(NotFound):
@@ -232,6 +245,12 @@ class ProductNotPublished(FailedPrecondition):
     """The SKU belongs to a product that is not published."""
 
 
+class HoldLimitReached(FailedPrecondition):
+    """The customer holds as many reservations, or units, as the shop allows one customer at a time. Order or release
+    one of them, or let it run out.
+    """
+
+
 class OrderNotFound(NotFound):
     """No such order."""
 
@@ -339,6 +358,8 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "KEY_NAME_TAKEN": KeyNameTaken,
     "KEY_NOT_ACTIVE": KeyNotActive,
     "TOKEN_KEYS_UNAVAILABLE": TokenKeysUnavailable,
+    "RATE_LIMITED": RateLimited,
+    "CUSTOMER_NOT_ALLOWED": CustomerNotAllowed,
     "PRODUCT_NOT_FOUND": ProductNotFound,
     "SKU_TAKEN": SkuTaken,
     "HANDLE_TAKEN": HandleTaken,
@@ -368,6 +389,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "RESERVATION_EXPIRED": ReservationExpired,
     "RESERVATION_LIFETIME_EXCEEDED": ReservationLifetimeExceeded,
     "PRODUCT_NOT_PUBLISHED": ProductNotPublished,
+    "HOLD_LIMIT_REACHED": HoldLimitReached,
     "ORDER_NOT_FOUND": OrderNotFound,
     "ORDER_STATE_INVALID": OrderStateInvalid,
     "PAYMENT_REQUIRED": PaymentRequired,

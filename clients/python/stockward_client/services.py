@@ -408,7 +408,7 @@ class InventoryService:
     ) -> inventory_pb2.Reservation:
         """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a
         line may be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with
-        what is available, PRODUCT_NOT_PUBLISHED. NOT_FOUND: SKU_UNKNOWN.
+        what is available, PRODUCT_NOT_PUBLISHED, HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN.
 
         Args:
             lines: What to hold, 1 to 1,000 lines.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
-from stockward_server.application.locked_state import Cause, LockedState, PaymentKey
+from stockward_server.application.locked_state import Cause, Holder, LockedState, PaymentKey
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +36,11 @@ class Command(ABC):
 
     @property
     def payment_keys(self) -> Collection[PaymentKey]:
+        return ()
+
+    @property
+    def holders(self) -> Collection[Holder]:
+        """Those whose holds are counted: until the end of the transaction nobody else makes one for them."""
         return ()
 
     @property

@@ -19,6 +19,7 @@ from stockward_server.domain.errors import (
     SkuUnknown,
 )
 from stockward_server.domain.event import Event, EventData, Movement, RecordedEvent, StockNews
+from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.order import Order
 from stockward_server.domain.payment import PaymentEvent
@@ -31,6 +32,9 @@ StockKey = tuple[str, str]
 
 PaymentKey = tuple[str, str]
 """Provider and the provider's event id."""
+
+Holder = tuple[str, str]
+"""A customer's id and nothing, or nothing and the name of a key that holds for no customer in particular."""
 
 Cause = Request | Clockwork
 """Who or what brings a change about."""
@@ -69,6 +73,7 @@ class LockedState:
     orders: dict[str, Order] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
     payments: dict[PaymentKey, PaymentEvent] = field(default_factory=dict)
+    held: dict[Holder, Held] = field(default_factory=dict)
 
     new_orders: dict[str, Order] = field(default_factory=dict)
     changed_orders: dict[str, Order] = field(default_factory=dict)
@@ -121,15 +126,17 @@ class LockedState:
         priority, active = self.locations[location_id]
         return StockLevel(sku, location_id, priority=priority, active=active)
 
-    def order(self, order_id: str) -> Order:
+    def order(self, order_id: str, cause: Cause) -> Order:
+        """OrderNotFound for one that is not there, and for another customer's."""
         order = self.orders.get(order_id)
-        if order is None:
+        if order is None or not cause.acts_for(order.customer.customer_id):
             raise OrderNotFound(f"there is no order {order_id}", order_id=order_id)
         return order
 
-    def reservation(self, reservation_id: str) -> Reservation:
+    def reservation(self, reservation_id: str, cause: Cause) -> Reservation:
+        """ReservationNotFound for one that is not there, and for another customer's."""
         reservation = self.reservations.get(reservation_id)
-        if reservation is None:
+        if reservation is None or not cause.acts_for(reservation.customer_id):
             raise ReservationNotFound(
                 f"there is no reservation {reservation_id}",
                 field="reservation_id",

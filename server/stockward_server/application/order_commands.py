@@ -83,7 +83,7 @@ class CreateOrder(Command):
 
     def execute(self, state: LockedState) -> bytes:
         self._require_allowed_fields()
-        hold = state.reservation(self.reservation_id) if self.reservation_id else None
+        hold = state.reservation(self.reservation_id, self.cause) if self.reservation_id else None
         if hold is None:
             wanted = merge_lines(self.lines)
             for line in self.lines:
@@ -166,7 +166,7 @@ class ProcessOrder(OnOrder):
     """Takes an order into processing."""
 
     def execute(self, state: LockedState) -> bytes:
-        order = decide_processing(state.order(self.order_id), state.now)
+        order = decide_processing(state.order(self.order_id, self.cause), state.now)
         return self.reply(state.save_order(order, self.cause, "order.processing"))
 
 
@@ -181,7 +181,7 @@ class FulfillOrder(OnOrder):
     def execute(self, state: LockedState) -> bytes:
         parcel = Fulfillment(new_id(), (), self.tracking_number, self.carrier, state.now)
         order, changes = decide_fulfillment(
-            state.order(self.order_id), parcel, self.quantities, state.levels, state.now
+            state.order(self.order_id, self.cause), parcel, self.quantities, state.levels, state.now
         )
         order = state.save_order(order, self.cause, f"order.{order.state.name.lower()}")
         state.move(changes, self.cause)
@@ -197,7 +197,7 @@ class CancelOrder(OnOrder):
     reason: str
 
     def execute(self, state: LockedState) -> bytes:
-        order = state.order(self.order_id)
+        order = state.order(self.order_id, self.cause)
         if not self.cause.role.is_staff:
             if self.quantities:
                 raise RoleNotAllowed(
@@ -238,7 +238,12 @@ class ReturnOrder(OnOrder):
                 location_id=self.location_id,
             )
         order, changes = decide_return(
-            state.order(self.order_id), self.restocked, self.damaged, self.location_id, self.reason, state.now
+            state.order(self.order_id, self.cause),
+            self.restocked,
+            self.damaged,
+            self.location_id,
+            self.reason,
+            state.now,
         )
         order = state.save_order(order, self.cause, "order.returned")
         state.move(changes, self.cause)
@@ -257,7 +262,7 @@ class RecordPayment(OnOrder):
         return ((self.event.provider, self.event.provider_event_id),)
 
     def execute(self, state: LockedState) -> bytes:
-        order = state.order(self.order_id)
+        order = state.order(self.order_id, self.cause)
         event = self.event
         if self.currency != order.currency:
             raise CurrencyMismatch(
@@ -295,7 +300,7 @@ class ExpireOrder(Command):
         return (self.order_id,)
 
     def execute(self, state: LockedState) -> bytes:
-        decision = decide_order_expiry(state.order(self.order_id), state.now)
+        decision = decide_order_expiry(state.order(self.order_id, self.cause), state.now)
         if decision is not None:
             expired, changes = decision
             state.save_order(expired, self.cause, "order.expired")

@@ -27,6 +27,12 @@ class Caller:
 
     name: str
     role: Role
+    customer_id: str = ""
+    """The one customer that the caller acts for; empty for staff, and for a shop that acts for all of them."""
+
+    def acts_for(self, customer_id: str) -> bool:
+        """Whether what belongs to that customer may be told to the caller; what may not is to seem missing."""
+        return self.customer_id in ("", customer_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,12 @@ class Request:
     deadline: float | None = None
     traceparent: str = ""
     """W3C Trace Context of the call; empty where there is none."""
+    customer_id: str = ""
+    """The one customer that the caller acts for, if any."""
+
+    def acts_for(self, customer_id: str) -> bool:
+        """Whether the caller may change what belongs to that customer; what it may not is to seem missing."""
+        return self.customer_id in ("", customer_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +67,7 @@ class Clockwork:
     request_id: str = ""
     deadline: float | None = None
     traceparent: str = ""
+
+    def acts_for(self, customer_id: str) -> bool:
+        """Time passes for everybody."""
+        return True

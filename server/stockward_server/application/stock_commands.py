@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import ClassVar
 
 from stockward_server.application.command import Command
-from stockward_server.application.locked_state import LockedState
+from stockward_server.application.locked_state import Holder, LockedState
+from stockward_server.application.request import Request
 from stockward_server.domain.errors import Refusal
+from stockward_server.domain.hold_limits import NO_LIMITS, HoldLimits
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.reservation import (
     Reservation,
@@ -27,12 +29,14 @@ class HoldPolicy:
 
     ttl: timedelta
     max_lifetime: timedelta
+    limits: HoldLimits = NO_LIMITS
 
 
 @dataclass(slots=True, kw_only=True)
 class ReserveStock(Command):
     """Holds units of several SKUs: all or none. `paths` names each SKU's field in the request."""
 
+    cause: Request
     wanted: Mapping[str, int]
     paths: Mapping[str, str]
     customer_id: str
@@ -48,9 +52,24 @@ class ReserveStock(Command):
     def weight(self) -> int:
         return len(self.wanted)
 
+    @property
+    def holders(self) -> Collection[Holder]:
+        limits = self.policy.limits
+        if self.cause.role.is_staff:
+            return ()
+        if self.customer_id:
+            return ((self.customer_id, ""),) if limits.holds or limits.units else ()
+        return (("", self.cause.actor),) if limits.holds_of_key else ()
+
     def execute(self, state: LockedState) -> bytes:
         for sku in self.wanted:
             state.offer(sku, self.paths[sku])
+        units = sum(self.wanted.values())
+        for holder in self.holders:
+            if self.customer_id:
+                self.policy.limits.of_customer(state.held[holder], units)
+            else:
+                self.policy.limits.of_key(state.held[holder])
         reservation, changes = decide_reservation(
             new_id(),
             self.wanted,
@@ -60,6 +79,11 @@ class ReserveStock(Command):
             self.policy.max_lifetime,
             state.now,
         )
+        for holder in self.holders:
+            state.held[holder].holds += 1
+            state.held[holder].units += units
+        if not self.customer_id:
+            reservation = replace(reservation, actor=self.cause.actor)
         reservation = state.save_reservation(reservation, self.cause, "reservation.created")
         state.move(changes, self.cause)
         return self.reply(reservation)
@@ -86,7 +110,7 @@ class ExtendReservation(OnReservation):
 
     def execute(self, state: LockedState) -> bytes:
         extended = decide_extension(
-            state.reservation(self.reservation_id),
+            state.reservation(self.reservation_id, self.cause),
             self.ttl or self.policy.ttl,
             self.policy.max_lifetime,
             state.now,
@@ -99,7 +123,7 @@ class ReleaseReservation(OnReservation):
     """Gives a hold back."""
 
     def execute(self, state: LockedState) -> bytes:
-        released, changes = decide_release(state.reservation(self.reservation_id), state.now)
+        released, changes = decide_release(state.reservation(self.reservation_id, self.cause), state.now)
         released = state.save_reservation(released, self.cause, "reservation.released")
         state.move(changes, self.cause)
         return self.reply(released)
@@ -116,7 +140,7 @@ class ExpireReservation(Command):
         return (self.reservation_id,)
 
     def execute(self, state: LockedState) -> bytes:
-        decision = decide_expiry(state.reservation(self.reservation_id), state.now)
+        decision = decide_expiry(state.reservation(self.reservation_id, self.cause), state.now)
         if decision is not None:
             expired, changes = decision
             state.save_reservation(expired, self.cause, "reservation.expired")

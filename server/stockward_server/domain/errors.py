@@ -145,6 +145,14 @@ class RoleNotAllowed(Refusal):
     code, reason = Code.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"
 
 
+class RateLimited(Refusal):
+    code, reason = Code.RESOURCE_EXHAUSTED, "RATE_LIMITED"
+
+
+class CustomerNotAllowed(Refusal):
+    code, reason = Code.PERMISSION_DENIED, "CUSTOMER_NOT_ALLOWED"
+
+
 class TokenKeysUnavailable(Refusal):
     code, reason = Code.UNAVAILABLE, "TOKEN_KEYS_UNAVAILABLE"
 
@@ -229,6 +237,10 @@ class ReservationNotActive(Refusal):
 
 class ReservationExpired(Refusal):
     code, reason = Code.FAILED_PRECONDITION, "RESERVATION_EXPIRED"
+
+
+class HoldLimitReached(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "HOLD_LIMIT_REACHED"
 
 
 class ReservationLifetimeExceeded(Refusal):

@@ -40,6 +40,8 @@ class Reservation:
     update_time: datetime
     order_id: str | None = None
     version: int = 0
+    actor: str = ""
+    """The key that made it, where it names no customer."""
 
 
 def decide_reservation(

@@ -6,6 +6,10 @@ from stockward.event.v1 import event_pb2 as pb
 from stockward.event.v1 import event_pb2_grpc
 
 from stockward_server.application.event_log import EventLog
+from stockward_server.application.request import Role
+from stockward_server.domain.errors import CustomerNotAllowed
+from stockward_server.grpc_api.identity import current_call
+from stockward_server.grpc_api.order_messages import hide_from_storefronts
 from stockward_server.grpc_api.page_token import decode_cursor, encode_cursor
 from stockward_server.grpc_api.requests import Context
 
@@ -19,11 +23,18 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         self._log = log
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
+        caller = current_call.get().caller
+        if caller.customer_id:
+            raise CustomerNotAllowed("events are told to the shop, not to one of its customers")
         page = await self._log.list_events(
             decode_cursor(request.cursor), request.page_size or DEFAULT_PAGE_SIZE, request.types, request.aggregate_id
         )
+        events = [pb.Event.FromString(payload) for payload in page.payloads]
+        if caller.role is Role.STOREFRONT:
+            for event in events:
+                hide_from_storefronts(event.order.lines)
         return pb.ListEventsResponse(
-            events=[pb.Event.FromString(payload) for payload in page.payloads],
+            events=events,
             next_cursor=encode_cursor(page.next_seq),
             caught_up=page.caught_up,
         )

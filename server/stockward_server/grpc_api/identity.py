@@ -72,11 +72,11 @@ class Identity:
         self._roles = roles
         self._signed = signed
 
-    async def admit(self, method_name: str) -> None:
-        """Sets `current_call`, or raises CredentialsInvalid or RoleNotAllowed. A method that takes a signature sets it
-        itself, once it has checked that."""
+    async def admit(self, method_name: str) -> Caller | None:
+        """Sets `current_call` and answers its caller, or raises CredentialsInvalid or RoleNotAllowed. A method that
+        takes a signature sets it itself, once it has checked that; for these, and for open ones, the answer is None."""
         if method_name.startswith(OPEN) or method_name in self._signed:
-            return
+            return None
         caller = await self._identify()
         allowed = self._roles.get(method_name, ADMIN_ONLY)
         if caller.role not in allowed:
@@ -86,6 +86,7 @@ class Identity:
                 allowed=",".join(role.name.lower() for role in sorted(allowed)),
             )
         current_call.set(Call(caller, method_name))
+        return caller
 
     async def _identify(self) -> Caller:
         for name, value in current_metadata.get():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
+from math import ceil
 from typing import Any, NoReturn
 
 import grpc
@@ -16,6 +17,7 @@ from stockward_server.grpc_api.call_log import CallLog, LoggedCalls
 from stockward_server.grpc_api.call_tally import CallTally
 from stockward_server.grpc_api.call_trace import CallTracer, current_span
 from stockward_server.grpc_api.identity import Identity, current_metadata
+from stockward_server.grpc_api.rate_limits import RateLimits
 from stockward_server.grpc_api.status import HTTP_STATUS, status_of
 from stockward_server.grpc_api.validation import Rules, decoder
 
@@ -33,6 +35,7 @@ class CallInterceptor(AsyncServerInterceptor):
     def __init__(
         self,
         identity: Identity,
+        rate_limits: RateLimits,
         rules: Rules,
         translate: Callable[[Exception], Refusal | None],
         logged: LoggedCalls = LoggedCalls.NONE,
@@ -43,6 +46,7 @@ class CallInterceptor(AsyncServerInterceptor):
         self._log = CallLog(logged)
         self._tracer = tracer
         self._identity = identity
+        self._rate_limits = rate_limits
         self._rules = rules
         self._translate = translate
 
@@ -60,7 +64,9 @@ class CallInterceptor(AsyncServerInterceptor):
         if self._tracer is not None:
             current_span.set(self._tracer.begin_call(method_name, current_metadata.get(())))
         try:
-            await self._identity.admit(method_name)
+            caller = await self._identity.admit(method_name)
+            if caller is not None:
+                self._rate_limits.take(caller.name, method_name)
             if method_name.startswith(OURS):
                 request_or_iterator = self._rules.check(request_or_iterator)
             response = method(request_or_iterator, context)
@@ -104,6 +110,8 @@ class CallInterceptor(AsyncServerInterceptor):
         status: Any = rpc_status.to_status(status_of(refusal))
         http = HTTP_STATUS.get(refusal.reason)
         trailers = (*status.trailing_metadata, *([("x-http-status", http)] if http else []))
+        if refusal.retry_after is not None:  # for HTTP, whose unit is the second (RFC 9110, 10.2.3)
+            trailers = (*trailers, ("retry-after", str(max(1, ceil(refusal.retry_after)))))
         await context.abort(status.code, status.details, trailers)
 
     def _end(self, method_name: str, code: str, since: float, request: Any, reason: str = "") -> None:

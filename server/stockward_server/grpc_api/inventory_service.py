@@ -31,7 +31,8 @@ from stockward_server.domain.errors import ReservationNotFound, SkuUnknown
 from stockward_server.domain.reservation import ReservationState
 from stockward_server.domain.stock import MovementKind
 from stockward_server.grpc_api import page_token
-from stockward_server.grpc_api.requests import Context, request_of
+from stockward_server.grpc_api.identity import current_call
+from stockward_server.grpc_api.requests import Context, customer_of_call, request_of
 from stockward_server.grpc_api.stock_messages import (
     DEFAULT_LOCATION,
     adjustment_of,
@@ -111,7 +112,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             cause=request_of(context, request),
             wanted=wanted,
             paths=paths,
-            customer_id=request.customer_id,
+            customer_id=customer_of_call(request.customer_id, "customer_id"),
             ttl=_ttl(request),
             policy=self._policy,
             reply=reservation_bytes,
@@ -138,7 +139,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
 
     async def GetReservation(self, request: pb.GetReservationRequest, context: Context) -> pb.Reservation:
         reservation = await self._views.reservation(request.reservation_id)
-        if reservation is None:
+        if reservation is None or not current_call.get().caller.acts_for(reservation.customer_id):
             raise ReservationNotFound(
                 f"there is no reservation {request.reservation_id}", reservation_id=request.reservation_id
             )

@@ -24,6 +24,7 @@ from stockward_server.domain.payment import Payment
 from stockward_server.domain.pricing import WantedLine
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.money_messages import money_message, money_of
+from stockward_server.grpc_api.requests import customer_of_call
 from stockward_server.grpc_api.times import timestamp
 
 # Messages from the domain
@@ -72,6 +73,12 @@ def order_message(order: Order) -> order_pb2.Order:
 def order_bytes(order: Order) -> bytes:
     """The encoded response of every order mutation."""
     return order_message(order).SerializeToString()
+
+
+def hide_from_storefronts(lines: Iterable[order_pb2.OrderLine]) -> None:
+    """Takes out what is between staff."""
+    for line in lines:
+        line.ClearField("price_override_reason")
 
 
 def _line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:
@@ -159,10 +166,10 @@ def _address_message(address: Address | None) -> order_pb2.Address | None:
 
 def customer_of(message: order_pb2.CreateOrderRequest) -> Customer:
     if not message.HasField("customer"):
-        return NOBODY
+        return Customer(customer_of_call("", "customer.customer_id"))
     customer = message.customer
     return Customer(
-        customer.customer_id,
+        customer_of_call(customer.customer_id, "customer.customer_id"),
         customer.email,
         customer.name,
         _address_of(customer.shipping_address) if customer.HasField("shipping_address") else None,

@@ -18,15 +18,18 @@ from stockward_server.application.order_commands import (
     RecordPayment,
     ReturnOrder,
 )
+from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews
 from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import OrderNotFound, Refusal
 from stockward_server.domain.order import Order, OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentEvent, PaymentKind
 from stockward_server.grpc_api import page_token
+from stockward_server.grpc_api.identity import current_call
 from stockward_server.grpc_api.money_messages import money_of
 from stockward_server.grpc_api.order_messages import (
     customer_of,
+    hide_from_storefronts,
     line_quantities,
     order_bytes,
     order_message,
@@ -54,7 +57,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         self._watches = watches
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
-        return pb.Order.FromString(await self._create(request, context))
+        return _told(pb.Order.FromString(await self._create(request, context)))
 
     async def BatchCreateOrders(
         self, request: pb.BatchCreateOrdersRequest, context: Context
@@ -67,7 +70,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     ) -> pb.BatchCreateOrdersResponse.Result:
         try:
             validate(request)
-            order = pb.Order.FromString(await self._create(request, context))
+            order = _told(pb.Order.FromString(await self._create(request, context)))
             return pb.BatchCreateOrdersResponse.Result(order=order)
         except Refusal as refusal:
             return pb.BatchCreateOrdersResponse.Result(error=status_of(refusal))
@@ -89,9 +92,9 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
         order = await self._views.order(request.order_id)
-        if order is None:
+        if order is None or not current_call.get().caller.acts_for(order.customer.customer_id):
             raise OrderNotFound(f"there is no order {request.order_id}", order_id=request.order_id)
-        return order_message(order)
+        return _told(order_message(order))
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
         wanted = OrderFilter(
@@ -145,7 +148,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             reason=request.reason,
             reply=order_bytes,
         )
-        return pb.Order.FromString(await self._submit(command))
+        return _told(pb.Order.FromString(await self._submit(command)))
 
     async def ReturnOrder(self, request: pb.ReturnOrderRequest, context: Context) -> pb.Order:
         command = ReturnOrder(
@@ -178,3 +181,10 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             reply=order_bytes,
         )
         return pb.Order.FromString(await self._submit(command))
+
+
+def _told(order: pb.Order) -> pb.Order:
+    """The order as its caller may see it."""
+    if current_call.get().caller.role is Role.STOREFRONT:
+        hide_from_storefronts(order.lines)
+    return order

@@ -10,6 +10,7 @@ from uuid import uuid4
 import grpc
 
 from stockward_server.application.request import Request
+from stockward_server.domain.errors import CustomerNotAllowed
 from stockward_server.grpc_api.call_trace import traceparent
 from stockward_server.grpc_api.identity import current_call
 
@@ -31,12 +32,25 @@ def request_of(context: Context, message: Any, method: str | None = None) -> Req
     deadline = None
     if remaining is not None and remaining < LONGEST_DEADLINE:
         deadline = asyncio.get_running_loop().time() + remaining
+    fingerprint = blake2b(message.SerializeToString(deterministic=True), digest_size=16)
+    if call.caller.customer_id:  # two customers of one subject are told nothing of each other's answers
+        fingerprint.update(b"\0customer\0" + call.caller.customer_id.encode())
     return Request(
         actor=call.caller.name,
         role=call.caller.role,
         method=method or call.method,
         request_id=message.request_id.lower() or str(uuid4()),
-        fingerprint=blake2b(message.SerializeToString(deterministic=True), digest_size=16).digest(),
+        fingerprint=fingerprint.digest(),
         deadline=deadline,
         traceparent=traceparent(),
+        customer_id=call.caller.customer_id,
     )
+
+
+def customer_of_call(named: str, field: str) -> str:
+    """Whom the call is for: the customer that the caller acts for, else the one that is named in `field`.
+    CustomerNotAllowed when these are two."""
+    own = current_call.get().caller.customer_id
+    if own and named not in ("", own):
+        raise CustomerNotAllowed("the token speaks for another customer", field=field)
+    return own or named

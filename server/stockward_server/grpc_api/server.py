@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from stockward_server.grpc_api.call_trace import CallTracer
 from stockward_server.grpc_api.identity import Identity, roles_by_method, signed_methods
 from stockward_server.grpc_api.interceptor import CallInterceptor
 from stockward_server.grpc_api.methods import Methods
+from stockward_server.grpc_api.rate_limits import MethodKind, RateLimits
 from stockward_server.grpc_api.validation import Rules
 
 SERVICES = [
@@ -36,6 +37,10 @@ SERVICES = [
     key_pb2.DESCRIPTOR.services_by_name["KeyService"],
 ]
 """Every service of the contract."""
+
+
+METADATA_BYTES = 16 * 1024
+"""Metadata of one call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,12 @@ class Limits:
     """Largest message. gRPC itself takes twice as much, so that the refusal can say what is wrong."""
     concurrent_calls: int
     """Calls under way at the same time."""
+    connections: int
+    """Connections at the same time."""
+    calls_per_second: Mapping[MethodKind, float]
+    """Calls of one caller; 0 for no limit."""
+    burst_seconds: float
+    """How much of that may come at once."""
 
 
 class ApiServer:
@@ -84,7 +95,9 @@ class ApiServer:
             options=[
                 ("grpc.so_reuseport", int(share_port)),  # without it a second server on this port fails
                 ("grpc.max_receive_message_length", 2 * limits.message_bytes),
-                ("grpc.max_metadata_size", 16 * 1024),
+                ("grpc.max_metadata_size", METADATA_BYTES),
+                ("grpc.max_concurrent_streams", limits.concurrent_calls),  # of one connection, which may have them all
+                ("grpc.max_allowed_incoming_connections", limits.connections),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.max_connection_age_ms", 30 * 60 * 1000),
                 ("grpc.max_connection_age_grace_ms", 60 * 1000),
@@ -93,6 +106,7 @@ class ApiServer:
         )
         interceptor = CallInterceptor(
             Identity(authenticate, roles_by_method(SERVICES), signed_methods(SERVICES), authenticate_token),
+            RateLimits(SERVICES, limits.calls_per_second, limits.burst_seconds),
             Rules(limits.message_bytes),
             translate,
             logged_calls,

@@ -23,6 +23,9 @@ REQUIRED = ("exp", "iss", "aud", "sub")
 
 LONGEST_SUBJECT = 200
 
+LONGEST_CUSTOMER = 128
+"""As the contract has it."""
+
 FAULTS: Sequence[tuple[type[Exception], str, str]] = (
     (jwt.ExpiredSignatureError, "TOKEN_EXPIRED", "the token has expired"),
     (jwt.ImmatureSignatureError, "TOKEN_NOT_YET_VALID", "the token is not valid yet"),
@@ -49,6 +52,8 @@ class TokenRules:
     """By what the claim says."""
     leeway_seconds: float
     """How far the issuer's clock may be off."""
+    customer_claim: str | None = None
+    """A claim, or the path to one, that names the customer for whom a storefront's token speaks; each must have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,8 @@ class Tokens:
         if known is not None and known.keys is self._keys.keys and time.time() < known.ends:
             return known.caller
         claims = await self._verify(token)
-        caller = Caller(self._subject(claims), self._role(claims))
+        role = self._role(claims)
+        caller = Caller(self._subject(claims), role, self._customer(claims) if role is Role.STOREFRONT else "")
         ends = int(claims["exp"]) + self._rules.leeway_seconds
         self._verified[digest] = _Verified(caller, ends, self._keys.keys)
         return caller
@@ -114,16 +120,38 @@ class Tokens:
     def _role(self, claims: Mapping[str, Any]) -> Role:
         """The mightiest of those that the token has."""
         name = self._rules.role_claim
-        value: Any = claims.get(name)
-        if value is None:
-            value = claims
-            for part in name.split("."):
-                value = value.get(part) if isinstance(value, dict) else None
+        value = _claim(claims, name)
         said = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
         roles = [self._rules.roles[each] for each in said if isinstance(each, str) and each in self._rules.roles]
         if not roles:
             raise _invalid("TOKEN_ROLE_UNKNOWN", f"the claim {name!r} of the token has no role of ours", claim=name)
         return max(roles)
+
+    def _customer(self, claims: Mapping[str, Any]) -> str:
+        """Whom a storefront's token speaks for; nobody in particular where the rules do not ask."""
+        name = self._rules.customer_claim
+        if name is None:
+            return ""
+        value = _claim(claims, name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not (isinstance(value, str) and 0 < len(value) <= LONGEST_CUSTOMER and value.isprintable()):
+            raise _invalid(
+                "TOKEN_CLAIM_MISSING",
+                f"the claim {name!r} must name a customer by 1 to {LONGEST_CUSTOMER} printable characters",
+                claim=name,
+            )
+        return value
+
+
+def _claim(claims: Mapping[str, Any], name: str) -> Any:
+    """The claim of that name, or the one at the end of that path; None where there is none."""
+    value: Any = claims.get(name)
+    if value is None:
+        value = claims
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def _invalid(cause: str, message: str, **metadata: Any) -> CredentialsInvalid:

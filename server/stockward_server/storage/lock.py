@@ -1,23 +1,29 @@
 """Locks what a batch of commands needs, and reads it.
 
-The order is the same everywhere, so that two processes can never wait for each other: orders by id, reservations by id,
-then stock rows by (sku, location_id).
+The order is the same everywhere, so that two processes can never wait for each other: holders, orders by id,
+reservations by id, then stock rows by (sku, location_id).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from asyncpg import Record
 
 from stockward_server.application.command import Command
-from stockward_server.application.locked_state import LockedState
+from stockward_server.application.locked_state import Holder, LockedState
+from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.money import Money
 from stockward_server.domain.payment import PaymentEvent, PaymentKind
 from stockward_server.domain.product import ProductState
 from stockward_server.domain.stock import AlertLevel, Offer, StockLevel
+from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
 from stockward_server.storage.order_rows import load_orders, load_reservations
+
+HOLDERS = 0x686F6C64657273
+"""Keeps the numbers of holders apart from other advisory locks; it spells "holders"."""
 
 
 async def lock_state(connection: Executor, commands: Sequence[Command], state: LockedState) -> None:
@@ -26,6 +32,9 @@ async def lock_state(connection: Executor, commands: Sequence[Command], state: L
     reservation_ids = {each for command in commands for each in command.reservation_ids}
     payment_keys = {key for command in commands for key in command.payment_keys}
     skus = {sku for command in commands for sku in command.skus}
+    holders = {holder for command in commands for holder in command.holders}
+    if holders:
+        state.held = await lock_holders(connection, holders, state.now)
     if order_ids:
         state.orders = await load_orders(connection, order_ids, lock=True)
         skus.update(line.sku for order in state.orders.values() for line in order.lines)
@@ -40,6 +49,45 @@ async def lock_state(connection: Executor, commands: Sequence[Command], state: L
     if any(command.needs_locations for command in commands):
         rows = await connection.fetch("SELECT location_id, priority, active FROM locations")
         state.locations = {row["location_id"]: (row["priority"], row["active"]) for row in rows}
+
+
+async def lock_holders(connection: Executor, holders: Collection[Holder], now: datetime) -> dict[Holder, Held]:
+    """What each holds. Whoever makes a hold for one of them waits until this transaction ends.
+
+    There may be no row to lock, so a number stands for each. What is counted is read by a statement of its own, which
+    sees what was committed before the lock was had.
+    """
+    await connection.execute(
+        """
+        SELECT pg_advisory_xact_lock(number) FROM (
+            SELECT DISTINCT hashtextextended(customer_id || chr(31) || actor, $3) AS number
+            FROM unnest($1::text[], $2::text[]) AS holder (customer_id, actor) ORDER BY number
+        ) AS sorted
+        """,
+        *columns(holders),
+        HOLDERS,
+    )
+    held = {holder: Held() for holder in holders}
+    for condition, names in (
+        ("r.customer_id = name", [customer_id for customer_id, _ in holders if customer_id]),
+        ("r.customer_id = '' AND r.actor = name", [actor for _, actor in holders if actor]),
+    ):
+        if names:
+            rows = await connection.fetch(
+                f"""
+                SELECT name, r.customer_id <> '' AS is_customer, count(DISTINCT r.reservation_id) AS holds,
+                       sum(l.quantity)::bigint AS units
+                FROM unnest($1::text[]) AS name
+                JOIN reservations r ON {condition} JOIN reservation_lines l USING (reservation_id)
+                WHERE r.state = 1 AND r.expire_time > $2 GROUP BY 1, 2
+                """,
+                names,
+                now,
+            )
+            for row in rows:
+                holder = (row["name"], "") if row["is_customer"] else ("", row["name"])
+                held[holder] = Held(row["holds"], row["units"])
+    return held
 
 
 async def lock_stock(connection: Executor, skus: Collection[str]) -> list[StockLevel]:

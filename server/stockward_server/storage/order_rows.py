@@ -110,6 +110,7 @@ async def load_reservations(
             head["update_time"],
             head["order"],
             head["version"],
+            head["actor"],
         )
         for head in heads
     }

@@ -17,15 +17,25 @@ from stockward_server.storage.statement import Statement
 
 def insert_reservations(write: Statement, reservations: Iterable[Reservation]) -> None:
     heads = [
-        (r.reservation_id, r.state, r.customer_id, r.expire_time, r.create_time, r.update_time, r.order_id, r.version)
+        (
+            r.reservation_id,
+            r.state,
+            r.customer_id,
+            r.expire_time,
+            r.create_time,
+            r.update_time,
+            r.order_id,
+            r.version,
+            r.actor,
+        )
         for r in reservations
     ]
     write.add(
         """
         INSERT INTO reservations (reservation_id, state, customer_id, expire_time, create_time, update_time,
-                                  order_id, version)
+                                  order_id, version, actor)
         SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::timestamptz[], $5::timestamptz[],
-                             $6::timestamptz[], $7::uuid[], $8::bigint[])
+                             $6::timestamptz[], $7::uuid[], $8::bigint[], $9::text[])
         """,
         *columns(heads),
     )

@@ -123,6 +123,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "TOKEN_KEYS_UNAVAILABLE", "domain": "stockward", "metadata": {} }
     """
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 7
+    """RESOURCE_EXHAUSTED: the caller makes more calls of this `kind` (read, write or bulk) than one caller may. RetryInfo says
+    when to come back.
+
+        { "reason": "RATE_LIMITED", "domain": "stockward", "metadata": { "kind": "write", "limit_per_second": "500" } }
+    """
+    ERROR_REASON_CUSTOMER_NOT_ALLOWED: _ErrorReason.ValueType  # 8
+    """PERMISSION_DENIED: the token speaks for one customer, and the request names another, or is not for customers.
+
+        { "reason": "CUSTOMER_NOT_ALLOWED", "domain": "stockward", "metadata": { "field": "customer.customer_id" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons in google.rpc.ErrorInfo (domain `stockward`) about the caller's identity. The reason string is the value's name
@@ -166,6 +177,17 @@ ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: ErrorReason.ValueType  # 6
 """UNAVAILABLE: the token may be good, but the keys of its issuer cannot be read. RetryInfo says when to come back.
 
     { "reason": "TOKEN_KEYS_UNAVAILABLE", "domain": "stockward", "metadata": {} }
+"""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 7
+"""RESOURCE_EXHAUSTED: the caller makes more calls of this `kind` (read, write or bulk) than one caller may. RetryInfo says
+when to come back.
+
+    { "reason": "RATE_LIMITED", "domain": "stockward", "metadata": { "kind": "write", "limit_per_second": "500" } }
+"""
+ERROR_REASON_CUSTOMER_NOT_ALLOWED: ErrorReason.ValueType  # 8
+"""PERMISSION_DENIED: the token speaks for one customer, and the request names another, or is not for customers.
+
+    { "reason": "CUSTOMER_NOT_ALLOWED", "domain": "stockward", "metadata": { "field": "customer.customer_id" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

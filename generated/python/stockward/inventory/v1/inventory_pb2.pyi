@@ -154,6 +154,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "PRODUCT_NOT_PUBLISHED", "domain": "stockward", "metadata": { "sku": "TEE-L" } }
     """
+    ERROR_REASON_HOLD_LIMIT_REACHED: _ErrorReason.ValueType  # 13
+    """FAILED_PRECONDITION: the customer holds as many reservations, or units, as the shop allows one customer at a time. Order
+    or release one of them, or let it run out.
+
+        { "reason": "HOLD_LIMIT_REACHED", "domain": "stockward",
+          "metadata": { "limit": "20", "held": "20", "counted": "reservations" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this area. The reason string is the value's name without `ERROR_REASON_`."""
@@ -226,6 +233,13 @@ ERROR_REASON_PRODUCT_NOT_PUBLISHED: ErrorReason.ValueType  # 12
 """FAILED_PRECONDITION: the SKU belongs to a product that is not published.
 
     { "reason": "PRODUCT_NOT_PUBLISHED", "domain": "stockward", "metadata": { "sku": "TEE-L" } }
+"""
+ERROR_REASON_HOLD_LIMIT_REACHED: ErrorReason.ValueType  # 13
+"""FAILED_PRECONDITION: the customer holds as many reservations, or units, as the shop allows one customer at a time. Order
+or release one of them, or let it run out.
+
+    { "reason": "HOLD_LIMIT_REACHED", "domain": "stockward",
+      "metadata": { "limit": "20", "held": "20", "counted": "reservations" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

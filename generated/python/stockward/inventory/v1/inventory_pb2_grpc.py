@@ -153,7 +153,7 @@ class InventoryServiceServicer:
     def ReserveStock(self, request, context):
         """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a line may
         be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with what is available,
-        PRODUCT_NOT_PUBLISHED. NOT_FOUND: SKU_UNKNOWN.
+        PRODUCT_NOT_PUBLISHED, HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

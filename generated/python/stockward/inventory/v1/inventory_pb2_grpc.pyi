@@ -48,7 +48,7 @@ class InventoryServiceStub:
     ReserveStock: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ReserveStockRequest, _inventory_pb2.Reservation]
     """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a line may
     be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with what is available,
-    PRODUCT_NOT_PUBLISHED. NOT_FOUND: SKU_UNKNOWN.
+    PRODUCT_NOT_PUBLISHED, HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN.
     """
     ExtendReservation: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ExtendReservationRequest, _inventory_pb2.Reservation]
     """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows.
@@ -114,7 +114,7 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     ReserveStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReserveStockRequest, _inventory_pb2.Reservation]  # type: ignore[assignment]
     """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a line may
     be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with what is available,
-    PRODUCT_NOT_PUBLISHED. NOT_FOUND: SKU_UNKNOWN.
+    PRODUCT_NOT_PUBLISHED, HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN.
     """
     ExtendReservation: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ExtendReservationRequest, _inventory_pb2.Reservation]  # type: ignore[assignment]
     """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows.
@@ -195,7 +195,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_inventory_pb2.Reservation, _abc.Awaitable[_inventory_pb2.Reservation]]:
         """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a line may
         be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with what is available,
-        PRODUCT_NOT_PUBLISHED. NOT_FOUND: SKU_UNKNOWN.
+        PRODUCT_NOT_PUBLISHED, HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN.
         """
 
     @_abc_1.abstractmethod

@@ -412,7 +412,7 @@ class OrderLine(_message.Message):
     quantity: _builtins.int
     """Units ordered."""
     price_override_reason: _builtins.str
-    """Why staff changed the price, when they did."""
+    """Why staff changed the price, when they did. Staff only."""
     fulfilled: _builtins.int
     """Units that left the house."""
     cancelled: _builtins.int

@@ -20,7 +20,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file stockward/auth/v1/auth.proto.
  */
 export const file_stockward_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("ChxzdG9ja3dhcmQvYXV0aC92MS9hdXRoLnByb3RvEhFzdG9ja3dhcmQuYXV0aC52MSpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABITCg9ST0xFX1NUT1JFRlJPTlQQARIMCghST0xFX1BNUxACEg4KClJPTEVfQURNSU4QAypCCgpDcmVkZW50aWFsEhoKFkNSRURFTlRJQUxfVU5TUEVDSUZJRUQQABIYChRDUkVERU5USUFMX1NJR05BVFVSRRABKv8BCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIkCiBFUlJPUl9SRUFTT05fQ1JFREVOVElBTFNfSU5WQUxJRBABEiEKHUVSUk9SX1JFQVNPTl9ST0xFX05PVF9BTExPV0VEEAISHgoaRVJST1JfUkVBU09OX0tFWV9OT1RfRk9VTkQQAxIfChtFUlJPUl9SRUFTT05fS0VZX05BTUVfVEFLRU4QBBIfChtFUlJPUl9SRUFTT05fS0VZX05PVF9BQ1RJVkUQBRInCiNFUlJPUl9SRUFTT05fVE9LRU5fS0VZU19VTkFWQUlMQUJMRRAGOk8KBXJvbGVzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYoogDIAMoDjIXLnN0b2Nrd2FyZC5hdXRoLnYxLlJvbGVSBXJvbGVzOl8KCmNyZWRlbnRpYWwSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxijiAMgASgOMh0uc3RvY2t3YXJkLmF1dGgudjEuQ3JlZGVudGlhbFIKY3JlZGVudGlhbGIGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("ChxzdG9ja3dhcmQvYXV0aC92MS9hdXRoLnByb3RvEhFzdG9ja3dhcmQuYXV0aC52MSpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABITCg9ST0xFX1NUT1JFRlJPTlQQARIMCghST0xFX1BNUxACEg4KClJPTEVfQURNSU4QAypCCgpDcmVkZW50aWFsEhoKFkNSRURFTlRJQUxfVU5TUEVDSUZJRUQQABIYChRDUkVERU5USUFMX1NJR05BVFVSRRABKsUCCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIkCiBFUlJPUl9SRUFTT05fQ1JFREVOVElBTFNfSU5WQUxJRBABEiEKHUVSUk9SX1JFQVNPTl9ST0xFX05PVF9BTExPV0VEEAISHgoaRVJST1JfUkVBU09OX0tFWV9OT1RfRk9VTkQQAxIfChtFUlJPUl9SRUFTT05fS0VZX05BTUVfVEFLRU4QBBIfChtFUlJPUl9SRUFTT05fS0VZX05PVF9BQ1RJVkUQBRInCiNFUlJPUl9SRUFTT05fVE9LRU5fS0VZU19VTkFWQUlMQUJMRRAGEh0KGUVSUk9SX1JFQVNPTl9SQVRFX0xJTUlURUQQBxIlCiFFUlJPUl9SRUFTT05fQ1VTVE9NRVJfTk9UX0FMTE9XRUQQCDpPCgVyb2xlcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGKKIAyADKA4yFy5zdG9ja3dhcmQuYXV0aC52MS5Sb2xlUgVyb2xlczpfCgpjcmVkZW50aWFsEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYo4gDIAEoDjIdLnN0b2Nrd2FyZC5hdXRoLnYxLkNyZWRlbnRpYWxSCmNyZWRlbnRpYWxiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * What a key is for. A key has exactly one role.
@@ -164,6 +164,25 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_TOKEN_KEYS_UNAVAILABLE = 6;
    */
   TOKEN_KEYS_UNAVAILABLE = 6,
+
+  /**
+   * RESOURCE_EXHAUSTED: the caller makes more calls of this `kind` (read, write or bulk) than one caller may. RetryInfo says
+   * when to come back.
+   *
+   *     { "reason": "RATE_LIMITED", "domain": "stockward", "metadata": { "kind": "write", "limit_per_second": "500" } }
+   *
+   * @generated from enum value: ERROR_REASON_RATE_LIMITED = 7;
+   */
+  RATE_LIMITED = 7,
+
+  /**
+   * PERMISSION_DENIED: the token speaks for one customer, and the request names another, or is not for customers.
+   *
+   *     { "reason": "CUSTOMER_NOT_ALLOWED", "domain": "stockward", "metadata": { "field": "customer.customer_id" } }
+   *
+   * @generated from enum value: ERROR_REASON_CUSTOMER_NOT_ALLOWED = 8;
+   */
+  CUSTOMER_NOT_ALLOWED = 8,
 }
 
 /**

@@ -367,7 +367,7 @@ export type OrderLine = Message<"stockward.order.v1.OrderLine"> & {
   unitPrice?: Money | undefined;
 
   /**
-   * Why staff changed the price, when they did.
+   * Why staff changed the price, when they did. Staff only.
    *
    * @generated from field: string price_override_reason = 6;
    */

@@ -1,0 +1,57 @@
+"""How much stock one customer may hold at a time, so that nobody parks it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stockward_server.domain.errors import HoldLimitReached
+
+
+@dataclass(slots=True)
+class Held:
+    """What somebody holds: reservations that are ACTIVE and have not run out, and the units in them."""
+
+    holds: int = 0
+    units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """Zero stands for no limit."""
+
+    holds: int = 0
+    """Reservations of one customer."""
+    units: int = 0
+    """Units in them, over all SKUs."""
+    holds_of_key: int = 0
+    """Reservations of one key that name no customer."""
+
+    def of_customer(self, held: Held, units: int) -> None:
+        """HoldLimitReached when a customer who has `held` may not hold so many units more."""
+        if 0 < self.holds <= held.holds:
+            raise HoldLimitReached(
+                f"a customer may have {self.holds} open reservations: order or release one of them",
+                limit=self.holds,
+                held=held.holds,
+                counted="reservations",
+            )
+        if 0 < self.units < held.units + units:
+            raise HoldLimitReached(
+                f"a customer may hold {self.units} units, and {held.units} are held already",
+                limit=self.units,
+                held=held.units,
+                counted="units",
+            )
+
+    def of_key(self, held: Held) -> None:
+        """HoldLimitReached when a key that has `held` for no customer in particular may hold no more."""
+        if 0 < self.holds_of_key <= held.holds:
+            raise HoldLimitReached(
+                f"a key may have {self.holds_of_key} open reservations without a customer_id",
+                limit=self.holds_of_key,
+                held=held.holds,
+                counted="reservations",
+            )
+
+
+NO_LIMITS = HoldLimits()

@@ -1,0 +1,99 @@
+"""How often one caller may call: a bucket of calls for each caller and kind of method."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+from stockward_server.domain.errors import RateLimited
+
+MOST_CALLERS = 100_000
+"""Callers that are remembered at the same time, about 20 MB; beyond, those whose bucket is full are forgotten."""
+
+
+class MethodKind(StrEnum):
+    """What a call costs, roughly."""
+
+    READ = "read"
+    WRITE = "write"
+    BULK = "bulk"
+    """Streams, which are counted when they are opened, and batches of changes."""
+
+
+def kind_of(method: MethodDescriptor) -> MethodKind:
+    """By what the contract says: every mutation has a request_id."""
+    if method.client_streaming or method.server_streaming or method.name.startswith("BatchCreate"):
+        return MethodKind.BULK
+    return MethodKind.WRITE if "request_id" in method.input_type.fields_by_name else MethodKind.READ
+
+
+class RateLimits:
+    """Tells callers to slow down. Each process counts by itself.
+
+    A bucket is one number, the time at which it would be full again (the generic cell rate algorithm): each call moves
+    it on by the interval between two calls, and may be made while it lies less than a full bucket ahead.
+    """
+
+    def __init__(
+        self,
+        services: Iterable[ServiceDescriptor],
+        per_second: Mapping[MethodKind, float],
+        burst_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`per_second`: calls of one caller; 0 for no limit. A bucket holds what comes in `burst_seconds`."""
+        self._clock = clock
+        buckets = {
+            kind: _Buckets(kind, rate, max(rate * burst_seconds, 1) / rate)
+            for kind, rate in per_second.items()
+            if rate > 0
+        }
+        self._buckets = {
+            f"/{service.full_name}/{method.name}": buckets[kind]
+            for service in services
+            for method in service.methods
+            if (kind := kind_of(method)) in buckets
+        }
+
+    def take(self, caller: str, method: str) -> None:
+        """Counts a call; RateLimited when the bucket is empty, and then nothing is counted."""
+        buckets = self._buckets.get(method)
+        if buckets is not None:
+            buckets.take(caller, self._clock())
+
+
+class _Buckets:
+    """The buckets of one kind of method, by caller."""
+
+    def __init__(self, kind: MethodKind, rate: float, holds: float) -> None:
+        self._kind = kind
+        self._rate = rate
+        self._interval = 1 / rate
+        self._slack = holds - self._interval
+        self._full_at: dict[str, float] = {}
+
+    def take(self, caller: str, now: float) -> None:
+        full_at = self._full_at.get(caller, now)
+        if full_at < now:
+            full_at = now
+        wait = full_at - now - self._slack
+        if wait > 1e-9:  # what dividing and adding leave over is no call
+            raise RateLimited(
+                f"more than {self._rate:g} {self._kind} calls a second by one caller",
+                retry_after=wait,
+                kind=self._kind,
+                limit_per_second=f"{self._rate:g}",
+            )
+        self._full_at[caller] = full_at + self._interval
+        if len(self._full_at) > MOST_CALLERS:
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Full buckets are as good as none. Where too few are, half of those that have been there longest go."""
+        self._full_at = {caller: at for caller, at in self._full_at.items() if at > now}
+        if len(self._full_at) > MOST_CALLERS // 2:
+            for caller in list(self._full_at)[: MOST_CALLERS // 2]:
+                del self._full_at[caller]

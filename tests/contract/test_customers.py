@@ -1,0 +1,246 @@
+"""A token that speaks for one customer: what is theirs, what is not, and that the two cannot be told from nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from stockward.event.v1 import event_pb2 as events
+from stockward.inventory.v1 import inventory_pb2 as inventory
+from stockward.order.v1 import order_pb2 as orders
+
+from stockward_server.config import Settings
+from stockward_server.embedded import Nats, Postgres
+from tests.conftest import TEMPLATE
+from tests.contract.test_access import allowed_by_contract
+from tests.issuer import AUDIENCE, ISSUER, Issuer
+from tests.known_shop import METHODS, NOBODY, hold, line, order, send
+from tests.shop import Callers, Refused, Shop, callers, money, refused, running_shop
+from tests.snapshot import nothing_written
+
+FOR_EVERYBODY = {
+    *("ListAvailableProducts", "GetAvailableProduct", "GetAvailability", "BatchGetAvailability", "WatchStock"),
+}
+MAKES_THEIR_OWN = {"ReserveStock", "CreateOrder", "BatchCreateOrders"}
+NAMES_THEIR_OWN = {"ExtendReservation", "ReleaseReservation", "GetReservation", "GetOrder", "CancelOrder"}
+NOT_FOR_CUSTOMERS = {"ListEvents"}
+
+OPEN_TO_STOREFRONTS = [method for method in METHODS if "storefront" in allowed_by_contract(method)]
+
+
+@dataclass
+class Customers:
+    """The shop, and two who speak for one customer each."""
+
+    shop: Shop
+    ada: Callers
+    bob: Callers
+    issuer: Issuer
+
+
+@pytest.fixture(scope="module")
+async def customers(
+    postgres: Postgres, nats: Nats, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Customers]:
+    key_set = tmp_path_factory.mktemp("issuer") / "keys.json"
+    key_set.write_text(json.dumps(issuer.key_set()))
+    settings = Settings.model_validate(
+        {
+            "database_url": await postgres.create_database("customers_shop", template=TEMPLATE),
+            "event_queue_url": nats.url,
+            "jwks_file": key_set,
+            "jwt_issuer": ISSUER,
+            "jwt_audience": AUDIENCE,
+            "jwt_customer_claim": "customer_id",
+        }
+    )
+    async with running_shop(settings) as shop:
+        await shop.sell("TEE", 1000)
+        ada, bob = (
+            callers(shop.address, issuer.token("key", role="storefront", sub=name, customer_id=name))
+            for name in ("ada", "bob")
+        )
+        yield Customers(shop, ada, bob, issuer)
+        await ada.channel.close()
+        await bob.channel.close()
+
+
+def test_it_is_decided_for_every_method_what_customers_may() -> None:
+    decided = FOR_EVERYBODY | MAKES_THEIR_OWN | NAMES_THEIR_OWN | NOT_FOR_CUSTOMERS
+    assert {method.name for method in OPEN_TO_STOREFRONTS} == decided
+
+
+async def test_what_customers_make_is_theirs(customers: Customers) -> None:
+    ada, staff = customers.ada, customers.shop.pms
+    made = await ada.orders.CreateOrder(order(line()))
+    assert made.customer.customer_id == "ada"
+    assert (await ada.orders.GetOrder(orders.GetOrderRequest(order_id=made.order_id))).customer.customer_id == "ada"
+    assert (await staff.orders.GetOrder(orders.GetOrderRequest(order_id=made.order_id))).customer.customer_id == "ada"
+    named = await ada.orders.CreateOrder(order(line(), customer=orders.Customer(customer_id="ada", email="a@b.c")))
+    assert (named.customer.customer_id, named.customer.email) == ("ada", "a@b.c")
+    batch = await ada.orders.BatchCreateOrders(orders.BatchCreateOrdersRequest(requests=[order(line())]))
+    assert batch.results[0].order.customer.customer_id == "ada"
+
+    held = await ada.inventory.ReserveStock(hold(("TEE", 1)))
+    assert held.customer_id == "ada"
+    read = inventory.GetReservationRequest(reservation_id=held.reservation_id)
+    assert (await ada.inventory.GetReservation(read)).customer_id == "ada"
+    await ada.inventory.ExtendReservation(inventory.ExtendReservationRequest(reservation_id=held.reservation_id))
+    bought = await ada.orders.CreateOrder(orders.CreateOrderRequest(reservation_id=held.reservation_id))
+    assert bought.customer.customer_id == "ada"
+    cancelled = await ada.orders.CancelOrder(orders.CancelOrderRequest(order_id=bought.order_id))
+    assert cancelled.state == orders.Order.STATE_CANCELLED
+    held = await ada.inventory.ReserveStock(hold(("TEE", 1), customer_id="ada"))
+    await ada.inventory.ReleaseReservation(inventory.ReleaseReservationRequest(reservation_id=held.reservation_id))
+
+
+async def test_another_customer_may_not_be_named(customers: Customers) -> None:
+    bob = orders.Customer(customer_id="bob")
+    async with nothing_written(customers.shop.pool):
+        told = [
+            await refused(customers.ada.orders.CreateOrder(order(line(), customer=bob))),
+            await refused(customers.ada.inventory.ReserveStock(hold(("TEE", 1), customer_id="bob"))),
+        ]
+        request = orders.BatchCreateOrdersRequest(requests=[order(line(), customer=bob)])
+        batch = await customers.ada.orders.BatchCreateOrders(request)
+    assert [(refusal.code.name, refusal.reason) for refusal in told] == [
+        ("PERMISSION_DENIED", "CUSTOMER_NOT_ALLOWED")
+    ] * 2
+    assert [refusal.fields for refusal in told] == [["customer.customer_id"], ["customer_id"]]
+    assert batch.results[0].error.code == told[0].status.code
+
+
+def ids_in(message: Descriptor) -> set[str]:
+    return {field.name for field in message.fields if field.name in ("order_id", "reservation_id")}
+
+
+def test_every_method_that_names_an_order_or_a_reservation_is_tried() -> None:
+    assert {m.name for m in OPEN_TO_STOREFRONTS if ids_in(m.input_type)} == NAMES_THEIR_OWN | {"CreateOrder"}
+
+
+def without_id(refusal: Refused, name: str) -> Any:
+    return json.loads(json.dumps([str(refusal.code), refusal.message, str(refusal.status)]).replace(name, "ID"))
+
+
+@pytest.mark.parametrize("method", [m for m in OPEN_TO_STOREFRONTS if ids_in(m.input_type)], ids=lambda m: m.name)
+@pytest.mark.parametrize("owner", ["bob", "the shop", "a guest"])
+async def test_what_belongs_to_others_is_as_if_it_were_not(
+    customers: Customers, method: MethodDescriptor, owner: str
+) -> None:
+    by = customers.bob if owner == "bob" else customers.shop.storefront
+    customer_id = "carol" if owner == "the shop" else ""
+    theirs = {
+        "order_id": (
+            await by.orders.CreateOrder(order(line(), customer=orders.Customer(customer_id=customer_id)))
+        ).order_id,
+        "reservation_id": (await by.inventory.ReserveStock(hold(("TEE", 1), customer_id=customer_id))).reservation_id,
+    }
+    (field,) = ids_in(method.input_type)
+    build = GetMessageClass(method.input_type)
+    area = method.full_name.split(".")[1]
+    call: Callable[[Message], Any] = getattr(getattr(customers.ada, "orders" if area == "order" else area), method.name)
+    async with nothing_written(customers.shop.pool):
+        missing = await refused(call(build(**{field: NOBODY})))
+        hidden = await refused(call(build(**{field: theirs[field]})))
+        upper = await refused(call(build(**{field: theirs[field].upper()})))
+    assert missing.code.name == hidden.code.name == upper.code.name == "NOT_FOUND"
+    assert without_id(hidden, theirs[field]) == without_id(missing, NOBODY)
+
+
+async def test_events_are_not_for_customers(customers: Customers) -> None:
+    refusal = await refused(customers.ada.events.ListEvents(events.ListEventsRequest()))
+    assert (refusal.code.name, refusal.reason) == ("PERMISSION_DENIED", "CUSTOMER_NOT_ALLOWED")
+    assert (await customers.shop.storefront.events.ListEvents(events.ListEventsRequest(page_size=1))).events
+
+
+async def test_one_subject_for_two_customers_is_told_nothing_of_the_other(customers: Customers) -> None:
+    """A shop's backend may have one subject and a claim for each of its customers."""
+    made: dict[str, Any] = {}
+    request = order(line(), request_id="0190aaaa-0000-7000-8000-00000000c0de")
+    for name in ("ada", "bob"):
+        token = customers.issuer.token("key", role="storefront", sub="web", customer_id=name)
+        stubs = callers(customers.shop.address, token)
+        try:
+            made[name] = (
+                await stubs.orders.CreateOrder(request)
+                if name == "ada"
+                else await refused(stubs.orders.CreateOrder(request))
+            )
+        finally:
+            await stubs.channel.close()
+    assert made["bob"].reason == "REQUEST_ID_REUSED"
+    assert made["ada"].order_id not in str(made["bob"].status)
+
+
+@pytest.mark.parametrize("claim", [None, "", "x" * 129, "a\0b", ["ada"], True, {}])
+async def test_a_storefront_s_token_has_to_name_a_customer(customers: Customers, claim: Any) -> None:
+    stubs = callers(customers.shop.address, customers.issuer.token("key", role="storefront", customer_id=claim))
+    try:
+        refusal = await refused(stubs.inventory.GetAvailability(inventory.GetAvailabilityRequest(sku="TEE")))
+    finally:
+        await stubs.channel.close()
+    assert (refusal.code.name, refusal.reason) == ("UNAUTHENTICATED", "CREDENTIALS_INVALID")
+    assert refusal.metadata == {"scheme": "Bearer", "cause": "TOKEN_CLAIM_MISSING", "claim": "customer_id"}
+
+
+async def test_staff_and_the_shop_s_own_key_act_for_everybody(customers: Customers) -> None:
+    made = await customers.ada.orders.CreateOrder(order(line()))
+    read = orders.GetOrderRequest(order_id=made.order_id)
+    assert (await customers.shop.storefront.orders.GetOrder(read)).order_id == made.order_id
+    stubs = callers(customers.shop.address, customers.issuer.token("key", role="pms", customer_id="bob"))
+    try:
+        assert (await stubs.orders.GetOrder(read)).order_id == made.order_id
+    finally:
+        await stubs.channel.close()
+
+
+# What is between staff
+
+
+async def test_a_storefront_is_not_told_why_staff_changed_a_price(customers: Customers) -> None:
+    shop = customers.shop
+    request = order(
+        line(unit_price_override=money("1.00"), price_override_reason="a friend of the house"),
+        customer=orders.Customer(customer_id="ada"),
+    )
+    made: Any = await send(shop, request)
+    read = orders.GetOrderRequest(order_id=made.order_id)
+    assert (await shop.pms.orders.GetOrder(read)).lines[0].price_override_reason == "a friend of the house"
+    listing = events.ListEventsRequest(aggregate_id=made.order_id)
+    told: list[Message] = [
+        await shop.storefront.orders.GetOrder(read),
+        await customers.ada.orders.GetOrder(read),
+        await shop.storefront.events.ListEvents(listing),
+        await customers.ada.orders.CancelOrder(orders.CancelOrderRequest(order_id=made.order_id)),
+    ]
+    for answer in told:
+        assert b"a friend of the house" not in answer.SerializeToString()
+    assert b"a friend of the house" in (await shop.pms.events.ListEvents(listing)).SerializeToString()
+
+
+def reached(message: Descriptor, seen: set[str]) -> set[str]:
+    """Names of all fields that an answer of this type may have, with those of the messages in it."""
+    if message.full_name in seen or not message.full_name.startswith("stockward."):
+        return set()
+    seen.add(message.full_name)
+    names = {field.name for field in message.fields}
+    return names.union(*(reached(field.message_type, seen) for field in message.fields if field.message_type))
+
+
+STAFF_FIELDS = {"cost", "note", "actor", "etag", "safety_stock", "reorder_point", "on_hand", "allocated"}
+
+
+@pytest.mark.parametrize(
+    "method",
+    [m for m in OPEN_TO_STOREFRONTS if m.name not in ("ListEvents", "WatchStock")],
+    ids=lambda method: method.name,
+)
+def test_no_answer_to_a_storefront_has_a_place_for_what_is_staff_s(method: MethodDescriptor) -> None:
+    """Events are the shop's own record, and WatchStock tells counters to staff only (see its tests)."""
+    assert not reached(method.output_type, set()) & STAFF_FIELDS

@@ -1,0 +1,63 @@
+"""How much one process takes at the same time: calls, and connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from stockward.inventory.v1 import inventory_pb2 as inventory
+
+from stockward_server.config import Settings
+from tests.events import until
+from tests.shop import open_channel, running_shop
+
+
+async def is_served(address: str) -> bool:
+    """Whether a connection of its own is."""
+    async with open_channel(address) as channel:
+        check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+        try:
+            await check(b"", timeout=2)
+        except grpc.aio.AioRpcError:
+            return False
+        return True
+
+
+async def test_calls_beyond_the_limit_are_refused_and_those_under_way_go_on(settings: Settings) -> None:
+    async with running_shop(settings.model_copy(update={"max_concurrent_rpcs": 2, "max_watches": 0})) as shop:
+        await shop.sell("TEE")
+        ends = asyncio.Event()
+
+        async def pieces() -> AsyncIterator[inventory.SyncStockRequest]:
+            piece = inventory.SyncStockRequest(rows=[inventory.SyncStockRequest.Row(sku="TEE", delta=1)])
+            yield piece
+            await ends.wait()
+            yield piece
+
+        uploads = [aiter(shop.pms.inventory.SyncStock(pieces())) for _ in range(2)]
+        for upload in uploads:
+            await anext(upload)
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await shop.admin.inventory.ListLocations(inventory.ListLocationsRequest())
+        assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        ends.set()
+        for upload in uploads:
+            assert len([each async for each in upload]) == 1
+        await until(lambda: is_served(shop.address))
+
+
+async def test_connections_beyond_the_limit_are_closed(settings: Settings) -> None:
+    async with running_shop(settings.model_copy(update={"max_connections": 2})) as shop:
+        await shop.pms.inventory.ListLocations(inventory.ListLocationsRequest())
+        await shop.storefront.inventory.BatchGetAvailability(inventory.BatchGetAvailabilityRequest(skus=["TEE"]))
+        assert not await is_served(shop.address)
+        await shop.pms.inventory.ListLocations(inventory.ListLocationsRequest())
+        await shop.storefront.channel.close()
+
+        async def is_free() -> bool:
+            return await is_served(shop.address)
+
+        await until(is_free)
