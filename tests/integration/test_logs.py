@@ -116,7 +116,9 @@ CUSTOMER = order.Customer(
     customer_id="c-1",
     email=f"ada@{MARK}.example",
     name=f"Ada {MARK}",
-    shipping_address=order.Address(recipient=f"Ada {MARK}", lines=[f"{MARK} Street 1"], city=MARK, country_code="IE"),
+    shipping_address=order.Address(
+        recipient=f"Ada {MARK}", lines=[f"{MARK} Street 1"], city=MARK, country_code="IE", phone=f"+353 {MARK}"
+    ),
 )
 
 
