@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shlex
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,7 @@ IMAGE = dict(re.findall(r"([A-Z_]+)=(\S+)", "\n".join(re.findall(r"^ENV (.*)$", 
 SECRETS = {
     "DATABASE_URL": "postgresql://stockward:secret@db.internal:5432/stockward",
     "EVENT_QUEUE_URL": "nats://a:4222,nats://b:4222,nats://c:4222",
-    "WEBHOOK_SECRET": "whsec_" + "A" * 32,
+    "WEBHOOK_SECRET": "whsec_" + b64encode(secrets.token_bytes(32)).decode(),
 }
 
 
