@@ -27,12 +27,14 @@ else:
 log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+IN_USE = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 MIGRATION_LOCK = 0x73746F636B  # any constant will do; it spells "stock"
 
-LOCK_TIMEOUT = "1s"
-"""How long a change of the schema waits for its lock. Until it has it, whoever comes later waits behind it."""
+LOCK_TIMEOUT = "500ms"
+"""How long a change of the schema waits for its lock. Until it has it, whoever comes later waits behind it. It gives up
+before PostgreSQL looks for a deadlock (after 1 s), so that no server's transaction is ended for it."""
 
-LOCK_TRIES, LOCK_PAUSE = 40, 0.5
+LOCK_TRIES, LOCK_PAUSE = 60, 0.5
 """How often a migration tries to get its locks, and the seconds in between that are left to others."""
 
 
@@ -182,8 +184,8 @@ async def migrate(dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
                 await apply(connection, migrations, schema_name="public")
                 await ensure_event_partitions(connection)
                 break
-            except (BadMigrationError, asyncpg.LockNotAvailableError) as error:
-                if not (tries and isinstance(error.__cause__ or error, asyncpg.LockNotAvailableError)):
+            except (BadMigrationError, *IN_USE) as error:
+                if not (tries and isinstance(error.__cause__ or error, IN_USE)):
                     raise
                 log.warning("a table is in use for long, trying again: %s", error)
             await asyncio.sleep(LOCK_PAUSE)
