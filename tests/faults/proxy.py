@@ -1,4 +1,4 @@
-"""A proxy in front of PostgreSQL's socket that breaks connections: around COMMIT, or in all the ways a network does."""
+"""Proxies that break connections in all the ways a network does, and before PostgreSQL around COMMIT."""
 
 from __future__ import annotations
 
@@ -25,20 +25,16 @@ class Loss(Enum):
     """It reaches PostgreSQL only after `deliver`; until then the transaction stays open there."""
 
 
-class PostgresProxy:
-    """Passes everything on, but loses the next COMMIT as `loss` says. Clients connect to `url`, over TCP."""
+Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-    def __init__(self, url: str) -> None:
-        """`url` names the directory of the socket in its query, as embedded PostgreSQL gives it."""
-        self._behind_url = urlsplit(url)
-        place = {name: values[0] for name, values in parse_qs(self._behind_url.query).items()}
-        self._behind = f"{place['host']}/.s.PGSQL.{place['port']}"
-        self.url = ""
+
+class Proxy:
+    """Passes everything on to `behind` (HOST:PORT). Clients connect to `address`, over TCP."""
+
+    def __init__(self, behind: str) -> None:
+        self.behind = behind
+        self.address = ""
         """Known once it listens."""
-        self.loss: Loss | None = None
-        """Set it to lose the next COMMIT; it is None again once that happened."""
-        self.lost = asyncio.Event()
-        """A COMMIT was lost."""
         self.open = asyncio.Event()
         """While it is cleared, new connections wait."""
         self.open.set()
@@ -49,13 +45,8 @@ class PostgresProxy:
         """Seconds that every piece takes."""
         self.rate: float | None = None
         """Bytes a second that pass each way of a connection, where there is a limit."""
-        self.delivered = asyncio.Event()
-        self._sessions: set[_Session] = set()
+        self._sessions: set[Session] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def deliver(self) -> None:
-        """Lets a delayed COMMIT reach PostgreSQL."""
-        self.delivered.set()
 
     def reset(self) -> None:
         """Ends every connection on both sides, the client's by RST: what is on its way is lost."""
@@ -63,16 +54,15 @@ class PostgresProxy:
             session.reset()
 
     def half_close(self) -> None:
-        """Tells every client that nothing more will come, and PostgreSQL nothing."""
+        """Tells every client that nothing more will come, and the server nothing."""
         for session in list(self._sessions):
             session.half_close()
 
     def heal(self) -> None:
         """Everything passes again."""
-        self.loss, self.delay, self.rate = None, 0.0, None
+        self.delay, self.rate = 0.0, None
         self.open.set()
         self.flowing.set()
-        self.delivered.set()
 
     async def weather(self, size: int) -> None:
         """Holds a piece of so many bytes up for as long as it has to be."""
@@ -83,9 +73,7 @@ class PostgresProxy:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        port = self._server.sockets[0].getsockname()[1]
-        place = f"{self._behind_url.username}@127.0.0.1:{port}"
-        self.url = self._behind_url._replace(netloc=place, query="sslmode=disable").geturl()
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(
@@ -104,11 +92,11 @@ class PostgresProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self.open.wait()
         try:
-            server = await asyncio.open_unix_connection(self._behind)
+            server = await self.connect()
         except OSError:
             writer.close()
             return
-        session = _Session(self, (reader, writer), server)
+        session = self.session((reader, writer), server)
         self._sessions.add(session)
         try:
             await session.run()
@@ -116,6 +104,50 @@ class PostgresProxy:
             self._sessions.discard(session)
             writer.close()
             server[1].close()
+
+    async def connect(self) -> Peer:
+        """To what is behind."""
+        host, _, port = self.behind.rpartition(":")
+        return await asyncio.open_connection(host, int(port))
+
+    def session(self, client: Peer, server: Peer) -> Session:
+        return Session(self, client, server)
+
+
+class PostgresProxy(Proxy):
+    """Before PostgreSQL's socket, at `url`: loses the next COMMIT as `loss` says."""
+
+    def __init__(self, url: str) -> None:
+        """`url` names the directory of the socket in its query, as embedded PostgreSQL gives it."""
+        self._behind_url = urlsplit(url)
+        place = {name: values[0] for name, values in parse_qs(self._behind_url.query).items()}
+        super().__init__(f"{place['host']}/.s.PGSQL.{place['port']}")
+        self.loss: Loss | None = None
+        """Set it to lose the next COMMIT; it is None again once that happened."""
+        self.lost = asyncio.Event()
+        """A COMMIT was lost."""
+        self.delivered = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """For clients, once it listens."""
+        place = f"{self._behind_url.username}@{self.address}"
+        return self._behind_url._replace(netloc=place, query="sslmode=disable").geturl()
+
+    def deliver(self) -> None:
+        """Lets a delayed COMMIT reach PostgreSQL."""
+        self.delivered.set()
+
+    def heal(self) -> None:
+        super().heal()
+        self.loss = None
+        self.delivered.set()
+
+    async def connect(self) -> Peer:
+        return await asyncio.open_unix_connection(self.behind)
+
+    def session(self, client: Peer, server: Peer) -> Session:
+        return _PostgresSession(self, client, server)
 
     def take_loss(self) -> Loss | None:
         """What to do to the COMMIT that is passing; only one is lost."""
@@ -127,17 +159,13 @@ class PostgresProxy:
         return loss
 
 
-Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+class Session:
+    """One connection of a client, and the one behind it."""
 
-
-class _Session:
-    """One connection of a client, and the one to PostgreSQL behind it."""
-
-    def __init__(self, proxy: PostgresProxy, client: Peer, server: Peer) -> None:
+    def __init__(self, proxy: Proxy, client: Peer, server: Peer) -> None:
         self._proxy = proxy
         self._requests, self._to_client = client
         self._answers, self._to_server = server
-        self._deaf = False
 
     def reset(self) -> None:
         front = self._to_client.get_extra_info("socket")
@@ -152,8 +180,8 @@ class _Session:
 
     async def run(self) -> None:
         """Until either side is gone, or a loss has been played out."""
-        requests = asyncio.create_task(self._pass_requests())
-        answers = asyncio.create_task(self._pass_answers())
+        requests = asyncio.create_task(self.pass_requests())
+        answers = asyncio.create_task(self.pass_answers())
         with contextlib.suppress(OSError):
             try:
                 await asyncio.wait((requests, answers), return_when=asyncio.FIRST_COMPLETED)
@@ -162,9 +190,31 @@ class _Session:
                 answers.cancel()
                 await asyncio.gather(requests, answers, return_exceptions=True)
 
-    async def _pass_requests(self) -> None:
+    async def pass_requests(self) -> None:
         while request := await self._requests.read(CHUNK):
-            match self._proxy.take_loss() if b"COMMIT" in request else None:
+            await self._pass(request, self._to_server)
+
+    async def pass_answers(self) -> None:
+        while answer := await self._answers.read(CHUNK):
+            await self._pass(answer, self._to_client)
+
+    async def _pass(self, piece: bytes, writer: asyncio.StreamWriter) -> None:
+        await self._proxy.weather(len(piece))
+        writer.write(piece)
+        await writer.drain()
+
+
+class _PostgresSession(Session):
+    """One that looks out for COMMIT."""
+
+    def __init__(self, proxy: PostgresProxy, client: Peer, server: Peer) -> None:
+        super().__init__(proxy, client, server)
+        self._postgres = proxy
+        self._deaf = False
+
+    async def pass_requests(self) -> None:
+        while request := await self._requests.read(CHUNK):
+            match self._postgres.take_loss() if b"COMMIT" in request else None:
                 case Loss.REQUEST:
                     return
                 case Loss.ANSWER:
@@ -172,15 +222,11 @@ class _Session:
                 case Loss.DELAY:
                     self._deaf = True
                     self._to_client.close()
-                    await self._proxy.delivered.wait()
-            await self._proxy.weather(len(request))
-            self._to_server.write(request)
-            await self._to_server.drain()
+                    await self._postgres.delivered.wait()
+            await self._pass(request, self._to_server)
             if self._deaf:
                 await asyncio.Future()  # the answer ends the session
 
-    async def _pass_answers(self) -> None:
+    async def pass_answers(self) -> None:
         while (answer := await self._answers.read(CHUNK)) and not self._deaf:
-            await self._proxy.weather(len(answer))
-            self._to_client.write(answer)
-            await self._to_client.drain()
+            await self._pass(answer, self._to_client)

@@ -24,6 +24,7 @@ def main(
     seed: Annotated[int | None, typer.Option(help="What is done, and when; a new one where it is not said.")] = None,
     duration: Annotated[float, typer.Option(min=15, help="Seconds of work, most of it under faults.")] = 300,
     clients: Annotated[int, typer.Option(min=1)] = 12,
+    servers: Annotated[int, typer.Option(min=2, max=4)] = 2,
     broken: Annotated[str, typer.Option(help="A build that breaks a promise: " + ", ".join(BUILDS))] = "",
     machine: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -38,7 +39,7 @@ def main(
     columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=progress_console, transient=True) as progress:
         task = progress.add_task(f"seed {plan.seed}: starting the stack")
-        result = asyncio.run(run(plan, broken, lambda text: progress.update(task, description=text)))
+        result = asyncio.run(run(plan, broken, servers, lambda text: progress.update(task, description=text)))
     trace = write(result)
     if machine:
         print(json.dumps(as_json(result), indent=2))
@@ -47,8 +48,8 @@ def main(
     raise typer.Exit(0 if result.held else 1)
 
 
-async def run(plan: Plan, broken: str, say: Say) -> Result:
-    async with running_stack(broken) as stack:
+async def run(plan: Plan, broken: str, servers: int, say: Say) -> Result:
+    async with running_stack(broken, servers) as stack:
         return await torture(stack, plan, say, tuple(LANES))
 
 

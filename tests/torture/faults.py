@@ -12,9 +12,9 @@ from random import Random
 import asyncpg
 
 from stockward_server.storage.event_log import Selection, republish
-from tests.faults.proxy import Loss
+from tests.faults.proxy import Loss, PostgresProxy, Proxy
 from tests.torture.history import History
-from tests.torture.stack import Process, Stack, freeze, thaw
+from tests.torture.stack import Stack, freeze, thaw
 
 Deed = Callable[[Stack, str, float], Awaitable[None]]
 """Does it to the target, holds it for so many seconds, and heals it."""
@@ -72,6 +72,15 @@ async def wipe(stack: Stack, target: str, seconds: float) -> None:
     await asyncio.gather(*(relay.start() for relay in relays))
 
 
+async def fill(stack: Stack, target: str, seconds: float) -> None:
+    """NATS has room for a few more events only, until somebody makes some."""
+    try:
+        await stack.nats.limit(stack.nats.used() + 20_000)
+        await asyncio.sleep(seconds)
+    finally:
+        await stack.nats.limit(None)
+
+
 async def _insist(work: Callable[[], Awaitable[object]]) -> None:
     """PostgreSQL may be down for another reason meanwhile."""
     while True:
@@ -85,8 +94,15 @@ async def _insist(work: Callable[[], Awaitable[object]]) -> None:
 # To connections
 
 
-def _proxied(stack: Stack, target: str) -> Sequence[Process]:
-    return list(stack.processes.values()) if target == "all" else [stack.processes[target]]
+def _ways(stack: Stack, target: str) -> Sequence[Proxy]:
+    """`server-1 postgres`: one connection of one process; `all postgres`: that of all."""
+    name, _, way = target.partition(" ")
+    processes = list(stack.processes.values()) if name == "all" else [stack.processes[name]]
+    return [each for each in (getattr(process.ways, way) for process in processes) if each]
+
+
+def _to_postgres(stack: Stack, target: str) -> Sequence[PostgresProxy]:
+    return [way for way in _ways(stack, f"{target} postgres") if isinstance(way, PostgresProxy)]
 
 
 async def delay(stack: Stack, target: str, seconds: float) -> None:
@@ -100,36 +116,36 @@ async def throttle(stack: Stack, target: str, seconds: float) -> None:
 async def _for_a_while(
     stack: Stack, target: str, seconds: float, what: str, value: float, normal: float | None
 ) -> None:
-    for process in _proxied(stack, target):
-        setattr(process.proxy, what, value)
+    for way in _ways(stack, target):
+        setattr(way, what, value)
     try:
         await asyncio.sleep(seconds)
     finally:
-        for process in _proxied(stack, target):
-            setattr(process.proxy, what, normal)
+        for way in _ways(stack, target):
+            setattr(way, what, normal)
 
 
 async def black_hole(stack: Stack, target: str, seconds: float) -> None:
     """Nothing comes through; then it does, or the connections turn out to be gone."""
-    for process in _proxied(stack, target):
-        process.proxy.flowing.clear()
+    for way in _ways(stack, target):
+        way.flowing.clear()
     try:
         await asyncio.sleep(seconds)
     finally:
-        for process in _proxied(stack, target):
+        for way in _ways(stack, target):
             if seconds > 2:
-                process.proxy.reset()
-            process.proxy.flowing.set()
+                way.reset()
+            way.flowing.set()
 
 
 async def reset(stack: Stack, target: str, seconds: float) -> None:
-    for process in _proxied(stack, target):
-        process.proxy.reset()
+    for way in _ways(stack, target):
+        way.reset()
 
 
 async def half_close(stack: Stack, target: str, seconds: float) -> None:
-    for process in _proxied(stack, target):
-        process.proxy.half_close()
+    for way in _ways(stack, target):
+        way.half_close()
 
 
 def lose_commit(loss: Loss) -> Deed:
@@ -139,15 +155,15 @@ def lose_commit(loss: Loss) -> Deed:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while True:
-                    for process in _proxied(stack, target):
-                        process.proxy.loss = loss
-                        process.proxy.lost.clear()
+                    for way in _to_postgres(stack, target):
+                        way.loss = loss
+                        way.lost.clear()
                     await asyncio.sleep(0.3)
-                    for process in _proxied(stack, target):
-                        process.proxy.deliver()
-        for process in _proxied(stack, target):
-            process.proxy.loss = None
-            process.proxy.deliver()
+                    for way in _to_postgres(stack, target):
+                        way.deliver()
+        for way in _to_postgres(stack, target):
+            way.loss = None
+            way.deliver()
 
     return lose
 
@@ -180,22 +196,29 @@ async def lock_rows(stack: Stack, target: str, seconds: float) -> None:
             await asyncio.sleep(seconds)
 
 
-SERVERS = ("server-1", "server-2")
-BEHIND_PROXIES = (*SERVERS, "relay-1", "relay-2", "gateway-1", "gateway-2")
-EVERYTHING = ("postgres", "nats", *BEHIND_PROXIES)
+SERVERS = ("server-1", "server-2", "server-3", "server-4")
+OTHERS = ("relay-1", "relay-2", "gateway-1", "gateway-2")
+EVERYTHING = ("postgres", "nats", *SERVERS, *OTHERS)
+WAYS = tuple(
+    f"{name} {way}"
+    for name in (*SERVERS, *OTHERS, "all")
+    for way in ("postgres", "nats", "clients")
+    if way != "clients" or name not in OTHERS
+)
 
 PROCESSES: dict[str, tuple[Deed, Sequence[str]]] = {
     "kill": (kill, EVERYTHING),
     "stand still": (stop_and_go, EVERYTHING),
     "rolling restart": (roll, ("",)),
     "wipe": (wipe, ("nats",)),
+    "fill the disk": (fill, ("nats",)),
 }
 CONNECTIONS: dict[str, tuple[Deed, Sequence[str]]] = {
-    "delay": (delay, ("all",)),
-    "throttle": (throttle, BEHIND_PROXIES),
-    "black hole": (black_hole, (*BEHIND_PROXIES, "all")),
-    "reset": (reset, (*BEHIND_PROXIES, "all")),
-    "half-close": (half_close, BEHIND_PROXIES),
+    "delay": (delay, ("all postgres", "all nats", "all clients")),
+    "throttle": (throttle, WAYS),
+    "black hole": (black_hole, WAYS),
+    "reset": (reset, WAYS),
+    "half-close": (half_close, WAYS),
     "lose COMMIT": (lose_commit(Loss.REQUEST), (*SERVERS, "all")),
     "lose COMMIT's answer": (lose_commit(Loss.ANSWER), (*SERVERS, "all")),
     "delay COMMIT": (lose_commit(Loss.DELAY), SERVERS),
@@ -208,10 +231,14 @@ LANES = {"processes": PROCESSES, "connections": CONNECTIONS}
 """One fault at a time in each, so two at a time in all."""
 
 
-async def deal(lane: str, seed: int) -> AsyncIterator[Fault]:
+async def deal(lane: str, seed: int, servers: int) -> AsyncIterator[Fault]:
     """Faults without end: each kind once, in any order, before any of them comes again."""
     rng = Random(f"{seed}/{lane}")
-    targets = {name: list(choice) for name, (_, choice) in LANES[lane].items()}
+    absent = SERVERS[servers:]
+    targets = {
+        name: [target for target in choice if not target.startswith(absent)]
+        for name, (_, choice) in LANES[lane].items()
+    }
     for each in targets.values():
         rng.shuffle(each)
     deck: list[str] = []
@@ -229,7 +256,7 @@ async def deal(lane: str, seed: int) -> AsyncIterator[Fault]:
 
 async def torment(stack: Stack, lane: str, seed: int, history: History, done: list[Fault]) -> None:
     """Until it is cancelled; then the last fault is healed by `Stack.heal`."""
-    async for fault in deal(lane, seed):
+    async for fault in deal(lane, seed, len(stack.addresses)):
         await asyncio.sleep(fault.pause)
         history.note(str(fault))
         done.append(fault)

@@ -38,19 +38,21 @@ class Heard:
 
 
 class Receiver:
-    """Takes webhooks whose signature is right. One in fifty it refuses; one in fifty it takes, and denies it."""
+    """Takes webhooks whose signature is right. Where it has moods it refuses one in fifty, and denies to have taken
+    another one in fifty."""
 
-    def __init__(self) -> None:
+    def __init__(self, moody: bool) -> None:
         self.url = ""
         self.heard: list[Heard] = []
         """What it took, in order, repetitions included."""
         self._webhook = Webhook(SECRET)
+        self._moody = moody
         self._rng = Random(1)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         content = self._webhook.verify(body, {name.lower(): value for name, value in request.headers.items()})
-        mood = self._rng.random()
+        mood = self._rng.random() if self._moody else 0.5
         if mood < 0.02:
             return web.Response(status=503)
         data = content["data"]
@@ -59,9 +61,9 @@ class Receiver:
 
     @classmethod
     @asynccontextmanager
-    async def listening(cls) -> AsyncIterator[Receiver]:
+    async def listening(cls, moody: bool = True) -> AsyncIterator[Receiver]:
         """On a free port."""
-        receiver = cls()
+        receiver = cls(moody)
         application = web.Application()
         application.router.add_post("/hook", receiver.handle)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)

@@ -63,6 +63,8 @@ class Plan:
     """Work goes on until so many calls were made, however long that takes."""
     hold_seconds: int = 4
     """Longest TTL of a hold."""
+    leaves: bool = True
+    """Whether clients go away in the middle now and then."""
     recover: float = 30.0
     """Seconds after which the former rate must be reached again."""
     settle: float = 90.0
@@ -126,7 +128,7 @@ async def working(subject: Subject, plan: Plan) -> AsyncIterator[Work]:
         work = Work(world, evidence, caller, stop, [], asyncio.Event())
         work.opened.set()
         for number in range(plan.clients):
-            client = Client(f"client-{number}", world, servers, history, plan.seed, plan.hold_seconds)
+            client = Client(f"client-{number}", world, servers, history, plan.seed, plan.hold_seconds, plan.leaves)
             work.tasks.append(asyncio.create_task(client.run(stop, work.opened, plan.pause)))
         work.background = [asyncio.create_task(each) for each in (reader.run(), watch.run(), look_now_and_then(work))]
         try:

@@ -1,4 +1,4 @@
-"""The stack under torture: PostgreSQL, NATS, and servers, relays and gateways, each with a proxy before PostgreSQL."""
+"""The stack under torture: PostgreSQL, NATS, and servers, relays and gateways, with proxies between all of them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 from stockward_server import bootstrap
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import Nats, Postgres, free_port
+from stockward_server.embedded import Postgres, free_port
 from stockward_server.embedded.service import Service
 from stockward_server.embedded.worker import Worker, grpc_serves
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool
-from tests.faults.proxy import PostgresProxy
+from tests.faults.full_disk import LimitedNats
+from tests.faults.proxy import PostgresProxy, Proxy
+from tests.faults.wrong_clock import set_wrong, wrong_clock
 from tests.incoming import SECRET
 from tests.shop import KEYS
 from tests.torture.listeners import Receiver
@@ -33,20 +36,38 @@ DATABASE = "torture"
 MAX_CONNECTIONS = 60
 LINES = 12
 """Of the log that are shown of an error."""
-SERVERS = RELAYS = GATEWAYS = 2
+RELAYS = GATEWAYS = 2
 POOL_SIZE = 6
-MOST_CONNECTIONS = SERVERS * POOL_SIZE + RELAYS + GATEWAYS * (4 + 1) + 2 * (SERVERS + RELAYS) + 4
-"""Of servers, relays, gateways (a pool and the feed), of those that watch servers and relays, and ours."""
+CLOCK_OFFSET = 120
+"""Seconds by which clocks are slow or fast. Signed webhooks bear five minutes."""
+
+
+def most_connections(servers: int) -> int:
+    """Of servers, relays, gateways (a pool and the feed), of those that watch servers and relays, and ours."""
+    return servers * POOL_SIZE + RELAYS + GATEWAYS * (4 + 1) + 2 * (servers + RELAYS) + 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What leads to a process and away from it, through proxies."""
+
+    postgres: PostgresProxy
+    nats: Proxy
+    clients: Proxy | None = None
+    """To a server."""
+
+    @property
+    def all(self) -> list[Proxy]:
+        return [way for way in (self.postgres, self.nats, self.clients) if way]
 
 
 class Process(Worker):
     """`python -m tests.torture.process`."""
 
-    def __init__(self, name: str, role: str, broken: str, proxy: PostgresProxy, **options: object) -> None:
+    def __init__(self, name: str, role: str, broken: str, ways: Ways, **options: object) -> None:
         super().__init__(name, role, **options)  # type: ignore[arg-type]
         self.role = role
-        self.proxy = proxy
-        """Its way to PostgreSQL."""
+        self.ways = ways
         self._arguments = [role, broken] if broken else [role]
 
     def command(self) -> list[str]:
@@ -62,7 +83,7 @@ class Stack:
     def __init__(
         self,
         postgres: Postgres,
-        nats: Nats,
+        nats: LimitedNats,
         processes: Mapping[str, Process],
         addresses: list[str],
         receivers: Mapping[str, Receiver],
@@ -72,10 +93,10 @@ class Stack:
         self.nats = nats
         self.processes = processes
         self.addresses = addresses
-        """Of the servers."""
+        """Of the proxies before the servers."""
         self.receivers = receivers
         self.pool = pool
-        self.most_connections = MOST_CONNECTIONS
+        self.most_connections = most_connections(len(addresses))
 
     @property
     def database_url(self) -> str:
@@ -95,7 +116,10 @@ class Stack:
     async def heal(self) -> None:
         """Everything runs, and everything passes."""
         for process in self.processes.values():
-            process.proxy.heal()
+            for way in process.ways.all:
+                way.heal()
+        if self.nats.room is not None:
+            await self.nats.limit(None)
         for service in (self.postgres, self.nats, *self.processes.values()):
             thaw(service)
             if service.pid is None:
@@ -110,15 +134,17 @@ class Stack:
 
     def errors(self) -> list[str]:
         """What the processes have logged as unforeseen."""
-        found = []
-        for name, process in self.processes.items():
-            lines = process.log.read_text(errors="replace").splitlines()
-            found += [
-                f"{name}: {' '.join(lines[number : number + LINES])}"
-                for number, line in enumerate(lines)
-                if " ERROR " in line
-            ]
-        return found
+        return [line for process in self.processes.values() for line in errors_in(process)]
+
+
+def errors_in(process: Worker) -> list[str]:
+    """What it has logged as unforeseen."""
+    lines = process.log.read_text(errors="replace").splitlines() if process.log.exists() else []
+    return [
+        f"{process.name}: {' '.join(lines[number : number + LINES])}"
+        for number, line in enumerate(lines)
+        if " ERROR " in line
+    ]
 
 
 def family(service: Service) -> list[int]:
@@ -161,7 +187,7 @@ async def count_tasks(process: Process) -> int:
 
 
 @asynccontextmanager
-async def running_stack(broken: str = "") -> AsyncIterator[Stack]:
+async def running_stack(broken: str = "", servers: int = 2) -> AsyncIterator[Stack]:
     """All of it, in a directory that is deleted afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="stockward-torture-"))
     directory.chmod(0o711)  # PostgreSQL's user must pass, where that is another one
@@ -169,7 +195,7 @@ async def running_stack(broken: str = "") -> AsyncIterator[Stack]:
         running.callback(shutil.rmtree, directory, ignore_errors=True)
         settings = {"max_connections": str(MAX_CONNECTIONS), "checkpoint_timeout": "30s", "shared_buffers": "64MB"}
         postgres = await running.enter_async_context(Postgres(directory / "postgres", settings=settings))
-        nats = await running.enter_async_context(Nats(directory / "nats"))
+        nats = await running.enter_async_context(LimitedNats(directory / "nats"))
         url = await postgres.create_database(DATABASE)
         await storage.migrate(url)
         for role, key in KEYS.items():
@@ -178,33 +204,40 @@ async def running_stack(broken: str = "") -> AsyncIterator[Stack]:
         pool = await storage.open_pool(url, 4)
         running.push_async_callback(pool.close)
 
+        clock = wrong_clock(directory)
         processes: dict[str, Process] = {}
         addresses: list[str] = []
-        for role, count in (("server", SERVERS), ("relay", RELAYS), ("gateway", GATEWAYS)):
+        for role, count in (("server", servers), ("relay", RELAYS), ("gateway", GATEWAYS)):
             for number in range(1, count + 1):
-                name = f"{role}-{number}"
-                proxy = await running.enter_async_context(PostgresProxy(url))
-                address = f"127.0.0.1:{free_port()}"
+                name, address = f"{role}-{number}", f"127.0.0.1:{free_port()}"
+                ways = Ways(
+                    await running.enter_async_context(PostgresProxy(url)),
+                    await running.enter_async_context(Proxy(f"127.0.0.1:{nats.port}")),
+                    await running.enter_async_context(Proxy(address)) if role == "server" else None,
+                )
                 processes[name] = Process(
                     name,
                     role,
                     broken,
-                    proxy,
-                    variables=_variables(proxy.url, nats.url, address, receivers),
-                    ready=_ready(role, address),
+                    ways,
+                    variables={
+                        **variables(ways.postgres.url, f"nats://{ways.nats.address}", address, receivers),
+                        **(set_wrong(clock, CLOCK_OFFSET * (-1) ** number) if clock else {}),
+                    },
+                    ready=ready(role, address),
                     stop_within=8.0,
                     log=directory / f"{name}.log",
                     lock=directory / f"{name}.lock",
                 )
-                if role == "server":
-                    addresses.append(address)
+                if ways.clients:
+                    addresses.append(ways.clients.address)
         for process in processes.values():
             running.push_async_callback(process.kill)
         await asyncio.gather(*(process.start() for process in processes.values()))
         yield Stack(postgres, nats, processes, addresses, receivers, pool)
 
 
-def _variables(database_url: str, nats_url: str, address: str, receivers: Mapping[str, Receiver]) -> Mapping[str, str]:
+def variables(database_url: str, nats_url: str, address: str, receivers: Mapping[str, Receiver]) -> Mapping[str, str]:
     """Short times, so that time has something to do."""
     return {
         variable(field): str(value)
@@ -228,7 +261,7 @@ def _variables(database_url: str, nats_url: str, address: str, receivers: Mappin
     }
 
 
-def _ready(role: str, address: str) -> Callable[[], Awaitable[bool]] | None:
+def ready(role: str, address: str) -> Callable[[], Awaitable[bool]] | None:
     if role == "server":
         return lambda: grpc_serves(address)
     return (lambda: _healthy(address)) if role == "gateway" else None

@@ -7,7 +7,7 @@ from tests.torture.report import first_violation, write
 from tests.torture.run import Plan, torture
 from tests.torture.stack import running_stack
 
-SHORT = Plan(seed=20, seconds=16, clients=8, pause=0.12, hold_seconds=2)
+SHORT = Plan(seed=20, seconds=14, clients=8, pause=0.12, calm=0.5, recover=0, hold_seconds=2)
 
 
 async def test_every_promise_holds_under_faults() -> None:

@@ -93,12 +93,20 @@ class Client:
     """Does one thing after another, with pauses, until it is told to stop."""
 
     def __init__(
-        self, name: str, world: World, servers: Sequence[Callers], history: History, seed: int, hold_seconds: int
+        self,
+        name: str,
+        world: World,
+        servers: Sequence[Callers],
+        history: History,
+        seed: int,
+        hold_seconds: int,
+        leaves: bool,
     ) -> None:
-        """`hold_seconds` is the longest TTL of a hold."""
+        """`hold_seconds` is the longest TTL of a hold; `leaves`: goes away in the middle now and then."""
         self._hold_seconds = hold_seconds
         self._rng = Random(f"{seed}/{name}")
         self._caller = Caller(name, servers, history, self._rng)
+        self._caller.leaves = leaves
         self._world = world
         self._deeds: dict[Callable[[], Awaitable[Any]], int] = {
             self._browse: 8,
