@@ -152,11 +152,15 @@ async def test_the_roots_of_clients_may_change_too(tls: Callable[..., Settings],
 
 async def test_staff_commands_speak_tls(tls: Callable[..., Settings], authority: Authority, tmp_path: Path) -> None:
     cert, key = authority.issue("client", "ada")
-    async with serving(tls(tls_client_ca=authority.ca)) as address:
+    settings = tls(tls_client_ca=authority.ca)
+    async with serving(settings) as address:
         named = {"STOCKWARD_ADDRESS": address, "STOCKWARD_KEY": KEYS["pms"], "STOCKWARD_SERVER_CA": str(authority.ca)}
         shown = {"STOCKWARD_CLIENT_CERT": str(cert), "STOCKWARD_CLIENT_KEY": str(key)}
         listed = await stockward("orders", "list", "--json", cwd=tmp_path, **named, **shown)
         assert (listed.code, listed.json["orders"]) == (0, []), listed.err
+        doctor = await stockward("doctor", "--json", cwd=tmp_path, **variables_of(settings), **named, **shown)
+        (server,) = [each for each in doctor.json["findings"] if each["check"] == "server"]
+        assert (server["verdict"], server["found"]) == ("ok", f"serves at {address}")
         nameless = await stockward("orders", "list", cwd=tmp_path, **named)
         assert nameless.code == 3
         missing = await stockward("orders", "list", cwd=tmp_path, **(named | {"STOCKWARD_SERVER_CA": "none.pem"}))

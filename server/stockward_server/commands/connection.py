@@ -108,6 +108,13 @@ class Answer:
 @asynccontextmanager
 async def calling(address: str, *keys: str) -> AsyncIterator[list[Callers]]:
     """The server at `address`, with each of the keys."""
+    async with channel_to(address) as channel:
+        yield [Callers(channel, key) for key in keys]
+
+
+@asynccontextmanager
+async def channel_to(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    """Over TLS where the settings say so."""
     options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", MAX_ANSWER_BYTES)]
     credentials = _credentials(load_settings(), address)
     async with (
@@ -115,7 +122,7 @@ async def calling(address: str, *keys: str) -> AsyncIterator[list[Callers]]:
         if credentials
         else grpc.aio.insecure_channel(address, options)
     ) as channel:
-        yield [Callers(channel, key) for key in keys]
+        yield channel
 
 
 def _credentials(settings: Settings, address: str) -> grpc.ChannelCredentials | None:

@@ -53,6 +53,7 @@ async def _look(progress: Callable[[Finding], None]) -> list[Finding]:
 
 
 def _subject(settings: Settings) -> Subject:
+    from stockward_server.commands.connection import channel_to
     from stockward_server.embedded.home import RunFile
     from stockward_server.observability.checkup import Subject
 
@@ -64,6 +65,7 @@ def _subject(settings: Settings) -> Subject:
         stream_name=settings.stream_name,
         stream_age=timedelta(days=settings.event_retention_days),
         grpc_address=stack.grpc if stack and here else settings.grpc_address,
+        channel_to=channel_to,
         certificates=settings.certificates,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -63,6 +63,8 @@ class Subject:
     stream_age: timedelta
     """How long the stream keeps events."""
     grpc_address: str
+    channel_to: Callable[[str], AbstractAsyncContextManager[grpc.aio.Channel]]
+    """How that address is called, with TLS or without."""
     certificates: Mapping[str, Path]
     """Files of certificates in PEM, by the variable that names each."""
 
@@ -97,7 +99,7 @@ async def check_up(subject: Subject) -> AsyncIterator[Finding]:
     finally:
         pool.terminate()
     yield await check_stream(subject)
-    yield await check_server(subject.grpc_address)
+    yield await check_server(subject)
     for name, file in subject.certificates.items():
         yield check_certificate(name, file, datetime.now(UTC))
 
@@ -234,16 +236,20 @@ async def check_stream(subject: Subject) -> Finding:
     return ok(check, told)
 
 
-async def check_server(address: str) -> Finding:
+async def check_server(subject: Subject) -> Finding:
     """What grpc.health.v1 says."""
-    options = (("grpc.enable_http_proxy", 0),)
-    async with grpc.aio.insecure_channel(address, options=options) as channel:
+    address = subject.grpc_address
+    async with subject.channel_to(address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=SECONDS)
         except grpc.aio.AioRpcError as error:
             told = f"nobody answers at {address} ({error.code().name})"
-            return warning("server", told, "start `stockward serve`, or set STOCKWARD_GRPC_ADDRESS to where it runs")
+            return warning(
+                "server",
+                told,
+                "start `stockward serve`, or say where it runs: STOCKWARD_GRPC_ADDRESS, for TLS STOCKWARD_SERVER_CA",
+            )
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
         return ok("server", f"serves at {address}")
     return problem("server", f"{address} answers and is not ready", "its database is away, or it is stopping")
