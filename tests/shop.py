@@ -19,7 +19,8 @@ from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
 from stockward.webhook.v1 import incoming_pb2_grpc, webhook_pb2_grpc
 
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
+from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings
 from stockward_server.embedded import free_port
 from stockward_server.storage.database import Pool
@@ -180,10 +181,10 @@ async def running_shop(settings: Settings) -> AsyncIterator[Shop]:
     """A server in this process on a free port, with a key for each role."""
     address = f"127.0.0.1:{free_port()}"
     for role, key in KEYS.items():
-        await bootstrap.ensure_key(settings, role, role, key)
+        await ensure_key(settings, role, role, key)
     async with AsyncExitStack() as stack:
         settings = settings.model_copy(update={"grpc_address": address})
-        running = await stack.enter_async_context(bootstrap.running_server(settings))
+        running = await stack.enter_async_context(running_server(settings))
         stubs = all_callers(address)
         for each in stubs.values():
             stack.push_async_callback(each.channel.close)

@@ -67,22 +67,24 @@ def run() -> None:
     settings = load_settings()
     if settings.environment is Environment.PRODUCTION:
         raise SettingsError(["STOCKWARD_ENVIRONMENT: expected development for `run`, which makes its own keys"])
-    from stockward_server import bootstrap
+    from stockward_server.bootstrap.database import ensure_key, migrate
+    from stockward_server.bootstrap.edge import check_edge, edge_files
+    from stockward_server.bootstrap.transport import check_transport
     from stockward_server.embedded.screen import Screen
     from stockward_server.embedded.supervisor import Supervisor
 
-    bootstrap.check_transport(settings)
-    bootstrap.check_edge(settings)
+    check_transport(settings)
+    check_edge(settings)
 
     def configure_edge(settings: Settings, directory: Path) -> Mapping[str, Any]:
-        return bootstrap.edge_files(settings, directory=directory)
+        return edge_files(settings, directory=directory)
 
     configure_edge(settings, Path())  # what is wrong with it is told before anything is started
 
     async def prepare(settings: Settings, keys: Mapping[str, str]) -> list[str]:
-        migrations = await bootstrap.migrate(settings)
+        migrations = await migrate(settings)
         for role, key in keys.items():
-            await bootstrap.ensure_key(settings, role, role, key)
+            await ensure_key(settings, role, role, key)
         return migrations
 
     supervisor = Supervisor(settings, prepare, configure_edge, Screen())
@@ -99,42 +101,43 @@ def serve(
     connections: see docs/performance.md.
     """
     settings = load_settings()
-    from stockward_server import bootstrap
+    from stockward_server.bootstrap.server import serve
+    from stockward_server.bootstrap.transport import check_transport
 
-    bootstrap.check_transport(settings)
+    check_transport(settings)
     if workers > 1:
         from stockward_server.workers import serve as serve_with_workers
 
         _run_process(lambda settings, stop: serve_with_workers(settings, workers, stop), settings)
         return
-    _run_process(bootstrap.serve, settings)
+    _run_process(serve, settings)
 
 
 @app.command()
 def relay() -> None:
     """Run the relay, which publishes committed events to NATS."""
     settings = load_settings()
-    from stockward_server import bootstrap
+    from stockward_server.bootstrap.relay import relay
 
-    _run_process(bootstrap.relay, settings)
+    _run_process(relay, settings)
 
 
 @app.command()
 def gateway() -> None:
     """Run the webhook gateway."""
     settings = load_settings()
-    from stockward_server import bootstrap
+    from stockward_server.bootstrap.gateway import gateway
 
-    _run_process(bootstrap.gateway, settings)
+    _run_process(gateway, settings)
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database up to date."""
     settings = load_settings()
-    from stockward_server import bootstrap
+    from stockward_server.bootstrap.database import migrate
 
-    applied = asyncio.run(bootstrap.migrate(settings))
+    applied = asyncio.run(migrate(settings))
     for name in applied:
         typer.echo(f"applied {name}")
     if not applied:

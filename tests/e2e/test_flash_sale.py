@@ -15,7 +15,7 @@ import pytest
 from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.embedded import Nats, Postgres, free_port
 from stockward_server.embedded.worker import Worker, grpc_serves
@@ -36,7 +36,7 @@ async def processes(
     database = await postgres.create_database("flash_sale", template=TEMPLATE)
     settings = Settings.model_validate({"database_url": database, "event_queue_url": nats.url})
     for role, key in KEYS.items():
-        await bootstrap.ensure_key(settings, role, role, key)
+        await ensure_key(settings, role, role, key)
     folder = tmp_path_factory.mktemp("flash_sale")
     async with AsyncExitStack() as stack:
         pool = await storage.open_pool(database, 4)

@@ -16,7 +16,9 @@ import grpc
 import pytest
 
 from stockward_client import AsyncStockward
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
+from stockward_server.bootstrap.edge import check_edge, edge_files
+from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings, SettingsError
 from stockward_server.embedded import Envoy, Nats, Postgres, free_port
 from tests.authority import Authority
@@ -55,7 +57,7 @@ async def settings(postgres: Postgres, nats: Nats, authority: Authority) -> Sett
 
 @asynccontextmanager
 async def running_edge(settings: Settings, directory: Path) -> AsyncIterator[str]:
-    files = dict(bootstrap.edge_files(settings, directory=directory))
+    files = dict(edge_files(settings, directory=directory))
     async with Envoy(
         directory, files.pop("envoy.json"), address=settings.edge_address, secrets=files, tls=True
     ) as envoy:
@@ -64,9 +66,9 @@ async def running_edge(settings: Settings, directory: Path) -> AsyncIterator[str
 
 @pytest.fixture(scope="module")
 async def edge(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    await bootstrap.ensure_key(settings, "pms", "pms", KEYS["pms"])
+    await ensure_key(settings, "pms", "pms", KEYS["pms"])
     async with (
-        bootstrap.running_server(settings),
+        running_server(settings),
         running_edge(settings, tmp_path_factory.mktemp("edge") / "envoy") as url,
     ):
         yield url
@@ -173,11 +175,11 @@ PLAIN: dict[str, tuple[dict[str, Any], str]] = {
 def test_what_lacks_tls_is_refused(name: str) -> None:
     fields, expected = PLAIN[name]
     with pytest.raises(SettingsError, match=f"^{expected}"):
-        bootstrap.edge_files(Settings(**fields))
+        edge_files(Settings(**fields))
 
 
 def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     cert, key = Authority(tmp_path).issue("edge", "edge")
     key.write_bytes(b"torn")
     with pytest.raises(SettingsError, match=r"^STOCKWARD_EDGE_TLS_KEY: expected a private key"):
-        bootstrap.check_edge(Settings(edge_tls_cert=cert, edge_tls_key=key))
+        check_edge(Settings(edge_tls_cert=cert, edge_tls_key=key))

@@ -14,7 +14,7 @@ from stockward.inventory.v1.inventory_pb2 import Availability, GetAvailabilityRe
 from stockward.order.v1.order_pb2 import CreateOrderRequest
 
 from stockward_client import AsyncStockward, Stockward, Unavailable
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.embedded import free_port
 from stockward_server.embedded.worker import Worker, grpc_serves
@@ -39,7 +39,7 @@ class Killable:
 async def server(settings: Settings, database_url: str, tmp_path: Path) -> AsyncIterator[Killable]:
     address = f"127.0.0.1:{free_port()}"
     for role in ("storefront", "pms"):
-        await bootstrap.ensure_key(settings, role, role, KEYS[role])
+        await ensure_key(settings, role, role, KEYS[role])
     variables = {
         variable("database_url"): database_url,
         variable("event_queue_url"): settings.event_queue_url.get_secret_value(),

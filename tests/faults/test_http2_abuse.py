@@ -11,7 +11,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from stockward.inventory.v1.inventory_pb2 import GetAvailabilityRequest
 
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.embedded import free_port
 from stockward_server.embedded.worker import Worker, grpc_serves
@@ -39,7 +39,7 @@ HEADERS = [
 async def server(settings: Settings, database: Pool, database_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """A server of its own; its address is in its environment."""
     await sell(database, MUG=10)
-    await bootstrap.ensure_key(settings, "storefront", "storefront", KEYS["storefront"])
+    await ensure_key(settings, "storefront", "storefront", KEYS["storefront"])
     address = f"127.0.0.1:{free_port()}"
     variables = {
         variable("database_url"): database_url,

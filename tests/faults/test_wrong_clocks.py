@@ -13,7 +13,7 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.embedded import free_port
 from stockward_server.embedded.worker import Worker, grpc_serves
@@ -41,7 +41,7 @@ async def fast_and_slow(
     if library is None:
         pytest.skip("no C compiler: clocks cannot be turned")
     for role, key in KEYS.items():
-        await bootstrap.ensure_key(settings, role, role, key)
+        await ensure_key(settings, role, role, key)
     async with AsyncExitStack() as stack:
         staff: list[Callers] = []
         for name, offset in (("fast", HOURS * 3600), ("slow", -HOURS * 3600)):

@@ -11,7 +11,9 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from stockward_server import bootstrap
+from stockward_server.bootstrap.gateway import gateway
+from stockward_server.bootstrap.relay import relay
+from stockward_server.bootstrap.server import serve
 from stockward_server.config import Settings
 from stockward_server.embedded import free_port
 from stockward_server.storage.database import Pool
@@ -58,9 +60,9 @@ async def test_every_metric_that_they_name_is_told_by_a_process(settings: Settin
         return (await ask(address, "/readyz"))[0] == 200
 
     async with (
-        running(lambda stop: bootstrap.serve(settings, stop)),
-        running(lambda stop: bootstrap.relay(settings, stop)),
-        running(lambda stop: bootstrap.gateway(settings, stop)),
+        running(lambda stop: serve(settings, stop)),
+        running(lambda stop: relay(settings, stop)),
+        running(lambda stop: gateway(settings, stop)),
     ):
         known: set[str] = set()
         for address in addresses:

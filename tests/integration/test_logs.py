@@ -20,7 +20,7 @@ import pytest
 from stockward.order.v1 import order_pb2 as order
 from stockward.webhook.v1 import webhook_pb2 as webhooks
 
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.domain.errors import OrderNotFound
 from stockward_server.embedded import free_port
@@ -82,7 +82,7 @@ async def logged(settings: Settings, database: Pool, tmp_path: Path) -> AsyncIte
     }
     keys = {role: f"swk_{role}_{MARK}" for role in ("storefront", "pms", "admin")}
     for role, key in keys.items():
-        await bootstrap.ensure_key(settings, f"{role} desk", role, key)
+        await ensure_key(settings, f"{role} desk", role, key)
     async with AsyncExitStack() as up:
         hooks = await up.enter_async_context(receiver())
         hooks.secret = WEBHOOK_SECRET

@@ -18,7 +18,10 @@ from aiohttp import web
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
+from stockward_server.bootstrap.gateway import gateway
+from stockward_server.bootstrap.relay import relay
+from stockward_server.bootstrap.server import serve
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, free_port
 from stockward_server.embedded.worker import grpc_serves
@@ -87,8 +90,8 @@ async def stack(
             }
         )
         for role, key in KEYS.items():
-            await bootstrap.ensure_key(settings, role, role, key)
-        for process in (bootstrap.serve, bootstrap.relay, bootstrap.gateway):
+            await ensure_key(settings, role, role, key)
+        for process in (serve, relay, gateway):
             await up.enter_async_context(running(functools.partial(process, settings)))
         stubs = all_callers(settings.grpc_address)
         for each in stubs.values():
@@ -240,9 +243,9 @@ async def test_a_server_that_drains_lives_and_is_not_ready(settings: Settings, d
     settings = settings.model_copy(
         update={"grpc_address": f"127.0.0.1:{free_port()}", "server_admin_address": admin, "shutdown_grace_seconds": 20}
     )
-    await bootstrap.ensure_key(settings, "pms", "pms", KEYS["pms"])
+    await ensure_key(settings, "pms", "pms", KEYS["pms"])
     stop = asyncio.Event()
-    server = asyncio.create_task(bootstrap.serve(settings, stop))
+    server = asyncio.create_task(serve(settings, stop))
     stubs = all_callers(settings.grpc_address)
     try:
         await until(lambda: _is(admin, "/readyz", 200))
@@ -275,7 +278,7 @@ async def test_a_port_that_is_taken_costs_the_metrics_and_not_the_shop(
     taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
     update = {"grpc_address": f"127.0.0.1:{free_port()}", "server_admin_address": f"127.0.0.1:{port}"}
     with caplog.at_level(logging.WARNING):
-        async with taken, running(lambda stop: bootstrap.serve(settings.model_copy(update=update), stop)):
+        async with taken, running(lambda stop: serve(settings.model_copy(update=update), stop)):
             stubs = all_callers(update["grpc_address"])
             await until(lambda: grpc_serves(update["grpc_address"]))
             for each in stubs.values():

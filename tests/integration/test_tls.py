@@ -17,7 +17,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from stockward_client import AsyncStockward
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
+from stockward_server.bootstrap.server import running_server
+from stockward_server.bootstrap.transport import check_transport
 from stockward_server.config import Plaintext, Settings, SettingsError
 from stockward_server.embedded import free_port
 from tests.authority import DAY, Authority, put, signed
@@ -53,8 +55,8 @@ def credentials(authority: Authority, pair: tuple[Path, Path] | None = None) -> 
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[str]:
-    await bootstrap.ensure_key(settings, "pms", "pms", KEYS["pms"])
-    async with bootstrap.running_server(settings):
+    await ensure_key(settings, "pms", "pms", KEYS["pms"])
+    async with running_server(settings):
         yield settings.grpc_address
 
 
@@ -256,7 +258,7 @@ async def test_files_that_cannot_be_used_are_refused_at_start(
     settings = tls(tls_client_ca=authority.ca)
     spoil(authority)
     with pytest.raises(SettingsError) as refusal:
-        bootstrap.check_transport(settings)
+        check_transport(settings)
     (problem,) = refusal.value.problems
     assert problem.startswith(f"STOCKWARD_{expected}")
 
@@ -267,9 +269,9 @@ def test_plaintext_is_for_loopback_only(settings: Settings, authority: Authority
         return settings.model_copy(update={"grpc_address": address, **fields})
 
     with pytest.raises(SettingsError, match="STOCKWARD_GRPC_ADDRESS: expected a loopback address"):
-        bootstrap.check_transport(told())
-    bootstrap.check_transport(told(plaintext=Plaintext.ANYWHERE))
+        check_transport(told())
+    check_transport(told(plaintext=Plaintext.ANYWHERE))
     cert, key = authority.issue("server", "x")
-    bootstrap.check_transport(told(tls_cert=cert, tls_key=key))
+    check_transport(told(tls_cert=cert, tls_key=key))
     for loopback in ("127.0.0.1:1", "[::1]:1", "localhost:1"):
-        bootstrap.check_transport(told(grpc_address=loopback))
+        check_transport(told(grpc_address=loopback))

@@ -16,7 +16,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as order
 
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
+from stockward_server.bootstrap.gateway import gateway
+from stockward_server.bootstrap.relay import relay
+from stockward_server.bootstrap.server import serve
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, free_port
 from stockward_server.storage.database import Pool
@@ -74,8 +77,8 @@ async def begin(up: AsyncExitStack, settings: Settings, pool: Pool, **changes: A
     }
     settings = Settings.model_validate(given)
     for role, key in KEYS.items():
-        await bootstrap.ensure_key(settings, role, role, key)
-    for process in (bootstrap.serve, bootstrap.relay, bootstrap.gateway):
+        await ensure_key(settings, role, role, key)
+    for process in (serve, relay, gateway):
         await up.enter_async_context(running(functools.partial(process, settings)))
 
     async def ready() -> bool:

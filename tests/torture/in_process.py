@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from stockward_server import bootstrap, gateway, relay
+from stockward_server import gateway, relay
+from stockward_server.bootstrap.database import ensure_key
+from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, free_port
 from stockward_server.gateway import LOOPBACK, Egress
@@ -113,7 +115,7 @@ async def in_process(database_url: str, directory: Path) -> AsyncIterator[InProc
                 }
             )
             for role, key in KEYS.items():
-                await bootstrap.ensure_key(settings, role, role, key)
-            await stack.enter_async_context(bootstrap.running_server(settings))
+                await ensure_key(settings, role, role, key)
+            await stack.enter_async_context(running_server(settings))
             addresses.append(address)
         yield InProcess(addresses, receivers, pool, nats.url, SERVERS * 4 + 1 + 5 + 4 + 20, log)

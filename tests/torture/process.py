@@ -16,9 +16,10 @@ from datetime import timedelta
 
 import uvloop
 
-from stockward_server import bootstrap
 from stockward_server import gateway as webhook_gateway
 from stockward_server.application import session
+from stockward_server.bootstrap import server
+from stockward_server.bootstrap.relay import relay
 from stockward_server.config import Settings, load_settings
 from stockward_server.gateway import LOOPBACK, Egress
 from stockward_server.gateway.gate import BreakerPolicy
@@ -59,8 +60,8 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
 
 
 ROLES: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {
-    "server": bootstrap.serve,
-    "relay": bootstrap.relay,
+    "server": server.serve,
+    "relay": relay,
     "gateway": gateway,
 }
 
@@ -68,7 +69,7 @@ ROLES: dict[str, Callable[[Settings, asyncio.Event], Awaitable[None]]] = {
 def main(role: str, broken: str = "") -> None:
     settings = load_settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    bootstrap.HOUSEKEEPING_SECONDS = 60.0
+    server.HOUSEKEEPING_SECONDS = 60.0
     session.LONGEST_PAUSE = 2.0
     if broken:
         BUILDS[broken].break_it(setattr)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import aiohttp
 
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.embedded import Postgres, free_port
 from stockward_server.embedded.service import Service
@@ -199,7 +199,7 @@ async def running_stack(broken: str = "", servers: int = 2) -> AsyncIterator[Sta
         url = await postgres.create_database(DATABASE)
         await storage.migrate(url)
         for role, key in KEYS.items():
-            await bootstrap.ensure_key(Settings.model_validate({"database_url": url}), role, role, key)
+            await ensure_key(Settings.model_validate({"database_url": url}), role, role, key)
         receivers = {name: await running.enter_async_context(Receiver.listening()) for name in ("storefront", "pms")}
         pool = await storage.open_pool(url, 4)
         running.push_async_callback(pool.close)

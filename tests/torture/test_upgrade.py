@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from stockward_server import bootstrap
+from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, Postgres, free_port
 from stockward_server.embedded.worker import Worker
@@ -110,7 +110,7 @@ async def both_releases(postgres: Postgres, nats: Nats, source: Path, directory:
         stack.push_async_callback(postgres.drop_database, "upgrade")
         await storage.migrate(url, source / "server/stockward_server/storage/migrations")
         for role, key in KEYS.items():
-            await bootstrap.ensure_key(Settings.model_validate({"database_url": url}), role, role, key)
+            await ensure_key(Settings.model_validate({"database_url": url}), role, role, key)
         receivers = {  # the gateways of production try again after minutes
             name: await stack.enter_async_context(Receiver.listening(moody=False)) for name in ("storefront", "pms")
         }

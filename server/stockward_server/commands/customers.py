@@ -95,7 +95,7 @@ def _show(findings: Findings, erased: bool) -> None:
 
 def _told(customer_id: str, work: Callable[[SqlCustomers], Awaitable[Result]]) -> Result:
     """Do it; a database that is away ends the command with exit code 3."""
-    from stockward_server import bootstrap
+    from stockward_server.bootstrap.database import opened_customers
     from stockward_server.commands.connection import UNREACHABLE, fail
     from stockward_server.config import load_settings
     from stockward_server.storage.database import is_database_down
@@ -104,7 +104,7 @@ def _told(customer_id: str, work: Callable[[SqlCustomers], Awaitable[Result]]) -
         raise typer.BadParameter("a customer's id is not empty")
 
     async def on_database() -> Result:
-        async with bootstrap.opened_customers(load_settings()) as customers:
+        async with opened_customers(load_settings()) as customers:
             return await work(customers)
 
     try:

@@ -46,7 +46,7 @@ def config(
 ) -> None:
     """Print Envoy's whole configuration as JSON, which Envoy reads: `envoy --config-path FILE.json`."""
     settings = load_settings()
-    from stockward_server import bootstrap
+    from stockward_server.bootstrap.edge import edge_files
 
     for address in (*(upstream or ()), *((listen,) if listen else ())):
         try:
@@ -55,7 +55,7 @@ def config(
             raise typer.BadParameter(f"{address}: {error}") from None
     if listen:
         settings = settings.model_copy(update={"edge_address": listen})
-    files = bootstrap.edge_files(settings, upstream or (), origin or ("*",), directory or Path())
+    files = edge_files(settings, upstream or (), origin or ("*",), directory or Path())
     if directory is None:
         if len(files) > 1:
             raise typer.BadParameter("with TLS the configuration is several files: say where", param_hint="--directory")

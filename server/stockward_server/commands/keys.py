@@ -127,13 +127,13 @@ def _request(method: str) -> Any:
 
 def _told(work: Callable[[Keys], Awaitable[Message]], as_json: bool, then: str = "") -> None:
     """Do it, and print the answer; a refusal ends the command with exit code 1, a database that is away with 3."""
-    from stockward_server import bootstrap
+    from stockward_server.bootstrap.database import opened_keys
     from stockward_server.commands.connection import REFUSED, UNREACHABLE, fail
     from stockward_server.config import load_settings
     from stockward_server.domain.errors import DatabaseUnavailable, Refusal
 
     async def on_database() -> Message:
-        async with bootstrap.opened_keys(load_settings()) as keys:
+        async with opened_keys(load_settings()) as keys:
             return await work(keys)
 
     try:

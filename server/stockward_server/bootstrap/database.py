@@ -1,0 +1,52 @@
+"""What works on the database itself: migrations, keys, personal data."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from stockward_server.application.keys import Keys
+from stockward_server.application.request import Role
+from stockward_server.config import Settings
+from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.grpc_api.personal_data import answer_without, event_without
+from stockward_server.storage import api_keys, database
+from stockward_server.storage.customers import SqlCustomers
+from stockward_server.storage.keys import SqlKeys
+from stockward_server.storage.mutation import Mutations
+
+
+async def migrate(settings: Settings) -> list[str]:
+    """Brings the database up to date; answers the names of the migrations that were applied."""
+    return await database.migrate(settings.database_url.get_secret_value())
+
+
+async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None:
+    """Makes a known key valid for `role` (`storefront`, `pms` or `admin`)."""
+    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10.0)
+    try:
+        await api_keys.ensure_key(connection, name, Role[role.upper()], key)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
+    """The API keys in the database, for whoever may open that."""
+    pool = await database.open_pool(settings.database_url.get_secret_value(), 1)
+    try:
+        yield SqlKeys(pool, Mutations(pool, encode_event))
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def opened_customers(settings: Settings) -> AsyncIterator[SqlCustomers]:
+    """What is stored about customers, for whoever may open the database."""
+    pool = await database.open_pool(settings.database_url.get_secret_value(), 2, command_timeout=600.0)
+    try:
+        yield SqlCustomers(pool, event_without, answer_without)
+    finally:
+        await pool.close()

@@ -1,0 +1,68 @@
+"""Envoy's configuration, by the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stockward_server import edge
+from stockward_server.bootstrap.transport import told_by_variable
+from stockward_server.config import Plaintext, Settings, SettingsError, is_loopback, variable
+from stockward_server.grpc_api.certificates import CertificateFiles
+
+
+def check_edge(settings: Settings) -> None:
+    """SettingsError where the edge may not listen as it is told, or its TLS files cannot be used."""
+    settings.refuse_plaintext("edge_address", "edge_tls_cert")
+    with told_by_variable("edge_tls_"):
+        if settings.edge_tls_cert and settings.edge_tls_key:
+            CertificateFiles(settings.edge_tls_cert, settings.edge_tls_key, settings.edge_tls_client_ca).read()
+
+
+def edge_files(
+    settings: Settings,
+    upstreams: Sequence[str] = (),
+    origins: Sequence[str] = ("*",),
+    directory: Path = Path(),
+) -> Mapping[str, Any]:
+    """Envoy's files for `directory`, by name: `envoy.json` for one at `edge_address`, before `upstreams` (HOST:PORT
+    each) or the server of the settings; and its secrets, where there is TLS. SettingsError where TLS is lacking."""
+    upstreams = upstreams or [settings.grpc_address]
+    tls = _edge_tls(settings, upstreams, directory)
+    configuration = edge.envoy_config(
+        edge.installed_contract(),
+        settings.edge_address,
+        upstreams,
+        pages=edge.pages(),
+        origins=origins,
+        limits=edge.Limits(body_bytes=settings.max_message_bytes),
+        tls=tls,
+    )
+    return {"envoy.json": configuration, **edge.secret_files(tls)}
+
+
+def _edge_tls(settings: Settings, upstreams: Sequence[str], directory: Path) -> edge.EdgeTls:
+    settings.refuse_plaintext("edge_address", "edge_tls_cert")
+    for field, needed_by in (("server_ca", "tls_cert"), ("client_cert", "tls_client_ca")):
+        if getattr(settings, needed_by) and not getattr(settings, field):
+            raise SettingsError([f"{variable(field)}: required for the edge where {variable(needed_by)} is set"])
+    if not settings.server_ca and settings.plaintext is not Plaintext.ANYWHERE:
+        for each in upstreams:
+            if not is_loopback(each):
+                raise SettingsError(
+                    [
+                        f"STOCKWARD_SERVER_CA: required for TLS to the server {each}, which is on another machine; or "
+                        "set STOCKWARD_PLAINTEXT=anywhere"
+                    ]
+                )
+
+    def files(*fields: str) -> edge.TlsFiles:
+        paths: list[Path | None] = [getattr(settings, field) for field in fields]
+        return edge.TlsFiles(*(path.absolute() if path else None for path in paths))
+
+    return edge.EdgeTls(
+        callers=files("edge_tls_cert", "edge_tls_key", "edge_tls_client_ca") if settings.edge_tls_cert else None,
+        servers=files("client_cert", "client_key", "server_ca") if settings.server_ca else None,
+        directory=directory.absolute(),
+    )

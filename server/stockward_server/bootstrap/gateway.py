@@ -1,0 +1,51 @@
+"""The gateway: events of the stream to webhook URLs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from stockward_server import gateway as webhook_gateway
+from stockward_server.bootstrap.tracing import end, tracing_of
+from stockward_server.config import Environment, Settings
+from stockward_server.gateway import LOOPBACK, Egress, GatewayTally, Patience
+from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.observability import families
+from stockward_server.observability.exposition import Families
+from stockward_server.observability.watch import watching
+
+
+async def gateway(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs the webhook gateway until `stop` is set."""
+    production = settings.environment is Environment.PRODUCTION
+    urls = {"storefront": settings.storefront_webhook_url, "pms": settings.pms_webhook_url}
+    patience = Patience(timedelta(days=settings.webhook_warn_days), timedelta(days=settings.webhook_disable_days))
+    dsn, tally = settings.database_url.get_secret_value(), GatewayTally()
+    tracing = tracing_of(settings, "gateway")
+    told: Sequence[Families] = (
+        lambda: families.delivering(tally, settings.stream_name),
+        lambda: families.certificates(settings.certificates),
+    )
+    async with watching(dsn, told) as exposition:
+        await webhook_gateway.run(
+            dsn,
+            settings.event_queue_url.get_secret_value(),
+            settings.stream_name,
+            address=settings.gateway_address,
+            urls={name: url.get_secret_value() for name, url in urls.items() if url},
+            secret=next(iter(settings.webhook_secrets), None),
+            encode_event=encode_event,
+            egress=Egress.of(
+                [*settings.webhook_allowed_networks, *(() if production else LOOPBACK)], require_https=production
+            ),
+            public_url=settings.public_url or "",
+            stop=stop,
+            grace_seconds=settings.shutdown_grace_seconds,
+            timeout_seconds=settings.webhook_timeout_seconds,
+            patience=patience,
+            tally=tally,
+            tracer=tracing,
+            routes=exposition.routes(),
+        )
+    await end(tracing)

@@ -1,0 +1,41 @@
+"""The relay: committed events to JetStream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from stockward_server import relay as event_relay
+from stockward_server.admin_port import listening
+from stockward_server.bootstrap.tracing import end, tracing_of
+from stockward_server.config import Settings
+from stockward_server.observability import families
+from stockward_server.observability.exposition import Families
+from stockward_server.observability.watch import watching
+from stockward_server.relay import RelayTally
+
+
+async def relay(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs the relay until `stop` is set."""
+    dsn, tally = settings.database_url.get_secret_value(), RelayTally()
+    tracing = tracing_of(settings, "relay")
+    told: Sequence[Families] = (
+        lambda: families.relaying(tally, settings.stream_name),
+        lambda: families.certificates(settings.certificates),
+    )
+    async with (
+        watching(dsn, told) as exposition,
+        listening(settings.relay_admin_address, exposition.routes()),
+    ):
+        await event_relay.run(
+            dsn,
+            settings.event_queue_url.get_secret_value(),
+            settings.stream_name,
+            max_age=timedelta(days=settings.event_retention_days),
+            poll_seconds=settings.outbox_poll_seconds,
+            stop=stop,
+            tally=tally,
+            tracer=tracing,
+        )
+    await end(tracing)
