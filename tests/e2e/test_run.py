@@ -118,7 +118,7 @@ def test_a_second_signal_kills_what_does_not_end(stack: Stack) -> None:
     pids = stack.up(STOCKWARD_SHUTDOWN_GRACE_SECONDS="600")["pids"]  # more than the test has
     os.kill(pids["server"], signal.SIGSTOP)
     os.kill(pids["supervisor"], signal.SIGINT)
-    wait_until(lambda: "Stopping" in stack.output)
+    wait_until(lambda: "edge stopped" in stack.output)  # the server is next
 
     assert stack.signal(signal.SIGINT) == 0
 

@@ -10,8 +10,10 @@ import pytest
 from stockward.event.v1.event_pb2 import Event, ListEventsRequest
 from stockward.order.v1.order_pb2 import ListOrdersRequest
 
+from stockward_server.application.request import Caller, Role
 from stockward_server.domain.errors import CursorExpired, PageTokenInvalid
 from stockward_server.grpc_api.event_service import EventServicer
+from stockward_server.grpc_api.identity import Call, current_call
 from stockward_server.grpc_api.page_token import encode
 from stockward_server.storage.database import Pool, ensure_event_partitions, transaction
 from stockward_server.storage.event_log import Selection, SqlEventLog, republish
@@ -19,6 +21,7 @@ from stockward_server.storage.retention import delete_expired_idempotency, drop_
 from tests.events import event, insert, pending, record, record_many, until
 
 NOW = datetime.now(UTC)
+BY_STAFF = Call(Caller("pms", Role.PMS), "/stockward.event.v1.EventService/ListEvents")
 
 
 async def read_all(
@@ -176,6 +179,7 @@ async def test_a_rare_type_is_found_though_a_call_looks_at_a_part_of_the_record(
 
 async def test_a_cursor_leads_through_the_record(database: Pool) -> None:
     servicer = EventServicer(SqlEventLog(database))
+    current_call.set(BY_STAFF)
     await record_many(database, 3, 2)
 
     first = await servicer.ListEvents(ListEventsRequest(page_size=4), None)  # type: ignore[arg-type]
@@ -191,6 +195,7 @@ async def test_a_cursor_leads_through_the_record(database: Pool) -> None:
 @pytest.mark.parametrize("cursor", ["nonsense", "AAAA", encode(ListOrdersRequest(), [1])])
 async def test_what_is_no_cursor_is_refused(database: Pool, cursor: str) -> None:
     servicer = EventServicer(SqlEventLog(database))
+    current_call.set(BY_STAFF)
     with pytest.raises(PageTokenInvalid) as refused:
         await servicer.ListEvents(ListEventsRequest(cursor=cursor), None)  # type: ignore[arg-type]
     assert refused.value.violations[0].field == "cursor"
