@@ -23,8 +23,8 @@ from tests.events import until
 from tests.shop import KEYS, Shop, callers, running_shop
 from tests.watching import watch_stock
 
-NOTICE = 1.3
-"""Seconds between NOT_SERVING and the end; the edge looks every second."""
+NOTICE = 3.0
+"""Seconds between NOT_SERVING and the end, as in production; the edge looks every second."""
 
 
 class Server(Worker):
