@@ -56,7 +56,7 @@ export async function refused(call: Promise<unknown>): Promise<StockwardError> {
 }
 
 /** Waits until `condition` holds. */
-export async function until(condition: () => unknown, seconds = 20): Promise<void> {
+export async function until(condition: () => unknown, seconds = 45): Promise<void> {
   for (const deadline = Date.now() + 1000 * seconds; !(await condition()); ) {
     if (Date.now() > deadline) throw new Error(`it did not happen within ${seconds} s: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
