@@ -34,12 +34,16 @@ from tests.torture.usage import Usage, usage_of
 
 DATABASE = "torture"
 MAX_CONNECTIONS = 60
-LINES = 12
-"""Of the log that are shown of an error."""
 RELAYS = GATEWAYS = 2
 POOL_SIZE = 6
 CLOCK_OFFSET = 120
 """Seconds by which clocks are slow or fast. Signed webhooks bear five minutes."""
+
+ENTRY = re.compile(r"\d{4}-\d\d-\d\d ")
+"""What a line of the log begins with that is not the traceback of the one before."""
+
+LINES = 12
+"""Of a traceback that are shown: its last."""
 
 
 def most_connections(servers: int) -> int:
@@ -139,12 +143,12 @@ class Stack:
 
 def errors_in(process: Worker) -> list[str]:
     """What it has logged as unforeseen."""
-    lines = process.log.read_text(errors="replace").splitlines() if process.log.exists() else []
-    return [
-        f"{process.name}: {' '.join(lines[number : number + LINES])}"
-        for number, line in enumerate(lines)
-        if " ERROR " in line
-    ]
+    entries: list[list[str]] = []
+    for line in process.log.read_text(errors="replace").splitlines() if process.log.exists() else []:
+        if ENTRY.match(line) or not entries:
+            entries.append([])
+        entries[-1].append(line)
+    return [f"{process.name}: {' '.join([head, *trace[-LINES:]])}" for head, *trace in entries if " ERROR " in head]
 
 
 def family(service: Service) -> list[int]:

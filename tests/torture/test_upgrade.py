@@ -44,6 +44,10 @@ BEFORE_ALL_TAGS = "5d3d9af9c6b9f2e77b27f9b41777027029b36ab4"
 
 PLAN = Plan(seed=3, seconds=0, clients=6, pause=0.05, hold_seconds=2, leaves=False)
 
+ALTERED = "InvalidCachedStatementError"
+"""What came before all tags answered INTERNAL where it first used a statement after a column had come to its table,
+with nothing half done (docs/reliability.md, Upgrading)."""
+
 CALLS = 120
 """Made between two steps."""
 
@@ -88,10 +92,14 @@ def git(*arguments: str) -> bytes:
     return found.stdout if found.returncode == 0 else b""
 
 
+def newest_tag() -> str:
+    return git("describe", "--tags", "--abbrev=0").decode().strip()
+
+
 @pytest.fixture(scope="module")
 def source() -> Iterator[Path]:
     """The code of the previous release."""
-    release = git("describe", "--tags", "--abbrev=0").decode().strip() or BEFORE_ALL_TAGS
+    release = newest_tag() or BEFORE_ALL_TAGS
     archive = git("archive", release, "server", "generated/python", "clients/python")
     if not archive:
         pytest.skip(f"the previous release ({release[:10]}) is not in this clone: git fetch --unshallow --tags")
@@ -124,7 +132,13 @@ async def both_releases(postgres: Postgres, nats: Nats, source: Path, directory:
             settings = variables(url, nats.url, address, receivers)
             files = {"log": directory / f"former-{name}.log", "lock": directory / f"former-{name}.lock"}
             former[name] = Former(
-                name, role, source, variables=settings, ready=ready(role, address), stop_within=10.0, **files
+                f"former-{name}",
+                role,
+                source,
+                variables=settings,
+                ready=ready(role, address),
+                stop_within=10.0,
+                **files,
             )
             if role == "server":  # one follows the other at its address
                 addresses.append(address)
@@ -182,14 +196,19 @@ async def test_an_upgrade_step_by_step_while_clients_work(postgres: Postgres, so
             task.cancel()
         await asyncio.gather(*work.background, return_exceptions=True)
         work.background.clear()
-        work.evidence.errors = subject.errors()
+        errors = subject.errors()
+        excused = [] if newest_tag() else [each for each in errors if each.startswith("former-") and ALTERED in each]
+        work.evidence.errors = [line for line in errors if line not in excused]
         checks = (
-            *(answers.foreseen, answers.acknowledged, answers.refused, answers.whole_orders, answers.payments),
+            *(answers.acknowledged, answers.refused, answers.whole_orders, answers.payments),
             *(books.balanced, books.ledger, books.sold, books.holds),
             *(told.recorded, told.streamed, told.delivered, told.listed, told.watched),
         )
         findings = [await check(work.evidence) for check in checks]
+        foreseen = await answers.foreseen(work.evidence)
         calls = list(work.evidence.history.calls)
+    assert not work.evidence.errors
+    assert len(foreseen.violations) <= len([line for line in excused if "incident" in line]), foreseen.violations
     assert not [finding for finding in findings if finding.violations]
     assert all(finding.examined for finding in findings)
     unanswered = [call for call in calls if call.response is None and not call.attempts[-1].definite]
