@@ -100,10 +100,13 @@ class RememberedReads(Generic[K, V]):
         if self._remembered is None:
             self.misses += 1
             return self._reads.read(key)
-        future = self._remembered.get(key)
-        if future is not None and not (future.done() and future.exception() is not None):
-            self.hits += 1
-        else:
-            self.misses += 1
-            future = self._remembered[key] = self._reads.read(key)
+        try:
+            future = self._remembered[key]  # `get` would look twice
+            if not future.done() or future.exception() is None:
+                self.hits += 1
+                return future
+        except KeyError:
+            pass
+        self.misses += 1
+        future = self._remembered[key] = self._reads.read(key)
         return future

@@ -33,6 +33,10 @@ class ShopWindow:
             raise ProductNotFound(f"there is no product {product_id}", field="product_id", product_id=product_id)
         return product
 
+    async def available(self, sku: str) -> AvailabilityRow | None:
+        """Units of one SKU that can be ordered; None when it does not exist."""
+        return await self._availability.get(sku)
+
     async def availability(self, skus: Iterable[str]) -> Mapping[str, AvailabilityRow]:
         """Units of each SKU that can be ordered; SKUs that do not exist are left out."""
         return await self._availability.get_all(skus)

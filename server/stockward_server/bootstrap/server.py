@@ -50,6 +50,7 @@ from stockward_server.storage.deliveries import SqlDeliveries
 from stockward_server.storage.due_work import SqlDueWork
 from stockward_server.storage.event_log import SqlEventLog
 from stockward_server.storage.keys import SqlKeys
+from stockward_server.storage.known_products import KnownProducts
 from stockward_server.storage.locations import SqlLocations
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.order_views import SqlOrderViews
@@ -140,7 +141,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         trace=tracing.note_batch if tracing else None,
     )
     store = SqlCatalog(pool, encode_event, heard)
-    window = ShopWindow(store.products_by_id, views.availability, settings.cache_seconds)
+    window = ShopWindow(KnownProducts(pool).by_id, views.availability, settings.cache_seconds)
     catalog = Catalog(store)
     locations = Mutations(pool, encode_event, heard_of_location)
     webhooks = Mutations(pool, encode_event, heard)

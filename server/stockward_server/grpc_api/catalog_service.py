@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
 
+from cachetools import LRUCache
 from stockward.catalog.v1 import catalog_pb2 as pb
 from stockward.catalog.v1 import catalog_pb2_grpc
 
@@ -45,12 +47,25 @@ Change = (
 Listing = pb.ListProductsRequest | pb.ListAvailableProductsRequest
 
 
+MESSAGES = 5_000
+"""Of products as storefronts see them that are kept, those asked for last."""
+
+
+class _Told(NamedTuple):
+    """A product as storefronts were told of it, and what that was made of."""
+
+    product: Product
+    available: Mapping[str, int]
+    message: pb.AvailableProduct
+
+
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     """See catalog.proto; every method raises a Refusal for a documented error."""
 
     def __init__(self, catalog: Catalog, window: ShopWindow) -> None:
         self._catalog = catalog
         self._window = window
+        self._told: LRUCache[str, _Told] = LRUCache(MESSAGES)
 
     async def CreateProduct(self, request: pb.CreateProductRequest, context: Context) -> pb.Product:
         answer = await self._catalog.create(request_of(context, request), product_edit(request.product), product_bytes)
@@ -126,7 +141,12 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: pb.GetAvailableProductRequest, context: Context
     ) -> pb.AvailableProduct:
         product = await self._window.product(request.product_id)
-        return available_product_message(product, await self._available([product]))
+        available = await self._available([product])
+        told = self._told.get(product.product_id)
+        if told is None or told.product is not product or told.available != available:
+            told = _Told(product, available, available_product_message(product, available))
+            self._told[product.product_id] = told
+        return told.message
 
     async def _available(self, products: Sequence[Product]) -> Mapping[str, int]:
         """Units of every SKU of these products that can be ordered now."""

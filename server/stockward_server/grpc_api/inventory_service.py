@@ -78,7 +78,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     # Availability
 
     async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
-        row = (await self._window.availability([request.sku])).get(request.sku)
+        row = await self._window.available(request.sku)
         if row is None:
             raise _unknown(request.sku)
         return availability_message(row.sku, row.available, row.read_time)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -68,11 +68,6 @@ class SqlCatalog:
     async def product(self, product_id: str) -> Product | None:
         async with self._pool.acquire() as connection:
             return await load_product(connection, product_id)
-
-    async def products_by_id(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
-        """Those that exist, in any state."""
-        rows = await self._pool.fetch(f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", list(product_ids))
-        return {row["product_id"]: product_of(row) for row in rows}
 
     async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
         arguments: list[Any] = []

@@ -1,0 +1,43 @@
+"""Published products are read far more often than changed: what was made of their rows is used again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cachetools import LRUCache
+
+from stockward_server.domain.product import Product
+from stockward_server.storage.database import Pool
+from stockward_server.storage.product_rows import SELECT_PRODUCTS, product_of
+
+
+class KnownProducts:
+    """Products as they stand in the database now. Only those whose version is not the one that is known are read whole;
+    what was made of a version is never changed."""
+
+    def __init__(self, pool: Pool, most: int = 20_000) -> None:
+        """`most`: products that are kept, those read last."""
+        self._pool = pool
+        self._known: LRUCache[str, Product] = LRUCache(most)
+
+    async def by_id(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
+        """Those that exist, in any state. A product that did not change since is the same object as before."""
+        rows = await self._pool.fetch(
+            "SELECT product_id::text, version, update_time FROM products WHERE product_id = ANY($1::uuid[])",
+            product_ids,
+        )
+        found: dict[str, Product] = {}
+        changed: list[str] = []
+        for product_id, version, update_time in rows:
+            product = self._known.get(product_id)
+            # The time, too: a database that was restored counts its versions once more.
+            if product is not None and product.version == version and product.update_time == update_time:
+                found[product_id] = product
+            else:
+                changed.append(product_id)
+        if changed:
+            rows = await self._pool.fetch(f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", changed)
+            products = {row["product_id"]: product_of(row) for row in rows}
+            self._known.update(products)
+            found |= products
+        return found

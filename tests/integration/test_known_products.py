@@ -1,0 +1,71 @@
+"""What was made of a product's rows is used again, as long as they are the same."""
+
+from __future__ import annotations
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from stockward.catalog.v1 import catalog_pb2
+
+from stockward_server.domain.product import Product
+from stockward_server.storage.known_products import KnownProducts
+from tests.shop import Shop
+
+
+async def read(known: KnownProducts, product_id: str) -> Product | None:
+    return (await known.by_id([product_id])).get(product_id)
+
+
+async def test_a_product_is_made_anew_when_it_has_changed(shop: Shop) -> None:
+    product_id = await shop.sell("TEE", 5)
+    known = KnownProducts(shop.pool)
+    first = await read(known, product_id)
+    assert first is not None
+    assert await read(known, product_id) is first
+    await shop.receive("TEE", 1)
+    assert await read(known, product_id) is first, "its stock is not a part of it"
+    product = await shop.pms.catalog.GetProduct(catalog_pb2.GetProductRequest(product_id=product_id))
+    product.variants[0].price.units += 1
+    await shop.pms.catalog.UpdateProduct(
+        catalog_pb2.UpdateProductRequest(product=product, update_mask=FieldMask(paths=["variants"]))
+    )
+    second = await read(known, product_id)
+    assert second is not None
+    assert second.variants[0].price.minor == first.variants[0].price.minor + 100
+
+
+async def test_a_restored_database_is_believed(shop: Shop) -> None:
+    """It counts the versions after the backup once more."""
+    product_id = await shop.sell("TEE", 5)
+    known = KnownProducts(shop.pool)
+    assert await read(known, product_id)
+    await shop.pool.execute("UPDATE products SET title = 'another', update_time = update_time - interval '1 second'")
+    product = await read(known, product_id)
+    assert product is not None
+    assert product.title == "another"
+
+
+async def test_what_does_not_exist_is_left_out_and_nothing_is_kept_without_end(shop: Shop) -> None:
+    product_ids = [await shop.sell(f"TEE-{size}") for size in "SML"]
+    known = KnownProducts(shop.pool, most=2)
+    unknown = "01a206f4-f6a6-7077-81d1-9fe855cfa7b1"
+    for _ in range(2):
+        found = await known.by_id([*product_ids, unknown])
+        assert {product_id: product.product_id for product_id, product in found.items()} == {
+            product_id: product_id for product_id in product_ids
+        }
+
+
+async def test_a_storefront_sees_each_change_at_once(shop: Shop) -> None:
+    """The message that was made before is used again only for the same product with the same units."""
+    product_id = await shop.sell("TEE", 5)
+    wanted = catalog_pb2.GetAvailableProductRequest(product_id=product_id)
+    for units in (5, 6, 7):
+        shown = await shop.storefront.catalog.GetAvailableProduct(wanted)
+        assert (shown.title, shown.variants[0].available) == ("Product TEE", units)
+        await shop.receive("TEE", 1)
+    await shop.pms.catalog.UpdateProduct(
+        catalog_pb2.UpdateProductRequest(
+            product=catalog_pb2.Product(product_id=product_id, title="Shirt"), update_mask=FieldMask(paths=["title"])
+        )
+    )
+    shown = await shop.storefront.catalog.GetAvailableProduct(wanted)
+    assert (shown.title, shown.variants[0].available) == ("Shirt", 8)
