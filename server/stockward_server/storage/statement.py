@@ -1,4 +1,4 @@
-"""Several writes as one statement."""
+"""Statements with long arrays, and several writes as one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import asyncpg
 from pydantic_core import to_json
 
-from stockward_server.storage.database import Executor
+from stockward_server.storage.database import Executor, Pool
 
 
 class Statement:
@@ -24,12 +25,9 @@ class Statement:
 
     def add(self, sql: str, *arguments: Any, name: str | None = None) -> None:
         """One more part, with its own arguments from $1 on. `name` is what later parts call its RETURNING."""
-        text, as_text = _prepared(sql, len(self._arguments))
+        text, sent = _with_text(sql, arguments, len(self._arguments))
         self._parts.append(f"{name or f'part{len(self._parts)}'} AS ({text})")
-        self._arguments += [
-            array_literal(argument) if position in as_text else argument
-            for position, argument in enumerate(arguments, 1)
-        ]
+        self._arguments += sent
 
     async def execute(self, connection: Executor) -> None:
         """Runs all parts, if there are any."""
@@ -37,7 +35,19 @@ class Statement:
             await connection.execute(f"WITH {', '.join(self._parts)} SELECT", *self._arguments)
 
 
-AS_TEXT = re.compile(r"\$(\d+)::(text|uuid|smallint|int|bigint|boolean|timestamptz)\[\]")
+async def execute(connection: Executor, sql: str, *arguments: Any) -> None:
+    """One statement without comments, whose arrays travel as text."""
+    text, sent = _with_text(sql, arguments)
+    await connection.execute(text, *sent)
+
+
+async def fetch(connection: Executor | Pool, sql: str, *arguments: Any) -> Sequence[asyncpg.Record]:
+    """The same, with its rows."""
+    text, sent = _with_text(sql, arguments)
+    return await connection.fetch(text, *sent)
+
+
+AS_TEXT = re.compile(r"\$(\d+)::(text|uuid|smallint|int|bigint|boolean|timestamptz|interval)\[\]")
 """Arrays that travel as text: the driver takes ten times as long to encode their elements one by one."""
 
 
@@ -54,6 +64,14 @@ def _element(value: object) -> str:
         return to_json(value).decode()
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _with_text(sql: str, arguments: Sequence[Any], shift: int = 0) -> tuple[str, list[Any]]:
+    """The statement and its arguments, with arrays as text, and numbers that begin after `shift`."""
+    text, as_text = _prepared(sql, shift)
+    return text, [
+        array_literal(argument) if position in as_text else argument for position, argument in enumerate(arguments, 1)
+    ]
 
 
 @lru_cache(maxsize=512)

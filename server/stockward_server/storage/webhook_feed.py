@@ -14,6 +14,7 @@ from datetime import datetime
 
 from stockward_server.storage.database import Connection
 from stockward_server.storage.held_connection import held_connection
+from stockward_server.storage.statement import execute
 
 FEED_LOCK = 0x66656564  # any constant will do; it spells "feed"
 
@@ -65,11 +66,12 @@ class WebhookFeed:
     async def fan_out(self, events: Sequence[FeedEvent], position: Position) -> None:
         """One delivery for every endpoint that wants the event and was there when it happened, and the lanes to claim.
 
-        An event that has its delivery already changes nothing. Lanes are locked in the order of their key, as
-        everywhere.
+        A ping is for its own endpoint alone. An event that has its delivery already changes nothing. Lanes are locked
+        in the order of their key, as everywhere.
         """
         async with self._connection.transaction():
-            await self._connection.execute(
+            await execute(
+                self._connection,
                 """
                 WITH fresh AS (
                     INSERT INTO deliveries (endpoint_id, event_id, aggregate_id, type, seq, event_time)
@@ -77,7 +79,7 @@ class WebhookFeed:
                     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
                         AS m (event_id, type, aggregate_id, seq, event_time)
                     JOIN endpoints e ON e.enabled AND e.create_time <= m.event_time
-                        AND CASE m.type WHEN 'endpoint.pinged' THEN e.endpoint_id = m.aggregate_id  -- to it alone
+                        AND CASE m.type WHEN 'endpoint.pinged' THEN e.endpoint_id = m.aggregate_id
                             ELSE e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*'] END
                     ON CONFLICT (endpoint_id, event_id) DO NOTHING
                     RETURNING endpoint_id, aggregate_id

@@ -11,6 +11,7 @@ import asyncpg
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.domain.endpoint_changes import REMOVED
 from stockward_server.storage.database import Executor, Pool, transaction
+from stockward_server.storage.statement import execute, fetch
 
 LANE_LIMIT = 20
 """Deliveries of one lane that are sent in one claim."""
@@ -146,7 +147,8 @@ class SqlWebhooks:
         return list(lanes.values())
 
     async def _load(self, endpoint_ids: Sequence[str], aggregate_ids: Sequence[str]) -> Sequence[asyncpg.Record]:
-        return await self._pool.fetch(
+        return await fetch(
+            self._pool,
             """
             SELECT lane.endpoint_id, lane.aggregate_id, d.event_id::text AS event_id, d.attempts, d.past_attempts,
                    e.payload, coalesce(e.traceparent, '') AS traceparent
@@ -173,7 +175,8 @@ class SqlWebhooks:
             lanes = [[r.lane.endpoint_id for r in releases], [r.lane.aggregate_id for r in releases]]
             leases = [r.lane.lease_end for r in releases]
             if releases:
-                await connection.execute(
+                await execute(
+                    connection,
                     """
                     SELECT FROM lanes l JOIN unnest($1::text[], $2::text[]) AS r (endpoint_id, aggregate_id)
                         USING (endpoint_id, aggregate_id)
@@ -184,7 +187,8 @@ class SqlWebhooks:
             if attempts:
                 await _write_attempts(connection, attempts)
             if releases:
-                await connection.execute(
+                await execute(
+                    connection,
                     """
                     WITH released AS (
                         SELECT r.*, EXISTS (
@@ -268,7 +272,8 @@ class SqlWebhooks:
 
 
 async def _write_attempts(connection: Executor, attempts: Sequence[Attempt]) -> None:
-    await connection.execute(
+    await execute(
+        connection,
         """
         WITH made AS (
             SELECT * FROM unnest($1::text[], $2::uuid[], $3::int[], $4::smallint[], $5::timestamptz[], $6::int[],
