@@ -9,17 +9,20 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Pair = tuple[x509.Certificate, Key]
 
 DAY = timedelta(days=1)
 
 
-def signed(name: str, by: Pair | None = None, begins: timedelta = -DAY, ends: timedelta = DAY) -> Pair:
+def signed(
+    name: str, by: Pair | None = None, begins: timedelta = -DAY, ends: timedelta = DAY, key: Key | None = None
+) -> Pair:
     """A certificate for this machine; without `by` it is a root."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     certificate = (
@@ -44,7 +47,7 @@ def pem_of(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.PEM)
 
 
-def pem_of_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+def pem_of_key(key: Key) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -57,9 +60,11 @@ class Authority:
         self.ca = directory / f"{name}-ca.pem"
         put(self.ca, pem_of(self._root[0]))
 
-    def issue(self, file: str, name: str, begins: timedelta = -DAY, ends: timedelta = DAY) -> tuple[Path, Path]:
+    def issue(
+        self, file: str, name: str, begins: timedelta = -DAY, ends: timedelta = DAY, key: Key | None = None
+    ) -> tuple[Path, Path]:
         """Certificate and key for `name`, in place of those that were in these files."""
-        certificate, key = signed(name, self._root, begins, ends)
+        certificate, key = signed(name, self._root, begins, ends, key)
         cert_file, key_file = self.directory / f"{file}.pem", self.directory / f"{file}.key"
         put(key_file, pem_of_key(key))
         put(cert_file, pem_of(certificate))

@@ -14,7 +14,13 @@ from typing import Any
 
 import grpc
 import pytest
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from stockward_client import AsyncStockward
 from stockward_server.bootstrap.database import ensure_key
@@ -22,6 +28,8 @@ from stockward_server.bootstrap.server import running_server
 from stockward_server.bootstrap.transport import check_transport
 from stockward_server.config import Plaintext, Settings, SettingsError
 from stockward_server.embedded import free_port
+from stockward_server.grpc_api import certificates
+from stockward_server.grpc_api.certificates import CertificateFiles, Pem, ServerCertificates
 from tests.authority import DAY, Authority, put, signed
 from tests.events import until
 from tests.shop import KEYS
@@ -112,6 +120,41 @@ async def test_a_new_certificate_is_shown_to_new_connections_while_old_ones_live
         await until(is_shown)
         await staff.inventory.verify_stock()
         assert caplog.text.count("cert: expected certificates in PEM") == 1, "a fault is told once"
+
+
+async def test_what_has_not_changed_is_not_checked_again(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An RSA key takes up to half a second of a processor, and the files are looked at every second."""
+    checked: list[str] = []
+
+    def counted(work: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*arguments: Any) -> Any:
+            checked.append(work.__name__)
+            return work(*arguments)
+
+        return count
+
+    monkeypatch.setattr(Pem, "check", counted(Pem.check))
+    monkeypatch.setattr(certificates, "load_pem_private_key", counted(load_pem_private_key))
+    rsa_key = rsa.generate_private_key(65537, 2048)
+    used = ServerCertificates(CertificateFiles(*authority.issue("server", "first", key=rsa_key)))
+    for _ in range(3):
+        await used.reload()
+    assert checked == ["check", "load_pem_private_key"]
+    of_another(authority)
+    for _ in range(3):
+        await used.reload()
+    assert checked[2:] == ["check"] * 3, "the key is the same"
+    assert caplog.text.count("the private key of the certificate, and this is another one's") == 1
+
+
+def test_an_expired_certificate_keeps_no_new_roots_out(authority: Authority) -> None:
+    cert, key = (file.read_bytes() for file in authority.issue("server", "late", ends=-DAY / 2))
+    used = Pem(cert, key, authority.ca.read_bytes())
+    Pem(cert, key, Authority(authority.directory, "other").ca.read_bytes()).check(used)
+    with pytest.raises(certificates.CertificateError, match="expected certificates in PEM"):
+        Pem(cert, key, b"torn").check(used)
 
 
 async def test_with_a_root_for_clients_only_they_are_let_in(

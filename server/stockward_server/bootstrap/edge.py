@@ -17,7 +17,7 @@ def check_edge(settings: Settings) -> None:
     settings.refuse_plaintext("edge_address", "edge_tls_cert")
     with told_by_variable("edge_tls_"):
         if settings.edge_tls_cert and settings.edge_tls_key:
-            CertificateFiles(settings.edge_tls_cert, settings.edge_tls_key, settings.edge_tls_client_ca).read()
+            CertificateFiles(settings.edge_tls_cert, settings.edge_tls_key, settings.edge_tls_client_ca).read().check()
 
 
 def edge_files(

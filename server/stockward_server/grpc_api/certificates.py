@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import grpc
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 log = logging.getLogger(__name__)
@@ -38,14 +41,12 @@ class CertificateFiles:
     client_ca: Path | None = None
 
     def read(self) -> Pem:
-        """Their content, checked. CertificateError when the server could not serve with it."""
-        pem = Pem(
+        """Their content, not checked yet. CertificateError when it cannot be read."""
+        return Pem(
             _content(self.cert, "cert"),
             _content(self.key, "key"),
             _content(self.client_ca, "client_ca") if self.client_ca else None,
         )
-        pem.check(datetime.now(UTC))
-        return pem
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +57,18 @@ class Pem:
     key: bytes
     client_ca: bytes | None
 
-    def check(self, now: datetime) -> None:
-        """CertificateError unless the certificate is valid now, the key is its key, and a client's root is good."""
-        chain = _certificates(self.cert, "cert")
-        _require_valid(chain[:1], "cert", now)
-        try:
-            key = load_pem_private_key(self.key, None)
-        except TypeError:
-            raise CertificateError("key", "expected a private key that is not encrypted") from None
-        except (ValueError, UnsupportedAlgorithm):
-            raise CertificateError("key", "expected a private key in PEM") from None
-        if key.public_key() != chain[0].public_key():
-            raise CertificateError("key", "expected the private key of the certificate, and this is another one's")
-        if self.client_ca is not None:
+    def check(self, used: Pem | None = None) -> None:
+        """CertificateError unless the certificate is valid now, the key is its key, and a client's root is good.
+
+        What is as in `used` was checked then: an expired certificate keeps no new roots out.
+        """
+        now = datetime.now(UTC)
+        if used is None or (self.cert, self.key) != (used.cert, used.key):
+            chain = _certificates(self.cert, "cert")
+            _require_valid(chain[:1], "cert", now)
+            if _public_key(self.key) != chain[0].public_key():
+                raise CertificateError("key", "expected the private key of the certificate, and this is another one's")
+        if self.client_ca is not None and (used is None or self.client_ca != used.client_ca):
             _require_valid(_certificates(self.client_ca, "client_ca"), "client_ca", now)
 
     def configuration(self) -> grpc.ServerCertificateConfiguration:
@@ -81,8 +81,8 @@ class ServerCertificates:
     def __init__(self, files: CertificateFiles) -> None:
         """CertificateError when the files cannot be used."""
         self._files = files
-        self._pem = files.read()
-        self._fresh: Pem | None = None
+        self._pem = self._shown = files.read()
+        self._pem.check()
         self._fault = ""
 
     def credentials(self) -> grpc.ServerCredentials:
@@ -95,21 +95,24 @@ class ServerCertificates:
         """Reads the files again. What cannot be used is logged once, and the certificate of before stays."""
         try:
             pem = self._files.read()
+            if pem != self._pem:
+                await asyncio.to_thread(pem.check, self._pem)
+                self._pem = pem
+                log.info("new connections are shown the new TLS certificate")
+            self._fault = ""
         except CertificateError as error:
             fault = f"{error.part}: {error}"
             if fault != self._fault:
                 log.error("the new TLS files cannot be used, the old ones stay in use: %s", fault)
             self._fault = fault
-            return
-        self._fault = ""
-        if pem != self._pem:
-            self._pem = self._fresh = pem
-            log.info("new connections are shown the new TLS certificate")
 
     def _changed(self) -> grpc.ServerCertificateConfiguration | None:
         """Asked by gRPC, in threads of its own, before every handshake; None for no change."""
-        fresh, self._fresh = self._fresh, None
-        return fresh.configuration() if fresh else None
+        pem = self._pem
+        if pem is self._shown:
+            return None
+        self._shown = pem
+        return pem.configuration()
 
 
 def _content(path: Path, part: str) -> bytes:
@@ -128,6 +131,16 @@ def _certificates(pem: bytes, part: str) -> Sequence[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem)
     except ValueError:
         raise CertificateError(part, "expected certificates in PEM") from None
+
+
+@lru_cache(maxsize=1)  # to check an RSA key takes up to half a second, and a wrong one is looked at every time
+def _public_key(pem: bytes) -> PublicKeyTypes:
+    try:
+        return load_pem_private_key(pem, None).public_key()
+    except TypeError:
+        raise CertificateError("key", "expected a private key that is not encrypted") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise CertificateError("key", "expected a private key in PEM") from None
 
 
 def _require_valid(certificates: Sequence[x509.Certificate], part: str, now: datetime) -> None:
