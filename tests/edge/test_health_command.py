@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from stockward_server.bootstrap.server import running_server
 from stockward_server.cli import app
-from stockward_server.config import variable
+from stockward_server.config import Settings, variable
 from stockward_server.embedded import free_port
+from tests.authority import Authority
 from tests.edge.caller import Edge
 from tests.edge.conftest import StartEdge
 from tests.shop import Shop
@@ -25,11 +29,26 @@ async def test_what_serves_and_what_does_not(
     edge_shop: Shop, edge: Edge, start_edge: StartEdge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing = f"127.0.0.1:{free_port()}"
-    everywhere = f"0.0.0.0:{edge_shop.address.rpartition(':')[2]}"
-    assert await health("", "grpc_address", everywhere, monkeypatch) == (0, f"server at {edge_shop.address}: serving\n")
     assert await health("edge", "edge_address", edge.address, monkeypatch) == (0, f"edge at {edge.address}: serving\n")
-    assert (await health("server", "grpc_address", nothing, monkeypatch))[0] == 1
     code, output = await health("gateway", "gateway_address", nothing, monkeypatch)
     assert (code, output) == (1, f"gateway at {nothing}: not serving\n")
     async with start_edge(nothing) as alone:
         assert (await health("edge", "edge_address", alone.address, monkeypatch))[0] == 1, "no server is behind it"
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plaintext", "TLS"])
+async def test_a_server_serves_until_it_is_stopping(
+    edge_settings: Settings, tls: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = free_port()
+    update: dict[str, Any] = {"grpc_address": f"127.0.0.1:{free_port()}"}
+    if tls:
+        update["tls_cert"], update["tls_key"] = Authority(tmp_path).issue("server", "server")
+    async with running_server(edge_settings.model_copy(update=update), f"127.0.0.1:{admin}") as server:
+        for name, value in update.items():
+            monkeypatch.setenv(variable(name), str(value))
+        answer = await health("", "server_admin_address", f"0.0.0.0:{admin}", monkeypatch)
+        assert answer == (0, f"server at 127.0.0.1:{admin}: serving\n")
+        server.exposition.readiness.stopping = True
+        assert (await health("server", "server_admin_address", f"0.0.0.0:{admin}", monkeypatch))[0] == 1
+    assert (await health("server", "server_admin_address", f"0.0.0.0:{admin}", monkeypatch))[0] == 1

@@ -19,7 +19,7 @@ from stockward_client import AsyncStockward
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.edge import check_edge, edge_files
 from stockward_server.bootstrap.server import running_server
-from stockward_server.config import Settings, SettingsError
+from stockward_server.config import Settings, SettingsError, variable
 from stockward_server.embedded import Envoy, Nats, Postgres, free_port
 from tests.authority import Authority
 from tests.conftest import TEMPLATE
@@ -108,6 +108,27 @@ async def test_who_shows_no_certificate_is_not_let_in(edge: str, authority: Auth
     for pair in (None, Authority(tmp_path, "strange").issue("caller", "caller")):
         with pytest.raises((aiohttp.ClientError, ssl.SSLError, ConnectionError)):
             await get(edge, context(authority, pair))
+
+
+async def test_the_health_command_asks_an_edge_with_tls(
+    settings: Settings, edge: str, authority: Authority, tmp_path: Path
+) -> None:
+    def told(**fields: Any) -> dict[str, str]:
+        named = {"edge_tls_cert", "edge_tls_key", "edge_tls_client_ca", "client_cert", "client_key", "edge_address"}
+        values = {field: getattr(settings, field) for field in named} | fields
+        return {variable(field): str(value) for field, value in values.items() if value}
+
+    async def serves(**fields: Any) -> bool:
+        return (await stockward("health", "edge", cwd=tmp_path, **told(**fields))).code == 0
+
+    assert await serves()
+    assert await serves(client_cert=None, client_key=None), "it listens"
+    nobody = f"127.0.0.1:{free_port()}"
+    assert not await serves(client_cert=None, client_key=None, edge_address=nobody)
+    alone = settings.model_copy(update={"edge_address": nobody, "grpc_address": f"127.0.0.1:{free_port()}"})
+    async with running_edge(alone, tmp_path / "envoy"):
+        assert not await serves(edge_address=nobody), "no server is behind it"
+        assert await serves(edge_address=nobody, client_cert=None, client_key=None)
 
 
 async def test_a_new_certificate_is_shown_to_new_callers(edge: str, authority: Authority) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from stockward_server.config import Settings
 
 SECONDS = 2.0
 """How long the process may take to answer."""
@@ -27,7 +31,7 @@ class Part(StrEnum):
 
 
 WHERE = {
-    Part.SERVER: ("grpc_address", ""),  # by grpc.health.v1
+    Part.SERVER: ("server_admin_address", "/readyz"),
     Part.RELAY: ("relay_admin_address", "/readyz"),
     Part.GATEWAY: ("gateway_address", "/readyz"),
     Part.EDGE: ("edge_address", "/healthz"),
@@ -46,37 +50,17 @@ def health(
     setting, path = WHERE[part]
     host, _, port = getattr(settings, setting).rpartition(":")
     address = f"{ANYWHERE.get(host, host)}:{port}"
-    tls = {Part.SERVER: settings.tls_cert, Part.EDGE: settings.edge_tls_cert}.get(part)
-    if tls:
-        serves = asyncio.run(_listens(address))
-    else:
-        serves = asyncio.run(_grpc(address) if part is Part.SERVER else _http(f"http://{address}{path}"))
+    serves = asyncio.run(_serves(part, address, path, settings))
     typer.echo(f"{part} at {address}: {'serving' if serves else 'not serving'}", err=not serves)
     raise typer.Exit(0 if serves else 1)
 
 
-async def _listens(address: str) -> bool:
-    """All that can be asked with TLS, without a certificate for this address or of our own."""
-    from stockward_server.embedded.worker import listens
+def _serves(part: Part, address: str, path: str, settings: Settings) -> Coroutine[Any, Any, bool]:
+    from stockward_server.embedded.envoy import any_certificate
+    from stockward_server.embedded.worker import answers, listens
 
-    return await listens(address)
-
-
-async def _grpc(address: str) -> bool:
-    from stockward_server.embedded.worker import grpc_serves
-
-    return await grpc_serves(address, SECONDS)
-
-
-async def _http(url: str) -> bool:
-    import aiohttp
-
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(url) as answer,
-        ):
-            return answer.status == 200
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        return False
+    if part is not Part.EDGE or not settings.edge_tls_cert:
+        return answers(f"http://{address}{path}", SECONDS)
+    if settings.edge_tls_client_ca and not settings.client_cert:
+        return listens(address)  # it answers nobody who shows no certificate
+    return answers(f"https://{address}{path}", SECONDS, any_certificate(settings.client_cert, settings.client_key))

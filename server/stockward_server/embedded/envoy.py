@@ -52,15 +52,6 @@ class Envoy(Service):
             write_private(self._directory / name, json.dumps(secret))
         write_private(self._file, json.dumps(self._configuration))
 
-    def _any_certificate(self) -> ssl.SSLContext | None:
-        """Whether the certificate is good is for callers to judge."""
-        if not self._tls:
-            return None
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-
     @property
     def _file(self) -> Path:
         return self._directory / "envoy.json"
@@ -76,7 +67,9 @@ class Envoy(Service):
     async def is_ready(self) -> bool:
         host, _, port = self.address.rpartition(":")
         try:
-            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=self._any_certificate())
+            reader, writer = await asyncio.open_connection(
+                host.strip("[]"), int(port), ssl=any_certificate() if self._tls else None
+            )
         except (OSError, ssl.SSLError):
             return False
         if self._tls:  # callers may have to show a certificate, and we have none
@@ -90,3 +83,13 @@ class Envoy(Service):
         finally:
             writer.close()
         return answer.startswith(b"HTTP/1.1 ")
+
+
+def any_certificate(cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+    """TLS with whoever is there: whether their certificate is good is for callers to judge. Shows ``cert`` if asked."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if cert:
+        context.load_cert_chain(cert, key)
+    return context

@@ -23,7 +23,7 @@ from stockward_server.embedded.ports import free_port
 from stockward_server.embedded.postgres import Postgres
 from stockward_server.embedded.screen import Screen
 from stockward_server.embedded.service import Service, StartError, ended, stop_leftover
-from stockward_server.embedded.worker import Worker, grpc_serves, listens
+from stockward_server.embedded.worker import Worker, answers
 
 DATABASE = "stockward"
 NATS_PORT = 4222
@@ -182,11 +182,7 @@ class Supervisor:
             grpc=settings.grpc_address,
             edge=edge.url,
             gateway=f"http://{settings.gateway_address}",
-            admin={
-                "server": f"http://{settings.server_admin_address}",
-                "relay": f"http://{settings.relay_admin_address}",
-                "gateway": f"http://{settings.gateway_address}",
-            },
+            admin=self._admin_urls(),
             nats=nats.url,
             database=database,
             keys=keys.of_roles,
@@ -227,23 +223,25 @@ class Supervisor:
             "STOCKWARD_HOME": str(self._home.path),
             **{variable(f"{role}_webhook_url"): url for role, url in webhooks.items()},
         }
-        ready = {
-            "relay": None,
-            "gateway": functools.partial(listens, settings.gateway_address),
-            # Whose certificate it has is for its callers to judge: the edge is ready once it takes that of the server.
-            "server": functools.partial(listens if settings.tls_cert else grpc_serves, settings.grpc_address),
-        }
         return {
             name: Worker(
                 name,
                 "serve" if name == "server" else name,
                 variables=variables,
-                ready=check,
+                ready=functools.partial(answers, f"{url}/readyz"),
                 stop_within=settings.stop_seconds,
                 log=self._log(name),
                 lock=self._lock(name),
             )
-            for name, check in ready.items()
+            for name, url in self._admin_urls().items()
+        }
+
+    def _admin_urls(self) -> dict[str, str]:
+        settings = self._settings
+        return {
+            "server": f"http://{settings.server_admin_address}",
+            "relay": f"http://{settings.relay_admin_address}",
+            "gateway": f"http://{settings.gateway_address}",
         }
 
     async def _bring_up(self, services: dict[str, Service]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+import aiohttp
 import grpc
 from grpc_health.v1 import health_pb2
 
@@ -60,6 +62,18 @@ async def grpc_serves(address: str, seconds: float = 1.0) -> bool:
         except grpc.aio.AioRpcError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def answers(url: str, seconds: float = 1.0, tls: ssl.SSLContext | bool = True) -> bool:
+    """Whether ``url`` is answered with 200 within ``seconds``."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds)) as session,
+            session.get(url, ssl=tls) as answer,
+        ):
+            return answer.status == 200
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return False
 
 
 async def listens(address: str) -> bool:
