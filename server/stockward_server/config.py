@@ -620,6 +620,10 @@ def _masked_url(url: str) -> str:
     return urlunsplit((parts.scheme, credentials + at + host, parts.path, urlencode(query, safe="/"), ""))
 
 
+CLIENT_FILES = {"ca": "server_ca", "cert": "client_cert", "key": "client_key"}
+"""Settings for what `run.json` calls so."""
+
+
 class _RunningStack(PydanticBaseSettingsSource):
     """Where nothing else says so, the services of the stack that runs in this directory (`stockward run`)."""
 
@@ -636,6 +640,7 @@ class _RunningStack(PydanticBaseSettingsSource):
             "DATABASE_URL": stack.database,
             "EVENT_QUEUE_URL": stack.nats,
             "WEBHOOK_SECRET": stack.webhook_secret,
+            **{CLIENT_FILES[name]: file for name, file in stack.tls.items()},
         }
 
 

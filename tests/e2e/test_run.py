@@ -6,26 +6,23 @@ import os
 import re
 import signal
 import socket
+import ssl
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 
-import aiohttp
 import asyncpg
 import nats
 import pytest
 
-from stockward_server.embedded.worker import grpc_serves, listens
+from stockward_server.embedded.worker import answers, grpc_serves, listens
+from tests.authority import Authority
+from tests.events import until
 from tests.stack import Stack, alive, new_stack, wait_until
+from tests.terminal import stockward
 
 CHILDREN = ("postgres", "nats", "relay", "gateway", "server", "edge")
-
-
-async def answers(edge: str) -> bool:
-    """Whether the edge has a server behind it."""
-    async with aiohttp.ClientSession() as session, session.get(f"{edge}/healthz") as answer:
-        return answer.status == 200
 
 
 @pytest.fixture
@@ -48,7 +45,7 @@ async def test_everything_is_up_and_run_json_says_where(shared: Stack) -> None:
     assert stat.S_IMODE((shared.home / "keys.json").stat().st_mode) == 0o600
     assert await grpc_serves(running["grpc"])
     assert await listens(running["gateway"].removeprefix("http://"))
-    assert await answers(running["edge"])
+    assert await answers(f"{running['edge']}/healthz", 10)
     connection = await asyncpg.connect(running["database"])
     assert await connection.fetchval("SELECT current_setting('synchronous_commit')") == "on"
     await connection.close()
@@ -97,7 +94,7 @@ async def test_a_killed_process_comes_back_at_its_address(shared: Stack, name: s
     elif name == "server":
         assert await grpc_serves(after["grpc"])
     elif name == "edge":
-        assert await answers(after["edge"])
+        assert await answers(f"{after['edge']}/healthz", 10)
     assert alive(after["pids"][name])
     assert "was killed by SIGKILL; starting it again" in shared.output
 
@@ -165,7 +162,7 @@ async def test_a_port_in_use_is_replaced_and_said(stack: Stack) -> None:
 
     assert running["grpc"] != f"127.0.0.1:{port}"
     assert await grpc_serves(running["grpc"])
-    assert await answers(running["edge"])
+    assert await answers(f"{running['edge']}/healthz", 10)
     for name in ("grpc", "edge"):
         assert f"port {port} is in use, taking {running[name].rpartition(':')[2]} instead" in stack.output
 
@@ -178,6 +175,31 @@ def test_a_killed_supervisor_leaves_nothing_behind(stack: Stack) -> None:
     wait_until(lambda: not any(alive(pid) for pid in pids.values()), 30)
 
     assert not set(stack.up()["pids"].values()) & set(pids.values())
+
+
+async def test_everything_speaks_tls_where_it_is_told_to(stack: Stack) -> None:
+    authority = Authority(stack.directory)
+    variables = {"STOCKWARD_SERVER_CA": authority.ca, "STOCKWARD_TLS_CLIENT_CA": authority.ca}
+    for prefix in ("TLS", "CLIENT", "EDGE_TLS"):
+        pair = authority.issue(prefix, prefix)
+        variables |= zip((f"STOCKWARD_{prefix}_CERT", f"STOCKWARD_{prefix}_KEY"), pair, strict=True)
+
+    running = stack.up(**{name: str(file) for name, file in variables.items()})
+
+    assert set(running["tls"]) == {"ca", "cert", "key"}
+    listed = await stockward("orders", "list", "--json", cwd=stack.directory)
+    assert (listed.code, listed.json["orders"]) == (0, []), listed.err
+    assert not await grpc_serves(running["grpc"]), "plaintext is refused"
+    roots = ssl.create_default_context(cafile=authority.ca)
+
+    async def is_served() -> bool:
+        return await answers(f"{running['edge']}/healthz", 5, roots)
+
+    assert running["edge"].startswith("https://")
+    await until(is_served)
+    assert not await answers(f"{running['edge']}/healthz".replace("https:", "http:"), 5), "plaintext is refused"
+    assert stack.signal(signal.SIGINT) == 0
+    assert not [pid for pid in running["pids"].values() if alive(pid)]
 
 
 def test_own_secret_and_wrong_settings(stack: Stack) -> None:

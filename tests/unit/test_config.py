@@ -31,6 +31,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def running_stack() -> RunFile:
     return RunFile(
         grpc="127.0.0.1:1",
+        tls={"ca": "/run/roots.pem"},
         edge="http://127.0.0.1:4",
         gateway="http://127.0.0.1:2",
         admin={},
@@ -71,6 +72,7 @@ def test_a_stack_running_here_fills_in(monkeypatch: pytest.MonkeyPatch, home: st
     Path(home).mkdir()
     running_stack().write(Path(home))
     assert load_settings().database_url.get_secret_value() == "postgresql://stockward@/running?host=/run"
+    assert (load_settings().server_ca, load_settings().client_cert) == (Path("/run/roots.pem"), None)
     monkeypatch.setenv("DATABASE_URL", "postgresql://own/a")
     assert load_settings().database_url.get_secret_value() == "postgresql://own/a"
     assert load_settings().event_queue_url.get_secret_value() == "nats://token@127.0.0.1:3"

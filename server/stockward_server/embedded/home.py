@@ -38,6 +38,8 @@ class RunFile:
 
     grpc: str
     """HOST:PORT of the gRPC server."""
+    tls: dict[str, str]
+    """Files (PEM) for its clients where it speaks TLS: its roots as `ca`, what they show to it as `cert` and `key`."""
     edge: str
     """URL of the edge: REST, gRPC-Web and gRPC."""
     gateway: str

@@ -180,6 +180,7 @@ class Supervisor:
             await self._bring_up({"edge": edge})
         self._stack = RunFile(
             grpc=settings.grpc_address,
+            tls=self._client_files(),
             edge=edge.url,
             gateway=f"http://{settings.gateway_address}",
             admin=self._admin_urls(),
@@ -243,6 +244,13 @@ class Supervisor:
             "relay": f"http://{settings.relay_admin_address}",
             "gateway": f"http://{settings.gateway_address}",
         }
+
+    def _client_files(self) -> dict[str, str]:
+        settings = self._settings
+        if settings.tls_cert is None:
+            return {}
+        files = {"ca": settings.server_ca, "cert": settings.client_cert, "key": settings.client_key}
+        return {name: str(file.absolute()) for name, file in files.items() if file}
 
     async def _bring_up(self, services: dict[str, Service]) -> None:
         """Start ``services`` side by side and keep them running from then on."""
