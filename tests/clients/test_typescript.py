@@ -1,7 +1,8 @@
-"""The TypeScript client's tests, `clients/typescript/test`, against a stack that `stockward run` starts."""
+"""The TypeScript client's tests, `clients/typescript/test`, against a stack of `stockward run` or a server with TLS."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -11,6 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from stockward_server.bootstrap.database import ensure_key
+from stockward_server.bootstrap.server import running_server
+from stockward_server.config import Settings
+from stockward_server.embedded import free_port
+from tests.authority import Authority
+from tests.shop import KEYS
 from tests.stack import Stack, new_stack
 from tests.terminal import clean_environment
 
@@ -40,12 +47,30 @@ def stack(package: Path) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.mark.parametrize("file", sorted(path.stem for path in PACKAGE.glob("test/*.test.ts")))
+@pytest.mark.parametrize("file", sorted({path.stem for path in PACKAGE.glob("test/*.test.ts")} - {"tls.test"}))
 def test_the_client(file: str, package: Path, stack: Stack) -> None:
     if file == "browser.test" and not CHROMIUM.exists() and (not IN_CI or "WITHOUT_BROWSER" in os.environ):
         pytest.skip(f"there is no {CHROMIUM}")
     ended = node(stack, "--test", "--test-timeout=60000", str(package / "dist" / "test" / f"{file}.js"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+async def test_the_client_over_tls(package: Path, settings: Settings, tmp_path: Path) -> None:
+    authority, strange = Authority(tmp_path), Authority(tmp_path, "strange")
+    (cert, key), (client_cert, client_key) = authority.issue("server", "server"), authority.issue("client", "client")
+    address = f"127.0.0.1:{free_port()}"
+    update = {"grpc_address": address, "tls_cert": cert, "tls_key": key, "tls_client_ca": authority.ca}
+    await ensure_key(settings, "pms", "pms", KEYS["pms"])
+    async with running_server(settings.model_copy(update=update)):
+        process = await asyncio.create_subprocess_exec(
+            *("node", "--test", "--test-timeout=60000", str(package / "dist" / "test" / "tls.test.js")),
+            env=clean_environment()
+            | {"ADDRESS": address, "KEY": KEYS["pms"], "CA": str(authority.ca), "STRANGE_CA": str(strange.ca)}
+            | {"CLIENT_CERT": str(client_cert), "CLIENT_KEY": str(client_key)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
 
 
 def node(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
