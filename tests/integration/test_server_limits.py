@@ -12,7 +12,7 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.config import Settings
 from tests.events import until
-from tests.shop import open_channel, running_shop
+from tests.shop import Shop, open_channel, running_shop
 
 
 async def is_served(address: str) -> bool:
@@ -61,3 +61,19 @@ async def test_connections_beyond_the_limit_are_closed(settings: Settings) -> No
             return await is_served(shop.address)
 
         await until(is_free)
+
+
+async def test_metadata_beyond_the_limit_is_refused_and_the_connection_goes_on(shop: Shop) -> None:
+    async def call(kib: int) -> grpc.StatusCode:
+        try:
+            await shop.pms.inventory.ListLocations(
+                inventory.ListLocationsRequest(), metadata=(("padding", "x" * 1024 * kib),)
+            )
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
+
+    assert await call(15) is grpc.StatusCode.OK
+    assert {await call(17) for _ in range(20)} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert await call(40) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert await call(0) is grpc.StatusCode.OK

@@ -97,6 +97,22 @@ async def test_a_call_over_tls(tls: Callable[..., Settings], authority: Authorit
         assert not (await staff.inventory.verify_stock()).discrepancies
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
+async def test_tls_1_1_is_refused(tls: Callable[..., Settings], authority: Authority) -> None:
+    context = ssl.create_default_context(cafile=str(authority.ca))
+    context.set_alpn_protocols(["h2"])
+    context.set_ciphers("DEFAULT@SECLEVEL=0")  # else this side refuses, and with another error
+    context.minimum_version = ssl.TLSVersion.TLSv1_1
+    async with serving(tls()) as address:
+        host, _, port = address.rpartition(":")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        _, writer = await asyncio.open_connection(host, int(port), ssl=context)
+        writer.close()
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        with pytest.raises((ConnectionError, ssl.SSLEOFError)):
+            await asyncio.open_connection(host, int(port), ssl=context)
+
+
 async def test_a_new_certificate_is_shown_to_new_connections_while_old_ones_live_on(
     tls: Callable[..., Settings], authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:

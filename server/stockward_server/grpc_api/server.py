@@ -96,6 +96,7 @@ class ApiServer:
                 ("grpc.so_reuseport", int(share_port)),  # without it a second server on this port fails
                 ("grpc.max_receive_message_length", 2 * limits.message_bytes),
                 ("grpc.max_metadata_size", METADATA_BYTES),
+                ("grpc.absolute_max_metadata_size", METADATA_BYTES),  # between the two, calls are refused at random
                 ("grpc.max_concurrent_streams", limits.concurrent_calls),  # of one connection, which may have them all
                 ("grpc.max_allowed_incoming_connections", limits.connections),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
