@@ -386,6 +386,9 @@ class Settings(BaseModel):
     max_connections: int = Field(default=10_000, ge=1, le=1_000_000)
     """Connections to the gRPC server of a process at once; further ones are closed at once."""
 
+    max_connection_age_seconds: float = Field(default=1800.0, ge=1, le=86_400, allow_inf_nan=False)
+    """How long a connection to the gRPC server may last, in seconds; calls under way have a minute more."""
+
     max_watches: int = Field(default=2000, ge=0, le=1_000_000)
     """WatchStock and WatchOrders streams of a server process at once, beside the calls of max_concurrent_rpcs."""
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated
 from stockward.inventory.v1.inventory_pb2 import GetAvailabilityRequest
 
 from stockward_server.bootstrap.database import ensure_key
@@ -18,6 +18,7 @@ from stockward_server.embedded.worker import Worker, grpc_serves
 from stockward_server.storage.database import Pool
 from tests.commands import sell
 from tests.events import until
+from tests.http2 import Http2
 from tests.shop import KEYS, callers
 
 STREAMS = 2000
@@ -62,32 +63,14 @@ def address_of(server: Worker) -> str:
     return server.environment()[variable("grpc_address")]
 
 
-class Abuser:
-    """One connection, spoken to by the frame. A server that closes it has every right to."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self.http = H2Connection(H2Configuration(client_side=True, validate_outbound_headers=False))
-        self.http.initiate_connection()
-
-    @classmethod
-    async def connect(cls, address: str) -> Abuser:
-        host, _, port = address.rpartition(":")
-        return cls(*await asyncio.open_connection(host, int(port)))
-
-    async def flush(self) -> None:
-        self._writer.write(self.http.data_to_send())
-        await self._writer.drain()
-        await asyncio.sleep(0)
+class Abuser(Http2):
+    """A server that closes its connection has every right to."""
 
     def begin(self) -> int:
         """A call without an end."""
         stream = self.http.get_next_available_stream_id()
         self.http.send_headers(stream, HEADERS)
         return stream
-
-    async def close(self) -> None:
-        self._writer.close()
 
 
 async def rapid_reset(abuser: Abuser) -> None:
@@ -149,6 +132,14 @@ async def test_others_are_served_meanwhile(server: Worker, abuse: Abuse) -> None
     await asyncio.gather(*abusers)
     await until(lambda: open_descriptors(server) <= descriptors + 2)
     await customer.channel.close()
+
+
+async def test_who_pings_too_often_is_told_to_calm_down(server: Worker) -> None:
+    abuser = await Abuser.connect(address_of(server))
+    for number in range(10):
+        abuser.http.ping(number.to_bytes(8, "big"))
+    assert (await abuser.hear(ConnectionTerminated)).error_code == ErrorCodes.ENHANCE_YOUR_CALM
+    await abuser.close()
 
 
 def open_descriptors(server: Worker) -> int:

@@ -8,11 +8,16 @@ from typing import Any
 
 import grpc
 import pytest
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated, RemoteSettingsChanged
+from h2.settings import SettingCodes
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.config import Settings
+from tests.commands import locked, waiting_for_locks
 from tests.events import until
-from tests.shop import Shop, open_channel, running_shop
+from tests.http2 import Http2
+from tests.shop import Shop, open_channel, refused, running_shop
 
 
 async def is_served(address: str) -> bool:
@@ -77,3 +82,36 @@ async def test_metadata_beyond_the_limit_is_refused_and_the_connection_goes_on(s
     assert {await call(17) for _ in range(20)} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert await call(40) is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert await call(0) is grpc.StatusCode.OK
+
+
+async def test_the_streams_of_a_connection_are_told(settings: Settings) -> None:
+    update = {"max_concurrent_rpcs": 70, "max_watches": 30}
+    async with running_shop(settings.model_copy(update=update)) as shop:
+        connection = await Http2.connect(shop.address)
+        told = (await connection.hear(RemoteSettingsChanged)).changed_settings
+        assert told[SettingCodes.MAX_CONCURRENT_STREAMS].new_value == 100
+        await connection.close()
+
+
+async def test_an_old_connection_is_ended_and_calls_go_on(settings: Settings) -> None:
+    async with running_shop(settings.model_copy(update={"max_connection_age_seconds": 1.0})) as shop:
+        connection = await Http2.connect(shop.address)
+        assert (await connection.hear(ConnectionTerminated)).error_code == ErrorCodes.NO_ERROR
+        await connection.close()
+        await shop.pms.inventory.ListLocations(inventory.ListLocationsRequest())
+
+
+async def test_beyond_what_may_wait_for_a_transaction_orders_are_sent_away(settings: Settings) -> None:
+    async with running_shop(settings.model_copy(update={"committer_queue_limit": 1})) as shop:
+        await shop.sell("TEE", 10)
+        async with locked(shop.pool, "TEE"):
+            first = asyncio.create_task(shop.order("TEE"))
+            await until(lambda: waiting_for_locks(shop.pool, 1))
+            done, waiting = await asyncio.wait(
+                [asyncio.create_task(shop.order("TEE")) for _ in range(2)], return_when=asyncio.FIRST_COMPLETED
+            )
+            refusal = await refused(done.pop())
+            assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+            assert refusal.retry_after > 0
+        await asyncio.gather(first, *waiting)
+        assert await shop.counters("TEE") == (10, 0, 2)

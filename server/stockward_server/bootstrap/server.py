@@ -189,6 +189,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
             settings.max_message_bytes,
             settings.max_concurrent_rpcs + settings.max_watches,
             settings.max_connections,
+            settings.max_connection_age_seconds,
             {MethodKind(kind): rate for kind, rate in settings.calls_per_second.items()},
             settings.rate_burst_seconds,
         ),

@@ -66,6 +66,8 @@ class Limits:
     """Calls under way at the same time."""
     connections: int
     """Connections at the same time."""
+    connection_age_seconds: float
+    """How long each may last."""
     calls_per_second: Mapping[MethodKind, float]
     """Calls of one caller; 0 for no limit."""
     burst_seconds: float
@@ -100,7 +102,7 @@ class ApiServer:
                 ("grpc.max_concurrent_streams", limits.concurrent_calls),  # of one connection, which may have them all
                 ("grpc.max_allowed_incoming_connections", limits.connections),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-                ("grpc.max_connection_age_ms", 30 * 60 * 1000),
+                ("grpc.max_connection_age_ms", round(limits.connection_age_seconds * 1000)),
                 ("grpc.max_connection_age_grace_ms", 60 * 1000),
             ],
             maximum_concurrent_rpcs=limits.concurrent_calls,
