@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,6 +21,7 @@ from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.gateway import gateway
 from stockward_server.bootstrap.relay import relay
 from stockward_server.bootstrap.server import serve
+from stockward_server.cli import Process
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, free_port
 from stockward_server.storage.database import Pool
@@ -176,3 +178,16 @@ async def test_a_collector_that_is_away_costs_nobody_anything(
         async with asyncio.timeout(5):
             await shop.sell("A", 5)
             await shop.order("A")
+
+
+@pytest.mark.parametrize("process", [serve, relay, gateway])
+async def test_a_process_that_is_broken_off_ends_its_traces_all_the_same(settings: Settings, process: Process) -> None:
+    def sending() -> list[str]:
+        return [each.name for each in threading.enumerate() if each.name.startswith("Otel")]
+
+    update = {"otlp_endpoint": f"http://127.0.0.1:{free_port()}", "grpc_address": f"127.0.0.1:{free_port()}"}
+    task = asyncio.ensure_future(process(settings.model_copy(update=update), asyncio.Event()))
+    await until(sending)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not sending()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from stockward_server import gateway as webhook_gateway
-from stockward_server.bootstrap.tracing import end, tracing_of
+from stockward_server.bootstrap.tracing import tracing
 from stockward_server.config import Environment, Settings
 from stockward_server.gateway import LOOPBACK, Egress, GatewayTally, Patience
 from stockward_server.grpc_api.event_encoder import encode_event
@@ -22,12 +22,11 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
     urls = {"storefront": settings.storefront_webhook_url, "pms": settings.pms_webhook_url}
     patience = Patience(timedelta(days=settings.webhook_warn_days), timedelta(days=settings.webhook_disable_days))
     dsn, tally = settings.database_url.get_secret_value(), GatewayTally()
-    tracing = tracing_of(settings, "gateway")
     told: Sequence[Families] = (
         lambda: families.delivering(tally, settings.stream_name),
         lambda: families.certificates(settings.certificates),
     )
-    async with watching(dsn, told) as exposition:
+    async with tracing(settings, "gateway") as tracer, watching(dsn, told) as exposition:
         await webhook_gateway.run(
             dsn,
             settings.event_queue_url.get_secret_value(),
@@ -45,7 +44,6 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
             timeout_seconds=settings.webhook_timeout_seconds,
             patience=patience,
             tally=tally,
-            tracer=tracing,
+            tracer=tracer,
             routes=exposition.routes(),
         )
-    await end(tracing)

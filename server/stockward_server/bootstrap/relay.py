@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from stockward_server import relay as event_relay
 from stockward_server.admin_port import listening
-from stockward_server.bootstrap.tracing import end, tracing_of
+from stockward_server.bootstrap.tracing import tracing
 from stockward_server.config import Settings
 from stockward_server.observability import families
 from stockward_server.observability.exposition import Families
@@ -19,12 +19,12 @@ from stockward_server.relay import RelayTally
 async def relay(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the relay until `stop` is set."""
     dsn, tally = settings.database_url.get_secret_value(), RelayTally()
-    tracing = tracing_of(settings, "relay")
     told: Sequence[Families] = (
         lambda: families.relaying(tally, settings.stream_name),
         lambda: families.certificates(settings.certificates),
     )
     async with (
+        tracing(settings, "relay") as tracer,
         watching(dsn, told) as exposition,
         listening(settings.relay_admin_address, exposition.routes()),
     ):
@@ -36,6 +36,5 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
             poll_seconds=settings.outbox_poll_seconds,
             stop=stop,
             tally=tally,
-            tracer=tracing,
+            tracer=tracer,
         )
-    await end(tracing)

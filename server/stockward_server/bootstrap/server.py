@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_commands import HoldPolicy
 from stockward_server.application.sweeper import sweep
 from stockward_server.application.watches import Watches, WatchLimits
-from stockward_server.bootstrap.tracing import end, tracing_of
+from stockward_server.bootstrap.tracing import tracing
 from stockward_server.bootstrap.transport import certificates_of
 from stockward_server.config import Environment, Settings
 from stockward_server.domain.errors import Refusal
@@ -100,9 +100,16 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
 
     `admin_address` (HOST:PORT) tells how it does, to the end of the drain.
     """
+    async with AsyncExitStack() as stack:
+        yield await _start(settings, admin_address, stack)
+
+
+async def _start(settings: Settings, admin_address: str | None, stack: AsyncExitStack) -> Running:
+    """Puts on `stack` what ends each part, in the order of their start."""
     certificates = certificates_of(settings)
-    tracing = tracing_of(settings, "server")
+    tracer = await stack.enter_async_context(tracing(settings, "server"))
     pool = await database.open_pool(settings.database_url.get_secret_value(), settings.pool_size)
+    stack.push_async_callback(pool.close)
     views = SqlStockViews(pool)
     events = SqlEventLog(pool)
     follower = Follower(
@@ -119,6 +126,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         WatchLimits(settings.max_watches, settings.watch_queue_limit, settings.watch_heartbeat_seconds),
     )
     waker = Waker(settings.event_queue_url.get_secret_value(), follower.wake)
+    stack.push_async_callback(waker.close)
 
     def heard(state: LockedState) -> None:
         """Every commit of this process, before its callers are answered."""
@@ -138,8 +146,9 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         batch_limit=settings.committer_batch_limit,
         on_commit=heard,
         slow_seconds=settings.slow_batch_seconds,
-        trace=tracing.note_batch if tracing else None,
+        trace=tracer.note_batch if tracer else None,
     )
+    stack.push_async_callback(committer.close)
     store = SqlCatalog(pool, encode_event, heard)
     window = ShopWindow(KnownProducts(pool).by_id, views.availability, settings.cache_seconds)
     catalog = Catalog(store)
@@ -196,7 +205,7 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         authenticate_token=Tokens(token_keys, _token_rules(settings)).authenticate if token_keys else None,
         share_port=settings.share_port,
         logged_calls=LoggedCalls(settings.log_calls),
-        tracer=tracing,
+        tracer=tracer,
         credentials=certificates.credentials() if certificates else None,
         reflect=settings.reflects,
     )
@@ -222,30 +231,29 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
         clockwork.append(_every(settings.jwks_refresh_seconds, "reading the token issuer's keys", token_keys.refresh))
     if certificates:
         clockwork.append(_every(TLS_SECONDS, "reading the TLS files", certificates.reload))
-    try:
-        port = await server.start(settings.grpc_address)
-        tasks = [asyncio.create_task(each) for each in clockwork]
-        try:
-            async with (
-                watching(settings.database_url.get_secret_value(), told, server.set_serving) as exposition,
-                listening(admin_address, exposition.routes()),
-            ):
-                try:
-                    yield Running(port, pool, committer, exposition)
-                finally:
-                    exposition.readiness.stopping = True
-                    await server.give_notice(settings.shutdown_notice)
-                    await follower.close()
-                    await server.stop(settings.shutdown_grace_seconds)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-    finally:
-        await committer.close()
-        await waker.close()
-        await pool.close()
-        await end(tracing)
+    port = await server.start(settings.grpc_address)
+    stack.push_async_callback(server.stop, 0)
+    tasks = [asyncio.create_task(each) for each in clockwork]
+    stack.push_async_callback(_cancel, tasks)
+    exposition = await stack.enter_async_context(
+        watching(settings.database_url.get_secret_value(), told, server.set_serving)
+    )
+    await stack.enter_async_context(listening(admin_address, exposition.routes()))
+
+    @stack.push_async_callback
+    async def drain() -> None:
+        exposition.readiness.stopping = True
+        await server.give_notice(settings.shutdown_notice)
+        await follower.close()
+        await server.stop(settings.shutdown_grace_seconds)
+
+    return Running(port, pool, committer, exposition)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _token_keys(settings: Settings) -> KeySet | None:

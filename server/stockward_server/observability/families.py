@@ -11,20 +11,23 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-from stockward_server.application.reads import RememberedReads
-from stockward_server.application.tally import Distribution
-from stockward_server.gateway import GatewayTally
-from stockward_server.grpc_api.call_tally import CallTally
 from stockward_server.observability.certificates import expiry_of
-from stockward_server.relay import RelayTally
-from stockward_server.storage.backlog import Backlog
-from stockward_server.storage.committer import Committer
-from stockward_server.storage.database import PoolUse
-from stockward_server.storage.short_audit import AuditTally
+
+if TYPE_CHECKING:  # whose tallies they are is loaded where it runs
+    from stockward_server.application.reads import RememberedReads
+    from stockward_server.application.tally import Distribution
+    from stockward_server.gateway import GatewayTally
+    from stockward_server.grpc_api.call_tally import CallTally
+    from stockward_server.relay import RelayTally
+    from stockward_server.storage.backlog import Backlog
+    from stockward_server.storage.committer import Committer
+    from stockward_server.storage.database import PoolUse
+    from stockward_server.storage.short_audit import AuditTally
 
 Labels = Sequence[str]
 
