@@ -30,8 +30,10 @@ from stockward_server.config import Plaintext, Settings, SettingsError
 from stockward_server.embedded import free_port
 from stockward_server.grpc_api import certificates
 from stockward_server.grpc_api.certificates import CertificateFiles, Pem, ServerCertificates
+from stockward_server.observability.certificates import expiry_of
 from tests.authority import DAY, Authority, put, signed
 from tests.events import until
+from tests.scrape import scrape, value
 from tests.shop import KEYS
 from tests.terminal import clean_environment, stockward
 
@@ -163,6 +165,29 @@ async def test_what_has_not_changed_is_not_checked_again(
         await used.reload()
     assert checked[2:] == ["check"] * 3, "the key is the same"
     assert caplog.text.count("the private key of the certificate, and this is another one's") == 1
+
+
+async def test_the_metric_tells_of_the_certificate_that_is_shown(
+    tls: Callable[..., Settings], authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    cert, admin = authority.directory / "server.pem", f"127.0.0.1:{free_port()}"
+
+    async def told() -> float:
+        name = "stockward_certificate_expiry_timestamp_seconds"
+        return value(await scrape(admin), name, certificate="STOCKWARD_TLS_CERT")
+
+    async def is_told() -> bool:
+        return await told() == expiry_of(cert).timestamp()
+
+    async with running_server(tls(), admin):
+        assert await is_told()
+        first = await told()
+        other, _ = authority.issue("other", "other", ends=9 * DAY)
+        put(cert, other.read_bytes())
+        await until(lambda: "this is another one's" in caplog.text)
+        assert await told() == first, "and not when the new one ends, which is of no use"
+        authority.issue("server", "second", ends=9 * DAY)
+        await until(is_told)
 
 
 def test_an_expired_certificate_keeps_no_new_roots_out(authority: Authority) -> None:

@@ -22,7 +22,7 @@ from stockward_server.application.sweeper import sweep
 from stockward_server.application.watches import Watches, WatchLimits
 from stockward_server.bootstrap.tracing import tracing
 from stockward_server.bootstrap.transport import certificates_of
-from stockward_server.config import Environment, Settings
+from stockward_server.config import Environment, Settings, variable
 from stockward_server.domain.errors import Refusal
 from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.grpc_api.call_log import LoggedCalls
@@ -217,7 +217,9 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         lambda: families.caches(window.reads),
         lambda: families.pool("stockward", database.use_of(pool)),
         lambda: families.auditing(audits),
-        lambda: families.certificates(settings.certificates),
+        lambda: families.certificates(
+            settings.certificates, {variable("tls_cert"): certificates.expiry} if certificates else {}
+        ),
         lambda: [families.nats_connected(waker.connected)],
     )
     clockwork = [

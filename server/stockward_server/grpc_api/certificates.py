@@ -85,6 +85,11 @@ class ServerCertificates:
         self._pem.check()
         self._fault = ""
 
+    @property
+    def expiry(self) -> datetime:
+        """When what new connections are shown ends."""
+        return _certificates(self._pem.cert, "cert")[0].not_valid_after_utc
+
     def credentials(self) -> grpc.ServerCredentials:
         changed: Any = self._changed  # the stub does not know that it may answer None
         return grpc.dynamic_ssl_server_credentials(

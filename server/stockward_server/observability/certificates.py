@@ -1,4 +1,4 @@
-"""How long the certificates in use are good."""
+"""How long certificates are good."""
 
 from __future__ import annotations
 

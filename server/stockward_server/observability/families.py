@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,12 +157,13 @@ def auditing(tally: AuditTally) -> Iterator[Metric]:
     yield gauge("stockward_audit_finish_timestamp_seconds", "Time of the last look.", tally.finish_time)
 
 
-def certificates(files: Mapping[str, Path]) -> Iterator[Metric]:
-    """By the setting that names each; one that cannot be read is left out, and told by `stockward doctor`."""
+def certificates(files: Mapping[str, Path], in_use: Mapping[str, datetime] | None = None) -> Iterator[Metric]:
+    """By the setting that names each: the end of what is `in_use`, where that is known, and else of what its file has.
+    A file that cannot be read is left out, and told by `stockward doctor`."""
     ends: dict[Labels, float] = {}
     for name, file in files.items():
         with contextlib.suppress(OSError, ValueError):
-            ends[(name,)] = expiry_of(file).timestamp()
+            ends[(name,)] = ((in_use or {}).get(name) or expiry_of(file)).timestamp()
     text = "Unix time at which a certificate ends."
     yield gauges("stockward_certificate_expiry_timestamp_seconds", text, ("certificate",), ends)
 
