@@ -79,8 +79,6 @@ def run() -> None:
     def configure_edge(settings: Settings, directory: Path) -> Mapping[str, Any]:
         return edge_files(settings, directory=directory)
 
-    configure_edge(settings, Path())  # what is wrong with it is told before anything is started
-
     async def prepare(settings: Settings, keys: Mapping[str, str]) -> list[str]:
         migrations = await migrate(settings)
         for role, key in keys.items():

@@ -57,7 +57,7 @@ def start_edge(tmp_path_factory: pytest.TempPathFactory) -> StartEdge:
         options.setdefault("limits", LIMITS)
         configuration = envoy_config(installed_contract(), address, upstreams, pages=pages(), **options)
         directory = Path(tmp_path_factory.mktemp("edge")) / "envoy"
-        async with Envoy(directory, configuration, address=address), aiohttp.ClientSession() as session:
+        async with Envoy(directory, {"envoy.json": configuration}, address=address), aiohttp.ClientSession() as session:
             yield Edge(address, session)
 
     return start

