@@ -6,6 +6,8 @@ import os
 import re
 import secrets
 import shlex
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -186,6 +188,14 @@ def substituted(text: str) -> str:
 
 
 OURS = {name: each for name, each in COMPOSE["services"].items() if each["image"].startswith("stockward:")}
+
+
+def test_the_file_is_what_compose_takes() -> None:
+    schema = ("--builtin-schema", "vendor.compose-spec")
+    checked = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", *schema, DEPLOY / "compose.yaml"], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.parametrize("name", OURS)
