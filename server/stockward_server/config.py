@@ -600,7 +600,7 @@ class Settings(BaseModel):
         """The value of ``field`` for people and logs, without passwords and other secrets."""
         value = getattr(self, field)
         if not isinstance(value, SecretStr):
-            return str(value) if isinstance(value, str | Path) else value
+            return re.sub(r"://[^/?#]*@", "://***@", str(value)) if isinstance(value, str | Path) else value
         if field.endswith("webhook_secret"):
             return "whsec_***"
         if field == "event_queue_url":

@@ -291,6 +291,11 @@ def test_config_shows_what_is_in_force_without_secrets(monkeypatch: pytest.Monke
     monkeypatch.setenv("EVENT_QUEUE_URL", "nats://hunter2@one:4222,nats://user:hunter2@two:4222")
     monkeypatch.setenv("PMS_WEBHOOK_URL", "https://user:hunter2@pms.example/hunter2?key=hunter2")
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("STOCKWARD_JWKS_URL", "https://user:hunter2@login.example/keys")
+    monkeypatch.setenv("STOCKWARD_JWT_ISSUER", "https://login.example")
+    monkeypatch.setenv("STOCKWARD_JWT_AUDIENCE", "shop")
+    monkeypatch.setenv("STOCKWARD_PUBLIC_URL", "https://hunter2@shop.example")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@[::1]:4317")
     shown = CliRunner().invoke(app, ["config", "--json"])
     assert (
         json.loads(shown.stdout).items()
@@ -299,6 +304,9 @@ def test_config_shows_what_is_in_force_without_secrets(monkeypatch: pytest.Monke
             "EVENT_QUEUE_URL": "nats://***@one:4222,nats://user:***@two:4222",
             "PMS_WEBHOOK_URL": "https://***@pms.example/***",
             "WEBHOOK_SECRET": "whsec_***",
+            "STOCKWARD_JWKS_URL": "https://***@login.example/keys",
+            "STOCKWARD_PUBLIC_URL": "https://***@shop.example",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://***@[::1]:4317",
             "STOCKWARD_POOL_SIZE": 10,
         }.items()
     )
