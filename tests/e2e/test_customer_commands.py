@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from stockward.inventory.v1 import inventory_pb2 as inventory
@@ -13,9 +19,11 @@ from typer.testing import CliRunner
 
 from stockward_server.cli import app
 from stockward_server.config import Settings
+from stockward_server.observability import logs
 from stockward_server.storage.database import Pool
 from stockward_server.storage.retention import delete_expired_contacts
-from tests.shop import Shop
+from tests.issuer import AUDIENCE, ISSUER, Issuer
+from tests.shop import Callers, Shop, callers, running_shop
 from tests.terminal import Outcome
 
 Run = Callable[..., Awaitable[Outcome]]
@@ -107,6 +115,67 @@ async def test_a_customer_is_told_and_erased_and_the_books_stay(run: Run, shop: 
     await shop.verify()
     assert (await run("erase", ADA.customer_id, "--yes", "--json")).json["orders"] == 0
     assert (await run("export", BOB.customer_id)).json["orders"][0]["customer"]["name"] == "Bob"
+
+
+@contextmanager
+def written() -> Iterator[io.StringIO]:
+    """What is logged meanwhile, at every level, as `json`."""
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(logs.JsonLines())
+    handler.addFilter(logs.prepare)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield text
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+
+
+@asynccontextmanager
+async def called_by_token(settings: Settings, folder: Path, **claims: Any) -> AsyncIterator[tuple[Shop, Callers]]:
+    """A shop that takes customers' tokens, and the stubs of the one with these claims."""
+    issuer = Issuer()
+    issuer.add("key", "ES256")
+    key_set = folder / "keys.json"
+    key_set.write_text(json.dumps(issuer.key_set()))
+    token_settings = {"jwks_file": key_set, "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE}
+    settings = settings.model_copy(update={**token_settings, "jwt_customer_claim": "customer_id"})
+    async with running_shop(settings) as shop:
+        stubs = callers(shop.address, issuer.token("key", role="storefront", **claims))
+        yield shop, stubs
+        await stubs.channel.close()
+
+
+async def test_nothing_is_left_of_the_subject_of_a_customer_s_token(
+    run: Run, settings: Settings, tmp_path: Path
+) -> None:
+    with written() as log:
+        async with called_by_token(settings, tmp_path, sub=ADA.email, customer_id=ADA.customer_id) as (shop, ada):
+            await shop.sell("TEE", 20)
+            wanted = pb.CreateOrderRequest(
+                lines=[pb.CreateOrderRequest.Line(sku="TEE", quantity=1)], customer=ADA, request_id=str(uuid.uuid4())
+            )
+            made = await ada.orders.CreateOrder(wanted)
+            line = inventory.StockLine(sku="TEE", quantity=1)
+            held = await ada.inventory.ReserveStock(inventory.ReserveStockRequest(lines=[line]))
+            await ada.inventory.ReleaseReservation(
+                inventory.ReleaseReservationRequest(reservation_id=held.reservation_id)
+            )
+            await ada.orders.CancelOrder(pb.CancelOrderRequest(order_id=made.order_id))
+            actors = "SELECT DISTINCT actor FROM movements WHERE reference = ANY($1::text[])"
+            hers = [made.order_id, held.reservation_id]
+            assert [row[0] for row in await shop.pool.fetch(actors, hers)] == ["customer"]
+
+            assert (await run("erase", ADA.customer_id, "--yes")).code == 0
+            assert not await found_in(shop.pool)
+            again = await ada.orders.CreateOrder(wanted)
+            assert again.order_id == made.order_id, "a repetition is still known"
+    assert '"actor": "customer"' in log.getvalue()
+    assert ADA.email not in log.getvalue()
 
 
 async def test_open_orders_keep_their_customer_and_are_named(run: Run, shop: Shop) -> None:

@@ -241,7 +241,7 @@ async def test_ended_keys_are_listed_when_asked_for(admin: Any) -> None:
     assert await listed(page_size=2, page_token=page.next_page_token) == (await listed())[2:4]
 
 
-@pytest.mark.parametrize("name", ["", "system", "webhook:pms", "jwt:ada", "a b", "-a", "a" * 64, "ä"])
+@pytest.mark.parametrize("name", ["", "customer", "system", "webhook:pms", "jwt:ada", "a b", "-a", "a" * 64, "ä"])
 async def test_names_that_no_key_may_have(admin: Any, name: str) -> None:
     refusal = await refused(admin.CreateKey(pb.CreateKeyRequest(name=name, role=PMS)))
     assert (refusal.reason, refusal.fields) == ("FIELD_INVALID", ["name"])

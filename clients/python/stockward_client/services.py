@@ -39,8 +39,8 @@ class KeyService:
         """Makes a key, which works at once. ALREADY_EXISTS (KEY_NAME_TAKEN) while another key of that name works.
 
         Args:
-            name: Whose key it is: 1 to 63 letters, digits, `_`, `.` or `-`, beginning with a letter or digit; `system`
-                is taken.
+            name: Whose key it is: 1 to 63 letters, digits, `_`, `.` or `-`, beginning with a letter or digit;
+                `customer` and `system` are taken.
             role: What it may do.
             expire_time: When it ends by itself, in the future. Unset: it does not.
             request_id: UUID that makes a repetition safe (AIP-155).

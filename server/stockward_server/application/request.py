@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from hashlib import blake2b
 
-from stockward_server.domain.event import SYSTEM
+from stockward_server.domain.event import CUSTOMER, SYSTEM
+
+RequestKey = tuple[str, str]
+"""Whose request_id it is, and the request_id: what a stored answer is found by."""
 
 
 class Role(IntEnum):
@@ -23,12 +27,18 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose key it is. The name stands in the ledger and the events as the actor."""
+    """Whose key or token it is."""
 
     name: str
+    """Of one customer it may be a mail address: it counts calls, and is written nowhere."""
     role: Role
     customer_id: str = ""
     """The one customer that the caller acts for; empty for staff, and for a shop that acts for all of them."""
+
+    @property
+    def actor(self) -> str:
+        """Who stands in the ledger, the events and the log."""
+        return CUSTOMER if self.customer_id else self.name
 
     def acts_for(self, customer_id: str) -> bool:
         """Whether what belongs to that customer may be told to the caller; what may not is to seem missing."""
@@ -40,7 +50,7 @@ class Request:
     """One mutation asked for.
 
     `fingerprint` is a digest of the payload: the same request_id with another one is refused. `deadline` is in seconds
-    of the event loop's clock. request_ids of different actors are apart.
+    of the event loop's clock.
     """
 
     actor: str
@@ -54,6 +64,14 @@ class Request:
     customer_id: str = ""
     """The one customer that the caller acts for, if any."""
 
+    @property
+    def key(self) -> RequestKey:
+        """request_ids of different actors are apart, and so are those of different customers, by a digest: it stays
+        with the answer when the customer is erased."""
+        if not self.customer_id:
+            return self.actor, self.request_id
+        return f"{CUSTOMER}:{blake2b(self.customer_id.encode(), digest_size=16).hexdigest()}", self.request_id
+
     def acts_for(self, customer_id: str) -> bool:
         """Whether the caller may change what belongs to that customer; what it may not is to seem missing."""
         return self.customer_id in ("", customer_id)
@@ -65,6 +83,7 @@ class Clockwork:
 
     actor: str = SYSTEM
     request_id: str = ""
+    key: None = None
     deadline: float | None = None
     traceparent: str = ""
 

@@ -34,6 +34,9 @@ PINGED = "endpoint.pinged"
 SYSTEM = "system"
 """The actor of what time brings about."""
 
+CUSTOMER = "customer"
+"""The actor of what customers do by tokens of their own: the record is kept for years, and says of none who it was."""
+
 
 class Movement(NamedTuple):
     """One row of the ledger: what changed, and the counters (units) after it. Ordered as it is stored."""

@@ -32,15 +32,12 @@ def request_of(context: Context, message: Any, method: str | None = None) -> Req
     deadline = None
     if remaining is not None and remaining < LONGEST_DEADLINE:
         deadline = asyncio.get_running_loop().time() + remaining
-    fingerprint = blake2b(message.SerializeToString(deterministic=True), digest_size=16)
-    if call.caller.customer_id:  # two customers of one subject are told nothing of each other's answers
-        fingerprint.update(b"\0customer\0" + call.caller.customer_id.encode())
     return Request(
-        actor=call.caller.name,
+        actor=call.caller.actor,
         role=call.caller.role,
         method=method or call.method,
         request_id=message.request_id.lower() or str(uuid4()),
-        fingerprint=fingerprint.digest(),
+        fingerprint=blake2b(message.SerializeToString(deterministic=True), digest_size=16).digest(),
         deadline=deadline,
         traceparent=traceparent(),
         customer_id=call.caller.customer_id,

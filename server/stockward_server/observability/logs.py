@@ -62,7 +62,7 @@ def context() -> dict[str, str]:
     found = {}
     call = current_call.get(None)
     if call is not None:
-        found = {"method": call.method, "actor": call.caller.name}
+        found = {"method": call.method, "actor": call.caller.actor}
     for name, value in current_metadata.get(()):
         if name == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             found["request_id"] = value

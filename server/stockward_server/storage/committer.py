@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from stockward_server.application.command import Command
 from stockward_server.application.locked_state import LockedState
-from stockward_server.application.request import Request
+from stockward_server.application.request import Request, RequestKey
 from stockward_server.domain.errors import (
     DatabaseUnavailable,
     DeadlinePassed,
@@ -33,7 +33,7 @@ from stockward_server.storage.database import (
     refusal_of,
     transaction,
 )
-from stockward_server.storage.idempotency import RequestKey, StoredResponse, find_responses
+from stockward_server.storage.idempotency import StoredResponse, find_responses
 from stockward_server.storage.lock import lock_state
 from stockward_server.storage.write import write_state
 
@@ -80,8 +80,7 @@ class Queued:
 
     @property
     def key(self) -> RequestKey | None:
-        cause = self.command.cause
-        return (cause.actor, cause.request_id) if isinstance(cause, Request) else None
+        return self.command.cause.key
 
 
 class Committer:
@@ -239,7 +238,7 @@ class Committer:
                 now, stored = await find_responses(connection, requests)
                 phases.end("begin")
                 state = LockedState(now, self._encode_event)
-                fresh = [c for c in commands if (c.cause.actor, c.cause.request_id) not in stored]
+                fresh = [command for command in commands if command.cause.key not in stored]
                 await lock_state(connection, fresh, state)
                 phases.end("lock")
                 outcomes = [_execute(command, state, stored) for command in commands]
@@ -262,7 +261,7 @@ class Committer:
                     for command, outcome in zip(commands, outcomes, strict=True)
                     if isinstance(command.cause, Request)
                     and isinstance(outcome, bytes)
-                    and (command.cause.actor, command.cause.request_id) not in stored
+                    and command.cause.key not in stored
                 ]
                 await write_state(connection, state, answers)
                 phases.end("write")
@@ -297,8 +296,7 @@ def _execute(command: Command, state: LockedState, stored: Mapping[RequestKey, S
 def _replay(command: Command, otherwise: T, stored: Mapping[RequestKey, StoredResponse]) -> Outcome | T:
     """What was answered to this request before; `otherwise` when nothing was."""
     cause = command.cause
-    known = stored.get((cause.actor, cause.request_id))
-    if known is None or not isinstance(cause, Request):
+    if not isinstance(cause, Request) or (known := stored.get(cause.key)) is None:
         return otherwise
     try:
         return known.replay(cause)

@@ -1,17 +1,14 @@
-"""Responses by (actor, request_id), stored in the transaction of their effect (AIP-155)."""
+"""Responses by the key of their request, stored in the transaction of their effect (AIP-155)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from stockward_server.application.request import Request
+from stockward_server.application.request import Request, RequestKey
 from stockward_server.domain.errors import RequestIdReused
 from stockward_server.storage.database import Executor
 from stockward_server.storage.statement import Statement
-
-RequestKey = tuple[str, str]
-"""Actor and request_id."""
 
 
 class StoredResponse:
@@ -45,6 +42,7 @@ async def find_responses(
     events rely on it. And it has PostgreSQL keep one plan a statement for the rest of the transaction: left to itself
     it plans the short ones anew for every length of their arrays, which takes ten times as long as running them.
     """
+    keys = [request.key for request in requests]
     rows = await connection.fetch(
         """
         SELECT clock_timestamp() AS now, pg_current_xact_id(),
@@ -54,8 +52,8 @@ async def find_responses(
         LEFT JOIN (unnest($1::text[], $2::uuid[]) AS r (actor, request_id)
                    JOIN idempotency i USING (actor, request_id)) ON true
         """,
-        [request.actor for request in requests],
-        [request.request_id for request in requests],
+        [actor for actor, _ in keys],
+        [request_id for _, request_id in keys],
     )
     stored = {
         (row["actor"], row["request_id"]): StoredResponse(row["method"], row["fingerprint"], row["response"])
@@ -67,13 +65,13 @@ async def find_responses(
 
 def insert_responses(write: Statement, answers: Sequence[tuple[Request, bytes]], now: datetime) -> None:
     """Stores answers. A unique violation says that another process answered one of them in the meantime."""
-    answers = sorted(answers, key=lambda answer: (answer[0].actor, answer[0].request_id))
+    answers = sorted(answers, key=lambda answer: answer[0].key)
     write.add(
         """
         INSERT INTO idempotency (actor, request_id, method, fingerprint, response, create_time)
         SELECT *, $6 FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[])
         """,
-        [request.actor for request, _ in answers],
+        [request.key[0] for request, _ in answers],
         [request.request_id for request, _ in answers],
         [request.method for request, _ in answers],
         [request.fingerprint for request, _ in answers],

@@ -136,7 +136,9 @@ class CreateKeyRequest(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Whose key it is: 1 to 63 letters, digits, `_`, `.` or `-`, beginning with a letter or digit; `system` is taken."""
+    """Whose key it is: 1 to 63 letters, digits, `_`, `.` or `-`, beginning with a letter or digit; `customer` and
+    `system` are taken.
+    """
     role: _auth_pb2.Role.ValueType
     """What it may do."""
     request_id: _builtins.str

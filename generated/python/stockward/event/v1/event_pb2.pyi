@@ -96,7 +96,9 @@ class Event(_message.Message):
     catalogue and made again is a new aggregate.
     """
     actor: _builtins.str
-    """Name of the key that made it; `system` for what time brought about."""
+    """Name of the key that made it, or `jwt:` and the subject of the token; `customer` for what a customer did by a token of
+    their own, and `system` for what time brought about.
+    """
     request_id: _builtins.str
     """request_id of the call that made it."""
     @_builtins.property

@@ -595,7 +595,7 @@ class StockMovement(_message.Message):
     note: _builtins.str
     """Note that staff gave."""
     actor: _builtins.str
-    """Name of the key that did it."""
+    """Who did it, as in events: the name of a key, `jwt:` and the subject of a token, `customer` or `system`."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When."""

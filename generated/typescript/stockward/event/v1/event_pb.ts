@@ -90,7 +90,8 @@ export type Event = Message<"stockward.event.v1.Event"> & {
   time?: Timestamp | undefined;
 
   /**
-   * Name of the key that made it; `system` for what time brought about.
+   * Name of the key that made it, or `jwt:` and the subject of the token; `customer` for what a customer did by a token of
+   * their own, and `system` for what time brought about.
    *
    * @generated from field: string actor = 7;
    */

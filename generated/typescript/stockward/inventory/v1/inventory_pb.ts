@@ -455,7 +455,7 @@ export type StockMovement = Message<"stockward.inventory.v1.StockMovement"> & {
   note: string;
 
   /**
-   * Name of the key that did it.
+   * Who did it, as in events: the name of a key, `jwt:` and the subject of a token, `customer` or `system`.
    *
    * @generated from field: string actor = 14;
    */
