@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -29,19 +29,27 @@ FOR_EVERYBODY = {
 }
 MAKES_THEIR_OWN = {"ReserveStock", "CreateOrder", "BatchCreateOrders"}
 NAMES_THEIR_OWN = {"ExtendReservation", "ReleaseReservation", "GetReservation", "GetOrder", "CancelOrder"}
+LISTS_THEIR_OWN = {"ListOrders"}
 NOT_FOR_CUSTOMERS = {"ListEvents"}
 
 OPEN_TO_STOREFRONTS = [method for method in METHODS if "storefront" in allowed_by_contract(method)]
 
 
-@dataclass
 class Customers:
     """The shop, and two who speak for one customer each."""
 
-    shop: Shop
-    ada: Callers
-    bob: Callers
-    issuer: Issuer
+    def __init__(self, shop: Shop, issuer: Issuer, stack: AsyncExitStack) -> None:
+        self.shop = shop
+        self.issuer = issuer
+        self._stack = stack
+        self.ada, self.bob = self.speaking_for("ada"), self.speaking_for("bob")
+
+    def speaking_for(self, customer_id: str) -> Callers:
+        """The stubs of somebody else's token."""
+        token = self.issuer.token("key", role="storefront", sub=customer_id, customer_id=customer_id)
+        stubs = callers(self.shop.address, token)
+        self._stack.push_async_callback(stubs.channel.close)
+        return stubs
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +68,13 @@ async def customers(
             "jwt_customer_claim": "customer_id",
         }
     )
-    async with running_shop(settings) as shop:
+    async with running_shop(settings) as shop, AsyncExitStack() as stack:
         await shop.sell("TEE", 1000)
-        ada, bob = (
-            callers(shop.address, issuer.token("key", role="storefront", sub=name, customer_id=name))
-            for name in ("ada", "bob")
-        )
-        yield Customers(shop, ada, bob, issuer)
-        await ada.channel.close()
-        await bob.channel.close()
+        yield Customers(shop, issuer, stack)
 
 
 def test_it_is_decided_for_every_method_what_customers_may() -> None:
-    decided = FOR_EVERYBODY | MAKES_THEIR_OWN | NAMES_THEIR_OWN | NOT_FOR_CUSTOMERS
+    decided = FOR_EVERYBODY | MAKES_THEIR_OWN | NAMES_THEIR_OWN | LISTS_THEIR_OWN | NOT_FOR_CUSTOMERS
     assert {method.name for method in OPEN_TO_STOREFRONTS} == decided
 
 
@@ -151,6 +153,49 @@ async def test_what_belongs_to_others_is_as_if_it_were_not(
         upper = await refused(call(build(**{field: theirs[field].upper()})))
     assert missing.code.name == hidden.code.name == upper.code.name == "NOT_FOUND"
     assert without_id(hidden, theirs[field]) == without_id(missing, NOBODY)
+
+
+async def own_orders(caller: Callers, **fields: Any) -> list[str]:
+    return [each.order_id for each in (await caller.orders.ListOrders(orders.ListOrdersRequest(**fields))).orders]
+
+
+async def test_customers_list_their_own_orders(customers: Customers) -> None:
+    shop = customers.shop
+    eve, mallory = (customers.speaking_for(name) for name in ("eve", "mallory"))
+    request = order(
+        line(unit_price_override=money("1.00"), price_override_reason="a friend of the house"),
+        customer=orders.Customer(customer_id="eve"),
+    )
+    by_staff: Any = await send(shop, request)
+    hers = [by_staff.order_id, *[(await eve.orders.CreateOrder(order(line()))).order_id for _ in range(2)]]
+    await customers.bob.orders.CreateOrder(order(line()))
+    await shop.storefront.orders.CreateOrder(order(line()))
+    await shop.storefront.orders.CreateOrder(order(line(), customer=orders.Customer(email="eve@loom.example")))
+    assert await own_orders(eve) == await own_orders(eve, customer_id="eve") == hers[::-1]
+    assert await own_orders(eve, states=[orders.Order.STATE_CANCELLED]) == []
+    assert await own_orders(mallory) == []
+
+    page = await eve.orders.ListOrders(orders.ListOrdersRequest(page_size=1))
+    assert await own_orders(eve, page_token=page.next_page_token) == hers[1::-1]
+    assert await own_orders(mallory, page_token=page.next_page_token) == [], "her place in a list is no way into it"
+    whole = await eve.orders.ListOrders(orders.ListOrdersRequest())
+    assert b"a friend of the house" not in whole.SerializeToString()
+
+
+async def test_orders_are_listed_for_one_customer_and_no_other(customers: Customers) -> None:
+    named = await refused(customers.ada.orders.ListOrders(orders.ListOrdersRequest(customer_id="bob")))
+    assert (named.code.name, named.reason, named.fields) == (
+        "PERMISSION_DENIED",
+        "CUSTOMER_NOT_ALLOWED",
+        ["customer_id"],
+    )
+    for customer_id in ("", "ada"):
+        by_key = await refused(
+            customers.shop.storefront.orders.ListOrders(orders.ListOrdersRequest(customer_id=customer_id))
+        )
+        assert (by_key.code.name, by_key.reason) == ("PERMISSION_DENIED", "ROLE_NOT_ALLOWED")
+        assert by_key.metadata == {"role": "storefront", "allowed": "pms,admin"}
+        assert "by the token of one customer" in by_key.message
 
 
 async def test_events_are_not_for_customers(customers: Customers) -> None:

@@ -50,7 +50,7 @@ ROUTES = {
     "CreateOrder": "POST /api/storefront/orders/create *",
     "BatchCreateOrders": "POST /api/storefront/orders/batchCreate *",
     "GetOrder": "GET /api/storefront/orders/{order_id}, GET /api/pms/orders/{order_id}",
-    "ListOrders": "GET /api/pms/orders",
+    "ListOrders": "GET /api/pms/orders, GET /api/storefront/orders",
     "ListPendingOrders": "GET /api/pms/orders/pending",
     "ProcessOrder": "PUT /api/pms/orders/{order_id}/process *",
     "FulfillOrder": "PUT /api/pms/orders/{order_id}/fulfill *",

@@ -888,7 +888,9 @@ class AsyncOrderService:
         sku: str = "",
         timeout: float | None = None,
     ) -> AsyncPages[order_pb2.ListOrdersResponse, order_pb2.Order]:
-        """Lists orders, newest first.
+        """Lists orders, newest first. The token of a customer lists that customer's own. PERMISSION_DENIED:
+        ROLE_NOT_ALLOWED for a storefront that speaks for no customer, CUSTOMER_NOT_ALLOWED when another customer is
+        named.
 
         Args:
             page_size: Most rows to answer: 1 to 1,000, 50 when zero.

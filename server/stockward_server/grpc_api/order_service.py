@@ -21,7 +21,7 @@ from stockward_server.application.order_commands import (
 from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews
 from stockward_server.application.watches import Watches
-from stockward_server.domain.errors import OrderNotFound, Refusal
+from stockward_server.domain.errors import OrderNotFound, Refusal, RoleNotAllowed
 from stockward_server.domain.order import Order, OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentEvent, PaymentKind
 from stockward_server.grpc_api import page_token
@@ -36,7 +36,7 @@ from stockward_server.grpc_api.order_messages import (
     wanted_charges,
     wanted_lines,
 )
-from stockward_server.grpc_api.requests import Context, request_of
+from stockward_server.grpc_api.requests import Context, customer_of_call, request_of
 from stockward_server.grpc_api.status import status_of
 from stockward_server.grpc_api.stock_messages import DEFAULT_LOCATION
 from stockward_server.grpc_api.times import moment
@@ -97,14 +97,19 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         return _told(order_message(order))
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
+        caller = current_call.get().caller
+        if caller.role is Role.STOREFRONT and not caller.customer_id:
+            raise RoleNotAllowed(
+                "orders are listed by staff, or by the token of one customer", role="storefront", allowed="pms,admin"
+            )
         wanted = OrderFilter(
             [OrderState(state) for state in request.states],
-            request.customer_id or None,
+            customer_of_call(request.customer_id, "customer_id") or None,
             request.reference or None,
             request.sku or None,
         )
         orders, token = await self._page(request, wanted)
-        return pb.ListOrdersResponse(orders=[order_message(order) for order in orders], next_page_token=token)
+        return pb.ListOrdersResponse(orders=[_told(order_message(order)) for order in orders], next_page_token=token)
 
     async def ListPendingOrders(
         self, request: pb.ListPendingOrdersRequest, context: Context

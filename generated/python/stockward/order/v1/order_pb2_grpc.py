@@ -121,7 +121,8 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOrders(self, request, context):
-        """Lists orders, newest first.
+        """Lists orders, newest first. The token of a customer lists that customer's own. PERMISSION_DENIED: ROLE_NOT_ALLOWED for
+        a storefront that speaks for no customer, CUSTOMER_NOT_ALLOWED when another customer is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

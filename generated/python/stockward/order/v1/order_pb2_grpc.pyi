@@ -53,7 +53,9 @@ class OrderServiceStub:
     GetOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.GetOrderRequest, _order_pb2.Order]
     """Reads one order. NOT_FOUND (ORDER_NOT_FOUND)."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListOrdersRequest, _order_pb2.ListOrdersResponse]
-    """Lists orders, newest first."""
+    """Lists orders, newest first. The token of a customer lists that customer's own. PERMISSION_DENIED: ROLE_NOT_ALLOWED for
+    a storefront that speaks for no customer, CUSTOMER_NOT_ALLOWED when another customer is named.
+    """
     ListPendingOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListPendingOrdersRequest, _order_pb2.ListPendingOrdersResponse]
     """Lists orders in PENDING, oldest first: what staff work off."""
     WatchOrders: _grpc.UnaryStreamMultiCallable[_order_pb2.WatchOrdersRequest, _order_pb2.WatchOrdersResponse]
@@ -102,7 +104,9 @@ class OrderServiceAsyncStub(OrderServiceStub):
     GetOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.GetOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Reads one order. NOT_FOUND (ORDER_NOT_FOUND)."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrdersRequest, _order_pb2.ListOrdersResponse]  # type: ignore[assignment]
-    """Lists orders, newest first."""
+    """Lists orders, newest first. The token of a customer lists that customer's own. PERMISSION_DENIED: ROLE_NOT_ALLOWED for
+    a storefront that speaks for no customer, CUSTOMER_NOT_ALLOWED when another customer is named.
+    """
     ListPendingOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.ListPendingOrdersRequest, _order_pb2.ListPendingOrdersResponse]  # type: ignore[assignment]
     """Lists orders in PENDING, oldest first: what staff work off."""
     WatchOrders: _aio.UnaryStreamMultiCallable[_order_pb2.WatchOrdersRequest, _order_pb2.WatchOrdersResponse]  # type: ignore[assignment]
@@ -172,7 +176,9 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_pb2.ListOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.ListOrdersResponse, _abc.Awaitable[_order_pb2.ListOrdersResponse]]:
-        """Lists orders, newest first."""
+        """Lists orders, newest first. The token of a customer lists that customer's own. PERMISSION_DENIED: ROLE_NOT_ALLOWED for
+        a storefront that speaks for no customer, CUSTOMER_NOT_ALLOWED when another customer is named.
+        """
 
     @_abc_1.abstractmethod
     def ListPendingOrders(
