@@ -20,8 +20,10 @@ from typer.testing import CliRunner
 from stockward_server.cli import app
 from stockward_server.config import Settings
 from stockward_server.observability import logs
-from stockward_server.storage.database import Pool
+from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.retention import delete_expired_contacts
+from tests.commands import waiting_for_locks
+from tests.events import until
 from tests.issuer import AUDIENCE, ISSUER, Issuer
 from tests.shop import Callers, Shop, callers, running_shop
 from tests.terminal import Outcome
@@ -93,6 +95,9 @@ async def test_a_customer_is_told_and_erased_and_the_books_stay(run: Run, shop: 
     told = (await run("export", ADA.customer_id)).json
     assert [each["orderId"] for each in told["orders"]] == sorted(each.order_id for each in hers)
     assert told["orders"][0]["customer"]["shippingAddress"]["lines"] == ["Dorset Street 1"]
+    assert [(each["reservationId"], each["state"]) for each in told["reservations"]] == [
+        (held.reservation_id, "STATE_RELEASED")
+    ]
 
     looked = await run("erase", ADA.customer_id, "--json")
     found = {"orders": 2, "events": 4, "reservations": 1, "answers": 6, "open_orders": [], "open_reservations": []}
@@ -197,6 +202,35 @@ async def test_open_orders_keep_their_customer_and_are_named(run: Run, shop: Sho
     )
     assert (await run("erase", ADA.customer_id, "--yes")).code == 0
     assert not await found_in(shop.pool)
+
+
+async def test_an_order_that_a_late_payment_revives_meanwhile_keeps_its_customer(run: Run, shop: Shop) -> None:
+    await shop.sell("TEE", 20)
+    late, gone = await order(shop, ADA), await order(shop, ADA)
+    hers = [late.order_id, gone.order_id]
+    await shop.pool.execute("UPDATE orders SET payment_due_time = now() WHERE order_id = ANY($1::uuid[])", hers)
+
+    async def state(order: pb.Order) -> str:
+        found = await shop.pms.orders.GetOrder(pb.GetOrderRequest(order_id=order.order_id))
+        return pb.Order.State.Name(found.state)
+
+    async def are_expired() -> bool:
+        return [await state(late), await state(gone)] == ["STATE_EXPIRED"] * 2
+
+    await until(are_expired)
+    async with transaction(shop.pool) as connection:  # the row goes to those who wait in the order in which they came
+        await connection.execute("SELECT FROM orders WHERE order_id = $1 FOR UPDATE", late.order_id)
+        paying = asyncio.create_task(shop.pay(late))
+        await until(lambda: waiting_for_locks(shop.pool, 1))
+        erasing = asyncio.ensure_future(run("erase", ADA.customer_id, "--yes", "--json"))
+        await until(lambda: waiting_for_locks(shop.pool, 2))
+    await paying
+    outcome = await erasing
+
+    assert await state(late) == "STATE_PROCESSING"
+    assert (await shop.pms.orders.GetOrder(pb.GetOrderRequest(order_id=late.order_id))).customer == ADA
+    assert not (await shop.pms.orders.GetOrder(pb.GetOrderRequest(order_id=gone.order_id))).HasField("customer")
+    assert (outcome.code, outcome.json["orders"], outcome.json["open_orders"]) == (1, 1, [late.order_id])
 
 
 async def test_what_cannot_be_done_is_said(run: Run, database_url: str) -> None:

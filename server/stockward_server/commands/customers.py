@@ -38,15 +38,21 @@ WORDS = {
 def export(customer_id: CustomerId) -> None:
     """Print everything that is stored about a customer, as one JSON document."""
 
-    async def work(customers: SqlCustomers) -> list[Any]:
+    async def work(customers: SqlCustomers) -> dict[str, Any]:
         from google.protobuf.json_format import MessageToDict
 
         from stockward_server.grpc_api.order_messages import order_message
+        from stockward_server.grpc_api.stock_messages import reservation_message
 
-        return [MessageToDict(order_message(order)) async for order in customers.orders(customer_id)]
+        return {
+            "customerId": customer_id,
+            "orders": [MessageToDict(order_message(each)) async for each in customers.orders(customer_id)],
+            "reservations": [
+                MessageToDict(reservation_message(each)) async for each in customers.reservations(customer_id)
+            ],
+        }
 
-    orders = _told(customer_id, work)
-    typer.echo(json.dumps({"customerId": customer_id, "orders": orders}, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(_told(customer_id, work), indent=2, ensure_ascii=False))
 
 
 @app.command(epilog=EPILOG)

@@ -7,13 +7,16 @@ payments name orders only, so they need not change.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from stockward_server.domain.order import Order, OrderState
-from stockward_server.domain.reservation import ReservationState
-from stockward_server.storage.database import Executor, Pool, transaction
-from stockward_server.storage.order_rows import load_orders
+from stockward_server.domain.reservation import Reservation, ReservationState
+from stockward_server.storage.database import Pool, transaction
+from stockward_server.storage.order_rows import load_orders, load_reservations
+
+T = TypeVar("T")
 
 BATCH = 500
 """Orders, or stored answers, of one transaction."""
@@ -55,18 +58,43 @@ class SqlCustomers:
 
     async def orders(self, customer_id: str) -> AsyncIterator[Order]:
         """Every order, oldest first."""
-        last = "00000000-0000-0000-0000-000000000000"
-        while ids := await self._order_ids("customer_id = $1 AND order_id > $2::uuid", customer_id, last):
+        async for order in self._each("orders", "order_id", load_orders, customer_id):
+            yield order
+
+    async def reservations(self, customer_id: str) -> AsyncIterator[Reservation]:
+        """Every reservation, oldest first."""
+        async for reservation in self._each("reservations", "reservation_id", load_reservations, customer_id):
+            yield reservation
+
+    async def _each(
+        self, table: str, key: str, load: Callable[..., Awaitable[Mapping[str, T]]], customer_id: str
+    ) -> AsyncIterator[T]:
+        after = "00000000-0000-0000-0000-000000000000"
+        while True:
             async with self._pool.acquire() as connection:
-                found = await load_orders(connection, ids)
-            for order_id in ids:
-                if order_id in found:
-                    yield found[order_id]
-            last = ids[-1]
+                rows = await connection.fetch(
+                    f"SELECT {key}::text FROM {table} WHERE customer_id = $1 AND {key} > $2::uuid "
+                    f"ORDER BY {table}.{key} LIMIT {BATCH}",
+                    customer_id,
+                    after,
+                )
+                ids = [row[0] for row in rows]
+                found = await load(connection, ids)
+            for each in ids:
+                if each in found:
+                    yield found[each]
+            if len(ids) < BATCH:
+                return
+            after = ids[-1]
 
     async def look(self, customer_id: str) -> Findings:
         """What `erase` would find."""
-        findings = await self._open(customer_id)
+        findings = Findings(
+            open_orders=await self._ids("orders", "order_id", customer_id, "state = ANY($2::smallint[])", OPEN),
+            open_reservations=await self._ids(
+                "reservations", "reservation_id", customer_id, "state = $2", ReservationState.ACTIVE
+            ),
+        )
         row = await self._pool.fetchrow(
             """
             WITH over AS (SELECT order_id FROM orders WHERE customer_id = $1 AND state <> ALL($2::smallint[]))
@@ -85,18 +113,18 @@ class SqlCustomers:
         return findings
 
     async def erase(self, customer_id: str, progress: Callable[[Findings], None] = lambda findings: None) -> Findings:
-        """Takes the customer out of everything that is over, a batch a transaction. What was done stays done when it is
-        broken off; the same call again goes on."""
-        erased = await self._open(customer_id)
-        over = "customer_id = $1 AND state <> ALL($2::smallint[])"
-        while ids := await self._order_ids(over, customer_id, OPEN):
-            async with transaction(self._pool) as connection:
-                count = await self._erase_orders(connection, customer_id, ids)
-            erased.orders += len(ids)
-            erased.events += count
+        """Takes the customer out of everything that is over, a batch a transaction, and names what still has them then.
+        What was done stays done when it is broken off; the same call again goes on."""
+        erased = Findings()
+        while await self._erase_orders(customer_id, erased):
             progress(erased)
         gone = await self._pool.execute(
-            "UPDATE reservations SET customer_id = '' WHERE customer_id = $1 AND state <> $2",
+            """
+            UPDATE reservations SET customer_id = '' WHERE reservation_id IN (
+                SELECT reservation_id FROM reservations WHERE customer_id = $1 AND state <> $2
+                ORDER BY reservation_id FOR NO KEY UPDATE
+            )
+            """,
             customer_id,
             ReservationState.ACTIVE,
         )
@@ -107,48 +135,51 @@ class SqlCustomers:
             )
             erased.answers += len(answers)
             progress(erased)
+        erased.open_orders = await self._ids("orders", "order_id", customer_id)
+        erased.open_reservations = await self._ids("reservations", "reservation_id", customer_id)
         return erased
 
-    async def _erase_orders(self, connection: Executor, customer_id: str, ids: Sequence[str]) -> int:
-        """Their customer, contacts and addresses, and the customer in their events; answers how many events."""
-        await connection.execute(
-            "SELECT FROM orders WHERE order_id = ANY($1::uuid[]) ORDER BY order_id FOR NO KEY UPDATE", ids
-        )
-        await connection.execute("UPDATE orders SET customer_id = '' WHERE order_id = ANY($1::uuid[])", ids)
-        await connection.execute("DELETE FROM order_contacts WHERE order_id = ANY($1::uuid[])", ids)
-        events = await connection.fetch(
-            "SELECT seq, create_time, payload FROM events WHERE aggregate_id = ANY($1::text[])", ids
-        )
-        emptied = [
-            (row["seq"], row["create_time"], payload)
-            for row in events
-            if (payload := self._event_without(customer_id, row["payload"])) is not None
-        ]
-        await connection.executemany("UPDATE events SET payload = $3 WHERE seq = $1 AND create_time = $2", emptied)
-        return len(events)
+    async def _erase_orders(self, customer_id: str, erased: Findings) -> bool:
+        """Customer, contacts and addresses of a batch, and the customer in its events; answers whether there was one.
 
-    async def _open(self, customer_id: str) -> Findings:
-        orders = await self._pool.fetch(
-            "SELECT order_id::text FROM orders WHERE customer_id = $1 AND state = ANY($2::smallint[]) ORDER BY 1",
-            customer_id,
-            OPEN,
-        )
-        reservations = await self._pool.fetch(
-            "SELECT reservation_id::text FROM reservations WHERE customer_id = $1 AND state = $2 ORDER BY 1",
-            customer_id,
-            ReservationState.ACTIVE,
-        )
-        return Findings(
-            open_orders=[row["order_id"] for row in orders],
-            open_reservations=[row["reservation_id"] for row in reservations],
-        )
+        An order that is over may be open again, as a late payment revives it: so it is chosen by the statement that
+        locks it.
+        """
+        async with transaction(self._pool) as connection:
+            rows = await connection.fetch(
+                """
+                SELECT order_id FROM orders WHERE customer_id = $1 AND state <> ALL($2::smallint[])
+                ORDER BY order_id LIMIT $3 FOR NO KEY UPDATE
+                """,
+                customer_id,
+                OPEN,
+                BATCH,
+            )
+            ids = [row["order_id"] for row in rows]
+            await connection.execute("UPDATE orders SET customer_id = '' WHERE order_id = ANY($1::uuid[])", ids)
+            await connection.execute("DELETE FROM order_contacts WHERE order_id = ANY($1::uuid[])", ids)
+            events = await connection.fetch(
+                "SELECT seq, create_time, payload FROM events WHERE aggregate_id = ANY($1::uuid[]::text[])", ids
+            )
+            emptied = [
+                (row["seq"], row["create_time"], payload)
+                for row in events
+                if (payload := self._event_without(customer_id, row["payload"])) is not None
+            ]
+            await connection.executemany("UPDATE events SET payload = $3 WHERE seq = $1 AND create_time = $2", emptied)
+        erased.orders += len(ids)
+        erased.events += len(events)
+        return bool(ids)
 
-    async def _order_ids(self, condition: str, *arguments: object) -> list[str]:
+    async def _ids(
+        self, table: str, key: str, customer_id: str, condition: str = "true", *arguments: object
+    ) -> list[str]:
         rows = await self._pool.fetch(
-            f"SELECT order_id::text FROM orders WHERE {condition} ORDER BY order_id LIMIT {BATCH}",
+            f"SELECT {key}::text FROM {table} WHERE customer_id = $1 AND {condition} ORDER BY 1",
+            customer_id,
             *arguments,
         )
-        return [row["order_id"] for row in rows]
+        return [row[0] for row in rows]
 
     async def _answers(self, customer_id: str) -> AsyncIterator[list[tuple[str, str, bytes]]]:
         """Stored answers that speak of the customer, as (actor, request_id, the answer without them), in batches. One
