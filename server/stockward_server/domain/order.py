@@ -21,6 +21,10 @@ class OrderState(IntEnum):
     EXPIRED = 6
 
 
+OPEN_STATES = (OrderState.PENDING, OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
+"""States in which something is still to be done; in all others the order is over, unless a late payment revives it."""
+
+
 class PaymentTerms(IntEnum):
     """The numbers are those of order.v1.PaymentTerms."""
 

@@ -16,7 +16,7 @@ from stockward_server.application.stock_views import AvailabilityRow, OrderFilte
 from stockward_server.application.watch_queues import Interest
 from stockward_server.application.watches import Present, Watches
 from stockward_server.domain.errors import FieldInvalid, RoleNotAllowed
-from stockward_server.domain.order import Order, OrderState
+from stockward_server.domain.order import OPEN_STATES, Order, OrderState
 from stockward_server.domain.stock import StockLevel
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.identity import current_call
@@ -30,8 +30,6 @@ Row = TypeVar("Row")
 
 PRESENT_PAGE = 500
 """Rows of one response while the present state is told."""
-
-OPEN_STATES = (OrderState.PENDING, OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
 
 
 async def watch_stock(

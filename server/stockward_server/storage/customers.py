@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from stockward_server.domain.order import Order, OrderState
+from stockward_server.domain.order import OPEN_STATES, Order
 from stockward_server.domain.reservation import Reservation, ReservationState
 from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.order_rows import load_orders, load_reservations
@@ -20,9 +20,6 @@ T = TypeVar("T")
 
 BATCH = 500
 """Orders, or stored answers, of one transaction."""
-
-OPEN = [int(state) for state in (OrderState.PENDING, OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)]
-"""States in which an order still has to find its customer."""
 
 
 @dataclass(slots=True)
@@ -90,7 +87,7 @@ class SqlCustomers:
     async def look(self, customer_id: str) -> Findings:
         """What `erase` would find."""
         findings = Findings(
-            open_orders=await self._ids("orders", "order_id", customer_id, "state = ANY($2::smallint[])", OPEN),
+            open_orders=await self._ids("orders", "order_id", customer_id, "state = ANY($2::smallint[])", OPEN_STATES),
             open_reservations=await self._ids(
                 "reservations", "reservation_id", customer_id, "state = $2", ReservationState.ACTIVE
             ),
@@ -103,7 +100,7 @@ class SqlCustomers:
                    (SELECT count(*) FROM reservations WHERE customer_id = $1 AND state <> $3)
             """,
             customer_id,
-            OPEN,
+            OPEN_STATES,
             ReservationState.ACTIVE,
         )
         assert row is not None
@@ -152,7 +149,7 @@ class SqlCustomers:
                 ORDER BY order_id LIMIT $3 FOR NO KEY UPDATE
                 """,
                 customer_id,
-                OPEN,
+                OPEN_STATES,
                 BATCH,
             )
             ids = [row["order_id"] for row in rows]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import asyncpg
 
-from stockward_server.domain.order import OrderState
+from stockward_server.domain.order import OPEN_STATES
 from stockward_server.storage.database import Executor, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -94,10 +94,10 @@ async def delete_expired_contacts(pool: Pool, keep_days: int) -> int:
             """
             DELETE FROM order_contacts WHERE ctid = ANY(ARRAY(
                 SELECT c.ctid FROM order_contacts c JOIN orders o USING (order_id)
-                WHERE o.state >= $1 AND o.update_time < now() - make_interval(days => $2) LIMIT $3
+                WHERE o.state <> ALL($1::smallint[]) AND o.update_time < now() - make_interval(days => $2) LIMIT $3
             ))
             """,
-            OrderState.FULFILLED,
+            OPEN_STATES,
             keep_days,
             BATCH,
         )
