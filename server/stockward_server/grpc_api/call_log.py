@@ -7,9 +7,20 @@ import re
 from enum import StrEnum
 from typing import Any
 
+from stockward_server.grpc_api.identity import current_metadata
+
 log = logging.getLogger("stockward.calls")
 
-_HARMLESS = re.compile(r"[A-Za-z0-9-]{1,64}")
+_HARMLESS = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+"""What callers made up and may be written down."""
+
+
+def callers_request_id() -> str:
+    """What the caller calls the call under way, by the header `x-request-id`; empty without one."""
+    for name, value in current_metadata.get(()):
+        if name == "x-request-id" and isinstance(value, str) and _HARMLESS.fullmatch(value):
+            return value
+    return ""
 
 
 class LoggedCalls(StrEnum):
@@ -39,9 +50,9 @@ class CallLog:
         known: dict[str, object] = {"method": method, "code": code, "duration_ms": round(1000 * seconds, 3)}
         if reason:
             known["reason"] = reason
-        request_id = getattr(request, "request_id", "")
-        if isinstance(request_id, str) and _HARMLESS.fullmatch(request_id):
-            known["request_id"] = request_id
+        own = getattr(request, "request_id", "")
+        if not callers_request_id() and isinstance(own, str) and _HARMLESS.fullmatch(own):
+            known["request_id"] = own
         log.log(
             self._levels[code == "OK"],
             "%s in %.1f ms",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,8 +20,9 @@ import nats.errors
 
 from stockward_server.application.session import Unavailable
 from stockward_server.domain.errors import Refusal
+from stockward_server.grpc_api.call_log import callers_request_id
 from stockward_server.grpc_api.call_trace import TRACEPARENT, traceparent
-from stockward_server.grpc_api.identity import current_call, current_metadata
+from stockward_server.grpc_api.identity import current_call
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asct
 
 CONTEXT = ("method", "actor", "request_id", "trace_id")
 """What a record of a call says of it."""
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 def set_up(level: str, form: str) -> None:
@@ -63,9 +61,8 @@ def context() -> dict[str, str]:
     call = current_call.get(None)
     if call is not None:
         found = {"method": call.method, "actor": call.caller.actor}
-    for name, value in current_metadata.get(()):
-        if name == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
-            found["request_id"] = value
+    if request_id := callers_request_id():
+        found["request_id"] = request_id
     if trace := TRACEPARENT.fullmatch(traceparent()):
         found["trace_id"] = trace[1]
     return found
