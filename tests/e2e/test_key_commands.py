@@ -14,7 +14,9 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from typer.testing import CliRunner
 
 from stockward_server.cli import app
+from stockward_server.embedded.postgres import OWNER
 from stockward_server.storage import api_keys
+from stockward_server.storage.database import Pool
 from tests.events import until
 from tests.shop import Refused, Shop, callers
 from tests.terminal import Outcome
@@ -113,3 +115,17 @@ async def test_without_a_database_there_is_no_answer(run: Run) -> None:
     outcome = await run("list", url="postgresql://nobody@127.0.0.1:1/nothing")
     assert (outcome.code, outcome.out) == (3, "")
     assert "cannot be reached" in outcome.err
+
+
+async def test_a_database_that_lets_nobody_in_is_no_answer_either(run: Run, database: Pool, database_url: str) -> None:
+    """As one does that is starting, or full."""
+    full, unknown = (database_url.replace(f"//{OWNER}@", f"//{name}@") for name in ("guest", "stranger"))
+    await database.execute("CREATE ROLE guest LOGIN CONNECTION LIMIT 0")
+    try:
+        for url, told in ((full, "too many connections"), (unknown, "does not exist")):
+            outcome = await run("list", url=url)
+            assert (outcome.code, outcome.out) == (3, "")
+            assert "cannot be reached" in outcome.err
+            assert told in outcome.err
+    finally:
+        await database.execute("DROP ROLE guest")

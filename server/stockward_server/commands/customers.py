@@ -5,7 +5,6 @@ They work on the database itself (DATABASE_URL), as `stockward keys` does.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
+from stockward_server.commands.on_database import on_database
 from stockward_server.commands.options import EPILOG, AsJson
 from stockward_server.commands.staff import group
 from stockward_server.commands.tables import note
@@ -52,7 +52,7 @@ def export(customer_id: CustomerId) -> None:
             ],
         }
 
-    typer.echo(json.dumps(_told(customer_id, work), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(_on_customers(customer_id, work), indent=2, ensure_ascii=False))
 
 
 @app.command(epilog=EPILOG)
@@ -75,7 +75,7 @@ def erase(
                 customer_id, lambda so_far: status.update(f"Erasing: {so_far.orders} orders, {so_far.answers} answers")
             )
 
-    findings = _told(customer_id, work)
+    findings = _on_customers(customer_id, work)
     if as_json:
         typer.echo(json.dumps({"customer_id": customer_id, "erased": yes, **asdict(findings)}, indent=2))
     else:
@@ -99,23 +99,9 @@ def _show(findings: Findings, erased: bool) -> None:
         note("Nothing was changed: --yes does it")
 
 
-def _told(customer_id: str, work: Callable[[SqlCustomers], Awaitable[Result]]) -> Result:
-    """Do it; a database that is away ends the command with exit code 3."""
+def _on_customers(customer_id: str, work: Callable[[SqlCustomers], Awaitable[Result]]) -> Result:
     from stockward_server.bootstrap.database import opened_customers
-    from stockward_server.commands.connection import UNREACHABLE, fail
-    from stockward_server.config import load_settings
-    from stockward_server.storage.database import is_database_down
 
     if not customer_id:
         raise typer.BadParameter("a customer's id is not empty")
-
-    async def on_database() -> Result:
-        async with opened_customers(load_settings()) as customers:
-            return await work(customers)
-
-    try:
-        return asyncio.run(on_database())
-    except Exception as error:
-        if is_database_down(error):
-            fail(f"The database cannot be reached: {error}", UNREACHABLE)
-        raise
+    return on_database(opened_customers, work)

@@ -5,7 +5,6 @@ They work on the database itself (DATABASE_URL), so that there can be a first ke
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from google.protobuf.message import Message
 from stockward.auth.v1 import auth_pb2
 from stockward.auth.v1 import key_pb2 as pb
 
+from stockward_server.commands.on_database import on_database
 from stockward_server.commands.options import EPILOG, AsJson
 from stockward_server.commands.staff import Limit, group
 from stockward_server.commands.tables import note, show
@@ -126,23 +126,9 @@ def _request(method: str) -> Any:
 
 
 def _told(work: Callable[[Keys], Awaitable[Message]], as_json: bool, then: str = "") -> None:
-    """Do it, and print the answer; a refusal ends the command with exit code 1, a database that is away with 3."""
+    """Do it, and print the answer."""
     from stockward_server.bootstrap.database import opened_keys
-    from stockward_server.commands.connection import REFUSED, UNREACHABLE, fail
-    from stockward_server.config import load_settings
-    from stockward_server.domain.errors import DatabaseUnavailable, Refusal
 
-    async def on_database() -> Message:
-        async with opened_keys(load_settings()) as keys:
-            return await work(keys)
-
-    try:
-        answer = asyncio.run(on_database())
-    except Refusal as refusal:
-        away = isinstance(refusal, DatabaseUnavailable)
-        fail(f"{refusal.message} ({refusal.reason})", UNREACHABLE if away else REFUSED)
-    except OSError as error:
-        fail(f"The database cannot be reached: {error}", UNREACHABLE)
-    show(answer, as_json=as_json)
+    show(on_database(opened_keys, work), as_json=as_json)
     if then and not as_json:
         note(then)
