@@ -13,14 +13,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.config import Settings, variable
 from stockward_server.embedded import Nats, free_port
 from stockward_server.observability import families
 from stockward_server.observability.checkup import check_certificate
-from stockward_server.storage.database import Pool
+from stockward_server.storage.database import Pool, transaction
+from tests.commands import locked
 from tests.endpoints import endpoint_of_settings
 from tests.events import STREAM, running, until
+from tests.faults.wrong_clock import set_wrong, wrong_clock
 from tests.receiver import SECRET
 from tests.shop import Shop
 from tests.terminal import Outcome, stockward
@@ -108,8 +111,9 @@ async def test_what_is_wrong_is_told_with_the_next_step(
             "INSERT INTO deliveries (endpoint_id, event_id, aggregate_id, type, seq, event_time, state) "
             "VALUES ('pms', gen_random_uuid(), 'a', 'order.created', 1, now(), 3)"
         )
+        newest = await connection.fetchval("SELECT max(migration_id) FROM _pogo_migration")
         await connection.execute(
-            "UPDATE _pogo_migration SET migration_id = '0999_next' WHERE migration_id = '0005_keys'"
+            "UPDATE _pogo_migration SET migration_id = '0999_next' WHERE migration_id = $1", newest
         )
 
     outdated = await doctor("--json")
@@ -120,7 +124,8 @@ async def test_what_is_wrong_is_told_with_the_next_step(
 
     await shop.pool.execute(
         "INSERT INTO _pogo_migration (migration_id, migration_hash, applied, schema_name) "
-        "SELECT '0005_keys', '', applied, schema_name FROM _pogo_migration WHERE migration_id = '0999_next'"
+        "SELECT $1, '', applied, schema_name FROM _pogo_migration WHERE migration_id = '0999_next'",
+        newest,
     )
     found, shown = await asyncio.gather(doctor("--json"), doctor())
     assert found.code == shown.code == 1
@@ -133,6 +138,43 @@ async def test_what_is_wrong_is_told_with_the_next_step(
     assert "deliveries recover" in steps(found)["dead letters"]
     assert "✗ Problems: 2, warnings: 5" in shown.out
     assert all(step in shown.out for step in steps(found).values())
+
+
+async def test_what_is_behind_and_who_fails_is_told(doctor: Doctor, shop: Shop) -> None:
+    await shop.sell("A", 5)
+    await shop.storefront.inventory.ReserveStock(
+        inventory.ReserveStockRequest(lines=[inventory.StockLine(sku="A", quantity=1)])
+    )
+    await endpoint_of_settings(shop.pool)
+    await shop.pool.execute("UPDATE endpoints SET failing_since = now()")
+    await shop.pool.execute("INSERT INTO lanes VALUES ('pms', 'a', now() - interval '5 min')")
+    async with locked(shop.pool, "A"):  # so that the sweeper has to wait
+        await shop.pool.execute("UPDATE reservations SET expire_time = now() - interval '5 min'")
+        outcome = await doctor("--json")
+    assert verdicts(outcome).items() >= {"deliveries": "problem", "sweeper": "problem", "endpoints": "warning"}.items()
+    assert "stockward gateway" in steps(outcome)["deliveries"]
+    assert "sweep failed" in steps(outcome)["sweeper"]
+    assert "webhooks show" in steps(outcome)["endpoints"]
+    assert "failing: pms" in outcome.out
+
+
+async def test_what_does_not_answer_is_a_finding_and_keeps_nobody_waiting(doctor: Doctor, shop: Shop) -> None:
+    await shop.sell("A", 5)
+    async with transaction(shop.pool) as connection:
+        await connection.execute("LOCK TABLE allocations IN ACCESS EXCLUSIVE MODE")
+        outcome = await doctor("--json")
+    assert verdicts(outcome).items() >= {"database": "warning", "outbox": "ok", "audit": "problem"}.items()
+    assert "no answer within 5 s" in outcome.out
+    assert "server" in verdicts(outcome), "the looks after it are had"
+
+
+async def test_clocks_that_disagree_are_told(doctor: Doctor, tmp_path: Path) -> None:
+    library = wrong_clock(tmp_path)
+    if library is None:
+        pytest.skip("no C compiler: clocks cannot be turned")
+    outcomes = [await doctor("--json", **set_wrong(library, seconds)) for seconds in (20, -3600)]
+    assert [verdicts(outcome)["clock"] for outcome in outcomes] == ["warning", "problem"]
+    assert "NTP" in steps(outcomes[0])["clock"]
 
 
 async def test_what_is_stopped_is_named(doctor: Doctor, own_nats: Nats, shop: Shop) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -24,7 +24,7 @@ from stockward_server.storage.database import Pool, migration_state, open_pool
 from stockward_server.storage.short_audit import audit_recent
 
 SECONDS = 5.0
-"""How long anything may take to answer."""
+"""How long one look may take."""
 
 OLDEST_POSTGRESQL = 15
 """Major version that has everything that the statements use; they are tested with 18."""
@@ -86,72 +86,70 @@ async def check_up(subject: Subject) -> AsyncIterator[Finding]:
     out."""
     pool = await open_pool(subject.database_url, 2, command_timeout=SECONDS)
     try:
-        database = await check_database(pool)
-        yield database
-        if database.verdict is not Verdict.PROBLEM:
-            migrations = await _safely("migrations", check_migrations(pool))
-            yield migrations
-            yield await _safely("clock", check_clock(pool))
-            if migrations.verdict is not Verdict.PROBLEM:
-                for check in (check_backlog, check_audit):
-                    for finding in await _all_safely(check, pool):
-                        yield finding
+        for name, check, next_step in ON_DATABASE:
+            findings = await _safely(name, check(pool), next_step)
+            for finding in findings:
+                yield finding
+            if name in BASIC and any(finding.verdict is Verdict.PROBLEM for finding in findings):
+                break
     finally:
         pool.terminate()
-    yield await check_stream(subject)
-    yield await check_server(subject)
+    for finding in await _safely("stream", check_stream(subject), START_NATS):
+        yield finding
+    for finding in await _safely("server", check_server(subject), START_SERVER):
+        yield finding
     for name, file in subject.certificates.items():
         yield check_certificate(name, file, datetime.now(UTC))
 
 
-async def check_database(pool: Pool) -> Finding:
+async def check_database(pool: Pool) -> Sequence[Finding]:
     """Whether it can be reached, and can do what is asked of it."""
-    try:
-        async with asyncio.timeout(SECONDS):
-            version = await pool.fetchval("SHOW server_version")
-            readonly = await pool.fetchval("SELECT pg_is_in_recovery()")
-            settings = {name: await pool.fetchval(f"SHOW {name}") for name in DURABILITY}
-    except Exception as error:
-        return problem("database", _told(error), "start PostgreSQL, or mend DATABASE_URL (`stockward config` shows it)")
+    version = await pool.fetchval("SHOW server_version")
+    readonly = await pool.fetchval("SELECT pg_is_in_recovery()")
+    settings = {name: await pool.fetchval(f"SHOW {name}") for name in DURABILITY}
     if int(version.split(".")[0]) < OLDEST_POSTGRESQL:
-        return problem("database", f"PostgreSQL {version}", f"upgrade to PostgreSQL {OLDEST_POSTGRESQL} or newer")
+        return [problem("database", f"PostgreSQL {version}", f"upgrade to PostgreSQL {OLDEST_POSTGRESQL} or newer")]
     if readonly:
-        return problem("database", f"PostgreSQL {version} is a standby", "name the primary in DATABASE_URL")
+        return [problem("database", f"PostgreSQL {version} is a standby", "name the primary in DATABASE_URL")]
     off = [name for name, value in settings.items() if value in ("off", "local")]
     if off:
-        return warning(
-            "database",
-            f"PostgreSQL {version}, {', '.join(off)} is off: a crash may lose what was acknowledged",
-            f"set {', '.join(off)} to on",
-        )
-    return ok("database", f"PostgreSQL {version}")
+        return [
+            warning(
+                "database",
+                f"PostgreSQL {version}, {', '.join(off)} is off: a crash may lose what was acknowledged",
+                f"set {', '.join(off)} to on",
+            )
+        ]
+    return [ok("database", f"PostgreSQL {version}")]
 
 
-async def check_migrations(pool: Pool) -> Finding:
+async def check_migrations(pool: Pool) -> Sequence[Finding]:
     """Whether the schema is this program's."""
     missing, unknown = await migration_state(pool)
     if missing:
-        return problem("migrations", f"missing: {', '.join(missing)}", "run `stockward migrate`")
+        return [problem("migrations", f"missing: {', '.join(missing)}", "run `stockward migrate`")]
     if unknown:
-        return warning(
-            "migrations",
-            f"newer than this program: {', '.join(unknown)}",
-            "upgrade this program: it works, but does not know what is new",
-        )
-    return ok("migrations", "up to date")
+        return [
+            warning(
+                "migrations",
+                f"newer than this program: {', '.join(unknown)}",
+                "upgrade this program: it works, but does not know what is new",
+            )
+        ]
+    return [ok("migrations", "up to date")]
 
 
-async def check_clock(pool: Pool) -> Finding:
+async def check_clock(pool: Pool) -> Sequence[Finding]:
     """Expiry goes by the database's clock; tokens, signatures and logs by that of each machine."""
     before = datetime.now(UTC)
     now = await pool.fetchval("SELECT clock_timestamp()")
     after = datetime.now(UTC)
     seconds = max((before - now).total_seconds(), (now - after).total_seconds(), 0.0)
     if seconds > 30:
-        return problem("clock", f"{seconds:.0f} s away from the database's", "have both synchronised (NTP)")
+        return [problem("clock", f"{seconds:.0f} s away from the database's", "have both synchronised (NTP)")]
     if seconds > 1:
-        return warning("clock", f"{seconds:.1f} s away from the database's", "have both synchronised (NTP)")
-    return ok("clock", "agrees with the database's")
+        return [warning("clock", f"{seconds:.1f} s away from the database's", "have both synchronised (NTP)")]
+    return [ok("clock", "agrees with the database's")]
 
 
 async def check_backlog(pool: Pool) -> Sequence[Finding]:
@@ -161,7 +159,8 @@ async def check_backlog(pool: Pool) -> Sequence[Finding]:
         _queue("outbox", found.outbox_pending, "events are not published", found.outbox_age, RELAY),
         _queue("deliveries", found.deliveries_pending, "webhooks are to be sent", found.deliveries_age, GATEWAY),
         _queue("sweeper", None, "the oldest hold or order to expire", found.sweeper_age, SWEEPER),
-        *_endpoints(found),
+        _dead_letters(found),
+        _endpoints(found),
     ]
 
 
@@ -180,29 +179,30 @@ def _queue(check: str, pending: int | None, what: str, age: float, next_step: st
     return ok(check, told if pending else "nothing is late")
 
 
-def _endpoints(found: Backlog) -> Sequence[Finding]:
-    return [
-        warning(
+def _dead_letters(found: Backlog) -> Finding:
+    if found.dead:
+        return warning(
             "dead letters",
             f"{found.dead} deliveries were given up",
             "`stockward deliveries list --state dead` shows them, `stockward deliveries recover` sends them again",
         )
-        if found.dead
-        else ok("dead letters", "none"),
-        warning(
+    return ok("dead letters", "none")
+
+
+def _endpoints(found: Backlog) -> Finding:
+    if found.disabled:
+        return warning(
             "endpoints",
             f"disabled: {', '.join(found.disabled)}",
             "`stockward webhooks show ENDPOINT` says why, `stockward webhooks enable ENDPOINT` starts it again",
         )
-        if found.disabled
-        else warning(
+    if found.failing:
+        return warning(
             "endpoints",
             f"failing: {', '.join(found.failing)}",
             "`stockward webhooks show ENDPOINT` says what they answer",
         )
-        if found.failing
-        else ok("endpoints", "all enabled ones take what they are sent"),
-    ]
+    return ok("endpoints", "all enabled ones take what they are sent")
 
 
 async def check_audit(pool: Pool) -> Sequence[Finding]:
@@ -214,45 +214,34 @@ async def check_audit(pool: Pool) -> Sequence[Finding]:
     return [ok("audit", f"{checked} stock rows that moved last agree with the ledger")]
 
 
-async def check_stream(subject: Subject) -> Finding:
+async def check_stream(subject: Subject) -> Sequence[Finding]:
     """Whether NATS is there, and has the stream as it has to be."""
     check = "stream"
-    try:
-        async with (
-            asyncio.timeout(2 * SECONDS),
-            open_nats(subject.nats_url, "stockward doctor", lambda reason: None) as client,
-        ):
-            with nats_errors("JetStream does not answer"):
-                try:
-                    info = await client.jetstream().stream_info(subject.stream_name)
-                except nats.js.errors.NotFoundError:
-                    return problem(check, f"there is no stream {subject.stream_name}", "start `stockward relay`")
-    except (Unavailable, TimeoutError) as error:
-        return problem(check, _told(error), "start NATS with JetStream, or mend EVENT_QUEUE_URL; events wait meanwhile")
+    async with open_nats(subject.nats_url, "stockward doctor", lambda reason: None) as client:
+        with nats_errors("JetStream does not answer"):
+            try:
+                info = await client.jetstream().stream_info(subject.stream_name)
+            except nats.js.errors.NotFoundError:
+                return [problem(check, f"there is no stream {subject.stream_name}", "start `stockward relay`")]
     wrong = differences(info.config, subject.stream_age)
     if wrong:
-        return warning(check, f"{subject.stream_name} differs: {', '.join(wrong)}", "restart `stockward relay`")
+        return [warning(check, f"{subject.stream_name} differs: {', '.join(wrong)}", "restart `stockward relay`")]
     told = f"{subject.stream_name} has {info.state.messages} messages in {info.config.num_replicas} replicas"
-    return ok(check, told)
+    return [ok(check, told)]
 
 
-async def check_server(subject: Subject) -> Finding:
+async def check_server(subject: Subject) -> Sequence[Finding]:
     """What grpc.health.v1 says."""
     address = subject.grpc_address
     async with subject.channel_to(address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
-            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=SECONDS)
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=SECONDS - 1)
         except grpc.aio.AioRpcError as error:
-            told = f"nobody answers at {address} ({error.code().name})"
-            return warning(
-                "server",
-                told,
-                "start `stockward serve`, or say where it runs: STOCKWARD_GRPC_ADDRESS, for TLS STOCKWARD_SERVER_CA",
-            )
+            return [warning("server", f"nobody answers at {address} ({error.code().name})", START_SERVER)]
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
-        return ok("server", f"serves at {address}")
-    return problem("server", f"{address} answers and is not ready", "its database is away, or it is stopping")
+        return [ok("server", f"serves at {address}")]
+    return [problem("server", f"{address} answers and is not ready", "its database is away, or it is stopping")]
 
 
 def check_certificate(name: str, file: Path, now: datetime) -> Finding:
@@ -270,25 +259,39 @@ def check_certificate(name: str, file: Path, now: datetime) -> Finding:
     return ok(check, f"good until {end:%Y-%m-%d}")
 
 
-async def _safely(check: str, work: Awaitable[Finding]) -> Finding:
+START_NATS = "start NATS with JetStream, or mend EVENT_QUEUE_URL; events wait meanwhile"
+START_SERVER = "start `stockward serve`, or say where it runs: STOCKWARD_GRPC_ADDRESS, for TLS STOCKWARD_SERVER_CA"
+START_POSTGRESQL = "start PostgreSQL, or mend DATABASE_URL (`stockward config` shows it)"
+SEE_DATABASE = "see whether the database is well"
+
+ON_DATABASE: Sequence[tuple[str, Callable[[Pool], Awaitable[Sequence[Finding]]], str]] = (
+    ("database", check_database, START_POSTGRESQL),
+    ("clock", check_clock, SEE_DATABASE),
+    ("migrations", check_migrations, SEE_DATABASE),
+    ("queues", check_backlog, SEE_DATABASE),
+    ("audit", check_audit, SEE_DATABASE),
+)
+"""What is looked at there, and what to do when that fails."""
+
+BASIC = ("database", "migrations")
+"""Where one of these is a problem, what comes after it cannot be trusted."""
+
+
+async def _safely(name: str, check: Awaitable[Sequence[Finding]], next_step: str) -> Sequence[Finding]:
+    """What came of the check within SECONDS, or why nothing did."""
     try:
-        return await work
+        async with asyncio.timeout(SECONDS):
+            return await check
     except Exception as error:
-        return problem(check, _told(error), "see whether the database is well")
+        return [problem(name, _reason(error), next_step)]
 
 
-async def _all_safely(check: Callable[[Pool], Awaitable[Sequence[Finding]]], pool: Pool) -> Sequence[Finding]:
-    try:
-        return await check(pool)
-    except Exception as error:
-        return [problem(check.__name__.removeprefix("check_"), _told(error), "see whether the database is well")]
-
-
-def _told(error: BaseException) -> str:
+def _reason(error: Exception) -> str:
     """In one line, with nothing that a driver may quote of a URL."""
-    with suppress(AttributeError):
-        if isinstance(error, OSError) and error.strerror:
-            return f"cannot be reached: {error.strerror}"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {SECONDS:g} s"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be reached: {error.strerror}"
     if isinstance(error, asyncpg.PostgresError | Unavailable):
         return str(error).splitlines()[0]
     return f"cannot be reached: {type(error).__name__}"
