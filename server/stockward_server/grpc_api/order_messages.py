@@ -24,7 +24,6 @@ from stockward_server.domain.payment import Payment
 from stockward_server.domain.pricing import WantedLine
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.money_messages import money_message, money_of
-from stockward_server.grpc_api.requests import customer_of_call
 from stockward_server.grpc_api.times import timestamp
 
 # Messages from the domain
@@ -164,12 +163,11 @@ def _address_message(address: Address | None) -> order_pb2.Address | None:
 # The domain from messages
 
 
-def customer_of(message: order_pb2.CreateOrderRequest) -> Customer:
-    if not message.HasField("customer"):
-        return Customer(customer_of_call("", "customer.customer_id"))
+def customer_of(message: order_pb2.CreateOrderRequest, customer_id: str) -> Customer:
+    """Who orders, by the name that the call is for."""
     customer = message.customer
     return Customer(
-        customer_of_call(customer.customer_id, "customer.customer_id"),
+        customer_id,
         customer.email,
         customer.name,
         _address_of(customer.shipping_address) if customer.HasField("shipping_address") else None,

@@ -81,7 +81,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
                 cause=request_of(context, request, CREATE_ORDER),
                 lines=wanted_lines(request),
                 reservation_id=request.reservation_id.lower() or None,
-                customer=customer_of(request),
+                customer=customer_of(request, customer_of_call(request.customer.customer_id, "customer.customer_id")),
                 reference=request.reference,
                 charges=wanted_charges(request),
                 terms=PaymentTerms(request.payment_terms or PaymentTerms.PREPAID),

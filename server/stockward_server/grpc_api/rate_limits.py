@@ -24,10 +24,12 @@ class MethodKind(StrEnum):
 
 
 def kind_of(method: MethodDescriptor) -> MethodKind:
-    """By what the contract says: every mutation has a request_id."""
-    if method.client_streaming or method.server_streaming or method.name.startswith("BatchCreate"):
+    """By what the contract says: every mutation has a request_id, and a batch repeats requests that have one."""
+    fields = method.input_type.fields_by_name
+    batch = fields["requests"].message_type if "requests" in fields else None
+    if method.client_streaming or method.server_streaming or (batch and "request_id" in batch.fields_by_name):
         return MethodKind.BULK
-    return MethodKind.WRITE if "request_id" in method.input_type.fields_by_name else MethodKind.READ
+    return MethodKind.WRITE if "request_id" in fields else MethodKind.READ
 
 
 class RateLimits:

@@ -67,27 +67,18 @@ async def lock_holders(connection: Executor, holders: Collection[Holder], now: d
         *columns(holders),
         HOLDERS,
     )
-    held = {holder: Held() for holder in holders}
-    for condition, names in (
-        ("r.customer_id = name", [customer_id for customer_id, _ in holders if customer_id]),
-        ("r.customer_id = '' AND r.actor = name", [actor for _, actor in holders if actor]),
-    ):
-        if names:
-            rows = await connection.fetch(
-                f"""
-                SELECT name, r.customer_id <> '' AS is_customer, count(DISTINCT r.reservation_id) AS holds,
-                       sum(l.quantity)::bigint AS units
-                FROM unnest($1::text[]) AS name
-                JOIN reservations r ON {condition} JOIN reservation_lines l USING (reservation_id)
-                WHERE r.state = 1 AND r.expire_time > $2 GROUP BY 1, 2
-                """,
-                names,
-                now,
-            )
-            for row in rows:
-                holder = (row["name"], "") if row["is_customer"] else ("", row["name"])
-                held[holder] = Held(row["holds"], row["units"])
-    return held
+    rows = await connection.fetch(
+        """
+        SELECT customer_id, actor, count(DISTINCT reservation_id) AS holds, sum(quantity)::bigint AS units
+        FROM unnest($1::text[], $2::text[]) AS holder (customer_id, actor)
+        JOIN reservations USING (customer_id, actor) JOIN reservation_lines USING (reservation_id)
+        WHERE state = 1 AND expire_time > $3 GROUP BY customer_id, actor
+        """,
+        *columns(holders),
+        now,
+    )
+    held = {(row["customer_id"], row["actor"]): Held(row["holds"], row["units"]) for row in rows}
+    return {holder: held.get(holder, Held()) for holder in holders}
 
 
 async def lock_stock(connection: Executor, skus: Collection[str]) -> list[StockLevel]:
