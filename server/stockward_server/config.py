@@ -30,6 +30,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stockward_server.application.calls import LoggedCalls, MethodKind
+from stockward_server.application.request import Role
 from stockward_server.embedded.home import RunFile
 
 PREFIX = "STOCKWARD_"
@@ -74,14 +76,6 @@ class LogFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
-
-
-class LogCalls(StrEnum):
-    """Which calls get a line in the log."""
-
-    NONE = "none"
-    REFUSED = "refused"
-    ALL = "all"
 
 
 def check_address(value: str) -> str:
@@ -210,7 +204,7 @@ def _lower(value: object) -> object:
 TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 """Signatures of tokens that can be taken: by public keys only, since whoever checks a shared secret could also sign."""
 
-TOKEN_ROLES = ("storefront", "pms", "admin")
+TOKEN_ROLES = [role.name.lower() for role in Role]
 
 Address = Annotated[str, AfterValidator(check_address)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_check_webhook_url)]
@@ -303,7 +297,7 @@ class Settings(BaseModel):
     log_format: Annotated[LogFormat, BeforeValidator(_lower)] = LogFormat.TEXT
     """`text`, lines for people, or `json`, an object a line."""
 
-    log_calls: Annotated[LogCalls, BeforeValidator(_lower)] = LogCalls.NONE
+    log_calls: Annotated[LoggedCalls, BeforeValidator(_lower)] = LoggedCalls.NONE
     """Calls that get a line in the log: none, refused or all; at the level debug all of them do."""
 
     grpc_address: Address = "127.0.0.1:50051"
@@ -541,10 +535,11 @@ class Settings(BaseModel):
         return self.environment is Environment.DEVELOPMENT if self.reflection is None else self.reflection
 
     @property
-    def calls_per_second(self) -> Mapping[str, float]:
-        """Calls of one key or token by what they do: read, write or bulk."""
-        usual = {"read": 1_000, "write": 500, "bulk": 100}
-        told = {"read": self.reads_per_second, "write": self.writes_per_second, "bulk": self.bulk_per_second}
+    def calls_per_second(self) -> Mapping[MethodKind, float]:
+        """Calls of one key or token by what they do."""
+        read, write, bulk = MethodKind
+        usual = {read: 1_000, write: 500, bulk: 100}
+        told = {read: self.reads_per_second, write: self.writes_per_second, bulk: self.bulk_per_second}
         production = self.environment is Environment.PRODUCTION
         return {kind: (usual[kind] if production else 10_000) if rate is None else rate for kind, rate in told.items()}
 

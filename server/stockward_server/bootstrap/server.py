@@ -25,7 +25,6 @@ from stockward_server.bootstrap.transport import certificates_of
 from stockward_server.config import Environment, Settings, variable
 from stockward_server.domain.errors import Refusal
 from stockward_server.domain.hold_limits import HoldLimits
-from stockward_server.grpc_api.call_log import LoggedCalls
 from stockward_server.grpc_api.catalog_service import CatalogServicer
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.grpc_api.event_service import EventServicer
@@ -34,7 +33,6 @@ from stockward_server.grpc_api.inventory_service import InventoryServicer
 from stockward_server.grpc_api.key_service import KeyServicer
 from stockward_server.grpc_api.key_set import KeySet, from_file, from_url
 from stockward_server.grpc_api.order_service import OrderServicer
-from stockward_server.grpc_api.rate_limits import MethodKind
 from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
 from stockward_server.grpc_api.tokens import TokenRules, Tokens
 from stockward_server.grpc_api.watching import WATCH_ENCODER
@@ -199,12 +197,12 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
             settings.max_concurrent_rpcs + settings.max_watches,
             settings.max_connections,
             settings.max_connection_age_seconds,
-            {MethodKind(kind): rate for kind, rate in settings.calls_per_second.items()},
+            settings.calls_per_second,
             settings.rate_burst_seconds,
         ),
         authenticate_token=Tokens(token_keys, _token_rules(settings)).authenticate if token_keys else None,
         share_port=settings.share_port,
-        logged_calls=LoggedCalls(settings.log_calls),
+        logged_calls=settings.log_calls,
         tracer=tracer,
         credentials=certificates.credentials() if certificates else None,
         reflect=settings.reflects,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from enum import StrEnum
 from typing import Any
 
+from stockward_server.application.calls import LoggedCalls
 from stockward_server.grpc_api.identity import current_metadata
 
 log = logging.getLogger("stockward.calls")
@@ -21,14 +21,6 @@ def callers_request_id() -> str:
         if name == "x-request-id" and isinstance(value, str) and _HARMLESS.fullmatch(value):
             return value
     return ""
-
-
-class LoggedCalls(StrEnum):
-    """Which calls get a line of their own. Errors that nobody foresaw always do."""
-
-    NONE = "none"
-    REFUSED = "refused"
-    ALL = "all"
 
 
 class CallLog:

@@ -12,8 +12,9 @@ import grpc
 from grpc_interceptor.server import AsyncServerInterceptor
 from grpc_status import rpc_status
 
+from stockward_server.application.calls import LoggedCalls
 from stockward_server.domain.errors import InternalError, Refusal
-from stockward_server.grpc_api.call_log import CallLog, LoggedCalls
+from stockward_server.grpc_api.call_log import CallLog
 from stockward_server.grpc_api.call_tally import CallTally
 from stockward_server.grpc_api.call_trace import CallTracer, current_span
 from stockward_server.grpc_api.identity import Identity, current_metadata

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
+from stockward_server.application.calls import MethodKind
 from stockward_server.domain.errors import RateLimited
 
 MOST_CALLERS = 100_000
 """Callers that are remembered at the same time, about 20 MB; beyond, those whose bucket is full are forgotten."""
-
-
-class MethodKind(StrEnum):
-    """What a call costs, roughly."""
-
-    READ = "read"
-    WRITE = "write"
-    BULK = "bulk"
-    """Streams, which are counted when they are opened, and batches of changes."""
 
 
 def kind_of(method: MethodDescriptor) -> MethodKind:

@@ -17,14 +17,14 @@ from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
 from stockward.webhook.v1 import incoming_pb2, incoming_pb2_grpc, webhook_pb2, webhook_pb2_grpc
 
+from stockward_server.application.calls import LoggedCalls, MethodKind
 from stockward_server.application.request import Caller
 from stockward_server.domain.errors import Refusal
-from stockward_server.grpc_api.call_log import LoggedCalls
 from stockward_server.grpc_api.call_trace import CallTracer
 from stockward_server.grpc_api.identity import Identity, roles_by_method, signed_methods
 from stockward_server.grpc_api.interceptor import CallInterceptor
 from stockward_server.grpc_api.methods import Methods
-from stockward_server.grpc_api.rate_limits import MethodKind, RateLimits
+from stockward_server.grpc_api.rate_limits import RateLimits
 from stockward_server.grpc_api.validation import Rules
 
 SERVICES = [
