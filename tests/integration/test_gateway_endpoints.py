@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -17,10 +18,11 @@ from aiohttp import web
 from stockward.event.v1.event_pb2 import EndpointEvent, Event
 
 from stockward_server.gateway.gate import BreakerPolicy
+from stockward_server.storage.backlog import read_backlog
 from stockward_server.storage.database import Pool
 from tests.events import event, record, record_many, until
 from tests.receiver import Hook, Receiver, never, take
-from tests.webhooks import QUICK, Stack, in_order, is_done, no_lanes, refuse, webhook_stack
+from tests.webhooks import QUICK, SLOW, Stack, in_order, is_done, no_lanes, refuse, webhook_stack
 
 STUBBORN = (timedelta(seconds=0.2),) * 200
 PATIENT_BREAKER = BreakerPolicy(failures=1_000_000)
@@ -189,6 +191,40 @@ async def test_an_endpoint_that_only_fails_is_left_alone_and_goes_on_when_it_is_
     await until(lambda: len(stack.storefront.taken) == 400)
     assert stack.storefront.versions() == in_order(200, 2)
     assert (await health(address))["open_breakers"] == []
+
+
+async def test_what_waits_for_an_endpoint_that_fails_does_not_make_the_gateway_late(stack: Stack) -> None:
+    stack.storefront.behaviour = refuse
+    async with AsyncExitStack() as gateway:
+        await stack.start(gateway, retry_delays=SLOW, breaker=BreakerPolicy(failures=3, first_rest=300))
+        await record_many(stack.pool, 50, 1)
+        await until(lambda: _failing_since(stack))
+        await until(lambda: len(stack.pms.taken) == 50)
+        await _due_for_an_hour(stack)
+        assert (await read_backlog(stack.pool)).deliveries_age < 600
+
+    await record(stack.pool, event("late", 1))
+    await stack.pool.execute("INSERT INTO lanes VALUES ('pms', 'late', now())")  # as a gateway that stopped leaves it
+    await _due_for_an_hour(stack)
+    assert (await read_backlog(stack.pool)).deliveries_age >= 3600
+
+
+async def _due_for_an_hour(stack: Stack) -> None:
+    await stack.pool.execute("UPDATE lanes SET due_time = now() - interval '1 hour'")
+
+
+async def test_an_endpoint_that_asks_for_time_right_after_a_success_fails(stack: Stack) -> None:
+    asked: list[Hook] = []
+
+    async def enough(hook: Hook) -> web.Response | None:
+        asked.append(hook)
+        return web.Response(status=429, headers={"retry-after": "300"}) if len(asked) > 1 else None
+
+    stack.storefront.behaviour = enough
+    await stack.start()
+    await record_many(stack.pool, 1, 2)  # in one lane, a moment apart
+    await until(lambda: _failing_since(stack))
+    assert len(stack.storefront.taken) == 1
 
 
 async def test_a_receiver_that_asks_for_time_is_left_alone(stack: Stack) -> None:

@@ -124,6 +124,18 @@ def test_a_receiver_that_wants_no_more_gets_none() -> None:
     assert (way.places(1e9), way.pause(0.0)) == (0, inf)
 
 
+def test_the_first_failure_is_that_after_the_last_success() -> None:
+    way = gate()
+    failures = [answer(500), answer(429), answer(503)]
+    way.note(failures[0], 0.0)
+    way.note(answer(200), 0.0)
+    assert way.outcomes.first_failure is None
+    for each in failures[1:]:
+        way.note(each, 0.0)
+    found = way.take_outcomes()
+    assert (found.taken, found.first_failure) == (True, failures[1].start_time)
+
+
 def test_outcomes_are_taken_once() -> None:
     way = gate()
     first, second = answer(500), answer(None)

@@ -33,11 +33,11 @@ async def note_outcomes(gates: Iterable[Gate], store: SqlEndpointHealth, patienc
             reason = f"it answered {gate.gone}: no more webhooks are wanted there"
             if await store.disable(endpoint.endpoint_id, endpoint.version, reason):
                 log.error("endpoint %s is disabled: %s", endpoint.endpoint_id, reason)
-        elif outcomes.taken:
-            if endpoint.failing_since:
-                await store.recovered(endpoint.endpoint_id)
-        elif outcomes.first_failure:
-            if endpoint.failing_since is None:
+            continue
+        if outcomes.taken and endpoint.failing_since:
+            await store.recovered(endpoint.endpoint_id)
+        if outcomes.first_failure:
+            if outcomes.taken or endpoint.failing_since is None:
                 await store.failing(endpoint.endpoint_id, outcomes.first_failure)
             else:
                 await _judge(gate, outcomes.last_error, store, patience)

@@ -41,6 +41,7 @@ class Outcomes:
 
     taken: bool = False
     first_failure: datetime | None = None
+    """Since the last one that was taken."""
     last_error: str = ""
 
 
@@ -122,7 +123,7 @@ class Gate:
         """What came of a request."""
         outcomes = self.outcomes
         if answer.taken:
-            outcomes.taken = True
+            outcomes.taken, outcomes.first_failure = True, None
             self._failures, self._rest, self._rest_end = 0, 0.0, 0.0
             return
         outcomes.first_failure = outcomes.first_failure or answer.start_time

@@ -22,7 +22,8 @@ class Backlog:
     deliveries_pending: int
     """For enabled endpoints."""
     deliveries_age: float
-    """Since the delivery was due that has been due for longest."""
+    """Since the delivery was due that has been due for longest, at endpoints that do not fail: one that does is left
+    alone by its breaker, or for as long as it asked, and what waits for it says nothing of the gateway."""
     dead: int
     """Deliveries that were given up."""
     disabled: Sequence[str]
@@ -43,7 +44,8 @@ async def read_backlog(pool: Pool) -> Backlog:
                                       WHERE state = 1 AND enabled LIMIT $1) counted),
                (SELECT extract(epoch FROM clock_timestamp() - min(due_time))::float8
                 FROM endpoints e, LATERAL (SELECT due_time FROM lanes WHERE lanes.endpoint_id = e.endpoint_id
-                                           ORDER BY due_time LIMIT 1) due WHERE enabled),
+                                           ORDER BY due_time LIMIT 1) due
+                WHERE enabled AND failing_since IS NULL),
                (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = 3 LIMIT $1) counted),
                ARRAY(SELECT endpoint_id FROM endpoints WHERE NOT enabled ORDER BY 1),
                ARRAY(SELECT endpoint_id FROM endpoints WHERE enabled AND failing_since IS NOT NULL ORDER BY 1)
