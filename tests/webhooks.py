@@ -16,8 +16,8 @@ from stockward_server import gateway, relay
 from stockward_server.embedded import Nats, free_port
 from stockward_server.gateway import LOOPBACK, Egress
 from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.storage.backlog import read_backlog
 from stockward_server.storage.database import Pool
-from stockward_server.storage.webhooks import SqlWebhooks
 from tests.events import STREAM, pending, running, until
 from tests.receiver import SECRET, Hook, Receiver, receiver
 
@@ -62,7 +62,7 @@ class Stack:
         return str(arguments["address"])
 
     async def pending(self) -> int:
-        return (await SqlWebhooks(self.pool).backlog()).pending
+        return (await read_backlog(self.pool)).deliveries_pending
 
     async def attempts(self, endpoint_id: str = "storefront") -> list[Any]:
         """Every attempt, in order."""

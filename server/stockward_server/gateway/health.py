@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from aiohttp import web
 
 from stockward_server.gateway.tally import GatewayTally
-from stockward_server.storage.webhooks import SqlWebhooks
+from stockward_server.storage.backlog import read_backlog
+from stockward_server.storage.database import Pool
 
 
 class Health:
-    """What there is to tell; `store` is None while nothing is delivered."""
+    """What there is to tell; `pool` is None while nothing is delivered."""
 
     def __init__(self, tally: GatewayTally) -> None:
-        self.store: SqlWebhooks | None = None
+        self.pool: Pool | None = None
         self._tally = tally
 
     async def answer(self, _: web.Request) -> web.Response:
-        if self.store is None:
+        if self.pool is None:
             return web.json_response({"status": "unavailable", "error": "not delivering"}, status=503)
         try:
-            backlog = await self.store.backlog()
+            backlog = await read_backlog(self.pool)
         except Exception as error:
             return web.json_response({"status": "unavailable", "error": type(error).__name__}, status=503)
-        age = (datetime.now(UTC) - backlog.oldest).total_seconds() if backlog.oldest else 0.0
         return web.json_response(
             {
                 "status": "ok",
-                "pending": backlog.pending,
-                "oldest_pending_seconds": max(0.0, round(age, 3)),
+                "pending": backlog.deliveries_pending,
+                "oldest_due_seconds": round(backlog.deliveries_age, 3),
                 "dead": backlog.dead,
                 "failing": backlog.failing,
                 "open_breakers": self._tally.open_breakers(),

@@ -93,12 +93,12 @@ async def run(
                     asyncio.create_task(recorder.run(), name="recorder"),
                     asyncio.create_task(feed.run(dsn, nats_url, stream_name, dispatcher.wake, counted), name="feed"),
                 ]
-                health.store = store
+                health.pool = pool
                 log.info("delivering webhooks; health on http://%s/healthz", address)
                 try:
                     await dispatcher.run(stop, grace_seconds)
                 finally:
-                    health.store = None
+                    health.pool = None
                     for task in background:
                         task.cancel()
                     await asyncio.gather(*background, return_exceptions=True)

@@ -102,17 +102,6 @@ class Release:
     delay: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What is still to be sent to enabled endpoints, and what was given up."""
-
-    pending: int
-    oldest: datetime | None
-    dead: int
-    failing: Sequence[str]
-    """Enabled endpoints whose last deliveries failed."""
-
-
 class SqlWebhooks:
     """The tables of the gateway."""
 
@@ -209,18 +198,6 @@ class SqlWebhooks:
                     leases,
                     [r.delay for r in releases],
                 )
-
-    async def backlog(self) -> Backlog:
-        """How many deliveries are pending, since when the oldest of their events is, and who fails."""
-        row = await self._pool.fetchrow(
-            """
-            SELECT count(*), min(event_time), (SELECT count(*) FROM deliveries WHERE state = 3),
-                   ARRAY(SELECT endpoint_id FROM endpoints WHERE enabled AND failing_since IS NOT NULL ORDER BY 1)
-            FROM deliveries JOIN endpoints USING (endpoint_id) WHERE state = 1 AND enabled
-            """
-        )
-        assert row is not None
-        return Backlog(*row.values())
 
     async def put_endpoint(
         self, endpoint_id: str, url: str, secret: str, *, description: str, types: Sequence[str], max_in_flight: int
