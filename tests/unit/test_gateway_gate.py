@@ -30,9 +30,9 @@ def test_as_many_lanes_are_claimed_ahead_as_there_are_places_and_not_one_by_one(
         way.enter(0.0)
         assert way.places(0.0) == left
     assert way.pause(0.0) == inf
-    way.leave()
+    way.leave(False)
     assert way.places(0.0) == 0
-    way.leave()
+    way.leave(False)
     assert way.places(0.0) == 2
 
 
@@ -44,7 +44,7 @@ def test_what_waits_for_its_slot_is_not_sent_once_the_breaker_opens() -> None:
         way.note(answer(500), 0.0)
     assert not way.begins(0.0, trial)
     assert not way.begins(13.0, trial)
-    way.leave()
+    way.leave(trial)
     assert way.begins(13.0, way.enter(13.0))
 
 
@@ -59,11 +59,11 @@ def test_the_breaker_opens_after_failures_in_a_row_and_lets_one_lane_try() -> No
     assert 10.0 <= way.pause(0.0) <= 12.0
 
     assert way.places(12.1) == 1
-    way.enter(12.1)
+    assert way.enter(12.1)
     assert way.places(12.1) == 0  # one at a time
     assert not way.go_on(12.1)
     way.note(answer(500), 12.1)
-    way.leave()
+    way.leave(True)
     assert way.places(12.1 + 19.9) == 0  # twice as long
     assert way.places(12.1 + 24.1) == 1
 
@@ -71,8 +71,24 @@ def test_the_breaker_opens_after_failures_in_a_row_and_lets_one_lane_try() -> No
     way.note(answer(200), 40.0)
     assert not way.breaker_open
     assert way.go_on(40.0)
-    way.leave()
+    way.leave(True)
     assert way.places(40.0) == 8
+
+
+def test_a_lane_that_was_sent_before_the_breaker_opened_does_not_end_the_trial() -> None:
+    way = gate()
+    assert not way.enter(0.0)
+    for _ in range(3):
+        way.note(answer(None), 0.0)
+    assert way.enter(13.0)
+    way.leave(False)
+    assert way.places(13.0) == 0
+    assert not way.enter(13.0)  # claimed already when the trial began
+    assert not way.begins(13.0, False)
+    way.leave(False)
+    assert way.pause(13.0) == inf
+    way.leave(True)
+    assert way.places(13.0) == 1
 
 
 def test_the_breaker_rests_no_longer_than_it_may() -> None:
@@ -96,7 +112,7 @@ def test_a_rate_is_kept_and_evenly_spent() -> None:
         now = tick / 100
         for _ in range(way.places(now)):
             way.enter(now)
-            way.leave()
+            way.leave(False)
             sent += 1
         sent += way.go_on(now)
     assert 49 <= sent <= 51
@@ -120,7 +136,7 @@ def test_a_receiver_that_wants_no_more_gets_none() -> None:
     way.note(answer(410), 0.0)
     assert way.gone == "HTTP 410"
     assert not way.go_on(0.0)
-    way.leave()
+    way.leave(False)
     assert (way.places(1e9), way.pause(0.0)) == (0, inf)
 
 

@@ -169,7 +169,7 @@ class Dispatcher:
                     if delay:
                         break
         finally:
-            gate.leave()
+            gate.leave(trial)
             self.wake()
             self._recorder.add(Release(lane, delay or timedelta(0)))
 

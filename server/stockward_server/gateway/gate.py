@@ -82,7 +82,7 @@ class Gate:
 
     def pause(self, now: float) -> float:
         """Seconds until it has places for reasons of time alone; infinite when it is not time that it lacks."""
-        if self.closed or not self._room or self._probing:
+        if self.closed or not self._room or (self.breaker_open and self._probing):
             return inf
         if now < self._rest_end:
             return self._rest_end - now
@@ -98,10 +98,11 @@ class Gate:
 
     def enter(self, now: float) -> bool:
         """A lane is claimed, and the token of its first request is taken. Whether it is the breaker's trial."""
+        trial = self.breaker_open and not self._probing
         self._claimed += 1
-        self._probing = self.breaker_open
+        self._probing |= trial
         self._tokens = self._refilled(now) - 1
-        return self._probing
+        return trial
 
     def begins(self, now: float, trial: bool) -> bool:
         """Whether a lane that waited for its slot may be sent now."""
@@ -114,10 +115,11 @@ class Gate:
         self._tokens -= 1
         return True
 
-    def leave(self) -> None:
-        """A lane is done with."""
+    def leave(self, trial: bool) -> None:
+        """A lane is done with. One that was sent before the breaker opened does not end the trial."""
         self._claimed -= 1
-        self._probing = False
+        if trial:
+            self._probing = False
 
     def note(self, answer: Answer, now: float) -> None:
         """What came of a request."""
