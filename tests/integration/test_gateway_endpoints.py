@@ -20,8 +20,9 @@ from stockward.event.v1.event_pb2 import EndpointEvent, Event
 from stockward_server.gateway.gate import BreakerPolicy
 from stockward_server.storage.backlog import read_backlog
 from stockward_server.storage.database import Pool
+from stockward_server.storage.webhooks import SqlWebhooks
 from tests.events import event, record, record_many, until
-from tests.receiver import Hook, Receiver, never, take
+from tests.receiver import SECRET, Hook, Receiver, never, take
 from tests.webhooks import QUICK, SLOW, Stack, in_order, is_done, no_lanes, refuse, webhook_stack
 
 STUBBORN = (timedelta(seconds=0.2),) * 200
@@ -115,6 +116,50 @@ async def test_410_says_nothing_of_an_endpoint_that_was_changed_meanwhile(stack:
     await until(lambda: [hook.aggregate_id for hook in stack.pms.taken].count("a") == 2)
     assert not await _is_disabled(stack)
     assert not await told(stack, "endpoint.disabled")
+
+
+async def test_410_says_nothing_of_an_address_that_the_settings_changed_meanwhile(stack: Stack) -> None:
+    release = asyncio.Event()
+
+    async def late(_: Hook) -> web.Response:
+        await release.wait()
+        return web.Response(status=410)
+
+    stack.storefront.behaviour = late
+    await stack.start()
+    await record(stack.pool, event("a", 1))
+    await until(lambda: stack.storefront.hooks and stack.pms.taken)
+    async with AsyncExitStack() as another:
+        await stack.start(another, urls={"storefront": stack.pms.url, "pms": stack.pms.url})
+    release.set()
+    await until(lambda: is_done(stack, "storefront"))
+    assert not await _is_disabled(stack)
+    assert not await told(stack, "endpoint.disabled")
+
+
+async def test_what_the_settings_change_of_an_endpoint_is_another_version(database: Pool) -> None:
+    store = SqlWebhooks(database)
+
+    async def put(host: str) -> None:
+        await store.put_endpoint("pms", f"https://{host}/", SECRET, description="", types=["*"], max_in_flight=1)
+
+    async def found() -> tuple[Any, ...]:
+        row = await database.fetchrow("SELECT version, enabled, failing_since IS NULL FROM endpoints")
+        assert row
+        return tuple(row.values())
+
+    await put("a.example")
+    await database.execute("UPDATE endpoints SET failing_since = now()")
+    await put("a.example")
+    assert await found() == (1, True, False)
+    await put("b.example")
+    assert await found() == (2, True, True)
+    for _ in range(2):
+        await store.disable_removed("pms")
+        assert await found() == (3, False, True)
+    await database.execute("UPDATE endpoints SET failing_since = now()")
+    await put("b.example")
+    assert await found() == (4, True, True)
 
 
 async def _nothing_pending(stack: Stack) -> bool:

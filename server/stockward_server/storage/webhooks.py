@@ -204,6 +204,9 @@ class SqlWebhooks:
     ) -> None:
         """An endpoint of the settings, with the URL and the secret that stand there; the secret before it signs for
         another SECRET_OVERLAP. Types and limit are only those of the beginning: what an operator made of them stays.
+
+        Another address, or one that is back, is another version, whose failures count anew: what is still answered at
+        the old one, say to another gateway, must not disable it.
         """
         async with transaction(self._pool) as connection:
             await connection.execute(
@@ -211,9 +214,11 @@ class SqlWebhooks:
                 INSERT INTO endpoints AS e (endpoint_id, url, description, types, max_in_flight, managed, enabled,
                                             create_time, update_time)
                 VALUES ($1, $2, $3, $4, $5, false, true, now(), now())
-                ON CONFLICT (endpoint_id) DO UPDATE SET url = $2, update_time = now(),
+                ON CONFLICT (endpoint_id) DO UPDATE SET url = $2, update_time = now(), version = e.version + 1,
                     enabled = e.enabled OR e.disable_reason = $6,
-                    disable_reason = CASE WHEN e.disable_reason = $6 THEN '' ELSE e.disable_reason END
+                    disable_reason = CASE WHEN e.disable_reason = $6 THEN '' ELSE e.disable_reason END,
+                    failing_since = NULL, warn_time = NULL
+                WHERE e.url <> $2 OR e.disable_reason = $6
                 """,
                 endpoint_id,
                 url,
@@ -241,7 +246,7 @@ class SqlWebhooks:
     async def disable_removed(self, endpoint_id: str) -> None:
         """An endpoint that is no longer in the settings. What is pending there stays, in case it comes back."""
         await self._pool.execute(
-            "UPDATE endpoints SET enabled = false, disable_reason = $2, update_time = now() "
+            "UPDATE endpoints SET enabled = false, disable_reason = $2, update_time = now(), version = version + 1 "
             "WHERE endpoint_id = $1 AND enabled",
             endpoint_id,
             REMOVED,
