@@ -23,7 +23,7 @@ from stockward_server.grpc_api.server import SERVICES
 from tests.events import until
 from tests.issuer import Issuer
 from tests.known_shop import METHODS, Known
-from tests.shop import KEYS, Refused, Shop, money, refused
+from tests.shop import KEYS, Refused, Shop, callers, money, refused
 from tests.snapshot import nothing_written
 
 OPEN_TO_STOREFRONTS = {
@@ -156,6 +156,16 @@ async def test_without_a_valid_key_nothing_can_be_called(
             assert refusal.metadata == {"scheme": "Bearer"}
 
 
+async def is_refused(known: Known, secret: str) -> bool:
+    stubs = callers(known.shop.address, secret)
+    async with stubs.channel:
+        try:
+            await stubs.keys.ListKeys(key_pb2.ListKeysRequest())
+        except grpc.aio.AioRpcError:
+            return True
+    return False
+
+
 @pytest.fixture(scope="session")
 async def ended(known: Known, issuer: Issuer) -> dict[str, str]:
     """Credentials that were good once, or would be for somebody else."""
@@ -163,10 +173,13 @@ async def ended(known: Known, issuer: Issuer) -> dict[str, str]:
     for name in ("revoked key", "expired key"):
         request = key_pb2.CreateKeyRequest(name=name.replace(" ", "-"), role=auth_pb2.ROLE_ADMIN)
         if name == "expired key":
-            request.expire_time.FromDatetime(datetime.now(UTC) + timedelta(seconds=1))
+            request.expire_time.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
         made[name] = await admin.CreateKey(request)
     await admin.RevokeKey(key_pb2.RevokeKeyRequest(key_id=made["revoked key"].key.key_id))
-    await until(lambda: datetime.now(UTC) > made["expired key"].key.expire_time.ToDatetime(UTC))
+    expire = "UPDATE api_keys SET expire_time = now() WHERE key_id = $1"
+    await known.shop.pool.execute(expire, made["expired key"].key.key_id)
+    for answer in made.values():  # the server may have read it while it was good
+        await until(lambda secret=answer.secret: is_refused(known, secret))  # type: ignore[misc]
     return {
         **{name: answer.secret for name, answer in made.items()},
         "expired token": issuer.token("key", role="admin", exp=1),

@@ -65,7 +65,7 @@ async def test_a_deadline_that_passes_in_the_queue_drops_the_command(database: P
 
 async def test_a_deadline_that_passes_after_the_batch_began_drops_nothing(database: Pool, committer: Committer) -> None:
     clock = asyncio.get_running_loop().time
-    deadline = clock() + 1.0
+    deadline = clock() + 3.0
     async with flushing(database, committer, deadline=deadline) as order:
         await until(lambda: clock() > deadline)
     assert [(await order).decode()] == await orders(database)

@@ -88,10 +88,7 @@ async def test_the_wait_for_running_transactions_is_short_and_what_is_proven_is_
     assert len(await read_all(log)) == 1
     async with transaction(database) as late:
         await insert(late, [event("late", 1)])
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        page = await log.list_events(None, 100)
-        assert loop.time() - start < 1.0
+        page = await asyncio.wait_for(log.list_events(None, 100), 5)
         assert len(page.payloads) == 1
 
 

@@ -57,7 +57,8 @@ class Logged:
         return "".join(log.read_text() for log in self.directory.glob("*.log"))
 
     def lines(self, logger: str) -> list[dict[str, Any]]:
-        found = [json.loads(line) for line in self.text.splitlines()]
+        whole = [log.read_text().rpartition("\n")[0] for log in self.directory.glob("*.log")]  # the last may be half
+        found = [json.loads(line) for text in whole for line in text.splitlines()]
         return [line for line in found if line["logger"] == logger]
 
 

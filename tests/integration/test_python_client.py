@@ -158,7 +158,7 @@ async def test_after_a_deadline_the_same_request_id_tells_what_became_of_it(shop
             return synchronous.orders.create_order(lines=[line("LATE")], request_id=request_id, timeout=timeout)
 
     async with locked(shop.pool, "LATE"):
-        late = asyncio.create_task(client.orders.create_order(lines=[line("LATE")], timeout=0.5))
+        late = asyncio.create_task(client.orders.create_order(lines=[line("LATE")], timeout=3))
         await until(lambda: waiting_for_locks(shop.pool, 1))
         with pytest.raises(stockward_client.DeadlineExceeded) as passed:
             await late

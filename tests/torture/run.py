@@ -237,7 +237,7 @@ async def rate(history: History, seconds: float) -> float:
 async def until_answering(work: Work) -> None:
     """Calls are answered again, at the first attempt."""
     history = work.evidence.history
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             last = [call for call in history.calls[-40:] if call.attempts]
             attempts = [each for call in last for each in call.attempts if each.end and each.code != "CANCELLED"]
