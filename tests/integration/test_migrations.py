@@ -1,0 +1,72 @@
+"""Migrations, forth and back: a rollback undoes what was applied, which is done once whoever does it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from pogo_core.migration import topological_sort
+from pogo_core.util.migrate import rollback
+from pogo_core.util.sql import ensure_pogo_sync, read_migrations
+
+from stockward_server.embedded import Postgres
+from stockward_server.storage import database as storage
+from stockward_server.storage.database import MIGRATIONS, Connection
+
+SCHEMA = """
+    SELECT table_name, column_name, concat_ws(' ', data_type, is_nullable, column_default, is_identity)
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT sequencename, '', concat_ws(' ', start_value, increment_by, max_value, cache_size)
+    FROM pg_sequences WHERE schemaname = 'public'
+"""
+
+
+@pytest.fixture
+async def empty_url(postgres: Postgres) -> AsyncIterator[str]:
+    """An empty database."""
+    yield await postgres.create_database("migrations")
+    await postgres.drop_database("migrations")
+
+
+async def schema(connection: Connection) -> set[tuple[str, ...]]:
+    """Columns, indexes, constraints and sequences, by what they say."""
+    found = {tuple(row.values()) for row in await connection.fetch(SCHEMA)}
+    return {each for each in found if not each[0].startswith("_pogo")}
+
+
+async def in_order(connection: Connection) -> list[str]:
+    """The names of all migrations, as they are applied."""
+    await ensure_pogo_sync(connection)
+    found = await read_migrations(MIGRATIONS, connection, schema_name="public", include_plugins=False)
+    return [each.id for each in topological_sort([migration.load() for migration in found])]
+
+
+async def test_each_migration_can_be_taken_back_and_applied_again(empty_url: str, tmp_path: Path) -> None:
+    connection = await asyncpg.connect(empty_url)
+    try:
+        for name in await in_order(connection):
+            before = await schema(connection)
+            shutil.copy(MIGRATIONS / f"{name}.sql", tmp_path)
+            assert await storage.migrate(empty_url, tmp_path) == [name]
+            after = await schema(connection)
+            assert after != before
+            await rollback(connection, tmp_path, schema_name="public", count=1)
+            assert await schema(connection) == before, name
+            assert await storage.migrate(empty_url, tmp_path) == [name]
+            assert await schema(connection) == after, name
+    finally:
+        await connection.close()
+
+
+async def test_migrations_are_applied_once_whoever_applies_them(empty_url: str) -> None:
+    first, second = await asyncio.gather(storage.migrate(empty_url), storage.migrate(empty_url))
+    assert sorted(first + second) == sorted(path.stem for path in MIGRATIONS.glob("*.sql"))
+    assert [] in (first, second)
+    assert await storage.migrate(empty_url) == []
