@@ -126,6 +126,8 @@ class PostgresProxy(Proxy):
         """Set it to lose the next COMMIT; it is None again once that happened."""
         self.lost = asyncio.Event()
         """A COMMIT was lost."""
+        self.losses = 0
+        """How many were, in whichever way."""
         self.delivered = asyncio.Event()
 
     @property
@@ -154,6 +156,7 @@ class PostgresProxy(Proxy):
         loss, self.loss = self.loss, None
         if loss:
             self.lost.set()
+            self.losses += 1
         if loss is Loss.DELAY:
             self.delivered.clear()
         return loss

@@ -20,7 +20,7 @@ from stockward_server.embedded.worker import Worker, grpc_serves
 from stockward_server.storage.database import Pool
 from tests.commands import sell, verify
 from tests.events import until
-from tests.faults.wrong_clock import set_wrong, wrong_clock
+from tests.faults.wrong_clock import Clock, wrong_clock
 from tests.shop import KEYS, Callers, callers, money
 
 HOURS = 5
@@ -56,7 +56,10 @@ async def fast_and_slow(
             worker = Worker(
                 name,
                 "serve",
-                variables={**{variable(k): str(v) for k, v in values.items()}, **set_wrong(library, offset)},
+                variables={
+                    **{variable(k): str(v) for k, v in values.items()},
+                    **Clock(library, name, offset).variables,
+                },
                 ready=lambda address=address: grpc_serves(address),  # type: ignore[misc]
                 stop_within=5.0,
                 log=tmp_path / f"{name}.log",

@@ -1,19 +1,25 @@
-/* Preloaded into a process, it turns the clock on the process's wall by CLOCK_OFFSET seconds. */
+/* Preloaded into a process, it turns the clock on its wall by as many seconds as the file CLOCK_FILE says now. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 static time_t offset(void) {
-    static int known;
-    static time_t seconds;
-    if (!known) {
-        const char *text = getenv("CLOCK_OFFSET");
-        seconds = text ? atol(text) : 0;
-        known = 1;
+    static const int64_t right = 0;
+    static const volatile int64_t *seconds;
+    if (!seconds) {
+        const char *path = getenv("CLOCK_FILE");
+        int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        void *found = file < 0 ? MAP_FAILED : mmap(NULL, sizeof *seconds, PROT_READ, MAP_SHARED, file, 0);
+        seconds = found == MAP_FAILED ? &right : found;
+        if (file >= 0) close(file);
     }
-    return seconds;
+    return *seconds;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {

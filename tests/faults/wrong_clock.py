@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,21 @@ def wrong_clock(directory: Path) -> Path | None:
     return library if subprocess.run(build, capture_output=True, check=False).returncode == 0 else None
 
 
-def set_wrong(library: Path, seconds: int) -> Mapping[str, str]:
-    """Environment variables of a process whose clock is to be fast by so many seconds."""
-    return {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(seconds)}
+class Clock:
+    """That of a process, which is `seconds` fast; negative where it is slow."""
+
+    def __init__(self, library: Path, name: str, seconds: int) -> None:
+        self.seconds = seconds
+        self._library = library
+        self._file = library.with_name(f"{name}.clock")
+        self._file.write_bytes(struct.pack("q", seconds))
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """For the environment of the process."""
+        return {"LD_PRELOAD": str(self._library), "CLOCK_FILE": str(self._file)}
+
+    def turn(self, seconds: int) -> None:
+        """From now on it is off by so much."""
+        with self._file.open("r+b") as file:  # which is never shorter: processes have it mapped
+            file.write(struct.pack("q", seconds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
@@ -18,6 +19,8 @@ from grpc_status import rpc_status
 from tests.incoming import body_of, signed
 from tests.shop import KEYS, Callers
 from tests.torture.history import Attempt, Call, History
+
+Send = Callable[[Callers], Awaitable[Any]]
 
 PATIENCE = 3.0
 """Seconds that one attempt may take."""
@@ -62,6 +65,7 @@ class Caller:
         """Whether it goes away in the middle now and then."""
         self._servers = servers
         self._history = history
+        self._made: deque[tuple[Call, Send]] = deque(maxlen=100)
 
     async def call(self, area: str, method: str, request: Any, *, by: str = "pms", twice: bool = False) -> Call:
         """Asks, with a request_id, until there is an answer or patience runs out; `twice` asks two servers at once."""
@@ -103,7 +107,14 @@ class Caller:
         call = self._history.begin(self.name, "SyncStock", request, request.request_id)
         return await self.see_through(call, send, twice=False)
 
-    async def see_through(self, call: Call, send: Callable[[Callers], Awaitable[Any]], *, twice: bool) -> Call:
+    async def again(self) -> None:
+        """Sends one of its calls once more, long after it was done perhaps."""
+        if self._made:
+            await self._attempt(*self.rng.choice(self._made), self.rng.randrange(len(self._servers)))
+
+    async def see_through(self, call: Call, send: Send, *, twice: bool) -> Call:
+        if call.request_id:
+            self._made.append((call, send))
         if twice:
             first = self.rng.randrange(len(self._servers))
             both = (first, (first + 1) % len(self._servers))
@@ -118,7 +129,7 @@ class Caller:
             await self._attempt(call, send, self.rng.randrange(len(self._servers)))
         return call
 
-    async def _attempt(self, call: Call, send: Callable[[Callers], Awaitable[Any]], server: int) -> None:
+    async def _attempt(self, call: Call, send: Send, server: int) -> None:
         """Sends it once. One in twenty-five goes away at a random moment."""
         attempt = Attempt(server, self._history.now(), 0.0, "CANCELLED", definite=False)
         call.attempts.append(attempt)

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from random import Random
 
 import asyncpg
+from stockward.order.v1.order_pb2 import ListOrdersRequest
 
 from stockward_server.storage.event_log import Selection, republish
 from tests.faults.proxy import Loss, PostgresProxy, Proxy
+from tests.torture.calls import connected
 from tests.torture.history import History
-from tests.torture.stack import Stack, freeze, thaw
+from tests.torture.listeners import STAFF
+from tests.torture.stack import POOL_SIZE, Stack, freeze, thaw
 
 Deed = Callable[[Stack, str, float], Awaitable[None]]
 """Does it to the target, holds it for so many seconds, and heals it."""
@@ -53,6 +56,16 @@ async def stop_and_go(stack: Stack, target: str, seconds: float) -> None:
         await asyncio.sleep(seconds)
     finally:
         thaw(service)
+
+
+async def turn_clock(stack: Stack, target: str, seconds: float) -> None:
+    """It jumps from before the right time to behind it, or the other way, and back."""
+    if clock := stack.processes[target].clock:
+        clock.turn(-clock.seconds)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            clock.turn(clock.seconds)
 
 
 async def roll(stack: Stack, target: str, seconds: float) -> None:
@@ -196,6 +209,20 @@ async def lock_rows(stack: Stack, target: str, seconds: float) -> None:
             await asyncio.sleep(seconds)
 
 
+async def exhaust_pool(stack: Stack, target: str, seconds: float) -> None:
+    """More calls wait for a lock than a server has connections."""
+    number = int(target.removeprefix("server-")) - 1
+    async with connected([stack.addresses[number]]) as (stubs,):
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with stack.pool.acquire() as connection, connection.transaction():
+                await connection.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+                waiting = (
+                    stubs.orders.ListOrders(ListOrdersRequest(), timeout=seconds, metadata=STAFF)
+                    for _ in range(POOL_SIZE + 2)
+                )
+                await asyncio.gather(*waiting, return_exceptions=True)
+
+
 SERVERS = ("server-1", "server-2", "server-3", "server-4")
 OTHERS = ("relay-1", "relay-2", "gateway-1", "gateway-2")
 EVERYTHING = ("postgres", "nats", *SERVERS, *OTHERS)
@@ -209,6 +236,7 @@ WAYS = tuple(
 PROCESSES: dict[str, tuple[Deed, Sequence[str]]] = {
     "kill": (kill, EVERYTHING),
     "stand still": (stop_and_go, EVERYTHING),
+    "turn the clock": (turn_clock, (*SERVERS, *OTHERS)),
     "rolling restart": (roll, ("",)),
     "wipe": (wipe, ("nats",)),
     "fill the disk": (fill, ("nats",)),
@@ -224,6 +252,7 @@ CONNECTIONS: dict[str, tuple[Deed, Sequence[str]]] = {
     "delay COMMIT": (lose_commit(Loss.DELAY), SERVERS),
     "take all connections": (take_connections, ("",)),
     "lock rows": (lock_rows, ("",)),
+    "exhaust the pool": (exhaust_pool, SERVERS),
 }
 DEEDS = PROCESSES | CONNECTIONS
 
@@ -260,5 +289,7 @@ async def torment(stack: Stack, lane: str, seed: int, history: History, done: li
         await asyncio.sleep(fault.pause)
         history.note(str(fault))
         done.append(fault)
+        lost = stack.commits_lost
         await DEEDS[fault.name][0](stack, fault.target, fault.seconds)
-        history.note(f"healed: {fault.name} {fault.target}")
+        told = f", {stack.commits_lost - lost} COMMITs lost" if "COMMIT" in fault.name else ""
+        history.note(f"healed: {fault.name} {fault.target}{told}")

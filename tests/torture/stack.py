@@ -26,7 +26,7 @@ from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool
 from tests.faults.full_disk import LimitedNats
 from tests.faults.proxy import PostgresProxy, Proxy
-from tests.faults.wrong_clock import set_wrong, wrong_clock
+from tests.faults.wrong_clock import Clock, wrong_clock
 from tests.incoming import SECRET
 from tests.shop import KEYS
 from tests.torture.listeners import Receiver
@@ -68,10 +68,13 @@ class Ways:
 class Process(Worker):
     """`python -m tests.torture.process`."""
 
-    def __init__(self, name: str, role: str, broken: str, ways: Ways, **options: object) -> None:
+    def __init__(
+        self, name: str, role: str, broken: str, ways: Ways, clock: Clock | None = None, **options: object
+    ) -> None:
         super().__init__(name, role, **options)  # type: ignore[arg-type]
         self.role = role
         self.ways = ways
+        self.clock = clock
         self._arguments = [role, broken] if broken else [role]
 
     def command(self) -> list[str]:
@@ -122,12 +125,19 @@ class Stack:
         for process in self.processes.values():
             for way in process.ways.all:
                 way.heal()
+            if process.clock:
+                process.clock.turn(process.clock.seconds)
         if self.nats.room is not None:
             await self.nats.limit(None)
         for service in (self.postgres, self.nats, *self.processes.values()):
             thaw(service)
             if service.pid is None:
                 await service.start()
+
+    @property
+    def commits_lost(self) -> int:
+        """So far, in whichever way."""
+        return sum(process.ways.postgres.losses for process in self.processes.values())
 
     async def usage(self) -> Usage:
         """Of servers, relays and gateways."""
@@ -208,7 +218,7 @@ async def running_stack(broken: str = "", servers: int = 2) -> AsyncIterator[Sta
         pool = await storage.open_pool(url, 4)
         running.push_async_callback(pool.close)
 
-        clock = wrong_clock(directory)
+        library = wrong_clock(directory)
         processes: dict[str, Process] = {}
         addresses: list[str] = []
         for role, count in (("server", servers), ("relay", RELAYS), ("gateway", GATEWAYS)):
@@ -219,14 +229,16 @@ async def running_stack(broken: str = "", servers: int = 2) -> AsyncIterator[Sta
                     await running.enter_async_context(Proxy(f"127.0.0.1:{nats.port}")),
                     await running.enter_async_context(Proxy(address)) if role == "server" else None,
                 )
+                clock = Clock(library, name, CLOCK_OFFSET * (-1) ** number) if library else None
                 processes[name] = Process(
                     name,
                     role,
                     broken,
                     ways,
+                    clock,
                     variables={
                         **variables(ways.postgres.url, f"nats://{ways.nats.address}", address, receivers),
-                        **(set_wrong(clock, CLOCK_OFFSET * (-1) ** number) if clock else {}),
+                        **(clock.variables if clock else {}),
                     },
                     ready=ready(role, address),
                     stop_within=8.0,

@@ -151,7 +151,7 @@ async def both_releases(postgres: Postgres, nats: Nats, source: Path, directory:
             settings = variables(ways.postgres.url, nats.url, address, receivers)
             files = {"log": directory / f"{name}.log", "lock": directory / f"{name}.lock"}
             present[name] = Process(
-                name, role, "", ways, variables=settings, ready=ready(role, address), stop_within=10.0, **files
+                name, role, "", ways, None, variables=settings, ready=ready(role, address), stop_within=10.0, **files
             )
         for each in (*former.values(), *present.values()):
             stack.push_async_callback(each.kill)

@@ -124,6 +124,7 @@ class Client:
             self._adjust: 8,
             self._sync: 3,
             self._edit: 2,
+            self._caller.again: 4,
         }
 
     async def run(self, stop: asyncio.Event, opened: asyncio.Event, pause: float) -> None:
