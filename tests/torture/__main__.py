@@ -31,7 +31,7 @@ def main(
     """Break the whole stack while clients work, and judge what they saw."""
     if broken and broken not in BUILDS:
         raise typer.BadParameter("there is no such build", param_hint="--broken")
-    plan = Plan(random.randrange(10**6) if seed is None else seed, duration, clients)
+    plan = Plan(random.randrange(10**6) if seed is None else seed, duration, clients, servers, broken)
     logging.basicConfig(level=logging.ERROR)
     logging.getLogger("pogo_core").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with nothing left behind
@@ -39,7 +39,7 @@ def main(
     columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=progress_console, transient=True) as progress:
         task = progress.add_task(f"seed {plan.seed}: starting the stack")
-        result = asyncio.run(run(plan, broken, servers, lambda text: progress.update(task, description=text)))
+        result = asyncio.run(run(plan, lambda text: progress.update(task, description=text)))
     trace = write(result)
     if machine:
         print(json.dumps(as_json(result), indent=2))
@@ -48,8 +48,8 @@ def main(
     raise typer.Exit(0 if result.held else 1)
 
 
-async def run(plan: Plan, broken: str, servers: int, say: Say) -> Result:
-    async with running_stack(broken, servers) as stack:
+async def run(plan: Plan, say: Say) -> Result:
+    async with running_stack(plan.broken, plan.servers) as stack:
         return await torture(stack, plan, say, tuple(LANES))
 
 

@@ -5,28 +5,35 @@ They exist in tests only: `process.py` and the tests patch the code as it is loa
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_server.application import stock_commands
 from stockward_server.application.request import Request
 from stockward_server.domain import reservation
 from stockward_server.domain.errors import InsufficientStock
+from stockward_server.domain.event import RecordedEvent
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.stock import StockLevel
 from stockward_server.gateway.sender import Answer
 from stockward_server.relay.publisher import Publisher
 from stockward_server.storage import committer, idempotency, lock, write, write_orders
+from stockward_server.storage.database import transaction
 from stockward_server.storage.event_log import SqlEventLog
 from stockward_server.storage.outbox import PendingEvent
 from stockward_server.storage.statement import Statement
+from stockward_server.storage.webhook_feed import FeedEvent, Position, WebhookFeed
+from stockward_server.storage.webhooks import Lane, SqlWebhooks
+from tests.torture.checks import Finding
 
 Patch = Callable[[object, str, Any], None]
 """setattr, or pytest's monkeypatch.setattr, which takes it back."""
@@ -39,6 +46,13 @@ class Broken:
     found_by: str
     """The check that must notice."""
     break_it: Callable[[Patch], None]
+    says: str = ""
+    """What it must say of it, where the check has more than one thing to say."""
+
+    def is_found(self, findings: Iterable[Finding]) -> bool:
+        """By the check that must notice, whatever the others have noticed."""
+        found = [each for finding in findings if finding.check == self.found_by for each in finding.violations]
+        return any(self.says in violation.message for violation in found)
 
 
 def every(count: int) -> Callable[[], bool]:
@@ -124,6 +138,18 @@ def loses_movements(patch: Patch) -> None:
     patch(write, "insert_movements", insert_movements)
 
 
+def moves_late(patch: Patch) -> None:
+    """One movement of each batch is written with the next one only; after a while all are written in time."""
+    insert, late, early = write.insert_movements, list[Any](), itertools.count()
+
+    def insert_movements(statement: Statement, movements: Any, now: Any) -> None:
+        due = [*late, *movements]
+        late[:] = due[-1:] if next(early) < 150 else []
+        insert(statement, due[: len(due) - len(late)], now)
+
+    patch(write, "insert_movements", insert_movements)
+
+
 def miscounts(patch: Patch) -> None:
     """A movement now and then says other counters than there are."""
     insert, unlucky = write.insert_movements, every(20)
@@ -178,6 +204,23 @@ def forgets_events(patch: Patch) -> None:
     patch(write, "insert_events", insert_events)
 
 
+def tells_of_nothing(patch: Patch) -> None:
+    """The record has an event now and then of something that did not happen."""
+    insert, unlucky = write.insert_events, every(30)
+
+    def invent(event: RecordedEvent) -> RecordedEvent:
+        told = Event.FromString(event.payload)
+        told.event_id, told.aggregate_id, told.aggregate_version = new_id(), new_id(), 1
+        return event._replace(
+            event_id=told.event_id, aggregate_id=told.aggregate_id, version=1, payload=told.SerializeToString()
+        )
+
+    def insert_events(statement: Statement, events: Any, now: Any) -> None:
+        insert(statement, [*events, *(invent(event) for event in events if unlucky())], now)
+
+    patch(write, "insert_events", insert_events)
+
+
 def published_as(patch: Patch, change: Callable[[list[PendingEvent]], list[PendingEvent]]) -> None:
     publish = Publisher.publish
 
@@ -215,6 +258,29 @@ def takes_no_for_yes(patch: Patch) -> None:
     patch(Answer, "taken", property(lambda answer: True))
 
 
+def fans_out_some(patch: Patch) -> None:
+    """The gateway makes no deliveries of one event in thirty."""
+    fan_out, unlucky = WebhookFeed.fan_out, every(30)
+
+    async def fanned_out(self: WebhookFeed, events: Sequence[FeedEvent], position: Position) -> None:
+        await fan_out(self, [event for event in events if not unlucky()], position)
+
+    patch(WebhookFeed, "fan_out", fanned_out)
+
+
+def delivers_backwards(patch: Patch) -> None:
+    """The gateway sends what waits in a lane from the last to the first."""
+    claim = SqlWebhooks.claim
+
+    async def claimed(self: SqlWebhooks, slots: Any, lease: Any) -> Sequence[Lane]:
+        lanes = await claim(self, slots, lease)
+        for lane in lanes:
+            lane.deliveries.reverse()
+        return lanes
+
+    patch(SqlWebhooks, "claim", claimed)
+
+
 def skips_pages(patch: Patch) -> None:
     """ListEvents leaves an event out now and then."""
     list_events, unlucky = SqlEventLog.list_events, every(2)
@@ -247,15 +313,33 @@ def on_each_command(patch: Patch, deed: Callable[[], None]) -> None:
     patch(committer, "_execute", executed)
 
 
-def leaks(patch: Patch) -> None:
-    """Each command leaves a file open, as far as a process may have so many."""
-    numbers = itertools.count()
+def leaks(what: Callable[[], object], most: int) -> Callable[[Patch], None]:
+    """Each command leaves something behind, up to so many times in a process."""
 
-    def leak() -> None:
-        if next(numbers) < 300:
-            os.open(os.devnull, os.O_RDONLY)
+    def leaks(patch: Patch) -> None:
+        left: list[object] = []
 
-    on_each_command(patch, leak)
+        def leak() -> None:
+            if len(left) < most:
+                left.append(what())
+
+        on_each_command(patch, leak)
+
+    return leaks
+
+
+def leaks_connections(patch: Patch) -> None:
+    """Each batch leaves a connection open."""
+    left: list[asyncpg.Connection[Any]] = []
+
+    @asynccontextmanager
+    async def opened(pool: Any, **options: Any) -> AsyncIterator[Any]:
+        if len(left) < 40:
+            left.append(await asyncpg.connect(*pool._connect_args, **pool._connect_kwargs))
+        async with transaction(pool, **options) as connection:
+            yield connection
+
+    patch(committer, "transaction", opened)
 
 
 def stumbles(patch: Patch) -> None:
@@ -276,18 +360,25 @@ BUILDS = {
     "halves-orders": Broken("orders", halves_orders),
     "loses-payments": Broken("payments", loses_payments),
     "loses-movements": Broken("books", loses_movements),
+    "moves-late": Broken("books", moves_late, "under load"),
     "miscounts": Broken("ledger", miscounts),
     "sells-too-many": Broken("sold", sells_too_many),
     "locks-nothing": Broken("books", locks_nothing),
     "has-two-winners": Broken("holds", has_two_winners),
     "forgets-events": Broken("events", forgets_events),
+    "tells-of-nothing": Broken("events", tells_of_nothing),
     "publishes-some": Broken("stream", publishes_some),
     "publishes-backwards": Broken("stream", publishes_backwards),
     "publishes-lies": Broken("stream", publishes_lies),
-    "takes-no-for-yes": Broken("webhooks", takes_no_for_yes),
+    "takes-no-for-yes": Broken("webhooks", takes_no_for_yes, "never told"),
+    "fans-out-some": Broken("webhooks", fans_out_some, "never told"),
+    "delivers-backwards": Broken("webhooks", delivers_backwards, "after a later one"),
     "skips-pages": Broken("list", skips_pages),
     "skips-changes": Broken("watch", skips_changes),
-    "leaks": Broken("resources", leaks),
+    "leaks-files": Broken("resources", leaks(lambda: os.open(os.devnull, os.O_RDONLY), 5000), "descriptors"),
+    "leaks-tasks": Broken("resources", leaks(lambda: asyncio.create_task(asyncio.Event().wait()), 5000), "tasks"),
+    "leaks-connections": Broken("resources", leaks_connections, "connections"),
+    "leaks-memory": Broken("resources", leaks(lambda: b"x" * 2**22, 400), "MiB"),
     "stumbles": Broken("answers", stumbles),
 }
 """By the name that `--broken` takes."""

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from tests.torture.checks import Finding, Violation
 from tests.torture.history import Outcome
-from tests.torture.run import Result
+from tests.torture.run import Plan, Result
 
 FOLDER = Path(".build") / "torture"
 SHOWN = 5
@@ -50,15 +50,28 @@ def first_violation(result: Result) -> tuple[Finding, Violation] | None:
     return None
 
 
+def again(plan: Plan) -> str:
+    """The command that does the same once more."""
+    broken = f"BROKEN={plan.broken} " if plan.broken else ""
+    arguments = f'ARGS="--servers {plan.servers} --clients {plan.clients}"'
+    return f"SEED={plan.seed} DURATION={plan.seconds:g} {broken}make torture {arguments}"
+
+
 def as_json(result: Result) -> dict[str, Any]:
+    before, after = result.paces
     return {
         "seed": result.plan.seed,
         "seconds": result.plan.seconds,
+        "clients": result.plan.clients,
+        "servers": result.plan.servers,
+        "broken": result.plan.broken,
         "held": result.held,
         "faults": dict(Counter(fault.name for fault in result.faults)),
+        "commits_lost": result.commits_lost,
         "calls": {outcome.value: result.outcomes[outcome] for outcome in Outcome},
         "attempts": sum(len(call.attempts) for call in result.history.calls),
-        "calls_per_second": {"before": round(result.rates[0], 1), "after": round(result.rates[1], 1)},
+        "calls_per_second": {"before": round(before.rate, 1), "after": round(after.rate, 1)},
+        "median_milliseconds": {"before": round(1000 * before.latency, 1), "after": round(1000 * after.latency, 1)},
         "settled_after_seconds": round(result.settled_after, 1),
         "checks": [
             {
@@ -76,12 +89,14 @@ def show(result: Result, trace: Path | None, console: Console) -> None:
     faults = Table("Fault", "Times", box=SIMPLE, title="What was done", title_justify="left")
     for name, count in sorted(Counter(fault.name for fault in result.faults).items()):
         faults.add_row(name, str(count))
+    faults.add_row("COMMITs lost, or their answers", str(result.commits_lost))
     calls = Table("Calls", "", box=SIMPLE, title="What clients saw", title_justify="left")
     for outcome in Outcome:
         calls.add_row(outcome.value, f"{result.outcomes[outcome]:,}")
     calls.add_row("attempts", f"{sum(len(call.attempts) for call in result.history.calls):,}")
-    calls.add_row("per second, before", f"{result.rates[0]:.0f}")
-    calls.add_row("per second, after", f"{result.rates[1]:.0f}")
+    for when, pace in zip(("before", "after"), result.paces, strict=True):
+        calls.add_row(f"per second, {when}", f"{pace.rate:.0f}")
+        calls.add_row(f"half within, {when}", f"{1000 * pace.latency:.0f} ms")
     calls.add_row("all told after", f"{result.settled_after:.1f} s")
     for table in (faults, calls):
         table.columns[1].justify = "right"
@@ -97,6 +112,6 @@ def show(result: Result, trace: Path | None, console: Console) -> None:
             console.print(Text(f"✗ {finding.check}: {violation.message[:500]}", "red"))
     if trace:
         console.print(f"Trace of the first violation: {trace}", soft_wrap=True)
-        console.print(f"Again: SEED={result.plan.seed} DURATION={result.plan.seconds:g} make torture", soft_wrap=True)
+        console.print(f"Again: {again(result.plan)}", soft_wrap=True)
     else:
         console.print(f"Every promise held (seed {result.plan.seed}).", style="bold green")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
+from statistics import median
 from typing import Protocol
 
 import asyncpg
 
 from stockward_server.storage.database import Pool
 from tests.torture.calls import Caller, connected
-from tests.torture.checks import Evidence, Finding, judge
+from tests.torture.checks import Evidence, Finding, Pace, judge
 from tests.torture.checks.books import look_at_books
 from tests.torture.checks.recovery import as_fast
 from tests.torture.checks.told import read_record
@@ -53,10 +53,13 @@ class Plan:
     seconds: float
     """Of work, most of it under faults."""
     clients: int = 12
+    servers: int = 2
+    broken: str = ""
+    """The build; none for one that keeps its promises."""
     pause: float = 0.1
     """Mean pause of a client between two calls, in seconds."""
-    calm: float = 2.0
-    """Seconds of peace before and after the faults, at the least, to measure in."""
+    calm: float = 0.0
+    """Seconds of peace before and after the faults, to measure in; a tenth of the work where none are given."""
     rest: float = 1.5
     """Seconds after which idle connections to receivers are closed."""
     least_calls: int = 0
@@ -79,10 +82,12 @@ class Result:
     history: History
     faults: list[Fault]
     findings: list[Finding]
-    rates: tuple[float, float]
-    """Calls answered a second before the first and after the last fault."""
+    paces: tuple[Pace, Pace]
+    """Before the first and after the last fault."""
     settled_after: float = 0.0
     """Seconds from the last fault until everything was told."""
+    commits_lost: int = 0
+    """On their way to PostgreSQL, or their answers on the way back."""
 
     @property
     def held(self) -> bool:
@@ -109,6 +114,8 @@ class Work:
     opened: asyncio.Event
     """While it is cleared, clients rest."""
     background: list[asyncio.Task[None]] = field(default_factory=list)
+    unseen: str = ""
+    """Why the books could not be looked at, the last time."""
 
 
 @asynccontextmanager
@@ -142,18 +149,28 @@ async def working(subject: Subject, plan: Plan) -> AsyncIterator[Work]:
                     raise each
 
 
+LOOK_SECONDS = 3.0
+"""From one look at the books under load to the next, on average and at the most."""
+
+
 async def look_now_and_then(work: Work, pause: float = 1.0) -> None:
     """The books must add up at any time, and can be looked at whenever PostgreSQL is there."""
+    evidence = work.evidence
     while True:
         await asyncio.sleep(pause)
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        try:
             async with (
                 asyncio.timeout(20),
-                work.evidence.pool.acquire() as connection,
+                evidence.pool.acquire() as connection,
                 connection.transaction(isolation="repeatable_read"),
             ):
-                work.evidence.sampled += await look_at_books(connection)
-            work.evidence.samples += 1
+                found = await look_at_books(connection)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            work.unseen = repr(error)
+        else:
+            evidence.samples += 1
+            when = f"under load, at {evidence.history.now():.1f} s"
+            evidence.sampled += [replace(each, message=f"{when}: {each.message}") for each in found]
 
 
 async def torture(subject: Subject, plan: Plan, say: Say = lambda text: None, lanes: Sequence[str] = ()) -> Result:
@@ -161,14 +178,11 @@ async def torture(subject: Subject, plan: Plan, say: Say = lambda text: None, la
     faults: list[Fault] = []
     async with working(subject, plan) as work:
         history = work.evidence.history
-        calm = max(plan.calm, plan.seconds * 0.1)
+        calm = plan.calm or max(2.0, plan.seconds / 10)
         say("opening hours, no faults yet")
         await asyncio.sleep(calm / 2)  # young processes are slow
-        work.evidence.rate_before = await rate(history, calm)
-        work.opened.clear()  # what is in use is measured at rest, before and after
-        await asyncio.sleep(plan.rest)
-        work.evidence.before = await subject.usage()
-        work.opened.set()
+        work.evidence.pace_before = await pace(history, calm)
+        work.evidence.before = await usage_at_rest(subject, plan, work)
         if lanes:
             assert isinstance(subject, Stack), "faults are done to processes"
             await storm(subject, plan, max(0.0, plan.seconds - 3 * calm), work, faults, say, lanes)
@@ -177,16 +191,19 @@ async def torture(subject: Subject, plan: Plan, say: Say = lambda text: None, la
         history.note("all faults are healed")
         healed = history.now()
         await until_answering(work)
+        work.evidence.healed = await usage_at_rest(subject, plan, work)
         say("after the storm")
         recovered_by = history.now() + plan.recover
         while True:
-            work.evidence.rate_after = await rate(history, calm)
+            work.evidence.pace_after = await pace(history, calm)
             if as_fast(work.evidence) or history.now() > recovered_by:
                 break
         while len(history.calls) < plan.least_calls:
             await asyncio.sleep(0.05)
         work.stop.set()
         await asyncio.gather(*work.tasks)
+        looks, least = work.evidence.samples, int(history.now() / LOOK_SECONDS)
+        assert looks >= least, f"the books were looked at {looks} times under load, not {least}: {work.unseen}"
         say("selling what is left")
         await sell_out(work.caller)
         say("waiting until everything is told")
@@ -201,8 +218,9 @@ async def torture(subject: Subject, plan: Plan, say: Say = lambda text: None, la
         work.background.clear()
         work.evidence.errors = subject.errors()
         findings = await judge(work.evidence)
-    rates = (work.evidence.rate_before, work.evidence.rate_after)
-    return Result(plan, history, faults, findings, rates, settled_after)
+    paces = (work.evidence.pace_before, work.evidence.pace_after)
+    commits_lost = subject.commits_lost if isinstance(subject, Stack) else 0
+    return Result(plan, history, faults, findings, paces, settled_after, commits_lost)
 
 
 async def storm(
@@ -226,12 +244,23 @@ async def storm(
         await asyncio.gather(*lanes, return_exceptions=True)
 
 
-async def rate(history: History, seconds: float) -> float:
-    """Calls answered a second, over the next seconds."""
+async def usage_at_rest(subject: Subject, plan: Plan, work: Work) -> Usage:
+    """What is in use while nobody calls."""
+    work.opened.clear()
+    await asyncio.sleep(plan.rest)
+    usage = await subject.usage()
+    work.opened.set()
+    return usage
+
+
+async def pace(history: History, seconds: float) -> Pace:
+    """Of the next seconds."""
     begin = history.now()
     await asyncio.sleep(seconds)
     answered = sum(call.end > begin and call.outcome is not Outcome.UNKNOWN for call in history.calls)
-    return answered / (history.now() - begin)
+    attempts = [each for call in history.calls for each in call.attempts if each.start > begin and each.code == "OK"]
+    latency = median(each.end - each.start for each in attempts) if attempts else 0.0
+    return Pace(answered / (history.now() - begin), latency)
 
 
 async def until_answering(work: Work) -> None:

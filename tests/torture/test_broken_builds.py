@@ -1,14 +1,9 @@
-"""Each check finds the build that breaks its promise, and nothing in one that keeps them all.
-
-To save time several builds are broken at once where one does not trouble the check of another; `make torture
-BROKEN=name` breaks one alone.
-"""
+"""Each check finds the build that breaks its promise, and nothing in one that keeps them all."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +11,7 @@ import pytest
 
 from stockward_server.storage.committer import Committer
 from tests.torture.broken import BUILDS
+from tests.torture.checks.recovery import SPEED
 from tests.torture.in_process import in_process
 from tests.torture.run import Plan, Result, torture
 
@@ -34,17 +30,6 @@ BUSY = Plan(
 
 pytestmark = pytest.mark.timed
 
-GROUPS = (
-    ("loses-payments", "publishes-lies", "skips-pages", "skips-changes", "leaks"),
-    ("miscounts", "has-two-winners", "publishes-backwards", "answers-no"),
-    ("halves-orders", "publishes-some", "stumbles"),
-    ("forgets-requests", "takes-no-for-yes"),
-    ("sells-too-many", "forgets-events"),
-    ("acknowledges-early",),
-    ("loses-movements",),
-    ("locks-nothing",),
-)
-
 
 async def run(database_url: str, directory: Path) -> Result:
     async with in_process(database_url, directory) as subject:
@@ -58,27 +43,32 @@ async def test_a_build_that_keeps_its_promises(database_url: str, tmp_path: Path
     assert {finding.check for finding in result.findings} == {build.found_by for build in BUILDS.values()} | {"speed"}
 
 
-@pytest.mark.parametrize("names", GROUPS, ids=" ".join)
-async def test_broken_builds_are_found(
-    database_url: str, tmp_path: Path, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", BUILDS)
+async def test_a_broken_build_is_found(
+    database_url: str, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in names:
-        BUILDS[name].break_it(monkeypatch.setattr)
+    BUILDS[name].break_it(monkeypatch.setattr)
     result = await run(database_url, tmp_path)
-    found = {finding.check for finding in result.findings if finding.violations}
-    assert found >= {BUILDS[name].found_by for name in names}
+    assert BUILDS[name].is_found(result.findings)
 
 
+@pytest.mark.parametrize(
+    ("plan", "least", "pause"),
+    [
+        pytest.param(BUSY, 2, 1.5, id="fewer calls"),
+        pytest.param(replace(BUSY, pause=0.5, calm=3.0), 1, 0.15, id="as many calls, which take longer"),
+    ],
+)
 async def test_a_build_that_does_not_recover_is_found(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan, least: int, pause: float
 ) -> None:
-    """After the storm, what comes together takes its time."""
+    """After the storm, batches of so many commands take their time."""
     run_batch = Committer._run_batch
     healed = asyncio.Event()
 
     async def run_slowly(self: Committer, batch: Any) -> Any:
-        if healed.is_set() and len(batch) > 1:
-            await asyncio.sleep(1.5)
+        if healed.is_set() and len(batch) >= least:
+            await asyncio.sleep(pause)
         return await run_batch(self, batch)
 
     async def heal() -> None:
@@ -87,9 +77,7 @@ async def test_a_build_that_does_not_recover_is_found(
     monkeypatch.setattr(Committer, "_run_batch", run_slowly)
     async with in_process(database_url, tmp_path) as subject:
         monkeypatch.setattr(subject, "heal", heal)
-        result = await torture(subject, replace(BUSY, least_calls=0))
+        result = await torture(subject, replace(plan, least_calls=0))
     assert {finding.check for finding in result.findings if finding.violations} == {"speed"}
-
-
-def test_every_build_is_tried() -> None:
-    assert sorted(chain(*GROUPS)) == sorted(BUILDS)
+    if least == 1:
+        assert result.paces[1].rate > SPEED * result.paces[0].rate, "its rate alone would have told"

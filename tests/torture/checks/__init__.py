@@ -43,6 +43,16 @@ class Recorded:
     data: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How work goes on."""
+
+    rate: float = 0.0
+    """Calls that were answered a second."""
+    latency: float = 0.0
+    """Seconds within which half of the attempts were answered."""
+
+
 @dataclass(slots=True)
 class Evidence:
     """All that a run has left behind."""
@@ -61,11 +71,15 @@ class Evidence:
     """How often the books were looked at under load."""
     sampled: list[Violation] = field(default_factory=list)
     before: Usage | None = None
+    """At rest, before the first fault."""
+    healed: Usage | None = None
+    """At rest, after the last one; processes that were started anew had nothing left to lose until then."""
     after: Usage | None = None
-    rate_before: float = 0.0
-    """Calls that were answered a second, before the first fault."""
-    rate_after: float = 0.0
-    """And after the last one."""
+    """At rest, after all work."""
+    pace_before: Pace = Pace()
+    """Before the first fault."""
+    pace_after: Pace = Pace()
+    """After the last one."""
     errors: Sequence[str] = ()
     """What the processes have logged as unforeseen."""
 

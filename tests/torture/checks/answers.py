@@ -107,7 +107,8 @@ async def whole_orders(evidence: Evidence) -> Finding:
         if event.type == "order.created" and event.request_id in requests:
             request = requests[event.request_id].request
             lines = {line.sku: line.quantity for line in request.lines}
-            wanted[event.aggregate_id] = Counter(lines) if lines else holds[request.reservation_id]
+            if lines or request.reservation_id in holds:  # a hold that was not told of is for another check to find
+                wanted[event.aggregate_id] = Counter(lines) if lines else holds[request.reservation_id]
     rows = await evidence.pool.fetch(
         """
         SELECT o.order_id::text, o.state, l.sku, l.quantity, l.quantity - l.fulfilled - l.cancelled AS open,

@@ -37,7 +37,7 @@ OPEN_UNITS = """
 
 
 async def look_at_books(connection: Executor) -> list[Violation]:
-    """What does not add up at this moment."""
+    """What does not add up at this moment. In a snapshot."""
     found = []
     for row in await connection.fetch(BOOKS):
         place = f"{row['sku']}@{row['location_id']}"

@@ -13,15 +13,20 @@ GROWTH = 2.0
 SPEED = 0.6
 """Part of the former rate that there must be; a machine with other work is not steady."""
 
+SLOWER, JITTER = 3.0, 0.01
+"""Times the former latency, and seconds above that, which there may be for the same reason."""
+
 
 async def nothing_leaked(evidence: Evidence) -> Finding:
-    before, after = evidence.before, evidence.after
+    before, healed, after = evidence.before, evidence.healed, evidence.after
     assert before is not None
+    assert healed is not None
     assert after is not None
     found = [
-        Violation(f"{getattr(before, what)} {what} before, {getattr(after, what)} after")
+        Violation(f"{getattr(earlier, what)} {what} {when}, {getattr(after, what)} after all work")
         for what in ("descriptors", "tasks")
-        if getattr(after, what) > getattr(before, what) + SLACK
+        for when, earlier in (("before the faults", before), ("after them", healed))
+        if getattr(after, what) > getattr(earlier, what) + SLACK
     ]
     if after.connections > evidence.most_connections:
         found.append(Violation(f"{after.connections} connections, the pools allow {evidence.most_connections}"))
@@ -32,12 +37,14 @@ async def nothing_leaked(evidence: Evidence) -> Finding:
 
 def as_fast(evidence: Evidence) -> bool:
     """Whether work goes on as it did before the first fault."""
-    return evidence.rate_after >= SPEED * evidence.rate_before
+    before, after = evidence.pace_before, evidence.pace_after
+    return after.rate >= SPEED * before.rate and after.latency <= SLOWER * before.latency + JITTER
 
 
 async def as_fast_as_before(evidence: Evidence) -> Finding:
     found = []
     if not as_fast(evidence):
-        message = f"{evidence.rate_before:.0f} calls/s before, {evidence.rate_after:.0f} calls/s after"
-        found.append(Violation(message))
+        paces = (evidence.pace_before, evidence.pace_after)
+        before, after = (f"{pace.rate:.0f} calls/s of {1000 * pace.latency:.0f} ms" for pace in paces)
+        found.append(Violation(f"{before} before, {after} after"))
     return Finding("speed", "work goes on as fast as before", 2, found)
