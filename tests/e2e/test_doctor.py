@@ -23,7 +23,7 @@ from stockward_server.storage.database import Pool, transaction
 from tests.commands import locked
 from tests.endpoints import endpoint_of_settings
 from tests.events import STREAM, running, until
-from tests.faults.wrong_clock import set_wrong, wrong_clock
+from tests.faults.wrong_clock import Clock, wrong_clock
 from tests.receiver import SECRET
 from tests.shop import Shop
 from tests.terminal import Outcome, stockward
@@ -172,7 +172,7 @@ async def test_clocks_that_disagree_are_told(doctor: Doctor, tmp_path: Path) -> 
     library = wrong_clock(tmp_path)
     if library is None:
         pytest.skip("no C compiler: clocks cannot be turned")
-    outcomes = [await doctor("--json", **set_wrong(library, seconds)) for seconds in (20, -3600)]
+    outcomes = [await doctor("--json", **Clock(library, "doctor", seconds).variables) for seconds in (20, -3600)]
     assert [verdicts(outcome)["clock"] for outcome in outcomes] == ["warning", "problem"]
     assert "NTP" in steps(outcomes[0])["clock"]
 
