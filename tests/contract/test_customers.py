@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import Message
@@ -155,6 +156,17 @@ async def test_what_belongs_to_others_is_as_if_it_were_not(
     assert without_id(hidden, theirs[field]) == without_id(missing, NOBODY)
 
 
+async def test_a_batch_is_no_way_to_somebody_else_s_hold(customers: Customers) -> None:
+    held = await customers.bob.inventory.ReserveStock(hold(("TEE", 1)))
+    async with nothing_written(customers.shop.pool):
+        batch = orders.BatchCreateOrdersRequest()
+        for reservation_id in (held.reservation_id, NOBODY):
+            batch.requests.add(reservation_id=reservation_id)
+        theirs, missing = (await customers.ada.orders.BatchCreateOrders(batch)).results
+    assert missing.error.code == grpc.StatusCode.NOT_FOUND.value[0]
+    assert str(theirs.error).replace(held.reservation_id, NOBODY) == str(missing.error)
+
+
 async def own_orders(caller: Callers, **fields: Any) -> list[str]:
     return [each.order_id for each in (await caller.orders.ListOrders(orders.ListOrdersRequest(**fields))).orders]
 
@@ -264,6 +276,8 @@ async def test_a_storefront_is_not_told_why_staff_changed_a_price(customers: Cus
     ]
     for answer in told:
         assert b"a friend of the house" not in answer.SerializeToString()
+    assert {event.actor for event in (await shop.storefront.events.ListEvents(listing)).events} == {""}
+    assert {event.actor for event in (await shop.pms.events.ListEvents(listing)).events} == {"pms", "customer"}
     assert b"a friend of the house" in (await shop.pms.events.ListEvents(listing)).SerializeToString()
 
 

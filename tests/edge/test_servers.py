@@ -7,9 +7,13 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
 
 from stockward_server.config import Settings
-from stockward_server.embedded import free_port
+from stockward_server.edge import envoy_config, installed_contract, pages
+from stockward_server.embedded import Envoy, free_port
 from stockward_server.embedded.worker import grpc_serves
 from tests.edge.caller import Edge
 from tests.edge.conftest import StartEdge
@@ -28,6 +32,18 @@ async def test_no_server_at_all(start_edge: StartEdge) -> None:
             assert (answer.http, answer.reason) == (503, "SERVER_UNAVAILABLE")
             assert "connect" not in answer.json["message"], "how the edge reaches its servers is nobody's business"
         assert (await edge.call("GET", "/healthz", by=None)).http == 503
+
+
+async def test_what_fails_is_logged_without_its_query(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    configuration = envoy_config(installed_contract(), address, [f"127.0.0.1:{free_port()}"], pages=pages())
+    async with Envoy(tmp_path / "envoy", configuration, address=address) as envoy, aiohttp.ClientSession() as session:
+        for path in ("/healthz?customer=ada", "/api/storefront/stock?skus=ada"):
+            async with session.get(f"{envoy.url}{path}") as answer:
+                assert answer.status == 503
+        await until(lambda: "BatchGetAvailability" in envoy.log.read_text())  # it is written every ten seconds
+        assert '"path":"/healthz"' in envoy.log.read_text()
+        assert "ada" not in envoy.log.read_text()
 
 
 async def test_one_server_of_two_is_enough(edge: Edge) -> None:

@@ -165,7 +165,7 @@ def _failures() -> dict[str, Any]:
     line = {
         "time": "%START_TIME%",
         "method": "%REQ(:METHOD)%",
-        "path": "%REQ(:PATH):200%",
+        "path": "%PATH(NQ:PATH):200%",  # a query may name a customer
         "status": "%RESPONSE_CODE%",
         "why": "%RESPONSE_CODE_DETAILS%",
         "server": "%UPSTREAM_HOST%",

@@ -32,6 +32,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         events = [pb.Event.FromString(payload) for payload in page.payloads]
         if caller.role is Role.STOREFRONT:
             for event in events:
+                event.ClearField("actor")
                 hide_from_storefronts(event.order.lines)
         return pb.ListEventsResponse(
             events=events,

@@ -97,7 +97,7 @@ class Event(_message.Message):
     """
     actor: _builtins.str
     """Name of the key that made it, or `jwt:` and the subject of the token; `customer` for what a customer did by a token of
-    their own, and `system` for what time brought about.
+    their own, and `system` for what time brought about. Empty where a storefront lists events.
     """
     request_id: _builtins.str
     """request_id of the call that made it."""

@@ -91,7 +91,7 @@ export type Event = Message<"stockward.event.v1.Event"> & {
 
   /**
    * Name of the key that made it, or `jwt:` and the subject of the token; `customer` for what a customer did by a token of
-   * their own, and `system` for what time brought about.
+   * their own, and `system` for what time brought about. Empty where a storefront lists events.
    *
    * @generated from field: string actor = 7;
    */
