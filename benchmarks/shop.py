@@ -15,7 +15,7 @@ from benchmarks.load import Load, Sample, Side
 from benchmarks.processes import Server, Services, Worker, pid_of
 from benchmarks.report import Failure, Run
 from stockward_server.application.request import Role
-from stockward_server.storage import api_keys
+from stockward_server.storage import keys
 from stockward_server.storage.database import migrate
 
 PLENTY = 1_000_000_000
@@ -105,8 +105,8 @@ async def make_database(services: Services, skus: int = 1, units: int = PLENTY, 
     await migrate(url)
     connection = await asyncpg.connect(url)
     try:
-        await api_keys.ensure_key(connection, "storefront", Role.STOREFRONT, STOREFRONT_KEY)
-        await api_keys.ensure_key(connection, "pms", Role.PMS, PMS_KEY)
+        await keys.ensure_key(connection, "storefront", Role.STOREFRONT, STOREFRONT_KEY)
+        await keys.ensure_key(connection, "pms", Role.PMS, PMS_KEY)
         for statement in SEED:
             await connection.execute(statement, skus, units)
         await connection.execute("VACUUM ANALYZE products, variants, stock, movements")

@@ -21,7 +21,7 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward_server.application.request import Caller, Role
 from stockward_server.config import Settings
 from stockward_server.domain.errors import CredentialsInvalid, TokenKeysUnavailable
-from stockward_server.grpc_api.key_set import KeySet, from_file, from_url
+from stockward_server.grpc_api.token_keys import TokenKeys, from_file, from_url
 from stockward_server.grpc_api.tokens import TokenRules, Tokens
 from tests.events import until
 from tests.issuer import AUDIENCE, ISSUER, Issuer, new_key
@@ -66,7 +66,7 @@ def rules(**fields: Any) -> TokenRules:
 
 
 def tokens_of(issuer: Issuer, refetch_seconds: float = 60.0, **fields: Any) -> Tokens:
-    return Tokens(KeySet(from_url(issuer.url), ALGORITHMS, refetch_seconds), rules(**fields))
+    return Tokens(TokenKeys(from_url(issuer.url), ALGORITHMS, refetch_seconds), rules(**fields))
 
 
 async def cause(tokens: Tokens, token: str) -> str:
@@ -202,7 +202,7 @@ async def test_where_the_role_stands(issuer: Issuer, claim: str, claims: dict[st
 
 
 async def test_an_algorithm_that_is_not_pinned_is_not_taken(issuer: Issuer) -> None:
-    tokens = Tokens(KeySet(from_url(issuer.url), ["ES256"], 60.0), rules(algorithms=["ES256"]))
+    tokens = Tokens(TokenKeys(from_url(issuer.url), ["ES256"], 60.0), rules(algorithms=["ES256"]))
     assert await cause(tokens, issuer.token("RS256")) == "TOKEN_ALGORITHM_NOT_ALLOWED"
     assert issuer.reads == 0, "the issuer is not asked for such a key"
     assert await tokens.authenticate(issuer.token("ES256")) == ADA
@@ -220,7 +220,7 @@ async def test_a_token_without_a_key_id_needs_a_set_of_one_key(issuer: Issuer) -
 
 
 async def test_a_new_key_is_known_at_once_and_an_old_one_forgotten(issuer: Issuer) -> None:
-    key_set = KeySet(from_url(issuer.url), ALGORITHMS, 0.0)
+    key_set = TokenKeys(from_url(issuer.url), ALGORITHMS, 0.0)
     tokens = Tokens(key_set, rules())
     old = issuer.token("ES256")
     assert await tokens.authenticate(old) == ADA
@@ -270,7 +270,7 @@ async def test_while_the_keys_cannot_be_read_nothing_is_said_of_the_token(issuer
 
 
 async def test_known_keys_stay_good_while_the_issuer_is_away(issuer: Issuer) -> None:
-    key_set = KeySet(from_url(issuer.url), ALGORITHMS, 60.0)
+    key_set = TokenKeys(from_url(issuer.url), ALGORITHMS, 60.0)
     tokens = Tokens(key_set, rules())
     assert await tokens.authenticate(issuer.token("ES256")) == ADA
     issuer.status = 503
@@ -284,14 +284,14 @@ async def test_known_keys_stay_good_while_the_issuer_is_away(issuer: Issuer) -> 
 async def test_nobody_listens() -> None:
     signer = Issuer()
     signer.add("a", "EdDSA")
-    tokens = Tokens(KeySet(from_url("http://127.0.0.1:1/keys"), ALGORITHMS, 60.0), rules())
+    tokens = Tokens(TokenKeys(from_url("http://127.0.0.1:1/keys"), ALGORITHMS, 60.0), rules())
     with pytest.raises(TokenKeysUnavailable):
         await tokens.authenticate(signer.token("a"))
 
 
 async def test_keys_of_a_file(issuer: Issuer, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    tokens = Tokens(KeySet(from_file(file), ALGORITHMS, 0.0), rules())
+    tokens = Tokens(TokenKeys(from_file(file), ALGORITHMS, 0.0), rules())
     with pytest.raises(TokenKeysUnavailable):
         await tokens.authenticate(issuer.token("ES256"))
     file.write_text(json.dumps(issuer.key_set()))

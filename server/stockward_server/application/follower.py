@@ -76,7 +76,7 @@ class Follower:
         self._shoppers: dict[str, dict[AvailabilityQueue, None]] = {}  # by SKU
         self._queues: set[WatchQueue] = set()
         self._beginning: dict[AvailabilityQueue, Collection[str]] = {}
-        self._told: dict[str, int] = {}  # units, by SKU
+        self._available: dict[str, int] = {}  # units, by SKU
         self._stale: set[str] = set()  # SKUs
         self._hint = asyncio.Event()
         self._starting = asyncio.Lock()
@@ -130,7 +130,7 @@ class Follower:
             for sku in queue.skus:
                 _remove(self._shoppers, sku, queue)
                 if sku not in self._shoppers:
-                    self._told.pop(sku, None)
+                    self._available.pop(sku, None)
 
     async def close(self) -> None:
         """Ends all watches at once."""
@@ -203,11 +203,11 @@ class Follower:
             for sku, row in (await self._availability(skus)).items():
                 message = self._encoder.availability(row)
                 for queue in (*self._shoppers.get(sku, ()),):
-                    if row.available != self._told.get(sku) or sku in beginning.get(queue, ()):
+                    if row.available != self._available.get(sku) or sku in beginning.get(queue, ()):
                         queue.put(sku, message)
                         told.add(queue)
                 if sku in self._shoppers:
-                    self._told[sku] = row.available
+                    self._available[sku] = row.available
         for queue in beginning:
             queue.begin()
 
@@ -218,7 +218,7 @@ class Follower:
         self._changes.clear()
         self._shoppers.clear()
         self._beginning.clear()
-        self._told.clear()
+        self._available.clear()
 
 
 def _stopping() -> DatabaseUnavailable:

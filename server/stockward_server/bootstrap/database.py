@@ -12,9 +12,8 @@ from stockward_server.application.request import Role
 from stockward_server.config import Settings
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.grpc_api.personal_data import answer_without, event_without
-from stockward_server.storage import api_keys, database
+from stockward_server.storage import database, keys
 from stockward_server.storage.customers import SqlCustomers
-from stockward_server.storage.keys import SqlKeys
 from stockward_server.storage.mutation import Mutations
 
 
@@ -27,7 +26,7 @@ async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None
     """Makes a known key valid for `role` (`storefront`, `pms` or `admin`)."""
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10.0)
     try:
-        await api_keys.ensure_key(connection, name, Role[role.upper()], key)
+        await keys.ensure_key(connection, name, Role[role.upper()], key)
     finally:
         await connection.close()
 
@@ -37,7 +36,7 @@ async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
     """The API keys in the database, for whoever may open that."""
     pool = await database.open_pool(settings.database_url.get_secret_value(), 1)
     try:
-        yield SqlKeys(pool, Mutations(pool, encode_event))
+        yield keys.SqlKeys(pool, Mutations(pool, encode_event))
     finally:
         await pool.close()
 

@@ -31,9 +31,9 @@ from stockward_server.grpc_api.event_service import EventServicer
 from stockward_server.grpc_api.incoming_webhooks import IncomingWebhookServicer, WebhookSecrets
 from stockward_server.grpc_api.inventory_service import InventoryServicer
 from stockward_server.grpc_api.key_service import KeyServicer
-from stockward_server.grpc_api.key_set import KeySet, from_file, from_url
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
+from stockward_server.grpc_api.token_keys import TokenKeys, from_file, from_url
 from stockward_server.grpc_api.tokens import TokenRules, Tokens
 from stockward_server.grpc_api.watching import WATCH_ENCODER
 from stockward_server.grpc_api.webhook_service import WebhookServicer
@@ -41,7 +41,7 @@ from stockward_server.observability import families
 from stockward_server.observability.exposition import Exposition, Families
 from stockward_server.observability.watch import watching
 from stockward_server.relay.wake import Waker
-from stockward_server.storage import api_keys, database
+from stockward_server.storage import database, known_keys
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.committer import Committer
 from stockward_server.storage.deliveries import SqlDeliveries
@@ -168,7 +168,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     order_servicer = OrderServicer(
         committer.submit, SqlOrderViews(pool), timedelta(seconds=settings.payment_due_seconds), watches
     )
-    keys = api_keys.ApiKeys(pool)
+    keys = known_keys.KnownKeys(pool)
     token_keys = _token_keys(settings)
     server = ApiServer(
         Servicers(
@@ -223,7 +223,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     clockwork = [
         _every(settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit)),
         _every(settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
-        _every(api_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
+        _every(known_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
         _every(HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
         _every(HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)),
     ]
@@ -256,7 +256,7 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _token_keys(settings: Settings) -> KeySet | None:
+def _token_keys(settings: Settings) -> TokenKeys | None:
     """The keys of the token issuer, where tokens are taken."""
     if settings.jwks_url:
         source = from_url(settings.jwks_url)
@@ -264,7 +264,7 @@ def _token_keys(settings: Settings) -> KeySet | None:
         source = from_file(settings.jwks_file)
     else:
         return None
-    return KeySet(source, settings.token_algorithms, settings.jwks_refetch_seconds)
+    return TokenKeys(source, settings.token_algorithms, settings.jwks_refetch_seconds)
 
 
 def _token_rules(settings: Settings) -> TokenRules:

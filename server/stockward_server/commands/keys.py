@@ -65,7 +65,7 @@ def create(
         wanted, secret = NewKey(name, Role(role), expires), NewSecret()
         return created(await keys.create(_request("CreateKey"), wanted, secret, created_bytes), secret)
 
-    _told(work, as_json, ONCE)
+    _do_and_show(work, as_json, ONCE)
 
 
 @app.command("list", epilog=EPILOG)
@@ -83,7 +83,7 @@ def list_keys(
         rows = await keys.list(Page(limit, None), ended)
         return pb.ListKeysResponse(keys=[key_message(row.key, row.now) for row in rows])
 
-    _told(work, as_json)
+    _do_and_show(work, as_json)
 
 
 @app.command(epilog=EPILOG)
@@ -104,7 +104,7 @@ def rotate(
         rotation, secret = Rotation(key_id, timedelta(hours=overlap_hours), expires), NewSecret()
         return rotated(await keys.rotate(_request("RotateKey"), rotation, secret, rotated_bytes), secret)
 
-    _told(work, as_json, ONCE)
+    _do_and_show(work, as_json, ONCE)
 
 
 @app.command(epilog=EPILOG)
@@ -116,7 +116,7 @@ def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
 
         return pb.Key.FromString(await keys.revoke(_request("RevokeKey"), key_id, key_bytes))
 
-    _told(work, as_json)
+    _do_and_show(work, as_json)
 
 
 def _request(method: str) -> Any:
@@ -125,7 +125,7 @@ def _request(method: str) -> Any:
     return Request(ACTOR, Role.ADMIN, f"/stockward.auth.v1.KeyService/{method}", str(uuid.uuid4()), b"")
 
 
-def _told(work: Callable[[Keys], Awaitable[Message]], as_json: bool, then: str = "") -> None:
+def _do_and_show(work: Callable[[Keys], Awaitable[Message]], as_json: bool, then: str = "") -> None:
     """Do it, and print the answer."""
     from stockward_server.bootstrap.database import opened_keys
 

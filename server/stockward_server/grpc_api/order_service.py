@@ -57,7 +57,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         self._watches = watches
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
-        return _told(pb.Order.FromString(await self._create(request, context)))
+        return _for_caller(pb.Order.FromString(await self._create(request, context)))
 
     async def BatchCreateOrders(
         self, request: pb.BatchCreateOrdersRequest, context: Context
@@ -70,7 +70,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     ) -> pb.BatchCreateOrdersResponse.Result:
         try:
             validate(request)
-            order = _told(pb.Order.FromString(await self._create(request, context)))
+            order = _for_caller(pb.Order.FromString(await self._create(request, context)))
             return pb.BatchCreateOrdersResponse.Result(order=order)
         except Refusal as refusal:
             return pb.BatchCreateOrdersResponse.Result(error=status_of(refusal))
@@ -94,7 +94,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         order = await self._views.order(request.order_id)
         if order is None or not current_call.get().caller.acts_for(order.customer.customer_id):
             raise OrderNotFound(f"there is no order {request.order_id}", order_id=request.order_id)
-        return _told(order_message(order))
+        return _for_caller(order_message(order))
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
         caller = current_call.get().caller
@@ -109,7 +109,9 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             request.sku or None,
         )
         orders, token = await self._page(request, wanted)
-        return pb.ListOrdersResponse(orders=[_told(order_message(order)) for order in orders], next_page_token=token)
+        return pb.ListOrdersResponse(
+            orders=[_for_caller(order_message(order)) for order in orders], next_page_token=token
+        )
 
     async def ListPendingOrders(
         self, request: pb.ListPendingOrdersRequest, context: Context
@@ -153,7 +155,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             reason=request.reason,
             reply=order_bytes,
         )
-        return _told(pb.Order.FromString(await self._submit(command)))
+        return _for_caller(pb.Order.FromString(await self._submit(command)))
 
     async def ReturnOrder(self, request: pb.ReturnOrderRequest, context: Context) -> pb.Order:
         command = ReturnOrder(
@@ -188,7 +190,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         return pb.Order.FromString(await self._submit(command))
 
 
-def _told(order: pb.Order) -> pb.Order:
+def _for_caller(order: pb.Order) -> pb.Order:
     """The order as its caller may see it."""
     if current_call.get().caller.role is Role.STOREFRONT:
         hide_from_storefronts(order.lines)

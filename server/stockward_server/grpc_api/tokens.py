@@ -14,7 +14,7 @@ from jwt import PyJWK
 
 from stockward_server.application.request import Caller, Role
 from stockward_server.domain.errors import CredentialsInvalid
-from stockward_server.grpc_api.key_set import KeySet
+from stockward_server.grpc_api.token_keys import TokenKeys
 
 REMEMBERED = 10_000
 """Tokens that need not be verified again while they last and the issuer's keys stay the same."""
@@ -66,7 +66,7 @@ class _Verified:
 class Tokens:
     """Who a token speaks for. Its subject is the actor, as `jwt:<sub>`, which no API key can be called."""
 
-    def __init__(self, keys: KeySet, rules: TokenRules) -> None:
+    def __init__(self, keys: TokenKeys, rules: TokenRules) -> None:
         self._keys = keys
         self._rules = rules
         self._verified: LRUCache[bytes, _Verified] = LRUCache(REMEMBERED)

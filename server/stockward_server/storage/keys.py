@@ -1,4 +1,4 @@
-"""Edits of API keys."""
+"""API keys: only their SHA-256 is stored, so a copy of the database opens nothing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from stockward_server.application.keys import ApiKey, KeyAnswer, NewKey, NewSecret, Reply, Rotation
+from stockward_server.application.keys import ApiKey, KeyAnswer, NewKey, NewSecret, Reply, Rotation, prefix_of
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request, Role
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.errors import KeyNameTaken, KeyNotFound
+from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.mutation import Mutations
 
@@ -20,6 +21,9 @@ SELECT_KEYS = """
            replaced_by::text AS replaced_by
     FROM api_keys k LEFT JOIN api_key_uses u ON u.key_id = k.key_id
 """
+
+WORKS = "revoke_time IS NULL AND (expire_time > clock_timestamp()) IS NOT FALSE"
+"""Condition of a key that is neither revoked nor past its end."""
 
 
 class SqlKeys:
@@ -36,12 +40,7 @@ class SqlKeys:
             await _lock_keys(connection)
             key = wanted.made(secret, state.now)
             holder = await connection.fetchval(
-                """
-                SELECT key_id FROM api_keys
-                WHERE name = $1 AND revoke_time IS NULL AND (expire_time > $2) IS NOT FALSE LIMIT 1
-                """,
-                key.name,
-                state.now,
+                f"SELECT key_id FROM api_keys WHERE name = $1 AND {WORKS} LIMIT 1", key.name
             )
             if holder:
                 raise KeyNameTaken(
@@ -91,15 +90,29 @@ class SqlKeys:
             f"""
             {SELECT_KEYS}
             WHERE ($1::uuid IS NULL OR k.key_id < $1)
-                AND ($2 OR revoke_time IS NULL AND (expire_time > $3) IS NOT FALSE)
-            ORDER BY k.key_id DESC LIMIT $4
+                AND ($2 OR {WORKS})
+            ORDER BY k.key_id DESC LIMIT $3
             """,
             before,
             include_ended,
-            now,
             page.size,
         )
         return [KeyAnswer(_key(row), now) for row in rows]
+
+
+async def ensure_key(connection: Executor, name: str, role: Role, key: str) -> None:
+    """Stores the digest of a key that is known already; does nothing when it is there."""
+    await connection.execute(
+        """
+        INSERT INTO api_keys (key_id, name, role, prefix, hash) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (hash) DO NOTHING
+        """,
+        new_id(),
+        name,
+        int(role),
+        prefix_of(key),
+        sha256(key.encode()).digest(),
+    )
 
 
 async def _lock_keys(connection: Executor) -> None:

@@ -98,7 +98,7 @@ class Story:
             asyncio.gather(*(self._pms.catalog.PublishProduct(PublishProductRequest(product_id=each)) for each in ids)),
             "publishes them",
         )
-        await self._told("storefront", "product.published", *ids)
+        await self._heard("storefront", "product.published", *ids)
         await self._tell.step(
             "Storefront",
             "looking for the products",
@@ -127,14 +127,14 @@ class Story:
             self._refused(UNITS - BOUGHT + 1),
             lambda answer: f"number two is refused: {answer.message} ({answer.reason})",
         )
-        await self._told("pms", "stock.low", f"{self._sku}@main")
+        await self._heard("pms", "stock.low", f"{self._sku}@main")
         order = await self._tell.step(
             "Customer",
             "ordering",
             self._order(hold, price),
             lambda order: f"orders what is held, for {_shown(order.totals.total)}",
         )
-        await self._told("pms", "order.created", order.order_id)
+        await self._heard("pms", "order.created", order.order_id)
         return order
 
     async def _pay(self, order: Order) -> Order:
@@ -152,7 +152,7 @@ class Story:
             ),
             lambda order: f"pays {_shown(order.payment.captured)}",
         )
-        await self._told("pms", "payment.updated", order.order_id)
+        await self._heard("pms", "payment.updated", order.order_id)
         return paid
 
     async def _send(self, order: Order) -> Order:
@@ -169,7 +169,7 @@ class Story:
             self._pms.orders.FulfillOrder(parcel),
             lambda order: f"sends it off as {order.fulfillments[0].tracking_number}",
         )
-        (event,) = await self._told("storefront", "order.fulfilled", order.order_id)
+        (event,) = await self._heard("storefront", "order.fulfilled", order.order_id)
         if event.order.fulfillment.tracking_number != parcel.tracking_number:
             raise DidNotHappen("Storefront: order.fulfilled came without the tracking number")
         return sent
@@ -202,7 +202,7 @@ class Story:
             raise DidNotHappen(f"{NAMES[role]}: the changes of {aggregate_id} came as {versions}, not in order")
         return events
 
-    async def _told(self, role: str, event_type: str, *aggregate_ids: str) -> list[Event]:
+    async def _heard(self, role: str, event_type: str, *aggregate_ids: str) -> list[Event]:
         """Both the fact and the way it came: by webhook, or out of the record."""
         witness = self._hears[role]
         times = f" × {len(aggregate_ids)}" if len(aggregate_ids) > 1 else ""

@@ -57,7 +57,7 @@ def from_url(url: str) -> Source:
     return read
 
 
-class KeySet:
+class TokenKeys:
     """Keys by their id, for the pinned algorithms only.
 
     An id that is not there has the set read again, at most every `refetch_seconds`: so a new key is known at once, and

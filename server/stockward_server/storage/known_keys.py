@@ -1,4 +1,4 @@
-"""API keys: only their SHA-256 is stored, so a copy of the database opens nothing."""
+"""The API keys that work, held in memory for the calls that present them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 import time
 from hashlib import sha256
 
-from stockward_server.application.keys import prefix_of
 from stockward_server.application.request import Caller, Role
-from stockward_server.domain.identifiers import new_id
-from stockward_server.storage.database import Executor, Pool
+from stockward_server.storage.database import Pool
+from stockward_server.storage.keys import WORKS
 
 REFRESH_SECONDS = 5.0
 """A key that was revoked, or whose time is over, stops working within this time; a new one works at once."""
@@ -32,8 +31,8 @@ class _Known:
         self.used = False
 
 
-class ApiKeys:
-    """Who a key belongs to. Known keys are held in memory, by digest: looking one up tells nothing of a key."""
+class KnownKeys:
+    """Who a key belongs to. They are held by digest: looking one up tells nothing of a key."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -86,10 +85,7 @@ class ApiKeys:
         asked = self._asked_at
         try:
             rows = await self._pool.fetch(
-                """
-                SELECT key_id::text AS key_id, hash, name, role FROM api_keys
-                WHERE revoke_time IS NULL AND (expire_time > clock_timestamp()) IS NOT FALSE
-                """
+                f"SELECT key_id::text AS key_id, hash, name, role FROM api_keys WHERE {WORKS}"
             )
         finally:
             self._reading = None
@@ -98,18 +94,3 @@ class ApiKeys:
         for digest in used & self._known.keys():
             self._known[digest].used = True
         self._as_of = asked
-
-
-async def ensure_key(connection: Executor, name: str, role: Role, key: str) -> None:
-    """Stores the digest of a key that is known already; does nothing when it is there."""
-    await connection.execute(
-        """
-        INSERT INTO api_keys (key_id, name, role, prefix, hash) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (hash) DO NOTHING
-        """,
-        new_id(),
-        name,
-        int(role),
-        prefix_of(key),
-        sha256(key.encode()).digest(),
-    )
