@@ -340,6 +340,9 @@ class Settings(BaseModel):
     share_port: bool = False
     """Whether other processes may listen on that port, too, as `stockward serve --workers` has them do."""
 
+    worker: int = Field(default=1, ge=1)
+    """Which of these processes this is, as `stockward serve --workers` numbers them; the first one audits for all."""
+
     edge_address: Address = "127.0.0.1:8080"
     """HOST:PORT that the edge listens on: REST, gRPC-Web and gRPC."""
 

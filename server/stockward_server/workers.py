@@ -47,6 +47,7 @@ async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
             env={
                 **os.environ,
                 variable("share_port"): "true",
+                variable("worker"): str(number),
                 variable("server_admin_address"): _nth_port(settings.server_admin_address, number),
             },
             start_new_session=True,  # Ctrl-C in a terminal reaches this process, which tells them

@@ -104,6 +104,9 @@ async def test_connections_are_spread_and_a_dead_worker_is_replaced(server: Serv
     for address in server.admin:
         samples = await scrape(address)
         assert (value(samples, "stockward_ready"), value(samples, "stockward_database_up")) == (1, 1)
+    by_first, by_second = [await scrape(address) for address in server.admin]
+    assert "stockward_audit_discrepancies" in by_first, "it audits for all"
+    assert "stockward_audit_discrepancies" not in by_second
     first, second = server.workers()
     os.kill(first, signal.SIGSTOP)
     spread = await server.answers()

@@ -209,24 +209,25 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     )
     due = SqlDueWork(pool)
     audits = AuditTally()
-    told: Sequence[Families] = (
+    told: list[Families] = [
         lambda: families.calls(server.calls),
         lambda: families.committing(committer, settings.committer_queue_limit),
         lambda: families.caches(window.reads),
         lambda: families.pool("stockward", database.use_of(pool)),
-        lambda: families.auditing(audits),
         lambda: families.certificates(
             settings.certificates, {variable("tls_cert"): certificates.expiry} if certificates else {}
         ),
         lambda: [families.nats_connected(waker.connected)],
-    )
+    ]
     clockwork = [
         _every(settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit)),
         _every(settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
         _every(known_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
         _every(HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
-        _every(HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)),
     ]
+    if settings.worker == 1:
+        told.append(lambda: families.auditing(audits))
+        clockwork.append(_every(HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)))
     if token_keys:
         clockwork.append(_every(settings.jwks_refresh_seconds, "reading the token issuer's keys", token_keys.refresh))
     if certificates:
