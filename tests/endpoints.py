@@ -67,7 +67,7 @@ async def deliver(
     if state is DeliveryState.PENDING:
         await pool.execute(
             "INSERT INTO lanes SELECT DISTINCT $1, aggregate_id, now() + interval '1 hour' FROM unnest($2::text[]) AS "
-            "n (aggregate_id)",
+            "n (aggregate_id) ON CONFLICT DO NOTHING",
             endpoint_id,
             [row["aggregate_id"] for row in rows],
         )

@@ -15,6 +15,7 @@ from stockward_server.application.catalog import Catalog
 from stockward_server.application.command import Command
 from stockward_server.domain.errors import Refusal
 from stockward_server.domain.product import Product, ProductState
+from stockward_server.domain.reservation import ReservationState
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.committer import Committer
@@ -36,6 +37,8 @@ LOST_ALERTS = """
 """
 
 STATES = "SELECT sku, price, state FROM variants JOIN products USING (product_id) WHERE sku = ANY($1)"
+
+HOLDS = "SELECT reservation_id::text AS id, state FROM reservations WHERE reservation_id = ANY($1::uuid[])"
 
 
 def agree(what: str, outcome: bytes | BaseException, expected: Callable[[str], object]) -> None:
@@ -113,11 +116,15 @@ class Both(RuleBasedStateMachine):
             rows = await connection.fetch("SELECT * FROM stock WHERE sku = ANY($1)", self.skus)
             orders = await load_orders(connection, self.orders)
             states = await connection.fetch(STATES, self.skus)
+            holds = await connection.fetch(HOLDS, list(self.holds))
         counted = {(row["sku"], row["location_id"]): Shelf(*list(row.values())[2:6]) for row in rows}
         for place, shelf in self.model.shelves.items():
             assert counted[place] == replace(shelf, backorder=0)
         assert {row["sku"]: (ProductState(row["state"]).name, row["price"]) for row in states} == {
             sku: (listing.state, listing.price) for sku, listing in self.model.listings.items()
+        }
+        assert {row["id"]: ReservationState(row["state"]).name for row in holds} == {
+            hold_id: hold.state for hold_id, hold in self.holds.items()
         }
         for order_id, purchase in self.orders.items():
             order = orders[order_id]

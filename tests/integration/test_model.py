@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
@@ -36,11 +36,12 @@ from tests.commands import HOLDS, adjust, buy, committing, nothing, on, request,
 from tests.model import Hold, Purchase
 from tests.model_goods import Goods, few, locations, together, which
 from tests.model_machine import Step
+from tests.torture.broken import BUILDS
 
 T = TypeVar("T")
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "25"))
-"""Histories; `MODEL_EXAMPLES=2000 make test ARGS="-k model"` looks for longer."""
+"""Histories; `MODEL_EXAMPLES=2000 make test ARGS="-k never_disagrees"` looks for longer."""
 
 some = st.tuples(which, st.integers(1, 3))
 parts = st.lists(some, max_size=2).map(dict)
@@ -132,6 +133,14 @@ class Shop(Goods):
         expected = self.placing(lambda: self.model.order(wanted, shipping, prepaid))
         self.step(join, buy(*lines, prepaid=prepaid, shipping=shipping), expected)
 
+    @rule(wanted=st.lists(baskets, min_size=2, max_size=4))
+    def order_several(self, wanted: list[list[tuple[int, int]]]) -> None:
+        """At once and each for itself, as BatchCreateOrders has them."""
+        self.flush()
+        for basket in wanted:
+            self.order(True, basket, True, 0)
+        self.flush()
+
     @precondition(lambda self: self.holds)
     @rule(join=together, data=st.data(), prepaid=st.booleans(), shipping=st.sampled_from([0, 490]))
     def order_what_is_held(self, join: bool, data: st.DataObject, prepaid: bool, shipping: int) -> None:
@@ -216,19 +225,33 @@ def one_of(found: Mapping[str, T]) -> st.SearchStrategy[tuple[str, T]]:
     return st.sampled_from(sorted(found.items(), key=lambda item: item[0]))
 
 
-@pytest.mark.timeout(600 + 2 * EXAMPLES)  # a history that fails is made short first
-async def test_a_shop_never_disagrees_with_its_model(database: Pool) -> None:
+async def compare(pool: Pool, examples: int, **options: Any) -> None:
+    """The shop and the model, over so many histories."""
     loop = asyncio.get_running_loop()
-    await database.execute("INSERT INTO locations (location_id, name, priority, active) VALUES ('north', '', 1, true)")
-    async with committing(database) as committer:
+    await pool.execute("INSERT INTO locations (location_id, name, priority, active) VALUES ('north', '', 1, true)")
+    async with committing(pool) as committer:
         await asyncio.to_thread(
             run_state_machine_as_test,
-            cast(Any, lambda: Shop(database, committer, loop)),
+            cast(Any, lambda: Shop(pool, committer, loop)),
             settings=settings(
-                max_examples=EXAMPLES,
+                max_examples=examples,
                 print_blob=True,
                 stateful_step_count=40,
                 deadline=None,
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+                **options,
             ),
         )
+
+
+@pytest.mark.timeout(600 + 2 * EXAMPLES)  # a history that fails is made short first
+async def test_a_shop_never_disagrees_with_its_model(database: Pool) -> None:
+    await compare(database, EXAMPLES)
+
+
+async def test_a_shop_that_sells_too_many_disagrees_with_its_model(
+    database: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    BUILDS["sells-too-many"].break_it(monkeypatch.setattr)
+    with pytest.raises(AssertionError):
+        await compare(database, 25, phases=[Phase.generate], report_multiple_bugs=False, database=None)
