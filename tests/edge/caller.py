@@ -1,14 +1,18 @@
-"""Calls the edge as curl does."""
+"""Calls the edge as curl does, once or over and over."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
+from tests.events import until
 from tests.shop import KEYS
 
 
@@ -79,3 +83,26 @@ class Edge:
         answer = await self.call(verb, path, body, **options)
         assert answer.http == 200, answer.body
         return answer.json
+
+
+@asynccontextmanager
+async def load(work: Callable[[], Awaitable[None]], callers: int) -> AsyncIterator[list[None]]:
+    """Work that is done over and over; the list grows by each time. A failure of one fails the test."""
+    stop, done = asyncio.Event(), list[None]()
+
+    async def again_and_again() -> None:
+        while not stop.is_set():
+            await work()
+            done.append(None)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(callers):
+            group.create_task(again_and_again())
+        yield done
+        stop.set()
+
+
+async def more(*lists: list[None], times: int = 10) -> None:
+    """Waits until each was added to so many times."""
+    wanted = [len(done) + times for done in lists]
+    await until(lambda: all(len(done) >= count for done, count in zip(lists, wanted, strict=True)))

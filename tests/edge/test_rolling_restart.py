@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from stockward_server.config import Settings, variable
 from stockward_server.embedded import free_port
 from stockward_server.embedded.worker import Worker, grpc_serves
 from tests.commands import locked, waiting_for_locks
-from tests.edge.caller import Edge
+from tests.edge.caller import Edge, load, more
 from tests.edge.conftest import StartEdge
 from tests.events import until
 from tests.shop import KEYS, Shop, callers, running_shop
@@ -103,29 +103,6 @@ async def test_a_rolling_restart_fails_no_call(
         watching.cancel()
     assert (await edge_shop.counters("ROLL"))[2] == placed
     assert "had to be killed" not in servers[1].log.read_text()
-
-
-@asynccontextmanager
-async def load(work: Callable[[], Awaitable[None]], callers: int) -> AsyncIterator[list[None]]:
-    """Work that is done over and over; the list grows by each time. A failure of one fails the test."""
-    stop, done = asyncio.Event(), list[None]()
-
-    async def again_and_again() -> None:
-        while not stop.is_set():
-            await work()
-            done.append(None)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(callers):
-            group.create_task(again_and_again())
-        yield done
-        stop.set()
-
-
-async def more(*lists: list[None]) -> None:
-    """Waits until each was added to ten times."""
-    wanted = [len(done) + 10 for done in lists]
-    await until(lambda: all(len(done) >= count for done, count in zip(lists, wanted, strict=True)))
 
 
 async def test_what_is_under_way_is_finished_and_streams_are_told_to_resume(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -15,7 +14,7 @@ from stockward_server.config import Settings
 from stockward_server.edge import envoy_config, installed_contract, pages
 from stockward_server.embedded import Envoy, free_port
 from stockward_server.embedded.worker import grpc_serves
-from tests.edge.caller import Edge
+from tests.edge.caller import Edge, load, more
 from tests.edge.conftest import StartEdge
 from tests.events import until
 from tests.shop import Shop, running_shop
@@ -53,33 +52,6 @@ async def test_one_server_of_two_is_enough(edge: Edge) -> None:
     assert {answer.http for answer in answers} == {200}
 
 
-@asynccontextmanager
-async def shoppers(edge: Edge, work: Callable[[], Awaitable[None]]) -> AsyncIterator[list[None]]:
-    """Eight that do the work over and over; the list grows by each time it is done. A failure of one fails the test."""
-    stop, done = asyncio.Event(), list[None]()
-
-    async def again_and_again() -> None:
-        while not stop.is_set():
-            await work()
-            done.append(None)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(8):
-            group.create_task(again_and_again())
-        yield done
-        stop.set()
-
-
-async def more(done: list[None], times: int = 50) -> None:
-    """Waits until it was done so many times more."""
-    wanted = len(done) + times
-    await until(lambda: completed(len(done) >= wanted))
-
-
-async def completed(outcome: bool) -> bool:
-    return outcome
-
-
 async def test_a_server_that_stops_is_not_noticed(
     edge_settings: Settings, edge_shop: Shop, start_edge: StartEdge
 ) -> None:
@@ -96,10 +68,10 @@ async def test_a_server_that_stops_is_not_noticed(
 
     async with AsyncExitStack() as stack:
         other = await stack.enter_async_context(running_shop(edge_settings))
-        async with start_edge(edge_shop.address, other.address) as edge, shoppers(edge, buy) as done:
-            await more(done)
+        async with start_edge(edge_shop.address, other.address) as edge, load(buy, 8) as done:
+            await more(done, times=50)
             await stack.aclose()
-            await more(done)
+            await more(done, times=50)
     assert (await edge_shop.counters("BUSY"))[2] == len(done)
 
 
@@ -120,10 +92,10 @@ async def test_reads_do_not_notice_a_server_that_is_killed(
         async def look() -> None:
             await edge.get("/api/storefront/stock?skus=NONE", by="storefront")
 
-        async with start_edge(edge_shop.address, address) as edge, shoppers(edge, look) as done:
-            await more(done)
+        async with start_edge(edge_shop.address, address) as edge, load(look, 8) as done:
+            await more(done, times=50)
             other.kill()
-            await more(done)
+            await more(done, times=50)
     finally:
         if other.returncode is None:
             other.kill()
