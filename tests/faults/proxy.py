@@ -45,6 +45,8 @@ class Proxy:
         """Seconds that every piece takes."""
         self.rate: float | None = None
         """Bytes a second that pass each way of a connection, where there is a limit."""
+        self.deaf = False
+        """While it is set, answers are dropped."""
         self._sessions: set[Session] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -60,7 +62,7 @@ class Proxy:
 
     def heal(self) -> None:
         """Everything passes again."""
-        self.delay, self.rate = 0.0, None
+        self.delay, self.rate, self.deaf = 0.0, None, False
         self.open.set()
         self.flowing.set()
 
@@ -199,7 +201,8 @@ class Session:
 
     async def pass_answers(self) -> None:
         while answer := await self._answers.read(CHUNK):
-            await self._pass(answer, self._to_client)
+            if not self._proxy.deaf:
+                await self._pass(answer, self._to_client)
 
     async def _pass(self, piece: bytes, writer: asyncio.StreamWriter) -> None:
         await self._proxy.weather(len(piece))

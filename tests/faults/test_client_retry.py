@@ -21,7 +21,7 @@ from stockward_server.embedded.worker import Worker, grpc_serves
 from stockward_server.storage.database import Pool
 from tests.commands import counters, locked, orders, sell, verify, waiting_for_locks
 from tests.events import until
-from tests.faults.silence import silence
+from tests.faults.proxy import Proxy
 from tests.shop import KEYS
 
 MUG = [CreateOrderRequest.Line(sku="MUG", quantity=1)]
@@ -62,7 +62,7 @@ async def test_an_order_whose_answer_was_lost_is_made_once(server: Killable, dat
     await sell(database, MUG=10)
 
     async with (
-        silence(server.address) as proxy,
+        Proxy(server.address) as proxy,
         AsyncStockward(proxy.address, KEYS["storefront"], timeout=30) as client,
     ):
         with Stockward(proxy.address, KEYS["storefront"], timeout=30) as synchronous:
