@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
 
 import nats
@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 from stockward.event.v1.event_pb2 import Event
 
+from stockward_server import relay
 from stockward_server.domain.event import RecordedEvent
 from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import Executor, Pool, transaction
@@ -110,6 +111,11 @@ async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
         await asyncio.sleep(0.02)
 
 
+async def drained(pool: Pool) -> bool:
+    """Whether everything is published."""
+    return await pending(pool) == 0
+
+
 @asynccontextmanager
 async def running(start: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncIterator[asyncio.Task[None]]:
     """A process of ours as a task: stopped at the end as a signal would, and its failure raised."""
@@ -124,3 +130,14 @@ async def running(start: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncIte
     finally:
         stop.set()
         await asyncio.wait_for(task, 20)
+
+
+def relaying(
+    database_url: str, nats_url: str, poll_seconds: float = 0.05
+) -> AbstractAsyncContextManager[asyncio.Task[None]]:
+    """A relay, which publishes what is committed."""
+    return running(
+        lambda stop: relay.run(
+            database_url, nats_url, STREAM, max_age=timedelta(days=1), poll_seconds=poll_seconds, stop=stop
+        )
+    )

@@ -7,18 +7,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from stockward.event.v1.event_pb2 import Event
 
-from stockward_server import relay
 from stockward_server.application import session
 from stockward_server.embedded import Nats
 from stockward_server.relay import publisher
 from stockward_server.storage.database import Pool
-from tests.events import STREAM, event, pending, record, record_many, running, stored, until, versions
+from tests.events import drained, event, pending, record, record_many, relaying, stored, until, versions
 from tests.faults.full_disk import LimitedNats
 
 ROOM = 400_000
@@ -60,16 +58,10 @@ def small_disk() -> Iterator[Path]:
 async def full_and_enlarged(
     database: Pool, database_url: str, nats: Nats, enlarge: Callable[[], Awaitable[None]], log: pytest.LogCaptureFixture
 ) -> None:
-    async def drained() -> bool:
-        return await pending(database) == 0
-
     def refused() -> bool:
         return any("cannot be published" in message for message in log.messages)
 
-    async def relaying(stop: asyncio.Event) -> None:
-        await relay.run(database_url, nats.url, STREAM, max_age=timedelta(days=1), poll_seconds=0.05, stop=stop)
-
-    async with running(relaying):
+    async with relaying(database_url, nats.url):
         await record_many(database, AGGREGATES, VERSIONS)
         await until(refused)
         left = await pending(database)
@@ -77,7 +69,7 @@ async def full_and_enlarged(
         await record(database, event("a0", VERSIONS + 1))  # the shop goes on
         assert await pending(database) == left + 1
         await enlarge()
-        await until(drained)
+        await until(lambda: drained(database))
     told = versions([Event.FromString(message.data) for message in await stored(nats.url)])
     assert told.pop("a0") == list(range(1, VERSIONS + 2))
     assert list(told.values()) == [list(range(1, VERSIONS + 1))] * (AGGREGATES - 1)

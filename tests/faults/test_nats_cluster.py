@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from pathlib import Path
 
 import nats
@@ -14,12 +13,11 @@ import pytest
 from nats.js.api import StreamInfo
 from stockward.event.v1.event_pb2 import Event
 
-from stockward_server import relay
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, free_port
 from stockward_server.embedded.files import write_private
 from stockward_server.storage.database import Pool
-from tests.events import STREAM, pending, running, stored, until, versions
+from tests.events import STREAM, drained, relaying, stored, until, versions
 from tests.receiver import receiver
 from tests.shop import running_shop
 from tests.webhooks import Stack
@@ -85,7 +83,7 @@ async def test_the_leader_is_killed_under_load_and_nothing_is_lost(
 
     async with AsyncExitStack() as stack:
         hooks, other = [await stack.enter_async_context(receiver()) for _ in range(2)]
-        await stack.enter_async_context(running(lambda stop: relay_to(database_url, urls, stop)))
+        await stack.enter_async_context(relaying(database_url, urls))
         await Stack(database, database_url, nodes[0], hooks, other, stack).start(nats_url=urls)
         shop = await stack.enter_async_context(
             running_shop(Settings.model_validate({**settings.model_dump(), "event_queue_url": urls}))
@@ -109,7 +107,7 @@ async def test_the_leader_is_killed_under_load_and_nothing_is_lost(
         stop.set()
         await asyncio.gather(*buyers)
 
-        await until(lambda: no_more_pending(database))
+        await until(lambda: drained(database))
         rows = await database.fetch("SELECT payload FROM events ORDER BY seq")
         happened = versions([Event.FromString(row["payload"]) for row in rows])
         assert len(happened) > 100
@@ -118,11 +116,3 @@ async def test_the_leader_is_killed_under_load_and_nothing_is_lost(
         await until(lambda: len(hooks.taken) >= len(rows))
         assert hooks.versions() == happened
         await shop.verify()
-
-
-async def relay_to(database_url: str, nats_urls: str, stop: asyncio.Event) -> None:
-    await relay.run(database_url, nats_urls, STREAM, max_age=timedelta(days=1), poll_seconds=0.02, stop=stop)
-
-
-async def no_more_pending(pool: Pool) -> bool:
-    return await pending(pool) == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ from stockward.event.v1.event_pb2 import Event
 
 from stockward_client import WebhookNotVerified, verify_webhook
 from stockward_client.events import Handler, subscribe
-from stockward_server import relay
 from stockward_server.embedded import Nats
 from stockward_server.storage.database import Pool
-from tests.events import STREAM, event, record, record_many, running, until, versions
+from tests.events import STREAM, event, record, record_many, relaying, until, versions
 from tests.receiver import SECRET
 from tests.webhooks import webhook_stack
 
@@ -28,10 +26,8 @@ from tests.webhooks import webhook_stack
 @pytest.fixture
 async def queue(tmp_path: Path, database_url: str) -> AsyncIterator[Nats]:
     """A NATS of its own, with a relay that fills its stream from the test's database."""
-    async with Nats(tmp_path / "nats", durable=False) as server:
-        arguments: Any = {"max_age": timedelta(days=1), "poll_seconds": 0.02}
-        async with running(lambda stop: relay.run(database_url, server.url, STREAM, **arguments, stop=stop)):
-            yield server
+    async with Nats(tmp_path / "nats", durable=False) as server, relaying(database_url, server.url, poll_seconds=0.02):
+        yield server
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 
 import nats
@@ -16,7 +15,6 @@ from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 from stockward.event.v1.event_pb2 import Event
 
-from stockward_server import relay
 from stockward_server.application.session import Unavailable
 from stockward_server.embedded import Nats
 from stockward_server.relay.cloud_event import decode_token
@@ -25,7 +23,19 @@ from stockward_server.relay.wake import WAKE_SUBJECT
 from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.event_log import Selection, republish
 from stockward_server.storage.outbox import OwnedOutbox, PendingEvent
-from tests.events import STREAM, event, insert, pending, record, record_many, running, stored, until, versions
+from tests.events import (
+    STREAM,
+    drained,
+    event,
+    insert,
+    pending,
+    record,
+    record_many,
+    relaying,
+    stored,
+    until,
+    versions,
+)
 
 KILLED_RELAY = """
 import asyncio, datetime, sys
@@ -42,20 +52,12 @@ async def own_nats(tmp_path: Path) -> AsyncIterator[Nats]:
         yield server
 
 
-async def run_relay(database_url: str, nats_url: str, stop: asyncio.Event, poll_seconds: float = 0.05) -> None:
-    await relay.run(database_url, nats_url, STREAM, max_age=timedelta(days=1), poll_seconds=poll_seconds, stop=stop)
-
-
 def events_of(messages: list[Msg]) -> list[Event]:
     return [Event.FromString(message.data) for message in messages]
 
 
 def in_order(count: int) -> list[int]:
     return list(range(1, count + 1))
-
-
-async def drained(pool: Pool) -> bool:
-    return await pending(pool) == 0
 
 
 # What is published
@@ -67,7 +69,7 @@ async def test_a_message_carries_the_event_and_its_cloudevents_attributes(
     told = event("018f9a2e-0000-7000-8000-000000000001", 3, "payment.updated")
     await record(database, told)
 
-    async with running(lambda stop: run_relay(database_url, own_nats.url, stop)):
+    async with relaying(database_url, own_nats.url):
         await until(lambda: drained(database))
 
     (message,) = await stored(own_nats.url)
@@ -96,7 +98,7 @@ async def test_any_sku_makes_one_token_and_headers_stay_ascii(
 ) -> None:
     await record(database, event('A.1 "x"@>*@berlin', 1, "stock.changed"))
 
-    async with running(lambda stop: run_relay(database_url, own_nats.url, stop)):
+    async with relaying(database_url, own_nats.url):
         await until(lambda: drained(database))
 
     (message,) = await stored(own_nats.url)
@@ -111,7 +113,7 @@ async def test_the_stream_is_made_as_it_has_to_be_and_what_an_operator_chose_sta
     client = await nats.connect(own_nats.url)
     await client.jetstream().add_stream(StreamConfig(name=STREAM, subjects=["old.>"], max_bytes=1_000_000_000))
 
-    async with running(lambda stop: run_relay(database_url, own_nats.url, stop)):
+    async with relaying(database_url, own_nats.url):
         await record(database, event("a", 1))
         await until(lambda: drained(database))
 
@@ -125,7 +127,7 @@ async def test_the_stream_is_made_as_it_has_to_be_and_what_an_operator_chose_sta
 
 async def test_a_hint_wakes_the_relay(database: Pool, database_url: str, own_nats: Nats) -> None:
     client = await nats.connect(own_nats.url)
-    async with running(lambda stop: run_relay(database_url, own_nats.url, stop, poll_seconds=60)):
+    async with relaying(database_url, own_nats.url, poll_seconds=60):
         await until(lambda: holds_shards(database))
         await record(database, event("a", 1))
 
@@ -144,8 +146,8 @@ async def test_two_relays_share_the_shards_and_keep_the_order(
     database: Pool, database_url: str, own_nats: Nats
 ) -> None:
     async with (
-        running(lambda stop: run_relay(database_url, own_nats.url, stop)),
-        running(lambda stop: run_relay(database_url, own_nats.url, stop)),
+        relaying(database_url, own_nats.url),
+        relaying(database_url, own_nats.url),
     ):
         await until(lambda: shard_owners(database, [32, 32]))
         await asyncio.gather(*(record_many(database, 40, 25, f"{kind}.changed") for kind in ("order", "stock")))
@@ -159,8 +161,8 @@ async def test_two_relays_share_the_shards_and_keep_the_order(
 async def test_a_second_relay_takes_over_what_the_first_one_leaves(
     database: Pool, database_url: str, own_nats: Nats
 ) -> None:
-    async with running(lambda stop: run_relay(database_url, own_nats.url, stop)):
-        async with running(lambda stop: run_relay(database_url, own_nats.url, stop)):
+    async with relaying(database_url, own_nats.url):
+        async with relaying(database_url, own_nats.url):
             await until(lambda: shard_owners(database, [32, 32]))
         await until(lambda: shard_owners(database, [64]))
         await record_many(database, 64, 2)
@@ -170,7 +172,7 @@ async def test_a_second_relay_takes_over_what_the_first_one_leaves(
 
 
 async def test_an_event_that_commits_late_is_not_missed(database: Pool, database_url: str, own_nats: Nats) -> None:
-    async with running(lambda stop: run_relay(database_url, own_nats.url, stop)):
+    async with relaying(database_url, own_nats.url):
         async with transaction(database) as late:
             await insert(late, [event("late", 1)])
             await record(database, event("early", 1))
@@ -199,7 +201,7 @@ async def test_what_was_published_but_not_deleted_is_not_published_twice(
         await delete(outbox, events)
 
     monkeypatch.setattr(OwnedOutbox, "delete", fail_first)
-    async with running(lambda stop: run_relay(database_url, own_nats.url, stop)):
+    async with relaying(database_url, own_nats.url):
         await until(lambda: has_messages(own_nats, 300))
         await record_many(database, 10, 30, "order.cancelled")  # new ones, in one batch with those that are known
         await until(lambda: drained(database))
@@ -227,7 +229,7 @@ async def test_killed_again_and_again_it_loses_nothing_and_keeps_the_order(
 
 async def test_a_restart_of_nats_in_the_middle(database: Pool, database_url: str, tmp_path: Path) -> None:
     async with Nats(tmp_path / "durable") as durable:
-        async with running(lambda stop: run_relay(database_url, durable.url, stop)):
+        async with relaying(database_url, durable.url):
             for crash in range(3):
                 writing = asyncio.create_task(record_many(database, 50, 40, f"order.c{crash}"))
                 await until(lambda crash=crash: has_messages(durable, crash * 2000 + 1))  # type: ignore[misc]
@@ -245,7 +247,7 @@ async def test_a_restart_of_nats_in_the_middle(database: Pool, database_url: str
 async def test_it_goes_on_when_its_connection_to_postgresql_is_cut(
     database: Pool, database_url: str, own_nats: Nats
 ) -> None:
-    async with running(lambda stop: run_relay(database_url, own_nats.url, stop)):
+    async with relaying(database_url, own_nats.url):
         for round_ in range(3):
             await until(lambda: holds_shards(database))
             writing = asyncio.create_task(record_many(database, 50, 20, f"order.c{round_}"))
@@ -265,7 +267,7 @@ async def test_it_goes_on_when_its_connection_to_postgresql_is_cut(
 
 
 async def test_republishing_refills_a_stream_that_was_lost(database: Pool, database_url: str, own_nats: Nats) -> None:
-    async with running(lambda stop: run_relay(database_url, own_nats.url, stop)):
+    async with relaying(database_url, own_nats.url):
         await record_many(database, 20, 5)
         await until(lambda: drained(database))
         client = await nats.connect(own_nats.url)
@@ -286,7 +288,7 @@ async def test_while_nats_is_away_it_waits_and_says_so_in_one_line(
     database: Pool, database_url: str, own_nats: Nats, caplog: pytest.LogCaptureFixture
 ) -> None:
     await own_nats.stop()
-    async with running(lambda stop: run_relay(database_url, own_nats.url, stop)):
+    async with relaying(database_url, own_nats.url):
         await record(database, event("a", 1))
         await until(lambda: "NATS cannot be reached" in caplog.text)
         await own_nats.start()

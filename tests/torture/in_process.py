@@ -8,10 +8,9 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
-from stockward_server import gateway, relay
+from stockward_server import gateway
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings
@@ -19,7 +18,7 @@ from stockward_server.embedded import Nats, free_port
 from stockward_server.gateway import LOOPBACK, Egress
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.database import Pool, open_pool
-from tests.events import STREAM, running
+from tests.events import STREAM, relaying, running
 from tests.incoming import SECRET
 from tests.shop import KEYS
 from tests.torture.listeners import Receiver
@@ -72,13 +71,7 @@ async def in_process(database_url: str, directory: Path) -> AsyncIterator[InProc
         log = ErrorLog()
         logging.getLogger().addHandler(log)
         stack.callback(logging.getLogger().removeHandler, log)
-        await stack.enter_async_context(
-            running(
-                lambda stop: relay.run(
-                    database_url, nats.url, STREAM, max_age=timedelta(days=1), poll_seconds=0.05, stop=stop
-                )
-            )
-        )
+        await stack.enter_async_context(relaying(database_url, nats.url))
         await stack.enter_async_context(
             running(
                 lambda stop: gateway.run(
