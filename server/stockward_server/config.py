@@ -440,6 +440,10 @@ class Settings(BaseModel):
     event_retention_days: int = Field(default=30, ge=1, le=3_650)
     """How long events can be listed and replayed, in days."""
 
+    movement_retention_days: int = Field(default=0, ge=0, le=36_500)
+    """How long movements are kept, in days; they go by whole months, and the opening balances have their sums. 0: for
+    ever."""
+
     idempotency_retention_days: int = Field(default=7, ge=1, le=365)
     """How long a request_id and its answer are remembered, in days."""
 

@@ -15,9 +15,9 @@ from stockward_server.domain.errors import CursorExpired, PageTokenInvalid
 from stockward_server.grpc_api.event_service import EventServicer
 from stockward_server.grpc_api.identity import Call, current_call
 from stockward_server.grpc_api.page_token import encode
-from stockward_server.storage.database import Pool, ensure_event_partitions, transaction
+from stockward_server.storage.database import EVENTS, Pool, ensure_partitions, transaction
 from stockward_server.storage.event_log import Selection, SqlEventLog, republish
-from stockward_server.storage.retention import delete_expired_idempotency, drop_expired_partitions
+from stockward_server.storage.retention import delete_expired_idempotency, drop_expired_events
 from tests.events import event, insert, pending, record, record_many, until
 
 NOW = datetime.now(UTC)
@@ -220,7 +220,7 @@ async def test_expired_events_go_and_a_cursor_among_them_is_told(database: Pool)
     last_of_old = await log.list_events(None, 2)
     await database.execute("DELETE FROM outbox")
 
-    assert await drop_expired_partitions(database, 30) == [f"events_{old:%Y%m%d}"]
+    assert await drop_expired_events(database, 30) == [f"events_{old:%Y%m%d}"]
 
     with pytest.raises(CursorExpired) as refused:
         await log.list_events(first.next_seq, 10)
@@ -232,11 +232,11 @@ async def test_expired_events_go_and_a_cursor_among_them_is_told(database: Pool)
 async def test_events_that_are_not_published_yet_stay(database: Pool) -> None:
     old = await make_old_partition(database, 40)
     await record(database, event("waiting", 1), time=old)
-    assert await drop_expired_partitions(database, 30) == []
+    assert await drop_expired_events(database, 30) == []
     assert len(await read_all(SqlEventLog(database))) == 1
 
     await database.execute("DELETE FROM outbox")
-    assert len(await drop_expired_partitions(database, 30)) == 1
+    assert len(await drop_expired_events(database, 30)) == 1
 
 
 async def test_a_partition_in_use_is_left_for_later(database: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,21 +244,21 @@ async def test_a_partition_in_use_is_left_for_later(database: Pool, monkeypatch:
     await make_old_partition(database, 40)
     async with transaction(database) as reader:
         await reader.fetch("SELECT FROM events")
-        assert await drop_expired_partitions(database, 30) == []
-    assert len(await drop_expired_partitions(database, 30)) == 1
+        assert await drop_expired_events(database, 30) == []
+    assert len(await drop_expired_events(database, 30)) == 1
 
 
 async def test_processes_that_drop_at_the_same_time_do_not_mind_each_other(database: Pool) -> None:
     for days_ago in (40, 41, 42):
         await make_old_partition(database, days_ago)
-    await asyncio.gather(*(drop_expired_partitions(database, 30) for _ in range(4)))
-    assert await drop_expired_partitions(database, 30) == []
+    await asyncio.gather(*(drop_expired_events(database, 30) for _ in range(4)))
+    assert await drop_expired_events(database, 30) == []
 
 
 async def test_partitions_of_the_days_in_use_are_never_dropped(database: Pool) -> None:
     async with database.acquire() as connection:
-        await ensure_event_partitions(connection)
-    assert await drop_expired_partitions(database, 1) == []
+        await ensure_partitions(connection, EVENTS)
+    assert await drop_expired_events(database, 1) == []
 
 
 async def test_old_answers_are_deleted_in_batches(database: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

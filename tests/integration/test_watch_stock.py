@@ -17,7 +17,7 @@ from stockward.inventory.v1.inventory_pb2 import (
 )
 
 from stockward_server.config import Settings
-from stockward_server.storage.retention import drop_expired_partitions
+from stockward_server.storage.retention import drop_expired_events
 from tests.events import event, record
 from tests.shop import Shop, refused, running_shop
 from tests.watching import Watch, timed, watch_stock
@@ -181,7 +181,7 @@ async def test_an_expired_cursor_is_told_so(shop: Shop) -> None:
     await record(shop.pool, event("TEE@main", 9, "stock.changed"), event("TEE@main", 10, "stock.changed"), time=day)
     await shop.receive("TEE", 1)
     await shop.pool.execute("DELETE FROM outbox")
-    assert await drop_expired_partitions(shop.pool, 30)
+    assert await drop_expired_events(shop.pool, 30)
     for callers in (shop.pms, shop.storefront):
         async with watch_stock(callers, "TEE", cursor=watch.cursor) as late:
             refusal = await late.end()

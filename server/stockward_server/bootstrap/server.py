@@ -59,7 +59,8 @@ from stockward_server.storage.retention import (
     delete_expired_secrets,
     delete_finished_deliveries,
     delete_orphaned_deliveries,
-    drop_expired_partitions,
+    drop_expired_events,
+    drop_expired_movements,
 )
 from stockward_server.storage.short_audit import AuditTally, audit_recent
 from stockward_server.storage.stock_views import SqlStockViews
@@ -281,13 +282,16 @@ def _token_rules(settings: Settings) -> TokenRules:
 
 
 async def _keep_house(pool: database.Pool, settings: Settings) -> None:
-    """Makes room for the events to come, and lets go of what is past its retention."""
+    """Makes room for what is to come, and lets go of what is past its retention."""
     try:
         async with pool.acquire() as connection:
-            await database.ensure_event_partitions(connection)
+            for each in (database.EVENTS, database.MOVEMENTS):
+                await database.ensure_partitions(connection, each)
     except asyncpg.LockNotAvailableError:
-        log.info("the record of events is in use, room for the days to come is made later")
-    await drop_expired_partitions(pool, settings.event_retention_days)
+        log.info("a table is in use, room for the days to come is made later")
+    await drop_expired_events(pool, settings.event_retention_days)
+    if settings.movement_retention_days:
+        await drop_expired_movements(pool, settings.movement_retention_days)
     await delete_expired_idempotency(pool, settings.idempotency_retention_days)
     if settings.contact_retention_days is not None:
         await delete_expired_contacts(pool, settings.contact_retention_days)

@@ -182,7 +182,8 @@ async def migrate(dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
         for tries in reversed(range(LOCK_TRIES)):
             try:
                 await apply(connection, migrations, schema_name="public")
-                await ensure_event_partitions(connection)
+                for each in (EVENTS, MOVEMENTS):
+                    await ensure_partitions(connection, each)
                 break
             except (BadMigrationError, *IN_USE) as error:
                 if not (tries and isinstance(error.__cause__ or error, IN_USE)):
@@ -194,26 +195,64 @@ async def migrate(dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
         await connection.close()
 
 
-async def ensure_event_partitions(connection: Executor, days_ahead: int = 7) -> None:
-    """Makes the daily partitions of `events` up to `days_ahead` days from now, where they are missing.
+@dataclass(frozen=True, slots=True)
+class Partitioned:
+    """A table with a partition for each day or month of its create_time, in UTC, and one for what fits in none."""
 
-    That locks all of `events`: rather later than behind a backup, with every writer waiting. So it raises
-    LockNotAvailableError after LOCK_TIMEOUT.
+    table: str
+    period: str
+    suffix: str
+    """Of a partition's name, as to_char makes it of the period's beginning."""
+    ahead: int
+    """Periods after this one that room is made for."""
+    own: str = ""
+    """What each partition has besides what all of the table has."""
+
+
+EVENTS = Partitioned("events", "day", "YYYYMMDD", 7)
+MOVEMENTS = Partitioned("movements", "month", "YYYYMM", 2, "(PRIMARY KEY (movement_id))")
+
+PARTITIONS = """
+    SELECT relname AS name, to_date(substring(relname FROM '[0-9]+$'), $2) AS start
+    FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = to_regclass($1) AND relname ~ '[0-9]$'
+"""
+"""Those of table $1, whose names end as $2 says."""
+
+
+async def ensure_partitions(connection: Executor, of: Partitioned) -> None:
+    """Makes the partitions from the period before this one on, where they are missing and later than the oldest.
+
+    That locks all of the table: rather later than behind a backup, with every writer waiting. So it raises
+    LockNotAvailableError after LOCK_TIMEOUT. A period of which there are rows already, since nobody made room in time,
+    gets none.
     """
-    days = await connection.fetch(
-        """
-        SELECT 'events_' || to_char(day, 'YYYYMMDD') AS name, day, day + 1 AS next
-        FROM (SELECT (now() AT TIME ZONE 'UTC')::date + offset_ AS day FROM generate_series(-1, $1::int) offset_) days
-        WHERE to_regclass('events_' || to_char(day, 'YYYYMMDD')) IS NULL
+    if await connection.fetchval("SELECT to_regclass($1) IS NULL", f"{of.table}_default"):
+        return  # the schema is older than that
+    missing = await connection.fetch(
+        f"""
+        WITH partitions AS ({PARTITIONS}), periods AS (
+            SELECT start, start + interval '1 {of.period}' AS next
+            FROM date_trunc('{of.period}', now() AT TIME ZONE 'UTC') AS this, generate_series(
+                this - interval '1 {of.period}', this + $3::int * interval '1 {of.period}', interval '1 {of.period}'
+            ) AS start
+        )
+        SELECT '{of.table}_' || to_char(start, $2) AS name, start, next FROM periods
+        WHERE start > coalesce((SELECT min(start) FROM partitions), '-infinity')
+            AND start NOT IN (SELECT start FROM partitions)
+            AND NOT EXISTS (SELECT FROM {of.table}_default
+                WHERE create_time >= start AT TIME ZONE 'UTC' AND create_time < next AT TIME ZONE 'UTC')
         """,
-        days_ahead,
+        of.table,
+        of.suffix,
+        of.ahead,
     )
-    for day in days:
+    for partition in missing:
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             await connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {day['name']} PARTITION OF events "
-                f"FOR VALUES FROM ('{day['day']} 00:00+00') TO ('{day['next']} 00:00+00')"
+                f"CREATE TABLE IF NOT EXISTS {partition['name']} PARTITION OF {of.table} {of.own} "
+                f"FOR VALUES FROM ('{partition['start']}+00') TO ('{partition['next']}+00')"
             )
 
 

@@ -1,14 +1,15 @@
-"""Lets go of what is older than it has to be kept: events by partition, stored answers in small batches."""
+"""Lets go of what is past its retention: events and movements by partition, stored answers in small batches."""
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import date
 
 import asyncpg
 
 from stockward_server.domain.order import OPEN_STATES
-from stockward_server.storage.database import Executor, Pool, transaction
+from stockward_server.storage.database import EVENTS, MOVEMENTS, PARTITIONS, Executor, Partitioned, Pool, transaction
 
 log = logging.getLogger(__name__)
 
@@ -16,56 +17,95 @@ BATCH = 5_000
 """Rows deleted in one transaction."""
 
 LOCK_TIMEOUT = "2s"
-"""Dropping a partition locks all of `events`: rather later than behind a long query, with every writer waiting."""
+"""Dropping a partition locks all of its table: rather later than behind a long query, with every writer waiting."""
+
+SUM_SECONDS = 600.0
+"""How long it may take to sum up a month of the ledger."""
 
 
-async def drop_expired_partitions(pool: Pool, keep_days: int) -> list[str]:
+async def drop_expired_events(pool: Pool, keep_days: int) -> list[str]:
     """Drops the partitions of `events` whose last day is more than `keep_days` days past; answers their names.
 
     One that still has an event to be published stays, however old it is. Positions in dropped partitions are
     remembered: whoever wants to go on from one is told so (CursorExpired).
     """
+
+    async def settle(connection: Executor, partition: str, end: date) -> bool:
+        if await connection.fetchval(
+            f"""
+            SELECT EXISTS (SELECT FROM outbox o JOIN {partition} e ON e.seq = o.seq AND e.create_time = o.create_time)
+            """
+        ):
+            log.warning("%s has events that are not published yet and stays", partition)
+            return False
+        await connection.execute(
+            f"""
+            UPDATE event_retention SET dropped_seq = greatest(dropped_seq, (SELECT max(seq) FROM {partition})),
+                oldest_time = $1::date AT TIME ZONE 'UTC'
+            """,
+            end,
+        )
+        return True
+
+    return await _drop_expired(pool, EVENTS, keep_days, "events IN ACCESS EXCLUSIVE MODE", settle)
+
+
+async def drop_expired_movements(pool: Pool, keep_days: int) -> list[str]:
+    """Drops the months of the ledger that ended more than `keep_days` days ago; answers the names of their partitions.
+
+    In the same transaction their sums are added to the opening balances, so the ledger still comes to what it did. The
+    sums are taken while the ledger can be read and written, but for the month itself.
+    """
+
+    async def settle(connection: Executor, partition: str, end: date) -> bool:
+        await connection.execute(f"LOCK TABLE {partition} IN SHARE MODE")
+        await connection.execute(
+            f"""
+            INSERT INTO opening_balances AS o (sku, location_id, on_hand, reserved, allocated)
+            SELECT sku, location_id, sum(on_hand_delta), sum(reserved_delta), sum(allocated_delta)
+            FROM {partition} GROUP BY sku, location_id
+            ON CONFLICT (sku, location_id) DO UPDATE SET on_hand = o.on_hand + excluded.on_hand,
+                reserved = o.reserved + excluded.reserved, allocated = o.allocated + excluded.allocated
+            """,
+            timeout=SUM_SECONDS,
+        )
+        return True
+
+    return await _drop_expired(pool, MOVEMENTS, keep_days, "opening_balances IN EXCLUSIVE MODE", settle)
+
+
+async def _drop_expired(
+    pool: Pool, of: Partitioned, keep_days: int, lock: str, settle: Callable[[Executor, str, date], Awaitable[bool]]
+) -> list[str]:
+    """Each in a transaction, oldest first, until `settle` refuses or a lock is not to be had; `lock` is what keeps
+    processes that do the same apart. `settle` gets the partition and its first day after."""
     expired = await pool.fetch(
-        """
-        SELECT name, day + 1 AS end_day
-        FROM (SELECT relname AS name, to_date(substring(relname FROM '^events_([0-9]{8})$'), 'YYYYMMDD') AS day
-              FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'events'::regclass) partitions
-        WHERE day + 1 <= (now() AT TIME ZONE 'UTC')::date - $1::int ORDER BY day
+        f"""
+        SELECT name, end_day FROM (
+            SELECT name, (start + interval '1 {of.period}')::date AS end_day FROM ({PARTITIONS}) partitions
+        ) partitions
+        WHERE end_day <= (now() AT TIME ZONE 'UTC')::date - $3::int ORDER BY end_day
         """,
+        of.table,
+        of.suffix,
         keep_days,
     )
     dropped = []
-    for partition in expired:
+    for name, end_day in expired:
         try:
             async with transaction(pool) as connection:
-                if not await _drop(connection, partition["name"], partition["end_day"]):
+                await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                await connection.execute(f"LOCK TABLE {lock}")
+                if await connection.fetchval("SELECT to_regclass($1) IS NULL", name):
+                    continue  # another process was faster
+                if not await settle(connection, name, end_day):
                     break
+                await connection.execute(f"DROP TABLE {name}")
         except asyncpg.LockNotAvailableError:
-            log.info("%s is in use and stays for now", partition["name"])
+            log.info("%s is in use and stays for now", name)
             break
-        dropped.append(partition["name"])
+        dropped.append(name)
     return dropped
-
-
-async def _drop(connection: Executor, partition: str, end_day: datetime) -> bool:
-    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-    await connection.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
-    if await connection.fetchval("SELECT to_regclass($1) IS NULL", partition):
-        return True  # another process was faster
-    if await connection.fetchval(
-        f"SELECT EXISTS (SELECT FROM outbox o JOIN {partition} e ON e.seq = o.seq AND e.create_time = o.create_time)"
-    ):
-        log.warning("%s has events that are not published yet and stays", partition)
-        return False
-    await connection.execute(
-        f"""
-        UPDATE event_retention SET dropped_seq = greatest(dropped_seq, (SELECT max(seq) FROM {partition})),
-            oldest_time = $1::date AT TIME ZONE 'UTC'
-        """,
-        end_day,
-    )
-    await connection.execute(f"DROP TABLE {partition}")
-    return True
 
 
 async def delete_expired_idempotency(pool: Pool, keep_days: int) -> int:

@@ -27,6 +27,15 @@ from stockward_server.storage.order_rows import load_reservations
 MOST_CLAIMS = 1000
 MOST_DISCREPANCIES = 1000
 
+LIST_MOVEMENTS = """
+    SELECT * FROM movements
+    WHERE ($1::bigint IS NULL OR movement_id < $1) AND ($2::text IS NULL OR sku = $2)
+      AND ($3::text IS NULL OR location_id = $3) AND ($4::smallint IS NULL OR kind = $4)
+      AND ($5::text IS NULL OR reference = $5)
+      AND ($6::timestamptz IS NULL OR create_time >= $6) AND ($7::timestamptz IS NULL OR create_time < $7)
+    ORDER BY movement_id DESC LIMIT $8
+"""
+
 
 class SqlStockViews:
     """The application's StockViews on PostgreSQL."""
@@ -101,14 +110,7 @@ class SqlStockViews:
         """Newest first."""
         (before,) = page.after or (None,)
         rows = await self._pool.fetch(
-            """
-            SELECT * FROM movements
-            WHERE ($1::bigint IS NULL OR movement_id < $1) AND ($2::text IS NULL OR sku = $2)
-              AND ($3::text IS NULL OR location_id = $3) AND ($4::smallint IS NULL OR kind = $4)
-              AND ($5::text IS NULL OR reference = $5)
-              AND ($6::timestamptz IS NULL OR create_time >= $6) AND ($7::timestamptz IS NULL OR create_time < $7)
-            ORDER BY movement_id DESC LIMIT $8
-            """,
+            LIST_MOVEMENTS,
             before,
             wanted.sku,
             wanted.location_id,
@@ -180,9 +182,12 @@ class SqlStockViews:
         rows = await self._pool.fetch(
             """
             WITH ledger AS (
-                SELECT sku, location_id, sum(on_hand_delta)::bigint AS on_hand, sum(reserved_delta)::bigint AS reserved,
-                       sum(allocated_delta)::bigint AS allocated
-                FROM movements WHERE $1::text IS NULL OR sku = $1 GROUP BY sku, location_id
+                SELECT sku, location_id, sum(on_hand)::bigint AS on_hand, sum(reserved)::bigint AS reserved,
+                       sum(allocated)::bigint AS allocated
+                FROM (SELECT sku, location_id, on_hand, reserved, allocated FROM opening_balances
+                      UNION ALL
+                      SELECT sku, location_id, on_hand_delta, reserved_delta, allocated_delta FROM movements) entries
+                WHERE $1::text IS NULL OR sku = $1 GROUP BY sku, location_id
             ), held AS (
                 SELECT sku, location_id, sum(quantity)::bigint AS quantity
                 FROM reservation_lines JOIN reservations USING (reservation_id)
