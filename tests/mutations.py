@@ -11,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc.status_pb2 import Status
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
@@ -52,14 +53,20 @@ async def send_sync(callers: Callers, request: inventory.SyncStockRequest) -> Me
 
 
 async def send_import(callers: Callers, request: catalog.ImportProductsRequest) -> Message:
-    (result,) = (await callers.catalog.ImportProducts(iter([request]))).results
+    answer: Any = await answer_or_status(callers.catalog.ImportProducts(iter([request])))
+    if isinstance(answer, Status):
+        return answer
+    (result,) = answer.results
     assert isinstance(result, catalog.ImportResult)
     return result.error if result.HasField("error") else result
 
 
 async def send_in_batch(callers: Callers, request: orders.CreateOrderRequest) -> Message:
     batch = orders.BatchCreateOrdersRequest(requests=[request])
-    (result,) = (await callers.orders.BatchCreateOrders(batch)).results
+    answer: Any = await answer_or_status(callers.orders.BatchCreateOrders(batch))
+    if isinstance(answer, Status):
+        return answer
+    (result,) = answer.results
     assert isinstance(result, orders.BatchCreateOrdersResponse.Result)
     return result.error if result.HasField("error") else result.order
 

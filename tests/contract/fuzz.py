@@ -53,6 +53,19 @@ class Fuzzer:
                 self._fill(message, field, depth)
         return message
 
+    def change(self, message: Message) -> None:
+        """Gives one field of it, or of a message in it, another value."""
+        fields: Sequence[FieldDescriptor] = message.DESCRIPTOR.fields  # type: ignore[assignment]
+        field = self._rng.choice(fields)
+        inner: Any = getattr(message, field.name)
+        if field.message_type and not field.is_repeated and message.HasField(field.name) and self._rng.random() < 0.7:
+            self.change(inner)
+        elif field.message_type and field.is_repeated and inner and self._rng.random() < 0.7:
+            self.change(self._rng.choice(inner))
+        else:
+            message.ClearField(field.name)
+            self._fill(message, field, 1)
+
     def _fill(self, message: Any, field: FieldDescriptor, depth: int) -> None:
         if field.message_type and field.message_type.GetOptions().map_entry:
             target = getattr(message, field.name)
