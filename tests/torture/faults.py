@@ -284,12 +284,16 @@ async def deal(lane: str, seed: int, servers: int) -> AsyncIterator[Fault]:
 
 
 async def torment(stack: Stack, lane: str, seed: int, history: History, done: list[Fault]) -> None:
-    """Until it is cancelled; then the last fault is healed by `Stack.heal`."""
+    """Until it is cancelled and the last deed has ended: who is stopping just then must be started again."""
     async for fault in deal(lane, seed, len(stack.addresses)):
         await asyncio.sleep(fault.pause)
         history.note(str(fault))
         done.append(fault)
         lost = stack.commits_lost
-        await DEEDS[fault.name][0](stack, fault.target, fault.seconds)
+        deed = asyncio.ensure_future(DEEDS[fault.name][0](stack, fault.target, fault.seconds))
+        try:
+            await asyncio.shield(deed)
+        finally:
+            await deed
         told = f", {stack.commits_lost - lost} COMMITs lost" if "COMMIT" in fault.name else ""
         history.note(f"healed: {fault.name} {fault.target}{told}")
