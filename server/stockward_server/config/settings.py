@@ -1,38 +1,34 @@
-"""Settings of every process: environment variables, then `.env`, then a stack running here, then defaults.
-
-``Settings`` itself reads nothing, so that tests and tools build one from values alone; ``load_settings`` is
-the one place that looks at the environment.
-"""
+"""Everything that can be set."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Self
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from typing import Annotated, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from stockward_server.application.calls import LoggedCalls, MethodKind
-from stockward_server.application.request import Role
-from stockward_server.embedded.home import RunFile
+from stockward_server.config.checks import (
+    check_address,
+    check_algorithms,
+    check_database_url,
+    check_jwks_url,
+    check_networks,
+    check_public_url,
+    check_queue_url,
+    check_token_roles,
+    check_webhook_secrets,
+    check_webhook_url,
+    is_loopback,
+    lower,
+    names,
+    several,
+)
+from stockward_server.config.masking import masked_url
+from stockward_server.config.production import refuse_conveniences
 
 PREFIX = "STOCKWARD_"
 
@@ -78,136 +74,8 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-def check_address(value: str) -> str:
-    """``value``, which must be HOST:PORT. Raises ValueError."""
-    host, _, port = value.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError("expected HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:50051")
-    return value
-
-
-def is_loopback(address: str) -> bool:
-    """Whether HOST:PORT can be reached from this machine only."""
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _check_database_url(value: SecretStr) -> SecretStr:
-    parts = _split(value.get_secret_value())
-    if parts is None or parts.scheme not in ("postgresql", "postgres") or len(parts.path) < 2:
-        raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-    return value
-
-
-def _check_queue_url(value: SecretStr) -> SecretStr:
-    for server in value.get_secret_value().split(","):
-        parts = _split(server.strip())
-        if parts is None or parts.scheme not in ("nats", "tls") or not parts.hostname:
-            raise ValueError("expected nats://HOST:PORT (or tls://), several separated by commas")
-    return value
-
-
-def _check_webhook_url(value: SecretStr) -> SecretStr:
-    parts = _split(value.get_secret_value())
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("expected http://HOST/PATH or https://HOST/PATH")
-    return value
-
-
-def _check_webhook_secrets(value: SecretStr) -> SecretStr:
-    """Standard Webhooks 1.0: `whsec_` and the base64 of 24 to 64 random bytes."""
-    secrets = _several(value)
-    for secret in secrets:
-        prefix, _, encoded = secret.partition("_")
-        try:
-            size = len(base64.b64decode(encoded, validate=True))
-        except (binascii.Error, ValueError):
-            size = 0
-        if prefix != "whsec" or not 24 <= size <= 64:
-            secrets = []
-    if not secrets:
-        raise ValueError("expected whsec_ followed by the base64 of 24 to 64 random bytes, several separated by spaces")
-    return value
-
-
-def _is_weak(secret: str) -> bool:
-    """Whether somebody typed it: 24 random bytes have fewer than 12 different ones once in more than 10^9 times."""
-    return len(set(base64.b64decode(secret.partition("_")[2]))) < 12
-
-
-def _check_networks(value: str) -> str:
-    for network in value.replace(",", " ").split():
-        try:
-            ip_network(network)
-        except ValueError:
-            raise ValueError(
-                "expected networks such as 10.0.0.0/8 or fd00::/8, separated by spaces or commas"
-            ) from None
-    return value
-
-
-def _check_public_url(value: str) -> str:
-    parts = _split(value)
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("expected https://HOST or http://HOST, without a query")
-    return value
-
-
-def _check_jwks_url(value: str) -> str:
-    parts = _split(value)
-    loopback = parts is not None and parts.hostname in ("127.0.0.1", "::1", "localhost")
-    if parts is None or not parts.hostname or parts.scheme not in (("http", "https") if loopback else ("https",)):
-        raise ValueError("expected https://HOST/PATH (http:// on this machine only)")
-    return value
-
-
-def _check_algorithms(value: str) -> str:
-    if not set(_names(value)) or not set(_names(value)) <= TOKEN_ALGORITHMS:
-        raise ValueError(f"expected some of {', '.join(sorted(TOKEN_ALGORITHMS))}, separated by commas")
-    return value
-
-
-def _check_token_roles(value: str) -> str:
-    pairs = [pair.partition("=") for pair in _names(value)]
-    if not pairs or any(not theirs or ours not in TOKEN_ROLES for theirs, _, ours in pairs):
-        raise ValueError("expected THEIRS=OURS with storefront, pms or admin as OURS, several separated by commas")
-    return value
-
-
-def _names(value: str) -> list[str]:
-    """Words separated by commas or spaces."""
-    return value.replace(",", " ").split()
-
-
-def _several(value: SecretStr | None) -> list[str]:
-    """Secrets separated by spaces or commas."""
-    return value.get_secret_value().replace(",", " ").split() if value else []
-
-
-def _split(url: str) -> Any:
-    """The parts of a URL, or None where it is none (such as a port that is no number)."""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 (the property checks the number)
-    except ValueError:
-        return None
-    return parts
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
-"""Signatures of tokens that can be taken: by public keys only, since whoever checks a shared secret could also sign."""
-
-TOKEN_ROLES = [role.name.lower() for role in Role]
-
 Address = Annotated[str, AfterValidator(check_address)]
-WebhookUrl = Annotated[SecretStr, AfterValidator(_check_webhook_url)]
+WebhookUrl = Annotated[SecretStr, AfterValidator(check_webhook_url)]
 
 
 class Settings(BaseModel):
@@ -222,17 +90,17 @@ class Settings(BaseModel):
         validate_default=True,
     )
 
-    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] = Field(
+    database_url: Annotated[SecretStr, AfterValidator(check_database_url)] = Field(
         default=SecretStr("postgresql://stockward@127.0.0.1:5432/stockward"), validation_alias="DATABASE_URL"
     )
     """PostgreSQL, the record of everything; must be set in production."""
 
-    event_queue_url: Annotated[SecretStr, AfterValidator(_check_queue_url)] = Field(
+    event_queue_url: Annotated[SecretStr, AfterValidator(check_queue_url)] = Field(
         default=SecretStr("nats://127.0.0.1:4222"), validation_alias="EVENT_QUEUE_URL"
     )
     """NATS with JetStream, where events go; several servers by commas; must be set in production."""
 
-    webhook_secret: Annotated[SecretStr, AfterValidator(_check_webhook_secrets)] | None = Field(
+    webhook_secret: Annotated[SecretStr, AfterValidator(check_webhook_secrets)] | None = Field(
         default=None, validation_alias="WEBHOOK_SECRET"
     )
     """Signs webhooks both ways (Standard Webhooks 1.0); `stockward run` makes one where it is not set. Of several, by
@@ -247,7 +115,7 @@ class Settings(BaseModel):
     pms_webhook_url: WebhookUrl | None = Field(default=None, validation_alias="PMS_WEBHOOK_URL")
     """Where the product management system receives events, over http or https."""
 
-    jwks_url: Annotated[str, AfterValidator(_check_jwks_url)] | None = None
+    jwks_url: Annotated[str, AfterValidator(check_jwks_url)] | None = None
     """Where a token issuer serves its public keys (JWKS, RFC 7517). With it, or with a file of them, the issuer's JSON
     Web Tokens are taken beside API keys."""
 
@@ -266,13 +134,13 @@ class Settings(BaseModel):
     jwt_audience: str | None = Field(default=None, min_length=1, max_length=1000)
     """`aud` that a token must have, alone or among others; required where tokens are taken."""
 
-    jwt_algorithms: Annotated[str, AfterValidator(_check_algorithms)] = "RS256,ES256,EdDSA"
+    jwt_algorithms: Annotated[str, AfterValidator(check_algorithms)] = "RS256,ES256,EdDSA"
     """Signatures that are taken, by commas: RS256, ES256, EdDSA."""
 
     jwt_role_claim: str = Field(default="role", min_length=1, max_length=200)
     """Claim that says the role, or the path to it, such as realm_access.roles; the mightiest of several counts."""
 
-    jwt_roles: Annotated[str, AfterValidator(_check_token_roles)] = "storefront=storefront,pms=pms,admin=admin"
+    jwt_roles: Annotated[str, AfterValidator(check_token_roles)] = "storefront=storefront,pms=pms,admin=admin"
     """What that claim calls the roles storefront, pms and admin: THEIRS=OURS, several by commas."""
 
     jwt_customer_claim: str | None = Field(default=None, min_length=1, max_length=200)
@@ -282,7 +150,7 @@ class Settings(BaseModel):
     jwt_leeway_seconds: float = Field(default=30.0, ge=0, le=300, allow_inf_nan=False)
     """How far the issuer's clock may be off, in seconds."""
 
-    environment: Annotated[Environment, BeforeValidator(_lower)] = Environment.DEVELOPMENT
+    environment: Annotated[Environment, BeforeValidator(lower)] = Environment.DEVELOPMENT
     """`development`, or `production`, which refuses what is meant for one's own machine: see docs/security.md."""
 
     reflection: bool | None = None
@@ -291,13 +159,13 @@ class Settings(BaseModel):
     home: Path = Path(".stockward")
     """Directory of `stockward run`: data, logs, keys and run.json; relative to the current directory."""
 
-    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = LogLevel.INFO
+    log_level: Annotated[LogLevel, BeforeValidator(lower)] = LogLevel.INFO
     """Least severe record written to the log: debug, info, warning or error."""
 
-    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = LogFormat.TEXT
+    log_format: Annotated[LogFormat, BeforeValidator(lower)] = LogFormat.TEXT
     """`text`, lines for people, or `json`, an object a line."""
 
-    log_calls: Annotated[LoggedCalls, BeforeValidator(_lower)] = LoggedCalls.NONE
+    log_calls: Annotated[LoggedCalls, BeforeValidator(lower)] = LoggedCalls.NONE
     """Calls that get a line in the log: none, refused or all; at the level debug all of them do."""
 
     grpc_address: Address = "127.0.0.1:50051"
@@ -333,7 +201,7 @@ class Settings(BaseModel):
     edge_tls_client_ca: Path | None = None
     """File (PEM) with the roots of callers: with it, each caller of the edge must show a certificate of theirs."""
 
-    plaintext: Annotated[Plaintext, BeforeValidator(_lower)] = Plaintext.LOOPBACK
+    plaintext: Annotated[Plaintext, BeforeValidator(lower)] = Plaintext.LOOPBACK
     """`loopback`: what listens at other addresses, or is called there, has to speak TLS. `anywhere`: it need not, as
     where something in front of it does."""
 
@@ -401,7 +269,7 @@ class Settings(BaseModel):
     committer_batch_limit: int = Field(default=500, ge=1, le=10_000)
     """Stock commands decided and written in one transaction, at most."""
 
-    otlp_endpoint: Annotated[str, AfterValidator(_check_public_url)] | None = Field(
+    otlp_endpoint: Annotated[str, AfterValidator(check_public_url)] | None = Field(
         default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
     )
     """Collector that traces are sent to, by OTLP over gRPC, such as http://127.0.0.1:4317; none are made without it."""
@@ -467,10 +335,10 @@ class Settings(BaseModel):
     webhook_disable_days: float = Field(default=5.0, gt=0, le=365, allow_inf_nan=False)
     """After how many days of nothing but failures an endpoint is disabled."""
 
-    webhook_networks: Annotated[str, AfterValidator(_check_networks)] = ""
+    webhook_networks: Annotated[str, AfterValidator(check_networks)] = ""
     """Private networks that webhooks may be sent to, such as 10.0.0.0/8; several by spaces or commas."""
 
-    public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
+    public_url: Annotated[str, AfterValidator(check_public_url)] | None = None
     """Where others find the edge, such as https://api.shop.example; links in webhooks begin with it."""
 
     stream_name: str = Field(default="STOCKWARD", pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -499,30 +367,8 @@ class Settings(BaseModel):
             if getattr(self, ca) and not getattr(self, cert):
                 raise ValueError(f"{variable(cert)}: required where {variable(ca)} is set")
         if self.environment is Environment.PRODUCTION:
-            self._refuse_conveniences()
+            refuse_conveniences(self, variable)
         return self
-
-    def _refuse_conveniences(self) -> None:
-        """ValueError for what makes one's own machine easy and a shop open."""
-        where = "where STOCKWARD_ENVIRONMENT is production"
-        for field in ("database_url", "event_queue_url", "webhook_secret"):
-            if field not in self.model_fields_set:
-                raise ValueError(f"{variable(field)}: required {where}")
-        if any(_is_weak(secret) for secret in self.webhook_secrets):
-            raise ValueError(f"WEBHOOK_SECRET: expected random bytes {where}, such as of `openssl rand -base64 32`")
-        for field in ("storefront_webhook_url", "pms_webhook_url", "public_url"):
-            url: SecretStr | str | None = getattr(self, field)
-            if url and not (url if isinstance(url, str) else url.get_secret_value()).startswith("https://"):
-                raise ValueError(f"{variable(field)}: https is required {where}")
-        for network in map(ip_network, self.webhook_allowed_networks):
-            narrow = network.num_addresses <= (256 if network.version == 4 else 2**64)
-            if network.is_loopback or network.is_link_local or not narrow:
-                raise ValueError(
-                    f"STOCKWARD_WEBHOOK_NETWORKS: expected networks of receivers {where}, /24 (IPv6: /64) or smaller "
-                    "and neither loopback nor link-local"
-                )
-        if self.reflection:
-            raise ValueError(f"STOCKWARD_REFLECTION: expected false {where}")
 
     def refuse_plaintext(self, field: str, cert: str) -> None:
         """SettingsError when what listens at the address in `field` would do so without TLS where that is not allowed;
@@ -553,7 +399,7 @@ class Settings(BaseModel):
     @property
     def webhook_secrets(self) -> Sequence[str]:
         """Each secret of WEBHOOK_SECRET; the first one signs."""
-        return _several(self.webhook_secret)
+        return several(self.webhook_secret)
 
     @property
     def webhook_allowed_networks(self) -> Sequence[str]:
@@ -563,7 +409,7 @@ class Settings(BaseModel):
     @property
     def stripe_webhook_secrets(self) -> Sequence[str]:
         """Each secret of STOCKWARD_STRIPE_WEBHOOK_SECRET."""
-        return _several(self.stripe_webhook_secret)
+        return several(self.stripe_webhook_secret)
 
     @property
     def shutdown_notice(self) -> float:
@@ -591,12 +437,12 @@ class Settings(BaseModel):
     @property
     def token_algorithms(self) -> Sequence[str]:
         """Each of STOCKWARD_JWT_ALGORITHMS."""
-        return _names(self.jwt_algorithms)
+        return names(self.jwt_algorithms)
 
     @property
     def token_roles(self) -> Mapping[str, str]:
         """Our role for each of theirs in STOCKWARD_JWT_ROLES."""
-        return dict(pair.split("=", 1) for pair in _names(self.jwt_roles))
+        return dict(pair.split("=", 1) for pair in names(self.jwt_roles))
 
     def shown(self, field: str) -> str | int | float | None:
         """The value of ``field`` for people and logs, without passwords and other secrets."""
@@ -606,77 +452,8 @@ class Settings(BaseModel):
         if field.endswith("webhook_secret"):
             return "whsec_***"
         if field == "event_queue_url":
-            return ",".join(_masked_url(url) for url in value.get_secret_value().split(","))
-        return _masked_url(value.get_secret_value())
-
-
-def _masked_url(url: str) -> str:
-    """``url`` without what may be secret: passwords, tokens, a webhook's path and query."""
-    parts = urlsplit(url)
-    credentials, at, host = parts.netloc.rpartition("@")
-    if parts.scheme in ("http", "https"):
-        return urlunsplit((parts.scheme, ("***@" if at else "") + host, "/***" * (parts.path > "/"), "", ""))
-    user, colon, _ = credentials.partition(":")
-    if colon:
-        credentials = f"{user}:***"
-    elif parts.scheme in ("nats", "tls"):
-        credentials = "***" * bool(at)  # a lone name is a token there
-    query = {key: values[0] for key, values in parse_qs(parts.query).items() if key in ("host", "port")}
-    return urlunsplit((parts.scheme, credentials + at + host, parts.path, urlencode(query, safe="/"), ""))
-
-
-CLIENT_FILES = {"ca": "server_ca", "cert": "client_cert", "key": "client_key"}
-"""Settings for what `run.json` calls so."""
-
-
-class _RunningStack(PydanticBaseSettingsSource):
-    """Where nothing else says so, the services of the stack that runs in this directory (`stockward run`)."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False  # only whole answers, below
-
-    def __call__(self) -> dict[str, Any]:
-        if str(self.current_state.get("environment", "")).lower() == Environment.PRODUCTION:
-            return {}
-        stack = RunFile.read(Path(self.current_state.get("home", Settings.model_fields["home"].default)))
-        if stack is None:
-            return {}
-        return {
-            "DATABASE_URL": stack.database,
-            "EVENT_QUEUE_URL": stack.nats,
-            "WEBHOOK_SECRET": stack.webhook_secret,
-            **{CLIENT_FILES[name]: file for name, file in stack.tls.items()},
-        }
-
-
-class _EnvironmentSettings(Settings, BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings, _RunningStack(settings_cls)
-
-
-def load_settings() -> Settings:
-    """The settings in force for this process.
-
-    Raises SettingsError where a variable is wrong or `.env` cannot be read.
-    """
-    try:
-        return _EnvironmentSettings()
-    except ValidationError as error:
-        raise SettingsError([_problem(detail) for detail in error.errors(include_input=False)]) from None
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError([".env: expected a readable file of NAME=value lines in UTF-8"]) from None
+            return ",".join(masked_url(url) for url in value.get_secret_value().split(","))
+        return masked_url(value.get_secret_value())
 
 
 def variable(field: str) -> str:
@@ -688,12 +465,3 @@ def variable(field: str) -> str:
 def variables() -> Mapping[str, str]:
     """Every setting: its environment variable and its field."""
     return {variable(field): field for field in Settings.model_fields}
-
-
-def _problem(detail: ErrorDetails) -> str:
-    message = re.sub(r"^Value error, ", "", detail["msg"])
-    message = re.sub(r"^(Input|String|Value) should ", "expected to ", message)
-    if not detail["loc"]:
-        return message  # a rule between fields, which names its variables
-    name = str(detail["loc"][0])
-    return f"{variable(name) if name in Settings.model_fields else name.upper()}: {message}"

@@ -1,0 +1,34 @@
+"""Settings of every process: environment variables, then `.env`, then a stack running here, then defaults.
+
+``Settings`` itself reads nothing, so that tests and tools build one from values alone; ``load_settings`` is
+the one place that looks at the environment.
+"""
+
+from stockward_server.config.checks import check_address, is_loopback
+from stockward_server.config.environment import load_settings
+from stockward_server.config.settings import (
+    PREFIX,
+    Environment,
+    LogFormat,
+    LogLevel,
+    Plaintext,
+    Settings,
+    SettingsError,
+    variable,
+    variables,
+)
+
+__all__ = [
+    "PREFIX",
+    "Environment",
+    "LogFormat",
+    "LogLevel",
+    "Plaintext",
+    "Settings",
+    "SettingsError",
+    "check_address",
+    "is_loopback",
+    "load_settings",
+    "variable",
+    "variables",
+]

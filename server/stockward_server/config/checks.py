@@ -1,0 +1,141 @@
+"""What a single value must be like: checks that answer the value, or raise ValueError with what was expected."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from ipaddress import ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from stockward_server.application.request import Role
+
+TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
+"""Signatures of tokens that can be taken: by public keys only, since whoever checks a shared secret could also sign."""
+
+TOKEN_ROLES = [role.name.lower() for role in Role]
+
+
+def check_address(value: str) -> str:
+    """``value``, which must be HOST:PORT. Raises ValueError."""
+    host, _, port = value.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError("expected HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:50051")
+    return value
+
+
+def is_loopback(address: str) -> bool:
+    """Whether HOST:PORT can be reached from this machine only."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def check_database_url(value: SecretStr) -> SecretStr:
+    parts = _split(value.get_secret_value())
+    if parts is None or parts.scheme not in ("postgresql", "postgres") or len(parts.path) < 2:
+        raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    return value
+
+
+def check_queue_url(value: SecretStr) -> SecretStr:
+    for server in value.get_secret_value().split(","):
+        parts = _split(server.strip())
+        if parts is None or parts.scheme not in ("nats", "tls") or not parts.hostname:
+            raise ValueError("expected nats://HOST:PORT (or tls://), several separated by commas")
+    return value
+
+
+def check_webhook_url(value: SecretStr) -> SecretStr:
+    parts = _split(value.get_secret_value())
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected http://HOST/PATH or https://HOST/PATH")
+    return value
+
+
+def check_webhook_secrets(value: SecretStr) -> SecretStr:
+    """Standard Webhooks 1.0: `whsec_` and the base64 of 24 to 64 random bytes."""
+    secrets = several(value)
+    for secret in secrets:
+        prefix, _, encoded = secret.partition("_")
+        try:
+            size = len(base64.b64decode(encoded, validate=True))
+        except (binascii.Error, ValueError):
+            size = 0
+        if prefix != "whsec" or not 24 <= size <= 64:
+            secrets = []
+    if not secrets:
+        raise ValueError("expected whsec_ followed by the base64 of 24 to 64 random bytes, several separated by spaces")
+    return value
+
+
+def is_weak(secret: str) -> bool:
+    """Whether somebody typed it: 24 random bytes have fewer than 12 different ones once in more than 10^9 times."""
+    return len(set(base64.b64decode(secret.partition("_")[2]))) < 12
+
+
+def check_networks(value: str) -> str:
+    for network in value.replace(",", " ").split():
+        try:
+            ip_network(network)
+        except ValueError:
+            raise ValueError(
+                "expected networks such as 10.0.0.0/8 or fd00::/8, separated by spaces or commas"
+            ) from None
+    return value
+
+
+def check_public_url(value: str) -> str:
+    parts = _split(value)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("expected https://HOST or http://HOST, without a query")
+    return value
+
+
+def check_jwks_url(value: str) -> str:
+    parts = _split(value)
+    loopback = parts is not None and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if parts is None or not parts.hostname or parts.scheme not in (("http", "https") if loopback else ("https",)):
+        raise ValueError("expected https://HOST/PATH (http:// on this machine only)")
+    return value
+
+
+def check_algorithms(value: str) -> str:
+    if not set(names(value)) or not set(names(value)) <= TOKEN_ALGORITHMS:
+        raise ValueError(f"expected some of {', '.join(sorted(TOKEN_ALGORITHMS))}, separated by commas")
+    return value
+
+
+def check_token_roles(value: str) -> str:
+    pairs = [pair.partition("=") for pair in names(value)]
+    if not pairs or any(not theirs or ours not in TOKEN_ROLES for theirs, _, ours in pairs):
+        raise ValueError("expected THEIRS=OURS with storefront, pms or admin as OURS, several separated by commas")
+    return value
+
+
+def names(value: str) -> list[str]:
+    """Words separated by commas or spaces."""
+    return value.replace(",", " ").split()
+
+
+def several(value: SecretStr | None) -> list[str]:
+    """Secrets separated by spaces or commas."""
+    return value.get_secret_value().replace(",", " ").split() if value else []
+
+
+def _split(url: str) -> Any:
+    """The parts of a URL, or None where it is none (such as a port that is no number)."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 (the property checks the number)
+    except ValueError:
+        return None
+    return parts
+
+
+def lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value

@@ -1,0 +1,20 @@
+"""Values for people and logs, without what is secret in them."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+
+def masked_url(url: str) -> str:
+    """``url`` without what may be secret: passwords, tokens, a webhook's path and query."""
+    parts = urlsplit(url)
+    credentials, at, host = parts.netloc.rpartition("@")
+    if parts.scheme in ("http", "https"):
+        return urlunsplit((parts.scheme, ("***@" if at else "") + host, "/***" * (parts.path > "/"), "", ""))
+    user, colon, _ = credentials.partition(":")
+    if colon:
+        credentials = f"{user}:***"
+    elif parts.scheme in ("nats", "tls"):
+        credentials = "***" * bool(at)  # a lone name is a token there
+    query = {key: values[0] for key, values in parse_qs(parts.query).items() if key in ("host", "port")}
+    return urlunsplit((parts.scheme, credentials + at + host, parts.path, urlencode(query, safe="/"), ""))

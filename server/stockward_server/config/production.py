@@ -1,0 +1,37 @@
+"""What production refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from stockward_server.config.checks import is_weak
+
+if TYPE_CHECKING:
+    from stockward_server.config.settings import Settings
+
+
+def refuse_conveniences(settings: Settings, variable: Callable[[str], str]) -> None:
+    """ValueError for what makes one's own machine easy and a shop open; `variable` names the one of a field."""
+    where = "where STOCKWARD_ENVIRONMENT is production"
+    for field in ("database_url", "event_queue_url", "webhook_secret"):
+        if field not in settings.model_fields_set:
+            raise ValueError(f"{variable(field)}: required {where}")
+    if any(is_weak(secret) for secret in settings.webhook_secrets):
+        raise ValueError(f"WEBHOOK_SECRET: expected random bytes {where}, such as of `openssl rand -base64 32`")
+    for field in ("storefront_webhook_url", "pms_webhook_url", "public_url"):
+        url: SecretStr | str | None = getattr(settings, field)
+        if url and not (url if isinstance(url, str) else url.get_secret_value()).startswith("https://"):
+            raise ValueError(f"{variable(field)}: https is required {where}")
+    for network in map(ip_network, settings.webhook_allowed_networks):
+        narrow = network.num_addresses <= (256 if network.version == 4 else 2**64)
+        if network.is_loopback or network.is_link_local or not narrow:
+            raise ValueError(
+                f"STOCKWARD_WEBHOOK_NETWORKS: expected networks of receivers {where}, /24 (IPv6: /64) or smaller "
+                "and neither loopback nor link-local"
+            )
+    if settings.reflection:
+        raise ValueError(f"STOCKWARD_REFLECTION: expected false {where}")
