@@ -41,6 +41,14 @@ def assert_reused(answer: Message, request_id: str) -> None:
     assert (info.metadata["field"], info.metadata["request_id"]) == ("request_id", request_id)
 
 
+def as_repeated(answer: Message) -> Message:
+    """What a repetition is answered: the same, but for a secret, which is shown once."""
+    repeated = type(answer).FromString(answer.SerializeToString())
+    if "secret" in answer.DESCRIPTOR.fields_by_name:
+        repeated.ClearField("secret")
+    return repeated
+
+
 @pytest.mark.parametrize("name", MUTATIONS)
 async def test_a_mutation_happens_once(shop: Shop, name: str) -> None:
     mutation, request_id = MUTATIONS[name], str(uuid.uuid4())
@@ -54,15 +62,15 @@ async def test_a_mutation_happens_once(shop: Shop, name: str) -> None:
     assert await snapshot(shop.pool) != before
 
     async with nothing_written(shop.pool):
-        assert await mutation.send(shop.pms, request) == first
+        assert await mutation.send(shop.pms, request) == as_repeated(first)
         assert_reused(await mutation.send(shop.pms, other), request_id)
 
     apart = await mutation.send(shop.admin, other)  # another caller's request_ids are its own
     assert not isinstance(apart, status_pb2.Status), apart
     assert apart != first
     async with nothing_written(shop.pool):
-        assert await mutation.send(shop.admin, other) == apart
-        assert await mutation.send(shop.pms, request) == first
+        assert await mutation.send(shop.admin, other) == as_repeated(apart)
+        assert await mutation.send(shop.pms, request) == as_repeated(first)
 
 
 async def test_a_refused_request_may_be_sent_again(shop: Shop) -> None:

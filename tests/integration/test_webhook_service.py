@@ -149,6 +149,35 @@ async def test_a_secret_is_shown_once_and_rotates_without_a_gap(shop: Shop, told
     await until(lambda: signed_by(rotated.secret))
 
 
+async def test_a_repetition_is_answered_without_the_secret_which_lies_in_one_table_alone(shop: Shop) -> None:
+    creation = create_endpoint(types=["endpoint.disabled"])
+    creation.request_id = str(uuid.uuid4())
+    created = await shop.pms.webhooks.CreateEndpoint(creation)
+    rotation = pb.RotateSecretRequest(endpoint_id=created.endpoint.endpoint_id, request_id=str(uuid.uuid4()))
+    rotated = await shop.pms.webhooks.RotateSecret(rotation)
+    assert created.secret != rotated.secret
+    repeated = await shop.pms.webhooks.CreateEndpoint(creation)
+    assert (repeated.endpoint, repeated.secret) == (created.endpoint, "")
+    again = await shop.pms.webhooks.RotateSecret(rotation)
+    assert (again.endpoint, again.secret) == (rotated.endpoint, "")
+
+    for secret in (created.secret, rotated.secret):
+        random = secret.removeprefix("whsec_")
+        holders = [
+            row["relname"]
+            for row in await shop.pool.fetch(
+                "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+            )
+            if await shop.pool.fetchval(
+                f'SELECT bool_or(strpos(t::text, $1) + strpos(t::text, $2) > 0) FROM "{row["relname"]}" t',
+                random,
+                random.encode().hex(),  # as bytea is written
+            )
+        ]
+        assert holders == ["endpoint_secrets"]
+    await shop.pms.webhooks.DeleteEndpoint(pb.DeleteEndpointRequest(endpoint_id=created.endpoint.endpoint_id))
+
+
 def verifies(hook: Hook, secret: str) -> bool:
     try:
         Webhook(secret).verify(hook.body, hook.headers)

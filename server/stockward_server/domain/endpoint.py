@@ -56,17 +56,27 @@ class Secret:
 
     @property
     def fingerprint(self) -> str:
-        """Tells secrets apart and gives none away: the first 8 hexadecimal digits of a hash of the receiver's half."""
-        return sha256((self.public_key or self.text).encode()).hexdigest()[:8]
+        """Tells secrets apart and gives none away, see `fingerprint_of`."""
+        return fingerprint_of(self.public_key or self.text)
 
 
-def new_secret(kind: SecretKind, now: datetime) -> Secret:
-    """A fresh one. An ed25519 key is its 32 bytes of chance and the 32 of its public half behind them."""
-    if kind is SecretKind.HMAC:
-        return Secret(HMAC_PREFIX + base64.b64encode(random.token_bytes(SECRET_BYTES)).decode(), now)
-    key = Ed25519PrivateKey.generate()
-    both = key.private_bytes_raw() + key.public_key().public_bytes_raw()
-    return Secret(PRIVATE_PREFIX + base64.b64encode(both).decode(), now)
+def fingerprint_of(receivers_half: str) -> str:
+    """The first 8 hexadecimal digits of a hash of what the receiver has."""
+    return sha256(receivers_half.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """What a call makes a secret of: drawn once a call, so that a transaction that is done again makes the same one."""
+
+    seed: bytes = field(default_factory=lambda: random.token_bytes(SECRET_BYTES), repr=False)
+
+    def of(self, kind: SecretKind) -> str:
+        """The text of that kind. An ed25519 key is its 32 bytes of chance and the 32 of its public half behind them."""
+        if kind is SecretKind.HMAC:
+            return HMAC_PREFIX + base64.b64encode(self.seed).decode()
+        public = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
+        return PRIVATE_PREFIX + base64.b64encode(self.seed + public).decode()
 
 
 @dataclass(frozen=True, slots=True)

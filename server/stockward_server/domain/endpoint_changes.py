@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from stockward_server.domain.endpoint import Endpoint, EndpointEdit, Secret, SecretKind, new_secret
+from stockward_server.domain.endpoint import Endpoint, EndpointEdit, NewSecret, Secret, SecretKind
 from stockward_server.domain.errors import (
     EndpointDisabled,
     EndpointHeaderInvalid,
@@ -133,9 +133,11 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     return lower
 
 
-def decide_creation(endpoint_id: str, edit: EndpointEdit, kind: SecretKind, now: datetime) -> Endpoint:
+def decide_creation(
+    endpoint_id: str, edit: EndpointEdit, kind: SecretKind, secret: NewSecret, now: datetime
+) -> Endpoint:
     """A new endpoint with its first secret, from a checked edit."""
-    blank = Endpoint(endpoint_id, "", (), now, now, secrets=(new_secret(kind, now),))
+    blank = Endpoint(endpoint_id, "", (), now, now, secrets=(Secret(secret.of(kind), now),))
     return replace(blank, **edit)
 
 
@@ -162,7 +164,9 @@ def decide_disabling(endpoint: Endpoint, reason: str, now: datetime) -> Endpoint
     return replace(endpoint, enabled=False, disable_reason=reason, update_time=now)
 
 
-def decide_rotation(endpoint: Endpoint, kind: SecretKind | None, overlap: timedelta, now: datetime) -> Endpoint:
+def decide_rotation(
+    endpoint: Endpoint, kind: SecretKind | None, secret: NewSecret, overlap: timedelta, now: datetime
+) -> Endpoint:
     """A new secret first; those before it sign until the overlap is over, or their own end if that is earlier."""
     require_managed(endpoint, "secret")
     older = _limited(endpoint.secrets, now + overlap) if overlap else ()
@@ -172,7 +176,7 @@ def decide_rotation(endpoint: Endpoint, kind: SecretKind | None, overlap: timede
             endpoint_id=endpoint.endpoint_id,
             limit=MAX_SECRETS,
         )
-    fresh = new_secret(kind or endpoint.secrets[0].kind, now)
+    fresh = Secret(secret.of(kind or endpoint.secrets[0].kind), now)
     return replace(endpoint, secrets=(fresh, *older), update_time=now)
 
 

@@ -9,7 +9,16 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.webhook.v1 import webhook_pb2 as pb
 
 from stockward_server.domain.delivery import Delivery, LoggedAttempt
-from stockward_server.domain.endpoint import MAX_BODY_BYTES, MAX_IN_FLIGHT, Endpoint, EndpointEdit, Secret, SecretKind
+from stockward_server.domain.endpoint import (
+    MAX_BODY_BYTES,
+    MAX_IN_FLIGHT,
+    Endpoint,
+    EndpointEdit,
+    NewSecret,
+    Secret,
+    SecretKind,
+    fingerprint_of,
+)
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.times import timestamp
@@ -48,15 +57,27 @@ def endpoint_bytes(endpoint: Endpoint) -> bytes:
 
 
 def created_bytes(endpoint: Endpoint) -> bytes:
-    return pb.CreateEndpointResponse(
-        endpoint=endpoint_message(endpoint), secret=_shown(endpoint.secrets[0])
-    ).SerializeToString()
+    """Of an endpoint that was made, without its secret: these bytes are stored."""
+    return pb.CreateEndpointResponse(endpoint=endpoint_message(endpoint)).SerializeToString()
 
 
 def rotated_bytes(endpoint: Endpoint) -> bytes:
-    return pb.RotateSecretResponse(
-        endpoint=endpoint_message(endpoint), secret=_shown(endpoint.secrets[0])
-    ).SerializeToString()
+    """Of an endpoint with a new secret, without it."""
+    return pb.RotateSecretResponse(endpoint=endpoint_message(endpoint)).SerializeToString()
+
+
+def created(stored: bytes, secret: NewSecret) -> pb.CreateEndpointResponse:
+    """The answer to the call that drew `secret`, which it is told if it was this call that made the endpoint."""
+    answer = pb.CreateEndpointResponse.FromString(stored)
+    answer.secret = _shown(answer.endpoint, secret)
+    return answer
+
+
+def rotated(stored: bytes, secret: NewSecret) -> pb.RotateSecretResponse:
+    """The same for a rotation."""
+    answer = pb.RotateSecretResponse.FromString(stored)
+    answer.secret = _shown(answer.endpoint, secret)
+    return answer
 
 
 def delivery_message(delivery: Delivery) -> pb.Delivery:
@@ -100,9 +121,10 @@ def _secret_message(secret: Secret) -> pb.Endpoint.Secret:
     )
 
 
-def _shown(secret: Secret) -> str:
-    """What the receiver has to know and cannot read elsewhere."""
-    return secret.text if secret.kind is SecretKind.HMAC else ""
+def _shown(endpoint: pb.Endpoint, secret: NewSecret) -> str:
+    """What the receiver has to know and cannot read elsewhere: the secret of HMAC, if it is this one."""
+    text = secret.of(SecretKind.HMAC)
+    return text if endpoint.secrets[0].fingerprint == fingerprint_of(text) else ""
 
 
 # The domain from messages

@@ -18,7 +18,7 @@ from stockward_server.application.webhooks import (
     ReplayStore,
 )
 from stockward_server.domain.delivery import DeliveryState
-from stockward_server.domain.endpoint import SecretKind
+from stockward_server.domain.endpoint import NewSecret, SecretKind
 from stockward_server.domain.endpoint_changes import (
     check_types,
     checked,
@@ -36,6 +36,7 @@ from stockward_server.grpc_api.requests import Context, request_of
 from stockward_server.grpc_api.times import moment, timespan
 from stockward_server.grpc_api.validation import validate
 from stockward_server.grpc_api.webhook_messages import (
+    created,
     created_bytes,
     delivery_bytes,
     delivery_message,
@@ -43,6 +44,7 @@ from stockward_server.grpc_api.webhook_messages import (
     endpoint_edit,
     endpoint_message,
     masked_edit,
+    rotated,
     rotated_bytes,
 )
 
@@ -78,11 +80,11 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
 
     async def CreateEndpoint(self, request: pb.CreateEndpointRequest, context: Context) -> pb.CreateEndpointResponse:
         edit = checked(endpoint_edit(request.endpoint), require_https=self._require_https)
-        kind = SecretKind(request.secret_kind or SecretKind.HMAC)
-        answer = await self._endpoints.create(
-            request_of(context, request), lambda now: decide_creation(new_id(), edit, kind, now), created_bytes
+        kind, secret = SecretKind(request.secret_kind or SecretKind.HMAC), NewSecret()
+        stored = await self._endpoints.create(
+            request_of(context, request), lambda now: decide_creation(new_id(), edit, kind, secret, now), created_bytes
         )
-        return pb.CreateEndpointResponse.FromString(answer)
+        return created(stored, secret)
 
     async def GetEndpoint(self, request: pb.GetEndpointRequest, context: Context) -> pb.Endpoint:
         return endpoint_message(await self._endpoints.endpoint(_name(request)))
@@ -120,15 +122,15 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
 
     async def RotateSecret(self, request: pb.RotateSecretRequest, context: Context) -> pb.RotateSecretResponse:
         overlap = timespan(request.overlap) if request.HasField("overlap") else DEFAULT_OVERLAP
-        kind = SecretKind(request.kind) if request.kind else None
-        answer = await self._endpoints.change(
+        kind, secret = SecretKind(request.kind) if request.kind else None, NewSecret()
+        stored = await self._endpoints.change(
             request_of(context, request),
             _name(request),
             request.etag,
-            lambda endpoint, now: decide_rotation(endpoint, kind, overlap, now),
+            lambda endpoint, now: decide_rotation(endpoint, kind, secret, overlap, now),
             rotated_bytes,
         )
-        return pb.RotateSecretResponse.FromString(answer)
+        return rotated(stored, secret)
 
     async def ExpireSecrets(self, request: pb.ExpireSecretsRequest, context: Context) -> pb.Endpoint:
         return await self._change(request, context, decide_expiry)

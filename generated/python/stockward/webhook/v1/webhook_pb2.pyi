@@ -421,9 +421,9 @@ class CreateEndpointResponse(_message.Message):
     ENDPOINT_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """The secret of HMAC, which no other answer shows: give it to the receiver. Only a repetition with the same request_id
-    is answered with it again, so the stored answer has it as long as request_ids are remembered
-    (STOCKWARD_IDEMPOTENCY_RETENTION_DAYS). Empty for ED25519, whose public key is with the endpoint's secrets.
+    """The secret of HMAC: give it to the receiver. It is shown by the call that made it and by no other answer, so a repetition
+    with the same request_id is answered with the same endpoint and an empty secret: rotate it where the first answer was
+    lost. Empty for ED25519, whose public key is with the endpoint's secrets.
     """
     @_builtins.property
     def endpoint(self) -> Global___Endpoint:
