@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import os
+import re
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import grpc
 import pytest
+from cryptography.exceptions import InvalidSignature
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from standardwebhooks import Webhook, WebhookVerificationError
 from stockward.webhook.v1 import webhook_pb2 as pb
 
-from stockward_server.config import Settings
+from stockward_server.config import Environment, Settings
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.embedded import Postgres
 from stockward_server.gateway.gate import BreakerPolicy
 from stockward_server.storage import database
 from stockward_server.storage.retention import delete_finished_deliveries, delete_orphaned_deliveries
 from tests.conftest import TEMPLATE
-from tests.endpoints import create_endpoint, deliver, endpoint_of, endpoint_of_settings
+from tests.endpoints import URL, create_endpoint, deliver, endpoint_of, endpoint_of_settings
 from tests.events import until
 from tests.receiver import Hook, Receiver, receiver
-from tests.shop import Shop, refused, running_shop
+from tests.shop import Refused, Shop, refused, running_shop
 from tests.webhooks import QUICK, Stack, refuse, webhook_stack
+
+MANUAL = Path(__file__).resolve().parents[2] / "docs" / "webhooks.md"
 
 numbers = itertools.count(1)
 
@@ -204,6 +213,36 @@ async def test_an_ed25519_key_stays_here(shop: Shop) -> None:
     await shop.pms.webhooks.DeleteEndpoint(pb.DeleteEndpointRequest(endpoint_id=answer.endpoint.endpoint_id))
 
 
+def printed(command: str, **variables: str) -> str:
+    """What a shell answers."""
+    done = subprocess.run(["sh", "-c", command], env={**os.environ, **variables}, stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode().strip()
+
+
+async def test_a_receiver_verifies_with_what_staff_are_shown_as_the_manual_says(shop: Shop, told: Receiver) -> None:
+    endpoint_id = await listening(shop, told, types=["endpoint.disabled"])
+    rotated = await shop.pms.webhooks.RotateSecret(
+        pb.RotateSecretRequest(endpoint_id=endpoint_id, kind=pb.Endpoint.SECRET_KIND_ED25519)
+    )
+    public, secret = rotated.endpoint.secrets
+    manual = MANUAL.read_text()
+    (fingerprint,) = re.findall(r"fingerprint: `(.+?)`", manual)
+    assert printed(fingerprint, secret=told.secret) == secret.fingerprint
+    assert printed(fingerprint, secret=public.public_key) == public.fingerprint
+
+    async def has_two_signatures() -> bool:
+        """Once the gateway knows the key; the receiver itself has verified the other one."""
+        await shop.pms.webhooks.PingEndpoint(pb.PingEndpointRequest(endpoint_id=endpoint_id))
+        return any(len(hook.headers["webhook-signature"].split()) == 2 for hook in told.taken)
+
+    await until(has_two_signatures)
+    (example,) = re.findall(r"```python\n(from base64 .+?)```", manual, re.DOTALL)
+    hook = next(hook for hook in told.taken if len(hook.headers["webhook-signature"].split()) == 2)
+    exec(example, {"PUBLIC_KEY": public.public_key, "headers": hook.headers, "body": hook.body})
+    with pytest.raises(InvalidSignature):
+        exec(example, {"PUBLIC_KEY": public.public_key, "headers": hook.headers, "body": hook.body + b" "})
+
+
 async def test_a_ping_goes_to_the_one_endpoint_whatever_it_wants(shop: Shop, told: Receiver) -> None:
     endpoint_id = await listening(shop, told, types=["order.created"])
     other = await endpoint_of(shop, told.url)
@@ -310,6 +349,83 @@ async def test_recovering_takes_all_dead_ones_piece_by_piece(shop: Shop, told: R
     future.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
     nothing = pb.RecoverDeliveriesRequest(endpoint_id=endpoint_id, start_time=future)
     assert (await shop.pms.webhooks.RecoverDeliveries(nothing)).recovered == 0
+
+
+async def test_what_is_no_longer_in_the_record_stays_dead(shop: Shop, told: Receiver) -> None:
+    sku = await sold(shop, 2)
+    endpoint_id = await listening(shop, told, types=["endpoint.disabled"])
+    gone, kept = await deliver(shop.pool, endpoint_id, DeliveryState.DEAD, ["stock.changed"], f"{sku}%")
+    await shop.pool.execute("DELETE FROM events WHERE event_id = $1", gone)
+    refusal = await refused(
+        shop.pms.webhooks.RetryDelivery(pb.RetryDeliveryRequest(endpoint_id=endpoint_id, event_id=gone))
+    )
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "DELIVERY_EXPIRED")
+    assert refusal.metadata == {"endpoint_id": endpoint_id, "event_id": gone}
+
+    request = pb.RecoverDeliveriesRequest(endpoint_id=endpoint_id, start_time=Timestamp())
+    assert (await shop.pms.webhooks.RecoverDeliveries(request)).recovered == 1
+    await until(becomes(shop, endpoint_id, kept, DeliveryState.DELIVERED))
+    assert [hook.event_id for hook in told.hooks] == [kept]
+    assert (await state_of(shop, endpoint_id, gone)).state == pb.Delivery.STATE_DEAD
+
+
+async def test_replaying_a_part_of_time_takes_its_beginning_and_not_its_end(shop: Shop, told: Receiver) -> None:
+    sku = await sold(shop, 4)
+    endpoint_id = await listening(shop, told, types=["stock.*"])
+    rows = await shop.pool.fetch(
+        "SELECT create_time FROM events WHERE type = 'stock.changed' AND aggregate_id = $1 ORDER BY seq", f"{sku}@main"
+    )
+    _, second, third, _ = (row["create_time"] for row in rows)
+    request = pb.ReplayEventsRequest(endpoint_id=endpoint_id, aggregate_id=f"{sku}@main")
+    request.start_time.FromDatetime(second)
+    request.end_time.FromDatetime(third)
+    assert (await shop.pms.webhooks.ReplayEvents(request)).replayed == 1
+    assert await taken(told, 1) == [(f"{sku}@main", 2)]
+
+
+async def test_pings_are_not_replayed(shop: Shop, told: Receiver) -> None:
+    endpoint_id = await listening(shop, told, types=["*"])
+    pinged = await shop.pms.webhooks.PingEndpoint(pb.PingEndpointRequest(endpoint_id=endpoint_id))
+    await until(becomes(shop, endpoint_id, pinged.event_id, DeliveryState.DELIVERED))
+    request = pb.ReplayEventsRequest(endpoint_id=endpoint_id, aggregate_id=endpoint_id, types=["*"])
+    assert (await shop.pms.webhooks.ReplayEvents(request)).replayed == 0
+
+
+async def test_of_many_at_once_no_more_are_made_than_there_may_be(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = await shop.pool.fetchval("SELECT count(*) FROM endpoints") + 1
+    monkeypatch.setattr("stockward_server.storage.webhook_endpoints.MAX_ENDPOINTS", limit)
+    requests = [create_endpoint(types=["endpoint.disabled"]) for _ in range(10)]
+    for each in requests:
+        each.request_id = str(uuid.uuid4())
+    answers = await asyncio.gather(*map(shop.pms.webhooks.CreateEndpoint, requests), return_exceptions=True)
+    (made,) = (answer for answer in answers if not isinstance(answer, BaseException))
+    refusals = [Refused(answer) for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+    told = {(each.code, each.reason) for each in refusals}
+    assert told == {(grpc.StatusCode.FAILED_PRECONDITION, "ENDPOINT_LIMIT_REACHED")}
+    assert refusals[0].metadata == {"limit": str(limit)}
+    written = await shop.pool.fetchrow(
+        "SELECT (SELECT count(*) FROM endpoints), (SELECT count(DISTINCT endpoint_id) FROM endpoint_secrets), "
+        "(SELECT count(*) FROM idempotency WHERE request_id = ANY($1))",
+        [each.request_id for each in requests],
+    )
+    assert written
+    assert tuple(written.values()) == (limit, limit, 1)
+    await shop.pms.webhooks.DeleteEndpoint(pb.DeleteEndpointRequest(endpoint_id=made.endpoint.endpoint_id))
+
+
+async def test_in_production_an_endpoint_is_reached_over_https_alone(settings: Settings) -> None:
+    production = {"environment": Environment.PRODUCTION, "shutdown_notice_seconds": 0.0}
+    async with running_shop(settings.model_copy(update=production)) as shop:
+        plain = create_endpoint("http://hooks.shop.example/in")
+        refusal = await refused(shop.pms.webhooks.CreateEndpoint(plain))
+        assert (refusal.reason, refusal.fields) == ("ENDPOINT_URL_INVALID", ["endpoint.url"])
+        assert not await shop.pool.fetchval("SELECT count(*) FROM endpoints")
+
+        plain.endpoint.endpoint_id = await endpoint_of(shop)
+        changing = pb.UpdateEndpointRequest(endpoint=plain.endpoint, update_mask=FieldMask(paths=["url"]))
+        refusal = await refused(shop.pms.webhooks.UpdateEndpoint(changing))
+        assert (refusal.reason, refusal.fields) == ("ENDPOINT_URL_INVALID", ["endpoint.url"])
+        assert await shop.pool.fetchval("SELECT url FROM endpoints") == URL
 
 
 async def test_replaying_tells_what_happened_before_and_tells_it_again(shop: Shop, told: Receiver) -> None:

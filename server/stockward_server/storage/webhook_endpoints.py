@@ -23,6 +23,9 @@ from stockward_server.storage.webhook_lanes import wake_lanes
 MAX_ENDPOINTS = 200
 """Every event is compared with each of them."""
 
+CREATION_LOCK = 0x656E6470
+"""Held while an endpoint is made, so that those made at once are counted, too; it spells "endp"."""
+
 SELECT_ENDPOINTS = """
     SELECT e.*, ARRAY(SELECT (secret, create_time, expire_time) FROM endpoint_secrets s
                       WHERE s.endpoint_id = e.endpoint_id AND (expire_time IS NULL OR expire_time > now())
@@ -40,6 +43,7 @@ class SqlEndpoints:
 
     async def create(self, request: Request, make: Callable[[datetime], Endpoint], reply: EndpointReply) -> bytes:
         async def work(connection: Executor, state: LockedState) -> bytes:
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", CREATION_LOCK)
             if await connection.fetchval("SELECT count(*) FROM endpoints") >= MAX_ENDPOINTS:
                 raise EndpointLimitReached(f"there are {MAX_ENDPOINTS} endpoints already", limit=MAX_ENDPOINTS)
             endpoint = make(state.now)
