@@ -18,6 +18,7 @@ from stockward_server.grpc_api.page_token import encode
 from stockward_server.storage.database import EVENTS, Pool, ensure_partitions, transaction
 from stockward_server.storage.event_log import Selection, SqlEventLog, republish
 from stockward_server.storage.retention import delete_expired_idempotency, drop_expired_events
+from tests.batches import batches, note_batches
 from tests.events import event, insert, pending, record, record_many, until
 
 NOW = datetime.now(UTC)
@@ -270,7 +271,9 @@ async def test_old_answers_are_deleted_in_batches(database: Pool, monkeypatch: p
         FROM generate_series(1, 10) day, generate_series(1, 5)
         """
     )
+    await note_batches(database, "idempotency")
     assert await delete_expired_idempotency(database, 7) == 20  # a week is not over for those of the seventh day yet
+    assert await batches(database) == [7, 7, 6]
     assert await database.fetchval("SELECT count(*) FROM idempotency") == 30
 
 

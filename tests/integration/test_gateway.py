@@ -17,6 +17,7 @@ from stockward_server.domain.endpoint import MAX_IN_FLIGHT
 from stockward_server.storage.database import Pool
 from stockward_server.storage.retention import delete_finished_deliveries
 from stockward_server.storage.webhooks import CLAIM
+from tests.batches import batches, note_batches
 from tests.events import event, record, record_many, until
 from tests.receiver import Hook, never, take
 from tests.webhooks import (
@@ -247,7 +248,9 @@ async def test_finished_deliveries_go_after_a_while_and_pending_ones_stay(
         FROM deliveries, generate_series(1, 2) n;
         """
     )
+    await note_batches(database, "deliveries")
     assert await delete_finished_deliveries(database, 30) == 22  # days 30 to 40, delivered and dead
+    assert await batches(database) == [4, 4, 4, 4, 4, 2]
     rows = await database.fetch("SELECT state, count(*), max(seq) FROM deliveries GROUP BY 1 ORDER BY 1")
     assert [tuple(row) for row in rows] == [(1, 40, 40), (2, 29, 29), (3, 29, 29)]
     assert await database.fetchval("SELECT count(*) FROM delivery_attempts") == 2 * (40 + 29 + 29)

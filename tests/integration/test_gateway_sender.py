@@ -110,6 +110,20 @@ async def test_a_head_that_drips_is_a_time_out() -> None:
     assert (answer.status, answer.error) == (None, "no whole answer within 0.3 s")
 
 
+async def test_tls_that_is_never_answered_is_given_up_as_a_connection_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stockward_server.gateway.sender.CONNECT_SECONDS", 0.2)
+    async with await asyncio.start_server(never_answer, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        answer = await send(f"https://127.0.0.1:{port}/", seconds=5)
+    assert (answer.status, answer.error) == (None, "no connection within 0.2 s")
+
+
+async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Takes what comes until the other side leaves."""
+    await reader.read()
+    writer.close()
+
+
 async def test_a_huge_body_is_not_read() -> None:
     written, closed = 0, asyncio.Event()
 
