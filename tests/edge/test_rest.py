@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ import pytest
 from stockward.catalog.v1 import catalog_pb2 as catalog
 
 from stockward_server.edge.contract import Route, installed_contract, routes
+from stockward_server.gateway.message import thin_body_of
 from tests.edge.caller import Edge
 from tests.known_shop import METHODS, NOBODY
 from tests.shop import Shop, money
@@ -154,3 +156,16 @@ async def test_an_answer_of_megabytes(edge: Edge, edge_shop: Shop) -> None:
     answer = await edge.call("GET", "/api/pms/products?pageSize=1000", by="pms")
     assert answer.http == 200
     assert len(answer.body) > 3_000_000
+
+
+async def test_the_link_of_a_thin_webhook_answers_its_event(edge: Edge, edge_shop: Shop) -> None:
+    sku = "THIN #1/&"
+    await edge_shop.sell(sku, 3)
+    row = await edge_shop.pool.fetchrow(
+        "SELECT event_id::text, payload FROM events WHERE type = 'stock.changed' AND aggregate_id = $1", f"{sku}@main"
+    )
+    assert row
+    link = json.loads(thin_body_of(row["payload"], edge.url))["data"]["link"]
+    answer = await edge.get(link.removeprefix(edge.url), by="storefront")
+    assert [each["eventId"] for each in answer["events"]] == [row["event_id"]]
+    assert answer["events"][0]["stock"]["onHand"] == "3"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from stockward.event.v1.event_pb2 import Event
 from stockward_client import WebhookNotVerified, verify_webhook
 from stockward_client.events import Handler, subscribe
 from stockward_server.embedded import Nats
+from stockward_server.gateway.message import headers_of, thin_body_of
 from stockward_server.storage.database import Pool
 from tests.events import STREAM, event, record, record_many, relaying, until, versions
 from tests.receiver import SECRET
@@ -197,11 +199,15 @@ async def test_a_delivered_webhook_is_verified(database: Pool, database_url: str
     async with webhook_stack(database, database_url, tmp_path) as stack:
         await stack.start()
         sent = event("0190", 7)
+        sent.order.order_id = sent.aggregate_id
         await record(database, sent)
         await until(lambda: stack.storefront.taken)
     (hook,) = stack.storefront.taken
 
     assert verify_webhook(hook.body, hook.headers, SECRET) == sent
+    thin = thin_body_of(sent.SerializeToString(), "")
+    told = verify_webhook(thin, headers_of(sent.event_id, thin, [SECRET], datetime.now(UTC)), SECRET)
+    assert (told.event_id, told.aggregate_version, told.WhichOneof("data")) == (sent.event_id, 7, None)
     assert verify_webhook(hook.body.decode(), {k.title(): v for k, v in hook.headers.items()}, SECRET) == sent
     other = "whsec_" + "A" * 32
     assert verify_webhook(hook.body, hook.headers, [other, SECRET]) == sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -13,13 +14,15 @@ from typing import Any
 import nats
 import pytest
 
+from stockward_server.bootstrap import gateway as bootstrap
+from stockward_server.config import Environment, Settings
 from stockward_server.embedded import free_port
 from stockward_server.gateway import Egress
 from stockward_server.storage.database import Pool
 from stockward_server.storage.event_log import Selection, republish
 from stockward_server.storage.webhook_feed import WebhookFeed
-from tests.events import STREAM, event, record, record_many, until
-from tests.receiver import Hook, never, take
+from tests.events import STREAM, event, record, record_many, running, until
+from tests.receiver import SECRET, Hook, never, take
 from tests.webhooks import (
     SLOW,
     WHO,
@@ -109,6 +112,28 @@ async def test_this_machine_is_no_place_for_webhooks_in_production(stack: Stack)
         attempts = await stack.attempts(endpoint_id)
         errors = [row["error"] for row in attempts]
         assert all("not an address of the public Internet" in error for error in errors), errors
+
+
+async def test_the_settings_of_production_refuse_plain_http_and_this_machine(stack: Stack) -> None:
+    settings = Settings.model_validate(
+        {
+            "database_url": stack.database_url,
+            "event_queue_url": stack.nats.url,
+            "gateway_address": f"127.0.0.1:{free_port()}",
+            "storefront_webhook_url": stack.storefront.url,
+            "pms_webhook_url": stack.pms.url.replace("http:", "https:"),
+            "webhook_secret": SECRET,
+        }
+    ).model_copy(update={"environment": Environment.PRODUCTION, "shutdown_grace_seconds": 0.2})
+    async with running(functools.partial(bootstrap.gateway, settings)):
+        await until(lambda: is_up(settings.gateway_address))
+        await record(stack.pool, event("a", 1))
+        for endpoint_id, reason in (("storefront", "https only"), ("pms", "not an address of the public Internet")):
+            await until(functools.partial(stack.attempts, endpoint_id))
+            (attempt,) = await stack.attempts(endpoint_id)
+            assert attempt["status"] is None
+            assert reason in attempt["error"]
+    assert stack.storefront.hooks == stack.pms.hooks == []
 
 
 # Whatever dies
