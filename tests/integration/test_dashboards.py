@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import promql_parser
+import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -24,8 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/stockward.json").read_text())
 ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
 
-WORDS = {"histogram_quantile", "max", "min", "or", "rate", "sum", "time"}
-"""Of the query language; what else is not a label is a metric."""
+RUNBOOK = ROOT / "docs" / "runbook.md"
+
+OF_PROMETHEUS = {"le", "job", "instance"}
+"""Labels that a scrape adds, or that belong to the type of a metric."""
 
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 
@@ -35,11 +39,20 @@ def expressions() -> list[str]:
     return queries + [rule["expr"] for group in ALERTS["groups"] for rule in group["rules"]]
 
 
-def metrics_in(query: str) -> set[str]:
-    """Names in a query, without what stands in quotes, braces, brackets, and in the lists behind by."""
-    query = re.sub(r'"[^"]*"', "", query)
-    query = re.sub(r"\{[^}]*\}|\[[^]]*\]|\b(by|without) *\([^)]*\)", "", query)
-    return set(re.findall(r"\b[a-z_][a-z0-9_]*\b", query)) - WORDS
+def names_in(query: str) -> tuple[set[str], set[str]]:
+    """Metrics of a query, and the labels that it matches or groups by; ValueError where it is none."""
+    metrics: set[str] = set()
+    labels: set[str] = set()
+
+    def visit(part: promql_parser.Expr) -> None:
+        if isinstance(part, promql_parser.VectorSelector):
+            metrics.add(str(part.name))
+            labels.update(matcher.name for matcher in part.matchers.matchers)
+        elif isinstance(part, promql_parser.AggregateExpr) and part.modifier:
+            labels.update(part.modifier.labels)
+
+    promql_parser.walk(promql_parser.parse(query.replace("$__rate_interval", "5m")), visit)
+    return metrics, labels
 
 
 async def told(address: str) -> set[str]:
@@ -70,7 +83,7 @@ async def test_every_metric_that_they_name_is_told_by_a_process(settings: Settin
             known |= await told(address)
 
     assert len(expressions()) > 40
-    unknown = {query: names for query in expressions() if (names := metrics_in(query) - known)}
+    unknown = {query: names for query in expressions() if (names := names_in(query)[0] - known)}
     assert not unknown
     documented = (ROOT / "docs/observability.md").read_text()
     ours = {name for name in known if name.startswith("stockward_")}
@@ -80,15 +93,26 @@ async def test_every_metric_that_they_name_is_told_by_a_process(settings: Settin
 
 def _is_documented(name: str, text: str) -> bool:
     """By its whole name, or by its last part behind one that begins as it does."""
-    if name in text:
+    if re.search(rf"\b{name}(_total|_bucket|_count|_sum)?\b", text):
         return True
     parts = name.split("_")
-    return any("_" + "_".join(parts[at:]) in text and "_".join(parts[:at]) in text for at in range(2, len(parts)))
+    return any(
+        re.search(rf"\b{'_'.join(parts[:at])}\w*`, .*`_{'_'.join(parts[at:])}(_total)?`", text)
+        for at in range(2, len(parts))
+    )
+
+
+def test_a_metric_is_documented_by_its_whole_name() -> None:
+    text = "| `stockward_cache_hits_total`, `_misses_total` | server | and `stockward_ready` |"
+    assert all(_is_documented(name, text) for name in ("stockward_cache_hits", "stockward_cache_misses"))
+    assert not any(_is_documented(name, text) for name in ("stockward_cache", "stockward_read", "stockward_ready_hits"))
 
 
 def test_names_are_found_in_queries() -> None:
-    query = 'histogram_quantile(0.99, sum by (le, job) (rate(a_bucket{x=~"y.*"}[5m]))) / max(b) > 14 * 86400'
-    assert metrics_in(query) == {"a_bucket", "b"}
+    query = 'histogram_quantile(0.99, sum by (le, job) (rate(a_bucket{x=~"y.*"}[5m]))) / max without (q) (b)'
+    assert names_in(query) == ({"a_bucket", "b"}, {"le", "job", "x", "q"})
+    with pytest.raises(ValueError, match="parenthesis"):
+        names_in("sum by (le (a)")
 
 
 def test_each_alert_says_what_it_means_and_where_to_read_on() -> None:
@@ -98,7 +122,22 @@ def test_each_alert_says_what_it_means_and_where_to_read_on() -> None:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"].endswith(".")
         assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
-    runbook = ROOT / "docs" / "runbook.md"
-    if runbook.exists():
-        chapters = re.findall(r"^#+ (.+)$", runbook.read_text(), re.MULTILINE)
-        assert {rule["alert"] for rule in rules} <= set(chapters)
+    chapters = re.findall(r"^#+ (.+)$", RUNBOOK.read_text(), re.MULTILINE)
+    assert {rule["alert"] for rule in rules} <= set(chapters)
+
+
+async def test_what_the_runbook_asks_the_database_it_answers(database: Pool) -> None:
+    """Each statement that it has psql send, and those in its text."""
+    text = RUNBOOK.read_text()
+    statements = [*re.findall(r'-c "(.+?)"', text), *re.findall(r"`(SELECT .+?)`", text)]
+    assert len(statements) > 10
+    for statement in statements:
+        if "PID" not in statement:
+            await database.fetch(statement)
+
+
+def test_every_label_that_they_name_is_told_by_a_process_or_by_prometheus() -> None:
+    source = "".join(file.read_text() for file in (ROOT / "server/stockward_server/observability").glob("*.py"))
+    known = OF_PROMETHEUS | set(re.findall(r'"([a-z_]+)"', source))
+    unknown = {query: names for query in expressions() if (names := names_in(query)[1] - known)}
+    assert not unknown

@@ -89,6 +89,9 @@ async def test_410_disables_tells_once_and_loses_nothing(stack: Stack) -> None:
     assert news.endpoint.url == stack.storefront.url.removesuffix("/hook")
     assert news.endpoint.reason == row["disable_reason"]
 
+    backlog = await read_backlog(stack.pool)
+    assert (backlog.disabled, backlog.given_up) == (["storefront"], ["storefront"])
+
     stack.storefront.behaviour = take
     await stack.pool.execute(
         "UPDATE endpoints SET enabled = true, version = version + 1 WHERE endpoint_id = 'storefront'"
@@ -194,6 +197,10 @@ async def test_days_of_failing_are_told_and_then_end(stack: Stack, caplog: pytes
     await until(lambda: _nothing_pending(stack))
     assert await stack.pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 1") == 2
     assert "endpoint storefront is disabled: no delivery was taken since" in caplog.text
+    assert (await read_backlog(stack.pool)).given_up == ["storefront"]
+    await stack.pool.execute("UPDATE endpoints SET disable_reason = 'moving house' WHERE NOT enabled")  # as staff do
+    backlog = await read_backlog(stack.pool)
+    assert (backlog.disabled, backlog.given_up) == (["storefront"], [])
 
 
 async def test_a_success_clears_the_record(stack: Stack) -> None:

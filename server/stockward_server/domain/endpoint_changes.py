@@ -32,6 +32,9 @@ MAX_HEADER_CHARACTERS = 4096
 REMOVED = "not in the settings"
 """Why an endpoint of the settings is disabled that was taken out of them."""
 
+ANSWERED, NOTHING_TAKEN = "it answered ", "no delivery was taken since "
+"""How the reason begins when the gateway disabled an endpoint itself: nobody at our side wanted that."""
+
 RESERVED_HEADERS = frozenset(
     {
         *("host", "expect", "connection", "keep-alive", "proxy-connection", "proxy-authenticate"),

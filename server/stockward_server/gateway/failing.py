@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from stockward_server.domain.endpoint_changes import ANSWERED, NOTHING_TAKEN
 from stockward_server.gateway.gate import Gate
 from stockward_server.storage.endpoint_health import SqlEndpointHealth
 
@@ -30,7 +31,7 @@ async def note_outcomes(gates: Iterable[Gate], store: SqlEndpointHealth, patienc
     for gate in gates:
         outcomes, endpoint = gate.take_outcomes(), gate.endpoint
         if gate.gone:
-            reason = f"it answered {gate.gone}: no more webhooks are wanted there"
+            reason = f"{ANSWERED}{gate.gone}: no more webhooks are wanted there"
             if await store.disable(endpoint.endpoint_id, endpoint.version, reason):
                 log.error("endpoint %s is disabled: %s", endpoint.endpoint_id, reason)
             continue
@@ -48,7 +49,7 @@ async def _judge(gate: Gate, error: str, store: SqlEndpointHealth, patience: Pat
     endpoint, since = gate.endpoint, gate.endpoint.failing_since
     assert since
     failing_for = datetime.now(UTC) - since
-    reason = f"no delivery was taken since {since:%Y-%m-%d %H:%M} UTC; the latest failure: {error}"
+    reason = f"{NOTHING_TAKEN}{since:%Y-%m-%d %H:%M} UTC; the latest failure: {error}"
     if failing_for >= patience.disable_after:
         if await store.disable(endpoint.endpoint_id, endpoint.version, reason, patience.disable_after):
             gate.closed = True

@@ -181,6 +181,7 @@ def behind(backlog: Backlog) -> Iterable[Metric]:
         gauge("stockward_deliveries_oldest_due_seconds", "How long one has been due.", backlog.deliveries_age),
         gauge("stockward_dead_letters", "Deliveries given up.", backlog.dead),
         gauge("stockward_endpoints_disabled", "Endpoints that are disabled.", len(backlog.disabled)),
+        gauge("stockward_endpoints_given_up", "Endpoints that the gateway disabled.", len(backlog.given_up)),
         gauge("stockward_endpoints_failing", "Enabled endpoints that fail.", len(backlog.failing)),
         gauge("stockward_sweeper_lag_seconds", "How long something has been due to expire.", backlog.sweeper_age),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stockward_server.domain.endpoint_changes import ANSWERED, NOTHING_TAKEN
 from stockward_server.storage.database import Pool
 from stockward_server.storage.due_work import sweeper_lag
 
@@ -28,6 +29,8 @@ class Backlog:
     """Deliveries that were given up."""
     disabled: Sequence[str]
     """Endpoints that are disabled."""
+    given_up: Sequence[str]
+    """Those of them that the gateway disabled, for their answer or for days of failing."""
     failing: Sequence[str]
     """Enabled endpoints that have taken nothing since their last failure."""
     sweeper_age: float
@@ -48,12 +51,14 @@ async def read_backlog(pool: Pool) -> Backlog:
                 WHERE enabled AND failing_since IS NULL),
                (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = 3 LIMIT $1) counted),
                ARRAY(SELECT endpoint_id FROM endpoints WHERE NOT enabled ORDER BY 1),
+               ARRAY(SELECT endpoint_id FROM endpoints WHERE NOT enabled AND disable_reason LIKE ANY($2) ORDER BY 1),
                ARRAY(SELECT endpoint_id FROM endpoints WHERE enabled AND failing_since IS NOT NULL ORDER BY 1)
         """,
         MOST_COUNTED,
+        [f"{beginning}%" for beginning in (ANSWERED, NOTHING_TAKEN)],
     )
     assert row is not None
-    outbox, outbox_age, deliveries, due, dead, disabled, failing = row.values()
+    outbox, outbox_age, deliveries, due, dead, disabled, given_up, failing = row.values()
     return Backlog(
         outbox_pending=outbox,
         outbox_age=max(0.0, outbox_age or 0.0),
@@ -61,6 +66,7 @@ async def read_backlog(pool: Pool) -> Backlog:
         deliveries_age=max(0.0, due or 0.0),
         dead=dead,
         disabled=disabled,
+        given_up=given_up,
         failing=failing,
         sweeper_age=await sweeper_lag(pool),
     )
