@@ -18,6 +18,8 @@ import pytest
 import yaml
 
 from stockward_server.config import Settings, load_settings, variable, variables
+from stockward_server.relay.publisher import ACK_SECONDS
+from stockward_server.relay.stream import CLOSE_SECONDS
 from tests.cli_tree import problem_of
 from tests.terminal import clean_environment
 
@@ -42,6 +44,10 @@ SECRETS = {
     "EVENT_QUEUE_URL": "nats://a:4222,nats://b:4222,nats://c:4222",
     "WEBHOOK_SECRET": "whsec_" + b64encode(secrets.token_bytes(32)).decode(),
 }
+
+
+EDGE_NOTICE = 15
+"""Seconds for which Envoy goes on before it is told to end, which it does at once."""
 
 
 def name_of(manifest: Mapping[str, Any]) -> str:
@@ -123,8 +129,19 @@ def test_the_settings_are_known_and_agree(monkeypatch: pytest.MonkeyPatch) -> No
     for workload in of_kind("Deployment"):
         seconds = workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
         name = workload["metadata"]["name"]
-        needed = {"server": settings.stop_seconds, "gateway": settings.shutdown_grace_seconds + 5}.get(name, 0)
+        needed = {
+            "server": settings.stop_seconds,
+            "gateway": settings.shutdown_grace_seconds + 5,
+            "relay": ACK_SECONDS + CLOSE_SECONDS,
+            "edge": EDGE_NOTICE + 5,
+        }[name]
         assert seconds >= needed, f"{name} may be killed before it has drained"
+
+
+def test_the_edge_goes_on_until_nobody_sends_it_anything_new() -> None:
+    (edge,) = (each for each in of_kind("Deployment") if each["metadata"]["name"] == "edge")
+    (container,) = edge["spec"]["template"]["spec"]["containers"]
+    assert container["lifecycle"]["preStop"] == {"sleep": {"seconds": EDGE_NOTICE}}
 
 
 def test_ports_probes_and_selectors_meet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from stockward.event.v1.event_pb2 import Event, ListEventsRequest
 from stockward.order.v1.order_pb2 import ListOrdersRequest
+from typer.testing import CliRunner
 
 from stockward_server.application.request import Caller, Role
+from stockward_server.cli import app
 from stockward_server.domain.errors import CursorExpired, PageTokenInvalid
 from stockward_server.grpc_api.event_service import EventServicer
 from stockward_server.grpc_api.identity import Call, current_call
@@ -20,6 +22,7 @@ from stockward_server.storage.event_log import Selection, SqlEventLog, republish
 from stockward_server.storage.retention import delete_expired_idempotency, drop_expired_events
 from tests.batches import batches, note_batches
 from tests.events import event, insert, pending, record, record_many, until
+from tests.terminal import Outcome
 
 NOW = datetime.now(UTC)
 BY_STAFF = Call(Caller("pms", Role.PMS), "/stockward.event.v1.EventService/ListEvents")
@@ -310,4 +313,23 @@ async def test_republishing_puts_back_what_was_selected_and_nothing_else(
 async def test_what_waits_in_the_outbox_is_not_put_there_twice(database: Pool) -> None:
     await record_many(database, 5, 2)
     assert await republish(database, Selection()) == 10
+    assert await pending(database) == 10
+
+
+async def test_the_command_republishes_what_it_is_told_to_and_nothing_by_default(
+    database: Pool, database_url: str
+) -> None:
+    await record_many(database, 5, 2)
+    await database.execute("DELETE FROM outbox")
+
+    async def run(*words: str) -> Outcome:
+        environment = {"DATABASE_URL": database_url, "NO_COLOR": "1"}
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["events", "republish", *words], env=environment)
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    nothing = await run()
+    assert (nothing.code, "say which events" in nothing.err) == (2, True)
+    assert await pending(database) == 0
+    everything = await run("--all", "--json")
+    assert (everything.code, everything.json) == (0, {"republished": 10})
     assert await pending(database) == 10
