@@ -101,7 +101,7 @@ class Sender:
                     retry_after = parse_retry_after(got.headers.get("retry-after"), start_time)
                 excerpt = _text(await got.content.read(EXCERPT_BYTES))
         except aiohttp.ConnectionTimeoutError:
-            error = f"no connection within {min(CONNECT_SECONDS, self._timeout):g} s"
+            error = f"no connection within {self._http.timeout.connect:g} s"
         except TimeoutError:
             if status is None:
                 error = f"no whole answer within {self._timeout:g} s"
