@@ -25,9 +25,9 @@ async def endpoint_of(shop: Shop, url: str = URL, **fields: Any) -> str:
     return str(answer.endpoint.endpoint_id)
 
 
-async def endpoint_of_settings(pool: Pool) -> str:
+async def endpoint_of_settings(pool: Pool, endpoint_id: str = "pms") -> str:
     """As a gateway makes it from the settings."""
-    endpoint_id, url = "pms", "https://user:password@pms.example/in?token=1"
+    url = "https://user:password@pms.example/in?token=1"
     await pool.execute(
         "INSERT INTO endpoints (endpoint_id, url, description, types, max_in_flight, enabled, managed, create_time, "
         "update_time) VALUES ($1, $2, '', '{order.*}', 32, true, false, now(), now())",

@@ -335,3 +335,11 @@ MUTATIONS = {
     "ReplayEvents": Mutation(two_replays, unary("webhooks", "ReplayEvents")),
 }
 """Every method that changes something. Most could be done twice: only the request_id keeps them from it."""
+
+
+def as_repeated(answer: Message) -> Message:
+    """What a repetition is answered: the same, but for a secret, which is shown once."""
+    repeated = type(answer).FromString(answer.SerializeToString())
+    if "secret" in answer.DESCRIPTOR.fields_by_name:
+        repeated.ClearField("secret")
+    return repeated

@@ -12,7 +12,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.grpc_api.server import SERVICES
-from tests.mutations import MUTATIONS, create_order, send_in_batch
+from tests.mutations import MUTATIONS, as_repeated, create_order, send_in_batch
 from tests.shop import Shop, refused
 from tests.snapshot import nothing_written, snapshot
 
@@ -39,14 +39,6 @@ def assert_reused(answer: Message, request_id: str) -> None:
     assert answer.details[0].Unpack(info)
     assert (answer.code, info.domain, info.reason) == (code_pb2.ALREADY_EXISTS, "stockward", "REQUEST_ID_REUSED")
     assert (info.metadata["field"], info.metadata["request_id"]) == ("request_id", request_id)
-
-
-def as_repeated(answer: Message) -> Message:
-    """What a repetition is answered: the same, but for a secret, which is shown once."""
-    repeated = type(answer).FromString(answer.SerializeToString())
-    if "secret" in answer.DESCRIPTOR.fields_by_name:
-        repeated.ClearField("secret")
-    return repeated
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

@@ -35,13 +35,12 @@ async def test_no_server_at_all(start_edge: StartEdge) -> None:
 
 async def test_what_fails_is_logged_without_its_query(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
-    configuration = envoy_config(installed_contract(), address, [f"127.0.0.1:{free_port()}"], pages=pages())
-    async with Envoy(tmp_path / "envoy", configuration, address=address) as envoy, aiohttp.ClientSession() as session:
-        for path in ("/healthz?customer=ada", "/api/storefront/stock?skus=ada"):
-            async with session.get(f"{envoy.url}{path}") as answer:
-                assert answer.status == 503
-        await until(lambda: "BatchGetAvailability" in envoy.log.read_text())  # it is written every ten seconds
-        assert '"path":"/healthz"' in envoy.log.read_text()
+    files = {"envoy.json": envoy_config(installed_contract(), address, [f"127.0.0.1:{free_port()}"], pages=pages())}
+    async with Envoy(tmp_path / "envoy", files, address=address) as envoy, aiohttp.ClientSession() as session:
+        path, web = "/stockward.order.v1.OrderService/ListOrders", {"content-type": "application/grpc-web+proto"}
+        async with session.post(f"{envoy.url}{path}?customer=ada", data=bytes(5), headers=web) as answer:
+            assert answer.status == 503
+        await until(lambda: path in envoy.log.read_text())  # it is written every ten seconds
         assert "ada" not in envoy.log.read_text()
 
 

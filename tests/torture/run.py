@@ -245,10 +245,15 @@ async def storm(
 
 
 async def usage_at_rest(subject: Subject, plan: Plan, work: Work) -> Usage:
-    """What is in use while nobody calls."""
+    """What is in use while nobody calls, once it has settled: young processes take a while."""
     work.opened.clear()
     await asyncio.sleep(plan.rest)
     usage = await subject.usage()
+    for _ in range(10):
+        await asyncio.sleep(0.3)
+        last, usage = usage, await subject.usage()
+        if abs(usage.tasks - last.tasks) + abs(usage.descriptors - last.descriptors) < 3:
+            break
     work.opened.set()
     return usage
 

@@ -189,15 +189,23 @@ async def count_tasks(process: Process) -> int:
     """Asks it for its number of asyncio tasks; it answers in its log."""
     if process.pid is None:
         return 0
-    size = process.log.stat().st_size
-    os.kill(process.pid, signal.SIGUSR1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
+        while not _hears(process.pid, signal.SIGUSR1):  # a young one would die of it
+            await asyncio.sleep(0.02)
+        size = process.log.stat().st_size
+        os.kill(process.pid, signal.SIGUSR1)
         while True:
             with process.log.open("rb") as log:
                 log.seek(size)
                 if found := re.search(rb"torture: (\d+) tasks", log.read()):
                     return int(found[1])
             await asyncio.sleep(0.02)
+
+
+def _hears(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for the signal."""
+    caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(caught and int(caught[1], 16) >> (number - 1) & 1)
 
 
 @asynccontextmanager
