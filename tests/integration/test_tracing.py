@@ -31,6 +31,7 @@ from tests.scrape import ask
 from tests.shop import KEYS, Shop, all_callers, refused
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+ADDRESSES = ("grpc_address", "server_admin_address", "relay_admin_address", "gateway_address")
 TRACED = (("traceparent", f"00-{TRACE}-{CALLER}-01"),)
 
 
@@ -69,10 +70,9 @@ async def collector() -> AsyncIterator[tuple[Collector, str]]:
 async def begin(up: AsyncExitStack, settings: Settings, pool: Pool, **changes: Any) -> tuple[Shop, Receiver]:
     """Everything of a shop, until `up` ends."""
     hooks = await up.enter_async_context(receiver())
-    ports = ("grpc_address", "server_admin_address", "relay_admin_address", "gateway_address")
     given = {
         **settings.model_dump(exclude_unset=True),
-        **{port: f"127.0.0.1:{free_port()}" for port in ports},
+        **{port: f"127.0.0.1:{free_port()}" for port in ADDRESSES},
         "storefront_webhook_url": hooks.url,
         "webhook_secret": SECRET,
         **changes,
@@ -181,13 +181,26 @@ async def test_a_collector_that_is_away_costs_nobody_anything(
 
 
 @pytest.mark.parametrize("process", [serve, relay, gateway])
-async def test_a_process_that_is_broken_off_ends_its_traces_all_the_same(settings: Settings, process: Process) -> None:
+async def test_a_process_that_is_broken_off_while_it_starts_ends_with_its_traces(
+    settings: Settings, process: Process
+) -> None:
+    """At whatever moment: the clients it waits with may lose a cancellation."""
+
     def sending() -> list[str]:
         return [each.name for each in threading.enumerate() if each.name.startswith("Otel")]
 
-    update = {"otlp_endpoint": f"http://127.0.0.1:{free_port()}", "grpc_address": f"127.0.0.1:{free_port()}"}
-    task = asyncio.ensure_future(process(settings.model_copy(update=update), asyncio.Event()))
-    await until(sending)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert not sending()
+    settings = settings.model_copy(
+        update={
+            "otlp_endpoint": f"http://127.0.0.1:{free_port()}",
+            **{port: f"127.0.0.1:{free_port()}" for port in ADDRESSES},
+        }
+    )
+    for turns in range(60):
+        task = asyncio.ensure_future(process(settings, asyncio.Event()))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert turns < 5 or sending()
+        task.cancel()
+        async with asyncio.timeout(20):
+            await asyncio.gather(task, return_exceptions=True)
+        assert not sending()

@@ -61,6 +61,18 @@ async def undisturbed(ending: Coroutine[Any, Any, object], seconds: float) -> No
         each.cancel()
 
 
+def heed_cancellation() -> None:
+    """Raises CancelledError in a task that was cancelled and goes on.
+
+    Loops around NATS ask every turn. Its client waits with `asyncio.wait_for`, which up to Python 3.11 loses a
+    cancellation that comes together with the answer; and one that comes together with the end of the connection is told
+    as that end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def keep_running(
     name: str,
     session: Callable[[], Awaitable[None]],
@@ -75,6 +87,7 @@ async def keep_running(
     loop = asyncio.get_running_loop()
     pause = FIRST_PAUSE
     while not stop.is_set():
+        heed_cancellation()
         since = loop.time()
         try:
             await session()

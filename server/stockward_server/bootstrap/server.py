@@ -221,21 +221,21 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         lambda: [families.nats_connected(waker.connected)],
     ]
     clockwork = [
-        _every(settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit)),
-        _every(settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
-        _every(known_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
-        _every(HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
+        (settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit)),
+        (settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
+        (known_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
+        (HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
     ]
     if settings.worker == 1:
         told.append(lambda: families.auditing(audits))
-        clockwork.append(_every(HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)))
+        clockwork.append((HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)))
     if token_keys:
-        clockwork.append(_every(settings.jwks_refresh_seconds, "reading the token issuer's keys", token_keys.refresh))
+        clockwork.append((settings.jwks_refresh_seconds, "reading the token issuer's keys", token_keys.refresh))
     if certificates:
-        clockwork.append(_every(TLS_SECONDS, "reading the TLS files", certificates.reload))
+        clockwork.append((TLS_SECONDS, "reading the TLS files", certificates.reload))
     port = await server.start(settings.grpc_address)
     stack.push_async_callback(server.stop, 0)
-    tasks = [asyncio.create_task(each) for each in clockwork]
+    tasks = [asyncio.create_task(_every(*each)) for each in clockwork]
     stack.push_async_callback(_cancel, tasks)
     exposition = await stack.enter_async_context(
         watching(settings.database_url.get_secret_value(), told, server.set_serving)

@@ -21,6 +21,8 @@ have seen is not: without a request_id of its own it would take effect twice."""
 HARMLESS = f"{UNSENT},reset,unavailable,cancelled"
 """Failures after which a call that changes nothing is sent to another server; one that stops answers CANCELLED."""
 
+SERVER_MARGIN_SECONDS = 1.0
+
 UNTRANSCODED = {
     TRANSCODER: {
         "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
@@ -76,9 +78,10 @@ def _rest_route(route: Route, body: str, limits: Limits) -> dict[str, Any]:
             "max_stream_duration": {"max_stream_duration": call},
             "retry_policy": _retry(HARMLESS if route.verb == "GET" else UNSENT),
         },
-        # The server learns of the time limit, and drops a call that is past it before it takes effect.
+        # The server learns of the time limit, and drops a call that is past it before it takes effect. It is told a
+        # little more than the edge waits, so that callers always hear of it from the edge, which tells the reason.
         "request_headers_to_add": [
-            _header("grpc-timeout", f"{int(limits.call_seconds * 1000)}m"),
+            _header("grpc-timeout", f"{int((limits.call_seconds + SERVER_MARGIN_SECONDS) * 1000)}m"),
         ],
         # The transcoder notes the address there: far too long for the server where it lists a thousand SKUs.
         "request_headers_to_remove": ["x-envoy-original-path"],

@@ -16,7 +16,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from stockward.event.v1.event_pb2 import Event
 
-from stockward_server.application.session import keep_running, lifeline, undisturbed
+from stockward_server.application.session import heed_cancellation, keep_running, lifeline, undisturbed
 from stockward_server.gateway.tally import GatewayTally
 from stockward_server.storage.database import is_database_down
 from stockward_server.storage.webhook_feed import FeedEvent, Position, WebhookFeed
@@ -84,6 +84,7 @@ async def _feed(
     subscription = await stream.pull_subscribe_bind(consumer=consumer.name, stream=stream_name)
     tally.feeding = True
     while True:
+        heed_cancellation()
         try:
             messages = await subscription.fetch(BATCH, timeout=FETCH_SECONDS)
         except TimeoutError:

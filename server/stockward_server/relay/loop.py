@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Protocol
 
-from stockward_server.application.session import keep_running, lifeline, wait_for_any
+from stockward_server.application.session import heed_cancellation, keep_running, lifeline, wait_for_any
 from stockward_server.relay.publisher import BATCH_LIMIT, Publisher
 from stockward_server.relay.stream import ensure_stream, nats_errors, open_nats
 from stockward_server.relay.tally import RelayTally
@@ -93,6 +93,7 @@ async def _relay(
     loop = asyncio.get_running_loop()
     share_time = loop.time()
     while not stop.is_set():
+        heed_cancellation()
         if loop.time() >= share_time:
             share_time = loop.time() + SHARE_SECONDS
             before = outbox.shards

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import nats
 from nats.aio.client import Client
 
+from stockward_server.application.session import heed_cancellation
+
 log = logging.getLogger(__name__)
 
 WAKE_SUBJECT = "stockward.wake"
@@ -50,6 +52,7 @@ class Waker:
         try:
             await client.subscribe(WAKE_SUBJECT, cb=hear)
             while True:
+                heed_cancellation()
                 await self._wanted.wait()
                 self._wanted.clear()
                 if client.is_connected:
