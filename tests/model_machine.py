@@ -20,6 +20,7 @@ from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.committer import Committer
 from stockward_server.storage.database import Pool
+from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.order_rows import load_orders
 from stockward_server.storage.stock_views import SqlStockViews
 from tests.commands import gaps, nothing, request
@@ -67,7 +68,7 @@ class Both(RuleBasedStateMachine):
         self.model = Model(dict.fromkeys(self.skus, 1000))
         self.holds: dict[str, Hold] = {}
         self.orders: dict[str, Purchase] = {}
-        self.catalog = Catalog(SqlCatalog(pool, encode_event))
+        self.catalog = Catalog(SqlCatalog(pool, Mutations(pool, encode_event)))
         self.products: dict[str, str] = {}
         self.queue: list[Step] = []
         self.answered: list[tuple[Command, bytes]] = []

@@ -17,6 +17,7 @@ from stockward_server.domain.product import Product, ProductState, Variant
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.database import Pool
+from stockward_server.storage.mutation import Mutations
 from tests.products import Code, State, create, draft, event_types, events, get, made, moment, step, until, update
 from tests.shop import Callers, Shop, money, refused
 
@@ -138,7 +139,7 @@ async def test_a_schedule_is_cleared_when_the_product_is_no_longer_ready(pms: Ca
 
 async def test_processes_share_the_schedules_that_are_due(database: Pool) -> None:
     products = [Product(str(uuid.uuid4()), f"p{n}", f"{n}", ProductState.DRAFT, THEN, THEN) for n in range(20)]
-    catalogs = [SqlCatalog(database, encode_event) for _ in range(4)]
+    catalogs = [SqlCatalog(database, Mutations(database, encode_event)) for _ in range(4)]
 
     async def arrange(transaction: CatalogTransaction) -> bytes:
         for product in products:

@@ -148,11 +148,10 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         trace=tracer.note_batch if tracer else None,
     )
     stack.push_async_callback(committer.close)
-    store = SqlCatalog(pool, encode_event, heard)
     window = ShopWindow(KnownProducts(pool).by_id, views.availability, settings.cache_seconds)
-    catalog = Catalog(store)
+    mutations = Mutations(pool, encode_event, heard)
+    catalog = Catalog(SqlCatalog(pool, mutations))
     locations = Mutations(pool, encode_event, heard_of_location)
-    webhooks = Mutations(pool, encode_event, heard)
     catalog_servicer = CatalogServicer(catalog, window)
     inventory_servicer = InventoryServicer(
         committer.submit,
@@ -184,9 +183,9 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
                 WebhookSecrets(settings.webhook_secrets, settings.stripe_webhook_secrets),
             ),
             WebhookServicer(
-                SqlEndpoints(pool, webhooks),
-                SqlDeliveries(pool, webhooks),
-                SqlReplay(webhooks),
+                SqlEndpoints(pool, mutations),
+                SqlDeliveries(pool, mutations),
+                SqlReplay(mutations),
                 require_https=settings.environment is Environment.PRODUCTION,
             ),
             KeyServicer(SqlKeys(pool, Mutations(pool, encode_event))),

@@ -10,13 +10,11 @@ from stockward_server.application.catalog import CatalogTransaction, ProductFilt
 from stockward_server.application.locked_state import Cause, LockedState
 from stockward_server.application.request import Request
 from stockward_server.application.stock_views import Page
-from stockward_server.domain.event import Event
 from stockward_server.domain.product import Product
-from stockward_server.storage.database import Executor, Pool, refusal_of, transaction
+from stockward_server.storage.database import Executor, Pool, refusal_of
 from stockward_server.storage.locked_products import LockedProducts
-from stockward_server.storage.mutation import Mutations, Work
+from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.product_rows import SEARCH_QUERY, SELECT_PRODUCTS, load_product, product_of
-from stockward_server.storage.write import write_state
 
 SORT_KEYS = {
     ProductSort.CREATE_TIME: ("p.create_time", "timestamptz"),
@@ -29,17 +27,9 @@ SORT_KEYS = {
 class SqlCatalog:
     """The application's CatalogStore on PostgreSQL."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        encode_event: Callable[[Event], bytes],
-        on_commit: Callable[[LockedState], None] = lambda state: None,
-    ) -> None:
-        """`on_commit` hears of every commit."""
+    def __init__(self, pool: Pool, mutations: Mutations) -> None:
         self._pool = pool
-        self._encode_event = encode_event
-        self._on_commit = on_commit
-        self._mutations = Mutations(pool, encode_event, on_commit)
+        self._mutations = mutations
 
     async def change(self, cause: Cause, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
         async def run(connection: Executor, state: LockedState) -> bytes:
@@ -48,22 +38,12 @@ class SqlCatalog:
         try:
             if isinstance(cause, Request):
                 return await self._mutations.run(cause, run)
-            return await self._run_unasked(run)
+            return await self._mutations.run_unasked(run)
         except Exception as error:
             refusal = refusal_of(error)
             if refusal:
                 raise refusal from error
             raise
-
-    async def _run_unasked(self, work: Work) -> bytes:
-        """Work that nobody waits for and nobody would repeat."""
-        async with transaction(self._pool) as connection:
-            now = await connection.fetchval("SELECT clock_timestamp()")
-            state = LockedState(now, self._encode_event)
-            answer = await work(connection, state)
-            await write_state(connection, state)
-        self._on_commit(state)
-        return answer
 
     async def product(self, product_id: str) -> Product | None:
         async with self._pool.acquire() as connection:

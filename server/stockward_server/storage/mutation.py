@@ -50,6 +50,16 @@ class Mutations:
             "the database cannot be reached; send the request again with the same request_id", retry_after=1.0
         )
 
+    async def run_unasked(self, work: Work) -> bytes:
+        """Work that nobody waits for and nobody would repeat."""
+        async with transaction(self._pool) as connection:
+            now = await connection.fetchval("SELECT clock_timestamp()")
+            state = LockedState(now, self._encode_event)
+            answer = await work(connection, state)
+            await write_state(connection, state)
+        self._on_commit(state)
+        return answer
+
     async def _once(self, request: Request, work: Work) -> bytes:
         async with transaction(self._pool) as connection:
             now, stored = await find_responses(connection, [request])
