@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Self, TypeVar
 
 from h2.config import H2Configuration
@@ -21,9 +23,14 @@ class Http2:
         self.http.initiate_connection()
 
     @classmethod
-    async def connect(cls, address: str) -> Self:
+    @asynccontextmanager
+    async def connected(cls, address: str) -> AsyncIterator[Self]:
         host, _, port = address.rpartition(":")
-        return cls(*await asyncio.open_connection(host, int(port)))
+        reader, writer = await asyncio.open_connection(host, int(port))
+        try:
+            yield cls(reader, writer)
+        finally:
+            writer.close()
 
     async def flush(self) -> None:
         self._writer.write(self.http.data_to_send())
@@ -40,6 +47,3 @@ class Http2:
                 for event in self.http.receive_data(head + body):
                     if isinstance(event, kind):
                         return event
-
-    async def close(self) -> None:
-        self._writer.close()

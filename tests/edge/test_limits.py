@@ -75,7 +75,6 @@ async def test_a_silent_connection_is_closed(edge_shop: Shop, start_edge: StartE
 
 
 async def test_the_streams_of_a_connection_are_told(edge: Edge) -> None:
-    connection = await Http2.connect(edge.address)
-    told = (await connection.hear(RemoteSettingsChanged)).changed_settings
+    async with Http2.connected(edge.address) as connection:
+        told = (await connection.hear(RemoteSettingsChanged)).changed_settings
     assert told[SettingCodes.MAX_CONCURRENT_STREAMS].new_value == 1000
-    await connection.close()

@@ -119,14 +119,12 @@ async def test_others_are_served_meanwhile(server: Worker, abuse: Abuse, slowest
     async def misbehave() -> None:
         nonlocal times
         while not served.is_set():
-            abuser = await Abuser.connect(address_of(server))
             try:
-                await abuse(abuser)
+                async with Abuser.connected(address_of(server)) as abuser:
+                    await abuse(abuser)
             except ConnectionError:
-                pass  # it was thrown out
-            finally:
-                times += 1
-                await abuser.close()
+                pass  # it was thrown out, or not let in
+            times += 1
 
     async with asyncio.TaskGroup() as abusers:
         for _ in range(3):
@@ -142,11 +140,10 @@ async def test_others_are_served_meanwhile(server: Worker, abuse: Abuse, slowest
 
 
 async def test_who_pings_too_often_is_told_to_calm_down(server: Worker) -> None:
-    abuser = await Abuser.connect(address_of(server))
-    for number in range(10):
-        abuser.http.ping(number.to_bytes(8, "big"))
-    assert (await abuser.hear(ConnectionTerminated)).error_code == ErrorCodes.ENHANCE_YOUR_CALM
-    await abuser.close()
+    async with Abuser.connected(address_of(server)) as abuser:
+        for number in range(10):
+            abuser.http.ping(number.to_bytes(8, "big"))
+        assert (await abuser.hear(ConnectionTerminated)).error_code == ErrorCodes.ENHANCE_YOUR_CALM
 
 
 def open_descriptors(server: Worker) -> int:

@@ -86,18 +86,15 @@ async def test_metadata_beyond_the_limit_is_refused_and_the_connection_goes_on(s
 
 async def test_the_streams_of_a_connection_are_told(settings: Settings) -> None:
     update = {"max_concurrent_rpcs": 70, "max_watches": 30}
-    async with running_shop(settings.model_copy(update=update)) as shop:
-        connection = await Http2.connect(shop.address)
+    async with running_shop(settings.model_copy(update=update)) as shop, Http2.connected(shop.address) as connection:
         told = (await connection.hear(RemoteSettingsChanged)).changed_settings
         assert told[SettingCodes.MAX_CONCURRENT_STREAMS].new_value == 100
-        await connection.close()
 
 
 async def test_an_old_connection_is_ended_and_calls_go_on(settings: Settings) -> None:
     async with running_shop(settings.model_copy(update={"max_connection_age_seconds": 1.0})) as shop:
-        connection = await Http2.connect(shop.address)
-        assert (await connection.hear(ConnectionTerminated)).error_code == ErrorCodes.NO_ERROR
-        await connection.close()
+        async with Http2.connected(shop.address) as connection:
+            assert (await connection.hear(ConnectionTerminated)).error_code == ErrorCodes.NO_ERROR
         await shop.pms.inventory.ListLocations(inventory.ListLocationsRequest())
 
 
