@@ -707,7 +707,7 @@ class AsyncInventoryService:
         end_time: timestamp_pb2.Timestamp | None = None,
         timeout: float | None = None,
     ) -> AsyncPages[inventory_pb2.ListStockMovementsResponse, inventory_pb2.StockMovement]:
-        """Lists the movement ledger, newest first.
+        """Lists the movement ledger, newest first, as far back as movements are kept.
 
         Args:
             page_size: Most rows to answer: 1 to 1,000, 50 when zero.

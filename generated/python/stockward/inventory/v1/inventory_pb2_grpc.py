@@ -245,7 +245,7 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListStockMovements(self, request, context):
-        """Lists the movement ledger, newest first.
+        """Lists the movement ledger, newest first, as far back as movements are kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -90,7 +90,7 @@ class InventoryServiceStub:
     ListStockAlerts: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListStockAlertsRequest, _inventory_pb2.ListStockAlertsResponse]
     """Lists alerts on low, depleted and short stock, newest first."""
     ListStockMovements: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListStockMovementsRequest, _inventory_pb2.ListStockMovementsResponse]
-    """Lists the movement ledger, newest first."""
+    """Lists the movement ledger, newest first, as far back as movements are kept."""
     ExplainAvailability: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ExplainAvailabilityRequest, _inventory_pb2.ExplainAvailabilityResponse]
     """Says which reservation or order owns each unit of a SKU that is not available."""
     VerifyStock: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.VerifyStockRequest, _inventory_pb2.VerifyStockResponse]
@@ -156,7 +156,7 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     ListStockAlerts: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListStockAlertsRequest, _inventory_pb2.ListStockAlertsResponse]  # type: ignore[assignment]
     """Lists alerts on low, depleted and short stock, newest first."""
     ListStockMovements: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListStockMovementsRequest, _inventory_pb2.ListStockMovementsResponse]  # type: ignore[assignment]
-    """Lists the movement ledger, newest first."""
+    """Lists the movement ledger, newest first, as far back as movements are kept."""
     ExplainAvailability: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ExplainAvailabilityRequest, _inventory_pb2.ExplainAvailabilityResponse]  # type: ignore[assignment]
     """Says which reservation or order owns each unit of a SKU that is not available."""
     VerifyStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.VerifyStockRequest, _inventory_pb2.VerifyStockResponse]  # type: ignore[assignment]
@@ -303,7 +303,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ListStockMovementsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.ListStockMovementsResponse, _abc.Awaitable[_inventory_pb2.ListStockMovementsResponse]]:
-        """Lists the movement ledger, newest first."""
+        """Lists the movement ledger, newest first, as far back as movements are kept."""
 
     @_abc_1.abstractmethod
     def ExplainAvailability(

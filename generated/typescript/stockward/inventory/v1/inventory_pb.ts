@@ -2386,7 +2386,7 @@ export const InventoryService: GenService<{
     output: typeof ListStockAlertsResponseSchema;
   },
   /**
-   * Lists the movement ledger, newest first.
+   * Lists the movement ledger, newest first, as far back as movements are kept.
    *
    * @generated from rpc stockward.inventory.v1.InventoryService.ListStockMovements
    */
