@@ -64,3 +64,20 @@ async def test_a_withdrawal_shows_within_the_bound(shops: tuple[Shop, Shop]) -> 
     await reader.storefront.catalog.GetAvailableProduct(wanted)  # still remembered
     await until(lambda: time.monotonic() > withdrawn + BOUND)
     assert (await refused(reader.storefront.catalog.GetAvailableProduct(wanted))).reason == "PRODUCT_NOT_FOUND"
+
+
+async def test_a_product_that_is_known_before_its_stock_has_none_yet(shops: tuple[Shop, Shop]) -> None:
+    writer, reader = shops
+    missing = inventory.GetAvailabilityRequest(sku="TEE")
+    assert (await refused(reader.storefront.inventory.GetAvailability(missing))).reason == "SKU_UNKNOWN"
+    product_id = await writer.sell("TEE", 5)
+    wanted = catalog.GetAvailableProductRequest(product_id=product_id)
+    product = await reader.storefront.catalog.GetAvailableProduct(wanted)
+    assert [variant.available for variant in product.variants] == [0]
+    (listed,) = (await reader.storefront.catalog.ListAvailableProducts(catalog.ListAvailableProductsRequest())).products
+    assert listed == product
+    await until(lambda: has_units(reader, wanted))
+
+
+async def has_units(shop: Shop, wanted: catalog.GetAvailableProductRequest) -> bool:
+    return (await shop.storefront.catalog.GetAvailableProduct(wanted)).variants[0].available == 5

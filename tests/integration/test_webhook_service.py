@@ -27,6 +27,7 @@ from stockward_server.embedded import Postgres
 from stockward_server.gateway.gate import BreakerPolicy
 from stockward_server.storage import database
 from stockward_server.storage.retention import delete_finished_deliveries, delete_orphaned_deliveries
+from tests.commands import waiting_for_locks
 from tests.conftest import TEMPLATE
 from tests.endpoints import URL, create_endpoint, deliver, endpoint_of, endpoint_of_settings
 from tests.events import until
@@ -156,6 +157,38 @@ async def test_a_secret_is_shown_once_and_rotates_without_a_gap(shop: Shop, told
     assert list(expired.secrets) == [newest]
     told.secret = rotated.secret
     await until(lambda: signed_by(rotated.secret))
+
+
+async def test_an_edit_that_waited_for_a_rotation_keeps_its_secrets(shop: Shop, told: Receiver) -> None:
+    endpoint_id = await listening(shop, told, types=["endpoint.disabled"])
+    edited = pb.Endpoint(endpoint_id=endpoint_id, description="mine")
+    async with database.transaction(shop.pool) as holder:
+        await holder.execute("SELECT FROM endpoints WHERE endpoint_id = $1 FOR NO KEY UPDATE", endpoint_id)
+        rotation = asyncio.ensure_future(
+            shop.pms.webhooks.RotateSecret(
+                pb.RotateSecretRequest(endpoint_id=endpoint_id, overlap=Duration(seconds=3600))
+            )
+        )
+        await until(lambda: waiting_for_locks(shop.pool, 1))
+        edit = asyncio.ensure_future(shop.pms.webhooks.UpdateEndpoint(pb.UpdateEndpointRequest(endpoint=edited)))
+        await until(lambda: waiting_for_locks(shop.pool, 2))
+    rotated, shown = await rotation, await edit
+    assert shown.description == "mine"
+    assert len(shown.secrets) == 2
+    assert list(shown.secrets) == list(rotated.endpoint.secrets)
+
+
+async def test_another_address_has_not_failed_yet(shop: Shop, told: Receiver) -> None:
+    endpoint_id = await listening(shop, told, types=["endpoint.disabled"])
+    await shop.pool.execute(
+        "UPDATE endpoints SET failing_since = now() - interval '4 days', warn_time = now() WHERE endpoint_id = $1",
+        endpoint_id,
+    )
+    for change, failing in ((pb.Endpoint(description="mine"), True), (pb.Endpoint(url=URL), False)):
+        change.endpoint_id = endpoint_id
+        answer = await shop.pms.webhooks.UpdateEndpoint(pb.UpdateEndpointRequest(endpoint=change))
+        shown = await shop.pms.webhooks.GetEndpoint(pb.GetEndpointRequest(endpoint_id=endpoint_id))
+        assert answer.HasField("failing_since") == shown.HasField("failing_since") == failing
 
 
 async def test_a_repetition_is_answered_without_the_secret_which_lies_in_one_table_alone(shop: Shop) -> None:

@@ -145,11 +145,14 @@ def decide_creation(
 
 
 def decide_update(endpoint: Endpoint, edit: EndpointEdit, now: datetime) -> Endpoint:
-    """With the new values of a checked edit."""
+    """With the new values of a checked edit. Another address has not failed yet."""
     if "url" in edit:
         require_managed(endpoint, "URL")
     edited = replace(endpoint, **edit)
-    return endpoint if edited == endpoint else replace(edited, update_time=now)
+    if edited == endpoint:
+        return endpoint
+    failing_since = endpoint.failing_since if edited.url == endpoint.url else None
+    return replace(edited, failing_since=failing_since, update_time=now)
 
 
 def decide_enabling(endpoint: Endpoint, now: datetime) -> Endpoint:

@@ -92,7 +92,7 @@ def available_product_message(product: Product, available: Mapping[str, int]) ->
                 barcode=variant.barcode,
                 weight_grams=variant.weight_grams,
                 image_url=variant.image_url,
-                available=available[variant.sku],
+                available=available.get(variant.sku, 0),  # read apart: it may have come, or gone, in between
             )
             for variant in product.variants
         ],

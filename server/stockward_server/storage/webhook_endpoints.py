@@ -62,7 +62,7 @@ class SqlEndpoints:
             if changed != endpoint:
                 changed = replace(changed, version=endpoint.version + 1)
                 await _write(connection, changed)
-            if changed.enabled and not endpoint.enabled:
+            if (changed.enabled and not endpoint.enabled) or changed.url != endpoint.url:
                 await _forget_failures(connection, endpoint_id)
             return reply(changed)
 
@@ -126,7 +126,9 @@ async def hold_endpoint(connection: Executor, endpoint_id: str) -> Sequence[str]
 
 
 async def _lock(connection: Executor, endpoint_id: str) -> Endpoint:
-    row = await connection.fetchrow(f"{SELECT_ENDPOINTS} WHERE endpoint_id = $1 FOR NO KEY UPDATE OF e", endpoint_id)
+    # First the lock, then the rows: a statement that had to wait would see the secrets as they were before.
+    await connection.execute("SELECT FROM endpoints WHERE endpoint_id = $1 FOR NO KEY UPDATE", endpoint_id)
+    row = await connection.fetchrow(f"{SELECT_ENDPOINTS} WHERE endpoint_id = $1", endpoint_id)
     if row is None:
         raise endpoint_not_found(endpoint_id)
     return _endpoint_of(row)
