@@ -80,4 +80,5 @@ async def test_a_product_that_is_known_before_its_stock_has_none_yet(shops: tupl
 
 
 async def has_units(shop: Shop, wanted: catalog.GetAvailableProductRequest) -> bool:
-    return (await shop.storefront.catalog.GetAvailableProduct(wanted)).variants[0].available == 5
+    product = await shop.storefront.catalog.GetAvailableProduct(wanted)
+    return bool(product.variants[0].available == 5)
