@@ -51,7 +51,7 @@ def stack(package: Path) -> Iterator[Stack]:
 def test_the_client(file: str, package: Path, stack: Stack) -> None:
     if file == "browser.test" and not CHROMIUM.exists() and (not IN_CI or "WITHOUT_BROWSER" in os.environ):
         pytest.skip(f"there is no {CHROMIUM}")
-    ended = node(stack, "--test", "--test-timeout=60000", str(package / "dist" / "test" / f"{file}.js"))
+    ended = node(stack, "--test", "--test-timeout=110000", str(package / "dist" / "test" / f"{file}.js"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
@@ -63,7 +63,7 @@ async def test_the_client_over_tls(package: Path, settings: Settings, tmp_path: 
     await ensure_key(settings, "pms", "pms", KEYS["pms"])
     async with running_server(settings.model_copy(update=update)):
         process = await asyncio.create_subprocess_exec(
-            *("node", "--test", "--test-timeout=60000", str(package / "dist" / "test" / "tls.test.js")),
+            *("node", "--test", "--test-timeout=110000", str(package / "dist" / "test" / "tls.test.js")),
             env=clean_environment()
             | {"ADDRESS": address, "KEY": KEYS["pms"], "CA": str(authority.ca), "STRANGE_CA": str(strange.ca)}
             | {"CLIENT_CERT": str(client_cert), "CLIENT_KEY": str(client_key)},

@@ -1,6 +1,10 @@
 /** The running stack, found by `.stockward/run.json` of the working directory, and a few words to arrange things with. */
 
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { IncomingHttpHeaders, Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { Code, inventory, rows, StockwardError, Stockward } from "@stockward/client";
 import type { catalog } from "@stockward/client";
 
@@ -11,14 +15,16 @@ interface Run {
   database: string;
   keys: Record<"pms" | "storefront" | "admin", string>;
   webhook_secret: string;
-  webhooks: Record<"pms" | "storefront", string>;
   pids: Record<"server" | "edge" | "nats", number>;
 }
 
 export const readRun = (): Run => JSON.parse(readFileSync(".stockward/run.json", "utf8")) as Run;
 export const run = readRun();
-export const staff = new Stockward(run.grpc, run.keys.pms);
-export const shop = new Stockward(run.grpc, () => Promise.resolve(run.keys.storefront));
+
+/** A server that is killed meanwhile takes its time to come back on a busy machine. */
+const PATIENT = { timeoutMs: 45_000 };
+export const staff = new Stockward(run.grpc, run.keys.pms, PATIENT);
+export const shop = new Stockward(run.grpc, () => Promise.resolve(run.keys.storefront), PATIENT);
 
 let number = 0;
 
@@ -39,6 +45,36 @@ export function newSku(): string {
 export async function receive(sku: string, units: number): Promise<void> {
   const reason = inventory.AdjustmentReason.RECEIVED;
   await staff.inventory.adjustStock({ sku, change: { case: "delta", value: BigInt(units) }, reason });
+}
+
+/** Answers webhooks with the status that `hear` says, at a port of its own or at `port`. */
+export async function receiver(hear: (body: Buffer, headers: IncomingHttpHeaders) => number, port = 0): Promise<Server> {
+  const server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on("data", (part: Buffer) => parts.push(part));
+    request.on("end", () => response.writeHead(hear(Buffer.concat(parts), request.headers)).end());
+  });
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  return server;
+}
+
+/** Stops it, and waits until it has. */
+export async function stop(server: Server): Promise<void> {
+  server.close();
+  server.closeAllConnections();
+  await once(server, "close");
+}
+
+export const portOf = (server: Server): number => (server.address() as AddressInfo).port;
+
+/**
+ * Tells `server` of the events of `types` from now on, and answers the secret of its webhooks. The endpoints of the
+ * settings are of no use here: nobody has listened there, so they are tried seldom by now.
+ */
+export async function tell(server: Server, types: string[]): Promise<string> {
+  const url = `http://127.0.0.1:${portOf(server)}`;
+  return (await staff.webhooks.createEndpoint({ endpoint: { url, types } })).secret;
 }
 
 /** The one order that there is of a SKU, or as many as there are. */

@@ -2,24 +2,24 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
 import type { IncomingHttpHeaders, Server } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { rows } from "@stockward/client";
 import { StorefrontSync } from "../examples/storefront-sync/sync.js";
-import { run, sell, shop, staff, until } from "./shop.js";
+import { portOf, receiver, run, sell, shop, staff, stop, tell, until } from "./shop.js";
 
 const file = join(mkdtempSync("sync-"), "storefront.json");
 const newSync = (from: ConstructorParameters<typeof StorefrontSync>[0] = shop, at = file) =>
-  new StorefrontSync(from, run.webhook_secret, at);
+  new StorefrontSync(from, secret, at);
 
 /** What came in, to be sent again. */
 const hooks: { body: string; headers: IncomingHttpHeaders; id: string }[] = [];
+let server: Server = await open();
+const port = portOf(server);
+const secret = await tell(server, ["product.*"]);
 let sync = newSync();
-let server: Server;
 
 before(async () => {
   await sell(0);
@@ -27,7 +27,6 @@ before(async () => {
   await staff.catalog.unpublishProduct({ productId: hidden.productId });
   await staff.catalog.createProduct({ product: { title: "A draft" } });
   await sync.catchUp();
-  server = await open();
 });
 
 after(() => {
@@ -37,27 +36,13 @@ after(() => {
 });
 
 /** Takes webhooks for `sync`, and notes them. */
-async function open(): Promise<Server> {
-  const taker = createServer((request, response) => {
-    const parts: Buffer[] = [];
-    request.on("data", (part: Buffer) => parts.push(part));
-    request.on("end", () => {
-      const { headers } = request;
-      const body = Buffer.concat(parts).toString();
-      const status = sync.hear(body, headers);
-      hooks.push({ body, headers, id: String(headers["webhook-id"]) });
-      response.writeHead(status).end();
-    });
-  });
-  taker.listen(Number(new URL(run.webhooks.storefront).port), "127.0.0.1");
-  await once(taker, "listening");
-  return taker;
-}
-
-async function goOffline(): Promise<void> {
-  server.close();
-  server.closeAllConnections();
-  await once(server, "close");
+function open(port?: number): Promise<Server> {
+  return receiver((bytes, headers) => {
+    const body = bytes.toString();
+    const status = sync.hear(body, headers);
+    hooks.push({ body, headers, id: String(headers["webhook-id"]) });
+    return status;
+  }, port);
 }
 
 const seenBy = (each: StorefrontSync) => each.visible.map(({ productId, title }) => `${productId} ${title}`).sort();
@@ -114,7 +99,7 @@ test("webhooks that come again, late and in the wrong order change nothing, also
 });
 
 test("after a week offline it reads what happened from its cursor, and the webhooks of that week change nothing", async () => {
-  await goOffline();
+  await stop(server);
   await change();
   const unlisted = {
     events: shop.events,
@@ -128,14 +113,14 @@ test("after a week offline it reads what happened from its cursor, and the webho
   await sync.catchUp();
   assert.deepEqual(seenBy(sync), await truth());
   const known = hooks.length;
-  server = await open();
+  server = await open(port);
   await change();
   await until(() => hooks.length > known + 15);
   await until(() => isRight(sync));
 });
 
 test("after longer than events are kept it begins anew", async () => {
-  await goOffline();
+  await stop(server);
   await change();
   forgetEvents();
   sync = newSync();
@@ -143,7 +128,7 @@ test("after longer than events are kept it begins anew", async () => {
   assert.deepEqual(seenBy(sync), await truth());
   const { cursor } = JSON.parse(readFileSync(file, "utf8")) as { cursor: string };
   assert.ok((await shop.events.listEvents({ cursor })).nextCursor);
-  server = await open();
+  server = await open(port);
 });
 
 /** Does to the record what its retention does, but for the time that it takes. */
