@@ -16,13 +16,16 @@ import aiohttp
 import pytest
 from aiohttp import web
 from stockward.event.v1.event_pb2 import EndpointEvent, Event
+from stockward.webhook.v1.webhook_pb2 import EnableEndpointRequest
 
+from stockward_server.config import Settings
 from stockward_server.gateway.gate import BreakerPolicy
 from stockward_server.storage.backlog import read_backlog
 from stockward_server.storage.database import Pool
 from stockward_server.storage.webhooks import SqlWebhooks
 from tests.events import event, record, record_many, until
 from tests.receiver import SECRET, Hook, Receiver, never, take
+from tests.shop import running_shop
 from tests.webhooks import QUICK, SLOW, Stack, in_order, is_done, no_lanes, refuse, webhook_stack
 
 STUBBORN = (timedelta(seconds=0.2),) * 200
@@ -243,6 +246,25 @@ async def test_an_endpoint_that_only_fails_is_left_alone_and_goes_on_when_it_is_
     await until(lambda: len(stack.storefront.taken) == 400)
     assert stack.storefront.versions() == in_order(200, 2)
     assert (await health(address))["open_breakers"] == []
+
+
+async def test_one_that_staff_say_is_back_is_not_left_alone_any_longer(stack: Stack) -> None:
+    stack.storefront.behaviour = refuse
+    address = await stack.start(retry_delays=SLOW, breaker=BreakerPolicy(failures=3, first_rest=300))
+    await record_many(stack.pool, 10, 2)
+
+    async def is_left_alone() -> bool:
+        return bool((await health(address))["open_breakers"] and await _failing_since(stack))
+
+    await until(is_left_alone)
+    stack.storefront.behaviour = take
+    settings = {"database_url": stack.database_url, "event_queue_url": stack.nats.url}
+    async with running_shop(Settings.model_validate(settings)) as shop:
+        enabled = await shop.pms.webhooks.EnableEndpoint(EnableEndpointRequest(endpoint_id="storefront"))
+        assert not enabled.HasField("failing_since")
+        await until(lambda: len(stack.storefront.taken) == 20)
+        assert stack.storefront.versions() == in_order(10, 2)
+        assert await shop.pms.webhooks.EnableEndpoint(EnableEndpointRequest(endpoint_id="storefront")) == enabled
 
 
 async def test_what_waits_for_an_endpoint_that_fails_does_not_make_the_gateway_late(stack: Stack) -> None:

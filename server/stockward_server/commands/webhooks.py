@@ -123,7 +123,7 @@ async def delete(staff: Callers, endpoint: EndpointName, etag: Etag = "", *, req
 
 @command(app, "enable", then="What happened meanwhile: stockward deliveries replay {answer.endpoint_id} --since TIME")
 async def enable(staff: Callers, endpoint: EndpointName, *, request_id: RequestId) -> pb.Endpoint:
-    """Send to a disabled endpoint again; what was pending goes on."""
+    """Send to a disabled endpoint again, or at once to one that fails; what was pending goes on."""
     return await staff.webhooks.EnableEndpoint(pb.EnableEndpointRequest(endpoint_id=endpoint, request_id=request_id))
 
 

@@ -156,12 +156,18 @@ def decide_update(endpoint: Endpoint, edit: EndpointEdit, now: datetime) -> Endp
 
 
 def decide_enabling(endpoint: Endpoint, now: datetime) -> Endpoint:
-    """Enabled, with a clean record: it is not disabled again for what is past."""
-    if endpoint.enabled:
+    """Enabled, with a clean record: it is not disabled again for what is past, nor spared for it."""
+    if endpoint.enabled and endpoint.failing_since is None:
         return endpoint
     if endpoint.disable_reason == REMOVED:
         require_managed(endpoint, "URL")
     return replace(endpoint, enabled=True, disable_reason="", failing_since=None, update_time=now)
+
+
+def begins_anew(before: Endpoint, after: Endpoint) -> bool:
+    """Whether the change is a reason to send at once what waits for a later attempt."""
+    mended = after.url != before.url or after.failing_since != before.failing_since
+    return after.enabled and (mended or not before.enabled)
 
 
 def decide_disabling(endpoint: Endpoint, reason: str, now: datetime) -> Endpoint:

@@ -13,7 +13,7 @@ from stockward_server.application.request import Request
 from stockward_server.application.stock_views import Page
 from stockward_server.application.webhooks import EndpointDecision, EndpointReply
 from stockward_server.domain.endpoint import Endpoint, Secret
-from stockward_server.domain.endpoint_changes import require_enabled, require_etag, require_managed
+from stockward_server.domain.endpoint_changes import begins_anew, require_enabled, require_etag, require_managed
 from stockward_server.domain.errors import EndpointLimitReached, EndpointNotFound
 from stockward_server.domain.event import PINGED
 from stockward_server.storage.database import Executor, Pool
@@ -62,8 +62,9 @@ class SqlEndpoints:
             if changed != endpoint:
                 changed = replace(changed, version=endpoint.version + 1)
                 await _write(connection, changed)
-            if (changed.enabled and not endpoint.enabled) or changed.url != endpoint.url:
-                await _forget_failures(connection, endpoint_id)
+            if begins_anew(endpoint, changed):
+                # While it was disabled nobody has claimed a lane, unless it was disabled just now: see `wake_lanes`.
+                await wake_lanes(connection, endpoint_id)
             return reply(changed)
 
         return await self._mutations.run(request, work)
@@ -139,13 +140,15 @@ async def _write(connection: Executor, endpoint: Endpoint) -> None:
     await connection.execute(
         """
         INSERT INTO endpoints (endpoint_id, url, description, types, headers, rate_limit, max_in_flight, max_body_bytes,
-                               enabled, disable_reason, create_time, update_time, version)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                               enabled, disable_reason, failing_since, create_time, update_time, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         ON CONFLICT (endpoint_id) DO UPDATE SET
             url = EXCLUDED.url, description = EXCLUDED.description, types = EXCLUDED.types, headers = EXCLUDED.headers,
             rate_limit = EXCLUDED.rate_limit, max_in_flight = EXCLUDED.max_in_flight,
             max_body_bytes = EXCLUDED.max_body_bytes, enabled = EXCLUDED.enabled,
-            disable_reason = EXCLUDED.disable_reason, update_time = EXCLUDED.update_time, version = EXCLUDED.version
+            disable_reason = EXCLUDED.disable_reason, failing_since = EXCLUDED.failing_since,
+            warn_time = CASE WHEN EXCLUDED.failing_since IS NOT NULL THEN endpoints.warn_time END,
+            update_time = EXCLUDED.update_time, version = EXCLUDED.version
         """,
         endpoint.endpoint_id,
         endpoint.url,
@@ -157,6 +160,7 @@ async def _write(connection: Executor, endpoint: Endpoint) -> None:
         endpoint.max_body_bytes,
         endpoint.enabled,
         endpoint.disable_reason,
+        endpoint.failing_since,
         endpoint.create_time,
         endpoint.update_time,
         endpoint.version,
@@ -176,17 +180,6 @@ async def _write(connection: Executor, endpoint: Endpoint) -> None:
         [secret.create_time for secret in endpoint.secrets],
         [secret.expire_time for secret in endpoint.secrets],
     )
-
-
-async def _forget_failures(connection: Executor, endpoint_id: str) -> None:
-    """What was pending when the endpoint was disabled goes on at once, and its days of failing count anew.
-
-    While it was disabled nobody has claimed a lane, unless it was disabled just now: see `wake_lanes`.
-    """
-    await connection.execute(
-        "UPDATE endpoints SET failing_since = NULL, warn_time = NULL WHERE endpoint_id = $1", endpoint_id
-    )
-    await wake_lanes(connection, endpoint_id)
 
 
 def _endpoint_of(row: Record) -> Endpoint:

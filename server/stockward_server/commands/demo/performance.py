@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 
-from stockward_server.commands.connection import calling, fail
+from stockward.webhook.v1.webhook_pb2 import EnableEndpointRequest
+
+from stockward_server.commands.connection import Callers, calling, fail
 from stockward_server.commands.demo.story import Story
 from stockward_server.commands.demo.telling import Telling
 from stockward_server.commands.demo.witness import Receiver, Record, Witness, listening
@@ -30,7 +33,16 @@ async def perform(stack: RunFile, telling: Telling) -> None:
             telling.note(
                 f"{SETTING[role]} is set: those webhooks go there, and the demo looks into the record of events"
             )
+        if receivers:
+            told = "enables webhooks to where we listen now"
+            await telling.step("PMS", "enabling webhooks", _enable(pms, receivers), told)
         hears: dict[str, Witness] = {"pms": Record(pms), "storefront": Record(shop), **receivers}
         order = await Story(telling, pms, shop, hears).play()
     facts = {"Order": order.order_id, "Tracking number": order.fulfillments[0].tracking_number}
     telling.end(facts | {f"Webhooks to {role}": receiver.summary() for role, receiver in receivers.items()})
+
+
+async def _enable(pms: Callers, roles: Iterable[str]) -> None:
+    """Nobody has listened there so far, so they are tried seldom by now, or not at all."""
+    for role in roles:
+        await pms.webhooks.EnableEndpoint(EnableEndpointRequest(endpoint_id=role))
