@@ -7,7 +7,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,3 +60,18 @@ async def stockward(*arguments: str | Path, cwd: Path, program: Sequence[str] = 
     outcome = Outcome(process.returncode, out.decode(), err.decode())
     assert "Traceback" not in outcome.err, outcome.err
     return outcome
+
+
+@asynccontextmanager
+async def running(command: str, log: Path, environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`stockward COMMAND` in the directory of its log; at the end it is asked to stop, and must."""
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(*MODULE, command), cwd=log.parent, env=clean_environment() | environment, stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), 20)

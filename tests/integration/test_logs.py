@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import logging
 import sys
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from tests.events import until
 from tests.receiver import Receiver, receiver
 from tests.scrape import ask
 from tests.shop import Callers, Shop, callers
-from tests.terminal import MODULE, clean_environment
+from tests.terminal import running
 
 MARK = "zQ7marked"
 """Part of every secret and of everything personal."""
@@ -62,19 +61,6 @@ class Logged:
         return [line for line in found if line["logger"] == logger]
 
 
-@asynccontextmanager
-async def process(command: str, directory: Path, environment: dict[str, str]) -> AsyncIterator[None]:
-    with (directory / f"{command}.log").open("wb") as log:
-        started = await asyncio.create_subprocess_exec(
-            *(*MODULE, command), cwd=directory, env=clean_environment() | environment, stdout=log, stderr=log
-        )
-    try:
-        yield
-    finally:
-        started.terminate()
-        await asyncio.wait_for(started.wait(), 20)
-
-
 @pytest.fixture
 async def logged(settings: Settings, database: Pool, tmp_path: Path) -> AsyncIterator[Logged]:
     addresses = {
@@ -98,7 +84,7 @@ async def logged(settings: Settings, database: Pool, tmp_path: Path) -> AsyncIte
             variable("slow_batch_seconds"): "0.000001",
         }
         for command in ("serve", "relay", "gateway"):
-            await up.enter_async_context(process(command, tmp_path, environment))
+            await up.enter_async_context(running(command, tmp_path / f"{command}.log", environment))
         assert await grpc_serves(addresses["grpc_address"], 30)
         stubs = {role: callers(addresses["grpc_address"], key) for role, key in keys.items()}
         stubs["keyless"] = callers(addresses["grpc_address"], f"swk_unknown_{MARK}")

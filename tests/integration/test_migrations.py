@@ -13,9 +13,13 @@ from pogo_core.migration import topological_sort
 from pogo_core.util.migrate import rollback
 from pogo_core.util.sql import ensure_pogo_sync, read_migrations
 
-from stockward_server.embedded import Postgres
+from stockward_server.config import variable
+from stockward_server.embedded import Postgres, free_port
+from stockward_server.embedded.worker import grpc_serves
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import MIGRATIONS, Connection
+from tests.events import until
+from tests.terminal import running
 
 SCHEMA = """
     SELECT table_name, column_name, concat_ws(' ', data_type, is_nullable, column_default, is_identity)
@@ -70,3 +74,29 @@ async def test_migrations_are_applied_once_whoever_applies_them(empty_url: str) 
     assert sorted(first + second) == sorted(path.stem for path in MIGRATIONS.glob("*.sql"))
     assert [] in (first, second)
     assert await storage.migrate(empty_url) == []
+
+
+async def test_a_process_waits_for_the_migrations_that_it_needs(empty_url: str, nats_url: str, tmp_path: Path) -> None:
+    address, log = f"127.0.0.1:{free_port()}", tmp_path / "log"
+    environment = {
+        variable("database_url"): empty_url,
+        variable("event_queue_url"): nats_url,
+        variable("grpc_address"): address,
+        variable("server_admin_address"): f"127.0.0.1:{free_port()}",
+        variable("relay_admin_address"): f"127.0.0.1:{free_port()}",
+    }
+
+    def waits() -> bool:
+        return "waiting for `stockward migrate`: the database lacks 0001_core" in log.read_text()
+
+    async with running("relay", log, environment) as relay:
+        await until(waits)
+        relay.terminate()
+        assert await asyncio.wait_for(relay.wait(), 10) == 0
+
+    async with running("serve", log, environment) as server:
+        await until(waits)
+        assert not await grpc_serves(address, 0.2)
+        await storage.migrate(empty_url)
+        assert await grpc_serves(address, 30)
+        assert server.returncode is None
