@@ -63,15 +63,15 @@ async def stockward(*arguments: str | Path, cwd: Path, program: Sequence[str] = 
 
 
 @asynccontextmanager
-async def running(command: str, log: Path, environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(command: str, log: Path, environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
     """`stockward COMMAND` in the directory of its log; at the end it is asked to stop, and must."""
     with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
+        started = await asyncio.create_subprocess_exec(
             *(*MODULE, command), cwd=log.parent, env=clean_environment() | environment, stdout=output, stderr=output
         )
     try:
-        yield process
+        yield started
     finally:
-        if process.returncode is None:
-            process.terminate()
-            await asyncio.wait_for(process.wait(), 20)
+        if started.returncode is None:
+            started.terminate()
+            await asyncio.wait_for(started.wait(), 20)

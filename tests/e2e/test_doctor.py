@@ -162,10 +162,12 @@ async def test_what_is_behind_and_who_fails_is_told(doctor: Doctor, shop: Shop) 
 async def test_what_does_not_answer_is_a_finding_and_keeps_nobody_waiting(doctor: Doctor, shop: Shop) -> None:
     await shop.sell("A", 5)
     async with transaction(shop.pool) as connection:
-        await connection.execute("LOCK TABLE allocations IN ACCESS EXCLUSIVE MODE")
+        await connection.execute("LOCK TABLE outbox, allocations IN ACCESS EXCLUSIVE MODE")
         outcome = await doctor("--json")
-    assert verdicts(outcome).items() >= {"database": "warning", "outbox": "ok", "audit": "problem"}.items()
+    assert outcome.code == 1
+    assert verdicts(outcome).items() >= {"database": "warning", "queues": "problem", "audit": "warning"}.items()
     assert "no answer within 5 s" in outcome.out
+    assert "stockward audit" in steps(outcome)["audit"], "a ledger that is long is no problem"
     assert "server" in verdicts(outcome), "the looks after it are had"
 
 

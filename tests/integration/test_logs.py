@@ -31,7 +31,7 @@ from tests.events import until
 from tests.receiver import Receiver, receiver
 from tests.scrape import ask
 from tests.shop import Callers, Shop, callers
-from tests.terminal import running
+from tests.terminal import process
 
 MARK = "zQ7marked"
 """Part of every secret and of everything personal."""
@@ -84,7 +84,7 @@ async def logged(settings: Settings, database: Pool, tmp_path: Path) -> AsyncIte
             variable("slow_batch_seconds"): "0.000001",
         }
         for command in ("serve", "relay", "gateway"):
-            await up.enter_async_context(running(command, tmp_path / f"{command}.log", environment))
+            await up.enter_async_context(process(command, tmp_path / f"{command}.log", environment))
         assert await grpc_serves(addresses["grpc_address"], 30)
         stubs = {role: callers(addresses["grpc_address"], key) for role, key in keys.items()}
         stubs["keyless"] = callers(addresses["grpc_address"], f"swk_unknown_{MARK}")

@@ -19,7 +19,7 @@ from stockward_server.embedded.worker import grpc_serves
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import MIGRATIONS, Connection
 from tests.events import until
-from tests.terminal import running
+from tests.terminal import process
 
 SCHEMA = """
     SELECT table_name, column_name, concat_ws(' ', data_type, is_nullable, column_default, is_identity)
@@ -89,12 +89,12 @@ async def test_a_process_waits_for_the_migrations_that_it_needs(empty_url: str, 
     def waits() -> bool:
         return "waiting for `stockward migrate`: the database lacks 0001_core" in log.read_text()
 
-    async with running("relay", log, environment) as relay:
+    async with process("relay", log, environment) as relay:
         await until(waits)
         relay.terminate()
         assert await asyncio.wait_for(relay.wait(), 10) == 0
 
-    async with running("serve", log, environment) as server:
+    async with process("serve", log, environment) as server:
         await until(waits)
         assert not await grpc_serves(address, 0.2)
         await storage.migrate(empty_url)

@@ -31,7 +31,6 @@ from tests.scrape import ask
 from tests.shop import KEYS, Shop, all_callers, refused
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-ADDRESSES = ("grpc_address", "server_admin_address", "relay_admin_address", "gateway_address")
 TRACED = (("traceparent", f"00-{TRACE}-{CALLER}-01"),)
 
 
@@ -67,12 +66,18 @@ async def collector() -> AsyncIterator[tuple[Collector, str]]:
     await server.stop(None)
 
 
+def own_addresses() -> dict[str, str]:
+    """Ports that nobody else has, by setting."""
+    names = ("grpc_address", "server_admin_address", "relay_admin_address", "gateway_address")
+    return {name: f"127.0.0.1:{free_port()}" for name in names}
+
+
 async def begin(up: AsyncExitStack, settings: Settings, pool: Pool, **changes: Any) -> tuple[Shop, Receiver]:
     """Everything of a shop, until `up` ends."""
     hooks = await up.enter_async_context(receiver())
     given = {
         **settings.model_dump(exclude_unset=True),
-        **{port: f"127.0.0.1:{free_port()}" for port in ADDRESSES},
+        **own_addresses(),
         "storefront_webhook_url": hooks.url,
         "webhook_secret": SECRET,
         **changes,
@@ -189,12 +194,8 @@ async def test_a_process_that_is_broken_off_while_it_starts_ends_with_its_traces
     def sending() -> list[str]:
         return [each.name for each in threading.enumerate() if each.name.startswith("Otel")]
 
-    settings = settings.model_copy(
-        update={
-            "otlp_endpoint": f"http://127.0.0.1:{free_port()}",
-            **{port: f"127.0.0.1:{free_port()}" for port in ADDRESSES},
-        }
-    )
+    nobody = f"http://127.0.0.1:{free_port()}"
+    settings = settings.model_copy(update={"otlp_endpoint": nobody, **own_addresses()})
     for turns in range(60):
         task = asyncio.ensure_future(process(settings, asyncio.Event()))
         for _ in range(turns):

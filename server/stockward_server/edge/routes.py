@@ -22,6 +22,7 @@ HARMLESS = f"{UNSENT},reset,unavailable,cancelled"
 """Failures after which a call that changes nothing is sent to another server; one that stops answers CANCELLED."""
 
 SERVER_MARGIN_SECONDS = 1.0
+"""By which a server's time limit is longer than the edge's."""
 
 UNTRANSCODED = {
     TRANSCODER: {
