@@ -211,9 +211,7 @@ async def check_audit(pool: Pool) -> Sequence[Finding]:
         async with asyncio.timeout(SECONDS - 1):
             checked, wrong = await audit_recent(pool)
     except TimeoutError:
-        return [
-            warning("audit", f"not done within {SECONDS - 1:g} s", "`stockward audit` takes its time")
-        ]
+        return [warning("audit", f"not done within {SECONDS - 1:g} s", "`stockward audit` takes its time")]
     if wrong:
         skus = ", ".join(sorted({each.sku for each in wrong}))
         return [problem("audit", f"counters are wrong: {skus}", "`stockward audit` shows by how much")]

@@ -54,19 +54,28 @@ async def drop_expired_movements(pool: Pool, keep_days: int) -> list[str]:
     """Drops the months of the ledger that ended more than `keep_days` days ago; answers the names of their partitions.
 
     In the same transaction their sums are added to the opening balances, so the ledger still comes to what it did. The
-    sums are taken while the ledger can be read and written, but for the month itself.
+    sums are taken while the ledger can be read and written, but for the month itself; and by a statement that writes
+    nothing, since events are not listed past a transaction that does.
     """
 
     async def settle(connection: Executor, partition: str, end: date) -> bool:
         await connection.execute(f"LOCK TABLE {partition} IN SHARE MODE")
-        await connection.execute(
+        sums = await connection.fetch(
             f"""
-            INSERT INTO opening_balances AS o (sku, location_id, on_hand, reserved, allocated)
-            SELECT sku, location_id, sum(on_hand_delta), sum(reserved_delta), sum(allocated_delta)
+            SELECT sku, location_id,
+                sum(on_hand_delta)::bigint, sum(reserved_delta)::bigint, sum(allocated_delta)::bigint
             FROM {partition} GROUP BY sku, location_id
+            """,
+            timeout=SUM_SECONDS,
+        )
+        await connection.execute(
+            """
+            INSERT INTO opening_balances AS o (sku, location_id, on_hand, reserved, allocated)
+            SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
             ON CONFLICT (sku, location_id) DO UPDATE SET on_hand = o.on_hand + excluded.on_hand,
                 reserved = o.reserved + excluded.reserved, allocated = o.allocated + excluded.allocated
             """,
+            *([row[column] for row in sums] for column in range(5)),
             timeout=SUM_SECONDS,
         )
         return True
