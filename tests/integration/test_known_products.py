@@ -45,13 +45,28 @@ async def test_a_restored_database_is_believed(shop: Shop) -> None:
 
 async def test_what_does_not_exist_is_left_out_and_nothing_is_kept_without_end(shop: Shop) -> None:
     product_ids = [await shop.sell(f"TEE-{size}") for size in "SML"]
-    known = KnownProducts(shop.pool, most=2)
+    known = KnownProducts(shop.pool, most=5)  # two with a variant each
     unknown = "01a206f4-f6a6-7077-81d1-9fe855cfa7b1"
     for _ in range(2):
         found = await known.by_id([*product_ids, unknown])
         assert {product_id: product.product_id for product_id, product in found.items()} == {
             product_id: product_id for product_id in product_ids
         }
+
+
+async def test_what_is_kept_is_counted_by_its_size(shop: Shop) -> None:
+    small, great = await shop.sell("TEE"), await shop.sell("MUG")
+    await shop.pms.catalog.UpdateProduct(
+        catalog_pb2.UpdateProductRequest(
+            product=catalog_pb2.Product(product_id=great, description="x" * 50_000),
+            update_mask=FieldMask(paths=["description"]),
+        )
+    )
+    known = KnownProducts(shop.pool, most=51)
+    first = await read(known, small)
+    assert await read(known, small) is first
+    assert await read(known, great) is await read(known, great)
+    assert await read(known, small) is not first
 
 
 async def test_a_storefront_sees_each_change_at_once(shop: Shop) -> None:

@@ -47,8 +47,8 @@ Change = (
 Listing = pb.ListProductsRequest | pb.ListAvailableProductsRequest
 
 
-MESSAGES = 5_000
-"""Of products as storefronts see them that are kept, those asked for last."""
+TOLD_BYTES = 16 * 2**20
+"""Of messages of products as storefronts see them that are kept, those asked for last."""
 
 
 class _Told(NamedTuple):
@@ -65,7 +65,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     def __init__(self, catalog: Catalog, window: ShopWindow) -> None:
         self._catalog = catalog
         self._window = window
-        self._told: LRUCache[str, _Told] = LRUCache(MESSAGES)
+        self._told: LRUCache[str, _Told] = LRUCache(TOLD_BYTES, getsizeof=lambda told: told.message.ByteSize())
 
     async def CreateProduct(self, request: pb.CreateProductRequest, context: Context) -> pb.Product:
         answer = await self._catalog.create(request_of(context, request), product_edit(request.product), product_bytes)

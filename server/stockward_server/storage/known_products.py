@@ -10,15 +10,23 @@ from stockward_server.domain.product import Product
 from stockward_server.storage.database import Pool
 from stockward_server.storage.product_rows import SELECT_PRODUCTS, product_of
 
+MEBIBYTES = 128
+"""What they may take all together, roughly: some 40,000 products with a few variants."""
+
+
+def kibibytes(product: Product) -> int:
+    """What a product takes in memory, roughly: one for itself and for each variant, and what staff wrote about it."""
+    return 1 + len(product.variants) + len(product.images) // 2 + len(product.description) // 1024
+
 
 class KnownProducts:
     """Products as they stand in the database now. Only those whose version is not the one that is known are read whole;
     what was made of a version is never changed."""
 
-    def __init__(self, pool: Pool, most: int = 20_000) -> None:
-        """`most`: products that are kept, those read last."""
+    def __init__(self, pool: Pool, most: int = MEBIBYTES * 1024) -> None:
+        """`most`: kibibytes of products that are kept, those read last."""
         self._pool = pool
-        self._known: LRUCache[str, Product] = LRUCache(most)
+        self._known: LRUCache[str, Product] = LRUCache(most, getsizeof=kibibytes)
 
     async def by_id(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
         """Those that exist, in any state. A product that did not change since is the same object as before."""
