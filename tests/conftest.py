@@ -24,7 +24,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, and so would have every program that the tests start and stop
 
 MAY_BE_ABSENT = ("no shared/data", "no /usr/bin/chromium", "no pgbouncer", "this PgBouncer")
-"""What CI may do without, by the reason for a skip: .ci/run tells of the last two."""
+"""What CI may do without, by the reason for a skip: data that is never committed, and what .ci/run tells of when it
+cannot be installed."""
 
 
 @pytest.hookimpl(wrapper=True)

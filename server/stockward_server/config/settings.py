@@ -227,7 +227,7 @@ class Settings(BaseModel):
     """HOST:PORT that `stockward run` sends webhooks to whose URL is not set; `stockward demo` listens there."""
 
     pool_size: int = Field(default=10, ge=2, le=1000)
-    """Most PostgreSQL connections of each process."""
+    """Most PostgreSQL connections of each server process for calls; it takes two more for probes and metrics."""
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """Largest gRPC message or JSON body that is taken, in bytes."""
