@@ -58,7 +58,8 @@ class Stack:
             lambda: (
                 process.poll() is not None
                 or (self.run_file.exists() and self.running["pids"]["supervisor"] == process.pid)
-            )
+            ),
+            120,
         )
         assert process.poll() is None, f"it ended instead:\n{self.output}"
         return self.running
