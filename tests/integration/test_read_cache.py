@@ -13,7 +13,7 @@ from stockward_server.config import Settings
 from tests.events import until
 from tests.shop import Shop, refused, running_shop
 
-BOUND = 3.0
+BOUND = 5.0
 """Seconds."""
 
 
@@ -45,12 +45,12 @@ async def test_another_process_reads_it_within_the_bound(shops: tuple[Shop, Shop
     assert await available(reader) == 5
     await writer.receive("TEE", 1)
     committed = time.monotonic()
-    answers = []
-    while (asked := time.monotonic()) < committed + BOUND + 0.5:
-        answers.append((asked - committed, await available(reader)))
-    assert answers[0][1] == 5, "nothing was remembered, so this shows nothing"
-    assert {units for after, units in answers if after > BOUND} == {6}
-    assert [units for _, units in answers] == sorted(units for _, units in answers), "it went back in time"
+    answers = [await available(reader)]
+    while time.monotonic() <= committed + BOUND:
+        answers.append(await available(reader))
+    assert answers[0] == 5, "nothing was remembered, so this shows nothing"
+    assert await available(reader) == 6
+    assert answers == sorted(answers), "it went back in time"
 
 
 async def test_a_withdrawal_shows_within_the_bound(shops: tuple[Shop, Shop]) -> None:
