@@ -74,4 +74,9 @@ async def process(command: str, log: Path, environment: dict[str, str]) -> Async
     finally:
         if started.returncode is None:
             started.terminate()
-            await asyncio.wait_for(started.wait(), 20)
+            try:
+                await asyncio.wait_for(started.wait(), 20)
+            except TimeoutError:
+                started.kill()
+                await started.wait()
+                raise

@@ -170,12 +170,10 @@ def version() -> None:
 
 
 def _run_process(process: Process, settings: Settings) -> None:
-    """Run one of our processes until SIGINT or SIGTERM, which it is told by an event. It waits for the migrations that
-    it needs."""
+    """Run one of our processes until SIGINT or SIGTERM, which it is told by an event."""
     import uvloop
 
     from stockward_server.observability import logs
-    from stockward_server.storage.database import wait_until_migrated
 
     logs.set_up(settings.log_level, settings.log_format)
     _collect_seldom()
@@ -185,9 +183,7 @@ def _run_process(process: Process, settings: Settings) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         asyncio.get_running_loop().set_exception_handler(logs.note_unhandled)
-        await wait_until_migrated(settings.database_url.get_secret_value(), stop)
-        if not stop.is_set():
-            await process(settings, stop)
+        await process(settings, stop)
 
     uvloop.run(until_stopped())
 

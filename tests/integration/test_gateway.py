@@ -42,6 +42,31 @@ async def stack(database: Pool, database_url: str, tmp_path: Path) -> AsyncItera
 # What is sent, and to whom
 
 
+async def test_what_comes_while_one_before_it_is_sent_follows_at_once(stack: Stack) -> None:
+    release = asyncio.Event()
+
+    async def slow(hook: Hook) -> None:
+        if hook.version == 1:
+            await release.wait()
+
+    async def both_wait() -> bool:
+        query = "SELECT count(*) = 2 FROM deliveries WHERE endpoint_id = 'storefront' AND state = 1"
+        return bool(await stack.pool.fetchval(query))
+
+    stack.storefront.behaviour = slow
+    await stack.start(poll_seconds=60)
+    for number in range(8):  # a matter of milliseconds each time
+        release.clear()
+        stack.storefront.hooks.clear()
+        stack.storefront.taken.clear()
+        await record(stack.pool, event(f"a{number}", 1))
+        await until(lambda: stack.storefront.hooks)
+        await record(stack.pool, event(f"a{number}", 2))
+        await until(both_wait)
+        release.set()
+        await until(lambda: len(stack.storefront.taken) == 2)
+
+
 async def test_a_webhook_is_signed_and_tells_the_event(stack: Stack) -> None:
     await stack.start()
     told = event("018f9a2e-0000-7000-8000-000000000001", 1)

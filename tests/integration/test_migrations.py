@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
+import aiohttp
 import asyncpg
+import grpc
 import pytest
 from pogo_core.migration import topological_sort
 from pogo_core.util.migrate import rollback
 from pogo_core.util.sql import ensure_pogo_sync, read_migrations
+from stockward.inventory.v1.inventory_pb2 import ListLocationsRequest
 
 from stockward_server.config import variable
 from stockward_server.embedded import Postgres, free_port
-from stockward_server.embedded.worker import grpc_serves
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import MIGRATIONS, Connection
 from tests.events import until
+from tests.scrape import ask
+from tests.shop import callers, refused
 from tests.terminal import process
 
 SCHEMA = """
@@ -76,27 +81,45 @@ async def test_migrations_are_applied_once_whoever_applies_them(empty_url: str) 
     assert await storage.migrate(empty_url) == []
 
 
-async def test_a_process_waits_for_the_migrations_that_it_needs(empty_url: str, nats_url: str, tmp_path: Path) -> None:
-    address, log = f"127.0.0.1:{free_port()}", tmp_path / "log"
+async def test_a_process_is_not_ready_until_the_database_has_what_it_needs(
+    empty_url: str, nats_url: str, tmp_path: Path
+) -> None:
+    address, admin, log = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}", tmp_path / "log"
     environment = {
         variable("database_url"): empty_url,
         variable("event_queue_url"): nats_url,
         variable("grpc_address"): address,
-        variable("server_admin_address"): f"127.0.0.1:{free_port()}",
-        variable("relay_admin_address"): f"127.0.0.1:{free_port()}",
+        variable("server_admin_address"): admin,
+        variable("relay_admin_address"): admin,
     }
 
-    def waits() -> bool:
-        return "waiting for `stockward migrate`: the database lacks 0001_core" in log.read_text()
+    async def says(status: int) -> bool:
+        with suppress(aiohttp.ClientError):
+            return (await ask(admin, "/readyz"))[0] == status
+        return False
 
     async with process("relay", log, environment) as relay:
-        await until(waits)
-        relay.terminate()
-        assert await asyncio.wait_for(relay.wait(), 10) == 0
-
-    async with process("serve", log, environment) as server:
-        await until(waits)
-        assert not await grpc_serves(address, 0.2)
+        await until(lambda: says(503))
+        assert (await ask(admin, "/livez"))[0] == 200
+        assert "not ready: the database lacks 0001_core" in log.read_text()
         await storage.migrate(empty_url)
-        assert await grpc_serves(address, 30)
-        assert server.returncode is None
+        await until(lambda: says(200))
+        assert "Traceback" not in log.read_text()
+        relay.terminate()
+        assert await asyncio.wait_for(relay.wait(), 20) == 0
+
+    connection = await asyncpg.connect(empty_url)
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await connection.close()
+    async with process("serve", log, environment):
+        await until(lambda: says(503))
+        staff = callers(address, "swk_pms_stranger")
+        refusal = await refused(staff.inventory.ListLocations(ListLocationsRequest()))
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+        assert "stockward migrate" in refusal.message
+        await storage.migrate(empty_url)
+        await until(lambda: says(200))
+        refusal = await refused(staff.inventory.ListLocations(ListLocationsRequest()))
+        assert refusal.code is grpc.StatusCode.UNAUTHENTICATED
+        await staff.channel.close()
+        assert "Traceback" not in log.read_text()

@@ -23,7 +23,7 @@ def on_database(
     from stockward_server.commands.connection import REFUSED, UNREACHABLE, fail
     from stockward_server.config import load_settings
     from stockward_server.domain.errors import DatabaseUnavailable, Refusal
-    from stockward_server.storage.database import is_database_down
+    from stockward_server.storage.database import NOT_MIGRATED, is_database_down
 
     async def run() -> Result:
         async with opened(load_settings()) as subject:
@@ -36,6 +36,8 @@ def on_database(
         fail(f"{refusal.message} ({refusal.reason})", UNREACHABLE if away else REFUSED)
     except Exception as error:
         no_entry = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+        if isinstance(error, NOT_MIGRATED):
+            fail("The database is not up to date: run `stockward migrate`", UNREACHABLE)
         if not (is_database_down(error) or isinstance(error, no_entry)):
             raise
         fail(f"The database cannot be reached: {error}", UNREACHABLE)

@@ -1,7 +1,7 @@
 """How an endpoint changes, and what may be set.
 
-Every `decide_…` takes the endpoint as it stands under lock and answers it as it will be, or raises a Refusal. Where the
-aim is reached already it answers the endpoint as it is.
+Every `decide_…` takes the endpoint as it stands under lock and answers it as it will be, or raises a Refusal. Where
+there is nothing to do it answers the endpoint as it is.
 """
 
 from __future__ import annotations
@@ -156,18 +156,11 @@ def decide_update(endpoint: Endpoint, edit: EndpointEdit, now: datetime) -> Endp
 
 
 def decide_enabling(endpoint: Endpoint, now: datetime) -> Endpoint:
-    """Enabled, with a clean record: it is not disabled again for what is past, nor spared for it."""
-    if endpoint.enabled and endpoint.failing_since is None:
-        return endpoint
+    """Enabled, with a clean record: it is not disabled again for what is past. One that is enabled is a new version,
+    too: somebody says that it was mended."""
     if endpoint.disable_reason == REMOVED:
         require_managed(endpoint, "URL")
     return replace(endpoint, enabled=True, disable_reason="", failing_since=None, update_time=now)
-
-
-def begins_anew(before: Endpoint, after: Endpoint) -> bool:
-    """Whether the change is a reason to send at once what waits for a later attempt."""
-    mended = after.url != before.url or after.failing_since != before.failing_since
-    return after.enabled and (mended or not before.enabled)
 
 
 def decide_disabling(endpoint: Endpoint, reason: str, now: datetime) -> Endpoint:

@@ -55,7 +55,7 @@ class DeliveryTracer(Protocol):
 
 
 class Dispatcher:
-    """Claims lanes and sees each one through. `wake` tells it that there are new ones."""
+    """Claims lanes and sees each one through. `wake` tells it that there are some to be had, new or given back."""
 
     def __init__(
         self,
@@ -169,8 +169,9 @@ class Dispatcher:
                     if delay:
                         break
         finally:
+            if gate.closed and not gate.gone:
+                delay = None  # it failed at what the endpoint was before
             gate.leave(trial)
-            self.wake()
             self._recorder.add(Release(lane, delay or timedelta(0)))
 
     async def _deliver(self, gate: Gate, delivery: PendingDelivery) -> timedelta | None:

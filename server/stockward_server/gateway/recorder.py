@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stockward_server.storage.webhooks import Attempt, Release, SqlWebhooks
 
@@ -40,14 +40,17 @@ class Recorder:
         """Returns when all that was added is written."""
         await self._idle.wait()
 
-    async def run(self) -> None:
-        """Until it is cancelled; that is safe at any moment, as what is not written is sent again."""
+    async def run(self, on_release: Callable[[], None]) -> None:
+        """Until it is cancelled; that is safe at any moment, as what is not written is sent again. `on_release` hears
+        of lanes that may be claimed again: what came to them meanwhile has waited for that."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             while self._queue:
                 batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
                 await self._write(batch)
+                if any(isinstance(entry, Release) for entry in batch):
+                    on_release()
                 if self._queue:
                     await asyncio.sleep(GATHER_SECONDS)
             self._idle.set()

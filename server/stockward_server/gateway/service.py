@@ -90,7 +90,7 @@ async def run(
                     tracer=tracer,
                 )
                 background = [
-                    asyncio.create_task(recorder.run(), name="recorder"),
+                    asyncio.create_task(recorder.run(dispatcher.wake), name="recorder"),
                     asyncio.create_task(feed.run(dsn, nats_url, stream_name, dispatcher.wake, counted), name="feed"),
                 ]
                 health.pool = pool

@@ -52,7 +52,7 @@ class Exposition(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield gauge("stockward_ready", "Whether work may be sent here.", self.readiness.ready)
-        yield gauge("stockward_database_up", "Whether PostgreSQL answers.", self.readiness.database)
+        yield gauge("stockward_database_up", "Whether PostgreSQL answers and is migrated.", self.readiness.database)
         yield histogram("stockward_event_loop_lag_seconds", "How late the event loop is.", self._lag)
         for families in self._families:
             yield from families()

@@ -30,6 +30,7 @@ async def watching(
         return behind(await read_backlog(pool))
 
     readiness = Readiness(pool, on_change)
+    await readiness.look()
     exposition = Exposition(readiness, families, read)
     tasks = [
         asyncio.create_task(readiness.watch(), name="readiness"),

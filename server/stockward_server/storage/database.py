@@ -15,7 +15,6 @@ import asyncpg
 from pogo_core.error import BadMigrationError
 from pogo_core.util.migrate import apply
 
-from stockward_server.application.session import wait_for_any
 from stockward_server.domain.errors import DatabaseUnavailable, FieldInvalid, Refusal
 
 if TYPE_CHECKING:  # generic to the type checker only
@@ -29,6 +28,7 @@ log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 IN_USE = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 MIGRATION_LOCK = 0x73746F636B  # any constant will do; it spells "stock"
 
 LOCK_TIMEOUT = "500ms"
@@ -37,9 +37,6 @@ before PostgreSQL looks for a deadlock (after 1 s), so that no server's transact
 
 LOCK_TRIES, LOCK_PAUSE = 60, 0.5
 """How often a migration tries to get its locks, and the seconds in between that are left to others."""
-
-LOOK_SECONDS = 2.0
-"""Between two looks whether the database is migrated, and how long one may take."""
 
 
 def is_database_down(error: BaseException) -> bool:
@@ -59,12 +56,16 @@ def is_database_down(error: BaseException) -> bool:
         | asyncpg.CannotConnectNowError
         | asyncpg.TooManyConnectionsError
         | asyncpg.AdminShutdownError
-        | asyncpg.CrashShutdownError,
+        | asyncpg.CrashShutdownError
+        | asyncpg.UndefinedTableError  # it is not migrated yet
+        | asyncpg.UndefinedColumnError,
     )
 
 
 def refusal_of(error: BaseException) -> Refusal | None:
     """The documented answer to an error of the database, where there is one."""
+    if isinstance(error, NOT_MIGRATED):
+        return DatabaseUnavailable("the database is not up to date: it waits for `stockward migrate`", retry_after=1.0)
     if is_database_down(error):
         return DatabaseUnavailable("the database cannot be reached", retry_after=1.0)
     if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.DeadlockDetectedError):
@@ -264,33 +265,8 @@ async def migration_state(pool: Pool) -> tuple[list[str], list[str]]:
     """Names of migrations that are still to be applied, and of those that are applied and unknown here."""
     async with pool.acquire() as connection:
         applied = await _applied(connection)
-    known = _known_migrations()
+    known = {file.stem for file in MIGRATIONS.glob("*.sql")}
     return sorted(known - applied), sorted(applied - known)
-
-
-async def wait_until_migrated(dsn: str, stop: asyncio.Event) -> None:
-    """Returns when the database has every migration of this release, or `stop` is set: without them each call would end
-    as an error that nobody foresaw. A database that cannot be asked is left to those who work with it."""
-    told = False
-    while not stop.is_set():
-        try:
-            connection = await asyncpg.connect(dsn, timeout=LOOK_SECONDS, command_timeout=LOOK_SECONDS)
-            try:
-                missing = _known_migrations() - await _applied(connection)
-            finally:
-                await connection.close(timeout=LOOK_SECONDS)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return
-        if not missing:
-            return
-        if not told:
-            log.warning("waiting for `stockward migrate`: the database lacks %s", ", ".join(sorted(missing)))
-            told = True
-        await wait_for_any(LOOK_SECONDS, stop)
-
-
-def _known_migrations() -> set[str]:
-    return {file.stem for file in MIGRATIONS.glob("*.sql")}
 
 
 async def _applied(connection: Executor) -> set[str]:

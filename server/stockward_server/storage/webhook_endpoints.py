@@ -13,7 +13,7 @@ from stockward_server.application.request import Request
 from stockward_server.application.stock_views import Page
 from stockward_server.application.webhooks import EndpointDecision, EndpointReply
 from stockward_server.domain.endpoint import Endpoint, Secret
-from stockward_server.domain.endpoint_changes import begins_anew, require_enabled, require_etag, require_managed
+from stockward_server.domain.endpoint_changes import require_enabled, require_etag, require_managed
 from stockward_server.domain.errors import EndpointLimitReached, EndpointNotFound
 from stockward_server.domain.event import PINGED
 from stockward_server.storage.database import Executor, Pool
@@ -62,9 +62,8 @@ class SqlEndpoints:
             if changed != endpoint:
                 changed = replace(changed, version=endpoint.version + 1)
                 await _write(connection, changed)
-            if begins_anew(endpoint, changed):
-                # While it was disabled nobody has claimed a lane, unless it was disabled just now: see `wake_lanes`.
-                await wake_lanes(connection, endpoint_id)
+                if changed.enabled:  # the change may be what it failed for want of
+                    await wake_lanes(connection, endpoint_id)
             return reply(changed)
 
         return await self._mutations.run(request, work)
