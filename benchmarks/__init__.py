@@ -3,3 +3,5 @@
 Every benchmark runs on a PostgreSQL and a NATS of its own, both durable; servers, clients and what they are compared
 with are processes of their own. See docs/performance.md.
 """
+
+import stockward_server  # noqa: F401 (before grpc, for what it tells it)

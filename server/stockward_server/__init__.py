@@ -5,7 +5,6 @@ from importlib.metadata import version
 
 __version__ = version("stockward")
 
-# Where a process is forked only to become another program, gRPC's doc/fork_support.md wants its fork handlers off: they
-# start gRPC's threads in the child too, and every sixth child dies of that before it is the program. Read when grpc is
-# imported.
+# gRPC's fork handlers start its threads again in the child, for programs that go on with gRPC there. Ours are only ever
+# forked to become another program, and now and then the child dies of those threads first. Read when grpc is imported.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"

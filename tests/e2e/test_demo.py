@@ -25,7 +25,7 @@ from tests.stack import Stack, new_stack
 from tests.terminal import stockward
 
 STORY = (
-    "PMS enables webhooks to where we listen now",
+    "PMS has webhooks sent to this demo",
     "PMS imports 3 products with 6 variants, as drafts",
     "PMS receives 10 of each",
     "PMS publishes them",
@@ -109,7 +109,7 @@ async def test_a_server_that_hangs_is_told(stack: Stack) -> None:
     finally:
         os.kill(server, signal.SIGCONT)
     assert (outcome.code, outcome.out) == (1, "")
-    assert "PMS: enabling webhooks did not happen within 1 s" in outcome.err
+    assert "PMS: asking for webhooks did not happen within 1 s" in outcome.err
 
 
 async def test_only_what_is_signed_counts() -> None:

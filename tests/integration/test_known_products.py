@@ -58,11 +58,13 @@ async def test_what_is_kept_is_counted_by_its_size(shop: Shop) -> None:
     small, great = await shop.sell("TEE"), await shop.sell("MUG")
     await shop.pms.catalog.UpdateProduct(
         catalog_pb2.UpdateProductRequest(
-            product=catalog_pb2.Product(product_id=great, description="x" * 50_000),
-            update_mask=FieldMask(paths=["description"]),
+            product=catalog_pb2.Product(
+                product_id=great, description="x" * 25_000, attributes={f"a{n}": "x" * 1000 for n in range(25)}
+            ),
+            update_mask=FieldMask(paths=["description", "attributes"]),
         )
     )
-    known = KnownProducts(shop.pool, most=51)
+    known = KnownProducts(shop.pool, most=50)
     first = await read(known, small)
     assert await read(known, small) is first
     assert await read(known, great) is await read(known, great)

@@ -85,7 +85,7 @@ test("a webhook that Stockward sends is verified, and carries its event", async 
     heard.push(verifyWebhook(body, headers, ["whsec_b3RoZXI=", secret]));
     return 204;
   });
-  secret = await tell(server, ["product.*"]);
+  ({ secret } = await tell(server, ["product.*"]));
   const { product } = await sell(0);
   await until(() => heard.some((each) => each.aggregateId === product.productId && each.type === "product.published"));
   await stop(server);

@@ -69,12 +69,13 @@ export async function stop(server: Server): Promise<void> {
 export const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
 /**
- * Tells `server` of the events of `types` from now on, and answers the secret of its webhooks. The endpoints of the
+ * Tells `server` of the events of `types` from now on; answers the endpoint and the secret of its webhooks. Those of the
  * settings are of no use here: nobody has listened there, so they are tried seldom by now.
  */
-export async function tell(server: Server, types: string[]): Promise<string> {
+export async function tell(server: Server, types: string[]): Promise<{ endpointId: string; secret: string }> {
   const url = `http://127.0.0.1:${portOf(server)}`;
-  return (await staff.webhooks.createEndpoint({ endpoint: { url, types } })).secret;
+  const { endpoint, secret } = await staff.webhooks.createEndpoint({ endpoint: { url, types } });
+  return { endpointId: endpoint!.endpointId, secret };
 }
 
 /** The one order that there is of a SKU, or as many as there are. */

@@ -18,7 +18,7 @@ const newSync = (from: ConstructorParameters<typeof StorefrontSync>[0] = shop, a
 const hooks: { body: string; headers: IncomingHttpHeaders; id: string }[] = [];
 let server: Server = await open();
 const port = portOf(server);
-const secret = await tell(server, ["product.*"]);
+const { endpointId, secret } = await tell(server, ["product.*"]);
 let sync = newSync();
 
 before(async () => {
@@ -114,6 +114,7 @@ test("after a week offline it reads what happened from its cursor, and the webho
   assert.deepEqual(seenBy(sync), await truth());
   const known = hooks.length;
   server = await open(port);
+  await staff.webhooks.enableEndpoint({ endpointId });
   await change();
   await until(() => hooks.length > known + 15);
   await until(() => isRight(sync));

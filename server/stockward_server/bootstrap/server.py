@@ -18,6 +18,7 @@ from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Role
 from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_commands import HoldPolicy
+from stockward_server.application.stock_views import Discrepancy
 from stockward_server.application.sweeper import sweep
 from stockward_server.application.watches import Watches, WatchLimits
 from stockward_server.bootstrap.tracing import tracing
@@ -301,7 +302,10 @@ async def _keep_house(pool: database.Pool, settings: Settings) -> None:
 
 async def _audit(pool: database.Pool, tally: AuditTally) -> None:
     """Says at once what a full audit would find later."""
-    checked, found = await audit_recent(pool)
+    checked, found = 0, list[Discrepancy]()
+    async for count, differing in audit_recent(pool):
+        checked += count
+        found += differing
     tally.add(checked, len(found))
     for each in found:
         log.error("%s at %s: %s is %d", each.sku, each.location_id, each.counter, each.counted)

@@ -47,8 +47,8 @@ Change = (
 Listing = pb.ListProductsRequest | pb.ListAvailableProductsRequest
 
 
-TOLD_BYTES = 16 * 2**20
-"""Of messages of products as storefronts see them that are kept, those asked for last."""
+TOLD_BYTES = 32 * 2**20
+"""Memory, roughly, for messages of products as storefronts see them, those asked for last: some 8,000 small ones."""
 
 
 class _Told(NamedTuple):
@@ -59,13 +59,18 @@ class _Told(NamedTuple):
     message: pb.AvailableProduct
 
 
+def _bytes_of(told: _Told) -> int:
+    """Measured: 3 KB for a message of 0.3 KB."""
+    return 2048 + 3 * told.message.ByteSize()
+
+
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     """See catalog.proto; every method raises a Refusal for a documented error."""
 
     def __init__(self, catalog: Catalog, window: ShopWindow) -> None:
         self._catalog = catalog
         self._window = window
-        self._told: LRUCache[str, _Told] = LRUCache(TOLD_BYTES, getsizeof=lambda told: told.message.ByteSize())
+        self._told: LRUCache[str, _Told] = LRUCache(TOLD_BYTES, getsizeof=_bytes_of)
 
     async def CreateProduct(self, request: pb.CreateProductRequest, context: Context) -> pb.Product:
         answer = await self._catalog.create(request_of(context, request), product_edit(request.product), product_bytes)

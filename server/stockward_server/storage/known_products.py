@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cachetools import LRUCache
 
@@ -15,8 +15,15 @@ MEBIBYTES = 128
 
 
 def kibibytes(product: Product) -> int:
-    """What a product takes in memory, roughly: one for itself and for each variant, and what staff wrote about it."""
-    return 1 + len(product.variants) + len(product.images) // 2 + len(product.description) // 1024
+    """What a product takes in memory, roughly: one for itself and for each variant, and the texts that staff wrote."""
+    texts = [product.description, *product.tags, *_texts(product.attributes)]
+    texts += (text for image in product.images for text in (image.url, image.alt_text))
+    texts += (text for variant in product.variants for text in (variant.image_url, *_texts(variant.options)))
+    return 1 + len(product.variants) + sum(map(len, texts)) // 1024
+
+
+def _texts(values: Mapping[str, str]) -> Iterable[str]:
+    return (*values.keys(), *values.values())
 
 
 class KnownProducts:

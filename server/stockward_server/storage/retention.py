@@ -14,7 +14,7 @@ from stockward_server.storage.database import EVENTS, MOVEMENTS, PARTITIONS, Exe
 log = logging.getLogger(__name__)
 
 BATCH = 5_000
-"""Rows deleted in one transaction."""
+"""Rows deleted in one transaction, or written by one statement."""
 
 LOCK_TIMEOUT = "2s"
 """Dropping a partition locks all of its table: rather later than behind a long query, with every writer waiting."""
@@ -68,16 +68,17 @@ async def drop_expired_movements(pool: Pool, keep_days: int) -> list[str]:
             """,
             timeout=SUM_SECONDS,
         )
-        await connection.execute(
-            """
-            INSERT INTO opening_balances AS o (sku, location_id, on_hand, reserved, allocated)
-            SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
-            ON CONFLICT (sku, location_id) DO UPDATE SET on_hand = o.on_hand + excluded.on_hand,
-                reserved = o.reserved + excluded.reserved, allocated = o.allocated + excluded.allocated
-            """,
-            *([row[column] for row in sums] for column in range(5)),
-            timeout=SUM_SECONDS,
-        )
+        for start in range(0, len(sums), BATCH):
+            rows = sums[start : start + BATCH]
+            await connection.execute(
+                """
+                INSERT INTO opening_balances AS o (sku, location_id, on_hand, reserved, allocated)
+                SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+                ON CONFLICT (sku, location_id) DO UPDATE SET on_hand = o.on_hand + excluded.on_hand,
+                    reserved = o.reserved + excluded.reserved, allocated = o.allocated + excluded.allocated
+                """,
+                *([row[column] for row in rows] for column in range(5)),
+            )
         return True
 
     return await _drop_expired(pool, MOVEMENTS, keep_days, "opening_balances IN EXCLUSIVE MODE", settle)

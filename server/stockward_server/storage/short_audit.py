@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from stockward_server.application.stock_views import Discrepancy
@@ -35,8 +35,8 @@ class AuditTally:
         self.finish_time = time.time()
 
 
-async def audit_recent(pool: Pool) -> tuple[int, Sequence[Discrepancy]]:
-    """Stock rows compared, and what differs; each SKU in a snapshot of its own."""
+async def audit_recent(pool: Pool) -> AsyncIterator[tuple[int, Sequence[Discrepancy]]]:
+    """Stock rows compared, and what differs, SKU by SKU, each in a snapshot of its own."""
     rows = await pool.fetch(
         """
         SELECT sku FROM (SELECT sku, movement_id FROM movements ORDER BY movement_id DESC LIMIT $1) latest
@@ -45,9 +45,6 @@ async def audit_recent(pool: Pool) -> tuple[int, Sequence[Discrepancy]]:
         MOVEMENTS,
         SKUS,
     )
-    views, checked, found = SqlStockViews(pool), 0, list[Discrepancy]()
+    views = SqlStockViews(pool)
     for row in rows:
-        count, differing = await views.verify(row["sku"])
-        checked += count
-        found += differing
-    return checked, found
+        yield await views.verify(row["sku"])

@@ -34,8 +34,8 @@ async def perform(stack: RunFile, telling: Telling) -> None:
                 f"{SETTING[role]} is set: those webhooks go there, and the demo looks into the record of events"
             )
         if receivers:
-            told = "enables webhooks to where we listen now"
-            await telling.step("PMS", "enabling webhooks", _enable(pms, receivers), told)
+            told = "has webhooks sent to this demo"
+            await telling.step("PMS", "asking for webhooks", _enable(pms, receivers), told)
         hears: dict[str, Witness] = {"pms": Record(pms), "storefront": Record(shop), **receivers}
         order = await Story(telling, pms, shop, hears).play()
     facts = {"Order": order.order_id, "Tracking number": order.fulfillments[0].tracking_number}
@@ -43,6 +43,6 @@ async def perform(stack: RunFile, telling: Telling) -> None:
 
 
 async def _enable(pms: Callers, roles: Iterable[str]) -> None:
-    """Nobody has listened there so far, so they are tried seldom by now, or not at all."""
+    """Before the first demo nobody listens there, so they are tried seldom by now, or not at all."""
     for role in roles:
         await pms.webhooks.EnableEndpoint(EnableEndpointRequest(endpoint_id=role))

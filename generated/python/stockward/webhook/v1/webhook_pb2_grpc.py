@@ -167,8 +167,9 @@ class WebhookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EnableEndpoint(self, request, context):
-        """Sends to a disabled endpoint again, and to one that fails, which is only tried now and then, without further delay.
-        What was pending goes on at once; what happened while it was disabled is not told unless ReplayEvents does. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no longer have it.
+        """Sends to a disabled endpoint again, and to one that fails as if it had not: within a minute, whenever the next attempt
+        was to be. What was pending goes on; what happened while it was disabled is not told unless ReplayEvents does.
+        FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no longer have it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

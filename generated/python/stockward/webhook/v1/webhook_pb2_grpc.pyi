@@ -63,8 +63,9 @@ class WebhookServiceStub:
     cleaned up later. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS).
     """
     EnableEndpoint: _grpc.UnaryUnaryMultiCallable[_webhook_pb2.EnableEndpointRequest, _webhook_pb2.Endpoint]
-    """Sends to a disabled endpoint again, and to one that fails, which is only tried now and then, without further delay.
-    What was pending goes on at once; what happened while it was disabled is not told unless ReplayEvents does. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no longer have it.
+    """Sends to a disabled endpoint again, and to one that fails as if it had not: within a minute, whenever the next attempt
+    was to be. What was pending goes on; what happened while it was disabled is not told unless ReplayEvents does.
+    FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no longer have it.
     """
     DisableEndpoint: _grpc.UnaryUnaryMultiCallable[_webhook_pb2.DisableEndpointRequest, _webhook_pb2.Endpoint]
     """Stops sending to an endpoint. What is pending stays; events from now on are not for it. An endpoint that is disabled
@@ -132,8 +133,9 @@ class WebhookServiceAsyncStub(WebhookServiceStub):
     cleaned up later. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS).
     """
     EnableEndpoint: _aio.UnaryUnaryMultiCallable[_webhook_pb2.EnableEndpointRequest, _webhook_pb2.Endpoint]  # type: ignore[assignment]
-    """Sends to a disabled endpoint again, and to one that fails, which is only tried now and then, without further delay.
-    What was pending goes on at once; what happened while it was disabled is not told unless ReplayEvents does. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no longer have it.
+    """Sends to a disabled endpoint again, and to one that fails as if it had not: within a minute, whenever the next attempt
+    was to be. What was pending goes on; what happened while it was disabled is not told unless ReplayEvents does.
+    FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no longer have it.
     """
     DisableEndpoint: _aio.UnaryUnaryMultiCallable[_webhook_pb2.DisableEndpointRequest, _webhook_pb2.Endpoint]  # type: ignore[assignment]
     """Stops sending to an endpoint. What is pending stays; events from now on are not for it. An endpoint that is disabled
@@ -234,8 +236,9 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _webhook_pb2.EnableEndpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhook_pb2.Endpoint, _abc.Awaitable[_webhook_pb2.Endpoint]]:
-        """Sends to a disabled endpoint again, and to one that fails, which is only tried now and then, without further delay.
-        What was pending goes on at once; what happened while it was disabled is not told unless ReplayEvents does. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no longer have it.
+        """Sends to a disabled endpoint again, and to one that fails as if it had not: within a minute, whenever the next attempt
+        was to be. What was pending goes on; what happened while it was disabled is not told unless ReplayEvents does.
+        FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no longer have it.
         """
 
     @_abc_1.abstractmethod
