@@ -18,8 +18,6 @@ from tests.edge.caller import Edge
 from tests.incoming import SECRET, STRIPE_SECRET
 from tests.shop import Shop, running_shop
 
-LIMITS = Limits(call_seconds=2.0, header_seconds=1.0)
-
 StartEdge = Callable[..., AbstractAsyncContextManager[Edge]]
 
 
@@ -54,7 +52,6 @@ def start_edge(tmp_path_factory: pytest.TempPathFactory) -> StartEdge:
     @asynccontextmanager
     async def start(*upstreams: str, **options: Any) -> AsyncIterator[Edge]:
         address = f"127.0.0.1:{free_port()}"
-        options.setdefault("limits", LIMITS)
         configuration = envoy_config(installed_contract(), address, upstreams, pages=pages(), **options)
         directory = Path(tmp_path_factory.mktemp("edge")) / "envoy"
         async with Envoy(directory, {"envoy.json": configuration}, address=address), aiohttp.ClientSession() as session:
@@ -67,4 +64,11 @@ def start_edge(tmp_path_factory: pytest.TempPathFactory) -> StartEdge:
 async def edge(edge_shop: Shop, start_edge: StartEdge) -> AsyncIterator[Edge]:
     """In front of two servers, one of which is not there."""
     async with start_edge(f"127.0.0.1:{free_port()}", edge_shop.address) as edge:
+        yield edge
+
+
+@pytest.fixture(scope="session")
+async def hasty_edge(edge_shop: Shop, start_edge: StartEdge) -> AsyncIterator[Edge]:
+    """One that waits for nobody for long: for what is slow on purpose, as all else may be on a busy machine."""
+    async with start_edge(edge_shop.address, limits=Limits(call_seconds=2.0, header_seconds=1.0)) as edge:
         yield edge

@@ -137,15 +137,15 @@ async def test_huge_headers(edge: Edge) -> None:
     ],
     ids=["body", "headers"],
 )
-async def test_a_slow_client_is_cut_off(edge: Edge, start: str) -> None:
-    answer = await asyncio.wait_for(answer_to(edge, start.encode()), 5)
+async def test_a_slow_client_is_cut_off(hasty_edge: Edge, start: str) -> None:
+    answer = await asyncio.wait_for(answer_to(hasty_edge, start.encode()), 20)
     assert b" 408 " in answer.splitlines()[0]
     assert b"REQUEST_TIMEOUT" in answer
 
 
-async def test_a_client_that_trickles_is_cut_off(edge: Edge) -> None:
+async def test_a_client_that_trickles_is_cut_off(hasty_edge: Edge) -> None:
     """Never idle, and never done."""
-    reader, writer = await asyncio.open_connection(*edge.address.split(":"))
+    reader, writer = await asyncio.open_connection(*hasty_edge.address.split(":"))
     writer.write(f"POST {ORDER} HTTP/1.1\r\nhost: edge\r\ncontent-length: 1000\r\n\r\n".encode())
     answer = asyncio.create_task(reader.readline())
     while not answer.done():

@@ -43,11 +43,11 @@ async def test_too_many_headers(edge: Edge) -> None:
     assert answer.reason == "HEADERS_TOO_LARGE"
 
 
-async def test_a_call_that_takes_too_long(edge: Edge, edge_shop: Shop) -> None:
+async def test_a_call_that_takes_too_long(hasty_edge: Edge, edge_shop: Shop) -> None:
     await edge_shop.sell("HELD", 1)
     order = {"lines": [{"sku": "HELD", "quantity": 1}]}
     async with locked(edge_shop.pool, "HELD"):
-        answer = await edge.call("POST", "/api/storefront/orders/create", order, by="storefront")
+        answer = await hasty_edge.call("POST", "/api/storefront/orders/create", order, by="storefront")
     assert (answer.http, answer.reason) == (504, "SERVER_TIMEOUT")
 
 
