@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from stockward.webhook.v1.webhook_pb2 import EnableEndpointRequest
+from stockward.webhook.v1.webhook_pb2 import Delivery, EnableEndpointRequest, ListDeliveriesRequest
 
 from stockward_server.commands.connection import Callers, calling, fail
 from stockward_server.commands.demo.story import Story
@@ -33,16 +34,32 @@ async def perform(stack: RunFile, telling: Telling) -> None:
             telling.note(
                 f"{SETTING[role]} is set: those webhooks go there, and the demo looks into the record of events"
             )
-        if receivers:
-            told = "has webhooks sent to this demo"
-            await telling.step("PMS", "asking for webhooks", _enable(pms, receivers), told)
+        await _have_webhooks_sent(telling, pms, receivers)
         hears: dict[str, Witness] = {"pms": Record(pms), "storefront": Record(shop), **receivers}
         order = await Story(telling, pms, shop, hears).play()
     facts = {"Order": order.order_id, "Tracking number": order.fulfillments[0].tracking_number}
     telling.end(facts | {f"Webhooks to {role}": receiver.summary() for role, receiver in receivers.items()})
 
 
-async def _enable(pms: Callers, roles: Iterable[str]) -> None:
-    """Before the first demo nobody listens there, so they are tried seldom by now, or not at all."""
-    for role in roles:
-        await pms.webhooks.EnableEndpoint(EnableEndpointRequest(endpoint_id=role))
+async def _have_webhooks_sent(telling: Telling, pms: Callers, receivers: Mapping[str, Receiver]) -> None:
+    """Before the first demo nobody listens there, so they are tried seldom by now, or not at all. What happened until
+    then comes first, however much that is."""
+    if not receivers:
+        return
+
+    async def enable() -> bool:
+        waits: list[Delivery] = []
+        for role in receivers:
+            await pms.webhooks.EnableEndpoint(EnableEndpointRequest(endpoint_id=role))
+            request = ListDeliveriesRequest(endpoint_id=role, states=[Delivery.STATE_PENDING], page_size=1)
+            waits += (await pms.webhooks.ListDeliveries(request)).deliveries
+        return bool(waits)
+
+    if await telling.step("PMS", "asking for webhooks", enable(), "has webhooks sent to this demo"):
+        await telling.step(
+            "Stockward",
+            "telling of what happened before",
+            asyncio.gather(*(each.hears_the_past() for each in receivers.values())),
+            lambda counts: f"tells of what happened before: {sum(counts)} webhooks",
+            ends_by_itself=True,
+        )

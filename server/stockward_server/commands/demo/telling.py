@@ -35,11 +35,20 @@ class Telling:
         self._steps: list[dict[str, Any]] = []
         self._started = time.monotonic()
 
-    async def step(self, who: str, doing: str, work: Awaitable[Result], done: Callable[[Result], str] | str) -> Result:
-        """Do the work, and tell that it is `done`. Raises DidNotHappen when it takes too long."""
+    async def step(
+        self,
+        who: str,
+        doing: str,
+        work: Awaitable[Result],
+        done: Callable[[Result], str] | str,
+        *,
+        ends_by_itself: bool = False,
+    ) -> Result:
+        """Do the work, and tell that it is `done`. Raises DidNotHappen when it takes too long, unless it
+        `ends_by_itself`."""
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(None if ends_by_itself else self._patience):
                 with self._spinner(f"{who}: {doing}"):
                     result = await work
         except TimeoutError:

@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -19,6 +19,9 @@ from stockward_server.commands.connection import Callers
 
 POLL_SECONDS = 0.1
 """Pause between two looks at the record."""
+
+QUIET_SECONDS = 2.0
+"""When nothing comes for so long, nothing is left: a gateway looks every second who is to be sent to."""
 
 
 class Witness(Protocol):
@@ -63,6 +66,14 @@ class Receiver:
             while all(event.aggregate_version != version for event in self._of(aggregate_id)):
                 await self._change.wait()
             return self._of(aggregate_id)
+
+    async def hears_the_past(self) -> int:
+        """How many webhooks were there before the demo; returns when none has come for QUIET_SECONDS."""
+        with suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(QUIET_SECONDS), self._change:
+                    await self._change.wait()
+        return self._earlier
 
     def _of(self, aggregate_id: str) -> list[Event]:
         return [event for event in self._heard.values() if event.aggregate_id == aggregate_id]
