@@ -283,13 +283,12 @@ async def test_a_failure_ends_watches_and_they_resume(shop: Shop) -> None:
     await shop.sell("TEE", 5)
     async with watch_stock(shop.pms, "TEE") as watch:
         await watch.begun()
-        await shop.pool.execute("ALTER TABLE event_retention RENAME TO away")
         await shop.pool.execute(
+            "ALTER TABLE event_retention RENAME TO away; "
             "CREATE VIEW event_retention AS SELECT 1 / (dropped_seq * 0) AS dropped_seq, oldest_time FROM away"
         )
         refusal = await watch.end()
-        await shop.pool.execute("DROP VIEW event_retention")
-        await shop.pool.execute("ALTER TABLE away RENAME TO event_retention")
+        await shop.pool.execute("DROP VIEW event_retention; ALTER TABLE away RENAME TO event_retention")
     assert refusal.code is grpc.StatusCode.INTERNAL
     await shop.receive("TEE", 1)
     async with watch_stock(shop.pms, "TEE", cursor=watch.cursor) as resumed:
