@@ -13,7 +13,7 @@ from stockward_server.config import Settings
 from tests.events import until
 from tests.shop import Shop, refused, running_shop
 
-BOUND = 5.0
+BOUND = 12.0
 """Seconds."""
 
 
