@@ -1071,6 +1071,7 @@ class AsyncOrderService:
         amount: money_pb2.Money,
         event_time: timestamp_pb2.Timestamp | None = None,
         request_id: str = "",
+        payment_reference: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever
@@ -1087,6 +1088,9 @@ class AsyncOrderService:
             amount: How much, in the order's currency, not negative.
             event_time: When it happened at the provider; now when unset.
             request_id: UUID that makes a repetition safe (AIP-155).
+            payment_reference: The tender that the event belongs to: the provider's id of the payment intent, charge or
+                gift card redemption. A capture or void consumes the authorization of its own tender only. Empty: the
+                one tender of this provider.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
@@ -1099,6 +1103,7 @@ class AsyncOrderService:
                 amount=amount,
                 event_time=event_time,
                 request_id=request_id,
+                payment_reference=payment_reference,
             ),
             timeout,
         )

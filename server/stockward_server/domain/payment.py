@@ -18,6 +18,11 @@ class PaymentKind(IntEnum):
     FAILED = 3
     VOIDED = 4
     REFUNDED = 5
+    REFUND_FAILED = 6
+    DISPUTED = 7
+    DISPUTE_WON = 8
+    DISPUTE_LOST = 9
+    AUTHORIZATION_EXPIRED = 10
 
 
 class PaymentState(IntEnum):

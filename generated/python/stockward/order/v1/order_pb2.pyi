@@ -1398,6 +1398,16 @@ class RecordPaymentRequest(_message.Message):
         """The amount set aside was given back."""
         KIND_REFUNDED: RecordPaymentRequest._Kind.ValueType  # 5
         """The amount was paid back."""
+        KIND_REFUND_FAILED: RecordPaymentRequest._Kind.ValueType  # 6
+        """A refund did not reach the customer: the amount is with the merchant again."""
+        KIND_DISPUTED: RecordPaymentRequest._Kind.ValueType  # 7
+        """The customer disputes the amount; the provider withholds it."""
+        KIND_DISPUTE_WON: RecordPaymentRequest._Kind.ValueType  # 8
+        """A dispute was won: the amount is the merchant's again."""
+        KIND_DISPUTE_LOST: RecordPaymentRequest._Kind.ValueType  # 9
+        """A dispute was lost: the amount is gone."""
+        KIND_AUTHORIZATION_EXPIRED: RecordPaymentRequest._Kind.ValueType  # 10
+        """The amount set aside was released because nobody captured it in time."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What the provider reports."""
@@ -1414,6 +1424,16 @@ class RecordPaymentRequest(_message.Message):
     """The amount set aside was given back."""
     KIND_REFUNDED: RecordPaymentRequest.Kind.ValueType  # 5
     """The amount was paid back."""
+    KIND_REFUND_FAILED: RecordPaymentRequest.Kind.ValueType  # 6
+    """A refund did not reach the customer: the amount is with the merchant again."""
+    KIND_DISPUTED: RecordPaymentRequest.Kind.ValueType  # 7
+    """The customer disputes the amount; the provider withholds it."""
+    KIND_DISPUTE_WON: RecordPaymentRequest.Kind.ValueType  # 8
+    """A dispute was won: the amount is the merchant's again."""
+    KIND_DISPUTE_LOST: RecordPaymentRequest.Kind.ValueType  # 9
+    """A dispute was lost: the amount is gone."""
+    KIND_AUTHORIZATION_EXPIRED: RecordPaymentRequest.Kind.ValueType  # 10
+    """The amount set aside was released because nobody captured it in time."""
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
@@ -1422,6 +1442,7 @@ class RecordPaymentRequest(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_REFERENCE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order."""
     provider: _builtins.str
@@ -1432,6 +1453,10 @@ class RecordPaymentRequest(_message.Message):
     """What it reports."""
     request_id: _builtins.str
     """UUID that makes a repetition safe (AIP-155)."""
+    payment_reference: _builtins.str
+    """The tender that the event belongs to: the provider's id of the payment intent, charge or gift card redemption. A
+    capture or void consumes the authorization of its own tender only. Empty: the one tender of this provider.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much, in the order's currency, not negative."""
@@ -1450,10 +1475,11 @@ class RecordPaymentRequest(_message.Message):
         amount: _money_pb2.Money | None = ...,
         event_time: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
+        payment_reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_time", b"event_time", "kind", b"kind", "order_id", b"order_id", "provider", b"provider", "provider_event_id", b"provider_event_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_time", b"event_time", "kind", b"kind", "order_id", b"order_id", "payment_reference", b"payment_reference", "provider", b"provider", "provider_event_id", b"provider_event_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
