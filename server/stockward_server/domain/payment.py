@@ -48,6 +48,8 @@ class PaymentEvent:
     kind: PaymentKind
     amount: int
     event_time: datetime
+    payment_reference: str = ""
+    """The tender it belongs to, by the provider's id of it; empty for the one tender of this provider."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             PaymentKind(request.kind),
             amount.minor,
             happened,
+            request.payment_reference,
         )
         command = RecordPayment(
             cause=request_of(context, request),

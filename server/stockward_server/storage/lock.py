@@ -137,7 +137,7 @@ async def _load_payments(
 ) -> dict[tuple[str, str], PaymentEvent]:
     rows = await connection.fetch(
         """
-        SELECT provider, provider_event_id, order_id::text, kind, amount, event_time
+        SELECT provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference
         FROM payments JOIN unnest($1::text[], $2::text[]) AS k (provider, provider_event_id)
             USING (provider, provider_event_id)
         """,
@@ -152,6 +152,7 @@ async def _load_payments(
             PaymentKind(row["kind"]),
             row["amount"],
             row["event_time"],
+            row["payment_reference"],
         )
         for row in rows
     }

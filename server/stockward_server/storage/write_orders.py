@@ -228,9 +228,14 @@ def insert_allocations(write: Statement, orders: Iterable[Order]) -> None:
 def insert_payments(write: Statement, events: Sequence[PaymentEvent], now: datetime) -> None:
     write.add(
         """
-        INSERT INTO payments (provider, provider_event_id, order_id, kind, amount, event_time, create_time)
-        SELECT *, $7 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::smallint[], $5::bigint[], $6::timestamptz[])
+        INSERT INTO payments (provider, provider_event_id, order_id, kind, amount, event_time, payment_reference,
+                              create_time)
+        SELECT *, $8 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::smallint[], $5::bigint[], $6::timestamptz[],
+                                 $7::text[])
         """,
-        *columns((e.provider, e.provider_event_id, e.order_id, e.kind, e.amount, e.event_time) for e in events),
+        *columns(
+            (e.provider, e.provider_event_id, e.order_id, e.kind, e.amount, e.event_time, e.payment_reference)
+            for e in events
+        ),
         now,
     )
