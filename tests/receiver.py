@@ -80,6 +80,10 @@ class Receiver:
             found.setdefault(hook.aggregate_id, []).append(hook.version)
         return found
 
+    def first_versions(self) -> dict[str, list[int]]:
+        """As `versions`, without repetitions: a delivery that was taken but cut off before its answer comes again."""
+        return {aggregate_id: list(dict.fromkeys(each)) for aggregate_id, each in self.versions().items()}
+
 
 @asynccontextmanager
 async def receiver() -> AsyncIterator[Receiver]:

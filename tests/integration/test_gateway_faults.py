@@ -66,14 +66,14 @@ async def stack(database: Pool, database_url: str, tmp_path: Path) -> AsyncItera
     [
         (refuse, 500, "HTTP 500"),
         (redirect, 302, "HTTP 302"),
-        (never, None, "no whole answer within 0.3 s"),
+        (never, None, "no whole answer within 1 s"),
     ],
 )
 async def test_anything_but_2xx_in_time_is_a_failure(
     stack: Stack, behaviour: Any, status: int | None, error: str
 ) -> None:
     stack.storefront.behaviour = behaviour
-    await stack.start(timeout_seconds=0.3)
+    await stack.start(**({"timeout_seconds": 1.0} if status is None else {}))
     await record(stack.pool, event("a", 1))
     await until(lambda: len(stack.storefront.hooks) == 2)
     stack.storefront.behaviour = created
@@ -88,7 +88,7 @@ async def test_anything_but_2xx_in_time_is_a_failure(
         assert first["excerpt"].startswith("no\N{REPLACEMENT CHARACTER}t today!!!")
         assert len(first["excerpt"]) == 1024
     if status is None:
-        assert first["latency_ms"] >= 290
+        assert first["latency_ms"] >= 990
 
 
 async def test_nobody_listening_is_a_failure_and_tried_again(stack: Stack) -> None:
