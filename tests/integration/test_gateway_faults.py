@@ -73,7 +73,7 @@ async def test_anything_but_2xx_in_time_is_a_failure(
     stack: Stack, behaviour: Any, status: int | None, error: str
 ) -> None:
     stack.storefront.behaviour = behaviour
-    await stack.start(**({"timeout_seconds": 1.0} if status is None else {}))
+    await stack.start(timeout_seconds=1.0 if status is None else 10.0)
     await record(stack.pool, event("a", 1))
     await until(lambda: len(stack.storefront.hooks) == 2)
     stack.storefront.behaviour = created

@@ -29,9 +29,12 @@ CLOSE_SECONDS = 5.0
 
 
 @asynccontextmanager
-async def open_nats(url: str, name: str, on_lost: Callable[[str], None]) -> AsyncIterator[Client]:
+async def open_nats(
+    url: str, name: str, on_lost: Callable[[str], None], *, no_echo: bool = False
+) -> AsyncIterator[Client]:
     """A connection that is never mended: what it had not sent yet must not reach the stream later, behind the back of
-    whoever publishes by then. `on_lost` hears at once when it breaks."""
+    whoever publishes by then. `on_lost` hears at once when it breaks. `no_echo`: without its own
+    messages."""
     closing = False
 
     async def closed() -> None:
@@ -47,6 +50,7 @@ async def open_nats(url: str, name: str, on_lost: Callable[[str], None]) -> Asyn
             reconnect_time_wait=0,
             connect_timeout=3,
             ping_interval=10,
+            no_echo=no_echo,
             error_cb=_ignore,
             closed_cb=closed,
         )
