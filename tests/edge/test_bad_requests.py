@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
 
+from stockward_server.edge import installed_contract
+from stockward_server.edge.contract import routes
 from tests.edge.caller import Edge
 from tests.known_shop import NOBODY
 from tests.shop import Shop
@@ -67,6 +70,9 @@ ADDRESSES = {
     "a parameter of another type": ("/api/pms/orders?pageSize=many", 400, "REQUEST_MALFORMED"),
     "an enum that is none": ("/api/pms/orders?states=OPEN", 400, "REQUEST_MALFORMED"),
     "a message as a parameter": (f"/api/pms/orders/{NOBODY}?orderId.x=1", 400, "REQUEST_MALFORMED"),
+    "a parameter in place of the path": (f"/api/pms/orders/{NOBODY}?order_id={NOBODY}", 400, "REQUEST_MALFORMED"),
+    "the same in JSON's spelling": (f"/api/pms/orders/{NOBODY}?pageSize=1&orderId={NOBODY}", 400, "REQUEST_MALFORMED"),
+    "the same in disguise": (f"/api/pms/orders/{NOBODY}?order%5fI%64={NOBODY}", 400, "REQUEST_MALFORMED"),
     "a path that is not UTF-8": ("/api/storefront/stock/%ff%fe", 400, "REQUEST_MALFORMED"),
     "a surrogate in a path": ("/api/storefront/stock/%ED%A0%80", 400, "REQUEST_MALFORMED"),
     "a parameter that is not UTF-8": ("/api/storefront/stock?skus=%C3", 400, "REQUEST_MALFORMED"),
@@ -81,6 +87,16 @@ async def test_an_address(edge: Edge, name: str) -> None:
     path, http, reason = ADDRESSES[name]
     answer = await edge.call("GET", path, by="pms")
     assert (answer.http, answer.reason) == (http, reason)
+
+
+async def test_no_parameter_replaces_what_stands_in_a_path(edge: Edge) -> None:
+    for route in routes(installed_contract()):
+        path = re.sub(r"\{.*?\}", NOBODY, route.path)
+        for name in route.variables:
+            for spelled in {name, re.sub("_(.)", lambda found: found[1].upper(), name)}:
+                answer = await edge.call(route.verb, f"{path}?{spelled}=other", {} if route.body else None)
+                assert (answer.http, answer.reason) == (400, "REQUEST_MALFORMED"), (route.path, spelled)
+                assert spelled in answer.json["message"]
 
 
 @pytest.mark.parametrize("text", ["é", "€", "𝄞", "\ud7ff", "\ue000", "\U0010ffff", "a€b𝄞é"])
@@ -110,6 +126,38 @@ async def test_a_huge_body(edge: Edge) -> None:
     for size, http, reason in ((4 * MIB - 100, 400, "FIELD_INVALID"), (4 * MIB + 1, 413, "BODY_TOO_LARGE")):
         answer = await edge.call("POST", ORDER, b'{"reference":"' + b"x" * (size - 16) + b'"}')
         assert (answer.http, answer.reason) == (http, reason)
+
+
+CROWDED = {
+    "zeros": (b"0", b",", b""),
+    "blanks": (b" 0", b" , ", b" "),
+    "texts": (b'""', b",", b""),
+    "empty objects": (b"{}", b",", b""),
+    "nests": (b"[" * 50 + b"]" * 50, b",", b""),
+    "lines": (b'{"sku":"TEE","quantity":1}', b",", b""),
+}
+"""What a list can be full of: an element, what stands between two, and what stands behind the last."""
+
+
+@pytest.mark.parametrize("name", CROWDED)
+async def test_a_body_of_too_many_elements(edge: Edge, name: str) -> None:
+    item, between, last = CROWDED[name]
+    for size in (MIB, 4 * MIB - 1000):
+        count = size // (len(item) + len(between))
+        answer = await edge.call("POST", ORDER, b'{"lines":[' + between.join([item] * count) + last + b"]}", by=None)
+        assert (answer.http, answer.reason) == (413, "BODY_TOO_LARGE")
+
+
+async def test_names_are_elements_too(edge: Edge) -> None:
+    body = b'{"lines":[{' + b",".join([b'"sku":""'] * 100_000) + b"}]}"
+    answer = await edge.call("POST", ORDER, body, by=None)
+    assert (answer.http, answer.reason) == (413, "BODY_TOO_LARGE")
+
+
+async def test_a_body_of_many_elements_that_are_allowed(edge: Edge) -> None:
+    lines = [{"sku": f"NONE-{number}", "quantity": 1} for number in range(800)]
+    answer = await edge.done("POST", "/api/storefront/orders/batchCreate", {"requests": [{"lines": lines}] * 20})
+    assert {each["error"]["details"][0]["reason"] for each in answer["results"]} == {"SKU_UNKNOWN"}
 
 
 async def test_a_huge_body_without_a_length(edge: Edge) -> None:

@@ -63,3 +63,23 @@ test("a page lists what is published, shows live stock, holds and orders", async
   await shows(7);
   assert.deepEqual(failures, []);
 });
+
+test("the reference reads under its own content security policy", async () => {
+  const page = await browser.newPage();
+  const failures: string[] = [];
+  page.on("pageerror", (error) => failures.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && failures.push(message.text()));
+  const answer = await page.goto(`${run.edge}/docs`);
+  const headers = answer!.headers();
+  assert.match(headers["content-security-policy"]!, /^default-src 'none'; script-src 'sha256-.*frame-ancestors 'none'$/);
+  assert.equal(headers["x-content-type-options"], "nosniff");
+  await page.getByRole("heading", { name: "Error reasons" }).waitFor();
+  assert.equal(await page.locator("body").evaluate((body) => getComputedStyle(body).maxWidth), "960px");
+  await page.getByRole("searchbox").fill("GetAvailability");
+  await page.locator("summary", { hasText: "/api/storefront/stock/{sku}" }).click();
+  assert.deepEqual(failures, []);
+  // What the page does not bring along does not run.
+  await page.evaluate(() => document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='document.title = 1'>"));
+  assert.notEqual(await page.title(), "1");
+  await until(() => failures.join().includes("Content Security Policy"));
+});

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from stockward_server.edge.contract import body_type, messages, routes, services
-from stockward_server.edge.parts import CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, seconds, typed
+from stockward_server.edge.parts import CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, header, seconds, typed
 from stockward_server.edge.replies import local_replies
 from stockward_server.edge.routes import envoy_routes
 from stockward_server.edge.tls import EdgeTls, downstream, upstream
@@ -94,6 +94,8 @@ def _connection_manager(
                     "name": "edge",
                     "domains": ["*"],
                     "routes": envoy_routes(contract, pages, limits),
+                    # What is answered is what it says it is: no browser makes a page of somebody's text.
+                    "response_headers_to_add": [header("x-content-type-options", "nosniff")],
                     "typed_per_filter_config": {"envoy.filters.http.cors": _cors(origins)},
                 }
             ],

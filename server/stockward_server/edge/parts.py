@@ -38,10 +38,17 @@ class Page:
     path: str
     content_type: str
     text: str
+    policy: str = "default-src 'none'; frame-ancestors 'none'"
+    """Its Content-Security-Policy: what a browser may load and run for it."""
 
 
 def typed(name: str, kind: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "typed_config": {"@type": f"type.googleapis.com/{kind}", **fields}}
+
+
+def header(name: str, value: str) -> dict[str, Any]:
+    """One that Envoy sets, whatever was there."""
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def seconds(seconds: float) -> str:

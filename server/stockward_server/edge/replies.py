@@ -29,7 +29,13 @@ REPLIES = [
     Reply(404, 5, "ROUTE_UNKNOWN", "there is nothing at this path", "No method has this path."),
     Reply(405, 12, "METHOD_NOT_ALLOWED", SAID, "The path takes other HTTP methods: see the header `allow`."),
     Reply(408, 4, "REQUEST_TIMEOUT", "the request did not arrive in time", "The request was sent too slowly."),
-    Reply(413, 8, "BODY_TOO_LARGE", "the body is larger than is allowed", "The body is larger than the edge takes."),
+    Reply(
+        413,
+        8,
+        "BODY_TOO_LARGE",
+        "the body is larger than is allowed: at most 4 MiB, and 50,000 values, lists and objects in it",
+        "The body has more bytes, or more values, lists and objects, than the edge takes: send it in parts.",
+    ),
     Reply(
         431,
         8,

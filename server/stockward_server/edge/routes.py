@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from stockward_server.edge.contract import Route, body_type, messages, routes, services
-from stockward_server.edge.parts import CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, seconds, typed
+from stockward_server.edge.parts import CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, header, seconds, typed
 
 GRPC = r"application/grpc(-web)?(-text)?([+;].*)?"
 """Content types of gRPC and of gRPC-Web."""
@@ -82,16 +82,21 @@ def _rest_route(route: Route, body: str, limits: Limits) -> dict[str, Any]:
         # The server learns of the time limit, and drops a call that is past it before it takes effect. It is told a
         # little more than the edge waits, so that callers always hear of it from the edge, which tells the reason.
         "request_headers_to_add": [
-            _header("grpc-timeout", f"{int((limits.call_seconds + SERVER_MARGIN_SECONDS) * 1000)}m"),
+            header("grpc-timeout", f"{int((limits.call_seconds + SERVER_MARGIN_SECONDS) * 1000)}m"),
         ],
         # The transcoder notes the address there: far too long for the server where it lists a thousand SKUs.
         "request_headers_to_remove": ["x-envoy-original-path"],
         "request_body_buffer_limit": limits.body_bytes,
-        "metadata": {"filter_metadata": {STRICT_JSON: {"message": body}}},
+        "metadata": {"filter_metadata": {STRICT_JSON: {"message": body, "bound": " ".join(_bound(route))}}},
         "typed_per_filter_config": {
             STRICT_JSON: {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"}
         },
     }
+
+
+def _bound(route: Route) -> list[str]:
+    """The fields that stand in the path, as JSON spells them: a parameter of that name would win over the path."""
+    return [re.sub("_(.)", lambda found: found[1].upper(), name) for name in route.variables]
 
 
 def _other_verbs(pattern: str, rest: Sequence[Route]) -> dict[str, Any]:
@@ -105,7 +110,10 @@ def _page_route(page: Page) -> dict[str, Any]:
     return {
         "match": {"path": page.path, "headers": [_verb("GET")]},
         "direct_response": {"status": 200, "body": {"inline_string": page.text}},
-        "response_headers_to_add": [_header("content-type", page.content_type)],
+        "response_headers_to_add": [
+            header("content-type", page.content_type),
+            header("content-security-policy", page.policy),
+        ],
         "typed_per_filter_config": UNTRANSCODED,
     }
 
@@ -113,7 +121,7 @@ def _page_route(page: Page) -> dict[str, Any]:
 def _answer(match: dict[str, Any], status: int, message: str = "", allow: str = "") -> dict[str, Any]:
     """An error that the edge answers by itself; see `replies`."""
     body = {"body": {"inline_string": message}} if message else {}
-    headers = {"response_headers_to_add": [_header("allow", allow)]} if allow else {}
+    headers = {"response_headers_to_add": [header("allow", allow)]} if allow else {}
     return {
         "match": match,
         "direct_response": {"status": status, **body},
@@ -124,10 +132,6 @@ def _answer(match: dict[str, Any], status: int, message: str = "", allow: str = 
 
 def _verb(verb: str) -> dict[str, Any]:
     return {"name": ":method", "string_match": {"exact": verb}}
-
-
-def _header(name: str, value: str) -> dict[str, Any]:
-    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _retry(when: str) -> dict[str, Any]:

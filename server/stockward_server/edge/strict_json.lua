@@ -1,75 +1,134 @@
 -- Refuses what the transcoder lets pass: a JSON body with a field that its message does not have, which it would drop
 -- without a word, so that a mistyped name is an order without it; and an address that is not UTF-8, which the server cannot
--- read. Everything else that can be wrong is left to the transcoder. Headers that the server has no use for go no further.
+-- read; and a parameter that would replace what stands in the path. Everything else that can be wrong is left to the transcoder. Headers that the server has no use for go no further.
 --
 -- FIELDS[message][name] is what the field holds: a message's name, "*" and a message's name for a map of them, or "" for
 -- whatever needs no look inside. It stands in front of this file.
 
-local DEEPEST = 100
+-- A body is walked once, byte by byte, in constant memory but for the nesting: callers send it before anything is known of
+-- them. So nothing is allocated for an element, plain bytes and plain `find` are used, which LuaJIT compiles, and the walk
+-- ends at MAX_ELEMENTS, where the rest of the work (the transcoder's, the server's) would no longer be small either.
+local MAX_DEPTH = 100
+local MAX_ELEMENTS = 50000
 
+local byte, find, sub = string.byte, string.find, string.sub
+local QUOTE, BACKSLASH, COMMA, COLON = 34, 92, 44, 58
+local OBJECT, OBJECT_END, LIST, LIST_END = 123, 125, 91, 93
+
+-- The position of the next byte that is no blank; behind the text where there is none.
 local function blank(text, at)
-  return text:find("[^ \t\r\n]", at) or #text + 1
+  local code = byte(text, at)
+  while code == 32 or code == 10 or code == 13 or code == 9 do
+    at = at + 1
+    code = byte(text, at)
+  end
+  return at
 end
 
 -- The position behind the string that starts at `at`; nil where it does not end.
 local function string_end(text, at)
-  at = at + 1
   while true do
-    local found = text:find('["\\]', at)
-    if not found then return nil end
-    if text:byte(found) == 34 then return found + 1 end
-    at = found + 2
+    at = find(text, '"', at + 1, true)
+    if not at then return nil end
+    local before = at - 1
+    while byte(text, before) == BACKSLASH do before = before - 1 end
+    if (at - before) % 2 == 1 then return at + 1 end
   end
+end
+
+-- The position behind a number, `true`, `false` or `null`; nil where there is none.
+local function word_end(text, at)
+  local from, code = at, byte(text, at)
+  while code and (code >= 48 and code <= 57 or code >= 97 and code <= 122 or code >= 65 and code <= 90
+    or code == 43 or code == 45 or code == 46) do
+    at = at + 1
+    code = byte(text, at)
+  end
+  return at > from and at or nil
 end
 
 local function unescaped(name)
   return (name:gsub("\\u00(%x%x)", function(code) return string.char(tonumber(code, 16)) end))
 end
 
--- The position behind the value at `at`, or nil where it is no JSON. Raises a table that names an unknown field.
-local function value(text, at, kind, path, depth)
-  at = blank(text, at)
-  local first = text:sub(at, at)
-  if first == '"' then return string_end(text, at) end
-  if first ~= "{" and first ~= "[" then
-    local _, last = text:find("^[%w.+-]+", at)
-    return last and last + 1
-  end
-  if depth > DEEPEST then return nil end
-  local close = first == "{" and "}" or "]"
-  local fields = first == "{" and FIELDS[kind]
-  local index = 0
-  at = blank(text, at + 1)
-  if text:sub(at, at) == close then return at + 1 end
-  while true do
-    local inside, here = kind, path
-    if first == "[" then
-      here = path .. "[" .. index .. "]"
-    else
-      at = blank(text, at)
-      if text:sub(at, at) ~= '"' then return nil end
-      local behind = string_end(text, at)
-      if not behind then return nil end
-      local name = unescaped(text:sub(at + 1, behind - 2))
-      here = path == "" and name or path .. "." .. name
-      if fields then
-        inside = fields[name]
-        if not inside then error({ unknown = here }) end
+-- What is wrong with a body of the type `message`: the path of an unknown field, or "" where it has too many elements; nil
+-- where nothing is, or where it is no JSON, which the transcoder says better.
+local function fault(text, message)
+  local closing, kinds, indexes, names = {}, {}, {}, {} -- by depth; a list has an index, an object the name of its field
+  local depth, elements, at, kind = 0, 0, 1, message
+
+  local function path()
+    local found = ""
+    for level = 1, depth do
+      if closing[level] == LIST_END then
+        found = found .. "[" .. indexes[level] .. "]"
       else
-        inside = kind:sub(1, 1) == "*" and kind:sub(2) or ""
+        found = found .. (found == "" and "" or ".") .. names[level]
       end
-      at = blank(text, behind)
-      if text:sub(at, at) ~= ":" then return nil end
-      at = at + 1
     end
-    at = value(text, at, inside, here, depth + 1)
-    if not at then return nil end
+    return found
+  end
+
+  -- Reads the name and the colon of a field; sets the kind of its value. Returns its position, or nil and the fault.
+  local function field(from)
+    if byte(text, from) ~= QUOTE then return nil end
+    local behind = string_end(text, from)
+    if not behind then return nil end
+    local name = sub(text, from + 1, behind - 2)
+    local holds, fields = kinds[depth], FIELDS[kinds[depth]]
+    names[depth] = name
+    if fields then
+      kind = fields[name]
+      if not kind then
+        names[depth] = unescaped(name)
+        kind = fields[names[depth]]
+        if not kind then return nil, path() end
+      end
+    else
+      kind = byte(holds, 1) == 42 and sub(holds, 2) or ""
+    end
+    from = blank(text, behind)
+    if byte(text, from) ~= COLON then return nil end
+    return from + 1
+  end
+
+  while true do
+    elements = elements + 1
+    if elements > MAX_ELEMENTS then return "" end
     at = blank(text, at)
-    local after = text:sub(at, at)
-    if after == close then return at + 1 end
-    if after ~= "," then return nil end
-    at = at + 1
-    index = index + 1
+    local first, entered, wrong = byte(text, at), false, nil
+    if first == QUOTE then
+      at = string_end(text, at)
+    elseif first == OBJECT or first == LIST then
+      if depth == MAX_DEPTH then return nil end
+      depth = depth + 1
+      closing[depth], kinds[depth], indexes[depth] = first + 2, kind, 0
+      at = blank(text, at + 1)
+      entered = byte(text, at) ~= first + 2
+      if entered and first == OBJECT then at, wrong = field(at) end
+    else
+      at = word_end(text, at)
+    end
+    if not at then return wrong end
+    while not entered do
+      if depth == 0 then return nil end
+      at = blank(text, at)
+      local after = byte(text, at)
+      at = at + 1
+      if after == closing[depth] then
+        depth = depth - 1
+      elseif after ~= COMMA then
+        return nil
+      else
+        entered = true
+        if closing[depth] == LIST_END then
+          indexes[depth], kind = indexes[depth] + 1, kinds[depth]
+        else
+          at, wrong = field(blank(text, at))
+          if not at then return wrong end
+        end
+      end
+    end
   end
 end
 
@@ -81,8 +140,24 @@ local SEQUENCES = {
   "\244[\128-\143][\128-\191][\128-\191]",
 }
 
+local function decoded(text)
+  return (text:gsub("%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end))
+end
+
+-- The name of a parameter that stands in the path as well, where the transcoder would let it win; nil where there is none.
+-- `bound` holds the names of the path, as JSON spells them, with blanks between.
+local function bound_parameter(address, bound)
+  local query = bound ~= "" and address:match("%?(.*)")
+  if not query then return nil end
+  for parameter in query:gmatch("[^&]+") do
+    local name = decoded(parameter:match("^[^=]*"):gsub("%+", " "))
+    local spelled = name:gsub("_(.)", string.upper)
+    if (" " .. bound .. " "):find(" " .. spelled .. " ", 1, true) then return name end
+  end
+end
+
 local function is_utf8(address)
-  local text = address:gsub("%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end)
+  local text = decoded(address)
   for _, sequence in ipairs(SEQUENCES) do text = text:gsub(sequence, "-") end
   return not text:find("[\128-\255]")
 end
@@ -105,17 +180,23 @@ end
 
 function envoy_on_request(handle)
   drop_others(handle:headers())
-  if not is_utf8(handle:headers():get(":path")) then
+  local address = handle:headers():get(":path")
+  if not is_utf8(address) then
     return handle:respond({ [":status"] = "400" }, "the address is not UTF-8")
+  end
+  local twice = bound_parameter(address, handle:metadata():get("bound"))
+  if twice then
+    return handle:respond({ [":status"] = "400" }, twice .. " stands in the path and cannot be a parameter as well")
   end
   local message = handle:metadata():get("message")
   if message == "" then return end
   local body = handle:body()
   if not body then return end
   local text = body:getBytes(0, body:length())
-  local fine, found = pcall(value, text, 1, message, "", 1)
-  if fine or type(found) ~= "table" then return end
-  handle:streamInfo():dynamicMetadata():set("stockward.edge", "field", found.unknown:sub(1, 200))
+  local found = fault(text, message)
+  if not found then return end
+  if found == "" then return handle:respond({ [":status"] = "413" }, "the body has too many elements") end
+  handle:streamInfo():dynamicMetadata():set("stockward.edge", "field", found:sub(1, 200))
   handle:respond({ [":status"] = "400" }, "there is no such field")
 end
 
