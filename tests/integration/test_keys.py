@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.storage import known_keys
 from stockward_server.storage.database import Pool
+from stockward_server.storage.keys import WORKS
 from stockward_server.storage.known_keys import KnownKeys
 from stockward_server.storage.mutation import Mutations
 from tests.events import until
@@ -325,21 +326,36 @@ async def test_an_answer_whose_commit_was_lost_still_has_its_secret(
     assert await works(answer.secret)
 
 
-async def test_calls_that_come_together_read_the_keys_once(shop: Shop) -> None:
-    keys, reads = KnownKeys(shop.pool), 0
-    read_all = keys._read_all
+async def test_keys_are_looked_up_together_and_remembered_unknown_ones_too(shop: Shop) -> None:
+    keys, sizes = KnownKeys(shop.pool), list[int]()
+    load = keys._keys._reads._load
 
-    async def counted() -> None:
-        nonlocal reads
-        reads += 1
-        await read_all()
+    async def counted(digests: Sequence[bytes]) -> Any:
+        sizes.append(len(digests))
+        return await load(digests)
 
-    keys._read_all = counted  # type: ignore[method-assign]
+    keys._keys._reads._load = counted
     found = await asyncio.gather(*(keys.authenticate(KEYS["pms"]) for _ in range(50)))
     assert all(caller and caller.name == "pms" for caller in found)
-    assert reads == 1
-    assert await asyncio.gather(*(keys.authenticate(f"swk_pms_{i}") for i in range(50))) == [None] * 50
-    assert reads == 2
+    assert sizes == [1]
+    for _ in range(2):
+        guesses = await asyncio.gather(*(keys.authenticate(f"swk_pms_{i}") for i in range(50)))
+        assert guesses == [None] * 50
+    assert sizes == [1, 50]
+
+
+async def test_a_guess_is_looked_up_by_the_index(shop: Shop) -> None:
+    await shop.pool.execute(
+        """
+        INSERT INTO api_keys (key_id, name, role, prefix, hash)
+        SELECT gen_random_uuid(), 'key' || i, 1, '', sha256(i::text::bytea) FROM generate_series(1, 2000) i
+        """
+    )
+    await shop.pool.execute("ANALYZE api_keys")
+    plan = await shop.pool.fetch(
+        f"EXPLAIN SELECT FROM api_keys WHERE hash = ANY($1::bytea[]) AND {WORKS}", [bytes(32), bytes(32)]
+    )
+    assert not any("Seq Scan" in line[0] for line in plan), plan
 
 
 async def test_while_keys_cannot_be_read_none_is_taken_or_refused(

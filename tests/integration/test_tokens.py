@@ -15,12 +15,14 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.protobuf.message import Message
+from jwt.algorithms import ECAlgorithm
 from jwt.warnings import InsecureKeyLengthWarning
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.application.request import Caller, Role
 from stockward_server.config import Settings
 from stockward_server.domain.errors import CredentialsInvalid, TokenKeysUnavailable
+from stockward_server.grpc_api.status import status_of
 from stockward_server.grpc_api.token_keys import TokenKeys, from_file, from_url
 from stockward_server.grpc_api.tokens import TokenRules, Tokens
 from tests.events import until
@@ -162,6 +164,53 @@ async def test_a_bad_token_is_told_its_fault(issuer: Issuer, name: str) -> None:
     tokens = tokens_of(issuer)
     assert await cause(tokens, make(issuer)) == expected
     assert await tokens.authenticate(issuer.token("ES256")) == ADA
+
+
+ODD: tuple[Any, ...] = (
+    10**400,
+    -(10**400),
+    1e308,
+    float("inf"),
+    float("nan"),
+    True,
+    "\ud800",
+    "",
+    "\0",
+    [],
+    {},
+    [[]],
+    0,
+)
+"""What a claim may be as far as JSON goes."""
+
+CLAIMS = ("exp", "nbf", "iat", "sub", "aud", "iss", "role", "customer", "jti")
+HEADERS = ("kid", "crit", "b64", "typ", "cty", "jku")
+
+
+@pytest.mark.parametrize("name", [*CLAIMS, *HEADERS])
+async def test_whatever_a_signed_token_says_it_is_taken_or_refused(issuer: Issuer, name: str) -> None:
+    """With a good signature: other programs of the shop may have tokens of the issuer made as they like."""
+    key, algorithm = issuer.private["ES256"]
+    tokens = tokens_of(issuer, customer_claim="customer")
+    for value in ODD:
+        said = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": "ada",
+            "exp": seconds(600),
+            "role": "storefront",
+            "customer": "eve",
+        }
+        head = {"alg": algorithm, "kid": "ES256"}
+        (head if name in HEADERS else said)[name] = value
+        body = f"{segment(head)}.{segment(said)}"
+        signature = ECAlgorithm(ECAlgorithm.SHA256).sign(body.encode(), key)
+        try:
+            caller = await tokens.authenticate(f"{body}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}")
+        except CredentialsInvalid as refusal:
+            status_of(refusal)
+        else:
+            caller.customer_id.encode()
 
 
 async def test_the_clock_may_be_off_by_the_leeway(issuer: Issuer) -> None:

@@ -48,8 +48,10 @@ def status_of(refusal: Refusal) -> status_pb2.Status:
 
 
 def _cut(text: str) -> str:
-    encoded = text.encode()
-    return text if len(encoded) <= MAX_TEXT else encoded[:MAX_TEXT].decode(errors="ignore") + "…"
+    encoded = text.encode(errors="replace")  # JSON can have half a character, which no message can
+    return (encoded if len(encoded) <= MAX_TEXT else encoded[:MAX_TEXT]).decode(errors="ignore") + (
+        "…" if len(encoded) > MAX_TEXT else ""
+    )
 
 
 def _listed(violations: Iterable[FieldViolation | PreconditionViolation]) -> list[Any]:

@@ -21,10 +21,15 @@ REMEMBERED = 10_000
 
 REQUIRED = ("exp", "iss", "aud", "sub")
 
+END_OF_TIME = 253_402_300_799
+"""The last second of the year 9999, in seconds since 1970: a token may say that it lasts longer, and need not."""
+
 LONGEST_SUBJECT = 200
 
 LONGEST_CUSTOMER = 128
 """As the contract has it."""
+
+MALFORMED = ("TOKEN_MALFORMED", "this is not a JSON Web Token")
 
 FAULTS: Sequence[tuple[type[Exception], str, str]] = (
     (jwt.ExpiredSignatureError, "TOKEN_EXPIRED", "the token has expired"),
@@ -34,7 +39,7 @@ FAULTS: Sequence[tuple[type[Exception], str, str]] = (
     (jwt.InvalidAlgorithmError, "TOKEN_ALGORITHM_NOT_ALLOWED", "the token is signed by an algorithm not taken here"),
     (jwt.InvalidSignatureError, "TOKEN_SIGNATURE_INVALID", "the signature is not that of this token"),
     (jwt.InvalidKeyError, "TOKEN_KEY_UNKNOWN", "the key that signed the token cannot be used"),
-    (jwt.PyJWTError, "TOKEN_MALFORMED", "this is not a JSON Web Token"),
+    (jwt.PyJWTError, *MALFORMED),
 )
 """What can be wrong with a token, special before general: the cause that programs are told, and the text for people."""
 
@@ -80,7 +85,7 @@ class Tokens:
         claims = await self._verify(token)
         role = self._role(claims)
         caller = Caller(self._subject(claims), role, self._customer(claims) if role is Role.STOREFRONT else "")
-        ends = int(claims["exp"]) + self._rules.leeway_seconds
+        ends = min(int(claims["exp"]), END_OF_TIME) + self._rules.leeway_seconds
         self._verified[digest] = _Verified(caller, ends, self._keys.keys)
         return caller
 
@@ -105,8 +110,9 @@ class Tokens:
             raise _invalid(
                 "TOKEN_CLAIM_MISSING", f"the token has no claim {error.claim!r}", claim=error.claim
             ) from None
-        except jwt.PyJWTError as error:
-            cause, message = next((cause, text) for kind, cause, text in FAULTS if isinstance(error, kind))
+        except (jwt.PyJWTError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+            # A claim may be any JSON at all, and the library computes with it: 10^400 is no time, a list no key's id.
+            cause, message = next(((cause, text) for kind, cause, text in FAULTS if isinstance(error, kind)), MALFORMED)
             raise _invalid(cause, message) from None
 
     def _subject(self, claims: Mapping[str, Any]) -> str:
