@@ -98,8 +98,8 @@ class KeyService:
         )
 
     def revoke_key(self, *, key_id: str, request_id: str = "", timeout: float | None = None) -> key_pb2.Key:
-        """Ends a key: within 5 seconds no server takes it any more. A key that was revoked before is answered as it is.
-        NOT_FOUND (KEY_NOT_FOUND).
+        """Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was
+        revoked before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
 
         Args:
             key_id: The key to be ended.

@@ -34,6 +34,11 @@ current_metadata: ContextVar[Sequence[tuple[str, str | bytes]]] = ContextVar("cu
 """What came with the call. Its context has it, too, and makes it anew at each look."""
 
 
+def credential() -> str:
+    """The value of `authorization` that came with the call; empty where there is none."""
+    return next((v for name, v in current_metadata.get() if name == "authorization" and isinstance(v, str)), "")
+
+
 def signed_methods(services: Iterable[ServiceDescriptor]) -> frozenset[str]:
     """The methods that take a signature in place of a key, and check it themselves."""
     return frozenset(
@@ -77,7 +82,13 @@ class Identity:
         takes a signature sets it itself, once it has checked that; for these, and for open ones, the answer is None."""
         if method_name.startswith(OPEN) or method_name in self._signed:
             return None
-        caller = await self._identify()
+        caller = await self.identify(credential(), method_name)
+        current_call.set(Call(caller, method_name))
+        return caller
+
+    async def identify(self, credential: str, method_name: str) -> Caller:
+        """Whose credential it is, or CredentialsInvalid; RoleNotAllowed where the method is not for them."""
+        caller = await self._owner(credential)
         allowed = self._roles.get(method_name, ADMIN_ONLY)
         if caller.role not in allowed:
             raise RoleNotAllowed(
@@ -85,17 +96,15 @@ class Identity:
                 role=caller.role.name.lower(),
                 allowed=",".join(role.name.lower() for role in sorted(allowed)),
             )
-        current_call.set(Call(caller, method_name))
         return caller
 
-    async def _identify(self) -> Caller:
-        for name, value in current_metadata.get():
-            if name == "authorization" and isinstance(value, str):
-                scheme, _, key = value.partition(" ")
-                if self._authenticate_token is not None and "." in key and scheme.lower() == "bearer":
-                    return await self._authenticate_token(key.strip())  # a key has no dots
-                caller = await self._authenticate(key.strip()) if scheme.lower() == "bearer" else None
-                if caller is not None:
-                    return caller
-                raise CredentialsInvalid("the key is malformed, unknown, expired or revoked", scheme="Bearer")
-        raise CredentialsInvalid("no key: send `authorization: Bearer <key>`", scheme="Bearer")
+    async def _owner(self, credential: str) -> Caller:
+        if not credential:
+            raise CredentialsInvalid("no key: send `authorization: Bearer <key>`", scheme="Bearer")
+        scheme, _, key = credential.partition(" ")
+        if self._authenticate_token is not None and "." in key and scheme.lower() == "bearer":
+            return await self._authenticate_token(key.strip())  # a key has no dots
+        caller = await self._authenticate(key.strip()) if scheme.lower() == "bearer" else None
+        if caller is None:
+            raise CredentialsInvalid("the key is malformed, unknown, expired or revoked", scheme="Bearer")
+        return caller

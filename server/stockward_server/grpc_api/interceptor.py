@@ -13,11 +13,13 @@ from grpc_interceptor.server import AsyncServerInterceptor
 from grpc_status import rpc_status
 
 from stockward_server.application.calls import LoggedCalls
-from stockward_server.domain.errors import InternalError, Refusal
+from stockward_server.application.request import Caller
+from stockward_server.domain.errors import CredentialsInvalid, InternalError, Refusal
 from stockward_server.grpc_api.call_log import CallLog
 from stockward_server.grpc_api.call_tally import CallTally
 from stockward_server.grpc_api.call_trace import CallTracer, current_span
-from stockward_server.grpc_api.identity import Identity, current_metadata
+from stockward_server.grpc_api.identity import Identity, credential, current_metadata
+from stockward_server.grpc_api.open_streams import OpenStreams
 from stockward_server.grpc_api.rate_limits import RateLimits
 from stockward_server.grpc_api.status import HTTP_STATUS, status_of
 from stockward_server.grpc_api.validation import Rules, decoder
@@ -47,6 +49,7 @@ class CallInterceptor(AsyncServerInterceptor):
         self._log = CallLog(logged)
         self._tracer = tracer
         self._identity = identity
+        self._streams = OpenStreams(identity.identify)
         self._rate_limits = rate_limits
         self._rules = rules
         self._translate = translate
@@ -70,8 +73,12 @@ class CallInterceptor(AsyncServerInterceptor):
                 self._rate_limits.take(caller.name, method_name)
             if method_name.startswith(OURS):
                 request_or_iterator = self._rules.check(request_or_iterator)
+            if caller is not None and hasattr(request_or_iterator, "__aiter__"):
+                request_or_iterator = self._admitted(request_or_iterator, method_name, caller)
             response = method(request_or_iterator, context)
             if hasattr(response, "__aiter__"):
+                if caller is not None:
+                    response = self._held(response, method_name, caller)
                 return self._each(response, context, method_name, since, request_or_iterator)
             answer = await response
         except Exception as error:
@@ -81,6 +88,19 @@ class CallInterceptor(AsyncServerInterceptor):
             raise
         self._end(method_name, "OK", since, request_or_iterator)
         return answer
+
+    async def _admitted(self, messages: AsyncIterator[Any], method_name: str, caller: Caller) -> AsyncIterator[Any]:
+        """What a stream brings in, each message as long as its caller may send it."""
+        async for message in messages:
+            if await self._identity.admit(method_name) != caller:
+                raise CredentialsInvalid("the credential changed: open the stream again", scheme="Bearer")
+            yield message
+
+    async def _held(self, responses: AsyncIterator[Any], method_name: str, caller: Caller) -> AsyncIterator[Any]:
+        """What a stream gives, as long as its caller may have it."""
+        async with self._streams.hold(credential(), method_name, caller):
+            async for response in responses:
+                yield response
 
     async def _each(
         self, responses: AsyncIterator[Any], context: Context, method_name: str, since: float, request: Any

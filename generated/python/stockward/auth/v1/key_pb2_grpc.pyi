@@ -48,7 +48,7 @@ class KeyServiceStub:
     NOT_FOUND (KEY_NOT_FOUND). FAILED_PRECONDITION (KEY_NOT_ACTIVE) unless the key is ACTIVE.
     """
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_key_pb2.RevokeKeyRequest, _key_pb2.Key]
-    """Ends a key: within 5 seconds no server takes it any more. A key that was revoked before is answered as it is.
+    """Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was revoked before is answered as it is.
     NOT_FOUND (KEY_NOT_FOUND).
     """
 
@@ -68,7 +68,7 @@ class KeyServiceAsyncStub(KeyServiceStub):
     NOT_FOUND (KEY_NOT_FOUND). FAILED_PRECONDITION (KEY_NOT_ACTIVE) unless the key is ACTIVE.
     """
     RevokeKey: _aio.UnaryUnaryMultiCallable[_key_pb2.RevokeKeyRequest, _key_pb2.Key]  # type: ignore[assignment]
-    """Ends a key: within 5 seconds no server takes it any more. A key that was revoked before is answered as it is.
+    """Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was revoked before is answered as it is.
     NOT_FOUND (KEY_NOT_FOUND).
     """
 
@@ -109,7 +109,7 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_pb2.RevokeKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_pb2.Key, _abc.Awaitable[_key_pb2.Key]]:
-        """Ends a key: within 5 seconds no server takes it any more. A key that was revoked before is answered as it is.
+        """Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was revoked before is answered as it is.
         NOT_FOUND (KEY_NOT_FOUND).
         """
 

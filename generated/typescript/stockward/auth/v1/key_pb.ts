@@ -437,7 +437,7 @@ export const KeyService: GenService<{
     output: typeof RotateKeyResponseSchema;
   },
   /**
-   * Ends a key: within 5 seconds no server takes it any more. A key that was revoked before is answered as it is.
+   * Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was revoked before is answered as it is.
    * NOT_FOUND (KEY_NOT_FOUND).
    *
    * @generated from rpc stockward.auth.v1.KeyService.RevokeKey
