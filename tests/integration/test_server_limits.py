@@ -14,6 +14,7 @@ from h2.settings import SettingCodes
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.config import Settings
+from stockward_server.grpc_api import health
 from tests.commands import locked, waiting_for_locks
 from tests.events import until
 from tests.http2 import Http2
@@ -82,6 +83,26 @@ async def test_metadata_beyond_the_limit_is_refused_and_the_connection_goes_on(s
     assert {await call(17) for _ in range(20)} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert await call(40) is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert await call(0) is grpc.StatusCode.OK
+
+
+async def test_health_is_watched_by_a_bounded_number_for_a_bounded_time(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "MAX_WATCHES", 3)
+    monkeypatch.setattr(health, "MAX_WATCH_SECONDS", 3.0)
+    channel = shop.pms.channel
+    watch: Any = channel.unary_stream("/grpc.health.v1.Health/Watch")
+    watches = [watch(b"") for _ in range(3)]
+    for each in watches:
+        assert await each.read() == b"\x08\x01"
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await watch(b"").read()
+    assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    for each in watches:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            assert await each.read() is not None
+        assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert await watch(b"").read() == b"\x08\x01"
 
 
 async def test_the_streams_of_a_connection_are_told(settings: Settings) -> None:

@@ -21,6 +21,7 @@ from stockward_server.application.calls import LoggedCalls, MethodKind
 from stockward_server.application.request import Caller
 from stockward_server.domain.errors import Refusal
 from stockward_server.grpc_api.call_trace import CallTracer
+from stockward_server.grpc_api.health import HealthServicer
 from stockward_server.grpc_api.identity import Identity, roles_by_method, signed_methods
 from stockward_server.grpc_api.interceptor import CallInterceptor
 from stockward_server.grpc_api.methods import Methods
@@ -117,7 +118,7 @@ class ApiServer:
         )
         self.calls = interceptor.calls
         self._interceptor = interceptor
-        self._health = health.aio.HealthServicer()
+        self._health = HealthServicer()
         self._methods = Methods()
         server: Any = self._methods  # as far as generated code can tell
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicers.catalog, server)

@@ -1,0 +1,47 @@
+"""grpc.health.v1 as anybody may call it: without a key, so what it takes is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2
+
+MAX_WATCHES = 100
+"""Watches of a process at the same time. Balancers that have more clients than that ask with Check."""
+
+MAX_WATCH_SECONDS = 600.0
+"""How long one lasts; whoever wants to know more opens it again."""
+
+LOOK_SECONDS = 1.0
+"""Between two looks for a change."""
+
+
+class HealthServicer(health.aio.HealthServicer):
+    """The library's, but for Watch: there one caller that does not read keeps every change from all others, as changes
+    are sent under a lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watches = 0
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
+        if self._watches >= MAX_WATCHES:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHES} watches are open already: use Check"
+            )
+        self._watches += 1
+        try:
+            async with asyncio.timeout(MAX_WATCH_SECONDS):
+                sent: int | None = None
+                while True:
+                    status = self._server_status.get(request.service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+                    if status != sent:
+                        await context.write(health_pb2.HealthCheckResponse(status=status))
+                        sent = status
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "watched for long enough: open it again")
+        finally:
+            self._watches -= 1
