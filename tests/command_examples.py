@@ -183,28 +183,28 @@ def all_commands() -> set[str]:
 
 
 class Tripwire:
-    """Makes one look at the state fail: the `at`th one, counted from 1, of whatever kind it is. What a row of SyncStock
-    looks at counts, too."""
+    """Counts the looks at a state, of whatever kind, and makes the one with the number `at` fail."""
 
     def __init__(self, at: int, error: Exception) -> None:
-        self._left = at
-        self._error = error
+        self.looks = 0
+        self.error = error
+        self._at = at
 
     @property
     def fired(self) -> bool:
-        return self._left <= 0
+        return self.looks >= self._at
 
     def watch(self, state: LockedState) -> LockedState:
-        """The same state, under watch."""
+        """The same state, under watch; so are the scratches that are made of it."""
         wire = self
 
         class Watched(LockedState):
             __slots__ = ()
 
             def __getattribute__(self, name: str) -> Any:
-                wire._left -= 1
-                if wire._left == 0:
-                    raise wire._error
+                wire.looks += 1
+                if wire.looks == wire._at:
+                    raise wire.error
                 return LockedState.__getattribute__(self, name)
 
             def scratch(self) -> LockedState:
@@ -220,6 +220,8 @@ class Tripped(Command):
 
     command: Command
     wire: Tripwire
+    returns: bool = False
+    """Whether it may return what it answers when it came to its end nevertheless."""
 
     @property
     def needs_locations(self) -> bool:  # type: ignore[override]
@@ -247,10 +249,12 @@ class Tripped(Command):
 
     def execute(self, state: LockedState) -> bytes:
         answer = self.command.execute(self.wire.watch(state))
+        if not self.returns:
+            raise self.wire.error
         state.__class__ = LockedState
         return answer
 
 
-def tripped(command: Command, at: int, error: Exception) -> Tripped:
-    """The command as it fails at its `at`th look at the state."""
-    return Tripped(cause=command.cause, command=command, wire=Tripwire(at, error))
+def tripped(command: Command, at: int, error: Exception, *, returns: bool = False) -> Tripped:
+    """The command as it fails at its `at`th look at the state, at the latest when it is about to return."""
+    return Tripped(cause=command.cause, command=command, wire=Tripwire(at, error), returns=returns)
