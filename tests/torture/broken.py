@@ -18,6 +18,7 @@ import asyncpg
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_server.application import stock_commands
+from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request
 from stockward_server.domain import reservation
 from stockward_server.domain.errors import InsufficientStock
@@ -105,6 +106,25 @@ def answers_no(patch: Patch) -> None:
         answer(queued, InsufficientStock("none left") if refusal else outcome)
 
     patch(committer, "_answer", answer_no)
+
+
+def refuses_late(patch: Patch) -> None:
+    """Now and then a command is refused after it has saved what it does: harmless, as what it saved is dropped."""
+    move, unlucky = LockedState.move, every(15)
+
+    def moved(self: LockedState, changes: Any, cause: Any) -> None:
+        move(self, changes, cause)
+        if isinstance(cause, Request) and unlucky():
+            raise InsufficientStock("none left")
+
+    patch(LockedState, "move", moved)
+
+
+def saves_early(patch: Patch) -> None:
+    """What a command saves reaches its batch at once, even when the command is refused afterwards."""
+    refuses_late(patch)
+    patch(LockedState, "scratch", lambda state: state)
+    patch(LockedState, "merge", lambda state, scratch: None)
 
 
 def halves_orders(patch: Patch) -> None:
@@ -357,6 +377,7 @@ BUILDS = {
     "acknowledges-early": Broken("acknowledged", acknowledges_early),
     "forgets-requests": Broken("acknowledged", forgets_requests),
     "answers-no": Broken("refused", answers_no),
+    "saves-early": Broken("refused", saves_early),
     "halves-orders": Broken("orders", halves_orders),
     "loses-payments": Broken("payments", loses_payments),
     "loses-movements": Broken("books", loses_movements),

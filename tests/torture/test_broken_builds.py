@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stockward_server.storage.committer import Committer
-from tests.torture.broken import BUILDS
+from tests.torture.broken import BUILDS, refuses_late
 from tests.torture.checks.recovery import SPEED
 from tests.torture.in_process import in_process
 from tests.torture.run import Plan, Result, torture
@@ -41,6 +41,14 @@ async def test_a_build_that_keeps_its_promises(database_url: str, tmp_path: Path
     assert not [finding for finding in result.findings if finding.violations and finding.check != "speed"]
     assert all(finding.examined for finding in result.findings)
     assert {finding.check for finding in result.findings} == {build.found_by for build in BUILDS.values()} | {"speed"}
+
+
+async def test_a_build_that_refuses_late_keeps_its_promises(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuses_late(monkeypatch.setattr)
+    result = await run(database_url, tmp_path)
+    assert not [finding for finding in result.findings if finding.violations and finding.check != "speed"]
 
 
 @pytest.mark.parametrize("name", BUILDS)

@@ -30,9 +30,7 @@ NONE, LOW, DEPLETED, SHORTFALL = AlertLevel
 
 def places(*levels: StockLevel) -> list[StockLevel]:
     """One SKU at several locations, by priority; those without a name become `one`, `two` ..."""
-    for name, each in zip(("one", "two", "three"), levels, strict=False):
-        each.location_id = name
-    return list(levels)
+    return [each.but(location_id=name) for name, each in zip(("one", "two", "three"), levels, strict=False)]
 
 
 def taken(levels: list[StockLevel], quantity: int) -> dict[str, int] | None:

@@ -58,7 +58,7 @@ class KeyService:
         """Lists keys, newest first.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             include_ended: Whether to list expired and revoked keys, too.
             timeout: Seconds for the call, its retries included; None: the client's.
@@ -158,7 +158,7 @@ class CatalogService:
         """Lists products in any state, filtered, searched and ordered.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             states: Only products in one of these states; empty for all but ARCHIVED.
             vendor: Only products of this vendor, to the letter.
@@ -331,7 +331,7 @@ class CatalogService:
         """Lists published products with their availability, for a storefront.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             vendor: Only products of this vendor, to the letter.
             product_type: Only products of this type, to the letter.
@@ -470,7 +470,8 @@ class InventoryService:
 
         Without a cursor the present state comes first, and is complete with the first response that has a cursor.
         With a cursor only what changed after it is told. A response without any change is a heartbeat: it comes
-        every 15 seconds (the server's setting) while nothing happens, and its cursor is good to go on from.
+        every 15 seconds (the server's setting) while nothing happens, and its cursor is good to go on from. A
+        response ends at about 2 MiB: what is more comes with the next one.
 
         A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the
         caller reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed.
@@ -516,7 +517,7 @@ class InventoryService:
         """Lists reservations, newest first.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             state: Only in this state.
             sku: Only those that hold this SKU.
@@ -638,7 +639,7 @@ class InventoryService:
         """Lists the counters, by SKU and location.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             sku: Only this SKU.
             location_id: Only this location.
@@ -665,7 +666,7 @@ class InventoryService:
         """Lists alerts on low, depleted and short stock, newest first.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             include_cleared: Cleared ones too; otherwise only those that stand.
             sku: Only this SKU.
@@ -696,7 +697,7 @@ class InventoryService:
         """Lists the movement ledger, newest first, as far back as movements are kept.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             sku: Only this SKU.
             location_id: Only this location.
@@ -844,7 +845,9 @@ class OrderService:
     def batch_create_orders(
         self, *, requests: Iterable[order_pb2.CreateOrderRequest], timeout: float | None = None
     ) -> order_pb2.BatchCreateOrdersResponse:
-        """Creates up to 200 orders, each for itself: one result per order, in their order.
+        """Creates up to 200 orders, each for itself: one result per order, in their order. Orders that would make the
+        response larger than about 2 MiB are in it without their lines, see
+        `BatchCreateOrdersResponse.Result.abridged`.
 
         Args:
             requests: 1 to 200 orders. One that breaks a rule is refused in its result.
@@ -879,7 +882,7 @@ class OrderService:
         named.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             states: Only orders in one of these states; empty for all.
             customer_id: Only orders of this customer.
@@ -907,7 +910,7 @@ class OrderService:
         """Lists orders in PENDING, oldest first: what staff work off.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
@@ -1114,7 +1117,8 @@ class EventService:
 
         Args:
             cursor: `next_cursor` of the answer before; empty: from the oldest event that is kept.
-            page_size: Most events to answer: 1 to 1,000, 100 when zero.
+            page_size: Most events to answer: 1 to 1,000, 100 when zero. A page may have fewer: it ends at about 2 MiB,
+                too, and a single larger event comes alone.
             types: Only these types, such as `order.created`, or all of an aggregate's with `order.*`; empty: all.
             aggregate_id: Only of this aggregate (`aggregate_id` of the event).
             timeout: Seconds for the call, its retries included; None: the client's.
@@ -1179,7 +1183,7 @@ class WebhookService:
         """Lists endpoints, oldest first.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
@@ -1355,7 +1359,7 @@ class WebhookService:
         """Lists deliveries, newest event first. Those that were given up (dead letters) are in the state DEAD.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero.
+            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
             page_token: `next_page_token` of the page before, with all other arguments as they were.
             endpoint_id: Only to this endpoint.
             states: Only in one of these states; empty for all.

@@ -189,13 +189,9 @@ class Catalog:
             raise not_found(product_id)
         return product
 
-    async def products(self, page: Page, wanted: ProductFilter) -> tuple[Sequence[Product], Position | None]:
-        """One page, and where the next one begins; None when this is the last."""
-        found = await self._store.products(replace(page, size=page.size + 1), wanted)
-        if len(found) <= page.size:
-            return found, None
-        found = found[: page.size]
-        return found, position(found[-1], wanted.sort)
+    async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
+        """At most `page.size` products after `page.after`, which is the `position` of one."""
+        return await self._store.products(page, wanted)
 
     async def _create(self, transaction: CatalogTransaction, edit: ProductEdit) -> Product:
         draft = decide_creation(new_id(), edit, transaction.now)
@@ -208,9 +204,9 @@ class Catalog:
         return after if event_type is None else await transaction.save(after, event_type)
 
 
-def position(product: Product, sort: ProductSort) -> Position:
-    """Where a product stands in a list that is sorted so."""
-    key = product.title if sort is ProductSort.TITLE else getattr(product, sort).isoformat()
+def position(product: Product, wanted: ProductFilter) -> Position:
+    """Where a product stands in a list that was asked for so."""
+    key = product.title if wanted.sort is ProductSort.TITLE else getattr(product, wanted.sort).isoformat()
     return [key, product.product_id]
 
 

@@ -50,7 +50,10 @@ class Command(ABC):
 
     @abstractmethod
     def execute(self, state: LockedState) -> bytes:
-        """Decides, saves into `state` and answers the encoded response; or raises a Refusal having saved nothing."""
+        """Decides, saves into `state` and returns the encoded response; or raises a Refusal.
+
+        `state` is a scratch: what was saved into it before something was raised is dropped.
+        """
 
 
 Submit = Callable[[Command], Awaitable[bytes]]

@@ -38,6 +38,8 @@ class Stretch:
     events: Sequence[LoggedEvent]
     proven: int
     """No event up to this seq will ever come after those in here and before them."""
+    more: bool = False
+    """Whether there are events after these that could be read already."""
 
 
 class EventLog(Protocol):
@@ -47,12 +49,13 @@ class EventLog(Protocol):
         self, after_seq: int | None, limit: int, types: Sequence[str] = (), aggregate_id: str = ""
     ) -> EventPage:
         """Events after a position (None: from the oldest that is kept), of these types (`order.created`, `order.*`;
-        none: all) and of this aggregate (empty: all). CursorExpired when events after the position are gone."""
+        none: all) and of this aggregate (empty: all), up to `limit` and up to PAGE_BYTES, but at least one.
+        CursorExpired when events after the position are gone."""
         ...
 
     async def follow(self, after_seq: int, limit: int) -> Stretch:
-        """The events after a position; CursorExpired when some of them are gone. Fewer than `limit` are all that there
-        are now, or all that are known to have none missing between them."""
+        """The events after a position, up to `limit` and up to PAGE_BYTES, but at least one; CursorExpired when some of
+        them are gone."""
         ...
 
     async def end(self) -> tuple[int, int]:

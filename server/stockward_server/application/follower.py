@@ -167,7 +167,7 @@ class Follower:
         """One page of events and what they did to availability; answers how many watches were told something."""
         stretch = await self._events.follow(self.position, PAGE)
         events = stretch.events
-        if len(events) == PAGE:
+        if stretch.more:
             self._hint.set()
         told: set[WatchQueue] = set()
         for event in events:
@@ -187,7 +187,8 @@ class Follower:
         queues = [*self._changes.get((topic, key), ()), *self._changes.get((topic, ""), ())]
         if not queues:
             return
-        change = Change(event.seq, event.aggregate_id, event.version, self._encoder.change[topic](event))
+        message = self._encoder.change[topic](event)
+        change = Change(event.seq, event.aggregate_id, event.version, message, len(event.payload))
         for queue in queues:
             if queue.interest.matches(change.message):
                 queue.put(change)

@@ -1,15 +1,17 @@
 """The rows that a batch of commands has locked, as domain objects, and every change made to them.
 
-Commands decide against it one after another, so each sees what those before it did. What a command saves here is
-written by the committer in one go. Saving never refuses: a command makes all its decisions first.
+Commands decide one after another, so each sees what those before it did. Each one runs on a scratch of the batch's
+state, which is merged into it only when the command returns: what a command saved before it was refused, or failed, is
+dropped with its scratch. What was merged is written by the committer in one go. Every object in here is frozen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from stockward_server.application.overlay import Overlay
 from stockward_server.application.request import Clockwork, Request
 from stockward_server.domain.errors import (
     LocationUnknown,
@@ -47,7 +49,7 @@ ALERT_EVENTS = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Alert:
     """An alert that a batch raised, changed or cleared. `known`: it stood before the batch."""
 
@@ -63,41 +65,67 @@ class Alert:
 
 @dataclass(slots=True)
 class LockedState:
-    """State under lock at `now` (the database's clock), and the changes so far."""
+    """State under lock at `now` (the database's clock), and the changes so far: of a batch, or of one command."""
 
     now: datetime
     encode_event: Callable[[Event], bytes]
-    offers: dict[str, Offer] = field(default_factory=dict)
-    levels: dict[StockKey, StockLevel] = field(default_factory=dict)
-    locations: dict[str, tuple[int, bool]] = field(default_factory=dict)
-    orders: dict[str, Order] = field(default_factory=dict)
-    reservations: dict[str, Reservation] = field(default_factory=dict)
-    payments: dict[PaymentKey, PaymentEvent] = field(default_factory=dict)
-    held: dict[Holder, Held] = field(default_factory=dict)
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    locations: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
+    """Priority of each location, and whether it is active."""
 
-    new_orders: dict[str, Order] = field(default_factory=dict)
-    changed_orders: dict[str, Order] = field(default_factory=dict)
-    new_reservations: dict[str, Reservation] = field(default_factory=dict)
-    changed_reservations: dict[str, Reservation] = field(default_factory=dict)
-    new_levels: dict[StockKey, StockLevel] = field(default_factory=dict)
-    changed_levels: dict[StockKey, StockLevel] = field(default_factory=dict)
-    new_payments: list[PaymentEvent] = field(default_factory=list)
+    levels: Overlay[StockKey, StockLevel] = field(default_factory=Overlay)
+    orders: Overlay[str, Order] = field(default_factory=Overlay)
+    reservations: Overlay[str, Reservation] = field(default_factory=Overlay)
+    payments: Overlay[PaymentKey, PaymentEvent] = field(default_factory=Overlay)
+    held: Overlay[Holder, Held] = field(default_factory=Overlay)
+    alerts: Overlay[StockKey, tuple[Alert, ...]] = field(default_factory=Overlay)
+    """The alerts of each stock row that were raised, changed or cleared, oldest first."""
+    _places: Overlay[str, tuple[str, ...]] = field(default_factory=Overlay)
+    """The locations where each SKU has a stock row, by priority."""
+
     movements: list[Movement] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
     events: list[RecordedEvent] = field(default_factory=list)
     edited_products: list[Product] = field(default_factory=list)
     """Products as they were before an edit and as they are after it."""
 
-    _by_sku: dict[str, list[StockLevel]] = field(default_factory=dict)
-    _standing: dict[StockKey, Alert] = field(default_factory=dict)
-
-    def add_levels(self, levels: Iterable[StockLevel]) -> None:
+    def load_levels(self, levels: Iterable[StockLevel]) -> None:
         """Takes over locked stock rows."""
-        for level in levels:
-            self.levels[level.sku, level.location_id] = level
-            self._by_sku.setdefault(level.sku, []).append(level)
-        for same_sku in self._by_sku.values():
-            same_sku.sort(key=lambda level: (level.priority, level.location_id))
+        self.levels = Overlay({(level.sku, level.location_id): level for level in levels})
+        places: dict[str, tuple[str, ...]] = {}
+        for level in sorted(self.levels.values(), key=_by_priority):
+            places[level.sku] = (*places.get(level.sku, ()), level.location_id)
+        self._places = Overlay(places)
+
+    # One command at a time
+
+    def scratch(self) -> LockedState:
+        """A state that begins as this one and keeps its changes to itself."""
+        return LockedState(
+            self.now,
+            self.encode_event,
+            self.offers,
+            self.locations,
+            Overlay(self.levels),
+            Overlay(self.orders),
+            Overlay(self.reservations),
+            Overlay(self.payments),
+            Overlay(self.held),
+            Overlay(self.alerts),
+            Overlay(self._places),
+        )
+
+    def merge(self, scratch: LockedState) -> None:
+        """Accepts the changes of a scratch of this state."""
+        self.levels.merge(scratch.levels)
+        self.orders.merge(scratch.orders)
+        self.reservations.merge(scratch.reservations)
+        self.payments.merge(scratch.payments)
+        self.held.merge(scratch.held)
+        self.alerts.merge(scratch.alerts)
+        self._places.merge(scratch._places)
+        self.movements += scratch.movements
+        self.events += scratch.events
+        self.edited_products += scratch.edited_products
 
     # What commands look at
 
@@ -112,7 +140,8 @@ class LockedState:
 
     def levels_of(self, skus: Iterable[str]) -> dict[str, Sequence[StockLevel]]:
         """The stock rows of each SKU by the priority of their locations."""
-        return {sku: self._by_sku.get(sku, ()) for sku in skus}
+        levels, places = self.levels, self._places
+        return {sku: [levels[sku, place] for place in places.get(sku, ())] for sku in skus}
 
     def level(self, sku: str, location_id: str) -> StockLevel:
         """The stock row, a fresh one where there is none yet; SkuUnknown or LocationUnknown."""
@@ -148,35 +177,34 @@ class LockedState:
 
     def save_order(self, order: Order, cause: Cause, *event_types: str) -> Order:
         """Stores the order and records one event a type; answers it with its new version."""
-        created = order.order_id not in self.orders or order.order_id in self.new_orders
         for event_type in event_types:
             order = order.but(version=order.version + 1)
             self.record(event_type, "order", order.order_id, order.version, order, cause)
         self.orders[order.order_id] = order
-        (self.new_orders if created else self.changed_orders)[order.order_id] = order
         return order
 
     def save_reservation(self, reservation: Reservation, cause: Cause, event_type: str) -> Reservation:
         """Stores the reservation and records its event; answers it with its new version."""
         reservation = replace(reservation, version=reservation.version + 1)
         reservation_id = reservation.reservation_id
-        created = reservation_id not in self.reservations or reservation_id in self.new_reservations
         self.record(event_type, "reservation", reservation_id, reservation.version, reservation, cause)
         self.reservations[reservation_id] = reservation
-        (self.new_reservations if created else self.changed_reservations)[reservation_id] = reservation
         return reservation
 
     def save_payment(self, event: PaymentEvent) -> None:
         self.payments[event.provider, event.provider_event_id] = event
-        self.new_payments.append(event)
 
     def move(self, changes: Iterable[StockChange], cause: Cause) -> None:
         """Changes the counters; each change is one movement and one event, and may raise or clear an alert."""
         for change in changes:
             level = self.level(change.sku, change.location_id)
-            level.on_hand += change.on_hand
-            level.reserved += change.reserved
-            level.allocated += change.allocated
+            level = level.but(
+                on_hand=level.on_hand + change.on_hand,
+                reserved=level.reserved + change.reserved,
+                allocated=level.allocated + change.allocated,
+                version=level.version + 1,
+                update_time=self.now,
+            )
             movement = Movement(
                 change.sku,
                 change.location_id,
@@ -193,15 +221,11 @@ class LockedState:
                 cause.actor,
             )
             self.movements.append(movement)
-            self._touch(level)
-            self._record_stock("stock.changed", StockNews(level, movement), cause)
-            self._review_alert(level, cause)
+            self._save_level(level, movement, cause)
 
-    def set_policy(self, level: StockLevel, cause: Cause) -> None:
+    def set_policy(self, level: StockLevel, cause: Cause) -> StockLevel:
         """Stores a level whose policy was changed; the counters stay, so there is no movement."""
-        self._touch(level)
-        self._record_stock("stock.changed", StockNews(level), cause)
-        self._review_alert(level, cause)
+        return self._save_level(level.but(version=level.version + 1, update_time=self.now), None, cause)
 
     def record(
         self,
@@ -230,26 +254,36 @@ class LockedState:
             RecordedEvent(event_id, event_type, aggregate_type, aggregate_id, version, payload, cause.traceparent)
         )
 
-    def _touch(self, level: StockLevel) -> None:
+    def _save_level(self, level: StockLevel, movement: Movement | None, cause: Cause) -> StockLevel:
+        """Stores a new version of a level, records what changed, and raises or clears its alert, which is one version
+        more; returns the newest."""
         key = (level.sku, level.location_id)
-        level.update_time = self.now
         if key not in self.levels:
-            self.add_levels([level])
-            self.new_levels[key] = level
-        elif key not in self.new_levels:
-            self.changed_levels[key] = level
+            self.levels[key] = level
+            self._add_place(level)
+        self._record_stock("stock.changed", StockNews(level, movement), cause)
+        after = alert_level(level)
+        if after is not level.alert_level:
+            self._review_alert(level, after)
+            level = level.but(alert_level=after, version=level.version + 1)
+            self._record_stock(ALERT_EVENTS[after], StockNews(level), cause)
+        self.levels[key] = level
+        return level
+
+    def _add_place(self, level: StockLevel) -> None:
+        levels = [level, *(self.levels[level.sku, place] for place in self._places.get(level.sku, ()))]
+        self._places[level.sku] = tuple(each.location_id for each in sorted(levels, key=_by_priority))
 
     def _record_stock(self, event_type: str, news: StockNews, cause: Cause) -> None:
-        news.level.version += 1
         self.record(event_type, "stock", news.aggregate_id, news.level.version, news, cause)
 
-    def _review_alert(self, level: StockLevel, cause: Cause) -> None:
-        before, after = level.alert_level, alert_level(level)
-        if after is before:
-            return
-        level.alert_level = after
-        standing = self._standing.get((level.sku, level.location_id))
-        if standing is None:
+    def _review_alert(self, level: StockLevel, after: AlertLevel) -> None:
+        """Raises, changes or clears the alert of a level whose `alert_level` is still the one before."""
+        key, before = (level.sku, level.location_id), level.alert_level
+        alerts = self.alerts.get(key, ())
+        if alerts and alerts[-1].clear_time is None:
+            alerts, standing = alerts[:-1], alerts[-1]
+        else:
             standing = Alert(
                 level.sku,
                 level.location_id,
@@ -259,11 +293,12 @@ class LockedState:
                 self.now,
                 known=before is not AlertLevel.NONE,
             )
-            self._standing[level.sku, level.location_id] = standing
-            self.alerts.append(standing)
         if after is AlertLevel.NONE:
-            standing.clear_time = self.now
-            del self._standing[level.sku, level.location_id]
+            standing = replace(standing, clear_time=self.now)
         else:
-            standing.level, standing.available = after, level.available
-        self._record_stock(ALERT_EVENTS[after], StockNews(level), cause)
+            standing = replace(standing, level=after, available=level.available)
+        self.alerts[key] = (*alerts, standing)
+
+
+def _by_priority(level: StockLevel) -> tuple[str, int, str]:
+    return level.sku, level.priority, level.location_id

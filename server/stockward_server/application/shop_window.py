@@ -43,7 +43,7 @@ class ShopWindow:
 
     def forget(self, state: LockedState) -> None:
         """Drops what a commit has made old."""
-        self._availability.forget({sku for sku, _ in (*state.changed_levels, *state.new_levels)})
+        self._availability.forget({sku for sku, _ in state.levels.changes})
         if state.edited_products:
             self._products.forget(product.product_id for product in state.edited_products)
             self._availability.forget(variant.sku for each in state.edited_products for variant in each.variants)

@@ -80,8 +80,7 @@ class ReserveStock(Command):
             state.now,
         )
         for holder in self.holders:
-            state.held[holder].holds += 1
-            state.held[holder].units += units
+            state.held[holder] = state.held[holder].and_one_of(units)
         if not self.customer_id:
             reservation = replace(reservation, actor=self.cause.actor)
         reservation = state.save_reservation(reservation, self.cause, "reservation.created")
@@ -191,17 +190,20 @@ class SyncStock(Command):
             if isinstance(adjustment, Refusal):
                 results.append(adjustment)
                 continue
+            row = state.scratch()
             try:
-                level = state.level(adjustment.sku, adjustment.location_id)
-                change = decide_adjustment(adjustment, level)
+                results.append(self._sync(adjustment, row))
             except Refusal as refusal:
                 results.append(refusal)
-                continue
-            if change.on_hand:
-                state.move([change], self.cause)
-                level = state.level(adjustment.sku, adjustment.location_id)
-            results.append(replace(level))
+            else:
+                state.merge(row)
         return self.reply(results)
+
+    def _sync(self, adjustment: Adjustment, state: LockedState) -> StockLevel:
+        change = decide_adjustment(adjustment, state.level(adjustment.sku, adjustment.location_id))
+        if change.on_hand:
+            state.move([change], self.cause)
+        return state.level(adjustment.sku, adjustment.location_id)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -221,8 +223,5 @@ class SetStockPolicy(Command):
         return (self.sku,)
 
     def execute(self, state: LockedState) -> bytes:
-        level = state.level(self.sku, self.location_id)
-        for name, value in self.policy.items():
-            setattr(level, name, value)
-        state.set_policy(level, self.cause)
-        return self.reply(level)
+        level = state.level(self.sku, self.location_id).but(**self.policy)
+        return self.reply(state.set_policy(level, self.cause))

@@ -17,6 +17,10 @@ from stockward_server.domain.stock import MovementKind, StockLevel
 Position = list[Any]
 """Where a page ends: the sort key of its last row."""
 
+PAGE_BYTES = 2 * 2**20
+"""Encoded bytes of one page, roughly: half of what a gRPC client reads unless it is set up otherwise. A single row that
+is larger comes alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

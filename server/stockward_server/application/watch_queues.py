@@ -21,6 +21,8 @@ class Change:
     aggregate_id: str
     version: int
     message: Any
+    size: int
+    """Bytes of the whole event, encoded: the message has no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stockward_server.application.event_log import EventLog, LoggedEvent
 from stockward_server.application.follower import PAGE, Encoder, Follower, key_of
-from stockward_server.application.watch_queues import AvailabilityQueue, ChangeQueue, Interest
+from stockward_server.application.stock_views import PAGE_BYTES
+from stockward_server.application.watch_queues import AvailabilityQueue, Change, ChangeQueue, Interest
 from stockward_server.domain.errors import WatchLimitReached
 
 READERS = 4
@@ -117,10 +118,13 @@ class Watches:
             await queue.wait(PROVING_SECONDS)
         while True:
             changes = queue.take()
-            fresh = [c.message for c in changes if c.seq > position and c.version > known.get(c.aggregate_id, 0)]
+            fresh = [c for c in changes if c.seq > position and c.version > known.get(c.aggregate_id, 0)]
             known = {}
             position = max(position, changes[-1].seq if changes else self._follower.position)
-            yield Told(fresh, position)
+            *pieces, last = _pieces(fresh)
+            for piece in pieces:
+                yield Told([change.message for change in piece], piece[-1].seq)
+            yield Told([change.message for change in last], position)
             await queue.wait(self._limits.heartbeat)
 
     async def availability(self, place: Place, skus: Collection[str], after: int | None) -> AsyncGenerator[Told, None]:
@@ -176,3 +180,16 @@ class Watches:
         async for events in self._read(after, until):
             changed |= {key_of(event) for event in events if event.aggregate_type == "stock"}
         return changed.intersection(skus)
+
+
+def _pieces(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """The changes in pieces of at most PAGE_BYTES; one that is empty when there are none."""
+    piece: list[Change] = []
+    size = 0
+    for change in changes:
+        if piece and size + change.size > PAGE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(change)
+        size += change.size
+    yield piece

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from stockward_server.domain.errors import HoldLimitReached
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Held:
     """What somebody holds: reservations that are ACTIVE and have not run out, and the units in them."""
 
     holds: int = 0
     units: int = 0
+
+    def and_one_of(self, units: int) -> Held:
+        """With one more reservation, of so many units."""
+        return Held(self.holds + 1, self.units + units)
 
 
 @dataclass(frozen=True, slots=True)

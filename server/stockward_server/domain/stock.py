@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stockward_server.domain.errors import (
     InsufficientStock,
@@ -74,9 +74,9 @@ class Offer:
     published: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class StockLevel:
-    """Counters (units) and policy of one SKU at one location. Mutable: it mirrors a locked row."""
+    """Counters (units) and policy of one SKU at one location."""
 
     sku: str
     location_id: str
@@ -91,6 +91,12 @@ class StockLevel:
     update_time: datetime | None = None
     priority: int = 0
     active: bool = True
+
+    def but(self, **changes: Any) -> StockLevel:
+        """`dataclasses.replace` at a tenth of its cost: each movement makes a few."""
+        level = object.__new__(StockLevel)
+        vars(level).update(vars(self), **changes)
+        return level
 
     @property
     def available(self) -> int:

@@ -9,7 +9,7 @@ from cachetools import LRUCache
 from stockward.catalog.v1 import catalog_pb2 as pb
 from stockward.catalog.v1 import catalog_pb2_grpc
 
-from stockward_server.application.catalog import Catalog, Decision, ProductFilter, ProductSort
+from stockward_server.application.catalog import Catalog, Decision, ProductFilter, ProductSort, position
 from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.product import Product, ProductState
@@ -20,7 +20,6 @@ from stockward_server.domain.product_changes import (
     decide_unpublication,
     decide_update,
 )
-from stockward_server.grpc_api import page_token
 from stockward_server.grpc_api.catalog_messages import (
     available_product_message,
     import_bytes,
@@ -30,6 +29,7 @@ from stockward_server.grpc_api.catalog_messages import (
     product_message,
     readiness_message,
 )
+from stockward_server.grpc_api.pages import list_page
 from stockward_server.grpc_api.product_import import import_rows
 from stockward_server.grpc_api.requests import Context, request_of
 from stockward_server.grpc_api.times import moment
@@ -81,8 +81,14 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
 
     async def ListProducts(self, request: pb.ListProductsRequest, context: Context) -> pb.ListProductsResponse:
         states = [ProductState(state) for state in request.states] or NOT_ARCHIVED
-        products, token = await self._page(request, states)
-        return pb.ListProductsResponse(products=map(product_message, products), next_page_token=token)
+        wanted = _filter(request, states)
+        products, token = await list_page(
+            request,
+            lambda page: self._catalog.products(page, wanted),
+            product_message,
+            lambda product: position(product, wanted),
+        )
+        return pb.ListProductsResponse(products=products, next_page_token=token)
 
     async def UpdateProduct(self, request: pb.UpdateProductRequest, context: Context) -> pb.Product:
         validate(pb.GetProductRequest(product_id=request.product.product_id), "product.")
@@ -136,11 +142,20 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def ListAvailableProducts(
         self, request: pb.ListAvailableProductsRequest, context: Context
     ) -> pb.ListAvailableProductsResponse:
-        products, token = await self._page(request, [ProductState.PUBLISHED])
-        available = await self._available(products)
-        return pb.ListAvailableProductsResponse(
-            products=[available_product_message(product, available) for product in products], next_page_token=token
+        wanted = _filter(request, [ProductState.PUBLISHED])
+
+        async def load(page: Page) -> Sequence[tuple[Product, Mapping[str, int]]]:
+            products = await self._catalog.products(page, wanted)
+            available = await self._available(products)
+            return [(product, available) for product in products]
+
+        products, token = await list_page(
+            request,
+            load,
+            lambda row: available_product_message(*row),
+            lambda row: position(row[0], wanted),
         )
+        return pb.ListAvailableProductsResponse(products=products, next_page_token=token)
 
     async def GetAvailableProduct(
         self, request: pb.GetAvailableProductRequest, context: Context
@@ -166,18 +181,15 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         )
         return pb.Product.FromString(answer)
 
-    async def _page(self, request: Listing, states: Sequence[ProductState]) -> tuple[Sequence[Product], str]:
-        """One page, and the token of the next; empty on the last."""
-        key, _, direction = (request.order_by or "create_time desc").partition(" ")
-        wanted = ProductFilter(
-            states,
-            request.vendor,
-            request.product_type,
-            request.tag,
-            request.search,
-            ProductSort(key),
-            direction == "desc",
-        )
-        page = Page(page_token.page_size(request), page_token.decode(request))
-        products, after = await self._catalog.products(page, wanted)
-        return products, page_token.encode(request, after) if after else ""
+
+def _filter(request: Listing, states: Sequence[ProductState]) -> ProductFilter:
+    key, _, direction = (request.order_by or "create_time desc").partition(" ")
+    return ProductFilter(
+        states,
+        request.vendor,
+        request.product_type,
+        request.tag,
+        request.search,
+        ProductSort(key),
+        direction == "desc",
+    )

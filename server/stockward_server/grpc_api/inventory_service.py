@@ -30,8 +30,8 @@ from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import ReservationNotFound, SkuUnknown
 from stockward_server.domain.reservation import ReservationState
 from stockward_server.domain.stock import MovementKind
-from stockward_server.grpc_api import page_token
 from stockward_server.grpc_api.identity import current_call
+from stockward_server.grpc_api.pages import list_page
 from stockward_server.grpc_api.requests import Context, customer_of_call, request_of
 from stockward_server.grpc_api.stock_messages import (
     DEFAULT_LOCATION,
@@ -153,11 +153,13 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             request.sku or None,
             request.customer_id or None,
         )
-        rows = await self._views.reservations(page_token.page_of(request), wanted)
-        rows, token = page_token.cut(request, rows, lambda row: [row.reservation_id])
-        return pb.ListReservationsResponse(
-            reservations=[reservation_message(row) for row in rows], next_page_token=token
+        reservations, token = await list_page(
+            request,
+            lambda page: self._views.reservations(page, wanted),
+            reservation_message,
+            lambda row: [row.reservation_id],
         )
+        return pb.ListReservationsResponse(reservations=reservations, next_page_token=token)
 
     # Stock
 
@@ -186,14 +188,22 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
 
     async def ListStockLevels(self, request: pb.ListStockLevelsRequest, context: Context) -> pb.ListStockLevelsResponse:
         skus = [request.sku] if request.sku else []
-        rows = await self._views.levels(page_token.page_of(request), skus, request.location_id or None)
-        rows, token = page_token.cut(request, rows, lambda row: [row.sku, row.location_id])
-        return pb.ListStockLevelsResponse(stock_levels=[level_message(row) for row in rows], next_page_token=token)
+        levels, token = await list_page(
+            request,
+            lambda page: self._views.levels(page, skus, request.location_id or None),
+            level_message,
+            lambda row: [row.sku, row.location_id],
+        )
+        return pb.ListStockLevelsResponse(stock_levels=levels, next_page_token=token)
 
     async def ListStockAlerts(self, request: pb.ListStockAlertsRequest, context: Context) -> pb.ListStockAlertsResponse:
-        rows = await self._views.alerts(page_token.page_of(request), request.sku or None, request.include_cleared)
-        rows, token = page_token.cut(request, rows, lambda row: [row.alert_id])
-        return pb.ListStockAlertsResponse(alerts=[alert_message(row) for row in rows], next_page_token=token)
+        alerts, token = await list_page(
+            request,
+            lambda page: self._views.alerts(page, request.sku or None, request.include_cleared),
+            alert_message,
+            lambda row: [row.alert_id],
+        )
+        return pb.ListStockAlertsResponse(alerts=alerts, next_page_token=token)
 
     async def ListStockMovements(
         self, request: pb.ListStockMovementsRequest, context: Context
@@ -206,9 +216,13 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             moment(request.start_time, "start_time") if request.HasField("start_time") else None,
             moment(request.end_time, "end_time") if request.HasField("end_time") else None,
         )
-        rows = await self._views.movements(page_token.page_of(request), wanted)
-        rows, token = page_token.cut(request, rows, lambda row: [row.movement_id])
-        return pb.ListStockMovementsResponse(movements=[movement_message(row) for row in rows], next_page_token=token)
+        movements, token = await list_page(
+            request,
+            lambda page: self._views.movements(page, wanted),
+            movement_message,
+            lambda row: [row.movement_id],
+        )
+        return pb.ListStockMovementsResponse(movements=movements, next_page_token=token)
 
     async def ExplainAvailability(
         self, request: pb.ExplainAvailabilityRequest, context: Context

@@ -9,7 +9,6 @@ from stockward.auth.v1 import key_pb2_grpc
 
 from stockward_server.application.keys import DEFAULT_OVERLAP, Keys, NewKey, NewSecret, Rotation
 from stockward_server.application.request import Role
-from stockward_server.grpc_api import page_token
 from stockward_server.grpc_api.key_messages import (
     created,
     created_bytes,
@@ -18,6 +17,7 @@ from stockward_server.grpc_api.key_messages import (
     rotated,
     rotated_bytes,
 )
+from stockward_server.grpc_api.pages import list_page
 from stockward_server.grpc_api.requests import Context, request_of
 from stockward_server.grpc_api.times import moment, timespan
 
@@ -34,9 +34,13 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
         return created(stored, secret)
 
     async def ListKeys(self, request: pb.ListKeysRequest, context: Context) -> pb.ListKeysResponse:
-        rows = await self._keys.list(page_token.page_of(request), request.include_ended)
-        rows, token = page_token.cut(request, rows, lambda row: [row.key.key_id])
-        return pb.ListKeysResponse(keys=[key_message(row.key, row.now) for row in rows], next_page_token=token)
+        keys, token = await list_page(
+            request,
+            lambda page: self._keys.list(page, request.include_ended),
+            lambda row: key_message(row.key, row.now),
+            lambda row: [row.key.key_id],
+        )
+        return pb.ListKeysResponse(keys=keys, next_page_token=token)
 
     async def RotateKey(self, request: pb.RotateKeyRequest, context: Context) -> pb.RotateKeyResponse:
         overlap = timespan(request.overlap) if request.HasField("overlap") else DEFAULT_OVERLAP

@@ -22,9 +22,8 @@ from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews
 from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import OrderNotFound, Refusal, RoleNotAllowed
-from stockward_server.domain.order import Order, OrderState, PaymentTerms
+from stockward_server.domain.order import OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentEvent, PaymentKind
-from stockward_server.grpc_api import page_token
 from stockward_server.grpc_api.identity import current_call
 from stockward_server.grpc_api.money_messages import money_of
 from stockward_server.grpc_api.order_messages import (
@@ -36,6 +35,7 @@ from stockward_server.grpc_api.order_messages import (
     wanted_charges,
     wanted_lines,
 )
+from stockward_server.grpc_api.pages import ORDERS_AT_FIRST, Room, list_page
 from stockward_server.grpc_api.requests import Context, customer_of_call, request_of
 from stockward_server.grpc_api.status import status_of
 from stockward_server.grpc_api.stock_messages import DEFAULT_LOCATION
@@ -62,16 +62,18 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     async def BatchCreateOrders(
         self, request: pb.BatchCreateOrdersRequest, context: Context
     ) -> pb.BatchCreateOrdersResponse:
-        results = await asyncio.gather(*(self._create_one(each, context) for each in request.requests))
+        room = Room()
+        results = await asyncio.gather(*(self._create_one(each, context, room) for each in request.requests))
         return pb.BatchCreateOrdersResponse(results=results)
 
     async def _create_one(
-        self, request: pb.CreateOrderRequest, context: Context
+        self, request: pb.CreateOrderRequest, context: Context, room: Room
     ) -> pb.BatchCreateOrdersResponse.Result:
         try:
             validate(request)
             order = _for_caller(pb.Order.FromString(await self._create(request, context)))
-            return pb.BatchCreateOrdersResponse.Result(order=order)
+            abridged = not room.take(order.ByteSize())
+            return pb.BatchCreateOrdersResponse.Result(order=_abridged(order) if abridged else order, abridged=abridged)
         except Refusal as refusal:
             return pb.BatchCreateOrdersResponse.Result(error=status_of(refusal))
 
@@ -109,21 +111,24 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             request.sku or None,
         )
         orders, token = await self._page(request, wanted)
-        return pb.ListOrdersResponse(
-            orders=[_for_caller(order_message(order)) for order in orders], next_page_token=token
-        )
+        return pb.ListOrdersResponse(orders=orders, next_page_token=token)
 
     async def ListPendingOrders(
         self, request: pb.ListPendingOrdersRequest, context: Context
     ) -> pb.ListPendingOrdersResponse:
         orders, token = await self._page(request, OrderFilter([OrderState.PENDING], oldest_first=True))
-        return pb.ListPendingOrdersResponse(orders=[order_message(order) for order in orders], next_page_token=token)
+        return pb.ListPendingOrdersResponse(orders=orders, next_page_token=token)
 
     async def _page(
         self, request: pb.ListOrdersRequest | pb.ListPendingOrdersRequest, wanted: OrderFilter
-    ) -> tuple[Sequence[Order], str]:
-        orders = await self._views.orders(page_token.page_of(request), wanted)
-        return page_token.cut(request, orders, lambda order: [order.order_id])
+    ) -> tuple[Sequence[pb.Order], str]:
+        return await list_page(
+            request,
+            lambda page: self._views.orders(page, wanted),
+            lambda order: _for_caller(order_message(order)),
+            lambda order: [order.order_id],
+            first_step=ORDERS_AT_FIRST,
+        )
 
     async def WatchOrders(
         self, request: pb.WatchOrdersRequest, context: Context
@@ -189,6 +194,14 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             reply=order_bytes,
         )
         return pb.Order.FromString(await self._submit(command))
+
+
+def _abridged(order: pb.Order) -> pb.Order:
+    """The order without what may be long."""
+    for field in order.DESCRIPTOR.fields:
+        if field.is_repeated or field.name == "customer":
+            order.ClearField(field.name)  # type: ignore[arg-type]
+    return order
 
 
 def _for_caller(order: pb.Order) -> pb.Order:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import binascii
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any
 
 from google.protobuf.message import Message
 
-from stockward_server.application.stock_views import Page
 from stockward_server.domain.errors import PageTokenInvalid
-
-Row = TypeVar("Row")
 
 DEFAULT_PAGE_SIZE = 50
 """Rows of a page when the request does not say."""
@@ -28,17 +24,6 @@ _DIGEST = 12
 def page_size(message: Any) -> int:
     """Rows to answer."""
     return int(message.page_size) or DEFAULT_PAGE_SIZE
-
-
-def page_of(message: Any) -> Page:
-    """The page asked for, and one row more: whether there is one tells whether this is the last page."""
-    return Page(page_size(message) + 1, decode(message))
-
-
-def cut(message: Any, rows: Sequence[Row], position: Callable[[Row], list[Any]]) -> tuple[Sequence[Row], str]:
-    """The rows of `page_of` without the one too many, and the token of the next page; empty on the last one."""
-    size = page_size(message)
-    return rows[:size], encode(message, position(rows[size - 1])) if len(rows) > size else ""
 
 
 def encode(message: Message, position: list[Any]) -> str:

@@ -9,7 +9,8 @@ from stockward.catalog.v1 import catalog_pb2 as pb
 
 from stockward_server.domain.errors import FieldInvalid, Refusal
 from stockward_server.domain.product import handle_from
-from stockward_server.grpc_api.status import status_of
+from stockward_server.grpc_api.pages import Room
+from stockward_server.grpc_api.status import brief_status_of, status_of
 
 MAX_ROWS = 10_000
 """Rows of one stream."""
@@ -29,6 +30,7 @@ async def import_rows(
     read from the stream than can be worked on.
     """
     places = asyncio.Semaphore(CONCURRENCY)
+    room = Room()
     latest: dict[str, asyncio.Task[pb.ImportResult]] = {}
     tasks: list[asyncio.Task[pb.ImportResult]] = []
 
@@ -37,7 +39,7 @@ async def import_rows(
             await asyncio.gather(*before)
             return await import_row(row)
         except Refusal as refusal:
-            return _refused(refusal)
+            return _refused(refusal, room)
         finally:
             places.release()
 
@@ -58,11 +60,16 @@ async def import_rows(
             broken = refusal  # raised in here it would come out as a group of errors
     if broken:
         raise broken
-    return [task.result() for task in tasks] + [_refused(FieldInvalid(f"only {MAX_ROWS} rows are read"))] * surplus
+    too_many = FieldInvalid(f"only {MAX_ROWS} rows are read")
+    return [task.result() for task in tasks] + [_refused(too_many, room) for _ in range(surplus)]
 
 
-def _refused(refusal: Refusal) -> pb.ImportResult:
-    return pb.ImportResult(action=pb.ImportResult.ACTION_REFUSED, error=status_of(refusal))
+def _refused(refusal: Refusal, room: Room) -> pb.ImportResult:
+    status = status_of(refusal)
+    return pb.ImportResult(
+        action=pb.ImportResult.ACTION_REFUSED,
+        error=status if room.take(status.ByteSize()) else brief_status_of(refusal),
+    )
 
 
 def _keys(product: pb.Product) -> set[str]:

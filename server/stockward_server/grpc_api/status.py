@@ -18,6 +18,9 @@ DOMAIN = "stockward"
 MAX_TEXT = 300
 """Bytes of one text of a Status."""
 
+BRIEF_TEXT = 60
+"""Bytes of the message of a brief Status."""
+
 MAX_LISTED = 1500
 """Bytes of a list in a Status, some twenty lines: it travels in HTTP trailers, and gRPC clients take 8 KiB of them."""
 
@@ -47,11 +50,17 @@ def status_of(refusal: Refusal) -> status_pb2.Status:
     return status
 
 
-def _cut(text: str) -> str:
+def brief_status_of(refusal: Refusal) -> status_pb2.Status:
+    """Some 150 bytes: where there are thousands of them."""
+    reason = AnyMessage()
+    reason.Pack(error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN))
+    return status_pb2.Status(code=refusal.code, message=_cut(refusal.message, BRIEF_TEXT), details=[reason])
+
+
+def _cut(text: str, size: int = MAX_TEXT) -> str:
+    """The text in at most `size` bytes, or a few more where it is cut."""
     encoded = text.encode(errors="replace")  # JSON can have half a character, which no message can
-    return (encoded if len(encoded) <= MAX_TEXT else encoded[:MAX_TEXT]).decode(errors="ignore") + (
-        "…" if len(encoded) > MAX_TEXT else ""
-    )
+    return encoded.decode() if len(encoded) <= size else encoded[:size].decode(errors="ignore") + "…"
 
 
 def _listed(violations: Iterable[FieldViolation | PreconditionViolation]) -> list[Any]:

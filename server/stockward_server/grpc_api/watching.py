@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from stockward.event.v1 import event_pb2
@@ -12,7 +12,14 @@ from stockward.order.v1 import order_pb2
 from stockward_server.application.event_log import LoggedEvent
 from stockward_server.application.follower import Encoder
 from stockward_server.application.request import Role
-from stockward_server.application.stock_views import AvailabilityRow, OrderFilter, OrderViews, Page, StockViews
+from stockward_server.application.stock_views import (
+    AvailabilityRow,
+    OrderFilter,
+    OrderViews,
+    Page,
+    Position,
+    StockViews,
+)
 from stockward_server.application.watch_queues import Interest
 from stockward_server.application.watches import Present, Watches
 from stockward_server.domain.errors import FieldInvalid, RoleNotAllowed
@@ -22,6 +29,7 @@ from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.identity import current_call
 from stockward_server.grpc_api.order_messages import told_of
 from stockward_server.grpc_api.page_token import decode_cursor, encode_cursor
+from stockward_server.grpc_api.pages import FIRST_STEP, ORDERS_AT_FIRST, read_page
 from stockward_server.grpc_api.requests import Context
 from stockward_server.grpc_api.stock_messages import availability_message
 from stockward_server.grpc_api.times import timestamp
@@ -29,7 +37,7 @@ from stockward_server.grpc_api.times import timestamp
 Row = TypeVar("Row")
 
 PRESENT_PAGE = 500
-"""Rows of one response while the present state is told."""
+"""Rows of one response, at most, while the present state is told."""
 
 
 async def watch_stock(
@@ -48,10 +56,12 @@ async def watch_stock(
     def at_location(counters: inventory_pb2.StockCounters) -> bool:
         return request.location_id in ("", counters.location_id)
 
-    async def page(after: list[Any] | None) -> Sequence[StockLevel]:
-        return await views.levels(Page(PRESENT_PAGE, after), request.skus, request.location_id or None)
-
-    present = _pages(page, lambda level: [level.sku, level.location_id], _present_level)
+    present = _pages(
+        lambda page: views.levels(page, request.skus, request.location_id or None),
+        _present_level,
+        lambda level: [level.sku, level.location_id],
+        lambda counters: f"{counters.sku}@{counters.location_id}",
+    )
     async for told in watches.changes(place, Interest("stock", skus, at_location), after, present):
         yield inventory_pb2.WatchStockResponse(counters=told.messages, cursor=_cursor(told.position))
 
@@ -77,10 +87,13 @@ async def watch_orders(
         oldest_first=True,
     )
 
-    async def page(after: list[Any] | None) -> Sequence[Order]:
-        return await views.orders(Page(PRESENT_PAGE, after), wanted)
-
-    present = _pages(page, lambda order: [order.order_id], _present_order)
+    present = _pages(
+        lambda page: views.orders(page, wanted),
+        _present_order,
+        lambda order: [order.order_id],
+        lambda change: change.order_id,
+        first_step=ORDERS_AT_FIRST,
+    )
     async for told in watches.changes(place, Interest("order", order_ids, matches), after, present):
         yield order_pb2.WatchOrdersResponse(changes=told.messages, cursor=_cursor(told.position))
 
@@ -95,16 +108,22 @@ def _check_storefront(request: inventory_pb2.WatchStockRequest) -> None:
 
 
 async def _pages(
-    load: Callable[[list[Any] | None], Any],
-    position: Callable[[Row], list[Any]],
-    present: Callable[[Row], Present],
+    load: Callable[[Page], Awaitable[Sequence[Row]]],
+    message: Callable[[Row], Any],
+    position: Callable[[Row], Position],
+    aggregate_id: Callable[[Any], str],
+    *,
+    first_step: int = FIRST_STEP,
 ) -> AsyncIterator[Sequence[Present]]:
-    after = None
-    while rows := await load(after):
-        yield [present(row) for row in rows]
-        if len(rows) < PRESENT_PAGE:
+    """The present state, one response after the other."""
+    page = Page(PRESENT_PAGE, None)
+    while True:
+        read = await read_page(load, page, message, position, first_step=first_step)
+        if read.messages:
+            yield [Present(aggregate_id(each), each.version, each) for each in read.messages]
+        if read.rest is None:
             return
-        after = position(rows[-1])
+        page = Page(PRESENT_PAGE, read.rest)
 
 
 def _cursor(position: int | None) -> str:
@@ -114,8 +133,8 @@ def _cursor(position: int | None) -> str:
 # What watches are told
 
 
-def _present_level(level: StockLevel) -> Present:
-    message = inventory_pb2.StockCounters(
+def _present_level(level: StockLevel) -> inventory_pb2.StockCounters:
+    return inventory_pb2.StockCounters(
         sku=level.sku,
         location_id=level.location_id,
         on_hand=level.on_hand,
@@ -126,7 +145,6 @@ def _present_level(level: StockLevel) -> Present:
         version=level.version,
         update_time=timestamp(level.update_time),
     )
-    return Present(f"{level.sku}@{level.location_id}", level.version, message)
 
 
 def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockCounters:
@@ -145,9 +163,9 @@ def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockCounters:
     )
 
 
-def _present_order(order: Order) -> Present:
+def _present_order(order: Order) -> order_pb2.OrderChange:
     lines, totals, payment = told_of(order)
-    message = order_pb2.OrderChange(
+    return order_pb2.OrderChange(
         order_id=order.order_id,
         state=wire(order.state),
         reference=order.reference,
@@ -158,7 +176,6 @@ def _present_order(order: Order) -> Present:
         version=order.version,
         update_time=timestamp(order.update_time),
     )
-    return Present(order.order_id, order.version, message)
 
 
 def _changed_order(logged: LoggedEvent) -> order_pb2.OrderChange:

@@ -32,6 +32,7 @@ from stockward_server.domain.endpoint_changes import (
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.identifiers import new_id
 from stockward_server.grpc_api import page_token
+from stockward_server.grpc_api.pages import list_page
 from stockward_server.grpc_api.requests import Context, request_of
 from stockward_server.grpc_api.times import moment, timespan
 from stockward_server.grpc_api.validation import validate
@@ -90,9 +91,13 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         return endpoint_message(await self._endpoints.endpoint(_name(request)))
 
     async def ListEndpoints(self, request: pb.ListEndpointsRequest, context: Context) -> pb.ListEndpointsResponse:
-        found = await self._endpoints.endpoints(page_token.page_of(request))
-        rows, token = page_token.cut(request, found, lambda row: [row.create_time.isoformat(), row.endpoint_id])
-        return pb.ListEndpointsResponse(endpoints=map(endpoint_message, rows), next_page_token=token)
+        endpoints, token = await list_page(
+            request,
+            self._endpoints.endpoints,
+            endpoint_message,
+            lambda row: [row.create_time.isoformat(), row.endpoint_id],
+        )
+        return pb.ListEndpointsResponse(endpoints=endpoints, next_page_token=token)
 
     async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, context: Context) -> pb.Endpoint:
         named = request.endpoint
@@ -161,9 +166,13 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
             start_time=_moment(request, "start_time"),
             end_time=_moment(request, "end_time"),
         )
-        found = await self._deliveries.deliveries(page_token.page_of(request), wanted)
-        rows, token = page_token.cut(request, found, lambda row: [row.event_id, row.endpoint_id])
-        return pb.ListDeliveriesResponse(deliveries=map(delivery_message, rows), next_page_token=token)
+        deliveries, token = await list_page(
+            request,
+            lambda page: self._deliveries.deliveries(page, wanted),
+            delivery_message,
+            lambda row: [row.event_id, row.endpoint_id],
+        )
+        return pb.ListDeliveriesResponse(deliveries=deliveries, next_page_token=token)
 
     async def GetDelivery(self, request: pb.GetDeliveryRequest, context: Context) -> pb.Delivery:
         return delivery_message(await self._deliveries.delivery(_name(request), request.event_id.lower()))

@@ -242,15 +242,15 @@ class Committer:
                 await lock_state(connection, fresh, state)
                 phases.end("lock")
                 outcomes = [_execute(command, state, stored) for command in commands]
-                refused = [
+                failed = [
                     command.cause
                     for command, outcome in zip(commands, outcomes, strict=True)
-                    if isinstance(command.cause, Request) and isinstance(outcome, Refusal)
+                    if isinstance(command.cause, Request) and not isinstance(outcome, bytes)
                 ]
-                if refused:
+                if failed:
                     # Another process may have committed the same request while this one waited for its locks: what it
                     # was refused for is then its own effect.
-                    _, late = await find_responses(connection, refused)
+                    _, late = await find_responses(connection, failed)
                     stored.update(late)
                     outcomes = [
                         _replay(command, outcome, late) for command, outcome in zip(commands, outcomes, strict=True)
@@ -283,14 +283,20 @@ def _answer(queued: Queued, outcome: Outcome) -> None:
 
 
 def _execute(command: Command, state: LockedState, stored: Mapping[RequestKey, StoredResponse]) -> Outcome:
-    """The stored response of a replay, the response of a command, or its refusal."""
+    """The stored response of a replay, the response of a command, or why it failed: then `state` is as before."""
     known = _replay(command, None, stored)
     if known is not None:
         return known
+    scratch = state.scratch()
     try:
-        return command.execute(state)
+        answer = command.execute(scratch)
     except Refusal as refusal:
         return refusal
+    except Exception as error:
+        log.error("command failed", exc_info=error)
+        return error
+    state.merge(scratch)
+    return answer
 
 
 def _replay(command: Command, otherwise: T, stored: Mapping[RequestKey, StoredResponse]) -> Outcome | T:

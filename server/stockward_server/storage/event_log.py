@@ -28,6 +28,7 @@ from typing import cast
 from asyncpg import Record
 
 from stockward_server.application.event_log import EventPage, LoggedEvent, Stretch
+from stockward_server.application.stock_views import PAGE_BYTES
 from stockward_server.domain.errors import CursorExpired
 from stockward_server.domain.event import shard_of
 from stockward_server.storage.database import Pool, transaction
@@ -42,6 +43,15 @@ SCAN_LIMIT = 20_000
 """Seqs that one call with a filter by type looks at: rare types must not make it scan the whole record."""
 
 REPUBLISH_BATCH = 5_000
+
+BY_BYTES = f"""
+    SELECT * FROM (
+        SELECT *, count(*) OVER () AS found, sum(octet_length(payload)) OVER (ORDER BY seq) AS bytes
+        FROM ({{}}) AS wanted
+    ) AS counted WHERE bytes <= {PAGE_BYTES} OR bytes = octet_length(payload) ORDER BY seq
+"""
+"""The events of a query with their `seq` and `payload`, up to PAGE_BYTES but at least one. The length of a payload is
+known without reading it."""
 
 DROPPED_SEQ = "SELECT dropped_seq FROM event_retention"
 
@@ -73,42 +83,54 @@ class SqlEventLog:
         after = await self._pool.fetchval(DROPPED_SEQ) if after_seq is None else after_seq
         until = min(horizon, after + SCAN_LIMIT) if types and not aggregate_id else horizon
         rows = await self._pool.fetch(
-            """
-            SELECT seq, payload FROM events
-            WHERE seq > $1 AND seq <= $2
-              AND ($3::text[] = '{}' OR type = ANY($3) OR split_part(type, '.', 1) || '.*' = ANY($3))
-              AND ($4 = '' OR aggregate_id = $4)
-            ORDER BY seq LIMIT $5
-            """,
+            BY_BYTES.format(
+                """
+                SELECT seq, payload FROM events
+                WHERE seq > $1 AND seq <= $2
+                  AND ($3::text[] = '{}' OR type = ANY($3) OR split_part(type, '.', 1) || '.*' = ANY($3))
+                  AND ($4 = '' OR aggregate_id = $4)
+                ORDER BY seq LIMIT $5
+                """
+            ),
             after,
             until,
             list(types),
             aggregate_id,
             limit,
         )
-        if len(rows) == limit:
+        more = _is_full(rows, limit)
+        if more:
             next_seq = rows[-1]["seq"]
         else:
             next_seq = await self._pool.fetchval(
                 "SELECT coalesce(max(seq), $1) FROM events WHERE seq > $1 AND seq <= $2", after, until
             )
         await self._refuse_expired(after)  # last, so that nothing was dropped unseen in the meantime
-        return EventPage([row["payload"] for row in rows], next_seq, len(rows) < limit and until == horizon)
+        return EventPage([row["payload"] for row in rows], next_seq, not more and until == horizon)
 
     async def follow(self, after_seq: int, limit: int) -> Stretch:
         """See EventLog."""
         horizon = await self._prove_horizon()
         rows = await self._pool.fetch(
-            """
-            SELECT seq, aggregate_type, aggregate_id, aggregate_version, payload FROM events
-            WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3
-            """,
+            BY_BYTES.format(
+                """
+                SELECT seq, aggregate_type, aggregate_id, aggregate_version, payload FROM events
+                WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3
+                """
+            ),
             after_seq,
             horizon,
             limit,
         )
         await self._refuse_expired(after_seq)
-        return Stretch([LoggedEvent(*row.values()) for row in rows], rows[-1]["seq"] if len(rows) == limit else horizon)
+        more = _is_full(rows, limit)
+        events = [
+            LoggedEvent(
+                row["seq"], row["aggregate_type"], row["aggregate_id"], row["aggregate_version"], row["payload"]
+            )
+            for row in rows
+        ]
+        return Stretch(events, rows[-1]["seq"] if more else horizon, more)
 
     async def end(self) -> tuple[int, int]:
         """See EventLog."""
@@ -149,6 +171,11 @@ class SqlEventLog:
                 else:
                     break
             return self._horizon
+
+
+def _is_full(rows: Sequence[Record], limit: int) -> bool:
+    """Whether a query that went through BY_BYTES may have had more events."""
+    return bool(rows) and (rows[0]["found"] == limit or rows[0]["found"] > len(rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from asyncpg import Record
 
 from stockward_server.application.command import Command
 from stockward_server.application.locked_state import Holder, LockedState
+from stockward_server.application.overlay import Overlay
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.money import Money
 from stockward_server.domain.payment import PaymentEvent, PaymentKind
@@ -34,17 +35,17 @@ async def lock_state(connection: Executor, commands: Sequence[Command], state: L
     skus = {sku for command in commands for sku in command.skus}
     holders = {holder for command in commands for holder in command.holders}
     if holders:
-        state.held = await lock_holders(connection, holders, state.now)
+        state.held = Overlay(await lock_holders(connection, holders, state.now))
     if order_ids:
-        state.orders = await load_orders(connection, order_ids, lock=True)
+        state.orders = Overlay(await load_orders(connection, order_ids, lock=True))
         skus.update(line.sku for order in state.orders.values() for line in order.lines)
     if reservation_ids:
-        state.reservations = await load_reservations(connection, reservation_ids, lock=True)
+        state.reservations = Overlay(await load_reservations(connection, reservation_ids, lock=True))
         skus.update(line.sku for held in state.reservations.values() for line in held.lines)
     if payment_keys:
-        state.payments = await _load_payments(connection, payment_keys)
+        state.payments = Overlay(await _load_payments(connection, payment_keys))
     if skus:
-        state.add_levels(await lock_stock(connection, skus))
+        state.load_levels(await lock_stock(connection, skus))
         state.offers = await load_offers(connection, skus)
     if any(command.needs_locations for command in commands):
         rows = await connection.fetch("SELECT location_id, priority, active FROM locations")

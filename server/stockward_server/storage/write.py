@@ -31,29 +31,28 @@ async def write_state(connection: Executor, state: LockedState, answers: Sequenc
     all else is one statement. Every row that an event speaks of is locked since long, or new, when its `seq` is drawn.
     """
     now = state.now
-    if state.changed_orders:
-        await update_orders(connection, list(state.changed_orders.values()))
-    if state.alerts:
-        await update_alerts(connection, [alert for alert in state.alerts if alert.known])
+    alerts = [alert for of_row in state.alerts.changes.values() for alert in of_row]
+    if changed_orders := list(state.orders.changed.values()):
+        await update_orders(connection, changed_orders)
+    await update_alerts(connection, [alert for alert in alerts if alert.known])
     write = Statement()
-    if state.changed_levels:
-        update_stock(write, state.changed_levels.values())
-    if state.new_levels:
-        insert_stock(write, state.new_levels.values())
-    if state.new_reservations:
-        insert_reservations(write, state.new_reservations.values())
-    if state.changed_reservations:
-        update_reservations(write, state.changed_reservations.values())
-    if state.new_orders:
-        insert_orders(write, list(state.new_orders.values()))
-    if state.new_orders or state.changed_orders:
-        insert_allocations(write, (*state.new_orders.values(), *state.changed_orders.values()))
-    if state.new_payments:
-        insert_payments(write, state.new_payments, now)
+    if changed_levels := state.levels.changed:
+        update_stock(write, changed_levels.values())
+    if new_levels := state.levels.added:
+        insert_stock(write, new_levels.values())
+    if new_reservations := state.reservations.added:
+        insert_reservations(write, new_reservations.values())
+    if changed_reservations := state.reservations.changed:
+        update_reservations(write, changed_reservations.values())
+    if new_orders := list(state.orders.added.values()):
+        insert_orders(write, new_orders)
+    if state.orders.changes:
+        insert_allocations(write, state.orders.changes.values())
+    if state.payments.changes:
+        insert_payments(write, list(state.payments.changes.values()), now)
     if state.movements:
         insert_movements(write, state.movements, now)
-    if state.alerts:
-        insert_alerts(write, [alert for alert in state.alerts if not alert.known])
+    insert_alerts(write, [alert for alert in alerts if not alert.known])
     if state.events:
         insert_events(write, state.events, now)
     if answers:

@@ -203,7 +203,7 @@ class ListKeysRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     INCLUDE_ENDED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most rows to answer: 1 to 1,000, 50 when zero."""
+    """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with all other arguments as they were."""
     include_ended: _builtins.bool
@@ -232,7 +232,9 @@ class ListKeysResponse(_message.Message):
     KEYS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty on the last."""
+    """Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+    fewer rows than were asked for; a single larger row comes alone.
+    """
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___Key]:
         """One page."""

@@ -592,7 +592,7 @@ class ListProductsRequest(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most rows to answer: 1 to 1,000, 50 when zero."""
+    """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with all other arguments as they were."""
     vendor: _builtins.str
@@ -641,7 +641,9 @@ class ListProductsResponse(_message.Message):
     PRODUCTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty on the last."""
+    """Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+    fewer rows than were asked for; a single larger row comes alone.
+    """
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
         """One page."""
@@ -1012,7 +1014,9 @@ class ImportResult(_message.Message):
     """Id of the product, unless refused."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Why it was refused, as the unary method would have answered."""
+        """Why it was refused, as the unary method would have answered. Once the errors of a stream come to about 2 MiB, further
+        ones have only the beginning of their message, and no details but the reason.
+        """
 
     def __init__(
         self,
@@ -1043,7 +1047,7 @@ class ListAvailableProductsRequest(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most rows to answer: 1 to 1,000, 50 when zero."""
+    """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with all other arguments as they were."""
     vendor: _builtins.str
@@ -1084,7 +1088,9 @@ class ListAvailableProductsResponse(_message.Message):
     PRODUCTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty on the last."""
+    """Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+    fewer rows than were asked for; a single larger row comes alone.
+    """
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___AvailableProduct]:
         """One page."""

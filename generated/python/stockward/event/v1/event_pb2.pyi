@@ -484,7 +484,9 @@ class ListEventsRequest(_message.Message):
     cursor: _builtins.str
     """`next_cursor` of the answer before; empty: from the oldest event that is kept."""
     page_size: _builtins.int
-    """Most events to answer: 1 to 1,000, 100 when zero."""
+    """Most events to answer: 1 to 1,000, 100 when zero. A page may have fewer: it ends at about 2 MiB, too, and a single
+    larger event comes alone.
+    """
     aggregate_id: _builtins.str
     """Only of this aggregate (`aggregate_id` of the event)."""
     @_builtins.property

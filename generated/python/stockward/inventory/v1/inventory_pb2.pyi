@@ -1082,7 +1082,7 @@ class ListReservationsRequest(_message.Message):
     SKU_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most rows to answer: 1 to 1,000, 50 when zero."""
+    """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with all other arguments as they were."""
     state: Global___Reservation.State.ValueType
@@ -1117,7 +1117,9 @@ class ListReservationsResponse(_message.Message):
     RESERVATIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty on the last."""
+    """Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+    fewer rows than were asked for; a single larger row comes alone.
+    """
     @_builtins.property
     def reservations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reservation]:
         """One page."""
@@ -1391,7 +1393,7 @@ class ListStockLevelsRequest(_message.Message):
     SKU_FIELD_NUMBER: _builtins.int
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most rows to answer: 1 to 1,000, 50 when zero."""
+    """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with all other arguments as they were."""
     sku: _builtins.str
@@ -1423,7 +1425,9 @@ class ListStockLevelsResponse(_message.Message):
     STOCK_LEVELS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty on the last."""
+    """Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+    fewer rows than were asked for; a single larger row comes alone.
+    """
     @_builtins.property
     def stock_levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLevel]:
         """One page."""
@@ -1453,7 +1457,7 @@ class ListStockAlertsRequest(_message.Message):
     INCLUDE_CLEARED_FIELD_NUMBER: _builtins.int
     SKU_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most rows to answer: 1 to 1,000, 50 when zero."""
+    """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with all other arguments as they were."""
     include_cleared: _builtins.bool
@@ -1485,7 +1489,9 @@ class ListStockAlertsResponse(_message.Message):
     ALERTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty on the last."""
+    """Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+    fewer rows than were asked for; a single larger row comes alone.
+    """
     @_builtins.property
     def alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockAlert]:
         """One page."""
@@ -1519,7 +1525,7 @@ class ListStockMovementsRequest(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most rows to answer: 1 to 1,000, 50 when zero."""
+    """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with all other arguments as they were."""
     sku: _builtins.str
@@ -1567,7 +1573,9 @@ class ListStockMovementsResponse(_message.Message):
     MOVEMENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty on the last."""
+    """Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+    fewer rows than were asked for; a single larger row comes alone.
+    """
     @_builtins.property
     def movements(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockMovement]:
         """One page."""

@@ -180,7 +180,8 @@ class InventoryServiceServicer:
 
         Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
         cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds
-        (the server's setting) while nothing happens, and its cursor is good to go on from.
+        (the server's setting) while nothing happens, and its cursor is good to go on from. A response ends at about 2 MiB: what
+        is more comes with the next one.
 
         A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the caller
         reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed. OUT_OF_RANGE

@@ -882,6 +882,11 @@ class BatchCreateOrdersResponse(_message.Message):
 
         ORDER_FIELD_NUMBER: _builtins.int
         ERROR_FIELD_NUMBER: _builtins.int
+        ABRIDGED_FIELD_NUMBER: _builtins.int
+        abridged: _builtins.bool
+        """The order is there and whole, but `order` has no customer and no repeated fields (lines, charges and the like),
+        as the response would have become larger than about 2 MiB. GetOrder has all of it.
+        """
         @_builtins.property
         def order(self) -> Global___Order:
             """The order."""
@@ -895,10 +900,11 @@ class BatchCreateOrdersResponse(_message.Message):
             *,
             order: Global___Order | None = ...,
             error: _status_pb2.Status | None = ...,
+            abridged: _builtins.bool = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "order", b"order", "outcome", b"outcome"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "order", b"order", "outcome", b"outcome"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["abridged", b"abridged", "error", b"error", "order", b"order", "outcome", b"outcome"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["order", "error"]  # noqa: Y015
         _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
@@ -957,7 +963,7 @@ class ListOrdersRequest(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     SKU_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most rows to answer: 1 to 1,000, 50 when zero."""
+    """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with all other arguments as they were."""
     customer_id: _builtins.str
@@ -997,7 +1003,9 @@ class ListOrdersResponse(_message.Message):
     ORDERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty on the last."""
+    """Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+    fewer rows than were asked for; a single larger row comes alone.
+    """
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Order]:
         """One page."""
@@ -1025,7 +1033,7 @@ class ListPendingOrdersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most rows to answer: 1 to 1,000, 50 when zero."""
+    """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with all other arguments as they were."""
     def __init__(
@@ -1051,7 +1059,9 @@ class ListPendingOrdersResponse(_message.Message):
     ORDERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty on the last."""
+    """Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+    fewer rows than were asked for; a single larger row comes alone.
+    """
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Order]:
         """One page."""

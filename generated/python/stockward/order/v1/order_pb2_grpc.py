@@ -107,7 +107,8 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchCreateOrders(self, request, context):
-        """Creates up to 200 orders, each for itself: one result per order, in their order.
+        """Creates up to 200 orders, each for itself: one result per order, in their order. Orders that would make the response
+        larger than about 2 MiB are in it without their lines, see `BatchCreateOrdersResponse.Result.abridged`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,9 @@ class OrderServiceStub:
     SKU_UNKNOWN, RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
     """
     BatchCreateOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.BatchCreateOrdersRequest, _order_pb2.BatchCreateOrdersResponse]
-    """Creates up to 200 orders, each for itself: one result per order, in their order."""
+    """Creates up to 200 orders, each for itself: one result per order, in their order. Orders that would make the response
+    larger than about 2 MiB are in it without their lines, see `BatchCreateOrdersResponse.Result.abridged`.
+    """
     GetOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.GetOrderRequest, _order_pb2.Order]
     """Reads one order. NOT_FOUND (ORDER_NOT_FOUND)."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListOrdersRequest, _order_pb2.ListOrdersResponse]
@@ -100,7 +102,9 @@ class OrderServiceAsyncStub(OrderServiceStub):
     SKU_UNKNOWN, RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
     """
     BatchCreateOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.BatchCreateOrdersRequest, _order_pb2.BatchCreateOrdersResponse]  # type: ignore[assignment]
-    """Creates up to 200 orders, each for itself: one result per order, in their order."""
+    """Creates up to 200 orders, each for itself: one result per order, in their order. Orders that would make the response
+    larger than about 2 MiB are in it without their lines, see `BatchCreateOrdersResponse.Result.abridged`.
+    """
     GetOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.GetOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Reads one order. NOT_FOUND (ORDER_NOT_FOUND)."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrdersRequest, _order_pb2.ListOrdersResponse]  # type: ignore[assignment]
@@ -160,7 +164,9 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_pb2.BatchCreateOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.BatchCreateOrdersResponse, _abc.Awaitable[_order_pb2.BatchCreateOrdersResponse]]:
-        """Creates up to 200 orders, each for itself: one result per order, in their order."""
+        """Creates up to 200 orders, each for itself: one result per order, in their order. Orders that would make the response
+        larger than about 2 MiB are in it without their lines, see `BatchCreateOrdersResponse.Result.abridged`.
+        """
 
     @_abc_1.abstractmethod
     def GetOrder(

@@ -236,7 +236,7 @@ export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE_
  */
 export type ListKeysRequest = Message<"stockward.auth.v1.ListKeysRequest"> & {
   /**
-   * Most rows to answer: 1 to 1,000, 50 when zero.
+   * Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -278,7 +278,8 @@ export type ListKeysResponse = Message<"stockward.auth.v1.ListKeysResponse"> & {
   keys: Key[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+   * fewer rows than were asked for; a single larger row comes alone.
    *
    * @generated from field: string next_page_token = 2;
    */

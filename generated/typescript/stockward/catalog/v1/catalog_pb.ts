@@ -545,7 +545,7 @@ export const GetProductRequestSchema: GenMessage<GetProductRequest> = /*@__PURE_
  */
 export type ListProductsRequest = Message<"stockward.catalog.v1.ListProductsRequest"> & {
   /**
-   * Most rows to answer: 1 to 1,000, 50 when zero.
+   * Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -624,7 +624,8 @@ export type ListProductsResponse = Message<"stockward.catalog.v1.ListProductsRes
   products: Product[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+   * fewer rows than were asked for; a single larger row comes alone.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -986,7 +987,8 @@ export type ImportResult = Message<"stockward.catalog.v1.ImportResult"> & {
   productId: string;
 
   /**
-   * Why it was refused, as the unary method would have answered.
+   * Why it was refused, as the unary method would have answered. Once the errors of a stream come to about 2 MiB, further
+   * ones have only the beginning of their message, and no details but the reason.
    *
    * @generated from field: google.rpc.Status error = 3;
    */
@@ -1055,7 +1057,7 @@ export const ImportResult_ActionSchema: GenEnum<ImportResult_Action> = /*@__PURE
  */
 export type ListAvailableProductsRequest = Message<"stockward.catalog.v1.ListAvailableProductsRequest"> & {
   /**
-   * Most rows to answer: 1 to 1,000, 50 when zero.
+   * Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -1125,7 +1127,8 @@ export type ListAvailableProductsResponse = Message<"stockward.catalog.v1.ListAv
   products: AvailableProduct[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+   * fewer rows than were asked for; a single larger row comes alone.
    *
    * @generated from field: string next_page_token = 2;
    */

@@ -579,7 +579,8 @@ export type ListEventsRequest = Message<"stockward.event.v1.ListEventsRequest"> 
   cursor: string;
 
   /**
-   * Most events to answer: 1 to 1,000, 100 when zero.
+   * Most events to answer: 1 to 1,000, 100 when zero. A page may have fewer: it ends at about 2 MiB, too, and a single
+   * larger event comes alone.
    *
    * @generated from field: int32 page_size = 2;
    */

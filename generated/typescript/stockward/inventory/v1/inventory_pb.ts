@@ -1071,7 +1071,7 @@ export const GetReservationRequestSchema: GenMessage<GetReservationRequest> = /*
  */
 export type ListReservationsRequest = Message<"stockward.inventory.v1.ListReservationsRequest"> & {
   /**
-   * Most rows to answer: 1 to 1,000, 50 when zero.
+   * Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -1127,7 +1127,8 @@ export type ListReservationsResponse = Message<"stockward.inventory.v1.ListReser
   reservations: Reservation[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+   * fewer rows than were asked for; a single larger row comes alone.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -1453,7 +1454,7 @@ export const SetStockPolicyRequestSchema: GenMessage<SetStockPolicyRequest> = /*
  */
 export type ListStockLevelsRequest = Message<"stockward.inventory.v1.ListStockLevelsRequest"> & {
   /**
-   * Most rows to answer: 1 to 1,000, 50 when zero.
+   * Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -1502,7 +1503,8 @@ export type ListStockLevelsResponse = Message<"stockward.inventory.v1.ListStockL
   stockLevels: StockLevel[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+   * fewer rows than were asked for; a single larger row comes alone.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -1523,7 +1525,7 @@ export const ListStockLevelsResponseSchema: GenMessage<ListStockLevelsResponse> 
  */
 export type ListStockAlertsRequest = Message<"stockward.inventory.v1.ListStockAlertsRequest"> & {
   /**
-   * Most rows to answer: 1 to 1,000, 50 when zero.
+   * Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -1572,7 +1574,8 @@ export type ListStockAlertsResponse = Message<"stockward.inventory.v1.ListStockA
   alerts: StockAlert[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+   * fewer rows than were asked for; a single larger row comes alone.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -1593,7 +1596,7 @@ export const ListStockAlertsResponseSchema: GenMessage<ListStockAlertsResponse> 
  */
 export type ListStockMovementsRequest = Message<"stockward.inventory.v1.ListStockMovementsRequest"> & {
   /**
-   * Most rows to answer: 1 to 1,000, 50 when zero.
+   * Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -1670,7 +1673,8 @@ export type ListStockMovementsResponse = Message<"stockward.inventory.v1.ListSto
   movements: StockMovement[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+   * fewer rows than were asked for; a single larger row comes alone.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -2297,7 +2301,8 @@ export const InventoryService: GenService<{
    *
    * Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
    * cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds
-   * (the server's setting) while nothing happens, and its cursor is good to go on from.
+   * (the server's setting) while nothing happens, and its cursor is good to go on from. A response ends at about 2 MiB: what
+   * is more comes with the next one.
    *
    * A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the caller
    * reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed. OUT_OF_RANGE

@@ -556,7 +556,7 @@ export const GetEndpointRequestSchema: GenMessage<GetEndpointRequest> = /*@__PUR
  */
 export type ListEndpointsRequest = Message<"stockward.webhook.v1.ListEndpointsRequest"> & {
   /**
-   * Most rows to answer: 1 to 1,000, 50 when zero.
+   * Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -591,7 +591,8 @@ export type ListEndpointsResponse = Message<"stockward.webhook.v1.ListEndpointsR
   endpoints: Endpoint[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+   * fewer rows than were asked for; a single larger row comes alone.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -921,7 +922,7 @@ export const PingEndpointResponseSchema: GenMessage<PingEndpointResponse> = /*@_
  */
 export type ListDeliveriesRequest = Message<"stockward.webhook.v1.ListDeliveriesRequest"> & {
   /**
-   * Most rows to answer: 1 to 1,000, 50 when zero.
+   * Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -998,7 +999,8 @@ export type ListDeliveriesResponse = Message<"stockward.webhook.v1.ListDeliverie
   deliveries: Delivery[];
 
   /**
-   * Token of the next page; empty on the last.
+   * Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
+   * fewer rows than were asked for; a single larger row comes alone.
    *
    * @generated from field: string next_page_token = 2;
    */

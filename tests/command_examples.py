@@ -1,0 +1,260 @@
+"""An example of every command: what has to happen first, and the command itself."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from stockward_server import application
+from stockward_server.application.command import Command, Submit
+from stockward_server.application.locked_state import Holder, LockedState, PaymentKey
+from stockward_server.application.order_commands import (
+    CancelOrder,
+    CreateOrder,
+    ExpireOrder,
+    FulfillOrder,
+    ProcessOrder,
+    RecordPayment,
+    ReturnOrder,
+)
+from stockward_server.application.request import Clockwork, Role
+from stockward_server.application.stock_commands import (
+    AdjustStock,
+    ExpireReservation,
+    ExtendReservation,
+    HoldPolicy,
+    ReleaseReservation,
+    ReserveStock,
+    SetStockPolicy,
+    SyncStock,
+)
+from stockward_server.domain.hold_limits import HoldLimits
+from stockward_server.domain.payment import PaymentEvent, PaymentKind
+from stockward_server.domain.stock import Adjustment, AdjustmentReason
+from tests.commands import HOLDS, adjust, buy, nothing, on, request, reserve
+
+Example = Callable[[Submit], Awaitable[Command]]
+"""Prepares a shop that has 10 MUG and 3 CAP at `main`, and returns a command that succeeds there once and changes
+something."""
+
+SHORT = HoldPolicy(timedelta(microseconds=1), timedelta(hours=24))
+"""Runs out at once."""
+
+
+async def ordered(submit: Submit, **fields: Any) -> str:
+    return (await submit(buy(("MUG", 2), ("CAP", 1), **fields))).decode()
+
+
+async def held(submit: Submit, **changes: Any) -> str:
+    return (await submit(replace(reserve(("MUG", 2), ("CAP", 1)), **changes))).decode()
+
+
+async def in_processing(submit: Submit) -> str:
+    order_id = await ordered(submit, prepaid=False)
+    await submit(ProcessOrder(**on(order_id)))
+    return order_id
+
+
+async def fulfilled(submit: Submit) -> str:
+    order_id = await in_processing(submit)
+    await submit(ship(order_id))
+    return order_id
+
+
+def ship(order_id: str) -> FulfillOrder:
+    return FulfillOrder(**on(order_id), quantities={}, tracking_number="", carrier="")
+
+
+async def create_order(submit: Submit) -> Command:
+    return buy(("MUG", 9), ("CAP", 3), shipping=5)
+
+
+async def create_order_from_hold(submit: Submit) -> Command:
+    return buy(reservation_id=await held(submit))
+
+
+async def process_order(submit: Submit) -> Command:
+    return ProcessOrder(**on(await ordered(submit, prepaid=False)))
+
+
+async def fulfill_order(submit: Submit) -> Command:
+    return ship(await in_processing(submit))
+
+
+async def cancel_order(submit: Submit) -> Command:
+    return CancelOrder(**on(await ordered(submit)), quantities={1: 1}, reason="")
+
+
+async def return_order(submit: Submit) -> Command:
+    """To a location that has had none yet."""
+    order_id = await fulfilled(submit)
+    return ReturnOrder(**on(order_id), restocked={1: 1}, damaged={2: 1}, location_id="north", reason="")
+
+
+async def record_payment(submit: Submit) -> Command:
+    order_id = await ordered(submit)
+    event = PaymentEvent("test", order_id, order_id, PaymentKind.CAPTURED, 3000, datetime.now(UTC))
+    return RecordPayment(**on(order_id), event=event, currency="EUR")
+
+
+async def expire_order(submit: Submit) -> Command:
+    past_due = replace(buy(("MUG", 2), ("CAP", 1)), payment_allowance=timedelta(microseconds=1))
+    return ExpireOrder(cause=Clockwork(), order_id=(await submit(past_due)).decode())
+
+
+async def reserve_stock(submit: Submit) -> Command:
+    """By a storefront whose holds are counted."""
+    policy = HoldPolicy(HOLDS.ttl, HOLDS.max_lifetime, HoldLimits(holds=2, units=20))
+    return replace(
+        reserve(("MUG", 9), ("CAP", 3), cause=request(role=Role.STOREFRONT)), customer_id="ann", policy=policy
+    )
+
+
+async def extend_reservation(submit: Submit) -> Command:
+    return ExtendReservation(
+        cause=request(), reservation_id=await held(submit), ttl=timedelta(hours=2), policy=HOLDS, reply=nothing
+    )
+
+
+async def release_reservation(submit: Submit) -> Command:
+    return ReleaseReservation(cause=request(), reservation_id=await held(submit), reply=nothing)
+
+
+async def expire_reservation(submit: Submit) -> Command:
+    return ExpireReservation(cause=Clockwork(), reservation_id=await held(submit, policy=SHORT))
+
+
+async def adjust_stock(submit: Submit) -> Command:
+    """To nothing, which is an alert."""
+    return adjust("MUG", -10)
+
+
+async def sync_stock(submit: Submit) -> Command:
+    """A change, a change at a location that has had none yet, and a count that agrees."""
+    rows = [("MUG", "main", -10, None), ("CAP", "north", 4, None), ("CAP", "main", None, 3)]
+    adjustments = [Adjustment(*row, None, AdjustmentReason.COUNTED) for row in rows]
+    return SyncStock(cause=request(), adjustments=adjustments, reply=nothing)
+
+
+async def set_stock_policy(submit: Submit) -> Command:
+    policy = {"safety_stock": 10, "reorder_point": 20}
+    return SetStockPolicy(cause=request(), sku="MUG", location_id="main", policy=policy, reply=nothing)
+
+
+EXAMPLES: dict[str, tuple[type[Command], Example]] = {
+    "CreateOrder": (CreateOrder, create_order),
+    "CreateOrder from a hold": (CreateOrder, create_order_from_hold),
+    "ProcessOrder": (ProcessOrder, process_order),
+    "FulfillOrder": (FulfillOrder, fulfill_order),
+    "CancelOrder": (CancelOrder, cancel_order),
+    "ReturnOrder": (ReturnOrder, return_order),
+    "RecordPayment": (RecordPayment, record_payment),
+    "ExpireOrder": (ExpireOrder, expire_order),
+    "ReserveStock": (ReserveStock, reserve_stock),
+    "ExtendReservation": (ExtendReservation, extend_reservation),
+    "ReleaseReservation": (ReleaseReservation, release_reservation),
+    "ExpireReservation": (ExpireReservation, expire_reservation),
+    "AdjustStock": (AdjustStock, adjust_stock),
+    "SyncStock": (SyncStock, sync_stock),
+    "SetStockPolicy": (SetStockPolicy, set_stock_policy),
+}
+
+
+def all_commands() -> set[str]:
+    """The name of every command that the server has."""
+    for module in pkgutil.iter_modules(application.__path__, f"{application.__name__}."):
+        importlib.import_module(module.name)
+
+    def below(parent: type[Any]) -> Iterator[type[Any]]:
+        for each in parent.__subclasses__():
+            yield each
+            yield from below(each)
+
+    ours = [each for each in below(Command) if each.__module__.startswith(application.__name__)]
+    return {each.__name__ for each in ours if not inspect.isabstract(each)}
+
+
+# Commands that fail on the way
+
+
+class Tripwire:
+    """Counts the looks at a state, of whatever kind, and makes the one with the number `at` fail."""
+
+    def __init__(self, at: int, error: Exception) -> None:
+        self.looks = 0
+        self.error = error
+        self._at = at
+
+    @property
+    def fired(self) -> bool:
+        return self.looks >= self._at
+
+    def watch(self, state: LockedState) -> LockedState:
+        """The same state, under watch; so are the scratches that are made of it."""
+        wire = self
+
+        class Watched(LockedState):
+            __slots__ = ()
+
+            def __getattribute__(self, name: str) -> Any:
+                wire.looks += 1
+                if wire.looks == wire._at:
+                    raise wire.error
+                return LockedState.__getattribute__(self, name)
+
+            def scratch(self) -> LockedState:
+                return wire.watch(LockedState.scratch(self))
+
+        state.__class__ = Watched
+        return state
+
+
+@dataclass(slots=True, kw_only=True)
+class Tripped(Command):
+    """A command that fails on the way."""
+
+    command: Command
+    wire: Tripwire
+    returns: bool = False
+    """Whether it may return what it answers when it came to its end nevertheless."""
+
+    @property
+    def needs_locations(self) -> bool:  # type: ignore[override]
+        return self.command.needs_locations
+
+    @property
+    def skus(self) -> Collection[str]:
+        return self.command.skus
+
+    @property
+    def order_ids(self) -> Collection[str]:
+        return self.command.order_ids
+
+    @property
+    def reservation_ids(self) -> Collection[str]:
+        return self.command.reservation_ids
+
+    @property
+    def payment_keys(self) -> Collection[PaymentKey]:
+        return self.command.payment_keys
+
+    @property
+    def holders(self) -> Collection[Holder]:
+        return self.command.holders
+
+    def execute(self, state: LockedState) -> bytes:
+        answer = self.command.execute(self.wire.watch(state))
+        if not self.returns:
+            raise self.wire.error
+        state.__class__ = LockedState
+        return answer
+
+
+def tripped(command: Command, at: int, error: Exception, *, returns: bool = False) -> Tripped:
+    """The command as it fails at its `at`th look at the state, at the latest when it is about to return."""
+    return Tripped(cause=command.cause, command=command, wire=Tripwire(at, error), returns=returns)

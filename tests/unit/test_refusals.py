@@ -1,0 +1,129 @@
+"""A command that is refused, or fails, changes nothing, wherever that happens and whatever was done before it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from stockward_server.application.command import Command
+from stockward_server.application.locked_state import LockedState
+from stockward_server.application.overlay import Overlay
+from stockward_server.application.stock_commands import SyncStock
+from stockward_server.domain.errors import Refusal, SkuUnknown
+from stockward_server.domain.hold_limits import Held
+from stockward_server.domain.money import Money
+from stockward_server.domain.stock import Adjustment, AdjustmentReason, Offer, StockLevel
+from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.storage.committer import _execute
+from tests.command_examples import EXAMPLES, all_commands, tripped
+from tests.commands import request
+
+
+class Batch:
+    """The state of a batch, in memory: 10 MUG and 3 CAP at `main`, nothing at `north`."""
+
+    def __init__(self) -> None:
+        skus = ("MUG", "CAP")
+        self.state = LockedState(
+            datetime.now(UTC),
+            encode_event,
+            {sku: Offer(sku, sku, Money("EUR", 1000), published=True) for sku in skus},
+            {"main": (0, True), "north": (1, True)},
+            held=Overlay({("ann", ""): Held()}),
+        )
+        self.state.load_levels([StockLevel("MUG", "main", 10, version=1), StockLevel("CAP", "main", 3, version=1)])
+
+    def run(self, command: Command) -> bytes | BaseException:
+        """The outcome of a command, a second after the one before."""
+        self.state.now += timedelta(seconds=1)
+        return _execute(command, self.state, {})
+
+    async def submit(self, command: Command) -> bytes:
+        outcome = self.run(command)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def seen(self) -> Any:
+        """All that is in it, as values that nobody can change; its clock apart."""
+        return values(replace(self.state, now=None))  # type: ignore[arg-type]
+
+
+def values(thing: Any) -> Any:
+    if isinstance(thing, Overlay):
+        return values(thing.below), values(thing.changes)
+    if is_dataclass(thing):
+        return type(thing).__name__, *(values(getattr(thing, field.name)) for field in fields(thing))
+    if isinstance(thing, Mapping):
+        return tuple((key, values(value)) for key, value in thing.items())
+    return tuple(map(values, thing)) if isinstance(thing, list | tuple) else thing
+
+
+def test_every_command_has_an_example() -> None:
+    assert {command.__name__ for command, _ in EXAMPLES.values()} == all_commands()
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "stockward_server.storage.committer")
+
+
+@pytest.mark.parametrize("before", [None, *EXAMPLES])
+@pytest.mark.parametrize("name", EXAMPLES)
+async def test_a_command_that_fails_on_the_way_changes_nothing(name: str, before: str | None) -> None:
+    """At each look at the state, with a refusal and with a defect, alone and after each other command of its batch."""
+    batch = Batch()
+    command = await EXAMPLES[name][1](batch.submit)
+    if before is not None:
+        batch.run(await EXAMPLES[before][1](batch.submit))
+    as_it_was = batch.seen()
+    for at in count(1):
+        for error in (SkuUnknown("refused on the way"), RuntimeError("a defect")):
+            broken = tripped(command, at, error)
+            outcome = batch.run(broken)
+            assert outcome is error or (before and isinstance(outcome, Refusal))
+        assert batch.seen() == as_it_was, f"failed at look {at}"
+        if not broken.wire.fired:
+            break
+    outcome = batch.run(command)
+    assert isinstance(outcome, bytes | Refusal if before else bytes)
+    assert isinstance(outcome, bytes) is (batch.seen() != as_it_was)
+
+
+async def test_a_row_that_is_refused_on_the_way_changes_nothing() -> None:
+    """At each look at the state: the other rows of its command are done."""
+    refused = 0
+    for at in count(1):
+        batch, results = Batch(), list[StockLevel | Refusal]()
+        rows = [("MUG", "main", -10), ("CAP", "north", 4), ("MUG", "north", 2)]
+
+        def keep(outcomes: Sequence[StockLevel | Refusal], results: list[StockLevel | Refusal] = results) -> bytes:
+            results.extend(outcomes)
+            return b""
+
+        command = SyncStock(
+            cause=request(),
+            adjustments=[Adjustment(*row, None, None, AdjustmentReason.COUNTED) for row in rows],
+            reply=keep,
+        )
+        before = batch.seen()
+        broken = tripped(command, at, SkuUnknown("refused on the way"), returns=True)
+        outcome = batch.run(broken)
+        if isinstance(outcome, Refusal):  # it was refused between its rows
+            assert batch.seen() == before
+            continue
+        done = [row for row, result in zip(rows, results, strict=True) if isinstance(result, StockLevel)]
+        assert [(m.sku, m.location_id, m.on_hand_delta) for m in batch.state.movements] == done
+        assert list(batch.state.levels.changes) == [row[:2] for row in done]
+        assert {event.aggregate_id for event in batch.state.events} == {f"{sku}@{place}" for sku, place, _ in done}
+        assert list(batch.state.alerts.changes) == [("MUG", "main")] * (("MUG", "main", -10) in done)
+        refused += len(done) < len(rows)
+        if not broken.wire.fired:
+            break
+    assert refused > 20
