@@ -42,6 +42,8 @@ class Encoder:
     change: Mapping[str, Callable[[LoggedEvent], Any]]
     """By aggregate type, of the events that can be watched."""
     availability: Callable[[AvailabilityRow], Any]
+    offered: Callable[[LoggedEvent], Collection[str]]
+    """The SKUs of a product, of its event."""
 
 
 def key_of(event: LoggedEvent) -> str:
@@ -91,6 +93,15 @@ class Follower:
     def wake(self) -> None:
         """Something was committed, here or elsewhere."""
         self._hint.set()
+
+    def skus_of(self, event: LoggedEvent) -> Collection[str]:
+        """The SKUs whose availability an event may have changed."""
+        match event.aggregate_type:
+            case "stock":
+                return (key_of(event),)
+            case "product":
+                return self._encoder.offered(event)
+        return ()
 
     def refresh(self) -> None:
         """Availability may have changed without an event."""
@@ -172,8 +183,8 @@ class Follower:
         told: set[WatchQueue] = set()
         for event in events:
             key = key_of(event)
-            if event.aggregate_type == "stock" and key in self._shoppers:
-                self._stale.add(key)
+            if self._shoppers:
+                self._stale.update(sku for sku in self.skus_of(event) if sku in self._shoppers)
             self._tell_change(event, key, told)
         if self._stale or self._beginning:
             await self._tell_availability(told)

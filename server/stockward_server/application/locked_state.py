@@ -17,6 +17,7 @@ from stockward_server.domain.errors import (
     ProductNotPublished,
     ReservationNotFound,
     SkuUnknown,
+    StockNotTracked,
 )
 from stockward_server.domain.event import Event, EventData, Movement, RecordedEvent, StockNews
 from stockward_server.domain.hold_limits import Held
@@ -25,7 +26,14 @@ from stockward_server.domain.order import Order
 from stockward_server.domain.payment import PaymentEvent
 from stockward_server.domain.product import Product
 from stockward_server.domain.reservation import Reservation
-from stockward_server.domain.stock import AlertLevel, Offer, StockChange, StockLevel, alert_level
+from stockward_server.domain.stock import (
+    AlertLevel,
+    Offer,
+    StockChange,
+    StockLevel,
+    alert_level,
+    untracked_level,
+)
 
 StockKey = tuple[str, str]
 """SKU and location id."""
@@ -111,8 +119,30 @@ class LockedState:
         return offer
 
     def levels_of(self, skus: Iterable[str]) -> dict[str, Sequence[StockLevel]]:
-        """The stock rows of each SKU by the priority of their locations."""
-        return {sku: self._by_sku.get(sku, ()) for sku in skus}
+        """What can be taken of each SKU: its stock rows at all locations by their priority, or what is not tracked."""
+        return {
+            sku: [untracked_level(sku)]
+            if (offer := self.offers.get(sku)) and offer.untracked
+            else self._by_sku.get(sku, ())
+            for sku in skus
+        }
+
+    def is_counted(self, sku: str) -> bool:
+        """Whether the catalogue has the SKU and its stock is tracked."""
+        offer = self.offers.get(sku)
+        return offer is not None and not offer.untracked
+
+    def countable_level(self, sku: str, location_id: str) -> StockLevel:
+        """Returns `level` for a change by staff; StockNotTracked where there is nothing to count."""
+        level = self.level(sku, location_id)
+        if not self.is_counted(sku):
+            raise StockNotTracked(
+                f"the stock of {sku} is not tracked: it never runs out, so there is nothing to count or to set; "
+                "have the variant tracked first",
+                field="sku",
+                sku=sku,
+            )
+        return level
 
     def level(self, sku: str, location_id: str) -> StockLevel:
         """The stock row, a fresh one where there is none yet; SkuUnknown or LocationUnknown."""
@@ -121,10 +151,14 @@ class LockedState:
             return level
         if sku not in self.offers:
             raise SkuUnknown(f"no variant has the SKU {sku!r}", field="sku", sku=sku)
-        if location_id not in self.locations:
-            raise LocationUnknown(f"there is no location {location_id!r}", field="location_id", location_id=location_id)
+        self.require_location(location_id)
         priority, active = self.locations[location_id]
         return StockLevel(sku, location_id, priority=priority, active=active)
+
+    def require_location(self, location_id: str) -> None:
+        """LocationUnknown for one that is not there."""
+        if location_id not in self.locations:
+            raise LocationUnknown(f"there is no location {location_id!r}", field="location_id", location_id=location_id)
 
     def order(self, order_id: str, cause: Cause) -> Order:
         """OrderNotFound for one that is not there, and for another customer's."""
@@ -197,6 +231,13 @@ class LockedState:
             self._record_stock("stock.changed", StockNews(level, movement), cause)
             self._review_alert(level, cause)
 
+    def set_tracked(self, level: StockLevel, tracked: bool, cause: Cause) -> None:
+        """Clears the alert of a level whose SKU is no longer tracked, or raises one where it is tracked again."""
+        after = alert_level(level) if tracked else AlertLevel.NONE
+        if after is not level.alert_level:
+            self._touch(level)
+            self._set_alert(level, after, cause)
+
     def set_policy(self, level: StockLevel, cause: Cause) -> None:
         """Stores a level whose policy was changed; the counters stay, so there is no movement."""
         self._touch(level)
@@ -244,9 +285,12 @@ class LockedState:
         self.record(event_type, "stock", news.aggregate_id, news.level.version, news, cause)
 
     def _review_alert(self, level: StockLevel, cause: Cause) -> None:
-        before, after = level.alert_level, alert_level(level)
-        if after is before:
-            return
+        after = alert_level(level)
+        if after is not level.alert_level:
+            self._set_alert(level, after, cause)
+
+    def _set_alert(self, level: StockLevel, after: AlertLevel, cause: Cause) -> None:
+        before = level.alert_level
         level.alert_level = after
         standing = self._standing.get((level.sku, level.location_id))
         if standing is None:

@@ -64,7 +64,7 @@ class ReserveStock(Command):
     def execute(self, state: LockedState) -> bytes:
         for sku in self.wanted:
             state.offer(sku, self.paths[sku])
-        units = sum(self.wanted.values())
+        units = sum(units for sku, units in self.wanted.items() if not state.offers[sku].untracked)
         for holder in self.holders:
             if self.customer_id:
                 self.policy.limits.of_customer(state.held[holder], units)
@@ -162,14 +162,14 @@ class AdjustStock(Command):
         return (self.adjustment.sku,)
 
     def execute(self, state: LockedState) -> bytes:
-        level = state.level(self.adjustment.sku, self.adjustment.location_id)
+        level = state.countable_level(self.adjustment.sku, self.adjustment.location_id)
         state.move([decide_adjustment(self.adjustment, level)], self.cause)
         return self.reply(state.level(level.sku, level.location_id))
 
 
 @dataclass(slots=True, kw_only=True)
 class SyncStock(Command):
-    """Many adjustments, each for itself; a row that agrees with the count leaves no trace."""
+    """Many adjustments, each for itself; one that changes nothing of a stock row that exists leaves no trace."""
 
     needs_locations: ClassVar[bool] = True
 
@@ -192,12 +192,12 @@ class SyncStock(Command):
                 results.append(adjustment)
                 continue
             try:
-                level = state.level(adjustment.sku, adjustment.location_id)
+                level = state.countable_level(adjustment.sku, adjustment.location_id)
                 change = decide_adjustment(adjustment, level)
             except Refusal as refusal:
                 results.append(refusal)
                 continue
-            if change.on_hand:
+            if change.on_hand or (level.sku, level.location_id) not in state.levels:
                 state.move([change], self.cause)
                 level = state.level(adjustment.sku, adjustment.location_id)
             results.append(replace(level))
@@ -221,7 +221,7 @@ class SetStockPolicy(Command):
         return (self.sku,)
 
     def execute(self, state: LockedState) -> bytes:
-        level = state.level(self.sku, self.location_id)
+        level = state.countable_level(self.sku, self.location_id)
         for name, value in self.policy.items():
             setattr(level, name, value)
         state.set_policy(level, self.cause)
