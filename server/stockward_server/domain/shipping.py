@@ -34,8 +34,8 @@ def plan_shipment(
 
     `levels` are those of all locations, by priority. At its own locations the order has its claims, as far as they are
     on hand; what is missing comes from goods that belong to nobody, safety stock included: from active locations first,
-    then from inactive ones. With a `location_id` all units leave that one. A claim moves from a location that is short
-    before it moves from one that is not, and the nearest location keeps its claim longest.
+    then from inactive ones. With a `location_id` all units leave that one. Claims move from locations that are short
+    of goods before they move from others, and the nearest location keeps its claim longest.
     """
     sources = [level for level in levels if location_id in ("", level.location_id)]
     leaving: dict[str, int] = {}
@@ -53,12 +53,14 @@ def plan_shipment(
             missing -= units
     released: dict[str, int] = {}
     moving = sum(claimed.values())
-    last_first = list(reversed(levels))
-    last_first.sort(key=lambda level: level.on_hand >= level.reserved + level.allocated)
-    for level in last_first:
-        place = level.location_id
-        if units := min(owed.get(place, 0) - used.get(place, 0), moving):
-            released[place] = units
-            used[place] = used.get(place, 0) + units
-            moving -= units
+    for short_of_goods in (True, False):
+        for level in reversed(levels):
+            place = level.location_id
+            units = min(owed.get(place, 0) - used.get(place, 0), moving)
+            if short_of_goods:
+                units = min(units, max(0, level.reserved + level.allocated - level.on_hand))
+            if units:
+                released[place] = released.get(place, 0) + units
+                used[place] = used.get(place, 0) + units
+                moving -= units
     return Shipment(leaving, claimed, released, used)

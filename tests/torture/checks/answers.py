@@ -95,7 +95,7 @@ async def refused(evidence: Evidence) -> Finding:
 
 
 async def whole_orders(evidence: Evidence) -> Finding:
-    """Every line that was asked for, and a claim on stock for every unit that is open."""
+    """Every line that was asked for, and a claim on stock for every unit that is open and tracked."""
     wanted: dict[str, Counter[str]] = {}
     requests = {call.request_id: call for call in evidence.history.of("CreateOrder")}
     holds = {event.aggregate_id: Counter[str]() for event in evidence.events if event.type == "reservation.created"}
@@ -111,7 +111,8 @@ async def whole_orders(evidence: Evidence) -> Finding:
                 wanted[event.aggregate_id] = Counter(lines) if lines else holds[request.reservation_id]
     rows = await evidence.pool.fetch(
         """
-        SELECT o.order_id::text, o.state, l.sku, l.quantity, l.quantity - l.fulfilled - l.cancelled AS open,
+        SELECT o.order_id::text, o.state, l.sku, l.quantity, NOT l.untracked AS tracked,
+               l.quantity - l.fulfilled - l.cancelled AS open,
                coalesce((SELECT sum(quantity) FROM allocations a
                          WHERE a.order_id = o.order_id AND a.line_number = l.line_number), 0)::bigint AS claimed
         FROM orders o LEFT JOIN order_lines l USING (order_id)
@@ -121,7 +122,7 @@ async def whole_orders(evidence: Evidence) -> Finding:
     found = []
     for row in rows:
         there[row["order_id"]][row["sku"]] += row["quantity"] or 0
-        owed = row["open"] if row["state"] in OPEN_STATES else 0
+        owed = row["open"] if row["state"] in OPEN_STATES and row["tracked"] else 0
         if row["claimed"] != owed:
             message = f"order {row['order_id']} has {owed} open of {row['sku']} and a claim on {row['claimed']}"
             found.append(Violation(message, (row["order_id"],)))
