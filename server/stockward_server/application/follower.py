@@ -78,7 +78,7 @@ class Follower:
         self._shoppers: dict[str, dict[AvailabilityQueue, None]] = {}  # by SKU
         self._queues: set[WatchQueue] = set()
         self._beginning: dict[AvailabilityQueue, Collection[str]] = {}
-        self._available: dict[str, int] = {}  # units, by SKU
+        self._available: dict[str, tuple[int, bool]] = {}  # units, and whether they are untracked, by SKU
         self._stale: set[str] = set()  # SKUs
         self._hint = asyncio.Event()
         self._starting = asyncio.Lock()
@@ -212,13 +212,13 @@ class Follower:
         stale, self._stale = self._stale, set()
         for skus in _pieces(stale.union(*beginning.values()), SKUS_AT_ONCE):
             for sku, row in (await self._availability(skus)).items():
-                message = self._encoder.availability(row)
+                message, present = self._encoder.availability(row), (row.available, row.untracked)
                 for queue in (*self._shoppers.get(sku, ()),):
-                    if row.available != self._available.get(sku) or sku in beginning.get(queue, ()):
+                    if present != self._available.get(sku) or sku in beginning.get(queue, ()):
                         queue.put(sku, message)
                         told.add(queue)
                 if sku in self._shoppers:
-                    self._available[sku] = row.available
+                    self._available[sku] = present
         for queue in beginning:
             queue.begin()
 
