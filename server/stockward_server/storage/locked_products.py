@@ -142,10 +142,6 @@ class LockedProducts:
         changed = sorted(untracked.keys() & was.keys())
         if not changed:
             return
-        # As above: nothing is counted for the first time while this changes.
-        await self._connection.execute(
-            "SELECT FROM variants WHERE sku = ANY($1::text[]) ORDER BY sku FOR UPDATE", changed
-        )
         levels = await lock_stock(self._connection, changed)
         _require_unused(
             product,

@@ -38,15 +38,18 @@ async def foreseen(evidence: Evidence) -> Finding:
 
 
 async def acknowledged(evidence: Evidence) -> Finding:
-    """The stored answer is the one that was given, and each kind of event of it is there once for each aggregate."""
+    """The stored answer is the one that was given, and each kind of event of it is there once for each aggregate; of
+    stock each kind of movement, as a claim that moves to where the goods are is allocated and shipped there."""
     stored: dict[str, list[bytes]] = defaultdict(list)
     for row in await evidence.pool.fetch("SELECT request_id::text, response FROM idempotency"):
         stored[row["request_id"]].append(row["response"])
-    effects = Counter((event.request_id, event.aggregate_id, event.type) for event in evidence.events)
+    effects = Counter(
+        (event.request_id, event.aggregate_id, event.type, event.data.stock.kind) for event in evidence.events
+    )
     caused = {event.request_id for event in evidence.events}
     found = [
         Violation(f"{type_} of {aggregate_id} was done {count} times for one request_id", (request_id, aggregate_id))
-        for (request_id, aggregate_id, type_), count in effects.items()
+        for (request_id, aggregate_id, type_, _), count in effects.items()
         if request_id and count > 1
     ]
     created: dict[str, set[str]] = defaultdict(set)
