@@ -51,7 +51,8 @@ async def arrange(shop: Shop) -> Known:
 
 
 async def arrange_products(known: Known) -> None:
-    """TEE and MUG in euros, CAP in dollars, ten each; GEM is dear beyond measure; FULL has all that can be counted."""
+    """TEE and MUG in euros, CAP in dollars, ten each at `main`, none at `north`; GEM is dear beyond measure; FULL has
+    all that can be counted; PDF is not tracked."""
     shop = known.shop
     known.products["PUBLISHED"] = await shop.sell("TEE", 10)
     for sku, currency in (("MUG", "EUR"), ("CAP", "USD")):
@@ -60,6 +61,9 @@ async def arrange_products(known: Known) -> None:
     await shop.sell("FULL")
     await shop.receive("FULL", 1)
     await shop.pool.execute("UPDATE stock SET on_hand = 1e12 WHERE sku = 'FULL'")
+    north = inventory.Location(location_id="north", priority=1)
+    await shop.pms.inventory.CreateLocation(inventory.CreateLocationRequest(location=north))
+    known.products["UNTRACKED"] = await shop.sell("PDF", untracked=True)
     for state in ("DRAFT", "ARCHIVED", "EMPTY"):
         variants = [] if state == "EMPTY" else [catalog.Variant(sku=state, price=money("1.00"))]
         draft = catalog.Product(title=state, variants=variants)

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 LOCATIONS = ("main", "north")
 """By priority."""
+
+ENDLESS = ""
+"""Where units are that nobody counts."""
 
 Place = tuple[str, str]
 """SKU and location."""
@@ -34,6 +38,11 @@ class Shelf:
     def available(self) -> int:
         return self.on_hand - self.reserved - self.allocated - self.safety
 
+    @property
+    def unowned(self) -> int:
+        """Below zero: units that somebody owns and that are not there."""
+        return self.on_hand - self.reserved - self.allocated
+
 
 @dataclass
 class Listing:
@@ -43,6 +52,7 @@ class Listing:
     state: str = "PUBLISHED"
     dated: bool = False
     """Whether it is known when it was published."""
+    untracked: bool = False
 
 
 @dataclass
@@ -59,6 +69,8 @@ class Purchase:
     shipping: int
     prepaid: bool
     owed: Counter[Place]
+    endless: set[str]
+    """SKUs that were not tracked when they were ordered."""
     state: str = "PENDING"
     overdue: bool = False
     fulfilled: Counter[str] = field(default_factory=Counter)
@@ -138,13 +150,26 @@ class Model:
         if listing.state == "ARCHIVED":
             listing.state = "UNPUBLISHED" if listing.dated else "DRAFT"
 
+    def set_untracked(self, sku: str, untracked: bool) -> None:
+        claims = [shelf.reserved + shelf.allocated for (each, _), shelf in self.shelves.items() if each == sku]
+        require(not untracked or self.listings[sku].untracked or not any(claims), "VARIANT_IN_USE")
+        self.listings[sku].untracked = untracked
+
+    def require_counted(self, place: Place) -> None:
+        require(not self.listings[place[0]].untracked, "STOCK_NOT_TRACKED")
+
     def require_for_sale(self, wanted: Mapping[str, int]) -> None:
         require(all(self.listings[sku].state == "PUBLISHED" for sku in wanted), "PRODUCT_NOT_PUBLISHED")
 
     def pick(self, wanted: Mapping[str, int]) -> Counter[Place]:
-        """Unit by unit from the first location that has one, or else may owe one."""
+        """Unit by unit from the first location that has one, or else may owe one; as many must be left over as are
+        missing at all locations."""
         picked: Counter[Place] = Counter()
         for sku, quantity in wanted.items():
+            if self.listings[sku].untracked:
+                picked[sku, ENDLESS] += quantity
+                continue
+            require(quantity <= self.room(sku), "INSUFFICIENT_STOCK")
             places = [(sku, location) for location in LOCATIONS if location not in self.closed]
             for _ in range(quantity):
                 room = {place: self.shelves[place].available - picked[place] for place in places}
@@ -155,21 +180,34 @@ class Model:
                 picked[found[0]] += 1
         return picked
 
+    def room(self, sku: str) -> int:
+        """Units that can be promised in all."""
+        units = 0
+        for location in LOCATIONS:
+            shelf = self.shelves[sku, location]
+            backorder = 0 if location in self.closed else shelf.backorder
+            units -= max(0, -(shelf.unowned + backorder))
+            units += 0 if location in self.closed else max(0, shelf.available + backorder)
+        return units
+
     def adjust(self, place: Place, delta: int) -> None:
+        self.require_counted(place)
         require(self.shelves[place].on_hand + delta >= 0, "STOCK_NEGATIVE")
         self.shelves[place].on_hand += delta
 
     def count(self, place: Place, on_hand: int, expected: int | None) -> None:
+        self.require_counted(place)
         require(expected in (None, self.shelves[place].on_hand), "STOCK_CHANGED")
         self.shelves[place].on_hand = on_hand
 
     def set_policy(self, place: Place, safety: int, backorder: int) -> None:
+        self.require_counted(place)
         self.shelves[place].safety, self.shelves[place].backorder = safety, backorder
 
     def reserve(self, wanted: Mapping[str, int]) -> Hold:
         self.require_for_sale(wanted)
         hold = Hold(self.pick(wanted))
-        for place, units in hold.units.items():
+        for place, units in counted(hold.units).items():
             self.shelves[place].reserved += units
         return hold
 
@@ -179,7 +217,7 @@ class Model:
     def release(self, hold: Hold, state: str = "RELEASED") -> None:
         require(hold.state == "ACTIVE", "RESERVATION_NOT_ACTIVE")
         hold.state = state
-        for place, units in hold.units.items():
+        for place, units in counted(hold.units).items():
             self.shelves[place].reserved -= units
 
     def require_alive(self, hold: Hold) -> None:
@@ -189,9 +227,12 @@ class Model:
 
     def order(self, wanted: dict[str, int], shipping: int, prepaid: bool) -> Purchase:
         self.require_for_sale(wanted)
-        purchase = Purchase(wanted, self.prices, shipping, prepaid, self.pick(wanted))
-        self.owe(purchase.owed)
-        return purchase
+        return self.purchase(wanted, self.pick(wanted), shipping, prepaid)
+
+    def purchase(self, wanted: dict[str, int], units: Counter[Place], shipping: int, prepaid: bool) -> Purchase:
+        endless = {sku for sku, location in units if location == ENDLESS}
+        self.owe(counted(units))
+        return Purchase(wanted, self.prices, shipping, prepaid, counted(units), endless)
 
     def convert(self, hold: Hold, shipping: int, prepaid: bool) -> Purchase:
         self.require_alive(hold)
@@ -199,8 +240,7 @@ class Model:
         wanted: Counter[str] = Counter()
         for (sku, _), units in sorted(hold.units.items()):
             wanted[sku] += units
-        self.owe(hold.units)
-        return Purchase(dict(wanted), self.prices, shipping, prepaid, hold.units.copy())
+        return self.purchase(dict(wanted), hold.units, shipping, prepaid)
 
     def owe(self, units: Mapping[Place, int], sign: int = 1) -> None:
         for place, count in units.items():
@@ -211,24 +251,32 @@ class Model:
         require(purchase.ready, "PAYMENT_REQUIRED")
         purchase.state = "PROCESSING"
 
-    def fulfill(self, purchase: Purchase, units: Mapping[str, int]) -> None:
+    def fulfill(self, purchase: Purchase, units: Mapping[str, int], location: str | None = None) -> None:
+        """Unit by unit: the order's own where it is there, or else one that nobody owns, whose claim comes from where
+        units are missing, or else from the last location."""
         require(purchase.state in ("PROCESSING", "PARTIALLY_FULFILLED"), "ORDER_STATE_INVALID")
         units = units or purchase.open
         require(all(n <= purchase.open.get(sku, 0) for sku, n in units.items()), "QUANTITY_EXCEEDED")
-        shipped: Counter[Place] = Counter()
-        for sku, count in units.items():
-            for _ in range(count):
-                stocked = [
-                    (sku, location)
-                    for location in LOCATIONS
-                    if min(purchase.owed[sku, location], self.shelves[sku, location].on_hand) > shipped[sku, location]
-                ]
-                require(stocked, "STOCK_NEGATIVE")
-                shipped[stocked[0]] += 1
-        self.owe(shipped, -1)
-        for place, count in shipped.items():
-            self.shelves[place].on_hand -= count
-        purchase.owed -= shipped
+        shelves, owed = deepcopy(self.shelves), purchase.owed.copy()
+        for sku in [sku for sku, count in units.items() for _ in range(count) if sku not in purchase.endless]:
+            places = [(sku, each) for each in LOCATIONS if location in (None, each)]
+            own = [place for place in places if owed[place] and shelves[place].on_hand]
+            free = [place for place in places if shelves[place].unowned > 0]
+            require(own or free, "STOCK_NEGATIVE")
+            if own:
+                place = own[0]
+            else:
+                place = min(free, key=lambda place: place[1] in self.closed)
+                claims = [(sku, each) for each in LOCATIONS if owed[sku, each]]
+                claim = ([each for each in claims if shelves[each].unowned < 0] or claims)[-1]
+                owed[claim] -= 1
+                shelves[claim].allocated -= 1
+                owed[place] += 1
+                shelves[place].allocated += 1
+            owed[place] -= 1
+            shelves[place].allocated -= 1
+            shelves[place].on_hand -= 1
+        self.shelves, purchase.owed = shelves, owed
         purchase.fulfilled.update(units)
         purchase.state = "PARTIALLY_FULFILLED" if purchase.open else "FULFILLED"
 
@@ -237,8 +285,8 @@ class Model:
         require(purchase.state in allowed, "ORDER_STATE_INVALID")
         units = units or purchase.open
         require(all(n <= purchase.open.get(sku, 0) for sku, n in units.items()), "QUANTITY_EXCEEDED")
-        for sku, count in units.items():
-            for _ in range(count):
+        for sku in units.keys() - purchase.endless:
+            for _ in range(units[sku]):
                 last = [(sku, location) for location in LOCATIONS if purchase.owed[sku, location]][-1]
                 purchase.owed[last] -= 1
                 self.shelves[last].allocated -= 1
@@ -252,7 +300,8 @@ class Model:
         require(all(n <= purchase.fulfilled[s] - purchase.returned[s] for s, n in back.items()), "QUANTITY_EXCEEDED")
         purchase.returned.update(back)
         for sku, count in good.items():
-            self.shelves[sku, location].on_hand += count
+            if sku not in purchase.endless and not self.listings[sku].untracked:
+                self.shelves[sku, location].on_hand += count
 
     def pay(self, purchase: Purchase, event_id: str, kind: str, amount: int) -> None:
         event = (purchase, kind, amount)
@@ -264,9 +313,11 @@ class Model:
         purchase.payments.append((kind, amount))
         if purchase.state == "EXPIRED" and purchase.ready:
             try:
-                purchase.owed = self.pick(purchase.open)
+                units = self.pick({sku: n for sku, n in purchase.open.items() if sku not in purchase.endless})
             except RefusedError:
                 return
+            purchase.endless |= {sku for sku, location in units if location == ENDLESS}
+            purchase.owed = counted(units)
             self.owe(purchase.owed)
             purchase.state = "PROCESSING"
 
@@ -279,6 +330,11 @@ class Model:
                 purchase.state = "EXPIRED"
                 self.owe(purchase.owed, -1)
                 purchase.owed.clear()
+
+
+def counted(units: Counter[Place]) -> Counter[Place]:
+    """Those that are at a location."""
+    return Counter({place: count for place, count in units.items() if place[1] != ENDLESS})
 
 
 def require(condition: object, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
@@ -112,11 +113,22 @@ class Goods(Both):
     def set_price(self, index: int, price: int) -> None:
         sku = self.skus[index]
 
-        def decide(product: Product, now: datetime) -> Product:
-            (variant,) = product.variants
-            return decide_update(product, {"variants": (replace(variant, price=Money("EUR", price)),)}, now)
-
         def expected() -> None:
             self.model.listings[sku].price = price
 
-        self.edit(sku, decide, expected)
+        self.edit(sku, with_variant(price=Money("EUR", price)), expected)
+
+    @rule(index=which, untracked=st.sampled_from([False, False, True]))
+    def track_or_not(self, index: int, untracked: bool) -> None:
+        sku = self.skus[index]
+        self.edit(sku, with_variant(untracked=untracked), lambda: self.model.set_untracked(sku, untracked))
+
+
+def with_variant(**fields: Any) -> Callable[[Product, datetime], Product]:
+    """A change of the product's one variant."""
+
+    def decide(product: Product, now: datetime) -> Product:
+        (variant,) = product.variants
+        return decide_update(product, {"variants": (replace(variant, **fields),)}, now)
+
+    return decide

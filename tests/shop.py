@@ -106,14 +106,16 @@ class Shop:
         self.admin = stubs["admin"]
         self.keyless = stubs["keyless"]
 
-    async def sell(self, sku: str, units: int = 0, price: str = "19.90", currency: str = "EUR") -> str:
+    async def sell(
+        self, sku: str, units: int = 0, price: str = "19.90", currency: str = "EUR", *, untracked: bool = False
+    ) -> str:
         """Publishes a product with one variant and puts units on hand; answers its product_id."""
         product = await self.pms.catalog.CreateProduct(
             catalog_pb2.CreateProductRequest(
                 product=catalog_pb2.Product(
                     title=f"Product {sku}",
                     handle=f"p-{uuid.uuid4()}",
-                    variants=[catalog_pb2.Variant(sku=sku, price=money(price, currency))],
+                    variants=[catalog_pb2.Variant(sku=sku, price=money(price, currency), untracked=untracked)],
                 )
             )
         )

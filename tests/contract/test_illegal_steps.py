@@ -14,7 +14,8 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 from stockward.webhook.v1 import webhook_pb2 as webhooks
 
-from tests.known_shop import Bad, Known, assert_refused, cases
+from tests.known_shop import Bad, Known, adjust, assert_refused, cases, line, order
+from tests.shop import money
 
 
 def refused_step(places: str, state: str, request: Callable[[str], Message], reason: str, /, **metadata: str) -> Bad:
@@ -118,6 +119,51 @@ ETAGS = {
     "expire secrets": stale_endpoint(webhooks.ExpireSecretsRequest),
 }
 
+
+def untrack(product_id: str, sku: str) -> Message:
+    variant = catalog.Variant(sku=sku, price=money("19.90"), untracked=True)
+    product = catalog.Product(product_id=product_id, variants=[variant])
+    return catalog.UpdateProductRequest(product=product, update_mask=FieldMask(paths=["variants"]))
+
+
+def not_tracked(request: Message) -> Bad:
+    return Bad(request, "FAILED_PRECONDITION", "STOCK_NOT_TRACKED", ["sku"], {"sku": "PDF"})
+
+
+def parcel_from(location_id: str) -> Callable[[Known], Message]:
+    return lambda known: orders.FulfillOrderRequest(order_id=known.orders["PROCESSING"], location_id=location_id)
+
+
+STOCK = {
+    "count of what is not tracked": not_tracked(adjust(sku="PDF", on_hand=0)),
+    "change of what is not tracked": not_tracked(adjust(sku="PDF")),
+    "policy of what is not tracked": not_tracked(inventory.SetStockPolicyRequest(sku="PDF", safety_stock=1)),
+    "order of more than one may have": Bad(
+        order(line("PDF", 10**9), line("PDF")),
+        "FAILED_PRECONDITION",
+        "INSUFFICIENT_STOCK",
+        [],
+        {"sku": "PDF", "available": str(10**9)},
+    ),
+    "tracked no longer, with open claims": Bad(
+        lambda known: untrack(known.products["PUBLISHED"], "TEE"),
+        "FAILED_PRECONDITION",
+        "VARIANT_IN_USE",
+        ["product.variants"],
+        {"sku": "TEE"},
+    ),
+    "parcel from nowhere": Bad(
+        parcel_from("paris"), "NOT_FOUND", "LOCATION_UNKNOWN", ["location_id"], {"location_id": "paris"}
+    ),
+    "parcel from where the goods are not": Bad(
+        parcel_from("north"),
+        "FAILED_PRECONDITION",
+        "STOCK_NEGATIVE",
+        ["location_id"],
+        {"location_id": "north", "missing": "1", "sku": "TEE"},
+    ),
+}
+
 WEBHOOKS = {
     "url of the settings": refused_step(
         "endpoints",
@@ -171,7 +217,12 @@ WEBHOOKS = {
 }
 
 CASES = cases(
-    order=dict(order_steps()), hold=dict(hold_steps()), product=dict(product_steps()), webhook=WEBHOOKS, etag=ETAGS
+    order=dict(order_steps()),
+    hold=dict(hold_steps()),
+    product=dict(product_steps()),
+    stock=STOCK,
+    webhook=WEBHOOKS,
+    etag=ETAGS,
 )
 
 

@@ -29,8 +29,10 @@ async def shop(settings: Settings) -> AsyncIterator[Shop]:
         yield shop
 
 
-async def hold(by: Callers, customer_id: str = "ada", units: int = 1, request_id: str = "") -> pb.Reservation:
-    lines = [pb.StockLine(sku="TEE", quantity=units)]
+async def hold(
+    by: Callers, customer_id: str = "ada", units: int = 1, request_id: str = "", sku: str = "TEE"
+) -> pb.Reservation:
+    lines = [pb.StockLine(sku=sku, quantity=units)]
     made: pb.Reservation = await by.inventory.ReserveStock(
         pb.ReserveStockRequest(lines=lines, customer_id=customer_id, request_id=request_id)
     )
@@ -65,6 +67,15 @@ async def test_what_is_over_is_not_counted(shop: Shop) -> None:
         await hold(shop.storefront)
     await until(lambda: shop.pool.fetchval("SELECT true FROM reservations WHERE state = 4"))  # it was swept
     await refusal_of_hold(shop)
+
+
+async def test_units_that_never_run_out_are_not_counted(shop: Shop) -> None:
+    await shop.sell("PDF", untracked=True)
+    await hold(shop.storefront, units=1000, sku="PDF")
+    await hold(shop.storefront, units=10)
+    assert (await refusal_of_hold(shop)).metadata == {"limit": "10", "held": "10", "counted": "units"}
+    await hold(shop.storefront, units=1000, sku="PDF")
+    assert (await refusal_of_hold(shop, sku="PDF")).metadata["counted"] == "reservations"
 
 
 async def test_a_repetition_is_not_counted_and_is_answered_at_the_limit(shop: Shop) -> None:

@@ -163,8 +163,9 @@ class Shop(Goods):
         return ProcessOrder(**asked), lambda _: self.model.process(purchase)
 
     def fulfill(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
-        units = self.some_of(purchase, data)
-        return parcel(asked, purchase.by_line(units)), lambda _: self.model.fulfill(purchase, units)
+        units, location = self.some_of(purchase, data), data.draw(st.none() | locations)
+        command = parcel(asked, purchase.by_line(units), location)
+        return command, lambda _: self.model.fulfill(purchase, units, location)
 
     def cancel(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
         units = self.some_of(purchase, data)
@@ -217,8 +218,8 @@ OVERDUE = {
 }
 
 
-def parcel(asked: Any, lines: Mapping[int, int]) -> FulfillOrder:
-    return FulfillOrder(**asked, quantities=lines, tracking_number="", carrier="")
+def parcel(asked: Any, lines: Mapping[int, int], location: str | None = None) -> FulfillOrder:
+    return FulfillOrder(**asked, quantities=lines, tracking_number="", carrier="", location_id=location or "")
 
 
 def one_of(found: Mapping[str, T]) -> st.SearchStrategy[tuple[str, T]]:
@@ -249,9 +250,10 @@ async def test_a_shop_never_disagrees_with_its_model(database: Pool) -> None:
     await compare(database, EXAMPLES)
 
 
+@pytest.mark.parametrize("build", ["sells-too-many", "forgets-overhang"])
 async def test_a_shop_that_sells_too_many_disagrees_with_its_model(
-    database: Pool, monkeypatch: pytest.MonkeyPatch
+    database: Pool, monkeypatch: pytest.MonkeyPatch, build: str
 ) -> None:
-    BUILDS["sells-too-many"].break_it(monkeypatch.setattr)
+    BUILDS[build].break_it(monkeypatch.setattr)
     with pytest.raises(AssertionError):
         await compare(database, 25, phases=[Phase.generate], report_multiple_bugs=False, database=None)

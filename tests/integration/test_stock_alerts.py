@@ -118,11 +118,23 @@ async def test_an_alert_that_gets_worse_stays_the_same_alert(shop: Shop) -> None
     assert [each.available for each in (low, depleted, shortfall)] == [4, 0, -3]
     assert await alert_events(shop) == ["stock.low", "stock.depleted", "stock.shortfall"]
 
-    await count(shop, 12)  # two are free, which is still low: the alert keeps its worst level until it clears
-    (standing,) = await alerts(shop)
-    assert (standing.level, standing.available) == (SHORTFALL, -3)
-    await count(shop, 17)
-    assert await alerts(shop) == []
+
+async def test_a_standing_alert_follows_the_stock_as_it_comes_in(shop: Shop) -> None:
+    await sell_with_reorder_point(shop, 10, 5)
+    await shop.order("TEE", 10)
+    await count(shop, 7)
+    told = []
+    for units in (7, 10, 12, 15, 16, 17):
+        row = await count(shop, units)
+        standing = await alerts(shop)
+        assert [each.level for each in standing] == ([row.alert_level] if row.alert_level else [])
+        told += [(each.level, each.available) for each in standing]
+    assert told == [(SHORTFALL, -3), (DEPLETED, 0), *[(LOW, 2)] * 3]
+    assert await alert_events(shop) == [
+        *("stock.depleted", "stock.shortfall", "stock.depleted", "stock.low", "stock.recovered")
+    ]
+    (cleared,) = await alerts(shop, include_cleared=True)
+    assert (cleared.level, cleared.available, cleared.HasField("clear_time")) == (LOW, 2, True)
 
 
 async def test_backorders_within_their_limit_are_no_shortfall(shop: Shop) -> None:

@@ -26,6 +26,8 @@ FLASH = "FLASH"
 FLASH_UNITS = 120
 GOODS_UNITS = 60
 """At each location."""
+ENDLESS = "ENDLESS"
+"""Its stock is not tracked."""
 
 ON_ACCOUNT = orders.PAYMENT_TERMS_ON_ACCOUNT
 Line = orders.CreateOrderRequest.Line
@@ -49,13 +51,14 @@ async def open_shop(caller: Caller) -> World:
     world = World()
     north = inventory.Location(location_id="north", name="North", priority=1, active=True)
     await settled(caller.call("inventory", "CreateLocation", inventory.CreateLocationRequest(location=north)))
-    for sku in (*GOODS, FLASH):
-        product = catalog.Product(title=sku, variants=[catalog.Variant(sku=sku, price=money("10.00"))])
+    for sku in (*GOODS, FLASH, ENDLESS):
+        variant = catalog.Variant(sku=sku, price=money("10.00"), untracked=sku == ENDLESS)
+        product = catalog.Product(title=sku, variants=[variant])
         made = await settled(caller.call("catalog", "CreateProduct", catalog.CreateProductRequest(product=product)))
         world.products[sku] = made.product_id
         publish = catalog.PublishProductRequest(product_id=made.product_id)
         await settled(caller.call("catalog", "PublishProduct", publish))
-        for location_id in LOCATIONS:
+        for location_id in LOCATIONS if sku != ENDLESS else ():
             units = FLASH_UNITS // 2 if sku == FLASH else GOODS_UNITS
             await settled(caller.call("inventory", "AdjustStock", received(sku, location_id, units)))
     return world
@@ -74,7 +77,12 @@ def received(sku: str, location_id: str, units: int) -> inventory.AdjustStockReq
 
 
 async def sell_out(caller: Caller) -> None:
-    """Buys what is left of the flash sale, so that demand was enough for certain."""
+    """Buys what is left of the flash sale, so that demand was enough for certain. The goods have been brought from one
+    location to the other by then, those too that are owed already."""
+    main, north = LOCATIONS
+    brought = [(main, -FLASH_UNITS // 2), (north, FLASH_UNITS // 2)]
+    rows = [inventory.SyncStockRequest.Row(sku=FLASH, location_id=place, delta=units) for place, units in brought]
+    await settled(caller.sync(inventory.SyncStockRequest(rows=rows, reason=inventory.ADJUSTMENT_REASON_TRANSFERRED)))
     units = 16
     for _ in range(FLASH_UNITS):
         call = await caller.call("orders", "CreateOrder", flash_order(units))
@@ -141,6 +149,9 @@ class Client:
     def _ttl(self) -> Duration:
         return Duration(seconds=self._rng.randint(1, self._hold_seconds))
 
+    def _some_goods(self) -> list[str]:
+        return self._rng.sample((*GOODS, ENDLESS), 2)
+
     def _some_order(self) -> orders.Order | None:
         return self._rng.choice(self._world.purchases) if self._world.purchases else None
 
@@ -156,7 +167,7 @@ class Client:
             await self._caller.call("inventory", "GetAvailability", wanted, by="storefront")
 
     async def _order(self) -> None:
-        skus = self._rng.sample(GOODS, self._rng.choice((1, 1, 2, 3)))
+        skus = self._rng.sample((*GOODS, ENDLESS), self._rng.choice((1, 1, 2, 3)))
         lines = [Line(sku=sku, quantity=self._rng.randint(1, 3)) for sku in skus]
         on_account = self._rng.random() < 0.5
         terms = ON_ACCOUNT if on_account else orders.PAYMENT_TERMS_PREPAID
@@ -172,7 +183,7 @@ class Client:
             self._world.purchases.append(call.response)
 
     async def _hold(self) -> None:
-        lines = [inventory.StockLine(sku=sku, quantity=self._rng.randint(1, 3)) for sku in self._rng.sample(GOODS, 2)]
+        lines = [inventory.StockLine(sku=sku, quantity=self._rng.randint(1, 3)) for sku in self._some_goods()]
         request = inventory.ReserveStockRequest(lines=lines, ttl=self._ttl())
         call = await self._caller.call("inventory", "ReserveStock", request, by="storefront", twice=self._twice())
         if call.response is not None:
@@ -254,7 +265,9 @@ class Client:
 
     async def _fulfill(self) -> None:
         if order := self._some_order():
-            request = orders.FulfillOrderRequest(order_id=order.order_id, lines=self._part(order))
+            request = orders.FulfillOrderRequest(
+                order_id=order.order_id, lines=self._part(order), location_id=self._rng.choice(("", *LOCATIONS))
+            )
             await self._step("FulfillOrder", request)
 
     async def _cancel(self) -> None:

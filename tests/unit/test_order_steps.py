@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -28,24 +29,35 @@ from stockward_server.domain.order_steps import (
     decide_order,
     decide_order_expiry,
     decide_order_from_hold,
+    decide_payment,
     decide_processing,
     decide_return,
     payment_due,
 )
-from stockward_server.domain.payment import Payment, PaymentState
-from stockward_server.domain.stock import MovementKind, Portion, StockLevel
-from tests.examples import LATER, NOW, PARCEL, SECOND, deltas, level, order
+from stockward_server.domain.payment import Payment, PaymentKind, PaymentState
+from stockward_server.domain.stock import (
+    NOWHERE,
+    MovementKind,
+    Portion,
+    StockChange,
+    StockLevel,
+    untracked_level,
+)
+from tests.examples import LATER, NOW, PARCEL, SECOND, deltas, level, order, report
 
 PENDING, PROCESSING, PARTIALLY_FULFILLED, FULFILLED, CANCELLED, EXPIRED = OrderState
 TOTAL = 3500
 PAID = Payment(captured=TOTAL)
 
 
-def shelves(**mugs: int) -> dict[tuple[str, str], StockLevel]:
-    """Stock rows by key: `mugs` on hand by location, enough by default, and one CAP."""
+def shelves(**mugs: int) -> dict[str, list[StockLevel]]:
+    """Stock rows that owe `order()` what it claims: `mugs` on hand by location, enough by default, and one CAP."""
     counts = {"main": 9, "north": 9, **mugs}
-    rows = [level(count, location_id=place) for place, count in counts.items()] + [level(1, sku="CAP")]
-    return {(row.sku, row.location_id): row for row in rows}
+    owed = {"main": 2, "north": 1}
+    return {
+        "MUG": [level(count, allocated=owed.get(place, 0), location_id=place) for place, count in counts.items()],
+        "CAP": [level(1, allocated=1, sku="CAP")],
+    }
 
 
 def offered(mugs: int = 9, caps: int = 9) -> dict[str, list[StockLevel]]:
@@ -186,9 +198,115 @@ def test_a_location_that_is_empty_is_passed_over() -> None:
 
 
 def test_what_is_not_on_hand_cannot_leave() -> None:
-    with pytest.raises(StockNegative, match="1 of 3 MUG are not on hand yet") as refusal:
-        decide_fulfillment(order(PROCESSING), PARCEL, {1: 3}, shelves(main=1, north=9), LATER)
+    with pytest.raises(StockNegative, match="1 of 3 MUG are not on hand yet: this order can have 1 at main") as refusal:
+        decide_fulfillment(order(PROCESSING), PARCEL, {1: 3}, shelves(main=1, north=1), LATER)
     assert refusal.value.metadata == {"sku": "MUG", "order_id": "order-1", "line_number": "1", "missing": "1"}
+
+
+def moves(changes: list[StockChange]) -> list[tuple[MovementKind, str, int, int]]:
+    """Kind, location, and what was added to on_hand and allocated."""
+    return [(each.kind, each.location_id, each.on_hand, each.allocated) for each in changes]
+
+
+def test_claims_move_to_where_the_goods_are() -> None:
+    done, changes = decide_fulfillment(order(PROCESSING), PARCEL, {1: 3}, shelves(main=0, north=9), LATER)
+    assert moves(changes) == [
+        (MovementKind.DEALLOCATED, "main", 0, -2),
+        (MovementKind.ALLOCATED, "north", 0, 2),
+        (MovementKind.FULFILLED, "north", -3, -3),
+    ]
+    assert {each.reference for each in changes} == {"order-1"}
+    assert done.fulfillments[0].lines == (Allocation(1, "north", 3),)
+    assert done.allocations == (Allocation(2, "main", 1),)
+
+
+def test_a_parcel_may_leave_a_location_that_owed_nothing() -> None:
+    levels = shelves(south=2)
+    part, changes = decide_fulfillment(order(PROCESSING), PARCEL, {1: 2}, levels, LATER, "south")
+    assert moves(changes) == [  # the nearest location keeps its claim longest
+        (MovementKind.DEALLOCATED, "north", 0, -1),
+        (MovementKind.DEALLOCATED, "main", 0, -1),
+        (MovementKind.ALLOCATED, "south", 0, 2),
+        (MovementKind.FULFILLED, "south", -2, -2),
+    ]
+    assert part.fulfillments[0].lines == (Allocation(1, "south", 2),)
+    assert part.allocations == (Allocation(1, "main", 1), Allocation(2, "main", 1))
+
+
+def test_a_claim_moves_from_a_location_that_is_short_first() -> None:
+    part, _ = decide_fulfillment(order(PROCESSING), PARCEL, {1: 2}, shelves(main=0, south=9), LATER, "south")
+    assert part.allocations == (Allocation(1, "north", 1), Allocation(2, "main", 1))
+
+
+@pytest.mark.parametrize("place", ["south", "north", "main"])
+def test_what_others_own_is_not_shipped(place: str) -> None:
+    levels = shelves(main=0, north=0, south=3)
+    levels["MUG"][2] = levels["MUG"][2].but(reserved=1, allocated=1)
+    with pytest.raises(StockNegative, match=r"this order can have 1 at south$"):
+        decide_fulfillment(order(PROCESSING), PARCEL, {1: 2}, levels, LATER)
+    with pytest.raises(StockNegative, match=f"MUG are not on hand at {place} yet") as refusal:
+        decide_fulfillment(order(PROCESSING), PARCEL, {1: 2}, levels, LATER, place)
+    missing = "1" if place == "south" else "2"
+    assert refusal.value.metadata.items() >= {"location_id": place, "field": "location_id", "missing": missing}.items()
+
+
+def test_safety_stock_may_leave_and_inactive_locations_come_last() -> None:
+    levels = shelves(main=0, north=0, south=9, east=9)
+    levels["MUG"][2] = levels["MUG"][2].but(active=False)
+    levels["MUG"][3] = levels["MUG"][3].but(safety_stock=9)
+    part, _ = decide_fulfillment(order(PROCESSING), PARCEL, {1: 3}, levels, LATER)
+    assert part.fulfillments[0].lines == (Allocation(1, "east", 3),)
+    levels["MUG"][3] = levels["MUG"][3].but(on_hand=1)
+    part, _ = decide_fulfillment(order(PROCESSING), PARCEL, {1: 3}, levels, LATER)
+    assert set(part.fulfillments[0].lines) == {Allocation(1, "east", 1), Allocation(1, "south", 2)}
+
+
+# What is not tracked
+
+
+def untracked_order(state: OrderState = PENDING, **fields: object) -> Order:
+    """3 PDF, of which no stock is claimed, and 1 CAP at `main`."""
+    claims = () if state in (FULFILLED, EXPIRED) else (Allocation(2, "main", 1),)
+    pdf, cap = order(state).lines
+    return order(state, lines=(replace(pdf, sku="PDF", untracked=True), cap), allocations=claims, **fields)
+
+
+def test_what_is_not_tracked_is_ordered_without_a_claim() -> None:
+    pdf, cap = order().lines
+    draft = order(allocations=(), lines=(replace(pdf, sku="PDF"), cap))
+    levels = {"PDF": [untracked_level("PDF")], "CAP": [level(1, sku="CAP")]}
+    placed, changes = decide_order(draft, {"PDF": 3, "CAP": 1}, levels)
+    assert vars(placed) == vars(untracked_order())
+    assert deltas(changes) == {("CAP", "main"): (0, 0, 1)}
+    from_hold = decide_order_from_hold(draft, [Portion("CAP", "main", 1), Portion("PDF", NOWHERE, 3)])
+    assert vars(from_hold) == vars(placed)
+
+
+def test_what_is_not_tracked_is_shipped_cancelled_and_returned_without_a_change_of_stock() -> None:
+    shipped, changes = decide_fulfillment(untracked_order(PROCESSING), PARCEL, {1: 2}, {}, LATER, "north")
+    assert (shipped.state, changes) == (PARTIALLY_FULFILLED, [])
+    assert shipped.fulfillments[0].lines == (Allocation(1, NOWHERE, 2),)
+    cancelled, changes = decide_cancellation(shipped, {1: 1}, "", LATER)
+    assert (cancelled.lines[0].cancelled, changes) == (1, [])
+    back, changes = decide_return(cancelled, {1: 1}, {1: 1}, "north", "", LATER)
+    assert (back.lines[0].returned, changes) == (2, [])
+    expired = decide_order_expiry(untracked_order(payment_due_time=LATER), LATER)
+    assert expired is not None
+    assert deltas(expired[1]) == {("CAP", "main"): (0, 0, -1)}
+
+
+def test_a_late_payment_takes_only_what_is_tracked() -> None:
+    paid = report(PaymentKind.CAPTURED, TOTAL)
+    revived, changes = decide_payment(untracked_order(EXPIRED), paid, {"CAP": [level(1, sku="CAP")]}, LATER)
+    assert (revived.state, revived.allocations) == (PROCESSING, (Allocation(2, "main", 1),))
+    assert deltas(changes) == {("CAP", "main"): (0, 0, 1)}
+
+
+def test_a_late_payment_remembers_what_is_no_longer_tracked() -> None:
+    levels = {"MUG": [untracked_level("MUG")], "CAP": [level(1, sku="CAP")]}
+    revived, changes = decide_payment(order(EXPIRED), report(PaymentKind.CAPTURED, TOTAL), levels, LATER)
+    assert [line.untracked for line in revived.lines] == [True, False]
+    assert deltas(changes) == {("CAP", "main"): (0, 0, 1)}
 
 
 # Cancelling

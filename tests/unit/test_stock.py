@@ -12,16 +12,20 @@ from hypothesis import strategies as st
 from stockward_server.domain.errors import InsufficientStock, QuantityOverflow, StockChanged, StockNegative
 from stockward_server.domain.stock import (
     MAX_COUNT,
+    MAX_ORDERED,
+    NOWHERE,
     Adjustment,
     AdjustmentReason,
     AlertLevel,
     MovementKind,
+    Portion,
     StockLevel,
     alert_level,
     decide_adjustment,
     obtainable,
     take,
     take_all,
+    untracked_level,
 )
 from tests.examples import deltas, level
 
@@ -83,8 +87,35 @@ def test_backorders_end_at_their_limit_however_deep_it_is_already() -> None:
     assert taken([level(0, allocated=5, backorder_limit=5)], 1) is None
 
 
-def test_what_one_location_owes_does_not_burden_another() -> None:
-    assert taken(places(level(0, allocated=7), level(2)), 2) == {"two": 2}
+@pytest.mark.parametrize("owing", [{}, {"active": False}, {"active": False, "backorder_limit": 9}, {"safety_stock": 9}])
+def test_what_one_location_owes_and_has_not_comes_from_the_others(owing: dict[str, Any]) -> None:
+    """10 were at one location and 5 of them ordered when all 10 went to another: 5 are left to order."""
+    levels = places(level(0, allocated=5, **owing), level(10))
+    assert [each.overhang for each in levels] == [5, 0]
+    assert obtainable(levels) == 5
+    assert taken(levels, 5) == {"two": 5}
+    assert taken(levels, 6) is None
+    assert taken(levels, 8) is None
+
+
+def test_backorders_within_their_limit_are_no_burden_to_others() -> None:
+    levels = places(level(0, allocated=5, backorder_limit=5), level(2))
+    assert taken(levels, 2) == {"two": 2}
+    levels[0] = levels[0].but(allocated=6)
+    assert taken(levels, 2) is None
+
+
+def test_safety_stock_is_kept_back_at_its_own_location_only() -> None:
+    levels = places(level(3, reserved=3, safety_stock=9), level(2))
+    assert taken(levels, 2) == {"two": 2}
+
+
+def test_a_sku_that_is_not_tracked_has_as_many_as_one_order_may_name() -> None:
+    (endless,) = levels = [untracked_level("PDF")]
+    assert obtainable(levels) == MAX_ORDERED == 1_000_000_000
+    assert take(levels, MAX_ORDERED) == [Portion("PDF", NOWHERE, MAX_ORDERED)]
+    assert take(levels, MAX_ORDERED + 1) is None
+    assert alert_level(endless) is NONE
 
 
 def test_there_is_nothing_where_there_is_no_row() -> None:
@@ -96,6 +127,28 @@ rows = st.lists(
     st.builds(level, counts, counts, counts, safety_stock=counts, backorder_limit=counts, active=st.booleans()),
     max_size=3,
 )
+
+
+@given(rows, st.lists(st.integers(1, 9), max_size=12))
+def test_orders_get_what_is_obtainable_and_not_one_unit_more(levels: list[StockLevel], orders: list[int]) -> None:
+    """Whatever was promised before, and in whatever steps: all promises together stay within what all locations hold
+    and what active ones may owe."""
+    levels = places(*levels)
+    for quantity in orders:
+        before = obtainable(levels)
+        portions = take(levels, quantity)
+        assert (portions is not None) == (quantity <= before)
+        for portion in portions or ():
+            (index,) = (i for i, each in enumerate(levels) if each.location_id == portion.location_id)
+            at = levels[index] = levels[index].but(allocated=levels[index].allocated + portion.quantity)
+            assert at.active
+            assert at.reserved + at.allocated + at.safety_stock <= at.on_hand + at.backorder_limit
+        assert obtainable(levels) == before - (quantity if portions else 0)
+        if portions:
+            promised = sum(each.reserved + each.allocated for each in levels)
+            held = sum(each.on_hand + (each.backorder_limit if each.active else 0) for each in levels)
+            assert promised <= held
+    assert take(levels, obtainable(levels) + 1) is None
 
 
 @given(rows, st.integers(1, 30))
@@ -200,14 +253,17 @@ def alerts(availables: list[int], start: AlertLevel = NONE, **policy: Any) -> li
         (10, [11, 10, 9], [NONE, LOW, LOW]),
         (10, [10, 11, 12, 11], [LOW, LOW, NONE, NONE]),
         (100, [100, 110, 111], [LOW, LOW, NONE]),
-        (10, [5, 0, 5, 12], [LOW, DEPLETED, DEPLETED, NONE]),
+        (10, [5, 0, 5, 12], [LOW, DEPLETED, LOW, NONE]),
+        (10, [-1, 0, 5, 11, 12], [SHORTFALL, DEPLETED, LOW, LOW, NONE]),
+        (10, [11, 10, 0, -1], [NONE, LOW, DEPLETED, SHORTFALL]),
+        (10, [-1, 11, 0, 12, 11], [SHORTFALL, LOW, DEPLETED, NONE, NONE]),
         (10, [0], [DEPLETED]),
-        (0, [1, 0, 1, 2], [NONE, DEPLETED, DEPLETED, NONE]),
+        (0, [1, 0, 1, 2], [NONE, DEPLETED, LOW, NONE]),
         (None, [1, 0, 1], [NONE, DEPLETED, NONE]),
-        (None, [-1, 0, 1], [SHORTFALL, SHORTFALL, NONE]),
+        (None, [-1, 0, 1], [SHORTFALL, DEPLETED, NONE]),
     ],
 )
-def test_an_alert_rises_at_once_and_clears_with_hysteresis(
+def test_an_alert_follows_the_level_at_once_and_clears_with_hysteresis(
     reorder_point: int | None, availables: list[int], expected: list[AlertLevel]
 ) -> None:
     assert alerts(availables, reorder_point=reorder_point) == expected

@@ -559,7 +559,7 @@ class AsyncInventoryService:
         timeout: float | None = None,
     ) -> inventory_pb2.StockLevel:
         """Changes on_hand by an amount, or sets it to a count. FAILED_PRECONDITION: STOCK_NEGATIVE, STOCK_CHANGED (the
-        expected count is not the present one). NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+        expected count is not the present one), STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
 
         Args:
             sku: Stock keeping unit.
@@ -596,7 +596,8 @@ class AsyncInventoryService:
     ) -> AsyncIterator[inventory_pb2.SyncStockResponse]:
         """Sends many counts or changes. Each message is one piece of up to 1,000 rows and is answered by one message
         with one result a row; a refused row does not stop the others. Rows with the same SKU and location in a
-        message are applied in their order.
+        message are applied in their order. A row that changes nothing leaves no trace, unless it is the first that
+        is said of its SKU and location: a count of zero makes the stock row, its movement and its alert.
 
         Args:
             timeout: Seconds for the whole stream; None: no limit.
@@ -616,6 +617,7 @@ class AsyncInventoryService:
         timeout: float | None = None,
     ) -> inventory_pb2.StockLevel:
         """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is.
+        FAILED_PRECONDITION: STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
 
         Args:
             sku: Stock keeping unit.
@@ -740,7 +742,8 @@ class AsyncInventoryService:
     async def explain_availability(
         self, *, sku: str, timeout: float | None = None
     ) -> inventory_pb2.ExplainAvailabilityResponse:
-        """Says which reservation or order owns each unit of a SKU that is not available.
+        """Says why so many units of a SKU can be ordered: its counters and overhang at every location, and which
+        reservation or order owns each unit that is not available.
 
         Args:
             sku: Stock keeping unit.
@@ -989,10 +992,14 @@ class AsyncOrderService:
         tracking_number: str = "",
         carrier: str = "",
         request_id: str = "",
+        location_id: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
-        """Records that units left the house: the named ones, or all that remain. FAILED_PRECONDITION:
-        ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (a backordered unit has not come in yet).
+        """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without
+        one, the locations that owe them to the order and, where the goods are not there, others that have units
+        which belong to nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and
+        ALLOCATED before FULFILLED. FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE
+        (units are not on hand yet, or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
 
         Args:
             order_id: Id of the order.
@@ -1000,12 +1007,18 @@ class AsyncOrderService:
             tracking_number: The carrier's number.
             carrier: The carrier.
             request_id: UUID that makes a repetition safe (AIP-155).
+            location_id: Where they left, active or not; empty: wherever the goods are.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
             self._stub.FulfillOrder,
             order_pb2.FulfillOrderRequest(
-                order_id=order_id, lines=lines, tracking_number=tracking_number, carrier=carrier, request_id=request_id
+                order_id=order_id,
+                lines=lines,
+                tracking_number=tracking_number,
+                carrier=carrier,
+                request_id=request_id,
+                location_id=location_id,
             ),
             timeout,
         )
@@ -1045,8 +1058,9 @@ class AsyncOrderService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
-        """Takes fulfilled units back: restocked, or written off as damaged. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-        QUANTITY_EXCEEDED.
+        """Takes fulfilled units back: restocked, or written off as damaged. Units of a SKU that the catalogue has
+        dropped, or whose stock is not tracked, come back without a change of stock. FAILED_PRECONDITION:
+        ORDER_STATE_INVALID, QUANTITY_EXCEEDED. NOT_FOUND: LOCATION_UNKNOWN.
 
         Args:
             order_id: Id of the order.

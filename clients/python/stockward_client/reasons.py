@@ -73,6 +73,7 @@ __all__ = [
     "SkuUnknown",
     "StockChanged",
     "StockNegative",
+    "StockNotTracked",
     "TokenKeysUnavailable",
     "VariantInUse",
     "WatchLagged",
@@ -143,7 +144,9 @@ class ProductStateInvalid(FailedPrecondition):
 
 
 class VariantInUse(FailedPrecondition):
-    """A variant to be dropped still has stock, holds or open orders."""
+    """A variant to be dropped still has stock, holds or open orders, or one whose stock is no longer to be tracked has
+    holds or open orders. PreconditionFailure lists the stock rows.
+    """
 
 
 class FieldInvalid(InvalidArgument):
@@ -214,7 +217,9 @@ class InsufficientStock(FailedPrecondition):
 
 
 class StockNegative(FailedPrecondition):
-    """On_hand would fall below zero."""
+    """On_hand would fall below zero, or units that are to be shipped are not there. The message says where there are
+    some.
+    """
 
 
 class StockChanged(FailedPrecondition):
@@ -249,6 +254,10 @@ class HoldLimitReached(FailedPrecondition):
     """The customer holds as many reservations, or units, as the shop allows one customer at a time. Order or release
     one of them, or let it run out.
     """
+
+
+class StockNotTracked(FailedPrecondition):
+    """The variant is `untracked`, so its stock cannot be counted, changed or given a policy."""
 
 
 class OrderNotFound(NotFound):
@@ -390,6 +399,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "RESERVATION_LIFETIME_EXCEEDED": ReservationLifetimeExceeded,
     "PRODUCT_NOT_PUBLISHED": ProductNotPublished,
     "HOLD_LIMIT_REACHED": HoldLimitReached,
+    "STOCK_NOT_TRACKED": StockNotTracked,
     "ORDER_NOT_FOUND": OrderNotFound,
     "ORDER_STATE_INVALID": OrderStateInvalid,
     "PAYMENT_REQUIRED": PaymentRequired,

@@ -42,6 +42,8 @@ class Encoder:
     change: Mapping[str, Callable[[LoggedEvent], Any]]
     """By aggregate type, of the events that can be watched."""
     availability: Callable[[AvailabilityRow], Any]
+    offered: Callable[[LoggedEvent], Collection[str]]
+    """The SKUs of a product, of its event."""
 
 
 def key_of(event: LoggedEvent) -> str:
@@ -76,7 +78,7 @@ class Follower:
         self._shoppers: dict[str, dict[AvailabilityQueue, None]] = {}  # by SKU
         self._queues: set[WatchQueue] = set()
         self._beginning: dict[AvailabilityQueue, Collection[str]] = {}
-        self._available: dict[str, int] = {}  # units, by SKU
+        self._available: dict[str, tuple[int, bool]] = {}  # units, and whether they are untracked, by SKU
         self._stale: set[str] = set()  # SKUs
         self._hint = asyncio.Event()
         self._starting = asyncio.Lock()
@@ -91,6 +93,15 @@ class Follower:
     def wake(self) -> None:
         """Something was committed, here or elsewhere."""
         self._hint.set()
+
+    def skus_of(self, event: LoggedEvent) -> Collection[str]:
+        """The SKUs whose availability an event may have changed."""
+        match event.aggregate_type:
+            case "stock":
+                return (key_of(event),)
+            case "product":
+                return self._encoder.offered(event)
+        return ()
 
     def refresh(self) -> None:
         """Availability may have changed without an event."""
@@ -172,8 +183,8 @@ class Follower:
         told: set[WatchQueue] = set()
         for event in events:
             key = key_of(event)
-            if event.aggregate_type == "stock" and key in self._shoppers:
-                self._stale.add(key)
+            if self._shoppers:
+                self._stale.update(sku for sku in self.skus_of(event) if sku in self._shoppers)
             self._tell_change(event, key, told)
         if self._stale or self._beginning:
             await self._tell_availability(told)
@@ -202,13 +213,13 @@ class Follower:
         stale, self._stale = self._stale, set()
         for skus in _pieces(stale.union(*beginning.values()), SKUS_AT_ONCE):
             for sku, row in (await self._availability(skus)).items():
-                message = self._encoder.availability(row)
+                message, present = self._encoder.availability(row), (row.available, row.untracked)
                 for queue in (*self._shoppers.get(sku, ()),):
-                    if row.available != self._available.get(sku) or sku in beginning.get(queue, ()):
+                    if present != self._available.get(sku) or sku in beginning.get(queue, ()):
                         queue.put(sku, message)
                         told.add(queue)
                 if sku in self._shoppers:
-                    self._available[sku] = row.available
+                    self._available[sku] = present
         for queue in beginning:
             queue.begin()
 

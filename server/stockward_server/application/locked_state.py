@@ -19,6 +19,7 @@ from stockward_server.domain.errors import (
     ProductNotPublished,
     ReservationNotFound,
     SkuUnknown,
+    StockNotTracked,
 )
 from stockward_server.domain.event import Event, EventData, Movement, RecordedEvent, StockNews
 from stockward_server.domain.hold_limits import Held
@@ -27,7 +28,14 @@ from stockward_server.domain.order import Order
 from stockward_server.domain.payment import PaymentEvent
 from stockward_server.domain.product import Product
 from stockward_server.domain.reservation import Reservation
-from stockward_server.domain.stock import AlertLevel, Offer, StockChange, StockLevel, alert_level
+from stockward_server.domain.stock import (
+    AlertLevel,
+    Offer,
+    StockChange,
+    StockLevel,
+    alert_level,
+    untracked_level,
+)
 
 StockKey = tuple[str, str]
 """SKU and location id."""
@@ -89,12 +97,12 @@ class LockedState:
     """Products as they were before an edit and as they are after it."""
 
     def load_levels(self, levels: Iterable[StockLevel]) -> None:
-        """Takes over locked stock rows."""
-        self.levels = Overlay({(level.sku, level.location_id): level for level in levels})
+        """Takes over locked stock rows, beside those that it has."""
+        self.levels.below = {**self.levels.below, **{(level.sku, level.location_id): level for level in levels}}
         places: dict[str, tuple[str, ...]] = {}
         for level in sorted(self.levels.values(), key=_by_priority):
             places[level.sku] = (*places.get(level.sku, ()), level.location_id)
-        self._places = Overlay(places)
+        self._places.below = places
 
     # One command at a time
 
@@ -139,9 +147,31 @@ class LockedState:
         return offer
 
     def levels_of(self, skus: Iterable[str]) -> dict[str, Sequence[StockLevel]]:
-        """The stock rows of each SKU by the priority of their locations."""
+        """What can be taken of each SKU: its stock rows at all locations by their priority, or what is not tracked."""
         levels, places = self.levels, self._places
-        return {sku: [levels[sku, place] for place in places.get(sku, ())] for sku in skus}
+        return {
+            sku: [untracked_level(sku)]
+            if (offer := self.offers.get(sku)) and offer.untracked
+            else [levels[sku, place] for place in places.get(sku, ())]
+            for sku in skus
+        }
+
+    def is_counted(self, sku: str) -> bool:
+        """Whether the catalogue has the SKU and its stock is tracked."""
+        offer = self.offers.get(sku)
+        return offer is not None and not offer.untracked
+
+    def countable_level(self, sku: str, location_id: str) -> StockLevel:
+        """Returns `level` for a change by staff; StockNotTracked where there is nothing to count."""
+        level = self.level(sku, location_id)
+        if not self.is_counted(sku):
+            raise StockNotTracked(
+                f"the stock of {sku} is not tracked: it never runs out, so there is nothing to count or to set; "
+                "have the variant tracked first",
+                field="sku",
+                sku=sku,
+            )
+        return level
 
     def level(self, sku: str, location_id: str) -> StockLevel:
         """The stock row, a fresh one where there is none yet; SkuUnknown or LocationUnknown."""
@@ -150,10 +180,14 @@ class LockedState:
             return level
         if sku not in self.offers:
             raise SkuUnknown(f"no variant has the SKU {sku!r}", field="sku", sku=sku)
-        if location_id not in self.locations:
-            raise LocationUnknown(f"there is no location {location_id!r}", field="location_id", location_id=location_id)
+        self.require_location(location_id)
         priority, active = self.locations[location_id]
         return StockLevel(sku, location_id, priority=priority, active=active)
+
+    def require_location(self, location_id: str) -> None:
+        """LocationUnknown for one that is not there."""
+        if location_id not in self.locations:
+            raise LocationUnknown(f"there is no location {location_id!r}", field="location_id", location_id=location_id)
 
     def order(self, order_id: str, cause: Cause) -> Order:
         """OrderNotFound for one that is not there, and for another customer's."""
@@ -223,6 +257,12 @@ class LockedState:
             self.movements.append(movement)
             self._save_level(level, movement, cause)
 
+    def set_tracked(self, level: StockLevel, tracked: bool, cause: Cause) -> None:
+        """Clears the alert of a level whose SKU is no longer tracked, or raises one where it is tracked again."""
+        after = alert_level(level) if tracked else AlertLevel.NONE
+        if after is not level.alert_level:
+            self._set_alert(level.but(update_time=self.now), after, cause)
+
     def set_policy(self, level: StockLevel, cause: Cause) -> StockLevel:
         """Stores a level whose policy was changed; the counters stay, so there is no movement."""
         return self._save_level(level.but(version=level.version + 1, update_time=self.now), None, cause)
@@ -262,12 +302,15 @@ class LockedState:
             self.levels[key] = level
             self._add_place(level)
         self._record_stock("stock.changed", StockNews(level, movement), cause)
-        after = alert_level(level)
-        if after is not level.alert_level:
-            self._review_alert(level, after)
-            level = level.but(alert_level=after, version=level.version + 1)
-            self._record_stock(ALERT_EVENTS[after], StockNews(level), cause)
         self.levels[key] = level
+        after = alert_level(level)
+        return level if after is level.alert_level else self._set_alert(level, after, cause)
+
+    def _set_alert(self, level: StockLevel, after: AlertLevel, cause: Cause) -> StockLevel:
+        self._review_alert(level, after)
+        level = level.but(alert_level=after, version=level.version + 1)
+        self._record_stock(ALERT_EVENTS[after], StockNews(level), cause)
+        self.levels[level.sku, level.location_id] = level
         return level
 
     def _add_place(self, level: StockLevel) -> None:

@@ -13,10 +13,10 @@ from stockward_server.application.request import Request
 from stockward_server.domain.errors import (
     CurrencyMismatch,
     FieldInvalid,
-    LocationUnknown,
     OrderStateInvalid,
     PaymentEventConflict,
     RoleNotAllowed,
+    SkuUnknown,
 )
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.money import Money
@@ -92,6 +92,8 @@ class CreateOrder(Command):
             require_active(hold, state.now)
             wanted = {}
             for held in hold.lines:
+                if held.sku not in state.offers:  # what is not tracked may leave the catalogue while it is held
+                    raise SkuUnknown(f"no variant has the SKU {held.sku!r}", field="reservation_id", sku=held.sku)
                 wanted[held.sku] = wanted.get(held.sku, 0) + held.quantity
             if self.lines and merge_lines(self.lines) != wanted:
                 raise FieldInvalid("with a reservation the lines must be what it holds, or empty", field="lines")
@@ -172,17 +174,25 @@ class ProcessOrder(OnOrder):
 
 @dataclass(slots=True, kw_only=True)
 class FulfillOrder(OnOrder):
-    """Records a parcel; `quantities` by line number, empty for all that is open."""
+    """Records a parcel; `quantities` by line number, empty for all that is open.
+
+    It leaves `location_id`, or, when that is empty, wherever its goods are.
+    """
+
+    needs_locations: ClassVar[bool] = True
 
     quantities: Mapping[int, int]
     tracking_number: str
     carrier: str
+    location_id: str = ""
 
     def execute(self, state: LockedState) -> bytes:
+        if self.location_id:
+            state.require_location(self.location_id)
+        order = state.order(self.order_id, self.cause)
         parcel = Fulfillment(new_id(), (), self.tracking_number, self.carrier, state.now)
-        order, changes = decide_fulfillment(
-            state.order(self.order_id, self.cause), parcel, self.quantities, state.levels, state.now
-        )
+        levels = state.levels_of(line.sku for line in order.lines)
+        order, changes = decide_fulfillment(order, parcel, self.quantities, levels, state.now, self.location_id)
         order = state.save_order(order, self.cause, f"order.{order.state.name.lower()}")
         state.move(changes, self.cause)
         return self.reply(order)
@@ -231,12 +241,7 @@ class ReturnOrder(OnOrder):
     reason: str
 
     def execute(self, state: LockedState) -> bytes:
-        if self.location_id not in state.locations:
-            raise LocationUnknown(
-                f"there is no location {self.location_id!r}",
-                field="location_id",
-                location_id=self.location_id,
-            )
+        state.require_location(self.location_id)
         order, changes = decide_return(
             state.order(self.order_id, self.cause),
             self.restocked,
@@ -246,7 +251,8 @@ class ReturnOrder(OnOrder):
             state.now,
         )
         order = state.save_order(order, self.cause, "order.returned")
-        state.move(changes, self.cause)
+        # What the catalogue has dropped, or no longer tracks, comes back for its money alone: nothing counts it.
+        state.move((change for change in changes if state.is_counted(change.sku)), self.cause)
         return self.reply(order)
 
 

@@ -64,7 +64,7 @@ class ReserveStock(Command):
     def execute(self, state: LockedState) -> bytes:
         for sku in self.wanted:
             state.offer(sku, self.paths[sku])
-        units = sum(self.wanted.values())
+        units = sum(units for sku, units in self.wanted.items() if not state.offers[sku].untracked)
         for holder in self.holders:
             if self.customer_id:
                 self.policy.limits.of_customer(state.held[holder], units)
@@ -161,14 +161,14 @@ class AdjustStock(Command):
         return (self.adjustment.sku,)
 
     def execute(self, state: LockedState) -> bytes:
-        level = state.level(self.adjustment.sku, self.adjustment.location_id)
+        level = state.countable_level(self.adjustment.sku, self.adjustment.location_id)
         state.move([decide_adjustment(self.adjustment, level)], self.cause)
         return self.reply(state.level(level.sku, level.location_id))
 
 
 @dataclass(slots=True, kw_only=True)
 class SyncStock(Command):
-    """Many adjustments, each for itself; a row that agrees with the count leaves no trace."""
+    """Many adjustments, each for itself; one that changes nothing of a stock row that exists leaves no trace."""
 
     needs_locations: ClassVar[bool] = True
 
@@ -200,8 +200,9 @@ class SyncStock(Command):
         return self.reply(results)
 
     def _sync(self, adjustment: Adjustment, state: LockedState) -> StockLevel:
-        change = decide_adjustment(adjustment, state.level(adjustment.sku, adjustment.location_id))
-        if change.on_hand:
+        level = state.countable_level(adjustment.sku, adjustment.location_id)
+        change = decide_adjustment(adjustment, level)
+        if change.on_hand or (level.sku, level.location_id) not in state.levels:
             state.move([change], self.cause)
         return state.level(adjustment.sku, adjustment.location_id)
 
@@ -223,5 +224,5 @@ class SetStockPolicy(Command):
         return (self.sku,)
 
     def execute(self, state: LockedState) -> bytes:
-        level = state.level(self.sku, self.location_id).but(**self.policy)
+        level = state.countable_level(self.sku, self.location_id).but(**self.policy)
         return self.reply(state.set_policy(level, self.cause))

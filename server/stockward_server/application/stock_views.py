@@ -37,6 +37,8 @@ class AvailabilityRow:
     sku: str
     available: int
     read_time: datetime
+    untracked: bool = False
+    """Whether its stock is not counted; `available` is then what one order may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,18 @@ class Claims:
 
     oldest: Sequence[Claim]
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why so many units of a SKU can be ordered."""
+
+    levels: Sequence[StockLevel]
+    """Its stock rows at all locations, by priority."""
+    available: int
+    """Units that can be ordered now."""
+    untracked: bool
+    claims: Claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +156,8 @@ class StockViews(Protocol):
 
     async def movements(self, page: Page, wanted: MovementFilter) -> Sequence[MovementRow]: ...
 
-    async def explain(self, sku: str) -> tuple[Sequence[StockLevel], int, Claims] | None:
-        """The stock rows of a SKU, the units that can be ordered, and who owns the others, in one snapshot; None for an
-        unknown SKU."""
+    async def explain(self, sku: str) -> Explanation | None:
+        """Everything that decides what of a SKU can be ordered, in one snapshot; None for an unknown SKU."""
         ...
 
     async def verify(self, sku: str | None) -> tuple[int, Sequence[Discrepancy]]:

@@ -178,7 +178,7 @@ class Watches:
             return skus
         changed: set[str] = set()
         async for events in self._read(after, until):
-            changed |= {key_of(event) for event in events if event.aggregate_type == "stock"}
+            changed.update(sku for event in events for sku in self._follower.skus_of(event))
         return changed.intersection(skus)
 
 

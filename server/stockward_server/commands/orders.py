@@ -99,16 +99,18 @@ async def fulfill(
     lines: Lines = None,
     tracking: Annotated[str, typer.Option(help="The carrier's number.")] = "",
     carrier: Annotated[str, typer.Option(help="The carrier.")] = "",
+    location: Annotated[str, typer.Option(help="Where they left.", show_default="wherever they are")] = "",
     *,
     request_id: RequestId,
 ) -> pb.Order:
-    """Record that units left the house: those named, or all that remain."""
+    """Record that units were shipped: those named, or all that remain."""
     return await staff.orders.FulfillOrder(
         pb.FulfillOrderRequest(
             order_id=await order_id(staff, order),
             lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
             tracking_number=tracking,
             carrier=carrier,
+            location_id=location,
             request_id=request_id,
         )
     )

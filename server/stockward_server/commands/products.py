@@ -34,7 +34,9 @@ Images = Annotated[list[str] | None, typer.Option("--image", metavar="URL", help
 Variants = Annotated[
     list[str] | None,
     typer.Option(
-        "--variant", metavar="'SKU PRICE [OPTION=VALUE ...]'", help="Such as 'TEE-L 19.90 Size=L'; once for each."
+        "--variant",
+        metavar="'SKU PRICE [untracked] [OPTION=VALUE ...]'",
+        help="Such as 'TEE-L 19.90 Size=L', or 'PDF 7.50 untracked' for what never runs out; once for each.",
     ),
 ]
 Handle = Annotated[str | None, typer.Option(help="Name in addresses.", show_default="made from the title")]

@@ -22,7 +22,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "Product": ("product_id", "title", "state", "variants", "vendor", "update_time"),
     "StockLevel": (
         *("sku", "location_id", "on_hand", "reserved", "allocated", "safety_stock", "available"),
-        *("backorder_limit", "reorder_point", "alert_level"),
+        *("overhang", "backorder_limit", "reorder_point", "alert_level"),
     ),
     "StockMovement": (
         *("create_time", "sku", "location_id", "kind", "reason", "on_hand_delta", "reserved_delta", "allocated_delta"),
@@ -64,10 +64,12 @@ SHORT: Mapping[str, Callable[[Any], str]] = {
     "google.type.Money": lambda money: _amount(money) if money.currency_code else "",
     "google.protobuf.Duration": lambda span: f"{span.ToMilliseconds()} ms",
     "google.protobuf.Timestamp": lambda stamp: f"{stamp.ToDatetime(UTC):%Y-%m-%d %H:%M:%SZ}",
-    "Variant": lambda variant: variant.sku,
+    "Variant": lambda variant: f"{variant.sku} (untracked)" if variant.untracked else variant.sku,
     "OrderLine": lambda line: f"{line.quantity} × {line.sku}",
     "Reservation.Line": lambda line: f"{line.quantity} × {line.sku}",
-    "FulfillmentLine": lambda line: f"{line.quantity} of line {line.line_number} from {line.location_id}",
+    "FulfillmentLine": lambda line: (
+        f"{line.quantity} of line {line.line_number}" + (f" from {line.location_id}" if line.location_id else "")
+    ),
     "Delivery.Attempt": lambda attempt: attempt.error or f"HTTP {attempt.status}",
     "Customer": lambda customer: customer.name or customer.email or customer.customer_id,
     "Address": lambda address: ", ".join(

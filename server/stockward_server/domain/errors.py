@@ -215,6 +215,10 @@ class InsufficientStock(Refusal):
     code, reason = Code.FAILED_PRECONDITION, "INSUFFICIENT_STOCK"
 
 
+class StockNotTracked(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "STOCK_NOT_TRACKED"
+
+
 class StockNegative(Refusal):
     code, reason = Code.FAILED_PRECONDITION, "STOCK_NEGATIVE"
 

@@ -95,6 +95,8 @@ class OrderLine:
     fulfilled: int = 0
     cancelled: int = 0
     returned: int = 0
+    untracked: bool = False
+    """Whether its units were not counted when they were ordered: no stock is claimed, shipped or given back for it."""
 
     @property
     def open(self) -> int:
@@ -104,7 +106,7 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Units of one line that are owed from one location."""
+    """Units of one line that are owed, or left, one location."""
 
     line_number: int
     location_id: str

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from stockward_server.domain.errors import (
     FieldInvalid,
@@ -31,10 +32,14 @@ from stockward_server.domain.order import (
     PaymentTerms,
 )
 from stockward_server.domain.payment import PaymentEvent
-from stockward_server.domain.stock import MovementKind, Portion, StockChange, StockLevel, take_all
+from stockward_server.domain.shipping import Shipment, plan_shipment, shippable
+from stockward_server.domain.stock import NOWHERE, MovementKind, Portion, StockChange, StockLevel, take_all
 
 MAX_TOTAL_MINOR = 2**62
 """Largest total of an order in minor units; what the database can hold, with room to spare."""
+
+MAX_LOCATIONS_NAMED = 10
+"""Locations that the message of a refusal names."""
 
 
 def decide_order(
@@ -49,7 +54,7 @@ def decide_order(
 def decide_order_from_hold(order: Order, held: Sequence[Portion]) -> Order:
     """A new order that owns the units of a hold; the hold's conversion moves the counters."""
     _require_sane_total(order)
-    return order.but(allocations=_allocations(order, held))
+    return _with_claims(order, held)
 
 
 def decide_processing(order: Order, now: datetime) -> Order:
@@ -68,48 +73,40 @@ def decide_fulfillment(
     order: Order,
     fulfillment: Fulfillment,
     quantities: Mapping[int, int],
-    levels: Mapping[tuple[str, str], StockLevel],
+    levels: Mapping[str, Sequence[StockLevel]],
     now: datetime,
+    location_id: str = "",
 ) -> tuple[Order, list[StockChange]]:
-    """Units leave the house: `quantities` by line number, or all that are open when empty."""
+    """Ships `quantities` by line number, or all units that are open when empty, from `location_id` or from anywhere.
+
+    `levels` are those of each SKU at all locations, by priority. Claims move to where the goods are; StockNegative when
+    there are not enough.
+    """
     _require_state(order, "fulfill", OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
     quantities = quantities or {line.line_number: line.open for line in order.lines if line.open}
     lines = _require_open(order, quantities)
     shipped: list[Allocation] = []
+    used: list[Allocation] = []
+    changes: list[StockChange] = []
     for number, quantity in quantities.items():
-        sku, missing = lines[number].sku, quantity
-        for allocation in order.allocations:
-            if allocation.line_number == number and missing:
-                units = min(allocation.quantity, missing, levels[sku, allocation.location_id].on_hand)
-                if units:
-                    shipped.append(Allocation(number, allocation.location_id, units))
-                    missing -= units
-        if missing:
-            raise StockNegative(
-                f"{missing} of {quantity} {sku} are not on hand yet",
-                sku=sku,
-                order_id=order.order_id,
-                line_number=number,
-                missing=missing,
-            )
+        line = lines[number]
+        if line.untracked:
+            shipped.append(Allocation(number, NOWHERE, quantity))
+            continue
+        owed = {a.location_id: a.quantity for a in order.allocations if a.line_number == number}
+        shipment = plan_shipment(levels[line.sku], owed, quantity, location_id)
+        if sum(shipment.leaving.values()) < quantity:
+            raise _not_there(order, line, quantity, levels[line.sku], owed, location_id)
+        shipped += (Allocation(number, place, units) for place, units in shipment.leaving.items())
+        used += (Allocation(number, place, units) for place, units in shipment.used.items())
+        changes += _shipping_changes(order, line.sku, shipment)
     after = _with_units(order, quantities, "fulfilled")
     complete = not any(line.open for line in after)
-    changes = [
-        StockChange(
-            lines[s.line_number].sku,
-            s.location_id,
-            MovementKind.FULFILLED,
-            on_hand=-s.quantity,
-            allocated=-s.quantity,
-            reference=order.order_id,
-        )
-        for s in shipped
-    ]
     fulfilled = replace(
         order,
         state=OrderState.FULFILLED if complete else OrderState.PARTIALLY_FULFILLED,
         lines=after,
-        allocations=_without(order.allocations, shipped),
+        allocations=_without(order.allocations, used),
         fulfillments=(*order.fulfillments, replace(fulfillment, lines=tuple(shipped))),
         update_time=now,
     )
@@ -160,7 +157,10 @@ def decide_return(
     reason: str,
     now: datetime,
 ) -> tuple[Order, list[StockChange]]:
-    """Fulfilled units come back, by line number: onto the shelf at `location_id`, or written off."""
+    """Fulfilled units come back, by line number: onto the shelf at `location_id`, or written off.
+
+    Units that are not tracked come back without a change of stock.
+    """
     _require_state(order, "return units of", OrderState.PARTIALLY_FULFILLED, OrderState.FULFILLED)
     quantities = dict(restocked)
     for number, units in damaged.items():
@@ -179,6 +179,7 @@ def decide_return(
         )
         for shelf, returned in ((True, restocked), (False, damaged))
         for number, units in returned.items()
+        if not lines[number].untracked
     ]
     return replace(order, lines=_with_units(order, quantities, "returned"), update_time=now), changes
 
@@ -189,7 +190,7 @@ def decide_payment(
     """The order with one more payment event; an expired one revives when it is paid and its stock is still there."""
     paid = replace(order, payment=order.payment.record(event), update_time=now)
     if order.state is OrderState.EXPIRED and paid.terms_met:
-        wanted = {line.sku: line.open for line in order.lines if line.open}
+        wanted = {line.sku: line.open for line in order.lines if line.open and not line.untracked}
         try:
             return _allocate(replace(paid, state=OrderState.PROCESSING), take_all(wanted, levels))
         except InsufficientStock:
@@ -252,13 +253,69 @@ def _allocate(order: Order, portions: Sequence[Portion]) -> tuple[Order, list[St
     changes = [
         StockChange(p.sku, p.location_id, MovementKind.ALLOCATED, allocated=p.quantity, reference=order.order_id)
         for p in portions
+        if p.location_id
     ]
-    return order.but(allocations=_allocations(order, portions)), changes
+    return _with_claims(order, portions), changes
 
 
-def _allocations(order: Order, portions: Sequence[Portion]) -> tuple[Allocation, ...]:
+def _with_claims(order: Order, portions: Sequence[Portion]) -> Order:
+    """The order that owns these units; a line whose units are nowhere is remembered as untracked."""
     numbers = {line.sku: line.line_number for line in order.lines}
-    return tuple(Allocation(numbers[p.sku], p.location_id, p.quantity) for p in portions)
+    claims = tuple(Allocation(numbers[p.sku], p.location_id, p.quantity) for p in portions if p.location_id)
+    if len(claims) == len(portions):
+        return order.but(allocations=claims)
+    untracked = {p.sku for p in portions if not p.location_id}
+    lines = tuple(replace(line, untracked=True) if line.sku in untracked else line for line in order.lines)
+    return order.but(allocations=claims, lines=lines)
+
+
+def _shipping_changes(order: Order, sku: str, shipment: Shipment) -> list[StockChange]:
+    """Claims that move, then units that leave."""
+    return [
+        *(
+            StockChange(
+                sku,
+                place,
+                MovementKind.DEALLOCATED,
+                allocated=-units,
+                reference=order.order_id,
+                note=f"shipped from {', '.join(shipment.claimed)}",
+            )
+            for place, units in shipment.released.items()
+        ),
+        *(
+            StockChange(sku, place, MovementKind.ALLOCATED, allocated=units, reference=order.order_id)
+            for place, units in shipment.claimed.items()
+        ),
+        *(
+            StockChange(sku, place, MovementKind.FULFILLED, on_hand=-units, allocated=-units, reference=order.order_id)
+            for place, units in shipment.leaving.items()
+        ),
+    ]
+
+
+def _not_there(
+    order: Order,
+    line: OrderLine,
+    quantity: int,
+    levels: Sequence[StockLevel],
+    owed: Mapping[str, int],
+    location_id: str,
+) -> StockNegative:
+    """The refusal of a parcel, saying where there are units that this order can have."""
+    there = {level.location_id: shippable(level, owed.get(level.location_id, 0)) for level in levels}
+    missing = quantity - (there.get(location_id, 0) if location_id else sum(there.values()))
+    named: dict[str, Any] = {"location_id": location_id, "field": "location_id"} if location_id else {}
+    places = [f"{units} at {place}" for place, units in there.items() if units][:MAX_LOCATIONS_NAMED]
+    return StockNegative(
+        f"{missing} of {quantity} {line.sku} are not on hand{f' at {location_id}' if location_id else ''} yet: "
+        f"this order can have {', '.join(places) or 'none anywhere'}",
+        sku=line.sku,
+        order_id=order.order_id,
+        line_number=line.line_number,
+        missing=missing,
+        **named,
+    )
 
 
 def _release(order: Order, quantities: Mapping[int, int]) -> list[Allocation]:

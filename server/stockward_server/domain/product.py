@@ -51,6 +51,8 @@ class Variant:
     barcode: str = ""
     weight_grams: int = 0
     image_url: str = ""
+    untracked: bool = False
+    """Whether its stock is not counted: it never runs out."""
 
 
 @dataclass(frozen=True, slots=True)

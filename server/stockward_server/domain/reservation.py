@@ -100,6 +100,7 @@ def decide_conversion(reservation: Reservation, order_id: str, now: datetime) ->
             reference=order_id,
         )
         for line in reservation.lines
+        if line.location_id
     ]
     return converted, changes
 
@@ -128,6 +129,7 @@ def _changes(reservation: Reservation, kind: MovementKind, sign: int) -> list[St
             reference=reservation.reservation_id,
         )
         for line in reservation.lines
+        if line.location_id
     ]
 
 

@@ -1,9 +1,15 @@
-"""Stock of one SKU at one location, and how it may change.
+"""Stock of one SKU at its locations, and how it may change.
+
+At one location, with the backorder limit of an active location and 0 at an inactive one:
 
     available = on_hand - reserved - allocated - safety_stock
+    overhang  = max(0, reserved + allocated - on_hand - backorder_limit)
 
-Units may be promised while `available + backorder_limit` is above zero. on_hand, reserved and allocated are never
-negative.
+Over all locations, what can be promised is the room of the active ones less what is owed anywhere:
+
+    obtainable = max(0, sum(max(0, available + backorder_limit)) - sum(overhang))
+
+on_hand, reserved and allocated are never negative.
 """
 
 from __future__ import annotations
@@ -25,6 +31,12 @@ from stockward_server.domain.money import Money
 
 MAX_COUNT = 10**12
 """Largest value of any counter, in units."""
+
+MAX_ORDERED = 10**9
+"""Units of one SKU that can be ordered at once where stock is not tracked."""
+
+NOWHERE = ""
+"""The location of units that are not tracked: no counter has them."""
 
 
 class MovementKind(IntEnum):
@@ -72,6 +84,8 @@ class Offer:
     title: str
     price: Money
     published: bool
+    untracked: bool = False
+    """Whether its stock is not counted and never runs out."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,22 @@ class StockLevel:
         """Units free to promise; negative when more was promised than there is."""
         return self.on_hand - self.reserved - self.allocated - self.safety_stock
 
+    @property
+    def free(self) -> int:
+        """Units that are here and belong to nobody, safety stock included; never negative."""
+        return max(0, self.on_hand - self.reserved - self.allocated)
+
+    @property
+    def overhang(self) -> int:
+        """Units promised here beyond what is here and may be backordered: other locations have to serve them."""
+        backorders = self.backorder_limit if self.active else 0
+        return max(0, self.reserved + self.allocated - self.on_hand - backorders)
+
+
+def untracked_level(sku: str) -> StockLevel:
+    """A SKU that is not tracked, as a level at no location that always has as many units as one order may name."""
+    return StockLevel(sku, NOWHERE, on_hand=MAX_ORDERED)
+
 
 class StockChange(NamedTuple):
     """A change of the counters that was decided: deltas in units, and what the ledger says of it."""
@@ -119,18 +149,31 @@ class StockChange(NamedTuple):
 
 
 class Portion(NamedTuple):
-    """Units of one SKU at one location."""
+    """Units of one SKU at one location; NOWHERE when they are not tracked."""
 
     sku: str
     location_id: str
     quantity: int
 
 
-def take(levels: Sequence[StockLevel], quantity: int) -> list[Portion] | None:
-    """Where `quantity` units of one SKU come from, or None when there are not enough.
+def obtainable(levels: Iterable[StockLevel]) -> int:
+    """Units of one SKU that can be promised now, given its levels at all locations; never negative."""
+    units = 0
+    for level in levels:
+        units -= level.overhang
+        if level.active:
+            units += max(0, level.available + level.backorder_limit)
+    return max(0, units)
 
-    `levels` come by priority. Available units are used first, at every location; backorders only then.
+
+def take(levels: Sequence[StockLevel], quantity: int) -> list[Portion] | None:
+    """Where `quantity` units of one SKU come from, or None when they are not `obtainable`.
+
+    `levels` are those of all locations, by priority. Available units are used first, at every active location;
+    backorders only then.
     """
+    if quantity > obtainable(levels):
+        return None
     portions: dict[str, Portion] = {}
     missing = quantity
     for backorder in (False, True):
@@ -147,11 +190,6 @@ def take(levels: Sequence[StockLevel], quantity: int) -> list[Portion] | None:
             if not missing:
                 return list(portions.values())
     return None
-
-
-def obtainable(levels: Iterable[StockLevel]) -> int:
-    """Units that could be ordered now over all active locations, backorders included; never negative."""
-    return sum(max(0, level.available + level.backorder_limit) for level in levels if level.active)
 
 
 def take_all(wanted: Mapping[str, int], levels: Mapping[str, Sequence[StockLevel]]) -> list[Portion]:
@@ -228,10 +266,10 @@ def decide_adjustment(wanted: Adjustment, level: StockLevel) -> StockChange:
 
 
 def alert_level(level: StockLevel) -> AlertLevel:
-    """The alert that should stand after a change, given the one that stands.
+    """Returns the alert that should stand after a change, given the one that stands.
 
-    It rises at once and clears only when available is above the reorder point by more than a tenth of it (one unit at
-    the least), so that stock which hovers there alerts once.
+    It follows the level at once, up and down, between LOW and SHORTFALL. It clears only when available is above the
+    reorder point by more than a tenth of it (one unit at the least), so that stock which hovers there alerts once.
     """
     available = level.available
     if level.on_hand - level.reserved - level.allocated < -level.backorder_limit:
@@ -242,10 +280,10 @@ def alert_level(level: StockLevel) -> AlertLevel:
         reached = AlertLevel.LOW
     else:
         reached = AlertLevel.NONE
-    if reached >= level.alert_level:
+    if reached is not AlertLevel.NONE or level.alert_level is AlertLevel.NONE:
         return reached
     if level.reorder_point is None:
         cleared = available > 0
     else:
         cleared = available > level.reorder_point + max(1, level.reorder_point // 10)
-    return AlertLevel.NONE if cleared else level.alert_level
+    return AlertLevel.NONE if cleared else AlertLevel.LOW

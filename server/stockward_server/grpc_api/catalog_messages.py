@@ -14,6 +14,7 @@ from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Image, Product, ProductEdit, Variant
 from stockward_server.domain.readiness import ReadinessIssue, readiness
+from stockward_server.domain.stock import MAX_ORDERED
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.money_messages import money_message, money_of
 from stockward_server.grpc_api.times import timestamp
@@ -47,6 +48,7 @@ def product_message(product: Product) -> pb.Product:
                 barcode=variant.barcode,
                 weight_grams=variant.weight_grams,
                 image_url=variant.image_url,
+                untracked=variant.untracked,
             )
             for variant in product.variants
         ],
@@ -92,7 +94,9 @@ def available_product_message(product: Product, available: Mapping[str, int]) ->
                 barcode=variant.barcode,
                 weight_grams=variant.weight_grams,
                 image_url=variant.image_url,
-                available=available.get(variant.sku, 0),  # read apart: it may have come, or gone, in between
+                # Read apart: it may have come, or gone, or no longer be tracked, in between.
+                available=MAX_ORDERED if variant.untracked else available.get(variant.sku, 0),
+                untracked=variant.untracked,
             )
             for variant in product.variants
         ],
@@ -179,4 +183,5 @@ def _variant_of(message: pb.Variant, path: str) -> Variant:
         barcode=message.barcode,
         weight_grams=message.weight_grams,
         image_url=message.image_url,
+        untracked=message.untracked,
     )

@@ -102,6 +102,7 @@ def _product(product: Product) -> pb.ProductEvent:
                 sku=variant.sku,
                 title=variant.title,
                 price=money_message(variant.price.currency, variant.price.minor),
+                untracked=variant.untracked,
             )
             for variant in product.variants
         ],

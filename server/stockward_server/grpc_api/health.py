@@ -36,7 +36,8 @@ class HealthServicer(health.aio.HealthServicer):
             async with asyncio.timeout(MAX_WATCH_SECONDS):
                 sent: int | None = None
                 while True:
-                    status = self._server_status.get(request.service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+                    statuses = self._server_status  # type: ignore[attr-defined]  # the stub has only what is public
+                    status = statuses.get(request.service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
                     if status != sent:
                         await context.write(health_pb2.HealthCheckResponse(status=status))
                         sent = status

@@ -39,8 +39,8 @@ from stockward_server.grpc_api.stock_messages import (
     adjustments_of,
     alert_message,
     availability_message,
-    claims_message,
     discrepancies_message,
+    explanation_message,
     level_bytes,
     level_message,
     location_bytes,
@@ -81,18 +81,14 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         row = await self._window.available(request.sku)
         if row is None:
             raise _unknown(request.sku)
-        return availability_message(row.sku, row.available, row.read_time)
+        return availability_message(row)
 
     async def BatchGetAvailability(
         self, request: pb.BatchGetAvailabilityRequest, context: Context
     ) -> pb.BatchGetAvailabilityResponse:
         rows = await self._window.availability(request.skus)
         return pb.BatchGetAvailabilityResponse(
-            availabilities=[
-                availability_message(sku, rows[sku].available, rows[sku].read_time)
-                for sku in request.skus
-                if sku in rows
-            ],
+            availabilities=[availability_message(rows[sku]) for sku in request.skus if sku in rows],
             unknown_skus=[sku for sku in request.skus if sku not in rows],
         )
 
@@ -230,7 +226,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         explained = await self._views.explain(request.sku)
         if explained is None:
             raise _unknown(request.sku)
-        return claims_message(*explained)
+        return explanation_message(explained)
 
     async def VerifyStock(self, request: pb.VerifyStockRequest, context: Context) -> pb.VerifyStockResponse:
         return discrepancies_message(*await self._views.verify(request.sku or None))

@@ -91,6 +91,7 @@ def _line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:
         fulfilled=line.fulfilled,
         cancelled=line.cancelled,
         returned=line.returned,
+        untracked=line.untracked,
     )
 
 

@@ -148,6 +148,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             quantities=line_quantities(request.lines),
             tracking_number=request.tracking_number,
             carrier=request.carrier,
+            location_id=request.location_id,
             reply=order_bytes,
         )
         return pb.Order.FromString(await self._submit(command))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from stockward.inventory.v1 import inventory_pb2 as pb
 
 from stockward_server.application.stock_views import (
     AlertRow,
-    Claims,
+    AvailabilityRow,
     Discrepancy,
+    Explanation,
     LocationRow,
     MovementRow,
 )
@@ -41,6 +41,7 @@ def level_message(level: StockLevel) -> pb.StockLevel:
         reorder_point=level.reorder_point,
         backorder_limit=level.backorder_limit,
         alert_level=wire(level.alert_level),
+        overhang=level.overhang,
         version=level.version,
         update_time=timestamp(level.update_time),
     )
@@ -89,8 +90,14 @@ def sync_bytes(results: Sequence[StockLevel | Refusal]) -> bytes:
     ).SerializeToString()
 
 
-def availability_message(sku: str, available: int, read_time: datetime) -> pb.Availability:
-    return pb.Availability(sku=sku, available=available, in_stock=available > 0, read_time=timestamp(read_time))
+def availability_message(row: AvailabilityRow) -> pb.Availability:
+    return pb.Availability(
+        sku=row.sku,
+        available=row.available,
+        in_stock=row.available > 0,
+        read_time=timestamp(row.read_time),
+        untracked=row.untracked,
+    )
 
 
 def movement_message(row: MovementRow) -> pb.StockMovement:
@@ -143,9 +150,9 @@ def location_bytes(row: LocationRow) -> bytes:
     return location_message(row).SerializeToString()
 
 
-def claims_message(levels: Sequence[StockLevel], available: int, claims: Claims) -> pb.ExplainAvailabilityResponse:
+def explanation_message(explained: Explanation) -> pb.ExplainAvailabilityResponse:
     return pb.ExplainAvailabilityResponse(
-        levels=[level_message(level) for level in levels],
+        levels=[level_message(level) for level in explained.levels],
         claims=[
             pb.ExplainAvailabilityResponse.Claim(
                 location_id=claim.location_id,
@@ -154,10 +161,12 @@ def claims_message(levels: Sequence[StockLevel], available: int, claims: Claims)
                 order_id=claim.order_id,  # type: ignore[arg-type]
                 expire_time=timestamp(claim.expire_time),
             )
-            for claim in claims.oldest
+            for claim in explained.claims.oldest
         ],
-        claim_count=claims.count,
-        available=available,
+        claim_count=explained.claims.count,
+        available=explained.available,
+        overhang=sum(level.overhang for level in explained.levels),
+        untracked=explained.untracked,
     )
 
 

@@ -12,14 +12,7 @@ from stockward.order.v1 import order_pb2
 from stockward_server.application.event_log import LoggedEvent
 from stockward_server.application.follower import Encoder
 from stockward_server.application.request import Role
-from stockward_server.application.stock_views import (
-    AvailabilityRow,
-    OrderFilter,
-    OrderViews,
-    Page,
-    Position,
-    StockViews,
-)
+from stockward_server.application.stock_views import OrderFilter, OrderViews, Page, Position, StockViews
 from stockward_server.application.watch_queues import Interest
 from stockward_server.application.watches import Present, Watches
 from stockward_server.domain.errors import FieldInvalid, RoleNotAllowed
@@ -195,8 +188,8 @@ def _changed_order(logged: LoggedEvent) -> order_pb2.OrderChange:
     )
 
 
-def _availability(row: AvailabilityRow) -> inventory_pb2.Availability:
-    return availability_message(row.sku, row.available, row.read_time)
+def _offered(logged: LoggedEvent) -> Sequence[str]:
+    return [variant.sku for variant in event_pb2.Event.FromString(logged.payload).product.variants]
 
 
-WATCH_ENCODER = Encoder({"stock": _changed_level, "order": _changed_order}, _availability)
+WATCH_ENCODER = Encoder({"stock": _changed_level, "order": _changed_order}, availability_message, _offered)

@@ -70,7 +70,8 @@ async def lock_holders(connection: Executor, holders: Collection[Holder], now: d
     )
     rows = await connection.fetch(
         """
-        SELECT customer_id, actor, count(DISTINCT reservation_id) AS holds, sum(quantity)::bigint AS units
+        SELECT customer_id, actor, count(DISTINCT reservation_id) AS holds,
+               coalesce(sum(quantity) FILTER (WHERE location_id <> ''), 0)::bigint AS units
         FROM unnest($1::text[], $2::text[]) AS holder (customer_id, actor)
         JOIN reservations USING (customer_id, actor) JOIN reservation_lines USING (reservation_id)
         WHERE state = 1 AND expire_time > $3 GROUP BY customer_id, actor
@@ -98,7 +99,7 @@ async def load_offers(connection: Executor, skus: Collection[str]) -> dict[str, 
     """What the catalogue says of these SKUs; those without a variant are left out."""
     rows = await connection.fetch(
         """
-        SELECT v.sku, p.title, v.title AS variant, v.currency, v.price, p.state
+        SELECT v.sku, p.title, v.title AS variant, v.currency, v.price, p.state, v.untracked
         FROM variants v JOIN products p USING (product_id) WHERE v.sku = ANY($1::text[])
         """,
         list(skus),
@@ -109,6 +110,7 @@ async def load_offers(connection: Executor, skus: Collection[str]) -> dict[str, 
             f"{row['title']} – {row['variant']}" if row["variant"] else row["title"],
             Money(row["currency"], row["price"]),
             row["state"] == ProductState.PUBLISHED,
+            row["untracked"],
         )
         for row in rows
     }

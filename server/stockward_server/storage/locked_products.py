@@ -6,6 +6,7 @@ the product read only then: one statement that had to wait for the lock would sh
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
@@ -13,7 +14,9 @@ from itertools import count
 from stockward_server.application.locked_state import Cause, LockedState
 from stockward_server.domain.errors import HandleTaken, PreconditionViolation, SkuTaken, VariantInUse
 from stockward_server.domain.product import Product, ProductEdit
+from stockward_server.domain.stock import StockLevel
 from stockward_server.storage.database import Executor
+from stockward_server.storage.lock import lock_stock, stock_level
 from stockward_server.storage.product_rows import load_product, write_content, write_state, write_variants
 
 
@@ -62,6 +65,7 @@ class LockedProducts:
             await self._require_free_handle(product, before)
             await self._require_free_skus(product, before)
             await self._drop_variants(product, before)
+            await self._track_variants(product, before)
             await write_content(self._connection, product)
             known = dict(enumerate(before.variants)) if before else {}
             changed = [(number, each) for number, each in enumerate(product.variants) if known.get(number) != each]
@@ -112,36 +116,66 @@ class LockedProducts:
             return
         # FOR UPDATE keeps new stock rows out: their foreign key needs the variant to stay.
         await self._connection.execute("SELECT FROM variants WHERE sku = ANY($1::text[]) ORDER BY sku FOR UPDATE", gone)
-        levels = await self._connection.fetch(
+        rows = await self._connection.fetch(
             """
-            SELECT sku, location_id, on_hand, reserved, allocated FROM stock
-            WHERE sku = ANY($1::text[]) ORDER BY sku, location_id FOR UPDATE
+            SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
+            WHERE s.sku = ANY($1::text[]) ORDER BY s.sku, s.location_id FOR UPDATE OF s
             """,
             gone,
         )
-        used = [
-            PreconditionViolation(
-                "STOCK",
-                level["sku"],
-                f"{level['sku']} at {level['location_id']} has {level['on_hand']} on hand, "
-                f"{level['reserved']} reserved, {level['allocated']} allocated",
-            )
-            for level in levels
-            if level["on_hand"] or level["reserved"] or level["allocated"]
-        ]
-        if used:
-            raise VariantInUse(
-                f"a variant that has stock, holds or open orders must stay: {used[0].description}",
-                field="product.variants",
-                preconditions=used,
-                sku=used[0].subject,
-                product_id=product.product_id,
-            )
+        _require_unused(
+            product,
+            [stock_level(row) for row in rows],
+            lambda level: level.on_hand or level.reserved or level.allocated,
+            "a variant that has stock, holds or open orders must stay",
+        )
         await self._connection.execute("DELETE FROM stock WHERE sku = ANY($1::text[])", gone)
         await self._connection.execute(
             "UPDATE stock_alerts SET clear_time = $2 WHERE sku = ANY($1::text[]) AND clear_time IS NULL", gone, self.now
         )
         await self._connection.execute("DELETE FROM variants WHERE sku = ANY($1::text[])", gone)
+
+    async def _track_variants(self, product: Product, before: Product | None) -> None:
+        """Ends the alerts of variants whose stock is no longer tracked, and raises those of variants tracked again."""
+        was = {variant.sku: variant.untracked for variant in before.variants} if before else {}
+        untracked = {each.sku: each.untracked for each in product.variants if each.untracked is not was.get(each.sku)}
+        changed = sorted(untracked.keys() & was.keys())
+        if not changed:
+            return
+        levels = await lock_stock(self._connection, changed)
+        _require_unused(
+            product,
+            [level for level in levels if untracked[level.sku]],
+            lambda level: level.reserved or level.allocated,
+            "the stock of a variant that has holds or open orders must stay tracked",
+        )
+        self._state.load_levels(levels)
+        for level in levels:
+            self._state.set_tracked(level, not untracked[level.sku], self._cause)
+
+
+def _require_unused(
+    product: Product, levels: Iterable[StockLevel], is_used: Callable[[StockLevel], int], rule: str
+) -> None:
+    """VariantInUse naming the stock rows that are used."""
+    used = [
+        PreconditionViolation(
+            "STOCK",
+            level.sku,
+            f"{level.sku} at {level.location_id} has {level.on_hand} on hand, {level.reserved} reserved, "
+            f"{level.allocated} allocated",
+        )
+        for level in levels
+        if is_used(level)
+    ]
+    if used:
+        raise VariantInUse(
+            f"{rule}: {used[0].description}",
+            field="product.variants",
+            preconditions=used,
+            sku=used[0].subject,
+            product_id=product.product_id,
+        )
 
 
 def _content(product: Product) -> list[object]:

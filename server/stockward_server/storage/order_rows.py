@@ -42,7 +42,7 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
         await connection.fetch(
             """
             SELECT order_id::text AS id, line_number, sku, title, quantity, unit_price, price_override_reason,
-                   fulfilled, cancelled, returned
+                   fulfilled, cancelled, returned, untracked
             FROM order_lines WHERE order_id = ANY($1::uuid[]) ORDER BY order_id, line_number
             """,
             ids,

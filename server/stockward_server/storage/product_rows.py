@@ -103,17 +103,20 @@ async def write_variants(connection: Executor, product_id: str, rows: Sequence[t
         """
         MERGE INTO variants v
         USING unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[],
-                     $9::bigint[], $10::jsonb[], $11::text[], $12::bigint[], $13::text[])
+                     $9::bigint[], $10::jsonb[], $11::text[], $12::bigint[], $13::text[], $14::boolean[])
             AS n (sku, position, title, currency, price, compare_at_price, cost_currency, cost, options, barcode,
-                  weight_grams, image_url)
+                  weight_grams, image_url, untracked)
         ON v.sku = n.sku AND v.product_id = $1
         WHEN MATCHED THEN UPDATE SET
             position = n.position, title = n.title, currency = n.currency, price = n.price,
             compare_at_price = n.compare_at_price, cost_currency = n.cost_currency, cost = n.cost, options = n.options,
-            barcode = n.barcode, weight_grams = n.weight_grams, image_url = n.image_url
-        WHEN NOT MATCHED THEN INSERT VALUES (
+            barcode = n.barcode, weight_grams = n.weight_grams, image_url = n.image_url, untracked = n.untracked
+        WHEN NOT MATCHED THEN INSERT (
+            sku, product_id, position, title, currency, price, compare_at_price, cost_currency, cost, options, barcode,
+            weight_grams, image_url, untracked
+        ) VALUES (
             n.sku, $1, n.position, n.title, n.currency, n.price, n.compare_at_price, n.cost_currency, n.cost,
-            n.options, n.barcode, n.weight_grams, n.image_url)
+            n.options, n.barcode, n.weight_grams, n.image_url, n.untracked)
         """,
         product_id,
         *zip(*(_variant_row(position, variant) for position, variant in rows), strict=True),
@@ -135,6 +138,7 @@ def _variant_row(position: int, variant: Variant) -> tuple[Any, ...]:
         variant.barcode,
         variant.weight_grams,
         variant.image_url,
+        variant.untracked,
     )
 
 
@@ -172,4 +176,5 @@ def _variant(row: Mapping[str, Any]) -> Variant:
         barcode=row["barcode"],
         weight_grams=row["weight_grams"],
         image_url=row["image_url"],
+        untracked=row["untracked"],
     )

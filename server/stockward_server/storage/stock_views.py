@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from stockward_server.application.locked_state import Alert
 from stockward_server.application.stock_views import (
@@ -11,6 +13,7 @@ from stockward_server.application.stock_views import (
     Claim,
     Claims,
     Discrepancy,
+    Explanation,
     LocationRow,
     MovementFilter,
     MovementRow,
@@ -19,7 +22,14 @@ from stockward_server.application.stock_views import (
 )
 from stockward_server.domain.event import Movement
 from stockward_server.domain.reservation import Reservation
-from stockward_server.domain.stock import AdjustmentReason, AlertLevel, MovementKind, StockLevel, obtainable
+from stockward_server.domain.stock import (
+    AdjustmentReason,
+    AlertLevel,
+    MovementKind,
+    StockLevel,
+    obtainable,
+    untracked_level,
+)
 from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.lock import stock_level
 from stockward_server.storage.order_rows import load_reservations
@@ -47,15 +57,20 @@ class SqlStockViews:
         """By SKU; a variant without a stock row has zero units."""
         rows = await self._pool.fetch(
             """
-            SELECT v.sku, clock_timestamp() AS read_time, coalesce(sum(greatest(0,
-                s.on_hand - s.reserved - s.allocated - s.safety_stock + s.backorder_limit)) FILTER (WHERE l.active), 0)
-                ::bigint AS available
+            SELECT v.sku AS variant, v.untracked, clock_timestamp() AS read_time, s.*, l.priority, l.active
             FROM variants v LEFT JOIN stock s USING (sku) LEFT JOIN locations l USING (location_id)
-            WHERE v.sku = ANY($1::text[]) GROUP BY v.sku
+            WHERE v.sku = ANY($1::text[]) ORDER BY v.sku
             """,
             list(skus),
         )
-        return {row["sku"]: AvailabilityRow(row["sku"], row["available"], row["read_time"]) for row in rows}
+        found: dict[str, AvailabilityRow] = {}
+        for sku, same_sku in groupby(rows, key=itemgetter("variant")):
+            variant, *others = same_sku
+            levels = [stock_level(row) for row in (variant, *others) if row["sku"] is not None]
+            untracked = variant["untracked"]
+            available = obtainable([untracked_level(sku)] if untracked else levels)
+            found[sku] = AvailabilityRow(sku, available, variant["read_time"], untracked)
+        return found
 
     async def levels(self, page: Page, skus: Sequence[str], location_id: str | None) -> Sequence[StockLevel]:
         """By (sku, location_id)."""
@@ -143,10 +158,11 @@ class SqlStockViews:
             for row in rows
         ]
 
-    async def explain(self, sku: str) -> tuple[Sequence[StockLevel], int, Claims] | None:
+    async def explain(self, sku: str) -> Explanation | None:
         """Levels, units that can be ordered, and the claims, oldest first."""
         async with transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:
-            if not await connection.fetchval("SELECT EXISTS (SELECT FROM variants WHERE sku = $1)", sku):
+            untracked = await connection.fetchval("SELECT untracked FROM variants WHERE sku = $1", sku)
+            if untracked is None:
                 return None
             rows = await connection.fetch(
                 """
@@ -161,7 +177,7 @@ class SqlStockViews:
                     SELECT l.location_id, l.quantity, r.reservation_id::text, NULL AS order_id, r.expire_time,
                            r.create_time
                     FROM reservation_lines l JOIN reservations r USING (reservation_id)
-                    WHERE l.sku = $1 AND r.state = 1
+                    WHERE l.sku = $1 AND l.location_id <> '' AND r.state = 1
                     UNION ALL
                     SELECT a.location_id, a.quantity, NULL, o.order_id::text, NULL, o.create_time
                     FROM allocations a JOIN orders o USING (order_id) WHERE a.sku = $1
@@ -175,7 +191,8 @@ class SqlStockViews:
             Claim(row["location_id"], row["quantity"], row["reservation_id"], row["order_id"], row["expire_time"])
             for row in claims
         ]
-        return levels, obtainable(levels), Claims(oldest, claims[0]["count"] if claims else 0)
+        available = obtainable([untracked_level(sku)] if untracked else levels)
+        return Explanation(levels, available, untracked, Claims(oldest, claims[0]["count"] if claims else 0))
 
     async def verify(self, sku: str | None) -> tuple[int, Sequence[Discrepancy]]:
         """One statement, so one snapshot."""
@@ -191,7 +208,7 @@ class SqlStockViews:
             ), held AS (
                 SELECT sku, location_id, sum(quantity)::bigint AS quantity
                 FROM reservation_lines JOIN reservations USING (reservation_id)
-                WHERE state = 1 AND ($1::text IS NULL OR sku = $1) GROUP BY sku, location_id
+                WHERE state = 1 AND location_id <> '' AND ($1::text IS NULL OR sku = $1) GROUP BY sku, location_id
             ), owed AS (
                 SELECT sku, location_id, sum(quantity)::bigint AS quantity
                 FROM allocations WHERE $1::text IS NULL OR sku = $1 GROUP BY sku, location_id

@@ -124,8 +124,8 @@ async def update_alerts(connection: Executor, alerts: Sequence[Alert]) -> None:
         return
     await connection.execute(
         """
-        UPDATE stock_alerts a SET level = greatest(a.level, n.level), clear_time = n.clear_time,
-            available = CASE WHEN n.level > a.level THEN n.available ELSE a.available END
+        UPDATE stock_alerts a SET level = n.level, clear_time = n.clear_time,
+            available = CASE WHEN n.level <> a.level THEN n.available ELSE a.available END
         FROM unnest($1::text[], $2::text[], $3::smallint[], $4::bigint[], $5::timestamptz[])
             AS n (sku, location_id, level, available, clear_time)
         WHERE a.sku = n.sku AND a.location_id = n.location_id AND a.clear_time IS NULL

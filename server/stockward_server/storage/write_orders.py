@@ -98,8 +98,10 @@ def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
     )
     write.add(
         """
-        INSERT INTO order_lines (order_id, line_number, sku, title, quantity, unit_price, price_override_reason)
-        SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[])
+        INSERT INTO order_lines (order_id, line_number, sku, title, quantity, unit_price, price_override_reason,
+                                 untracked)
+        SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
+                             $8::boolean[])
         """,
         *columns(
             (
@@ -111,6 +113,7 @@ def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
                     line.quantity,
                     line.unit_price,
                     line.price_override_reason,
+                    line.untracked,
                 )
                 for o in orders
                 for line in o.lines
@@ -168,15 +171,17 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
     )
     await connection.execute(
         """
-        UPDATE order_lines l SET fulfilled = n.fulfilled, cancelled = n.cancelled, returned = n.returned
-        FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
-            AS n (order_id, line_number, fulfilled, cancelled, returned)
+        UPDATE order_lines l SET fulfilled = n.fulfilled, cancelled = n.cancelled, returned = n.returned,
+            untracked = n.untracked
+        FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[])
+            AS n (order_id, line_number, fulfilled, cancelled, returned, untracked)
         WHERE l.order_id = n.order_id AND l.line_number = n.line_number
-          AND (l.fulfilled, l.cancelled, l.returned) <> (n.fulfilled, n.cancelled, n.returned)
+          AND (l.fulfilled, l.cancelled, l.returned, l.untracked)
+              <> (n.fulfilled, n.cancelled, n.returned, n.untracked)
         """,
         *columns(
             (
-                (o.order_id, line.line_number, line.fulfilled, line.cancelled, line.returned)
+                (o.order_id, line.line_number, line.fulfilled, line.cancelled, line.returned, line.untracked)
                 for o in orders
                 for line in o.lines
             ),

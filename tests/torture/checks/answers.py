@@ -38,15 +38,18 @@ async def foreseen(evidence: Evidence) -> Finding:
 
 
 async def acknowledged(evidence: Evidence) -> Finding:
-    """The stored answer is the one that was given, and each kind of event of it is there once for each aggregate."""
+    """The stored answer is the one that was given, and each kind of event of it is there once for each aggregate; of
+    stock each kind of movement, as a claim that moves to where the goods are is allocated and shipped there."""
     stored: dict[str, list[bytes]] = defaultdict(list)
     for row in await evidence.pool.fetch("SELECT request_id::text, response FROM idempotency"):
         stored[row["request_id"]].append(row["response"])
-    effects = Counter((event.request_id, event.aggregate_id, event.type) for event in evidence.events)
+    effects = Counter(
+        (event.request_id, event.aggregate_id, event.type, event.data.stock.kind) for event in evidence.events
+    )
     caused = {event.request_id for event in evidence.events}
     found = [
         Violation(f"{type_} of {aggregate_id} was done {count} times for one request_id", (request_id, aggregate_id))
-        for (request_id, aggregate_id, type_), count in effects.items()
+        for (request_id, aggregate_id, type_, _), count in effects.items()
         if request_id and count > 1
     ]
     created: dict[str, set[str]] = defaultdict(set)
@@ -95,7 +98,7 @@ async def refused(evidence: Evidence) -> Finding:
 
 
 async def whole_orders(evidence: Evidence) -> Finding:
-    """Every line that was asked for, and a claim on stock for every unit that is open."""
+    """Every line that was asked for, and a claim on stock for every unit that is open and tracked."""
     wanted: dict[str, Counter[str]] = {}
     requests = {call.request_id: call for call in evidence.history.of("CreateOrder")}
     holds = {event.aggregate_id: Counter[str]() for event in evidence.events if event.type == "reservation.created"}
@@ -111,7 +114,8 @@ async def whole_orders(evidence: Evidence) -> Finding:
                 wanted[event.aggregate_id] = Counter(lines) if lines else holds[request.reservation_id]
     rows = await evidence.pool.fetch(
         """
-        SELECT o.order_id::text, o.state, l.sku, l.quantity, l.quantity - l.fulfilled - l.cancelled AS open,
+        SELECT o.order_id::text, o.state, l.sku, l.quantity, NOT l.untracked AS tracked,
+               l.quantity - l.fulfilled - l.cancelled AS open,
                coalesce((SELECT sum(quantity) FROM allocations a
                          WHERE a.order_id = o.order_id AND a.line_number = l.line_number), 0)::bigint AS claimed
         FROM orders o LEFT JOIN order_lines l USING (order_id)
@@ -121,7 +125,7 @@ async def whole_orders(evidence: Evidence) -> Finding:
     found = []
     for row in rows:
         there[row["order_id"]][row["sku"]] += row["quantity"] or 0
-        owed = row["open"] if row["state"] in OPEN_STATES else 0
+        owed = row["open"] if row["state"] in OPEN_STATES and row["tracked"] else 0
         if row["claimed"] != owed:
             message = f"order {row['order_id']} has {owed} open of {row['sku']} and a claim on {row['claimed']}"
             found.append(Violation(message, (row["order_id"],)))

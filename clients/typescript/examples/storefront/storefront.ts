@@ -13,18 +13,23 @@ for await (const product of rows(shop.catalog.listAvailableProducts, {})) {
 }
 if (stock.size > 0) {
   for await (const { availabilities } of watch(shop.inventory.watchStock, { skus: [...stock.keys()] })) {
-    for (const { sku, available } of availabilities) stock.get(sku)!.textContent = `${available} left`;
+    for (const each of availabilities) stock.get(each.sku)!.textContent = leftOf(each);
   }
 }
 
-function show({ title }: catalog.AvailableProduct, { sku, title: variant, price, available }: catalog.AvailableVariant): void {
+function leftOf({ available, untracked }: { available: bigint; untracked: boolean }): string {
+  return untracked ? "in stock" : `${available} left`;
+}
+
+function show({ title }: catalog.AvailableProduct, offered: catalog.AvailableVariant): void {
+  const { sku, title: variant, price } = offered;
   const row = document.querySelector("tbody")!.insertRow();
   row.dataset.sku = sku;
   row.insertCell().textContent = [title, variant].filter(Boolean).join(", ");
   row.insertCell().textContent = priceOf(price!);
   const left = row.insertCell();
   left.className = "stock";
-  left.textContent = `${available} left`;
+  left.textContent = leftOf(offered);
   stock.set(sku, left);
 
   let reservationId = "";

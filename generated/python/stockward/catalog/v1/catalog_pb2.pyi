@@ -70,7 +70,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "metadata": { "product_id": "0190...", "state": "ARCHIVED", "action": "publish" } }
     """
     ERROR_REASON_VARIANT_IN_USE: _ErrorReason.ValueType  # 6
-    """FAILED_PRECONDITION: a variant to be dropped still has stock, holds or open orders.
+    """FAILED_PRECONDITION: a variant to be dropped still has stock, holds or open orders, or one whose stock is no longer to
+    be tracked has holds or open orders. PreconditionFailure lists the stock rows.
 
         { "reason": "VARIANT_IN_USE", "domain": "stockward", "metadata": { "sku": "TEE-L" } }
     """
@@ -108,7 +109,8 @@ ERROR_REASON_PRODUCT_STATE_INVALID: ErrorReason.ValueType  # 5
       "metadata": { "product_id": "0190...", "state": "ARCHIVED", "action": "publish" } }
 """
 ERROR_REASON_VARIANT_IN_USE: ErrorReason.ValueType  # 6
-"""FAILED_PRECONDITION: a variant to be dropped still has stock, holds or open orders.
+"""FAILED_PRECONDITION: a variant to be dropped still has stock, holds or open orders, or one whose stock is no longer to
+be tracked has holds or open orders. PreconditionFailure lists the stock rows.
 
     { "reason": "VARIANT_IN_USE", "domain": "stockward", "metadata": { "sku": "TEE-L" } }
 """
@@ -328,6 +330,7 @@ class Variant(_message.Message):
     BARCODE_FIELD_NUMBER: _builtins.int
     WEIGHT_GRAMS_FIELD_NUMBER: _builtins.int
     IMAGE_URL_FIELD_NUMBER: _builtins.int
+    UNTRACKED_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit, unique in the shop, case-sensitive: 1 to 64 printable characters without leading or trailing
     blanks.
@@ -340,6 +343,11 @@ class Variant(_message.Message):
     """Shipping weight of one unit in grams."""
     image_url: _builtins.str
     """Picture of this variant."""
+    untracked: _builtins.bool
+    """True for services, downloads and whatever else never runs out: its stock is not counted, and every order can have up
+    to 1,000,000,000 units. FAILED_PRECONDITION (VARIANT_IN_USE) when it becomes true while units are reserved or
+    allocated. Units on hand then stay where they are and are not offered; their alert is cleared.
+    """
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """What the customer pays for one unit, not negative. A product cannot be published with a price of zero."""
@@ -368,10 +376,11 @@ class Variant(_message.Message):
         barcode: _builtins.str = ...,
         weight_grams: _builtins.int = ...,
         image_url: _builtins.str = ...,
+        untracked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["compare_at_price", b"compare_at_price", "cost", b"cost", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["barcode", b"barcode", "compare_at_price", b"compare_at_price", "cost", b"cost", "image_url", b"image_url", "options", b"options", "price", b"price", "sku", b"sku", "title", b"title", "weight_grams", b"weight_grams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barcode", b"barcode", "compare_at_price", b"compare_at_price", "cost", b"cost", "image_url", b"image_url", "options", b"options", "price", b"price", "sku", b"sku", "title", b"title", "untracked", b"untracked", "weight_grams", b"weight_grams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -482,6 +491,7 @@ class AvailableVariant(_message.Message):
     WEIGHT_GRAMS_FIELD_NUMBER: _builtins.int
     IMAGE_URL_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
+    UNTRACKED_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit."""
     title: _builtins.str
@@ -493,7 +503,9 @@ class AvailableVariant(_message.Message):
     image_url: _builtins.str
     """Picture of this variant."""
     available: _builtins.int
-    """Units that can be ordered now over all active locations, never negative."""
+    """Units that can be ordered now, as GetAvailability says; 1,000,000,000 when `untracked`."""
+    untracked: _builtins.bool
+    """True when it never runs out."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """What the customer pays for one unit. State it when ordering."""
@@ -518,10 +530,11 @@ class AvailableVariant(_message.Message):
         weight_grams: _builtins.int = ...,
         image_url: _builtins.str = ...,
         available: _builtins.int = ...,
+        untracked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["compare_at_price", b"compare_at_price", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "barcode", b"barcode", "compare_at_price", b"compare_at_price", "image_url", b"image_url", "options", b"options", "price", b"price", "sku", b"sku", "title", b"title", "weight_grams", b"weight_grams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "barcode", b"barcode", "compare_at_price", b"compare_at_price", "image_url", b"image_url", "options", b"options", "price", b"price", "sku", b"sku", "title", b"title", "untracked", b"untracked", "weight_grams", b"weight_grams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

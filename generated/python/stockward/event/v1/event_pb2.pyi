@@ -167,10 +167,13 @@ class ProductEvent(_message.Message):
         SKU_FIELD_NUMBER: _builtins.int
         TITLE_FIELD_NUMBER: _builtins.int
         PRICE_FIELD_NUMBER: _builtins.int
+        UNTRACKED_FIELD_NUMBER: _builtins.int
         sku: _builtins.str
         """Stock keeping unit."""
         title: _builtins.str
         """Name of the variant."""
+        untracked: _builtins.bool
+        """True when it never runs out."""
         @_builtins.property
         def price(self) -> _money_pb2.Money:
             """Price of one unit."""
@@ -181,10 +184,11 @@ class ProductEvent(_message.Message):
             sku: _builtins.str = ...,
             title: _builtins.str = ...,
             price: _money_pb2.Money | None = ...,
+            untracked: _builtins.bool = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "sku", b"sku", "title", b"title"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "sku", b"sku", "title", b"title", "untracked", b"untracked"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

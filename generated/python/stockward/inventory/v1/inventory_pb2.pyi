@@ -6,6 +6,14 @@ Stock: how much there is, who has a claim on it, and how it came about.
 Stock is counted per SKU and location in whole units:
 
     available = on_hand - reserved - allocated - safety_stock
+    overhang  = reserved + allocated - on_hand - backorder_limit, or 0 when that is negative
+
+An inactive location offers nothing and has no backorders. What is promised somewhere beyond what is there has to come
+from elsewhere, so over all locations a customer can order
+
+    the sum of (available + backorder_limit) of the active locations where that is above zero, less the sum of all overhang
+
+and never less than zero. Variants that are `untracked` in the catalogue are not counted and never run out.
 
 `reserved` is held for a while by reservations (a customer at the checkout), `allocated` is owed to orders. Every change
 of a counter writes one movement, so that the counters can be rebuilt from the ledger at any time.
@@ -110,10 +118,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "metadata": { "sku": "TEE-L", "requested": "5", "available": "3" } }
     """
     ERROR_REASON_STOCK_NEGATIVE: _ErrorReason.ValueType  # 5
-    """FAILED_PRECONDITION: on_hand would fall below zero.
+    """FAILED_PRECONDITION: on_hand would fall below zero, or units that are to be shipped are not there. The message says
+    where there are some.
 
         { "reason": "STOCK_NEGATIVE", "domain": "stockward",
           "metadata": { "sku": "TEE-L", "location_id": "main", "on_hand": "3", "delta": "-5" } }
+        { "reason": "STOCK_NEGATIVE", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "line_number": "1", "sku": "TEE-L", "missing": "2",
+            "location_id": "main", "field": "location_id" } }
     """
     ERROR_REASON_STOCK_CHANGED: _ErrorReason.ValueType  # 6
     """FAILED_PRECONDITION: on_hand is not what the caller expected.
@@ -161,6 +173,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "HOLD_LIMIT_REACHED", "domain": "stockward",
           "metadata": { "limit": "20", "held": "20", "counted": "reservations" } }
     """
+    ERROR_REASON_STOCK_NOT_TRACKED: _ErrorReason.ValueType  # 20
+    """FAILED_PRECONDITION: the variant is `untracked`, so its stock cannot be counted, changed or given a policy.
+
+        { "reason": "STOCK_NOT_TRACKED", "domain": "stockward", "metadata": { "sku": "PDF", "field": "sku" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this area. The reason string is the value's name without `ERROR_REASON_`."""
@@ -190,10 +207,14 @@ most.
       "metadata": { "sku": "TEE-L", "requested": "5", "available": "3" } }
 """
 ERROR_REASON_STOCK_NEGATIVE: ErrorReason.ValueType  # 5
-"""FAILED_PRECONDITION: on_hand would fall below zero.
+"""FAILED_PRECONDITION: on_hand would fall below zero, or units that are to be shipped are not there. The message says
+where there are some.
 
     { "reason": "STOCK_NEGATIVE", "domain": "stockward",
       "metadata": { "sku": "TEE-L", "location_id": "main", "on_hand": "3", "delta": "-5" } }
+    { "reason": "STOCK_NEGATIVE", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "line_number": "1", "sku": "TEE-L", "missing": "2",
+        "location_id": "main", "field": "location_id" } }
 """
 ERROR_REASON_STOCK_CHANGED: ErrorReason.ValueType  # 6
 """FAILED_PRECONDITION: on_hand is not what the caller expected.
@@ -241,6 +262,11 @@ or release one of them, or let it run out.
     { "reason": "HOLD_LIMIT_REACHED", "domain": "stockward",
       "metadata": { "limit": "20", "held": "20", "counted": "reservations" } }
 """
+ERROR_REASON_STOCK_NOT_TRACKED: ErrorReason.ValueType  # 20
+"""FAILED_PRECONDITION: the variant is `untracked`, so its stock cannot be counted, changed or given a policy.
+
+    { "reason": "STOCK_NOT_TRACKED", "domain": "stockward", "metadata": { "sku": "PDF", "field": "sku" } }
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -253,12 +279,17 @@ class Availability(_message.Message):
     AVAILABLE_FIELD_NUMBER: _builtins.int
     IN_STOCK_FIELD_NUMBER: _builtins.int
     READ_TIME_FIELD_NUMBER: _builtins.int
+    UNTRACKED_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit."""
     available: _builtins.int
-    """Units that can be ordered now, over all active locations, never negative."""
+    """Units that can be ordered now, over all locations, never negative: an order of so many is taken, one of more is not.
+    1,000,000,000 when `untracked`.
+    """
     in_stock: _builtins.bool
     """True when `available` is above zero."""
+    untracked: _builtins.bool
+    """True when it never runs out."""
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
         """When the answer was read from the database."""
@@ -270,10 +301,11 @@ class Availability(_message.Message):
         available: _builtins.int = ...,
         in_stock: _builtins.bool = ...,
         read_time: _timestamp_pb2.Timestamp | None = ...,
+        untracked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "in_stock", b"in_stock", "read_time", b"read_time", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "in_stock", b"in_stock", "read_time", b"read_time", "sku", b"sku", "untracked", b"untracked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,6 +329,7 @@ class StockLevel(_message.Message):
     ALERT_LEVEL_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    OVERHANG_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit."""
     location_id: _builtins.str
@@ -319,6 +352,10 @@ class StockLevel(_message.Message):
     """The alert that stands, if any."""
     version: _builtins.int
     """Number of the last change, from 1. Events carry it as `aggregate_version`."""
+    overhang: _builtins.int
+    """Units promised here beyond what is here and may be backordered: other locations have to serve them, so a customer
+    can order so many fewer.
+    """
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
@@ -338,10 +375,11 @@ class StockLevel(_message.Message):
         alert_level: Global___StockAlert.Level.ValueType = ...,
         version: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        overhang: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "reorder_point", b"reorder_point", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "allocated", b"allocated", "available", b"available", "backorder_limit", b"backorder_limit", "location_id", b"location_id", "on_hand", b"on_hand", "reorder_point", b"reorder_point", "reserved", b"reserved", "safety_stock", b"safety_stock", "sku", b"sku", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "allocated", b"allocated", "available", b"available", "backorder_limit", b"backorder_limit", "location_id", b"location_id", "on_hand", b"on_hand", "overhang", b"overhang", "reorder_point", b"reorder_point", "reserved", b"reserved", "safety_stock", b"safety_stock", "sku", b"sku", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__reorder_point: _TypeAlias = _typing.Literal["reorder_point"]  # noqa: Y015
     _WhichOneofArgType__reorder_point: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point"]  # noqa: Y015
@@ -424,7 +462,7 @@ class Reservation(_message.Message):
         sku: _builtins.str
         """Stock keeping unit."""
         location_id: _builtins.str
-        """Where the units are."""
+        """Where the units are; empty for units that are not tracked."""
         quantity: _builtins.int
         """Units."""
         def __init__(
@@ -715,7 +753,9 @@ class StockAlert(_message.Message):
     location_id: _builtins.str
     """Location."""
     level: Global___StockAlert.Level.ValueType
-    """How bad it is, or was at its worst."""
+    """How bad it is, or was when it cleared. It follows the stock at once, up and down, with an event for each step:
+    stock.low, stock.depleted, stock.shortfall, and stock.recovered when it clears.
+    """
     available: _builtins.int
     """Available units when the level was reached."""
     reorder_point: _builtins.int
@@ -1296,7 +1336,7 @@ class SyncStockResponse(_message.Message):
         on_hand: _builtins.int
         """on_hand afterwards; meaningless when refused."""
         available: _builtins.int
-        """available afterwards; meaningless when refused."""
+        """available afterwards, at this location; meaningless when refused."""
         @_builtins.property
         def error(self) -> _status_pb2.Status:
             """Why it was refused, as AdjustStock would have answered."""
@@ -1666,10 +1706,16 @@ class ExplainAvailabilityResponse(_message.Message):
     CLAIMS_FIELD_NUMBER: _builtins.int
     CLAIM_COUNT_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
+    OVERHANG_FIELD_NUMBER: _builtins.int
+    UNTRACKED_FIELD_NUMBER: _builtins.int
     claim_count: _builtins.int
     """Claims that there are in all."""
     available: _builtins.int
     """Units that a customer can order now."""
+    overhang: _builtins.int
+    """Sum of the overhang of all levels: units that other locations have to serve."""
+    untracked: _builtins.bool
+    """True when it never runs out; the counters are then those from before, and say nothing."""
     @_builtins.property
     def levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLevel]:
         """The counters at each location."""
@@ -1685,10 +1731,12 @@ class ExplainAvailabilityResponse(_message.Message):
         claims: _abc.Iterable[Global___ExplainAvailabilityResponse.Claim] | None = ...,
         claim_count: _builtins.int = ...,
         available: _builtins.int = ...,
+        overhang: _builtins.int = ...,
+        untracked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "claim_count", b"claim_count", "claims", b"claims", "levels", b"levels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "claim_count", b"claim_count", "claims", b"claims", "levels", b"levels", "overhang", b"overhang", "untracked", b"untracked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

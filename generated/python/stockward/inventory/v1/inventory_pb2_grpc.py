@@ -209,7 +209,7 @@ class InventoryServiceServicer:
 
     def AdjustStock(self, request, context):
         """Changes on_hand by an amount, or sets it to a count. FAILED_PRECONDITION: STOCK_NEGATIVE, STOCK_CHANGED (the expected
-        count is not the present one). NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+        count is not the present one), STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -218,7 +218,8 @@ class InventoryServiceServicer:
     def SyncStock(self, request_iterator, context):
         """Sends many counts or changes. Each message is one piece of up to 1,000 rows and is answered by one message with one
         result a row; a refused row does not stop the others. Rows with the same SKU and location in a message are applied in
-        their order.
+        their order. A row that changes nothing leaves no trace, unless it is the first that is said of its SKU and location:
+        a count of zero makes the stock row, its movement and its alert.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,6 +227,7 @@ class InventoryServiceServicer:
 
     def SetStockPolicy(self, request, context):
         """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is.
+        FAILED_PRECONDITION: STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,7 +255,8 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainAvailability(self, request, context):
-        """Says which reservation or order owns each unit of a SKU that is not available.
+        """Says why so many units of a SKU can be ordered: its counters and overhang at every location, and which reservation or
+        order owns each unit that is not available.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

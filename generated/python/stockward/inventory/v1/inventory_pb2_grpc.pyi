@@ -6,6 +6,14 @@ Stock: how much there is, who has a claim on it, and how it came about.
 Stock is counted per SKU and location in whole units:
 
     available = on_hand - reserved - allocated - safety_stock
+    overhang  = reserved + allocated - on_hand - backorder_limit, or 0 when that is negative
+
+An inactive location offers nothing and has no backorders. What is promised somewhere beyond what is there has to come
+from elsewhere, so over all locations a customer can order
+
+    the sum of (available + backorder_limit) of the active locations where that is above zero, less the sum of all overhang
+
+and never less than zero. Variants that are `untracked` in the catalogue are not counted and never run out.
 
 `reserved` is held for a while by reservations (a customer at the checkout), `allocated` is owed to orders. Every change
 of a counter writes one movement, so that the counters can be rebuilt from the ledger at any time.
@@ -77,15 +85,18 @@ class InventoryServiceStub:
     """Lists reservations, newest first."""
     AdjustStock: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.AdjustStockRequest, _inventory_pb2.StockLevel]
     """Changes on_hand by an amount, or sets it to a count. FAILED_PRECONDITION: STOCK_NEGATIVE, STOCK_CHANGED (the expected
-    count is not the present one). NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+    count is not the present one), STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
     """
     SyncStock: _grpc.StreamStreamMultiCallable[_inventory_pb2.SyncStockRequest, _inventory_pb2.SyncStockResponse]
     """Sends many counts or changes. Each message is one piece of up to 1,000 rows and is answered by one message with one
     result a row; a refused row does not stop the others. Rows with the same SKU and location in a message are applied in
-    their order.
+    their order. A row that changes nothing leaves no trace, unless it is the first that is said of its SKU and location:
+    a count of zero makes the stock row, its movement and its alert.
     """
     SetStockPolicy: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.SetStockPolicyRequest, _inventory_pb2.StockLevel]
-    """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is."""
+    """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is.
+    FAILED_PRECONDITION: STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+    """
     ListStockLevels: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListStockLevelsRequest, _inventory_pb2.ListStockLevelsResponse]
     """Lists the counters, by SKU and location."""
     ListStockAlerts: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListStockAlertsRequest, _inventory_pb2.ListStockAlertsResponse]
@@ -93,7 +104,9 @@ class InventoryServiceStub:
     ListStockMovements: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListStockMovementsRequest, _inventory_pb2.ListStockMovementsResponse]
     """Lists the movement ledger, newest first, as far back as movements are kept."""
     ExplainAvailability: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ExplainAvailabilityRequest, _inventory_pb2.ExplainAvailabilityResponse]
-    """Says which reservation or order owns each unit of a SKU that is not available."""
+    """Says why so many units of a SKU can be ordered: its counters and overhang at every location, and which reservation or
+    order owns each unit that is not available.
+    """
     VerifyStock: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.VerifyStockRequest, _inventory_pb2.VerifyStockResponse]
     """Compares counters with the ledger and with the open claims, in one snapshot of the database."""
     CreateLocation: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateLocationRequest, _inventory_pb2.Location]
@@ -144,15 +157,18 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     """Lists reservations, newest first."""
     AdjustStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.AdjustStockRequest, _inventory_pb2.StockLevel]  # type: ignore[assignment]
     """Changes on_hand by an amount, or sets it to a count. FAILED_PRECONDITION: STOCK_NEGATIVE, STOCK_CHANGED (the expected
-    count is not the present one). NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+    count is not the present one), STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
     """
     SyncStock: _aio.StreamStreamMultiCallable[_inventory_pb2.SyncStockRequest, _inventory_pb2.SyncStockResponse]  # type: ignore[assignment]
     """Sends many counts or changes. Each message is one piece of up to 1,000 rows and is answered by one message with one
     result a row; a refused row does not stop the others. Rows with the same SKU and location in a message are applied in
-    their order.
+    their order. A row that changes nothing leaves no trace, unless it is the first that is said of its SKU and location:
+    a count of zero makes the stock row, its movement and its alert.
     """
     SetStockPolicy: _aio.UnaryUnaryMultiCallable[_inventory_pb2.SetStockPolicyRequest, _inventory_pb2.StockLevel]  # type: ignore[assignment]
-    """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is."""
+    """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is.
+    FAILED_PRECONDITION: STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+    """
     ListStockLevels: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListStockLevelsRequest, _inventory_pb2.ListStockLevelsResponse]  # type: ignore[assignment]
     """Lists the counters, by SKU and location."""
     ListStockAlerts: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListStockAlertsRequest, _inventory_pb2.ListStockAlertsResponse]  # type: ignore[assignment]
@@ -160,7 +176,9 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     ListStockMovements: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListStockMovementsRequest, _inventory_pb2.ListStockMovementsResponse]  # type: ignore[assignment]
     """Lists the movement ledger, newest first, as far back as movements are kept."""
     ExplainAvailability: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ExplainAvailabilityRequest, _inventory_pb2.ExplainAvailabilityResponse]  # type: ignore[assignment]
-    """Says which reservation or order owns each unit of a SKU that is not available."""
+    """Says why so many units of a SKU can be ordered: its counters and overhang at every location, and which reservation or
+    order owns each unit that is not available.
+    """
     VerifyStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.VerifyStockRequest, _inventory_pb2.VerifyStockResponse]  # type: ignore[assignment]
     """Compares counters with the ledger and with the open claims, in one snapshot of the database."""
     CreateLocation: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateLocationRequest, _inventory_pb2.Location]  # type: ignore[assignment]
@@ -262,7 +280,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.StockLevel, _abc.Awaitable[_inventory_pb2.StockLevel]]:
         """Changes on_hand by an amount, or sets it to a count. FAILED_PRECONDITION: STOCK_NEGATIVE, STOCK_CHANGED (the expected
-        count is not the present one). NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+        count is not the present one), STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
         """
 
     @_abc_1.abstractmethod
@@ -273,7 +291,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_inventory_pb2.SyncStockResponse], _abc.AsyncIterator[_inventory_pb2.SyncStockResponse]]:
         """Sends many counts or changes. Each message is one piece of up to 1,000 rows and is answered by one message with one
         result a row; a refused row does not stop the others. Rows with the same SKU and location in a message are applied in
-        their order.
+        their order. A row that changes nothing leaves no trace, unless it is the first that is said of its SKU and location:
+        a count of zero makes the stock row, its movement and its alert.
         """
 
     @_abc_1.abstractmethod
@@ -282,7 +301,9 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.SetStockPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.StockLevel, _abc.Awaitable[_inventory_pb2.StockLevel]]:
-        """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is."""
+        """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is.
+        FAILED_PRECONDITION: STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+        """
 
     @_abc_1.abstractmethod
     def ListStockLevels(
@@ -314,7 +335,9 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ExplainAvailabilityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.ExplainAvailabilityResponse, _abc.Awaitable[_inventory_pb2.ExplainAvailabilityResponse]]:
-        """Says which reservation or order owns each unit of a SKU that is not available."""
+        """Says why so many units of a SKU can be ordered: its counters and overhang at every location, and which reservation or
+        order owns each unit that is not available.
+        """
 
     @_abc_1.abstractmethod
     def VerifyStock(

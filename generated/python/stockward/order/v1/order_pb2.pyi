@@ -403,6 +403,7 @@ class OrderLine(_message.Message):
     FULFILLED_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
     RETURNED_FIELD_NUMBER: _builtins.int
+    UNTRACKED_FIELD_NUMBER: _builtins.int
     line_number: _builtins.int
     """Position in the order, from 1."""
     sku: _builtins.str
@@ -419,6 +420,10 @@ class OrderLine(_message.Message):
     """Units cancelled."""
     returned: _builtins.int
     """Units that came back, of those fulfilled."""
+    untracked: _builtins.bool
+    """True when its units were not counted when they were ordered: no stock was claimed for them, none is shipped or comes
+    back, whatever became of the variant since.
+    """
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
         """Price of one unit at the time."""
@@ -435,10 +440,11 @@ class OrderLine(_message.Message):
         fulfilled: _builtins.int = ...,
         cancelled: _builtins.int = ...,
         returned: _builtins.int = ...,
+        untracked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "fulfilled", b"fulfilled", "line_number", b"line_number", "price_override_reason", b"price_override_reason", "quantity", b"quantity", "returned", b"returned", "sku", b"sku", "title", b"title", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "fulfilled", b"fulfilled", "line_number", b"line_number", "price_override_reason", b"price_override_reason", "quantity", b"quantity", "returned", b"returned", "sku", b"sku", "title", b"title", "unit_price", b"unit_price", "untracked", b"untracked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -708,7 +714,7 @@ class FulfillmentLine(_message.Message):
     line_number: _builtins.int
     """Position in the order."""
     location_id: _builtins.str
-    """Where they came from."""
+    """Where they came from; empty for units that are not tracked."""
     quantity: _builtins.int
     """Units."""
     def __init__(
@@ -1251,6 +1257,7 @@ class FulfillOrderRequest(_message.Message):
     TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
     CARRIER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order."""
     tracking_number: _builtins.str
@@ -1259,6 +1266,8 @@ class FulfillOrderRequest(_message.Message):
     """The carrier."""
     request_id: _builtins.str
     """UUID that makes a repetition safe (AIP-155)."""
+    location_id: _builtins.str
+    """Where they left, active or not; empty: wherever the goods are."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineQuantity]:
         """Which units; empty: all that remain."""
@@ -1271,10 +1280,11 @@ class FulfillOrderRequest(_message.Message):
         tracking_number: _builtins.str = ...,
         carrier: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "lines", b"lines", "order_id", b"order_id", "request_id", b"request_id", "tracking_number", b"tracking_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "request_id", b"request_id", "tracking_number", b"tracking_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

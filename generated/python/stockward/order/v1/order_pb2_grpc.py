@@ -156,8 +156,11 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FulfillOrder(self, request, context):
-        """Records that units left the house: the named ones, or all that remain. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-        QUANTITY_EXCEEDED, STOCK_NEGATIVE (a backordered unit has not come in yet).
+        """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
+        locations that owe them to the order and, where the goods are not there, others that have units which belong to
+        nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
+        FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet, or not at
+        that location). NOT_FOUND: LOCATION_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -172,8 +175,9 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReturnOrder(self, request, context):
-        """Takes fulfilled units back: restocked, or written off as damaged. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-        QUANTITY_EXCEEDED.
+        """Takes fulfilled units back: restocked, or written off as damaged. Units of a SKU that the catalogue has dropped, or
+        whose stock is not tracked, come back without a change of stock. FAILED_PRECONDITION: ORDER_STATE_INVALID,
+        QUANTITY_EXCEEDED. NOT_FOUND: LOCATION_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -72,16 +72,20 @@ class OrderServiceStub:
     are met.
     """
     FulfillOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.FulfillOrderRequest, _order_pb2.Order]
-    """Records that units left the house: the named ones, or all that remain. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-    QUANTITY_EXCEEDED, STOCK_NEGATIVE (a backordered unit has not come in yet).
+    """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
+    locations that owe them to the order and, where the goods are not there, others that have units which belong to
+    nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
+    FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet, or not at
+    that location). NOT_FOUND: LOCATION_UNKNOWN.
     """
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.CancelOrderRequest, _order_pb2.Order]
     """Cancels the whole order while nothing is fulfilled, or the named unfulfilled units. A storefront may cancel an order
     that is PENDING, as a whole. FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED.
     """
     ReturnOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.ReturnOrderRequest, _order_pb2.Order]
-    """Takes fulfilled units back: restocked, or written off as damaged. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-    QUANTITY_EXCEEDED.
+    """Takes fulfilled units back: restocked, or written off as damaged. Units of a SKU that the catalogue has dropped, or
+    whose stock is not tracked, come back without a change of stock. FAILED_PRECONDITION: ORDER_STATE_INVALID,
+    QUANTITY_EXCEEDED. NOT_FOUND: LOCATION_UNKNOWN.
     """
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_order_pb2.RecordPaymentRequest, _order_pb2.Order]
     """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever the
@@ -125,16 +129,20 @@ class OrderServiceAsyncStub(OrderServiceStub):
     are met.
     """
     FulfillOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.FulfillOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
-    """Records that units left the house: the named ones, or all that remain. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-    QUANTITY_EXCEEDED, STOCK_NEGATIVE (a backordered unit has not come in yet).
+    """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
+    locations that owe them to the order and, where the goods are not there, others that have units which belong to
+    nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
+    FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet, or not at
+    that location). NOT_FOUND: LOCATION_UNKNOWN.
     """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.CancelOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Cancels the whole order while nothing is fulfilled, or the named unfulfilled units. A storefront may cancel an order
     that is PENDING, as a whole. FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED.
     """
     ReturnOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.ReturnOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
-    """Takes fulfilled units back: restocked, or written off as damaged. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-    QUANTITY_EXCEEDED.
+    """Takes fulfilled units back: restocked, or written off as damaged. Units of a SKU that the catalogue has dropped, or
+    whose stock is not tracked, come back without a change of stock. FAILED_PRECONDITION: ORDER_STATE_INVALID,
+    QUANTITY_EXCEEDED. NOT_FOUND: LOCATION_UNKNOWN.
     """
     RecordPayment: _aio.UnaryUnaryMultiCallable[_order_pb2.RecordPaymentRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever the
@@ -223,8 +231,11 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_pb2.FulfillOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
-        """Records that units left the house: the named ones, or all that remain. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-        QUANTITY_EXCEEDED, STOCK_NEGATIVE (a backordered unit has not come in yet).
+        """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
+        locations that owe them to the order and, where the goods are not there, others that have units which belong to
+        nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
+        FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet, or not at
+        that location). NOT_FOUND: LOCATION_UNKNOWN.
         """
 
     @_abc_1.abstractmethod
@@ -243,8 +254,9 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_pb2.ReturnOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
-        """Takes fulfilled units back: restocked, or written off as damaged. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-        QUANTITY_EXCEEDED.
+        """Takes fulfilled units back: restocked, or written off as damaged. Units of a SKU that the catalogue has dropped, or
+        whose stock is not tracked, come back without a change of stock. FAILED_PRECONDITION: ORDER_STATE_INVALID,
+        QUANTITY_EXCEEDED. NOT_FOUND: LOCATION_UNKNOWN.
         """
 
     @_abc_1.abstractmethod
