@@ -10,7 +10,8 @@ import pytest
 
 from stockward_server.domain.errors import EtagMismatch, ProductNotReady, ProductStateInvalid, SkuTaken
 from stockward_server.domain.money import Money
-from stockward_server.domain.product import Image, Product, ProductEdit, ProductState, Variant, handle_from
+from stockward_server.domain.names import handle_from
+from stockward_server.domain.product import Image, Product, ProductEdit, ProductState, Variant
 from stockward_server.domain.product_changes import (
     change_event,
     decide_archival,

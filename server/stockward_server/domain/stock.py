@@ -72,6 +72,8 @@ class Offer:
     title: str
     price: Money
     published: bool
+    sku_since: int = 0
+    """Which of the goods that ever had this SKU they are: a position in the ledger, from which on they have it."""
 
 
 @dataclass(slots=True)

@@ -41,11 +41,11 @@ async def write_state(connection: Executor, state: LockedState, answers: Sequenc
     if state.new_levels:
         insert_stock(write, state.new_levels.values())
     if state.new_reservations:
-        insert_reservations(write, state.new_reservations.values())
+        insert_reservations(write, state.new_reservations.values(), state.offers)
     if state.changed_reservations:
         update_reservations(write, state.changed_reservations.values())
     if state.new_orders:
-        insert_orders(write, list(state.new_orders.values()))
+        insert_orders(write, list(state.new_orders.values()), state.offers)
     if state.new_orders or state.changed_orders:
         insert_allocations(write, (*state.new_orders.values(), *state.changed_orders.values()))
     if state.new_payments:

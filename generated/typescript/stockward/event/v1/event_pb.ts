@@ -3,8 +3,8 @@
 // Each is published to NATS JetStream on `stockward.v1.<aggregate>.<event>.<id>` with CloudEvents 1.0 attributes in the
 // headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry the same as JSON.
 //
-//     product.{created,updated,scheduled,published,unpublished,archived,restored}
-//     stock.{changed,low,recovered,depleted,shortfall}
+//     product.{created,updated,scheduled,published,unpublished,archived,restored,sku_renamed}
+//     stock.{changed,low,recovered,depleted,shortfall,renamed}
 //     reservation.{created,extended,released,expired,converted}
 //     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned}
 //     payment.updated
@@ -38,7 +38,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stockward/event/v1/event.proto.
  */
 export const file_stockward_event_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zdG9ja3dhcmQvZXZlbnQvdjEvZXZlbnQucHJvdG8SEnN0b2Nrd2FyZC5ldmVudC52MSLQAwoFRXZlbnQSEAoIZXZlbnRfaWQYASABKAkSDAoEdHlwZRgCIAEoCRIWCg5hZ2dyZWdhdGVfdHlwZRgDIAEoCRIUCgxhZ2dyZWdhdGVfaWQYBCABKAkSGQoRYWdncmVnYXRlX3ZlcnNpb24YBSABKAMSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYByABKAkSEgoKcmVxdWVzdF9pZBgIIAEoCRIzCgdwcm9kdWN0GAogASgLMiAuc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudEgAEi8KBXN0b2NrGAsgASgLMh4uc3RvY2t3YXJkLmV2ZW50LnYxLlN0b2NrRXZlbnRIABI7CgtyZXNlcnZhdGlvbhgMIAEoCzIkLnN0b2Nrd2FyZC5ldmVudC52MS5SZXNlcnZhdGlvbkV2ZW50SAASLwoFb3JkZXIYDSABKAsyHi5zdG9ja3dhcmQuZXZlbnQudjEuT3JkZXJFdmVudEgAEjUKCGVuZHBvaW50GA4gASgLMiEuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnRIAEIGCgRkYXRhIukCCgxQcm9kdWN0RXZlbnQSEgoKcHJvZHVjdF9pZBgBIAEoCRIyCgVzdGF0ZRgCIAEoDjIjLnN0b2Nrd2FyZC5jYXRhbG9nLnYxLlByb2R1Y3QuU3RhdGUSDgoGaGFuZGxlGAMgASgJEg0KBXRpdGxlGAQgASgJEjoKCHZhcmlhbnRzGAUgAygLMiguc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudC5WYXJpYW50EjAKDHB1Ymxpc2hfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoWc2NoZWR1bGVkX3B1Ymxpc2hfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaSAoHVmFyaWFudBILCgNza3UYASABKAkSDQoFdGl0bGUYAiABKAkSIQoFcHJpY2UYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leSLQAgoKU3RvY2tFdmVudBILCgNza3UYASABKAkSEwoLbG9jYXRpb25faWQYAiABKAkSDwoHb25faGFuZBgDIAEoAxIQCghyZXNlcnZlZBgEIAEoAxIRCglhbGxvY2F0ZWQYBSABKAMSFAoMc2FmZXR5X3N0b2NrGAYgASgDEhEKCWF2YWlsYWJsZRgHIAEoAxIaCg1yZW9yZGVyX3BvaW50GAggASgDSACIAQESOAoEa2luZBgJIAEoDjIqLnN0b2Nrd2FyZC5pbnZlbnRvcnkudjEuU3RvY2tNb3ZlbWVudC5LaW5kEhUKDW9uX2hhbmRfZGVsdGEYCiABKAMSFgoOcmVzZXJ2ZWRfZGVsdGEYCyABKAMSFwoPYWxsb2NhdGVkX2RlbHRhGAwgASgDEhEKCXJlZmVyZW5jZRgNIAEoCUIQCg5fcmVvcmRlcl9wb2ludCLgAQoQUmVzZXJ2YXRpb25FdmVudBIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRI4CgVzdGF0ZRgCIAEoDjIpLnN0b2Nrd2FyZC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24uU3RhdGUSNwoFbGluZXMYAyADKAsyKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uLkxpbmUSLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCG9yZGVyX2lkGAUgASgJIrQCCgpPcmRlckV2ZW50EhAKCG9yZGVyX2lkGAEgASgJEi4KBXN0YXRlGAIgASgOMh8uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyLlN0YXRlEhEKCXJlZmVyZW5jZRgDIAEoCRITCgtjdXN0b21lcl9pZBgEIAEoCRIsCgVsaW5lcxgFIAMoCzIdLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlckxpbmUSKgoGdG90YWxzGAYgASgLMhouc3RvY2t3YXJkLm9yZGVyLnYxLlRvdGFscxIsCgdwYXltZW50GAcgASgLMhsuc3RvY2t3YXJkLm9yZGVyLnYxLlBheW1lbnQSNAoLZnVsZmlsbG1lbnQYCCABKAsyHy5zdG9ja3dhcmQub3JkZXIudjEuRnVsZmlsbG1lbnQi8wEKDUVuZHBvaW50RXZlbnQSEwoLZW5kcG9pbnRfaWQYASABKAkSCwoDdXJsGAIgASgJEjYKBXN0YXRlGAMgASgOMicuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnQuU3RhdGUSDgoGcmVhc29uGAQgASgJEjEKDWZhaWxpbmdfc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkUKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfRU5BQkxFRBABEhIKDlNUQVRFX0RJU0FCTEVEEAIioQEKEUxpc3RFdmVudHNSZXF1ZXN0EhgKBmN1cnNvchgBIAEoCUIIukgFcgMYgCASHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEjMKBXR5cGVzGAMgAygJQiS6SCGSAR4QMiIachgyFl5bYS16XStcLihbYS16X10rfFwqKSQSHgoMYWdncmVnYXRlX2lkGAQgASgJQgi6SAVyAxiAASJnChJMaXN0RXZlbnRzUmVzcG9uc2USKQoGZXZlbnRzGAEgAygLMhkuc3RvY2t3YXJkLmV2ZW50LnYxLkV2ZW50EhMKC25leHRfY3Vyc29yGAIgASgJEhEKCWNhdWdodF91cBgDIAEoCCpMCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIfChtFUlJPUl9SRUFTT05fQ1VSU09SX0VYUElSRUQQATKlAQoMRXZlbnRTZXJ2aWNlEpQBCgpMaXN0RXZlbnRzEiUuc3RvY2t3YXJkLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiYuc3RvY2t3YXJkLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSI3ksIYAgECgtPkkwIrWhESDy9hcGkvcG1zL2V2ZW50cxIWL2FwaS9zdG9yZWZyb250L2V2ZW50c2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_stockward_auth_v1_auth, file_stockward_catalog_v1_catalog, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
+  fileDesc("Ch5zdG9ja3dhcmQvZXZlbnQvdjEvZXZlbnQucHJvdG8SEnN0b2Nrd2FyZC5ldmVudC52MSLQAwoFRXZlbnQSEAoIZXZlbnRfaWQYASABKAkSDAoEdHlwZRgCIAEoCRIWCg5hZ2dyZWdhdGVfdHlwZRgDIAEoCRIUCgxhZ2dyZWdhdGVfaWQYBCABKAkSGQoRYWdncmVnYXRlX3ZlcnNpb24YBSABKAMSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYByABKAkSEgoKcmVxdWVzdF9pZBgIIAEoCRIzCgdwcm9kdWN0GAogASgLMiAuc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudEgAEi8KBXN0b2NrGAsgASgLMh4uc3RvY2t3YXJkLmV2ZW50LnYxLlN0b2NrRXZlbnRIABI7CgtyZXNlcnZhdGlvbhgMIAEoCzIkLnN0b2Nrd2FyZC5ldmVudC52MS5SZXNlcnZhdGlvbkV2ZW50SAASLwoFb3JkZXIYDSABKAsyHi5zdG9ja3dhcmQuZXZlbnQudjEuT3JkZXJFdmVudEgAEjUKCGVuZHBvaW50GA4gASgLMiEuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnRIAEIGCgRkYXRhIpoDCgxQcm9kdWN0RXZlbnQSEgoKcHJvZHVjdF9pZBgBIAEoCRIyCgVzdGF0ZRgCIAEoDjIjLnN0b2Nrd2FyZC5jYXRhbG9nLnYxLlByb2R1Y3QuU3RhdGUSDgoGaGFuZGxlGAMgASgJEg0KBXRpdGxlGAQgASgJEjoKCHZhcmlhbnRzGAUgAygLMiguc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudC5WYXJpYW50EjAKDHB1Ymxpc2hfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoWc2NoZWR1bGVkX3B1Ymxpc2hfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoHcmVuYW1lZBgJIAEoCzIeLnN0b2Nrd2FyZC5ldmVudC52MS5SZW5hbWVkU2t1GkgKB1ZhcmlhbnQSCwoDc2t1GAEgASgJEg0KBXRpdGxlGAIgASgJEiEKBXByaWNlGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkiLgoKUmVuYW1lZFNrdRIQCghmcm9tX3NrdRgBIAEoCRIOCgZ0b19za3UYAiABKAkiggMKClN0b2NrRXZlbnQSCwoDc2t1GAEgASgJEhMKC2xvY2F0aW9uX2lkGAIgASgJEg8KB29uX2hhbmQYAyABKAMSEAoIcmVzZXJ2ZWQYBCABKAMSEQoJYWxsb2NhdGVkGAUgASgDEhQKDHNhZmV0eV9zdG9jaxgGIAEoAxIRCglhdmFpbGFibGUYByABKAMSGgoNcmVvcmRlcl9wb2ludBgIIAEoA0gAiAEBEjgKBGtpbmQYCSABKA4yKi5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlN0b2NrTW92ZW1lbnQuS2luZBIVCg1vbl9oYW5kX2RlbHRhGAogASgDEhYKDnJlc2VydmVkX2RlbHRhGAsgASgDEhcKD2FsbG9jYXRlZF9kZWx0YRgMIAEoAxIRCglyZWZlcmVuY2UYDSABKAkSGAoQcmVuYW1lZF9mcm9tX3NrdRgRIAEoCRIWCg5yZW5hbWVkX3RvX3NrdRgSIAEoCUIQCg5fcmVvcmRlcl9wb2ludCLgAQoQUmVzZXJ2YXRpb25FdmVudBIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRI4CgVzdGF0ZRgCIAEoDjIpLnN0b2Nrd2FyZC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24uU3RhdGUSNwoFbGluZXMYAyADKAsyKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uLkxpbmUSLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCG9yZGVyX2lkGAUgASgJIrQCCgpPcmRlckV2ZW50EhAKCG9yZGVyX2lkGAEgASgJEi4KBXN0YXRlGAIgASgOMh8uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyLlN0YXRlEhEKCXJlZmVyZW5jZRgDIAEoCRITCgtjdXN0b21lcl9pZBgEIAEoCRIsCgVsaW5lcxgFIAMoCzIdLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlckxpbmUSKgoGdG90YWxzGAYgASgLMhouc3RvY2t3YXJkLm9yZGVyLnYxLlRvdGFscxIsCgdwYXltZW50GAcgASgLMhsuc3RvY2t3YXJkLm9yZGVyLnYxLlBheW1lbnQSNAoLZnVsZmlsbG1lbnQYCCABKAsyHy5zdG9ja3dhcmQub3JkZXIudjEuRnVsZmlsbG1lbnQi8wEKDUVuZHBvaW50RXZlbnQSEwoLZW5kcG9pbnRfaWQYASABKAkSCwoDdXJsGAIgASgJEjYKBXN0YXRlGAMgASgOMicuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnQuU3RhdGUSDgoGcmVhc29uGAQgASgJEjEKDWZhaWxpbmdfc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkUKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfRU5BQkxFRBABEhIKDlNUQVRFX0RJU0FCTEVEEAIioQEKEUxpc3RFdmVudHNSZXF1ZXN0EhgKBmN1cnNvchgBIAEoCUIIukgFcgMYgCASHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEjMKBXR5cGVzGAMgAygJQiS6SCGSAR4QMiIachgyFl5bYS16XStcLihbYS16X10rfFwqKSQSHgoMYWdncmVnYXRlX2lkGAQgASgJQgi6SAVyAxiAASJnChJMaXN0RXZlbnRzUmVzcG9uc2USKQoGZXZlbnRzGAEgAygLMhkuc3RvY2t3YXJkLmV2ZW50LnYxLkV2ZW50EhMKC25leHRfY3Vyc29yGAIgASgJEhEKCWNhdWdodF91cBgDIAEoCCpMCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIfChtFUlJPUl9SRUFTT05fQ1VSU09SX0VYUElSRUQQATKlAQoMRXZlbnRTZXJ2aWNlEpQBCgpMaXN0RXZlbnRzEiUuc3RvY2t3YXJkLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiYuc3RvY2t3YXJkLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSI3ksIYAgECgtPkkwIrWhESDy9hcGkvcG1zL2V2ZW50cxIWL2FwaS9zdG9yZWZyb250L2V2ZW50c2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_stockward_auth_v1_auth, file_stockward_catalog_v1_catalog, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
 
 /**
  * One change of one aggregate.
@@ -76,7 +76,8 @@ export type Event = Message<"stockward.event.v1.Event"> & {
 
   /**
    * Number of this event among those of the aggregate, from 1, without gaps. The stock of a SKU that was dropped from the
-   * catalogue and made again is a new aggregate.
+   * catalogue and made again is a new aggregate. The stock of a SKU that was renamed goes on as another aggregate, whose
+   * numbers go on from the greater of both: see `renamed_from` of StockEvent.
    *
    * @generated from field: int64 aggregate_version = 5;
    */
@@ -213,6 +214,13 @@ export type ProductEvent = Message<"stockward.event.v1.ProductEvent"> & {
    * @generated from field: google.protobuf.Timestamp scheduled_publish_time = 7;
    */
   scheduledPublishTime?: Timestamp | undefined;
+
+  /**
+   * The SKU that was given up and the one that took its place, for product.sku_renamed; `variants` has the new one.
+   *
+   * @generated from field: stockward.event.v1.RenamedSku renamed = 9;
+   */
+  renamed?: RenamedSku | undefined;
 };
 
 /**
@@ -256,6 +264,34 @@ export type ProductEvent_Variant = Message<"stockward.event.v1.ProductEvent.Vari
  */
 export const ProductEvent_VariantSchema: GenMessage<ProductEvent_Variant> = /*@__PURE__*/
   messageDesc(file_stockward_event_v1_event, 1, 0);
+
+/**
+ * A SKU that was renamed.
+ *
+ * @generated from message stockward.event.v1.RenamedSku
+ */
+export type RenamedSku = Message<"stockward.event.v1.RenamedSku"> & {
+  /**
+   * The SKU before.
+   *
+   * @generated from field: string from_sku = 1;
+   */
+  fromSku: string;
+
+  /**
+   * The SKU since.
+   *
+   * @generated from field: string to_sku = 2;
+   */
+  toSku: string;
+};
+
+/**
+ * Describes the message stockward.event.v1.RenamedSku.
+ * Use `create(RenamedSkuSchema)` to create a new message.
+ */
+export const RenamedSkuSchema: GenMessage<RenamedSku> = /*@__PURE__*/
+  messageDesc(file_stockward_event_v1_event, 2);
 
 /**
  * The stock of one SKU at one location after a change.
@@ -353,6 +389,22 @@ export type StockEvent = Message<"stockward.event.v1.StockEvent"> & {
    * @generated from field: string reference = 13;
    */
   reference: string;
+
+  /**
+   * For stock.renamed, the SKU under which this stock was told before: the first event of `<sku>@<location_id>` as the
+   * name of this stock. Counters are as they were.
+   *
+   * @generated from field: string renamed_from_sku = 17;
+   */
+  renamedFromSku: string;
+
+  /**
+   * For stock.renamed, the SKU under which this stock is told from now on: the last event of `<sku>@<location_id>` as the
+   * name of this stock. Counters are zero, as nothing has this SKU now.
+   *
+   * @generated from field: string renamed_to_sku = 18;
+   */
+  renamedToSku: string;
 };
 
 /**
@@ -360,7 +412,7 @@ export type StockEvent = Message<"stockward.event.v1.StockEvent"> & {
  * Use `create(StockEventSchema)` to create a new message.
  */
 export const StockEventSchema: GenMessage<StockEvent> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 2);
+  messageDesc(file_stockward_event_v1_event, 3);
 
 /**
  * A reservation after a change.
@@ -409,7 +461,7 @@ export type ReservationEvent = Message<"stockward.event.v1.ReservationEvent"> & 
  * Use `create(ReservationEventSchema)` to create a new message.
  */
 export const ReservationEventSchema: GenMessage<ReservationEvent> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 3);
+  messageDesc(file_stockward_event_v1_event, 4);
 
 /**
  * An order after a change, without personal data.
@@ -479,7 +531,7 @@ export type OrderEvent = Message<"stockward.event.v1.OrderEvent"> & {
  * Use `create(OrderEventSchema)` to create a new message.
  */
 export const OrderEventSchema: GenMessage<OrderEvent> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 4);
+  messageDesc(file_stockward_event_v1_event, 5);
 
 /**
  * An endpoint of webhooks: that its deliveries fail (`endpoint.failing`), that it is sent nothing any more
@@ -529,7 +581,7 @@ export type EndpointEvent = Message<"stockward.event.v1.EndpointEvent"> & {
  * Use `create(EndpointEventSchema)` to create a new message.
  */
 export const EndpointEventSchema: GenMessage<EndpointEvent> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 5);
+  messageDesc(file_stockward_event_v1_event, 6);
 
 /**
  * Whether webhooks are sent to it.
@@ -563,7 +615,7 @@ export enum EndpointEvent_State {
  * Describes the enum stockward.event.v1.EndpointEvent.State.
  */
 export const EndpointEvent_StateSchema: GenEnum<EndpointEvent_State> = /*@__PURE__*/
-  enumDesc(file_stockward_event_v1_event, 5, 0);
+  enumDesc(file_stockward_event_v1_event, 6, 0);
 
 /**
  * Request of ListEvents.
@@ -605,7 +657,7 @@ export type ListEventsRequest = Message<"stockward.event.v1.ListEventsRequest"> 
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 6);
+  messageDesc(file_stockward_event_v1_event, 7);
 
 /**
  * Response of ListEvents.
@@ -640,7 +692,7 @@ export type ListEventsResponse = Message<"stockward.event.v1.ListEventsResponse"
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 7);
+  messageDesc(file_stockward_event_v1_event, 8);
 
 /**
  * Reasons of this area. The reason string is the value's name without `ERROR_REASON_`.
