@@ -29,7 +29,7 @@ from tests.terminal import MODULE, SCRIPT, Outcome, clean_environment, stockward
 Run = Callable[..., Awaitable[Outcome]]
 
 MUTATIONS = {
-    *("create", "update", "publish", "unpublish", "archive", "restore"),
+    *("create", "update", "publish", "unpublish", "archive", "restore", "rename-sku"),
     *("adjust", "receive", "count", "policy", "reserve", "release"),
     *("process", "fulfill", "cancel", "return", "pay"),
 }

@@ -78,6 +78,7 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
             "product.unpublished": _effect(catalog_service, "UnpublishProduct", catalog.UnpublishProduct),
             "product.archived": _effect(catalog_service, "ArchiveProduct", catalog.ArchiveProduct),
             "product.restored": _effect(catalog_service, "RestoreProduct", catalog.RestoreProduct),
+            "product.sku_renamed": _effect(catalog_service, "RenameSku", catalog.RenameSku),
             "stock.adjusted": _effect(inventory_service, "AdjustStock", inventory.AdjustStock),
         }
 

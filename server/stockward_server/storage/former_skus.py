@@ -1,8 +1,8 @@
 """SKUs that were renamed: what an old row's SKU is called now.
 
 A rename leaves the ledger and the lines of orders and reservations as they were written, since a SKU may have
-millions. The table `former_skus` says for each name that was given up which goods it meant and for how long, so that the
-name can be used again. Time is counted in ids of the ledger: one is drawn for each rename while the stock is locked.
+millions. The table `former_skus` says for each name that was given up which goods it meant and for how long, so that
+the name can be used again. Time is counted in ids of the ledger: each rename draws one while the stock is locked.
 """
 
 from __future__ import annotations
