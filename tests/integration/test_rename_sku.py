@@ -204,14 +204,14 @@ async def test_a_rename_is_told_with_both_names(shop: Shop) -> None:
     gone, here = await events(shop, "stock.renamed")
     assert (gone.aggregate_id, gone.stock.renamed_to_sku, gone.aggregate_version) == ("OLD@main", "NEW", version + 1)
     assert (gone.stock.on_hand, gone.stock.allocated, gone.stock.available) == (0, 0, 0)
-    assert (here.aggregate_id, here.stock.renamed_from_sku, here.aggregate_version) == ("NEW@main", "OLD", version + 1)
+    assert (here.aggregate_id, here.stock.renamed_from_sku, here.aggregate_version) == ("NEW@main", "OLD", 1)
     assert (here.stock.on_hand, here.stock.allocated, here.stock.available) == (3, 1, 2)
     assert (await level(shop, "NEW")).version == here.aggregate_version
     await order(shop, "NEW")
-    assert (await events(shop, "stock.changed"))[-1].aggregate_version == version + 2
+    assert (await events(shop, "stock.changed"))[-1].aggregate_version == 2
 
 
-async def test_versions_under_one_name_never_fall(shop: Shop) -> None:
+async def test_versions_under_one_name_have_no_gap(shop: Shop) -> None:
     await shop.sell("A", 10)
     for _ in range(5):
         await order(shop, "A")
@@ -379,5 +379,5 @@ async def test_renames_under_load_break_no_command_and_no_book(shop: Shop) -> No
     told = await events(shop, "stock.*")
     seen: dict[str, int] = {}
     for each in told:
-        assert each.aggregate_version > seen.get(each.aggregate_id, 0)
+        assert each.aggregate_version == seen.get(each.aggregate_id, 0) + 1
         seen[each.aggregate_id] = each.aggregate_version

@@ -75,9 +75,9 @@ def _is_name(field: FieldDescriptor) -> bool:
 
 def _has_names(field: FieldDescriptor) -> bool:
     inside = field.message_type
-    return bool(inside and inside.full_name.startswith("stockward.") and _plan(inside)) and not (
-        inside.GetOptions().map_entry
-    )
+    if inside is None or inside.GetOptions().map_entry or not inside.full_name.startswith("stockward."):
+        return False
+    return bool(_plan(inside))
 
 
 def _fault_of(field: FieldDescriptor) -> Fault | None:

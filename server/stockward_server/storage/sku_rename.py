@@ -48,10 +48,11 @@ async def rename_goods(
 ) -> list[int]:
     """Renames what `lock_goods` locked, and what is claimed of it; answers the new version of each stock row.
 
-    It is greater than that of any event which the row's new aggregate ever had: the name may have been another's.
+    It is the next one of the aggregate that the row becomes. The name may have been another's, and versions under one
+    name have no gap.
     """
     last = await connection.fetch(LAST_VERSIONS, [f"{new_sku}@{level.location_id}" for level in levels])
-    versions = [max(level.version, row["version"] or 0) + 1 for level, row in zip(levels, last, strict=True)]
+    versions = [(row["version"] or 0) + 1 for row in last]
     moment = await connection.fetchval("SELECT nextval('movements_movement_id_seq')")
     await connection.execute("UPDATE sku_renames SET count = count + 1")
     await connection.execute("UPDATE former_skus SET sku = $2 WHERE sku = $1", sku, new_sku)
