@@ -108,6 +108,16 @@ async def two_updates(shop: Shop) -> tuple[Message, Message]:
     )
 
 
+def on_variants(request: Callable[[str], Message]) -> Arrange:
+    """`request` for the SKUs of two drafts."""
+
+    async def arrange(shop: Shop) -> tuple[Message, Message]:
+        await drafts(shop)
+        return request("A"), request("B")
+
+    return arrange
+
+
 def on_products(request: Any, *before: Any) -> Arrange:
     """`request` for two drafts, after each went through the requests `before` it."""
 
@@ -238,6 +248,9 @@ MUTATIONS = {
     "RestoreProduct": Mutation(
         on_products(catalog.RestoreProductRequest, catalog.ArchiveProductRequest),
         unary("catalog", "RestoreProduct"),
+    ),
+    "RenameSku": Mutation(
+        on_variants(lambda sku: catalog.RenameSkuRequest(sku=sku, new_sku=f"{sku}²")), unary("catalog", "RenameSku")
     ),
     "ImportProducts": Mutation(two_rows, send_import),
     "ReserveStock": Mutation(

@@ -28,6 +28,7 @@ ROUTES = {
     "UnpublishProduct": "PUT /api/pms/products/{product_id}/unpublish *",
     "ArchiveProduct": "PUT /api/pms/products/{product_id}/archive *",
     "RestoreProduct": "PUT /api/pms/products/{product_id}/restore *",
+    "RenameSku": "PUT /api/pms/products/skus/{sku}/rename *",
     "ListAvailableProducts": "GET /api/storefront/products",
     "GetAvailableProduct": "GET /api/storefront/products/{product_id}",
     "GetAvailability": "GET /api/storefront/stock/{sku}",

@@ -29,7 +29,7 @@ from tests.terminal import MODULE, SCRIPT, Outcome, clean_environment, stockward
 Run = Callable[..., Awaitable[Outcome]]
 
 MUTATIONS = {
-    *("create", "update", "publish", "unpublish", "archive", "restore"),
+    *("create", "update", "publish", "unpublish", "archive", "restore", "rename-sku"),
     *("adjust", "receive", "count", "policy", "reserve", "release"),
     *("process", "fulfill", "cancel", "return", "pay"),
 }
@@ -128,6 +128,24 @@ async def test_a_product_from_draft_to_archive(run: Run, both: Both) -> None:
     assert found["productId"] in shown
     later = await run("products", "publish", "MUG/B", "--at", "2100-01-01", "--json")
     assert later.json["scheduledPublishTime"] == "2100-01-01T00:00:00Z"
+
+
+async def test_skus_of_any_script(both: Both, run: Run) -> None:
+    """In either form of Unicode; columns are as wide as what stands in them."""
+    await both("products", "create", "--title", "緑", "--variant", "GRÜN-1 5", "--variant", "緑の本 6 Size=L")
+    printed, level = await both("stock", "receive", "GRU\u0308N-1", "4")
+    assert level["sku"] == "GRÜN-1"
+    assert "GRÜN-1" in printed
+    renamed, product = await both("products", "rename-sku", "GRU\u0308N-1", "صنف-١")
+    assert [variant["sku"] for variant in product["variants"]] == ["صنف-١", "緑の本"]
+    assert "صنف-١" in renamed
+    _, found = await both("stock", "list", "--sku", "صنف-١")
+    assert [each["onHand"] for each in found["stockLevels"]] == ["4"]
+    repriced = (await run("products", "update", "緑の本", "--price", "緑の本=7", "--json")).json
+    assert repriced["variants"][1]["price"]["units"] == "7"
+    refused = await run("products", "rename-sku", "緑の本", "A\u200bB")
+    assert refused.code != 0
+    assert "U+200B (ZERO WIDTH SPACE) at position 2" in refused.err
 
 
 async def test_a_product_from_json(both: Both, run: Run, tmp_path: Path) -> None:

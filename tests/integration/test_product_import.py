@@ -106,7 +106,7 @@ async def test_a_row_without_a_handle_is_always_a_new_product(pms: Callers) -> N
     )
     assert [result.action for result in results] == [CREATED, CREATED, CREATED, REFUSED]
     handles = [(await get(pms, pb.Product(product_id=result.product_id))).handle for result in results[:3]]
-    assert handles == ["product", "product-2", "product-3"]
+    assert handles == ["茶碗", "湯呑", "茶碗-2"]
 
 
 async def test_an_etag_is_compared(pms: Callers) -> None:

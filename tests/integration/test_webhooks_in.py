@@ -134,6 +134,16 @@ async def test_an_id_that_was_used_for_something_else_is_refused(shop: Shop) -> 
     assert (refusal.code.name, refusal.reason) == ("ALREADY_EXISTS", "REQUEST_ID_REUSED")
 
 
+async def test_a_sku_may_come_in_either_form_of_unicode_and_be_renamed(shop: Shop) -> None:
+    await shop.sell("GRÜN")
+    await deliver(shop, "pms", "stock.adjusted", {"sku": "GRU\u0308N", "delta": 5, "reason": 1}, "msg_1")
+    await deliver(shop, "pms", "product.sku_renamed", {"sku": "GRU\u0308N", "newSku": "緑-1"}, "msg_2")
+    await deliver(shop, "pms", "product.sku_renamed", {"sku": "GRU\u0308N", "newSku": "緑-1"}, "msg_2")
+    assert await shop.counters("緑-1") == (5, 0, 0)
+    body = body_of("stock.adjusted", {"sku": "A\u202eB", "delta": 1, "reason": 1})
+    assert (await refused(post(shop, "pms", body, signed(body)))).fields == ["sku"]
+
+
 async def test_one_id_of_two_types_with_the_same_data_is_refused(shop: Shop) -> None:
     product_id = await shop.sell("MUG")
     await deliver(shop, "pms", "product.unpublished", {"productId": product_id}, "msg_1")

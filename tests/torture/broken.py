@@ -86,8 +86,8 @@ def forgets_requests(patch: Patch) -> None:
     find, insert = idempotency.find_responses, idempotency.insert_responses
 
     async def find_responses(connection: Any, requests: Sequence[Request]) -> Any:
-        now, _ = await find(connection, requests)
-        return now, {}
+        now, renames, _ = await find(connection, requests)
+        return now, renames, {}
 
     def insert_responses(statement: Statement, answers: Any, now: Any) -> None:
         insert(statement, answers, now)

@@ -20,7 +20,9 @@ from tests.torture.calls import Caller, new_id
 from tests.torture.history import Call, History, Outcome
 
 LOCATIONS = ("main", "north")
-GOODS = tuple(f"GOODS-{number}" for number in range(6))
+GOODS = ("GOODS-0", "GRÜN-1", "緑 2", "صنف-٣", "A/B@4", "16½")
+RENAMED = "²"
+"""Stands behind a SKU of them while it is renamed."""
 FLASH = "FLASH"
 """Everybody wants it, nobody gives it back: at the end as many are sold as there were."""
 FLASH_UNITS = 120
@@ -132,6 +134,7 @@ class Client:
             self._adjust: 8,
             self._sync: 3,
             self._edit: 2,
+            self._rename: 1,
             self._caller.again: 4,
         }
 
@@ -292,6 +295,13 @@ class Client:
             for sku in self._rng.sample(GOODS, 2)
         ]
         await self._caller.sync(inventory.SyncStockRequest(rows=rows))
+
+    async def _rename(self) -> None:
+        """A SKU is renamed, and back. Who names it meanwhile is refused; what is owed of it stays owed."""
+        sku = self._rng.choice(GOODS)
+        for before, after in ((sku, f"{sku}{RENAMED}"), (f"{sku}{RENAMED}", sku)):
+            request = catalog.RenameSkuRequest(sku=before, new_sku=after)
+            await self._caller.call("catalog", "RenameSku", request, twice=self._twice())
 
     async def _edit(self) -> None:
         """A price changes, or a product leaves the shop for a moment."""

@@ -10,7 +10,8 @@ import pytest
 
 from stockward_server.domain.errors import EtagMismatch, ProductNotReady, ProductStateInvalid, SkuTaken
 from stockward_server.domain.money import Money
-from stockward_server.domain.product import Image, Product, ProductEdit, ProductState, Variant, handle_from
+from stockward_server.domain.names import handle_from
+from stockward_server.domain.product import Image, Product, ProductEdit, ProductState, Variant
 from stockward_server.domain.product_changes import (
     change_event,
     decide_archival,
@@ -277,7 +278,12 @@ def test_an_etag_is_compared_when_it_is_sent() -> None:
         ("A/B_C--D", "a-b-c-d"),
         ("½ Liter ℡ ﬁne", "1-2-liter-tel-fine"),
         ("İstanbul", "istanbul"),
-        ("茶碗", "product"),
+        ("茶碗", "茶碗"),
+        ("日本語の本", "日本語の本"),
+        ("Кружка синяя №5", "кружка-синяя-no5"),
+        ("कॉफ़ी मग", "कॉफ़ी-मग"),
+        ("ガラス ｶﾞﾗｽ", "ガラス-ガラス"),
+        ("Ærø カップ é", "aero-カップ-e"),
         ("!!!", "product"),
     ],
 )

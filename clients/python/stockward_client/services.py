@@ -304,6 +304,29 @@ class CatalogService:
             timeout,
         )
 
+    def rename_sku(
+        self, *, sku: str, new_sku: str, etag: str = "", request_id: str = "", timeout: float | None = None
+    ) -> catalog_pb2.Product:
+        """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both
+        SKUs may be used for other goods afterwards, so names can be swapped over a third one. A command that comes
+        later and names the old SKU is refused as for any SKU that is not there. Lines of orders and reservations,
+        old ones too, answer the new SKU; events of the past stay as they were. Tells `product.sku_renamed` and
+        `product.updated`, and for each stock row `stock.renamed`. The same SKU again changes nothing. NOT_FOUND
+        (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED (ETAG_MISMATCH).
+
+        Args:
+            sku: The SKU as it is now.
+            new_sku: The SKU as it shall be; one that no variant has.
+            etag: Compared with the product's when set.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.RenameSku,
+            catalog_pb2.RenameSkuRequest(sku=sku, new_sku=new_sku, etag=etag, request_id=request_id),
+            timeout,
+        )
+
     def import_products(
         self, requests: Iterable[catalog_pb2.ImportProductsRequest], *, timeout: float | None = None
     ) -> catalog_pb2.ImportProductsResponse:

@@ -12,13 +12,15 @@ from typing import Protocol
 from stockward_server.application.locked_state import Cause
 from stockward_server.application.request import Clockwork, Request
 from stockward_server.application.stock_views import Page, Position
-from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound
+from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound, SkuUnknown
 from stockward_server.domain.identifiers import new_id
-from stockward_server.domain.product import Product, ProductEdit, ProductState, handle_from
+from stockward_server.domain.names import handle_from
+from stockward_server.domain.product import Product, ProductEdit, ProductState
 from stockward_server.domain.product_changes import (
     change_event,
     decide_creation,
     decide_due_publication,
+    decide_renaming,
     decide_update,
     require_etag,
 )
@@ -73,6 +75,15 @@ class CatalogTransaction(Protocol):
     async def product(self, product_id: str) -> Product | None: ...
 
     async def product_by_handle(self, handle: str) -> Product | None: ...
+
+    async def product_to_rename(self, sku: str) -> Product | None:
+        """The product with this SKU. Nobody else renames one meanwhile."""
+        ...
+
+    async def save_renamed(self, product: Product, sku: str, new_sku: str) -> Product:
+        """Stores the product, whose variant `sku` has become `new_sku`, with all that goes by that SKU; records the
+        events, and answers the product with its new version. Raises SkuTaken."""
+        ...
 
     async def due_product(self, product_id: str) -> Product | None:
         """The product when its scheduled time has come and nobody else has it under lock."""
@@ -131,6 +142,19 @@ class Catalog:
                 raise not_found(product_id)
             require_etag(product, etag)
             return reply(await self._save(transaction, product, decide(product, transaction.now)))
+
+        return await self._store.change(request, work)
+
+    async def rename_sku(self, request: Request, sku: str, new_sku: str, etag: str, reply: Reply) -> bytes:
+        """The product with its variant `sku` called `new_sku`; SkuUnknown, SkuTaken, or EtagMismatch."""
+
+        async def work(transaction: CatalogTransaction) -> bytes:
+            product = await transaction.product_to_rename(sku)
+            if product is None:
+                raise SkuUnknown(f"no variant has the SKU {sku!r}", field="sku", sku=sku)
+            require_etag(product, etag)
+            renamed = decide_renaming(product, sku, new_sku, transaction.now)
+            return reply(product if renamed is product else await transaction.save_renamed(renamed, sku, new_sku))
 
         return await self._store.change(request, work)
 

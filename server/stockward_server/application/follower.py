@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -212,7 +213,11 @@ class Follower:
         beginning, self._beginning = self._beginning, {}
         stale, self._stale = self._stale, set()
         for skus in _pieces(stale.union(*beginning.values()), SKUS_AT_ONCE):
-            for sku, row in (await self._availability(skus)).items():
+            rows = await self._availability(skus)
+            # Of a SKU that was told to be there and is gone, renamed or dropped, there is nothing any more.
+            gone = (sku for sku in skus if sku not in rows and sku in self._available)
+            for row in (*rows.values(), *(AvailabilityRow(sku, 0, datetime.now(UTC)) for sku in gone)):
+                sku = row.sku
                 message, present = self._encoder.availability(row), (row.available, row.untracked)
                 for queue in (*self._shoppers.get(sku, ()),):
                     if present != self._available.get(sku) or sku in beginning.get(queue, ()):

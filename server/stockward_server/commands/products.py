@@ -14,8 +14,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict, ParseError
 from stockward.catalog.v1 import catalog_pb2 as pb
 
-from stockward_server.commands.staff import Etag, Limit, ProductName, RequestId, command, group, pages, product_id
+from stockward_server.commands.staff import Etag, Limit, ProductName, RequestId, Sku, command, group, pages, product_id
 from stockward_server.commands.texts import amount, choice, moment, timestamp, variant
+from stockward_server.domain.names import normal_name
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers
@@ -163,6 +164,21 @@ async def publish(
     )
 
 
+@command(app, "rename-sku")
+async def rename_sku(
+    staff: Callers,
+    sku: Sku,
+    new_sku: Annotated[str, typer.Argument(metavar="NEW", help="The SKU as it shall be.")],
+    etag: Etag = "",
+    *,
+    request_id: RequestId,
+) -> pb.Product:
+    """Give a variant another SKU; its stock, holds, orders and history go along."""
+    return await staff.catalog.RenameSku(
+        pb.RenameSkuRequest(sku=sku, new_sku=new_sku, etag=etag, request_id=request_id)
+    )
+
+
 def _step(verb: str, request: Callable[..., Any], help: str) -> None:
     """A command that needs to know the product and nothing else."""
 
@@ -221,6 +237,7 @@ def _reprice(product: pb.Product, prices: list[str]) -> None:
     by_sku = {variant.sku: variant for variant in product.variants}
     for each in prices:
         sku, _, price = each.rpartition("=")
+        sku = normal_name(sku)
         if sku not in by_sku:
             raise typer.BadParameter(f"{each!r}: expected SKU=PRICE with one of the SKUs {', '.join(by_sku)}")
         by_sku[sku].price.CopyFrom(amount(price, by_sku[sku].price.currency_code))

@@ -23,12 +23,10 @@ from google.type.money_pb2 import Money
 from stockward.catalog.v1.catalog_pb2 import Image, Product, Variant
 
 from stockward_server.commands.texts import PRICE, amount
+from stockward_server.domain.names import MAX_SKU, MAX_SKU_BYTES, handle_from, normal_name, sku_fault
 
 REQUIRED = ("Handle", "Title", "Variant Price")
 """Columns without which it is another format."""
-
-MAX_SKU = 64
-"""Characters of a SKU."""
 
 _COLUMNS = {
     "handle": "Handle",
@@ -166,7 +164,7 @@ def read_products(path: Path, currency: str, *, make_skus: bool = False, with_st
     groups: dict[str, list[_Row]] = {}
     for row in _rows(path):
         contents.rows += 1
-        if handle := row["Handle"]:
+        if handle := normal_name(row["Handle"]):
             groups.setdefault(handle, []).append(row)
         else:
             problem = row.problem or "empty, so it is not known which product the row belongs to"
@@ -186,11 +184,18 @@ def read_products(path: Path, currency: str, *, make_skus: bool = False, with_st
 
 def sku_from(handle: str, options: Sequence[str]) -> str:
     """HANDLE-OPTION-OPTION: always the same for the same variant, so that a file can be imported again."""
-    sku = "-".join(re.sub(r"[^A-Z0-9]+", "-", part.upper()).strip("-") for part in (handle, *options))
-    if len(sku) <= MAX_SKU:
+    sku = "-".join(map(_capitals, (handle, *options)))
+    if not sku or sku_fault(sku) is None:
         return sku
     digest = blake2b(sku.encode(), digest_size=4).hexdigest().upper()
-    return f"{sku[: MAX_SKU - len(digest) - 1]}-{digest}"
+    kept = sku[: MAX_SKU - len(digest) - 1].encode()[: MAX_SKU_BYTES - len(digest) - 1].decode(errors="ignore")
+    return f"{kept}-{digest}"
+
+
+def _capitals(part: str) -> str:
+    """The part in the letters A to Z and digits; where it is in another script, in that."""
+    words = handle_from(part)
+    return re.sub(r"[^A-Z0-9]+", "-", part.upper()).strip("-") if words.isascii() else normal_name(words.upper())
 
 
 def _rows(path: Path) -> Iterator[_Row]:
@@ -305,7 +310,7 @@ def _variant(row: _Row, options: Mapping[str, str], currency: str, make_skus: bo
     if not sku:
         raise _Refused("Variant SKU", f"empty; --make-skus would make it {made}", "SKU_MISSING")
     return Variant(
-        sku=sku,
+        sku=normal_name(sku),
         title=" / ".join(options.values()),
         price=price,
         compare_at_price=row.money("Variant Compare At Price", currency),

@@ -26,6 +26,7 @@ from stockward.webhook.v1.webhook_pb2 import ListEndpointsRequest
 
 from stockward_server.commands.options import EPILOG, Address, AsJson, Key
 from stockward_server.commands.tables import lists_of, note, show
+from stockward_server.domain.names import normal_name
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers
@@ -108,6 +109,7 @@ async def product_id(staff: Callers, name: str) -> str:
     """Of the product with this id or SKU, which the full-text search finds in any state."""
     if _is_uuid(name):
         return name
+    name = normal_name(name)
     phrase = '"' + name.replace('"', " ") + '"'
     request = ListProductsRequest(search=phrase, states=EVERY_STATE, page_size=PAGE)
     products = (await staff.catalog.ListProducts(request)).products

@@ -19,8 +19,8 @@ SHARDS = 64
 """Number of outbox shards; all events of one aggregate are in one shard."""
 
 EVENT_TYPES: Mapping[str, Sequence[str]] = {
-    "product": ("created", "updated", "scheduled", "published", "unpublished", "archived", "restored"),
-    "stock": ("changed", "low", "recovered", "depleted", "shortfall"),
+    "product": ("created", "updated", "scheduled", "published", "unpublished", "archived", "restored", "sku_renamed"),
+    "stock": ("changed", "low", "recovered", "depleted", "shortfall", "renamed"),
     "reservation": ("created", "extended", "released", "expired", "converted"),
     "order": ("created", "processing", "partially_fulfilled", "fulfilled", "cancelled", "expired", "returned"),
     "payment": ("updated",),
@@ -62,10 +62,23 @@ class StockNews:
 
     level: StockLevel
     movement: Movement | None = None
+    renamed_from: str = ""
+    """The SKU before, when this is the first that is told under the new one."""
+    renamed_to: str = ""
+    """The new SKU, when this is the last that is told under the old one."""
 
     @property
     def aggregate_id(self) -> str:
         return f"{self.level.sku}@{self.level.location_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class SkuRenamed:
+    """A product one of whose SKUs was renamed; it has the new one."""
+
+    product: Product
+    sku: str
+    new_sku: str
 
 
 class EndpointState(IntEnum):
@@ -93,7 +106,7 @@ class EndpointNews:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-EventData: TypeAlias = Product | StockNews | Reservation | Order | EndpointNews
+EventData: TypeAlias = Product | SkuRenamed | StockNews | Reservation | Order | EndpointNews
 """What an event is about, as it is right after the change."""
 
 

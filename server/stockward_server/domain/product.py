@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,14 +9,6 @@ from enum import IntEnum
 from typing import TypedDict
 
 from stockward_server.domain.money import Money
-
-MAX_HANDLE = 200
-"""Characters of a handle."""
-
-_SUFFIX_ROOM = 10
-_WITHOUT_DECOMPOSITION = str.maketrans(
-    {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ı": "i", "'": "", "’": ""}
-)
 
 
 class ProductState(IntEnum):
@@ -94,14 +84,3 @@ class ProductEdit(TypedDict, total=False):
     images: tuple[Image, ...]
     variants: tuple[Variant, ...]
     attributes: Mapping[str, str]
-
-
-def handle_from(title: str) -> str:
-    """What the title says in the letters a to z, digits and hyphens; `product` when that leaves nothing.
-
-    It is short enough for a number behind it.
-    """
-    letters = unicodedata.normalize("NFKD", title).casefold().translate(_WITHOUT_DECOMPOSITION)
-    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-    return words[: MAX_HANDLE - _SUFFIX_ROOM].rstrip("-") or "product"

@@ -43,6 +43,16 @@ def decide_update(product: Product, edit: ProductEdit, now: datetime) -> Product
     return replace(edited, update_time=now)
 
 
+def decide_renaming(product: Product, sku: str, new_sku: str, now: datetime) -> Product:
+    """The product whose variant `sku` is called `new_sku`; SkuTaken when another of its variants is."""
+    if sku == new_sku:
+        return product
+    if any(variant.sku == new_sku for variant in product.variants):
+        raise SkuTaken(f"{new_sku} is a SKU of the same product", field="new_sku", sku=new_sku)
+    variants = tuple(replace(each, sku=new_sku) if each.sku == sku else each for each in product.variants)
+    return replace(product, variants=variants, update_time=now)
+
+
 def decide_publication(product: Product, at: datetime | None, now: datetime) -> Product:
     """Published, or scheduled when `at` is in the future; a published product cannot be scheduled."""
     later = at if at is not None and at > now else None

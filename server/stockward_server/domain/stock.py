@@ -86,6 +86,8 @@ class Offer:
     published: bool
     untracked: bool = False
     """Whether its stock is not counted and never runs out."""
+    sku_since: int = 0
+    """Which of the goods that ever had this SKU they are: a position in the ledger, from which on they have it."""
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,12 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def RestoreProduct(self, request: pb.RestoreProductRequest, context: Context) -> pb.Product:
         return await self._change(request, context, request.product_id, request.etag, decide_restoration)
 
+    async def RenameSku(self, request: pb.RenameSkuRequest, context: Context) -> pb.Product:
+        answer = await self._catalog.rename_sku(
+            request_of(context, request), request.sku, request.new_sku, request.etag, product_bytes
+        )
+        return pb.Product.FromString(answer)
+
     async def ImportProducts(
         self, request_iterator: AsyncIterator[pb.ImportProductsRequest], context: Context
     ) -> pb.ImportProductsResponse:

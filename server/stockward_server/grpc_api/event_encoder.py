@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stockward.event.v1 import event_pb2 as pb
 
-from stockward_server.domain.event import EndpointNews, Event, StockNews
+from stockward_server.domain.event import EndpointNews, Event, SkuRenamed, StockNews
 from stockward_server.domain.order import Order
 from stockward_server.domain.product import Product
 from stockward_server.domain.reservation import Reservation
@@ -41,6 +41,9 @@ def encode_event(event: Event) -> bytes:
             message.reservation.CopyFrom(_reservation(event.data))
         case Product():
             message.product.CopyFrom(_product(event.data))
+        case SkuRenamed():
+            message.product.CopyFrom(_product(event.data.product))
+            message.product.renamed.from_sku, message.product.renamed.to_sku = event.data.sku, event.data.new_sku
         case EndpointNews():
             message.endpoint.CopyFrom(_endpoint(event.data))
     return message.SerializeToString()
@@ -57,6 +60,8 @@ def _stock(news: StockNews) -> pb.StockEvent:
         safety_stock=level.safety_stock,
         available=level.available,
         reorder_point=level.reorder_point,
+        renamed_from_sku=news.renamed_from,
+        renamed_to_sku=news.renamed_to,
     )
     if movement is not None:
         message.kind = wire(movement.kind)

@@ -23,6 +23,7 @@ from stockward_server.domain.errors import WebhookBodyInvalid, WebhookTypeUnknow
 from stockward_server.grpc_api.catalog_service import CatalogServicer
 from stockward_server.grpc_api.identity import Call, current_call
 from stockward_server.grpc_api.inventory_service import InventoryServicer
+from stockward_server.grpc_api.names import normalise_names
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.requests import Context
 from stockward_server.grpc_api.signatures import verify_standard, verify_stripe
@@ -77,6 +78,7 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
             "product.unpublished": _effect(catalog_service, "UnpublishProduct", catalog.UnpublishProduct),
             "product.archived": _effect(catalog_service, "ArchiveProduct", catalog.ArchiveProduct),
             "product.restored": _effect(catalog_service, "RestoreProduct", catalog.RestoreProduct),
+            "product.sku_renamed": _effect(catalog_service, "RenameSku", catalog.RenameSku),
             "stock.adjusted": _effect(inventory_service, "AdjustStock", inventory.AdjustStock),
         }
 
@@ -115,6 +117,7 @@ async def _run(
 ) -> pb.ReceiveWebhookResponse:
     """Calls the method as the webhook's sender. The request_id is made from the id, so a repetition is recognised."""
     message.request_id = str(uuid5(NAMESPACE_URL, f"webhook:{webhook_id}"))
+    normalise_names(message)
     validate(message)
     current_call.set(Call(Caller(f"webhook:{source}", Role.PMS), effect.method))
     await effect.run(message, context)

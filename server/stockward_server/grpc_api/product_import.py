@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from stockward.catalog.v1 import catalog_pb2 as pb
 
 from stockward_server.domain.errors import FieldInvalid, Refusal
-from stockward_server.domain.product import handle_from
+from stockward_server.domain.names import handle_from
 from stockward_server.grpc_api.pages import Room
 from stockward_server.grpc_api.status import brief_status_of, status_of
 

@@ -9,16 +9,20 @@ import protovalidate
 from google.protobuf.message import DecodeError, Message
 
 from stockward_server.domain.errors import FieldInvalid, FieldViolation, MessageTooLarge
+from stockward_server.grpc_api.names import name_violations, normalise_names
 
 _validator = protovalidate.Validator()
 
 
 def validate(message: Message, prefix: str = "") -> None:
     """FieldInvalid listing every field of `message` that breaks its rule; paths are behind `prefix`."""
-    violations = [
-        FieldViolation(prefix + _path(violation.proto.field), violation.proto.message)
+    violations = list(name_violations(message, prefix))
+    names = {violation.field for violation in violations}
+    violations += (
+        FieldViolation(path, violation.proto.message)
         for violation in _validator.collect_violations(message)
-    ]
+        if (path := prefix + _path(violation.proto.field)) not in names
+    )
     if violations:
         first = violations[0]
         raise FieldInvalid(
@@ -72,6 +76,7 @@ class Rules:
             raise MessageTooLarge(
                 f"the message has {message.ByteSize()} bytes, {self._limit} are allowed", limit_bytes=self._limit
             )
+        normalise_names(message)
         validate(message)
 
     async def _each(self, messages: AsyncIterator[Message]) -> AsyncIterator[Message]:

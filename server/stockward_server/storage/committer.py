@@ -235,11 +235,11 @@ class Committer:
         phases = Phases()
         try:
             async with transaction(self._pool) as connection:
-                now, stored = await find_responses(connection, requests)
+                now, renames, stored = await find_responses(connection, requests)
                 phases.end("begin")
                 state = LockedState(now, self._encode_event)
                 fresh = [command for command in commands if command.cause.key not in stored]
-                await lock_state(connection, fresh, state)
+                await lock_state(connection, fresh, state, renames)
                 phases.end("lock")
                 outcomes = [_execute(command, state, stored) for command in commands]
                 failed = [
@@ -250,7 +250,7 @@ class Committer:
                 if failed:
                     # Another process may have committed the same request while this one waited for its locks: what it
                     # was refused for is then its own effect.
-                    _, late = await find_responses(connection, failed)
+                    _, _, late = await find_responses(connection, failed)
                     stored.update(late)
                     outcomes = [
                         _replay(command, outcome, late) for command, outcome in zip(commands, outcomes, strict=True)

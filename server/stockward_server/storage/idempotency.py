@@ -8,6 +8,7 @@ from datetime import datetime
 from stockward_server.application.request import Request, RequestKey
 from stockward_server.domain.errors import RequestIdReused
 from stockward_server.storage.database import Executor
+from stockward_server.storage.former_skus import RENAMES
 from stockward_server.storage.statement import Statement
 
 
@@ -35,8 +36,8 @@ class StoredResponse:
 
 async def find_responses(
     connection: Executor, requests: Sequence[Request]
-) -> tuple[datetime, dict[RequestKey, StoredResponse]]:
-    """The database's clock, and what was stored for these requests.
+) -> tuple[datetime, int, dict[RequestKey, StoredResponse]]:
+    """The database's clock, how many SKUs were renamed by then, and what was stored for these requests.
 
     It also gives the transaction its id, so that every writer has one before it draws a seq: readers of the record of
     events rely on it. And it has PostgreSQL keep one plan a statement for the rest of the transaction: left to itself
@@ -44,8 +45,8 @@ async def find_responses(
     """
     keys = [request.key for request in requests]
     rows = await connection.fetch(
-        """
-        SELECT clock_timestamp() AS now, pg_current_xact_id(),
+        f"""
+        SELECT clock_timestamp() AS now, {RENAMES} AS renames, pg_current_xact_id(),
                set_config('plan_cache_mode', 'force_generic_plan', true),
                i.actor, i.request_id::text AS request_id, i.method, i.fingerprint, i.response
         FROM (SELECT) AS one
@@ -60,7 +61,7 @@ async def find_responses(
         for row in rows
         if row["actor"] is not None
     }
-    return rows[0]["now"], stored
+    return rows[0]["now"], rows[0]["renames"], stored
 
 
 def insert_responses(write: Statement, answers: Sequence[tuple[Request, bytes]], now: datetime) -> None:

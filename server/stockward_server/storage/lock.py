@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+import asyncpg
 from asyncpg import Record
 
 from stockward_server.application.command import Command
@@ -27,8 +28,12 @@ HOLDERS = 0x686F6C64657273
 """Keeps the numbers of holders apart from other advisory locks; it spells "holders"."""
 
 
-async def lock_state(connection: Executor, commands: Sequence[Command], state: LockedState) -> None:
-    """Fills `state` with every row that the commands named, locked to the end of the transaction."""
+async def lock_state(connection: Executor, commands: Sequence[Command], state: LockedState, renames: int) -> None:
+    """Fills `state` with every row that the commands named, locked to the end of the transaction.
+
+    The SKUs of orders and reservations are read before their stock can be locked. When one was renamed in between, the
+    race is lost: it might be the SKU of other goods by now. `renames` is their number before anything was read.
+    """
     order_ids = {order_id for command in commands for order_id in command.order_ids}
     reservation_ids = {each for command in commands for each in command.reservation_ids}
     payment_keys = {key for command in commands for key in command.payment_keys}
@@ -46,7 +51,9 @@ async def lock_state(connection: Executor, commands: Sequence[Command], state: L
         state.payments = Overlay(await _load_payments(connection, payment_keys))
     if skus:
         state.load_levels(await lock_stock(connection, skus))
-        state.offers = await load_offers(connection, skus)
+        state.offers, renames_since = await load_offers(connection, skus)
+        if renames_since != renames:
+            raise asyncpg.SerializationError("a SKU was renamed meanwhile")
     if any(command.needs_locations for command in commands):
         rows = await connection.fetch("SELECT location_id, priority, active FROM locations")
         state.locations = {row["location_id"]: (row["priority"], row["active"]) for row in rows}
@@ -95,25 +102,29 @@ async def lock_stock(connection: Executor, skus: Collection[str]) -> list[StockL
     return [stock_level(row) for row in rows]
 
 
-async def load_offers(connection: Executor, skus: Collection[str]) -> dict[str, Offer]:
-    """What the catalogue says of these SKUs; those without a variant are left out."""
+async def load_offers(connection: Executor, skus: Collection[str]) -> tuple[dict[str, Offer], int]:
+    """What the catalogue says of these SKUs, and how many were renamed by now; those without a variant are left out."""
     rows = await connection.fetch(
         """
-        SELECT v.sku, p.title, v.title AS variant, v.currency, v.price, p.state, v.untracked
-        FROM variants v JOIN products p USING (product_id) WHERE v.sku = ANY($1::text[])
+        SELECT r.count AS renames, v.sku, p.title, v.title AS variant, v.currency, v.price, p.state, v.untracked,
+               v.sku_since
+        FROM sku_renames r LEFT JOIN (variants v JOIN products p USING (product_id)) ON v.sku = ANY($1::text[])
         """,
         list(skus),
     )
-    return {
+    offers = {
         row["sku"]: Offer(
             row["sku"],
             f"{row['title']} – {row['variant']}" if row["variant"] else row["title"],
             Money(row["currency"], row["price"]),
             row["state"] == ProductState.PUBLISHED,
             row["untracked"],
+            row["sku_since"],
         )
         for row in rows
+        if row["sku"] is not None
     }
+    return offers, rows[0]["renames"]
 
 
 def stock_level(row: Record) -> StockLevel:

@@ -13,11 +13,13 @@ from itertools import count
 
 from stockward_server.application.locked_state import Cause, LockedState
 from stockward_server.domain.errors import HandleTaken, PreconditionViolation, SkuTaken, VariantInUse
+from stockward_server.domain.event import EventData, SkuRenamed, StockNews
 from stockward_server.domain.product import Product, ProductEdit
 from stockward_server.domain.stock import StockLevel
 from stockward_server.storage.database import Executor
 from stockward_server.storage.lock import lock_stock, stock_level
 from stockward_server.storage.product_rows import load_product, write_content, write_state, write_variants
+from stockward_server.storage.sku_rename import begin_rename, lock_goods, rename_goods
 
 
 class LockedProducts:
@@ -38,6 +40,17 @@ class LockedProducts:
 
     async def product_by_handle(self, handle: str) -> Product | None:
         return await self._lock("handle = $1 FOR NO KEY UPDATE", handle)
+
+    async def product_to_rename(self, sku: str) -> Product | None:
+        await begin_rename(self._connection)
+        return await self._product_with(sku)
+
+    async def _product_with(self, sku: str) -> Product | None:
+        product_id = await self._connection.fetchval("SELECT product_id::text FROM variants WHERE sku = $1", sku)
+        product = await self.product(product_id) if product_id else None
+        if product is None or sku in _skus(product):
+            return product
+        return await self._product_with(sku)  # an edit that it waited for has dropped it
 
     async def due_product(self, product_id: str) -> Product | None:
         return await self._lock(
@@ -70,10 +83,33 @@ class LockedProducts:
             known = dict(enumerate(before.variants)) if before else {}
             changed = [(number, each) for number, each in enumerate(product.variants) if known.get(number) != each]
             await write_variants(self._connection, product.product_id, changed)
-        self._state.record(event_type, "product", product.product_id, product.version, product, self._cause)
+        self._record(event_type, "product", product.product_id, product.version, product)
         self._state.edited_products += [before, product] if before else [product]
         self._products[product.product_id] = product
         return product
+
+    async def save_renamed(self, product: Product, sku: str, new_sku: str) -> Product:
+        before = self._products[product.product_id]
+        levels = await lock_goods(self._connection, sku)
+        if owner := await self._connection.fetchval("SELECT product_id::text FROM variants WHERE sku = $1", new_sku):
+            raise SkuTaken(f"{new_sku} is a variant of product {owner}", field="new_sku", sku=new_sku)
+        versions = await rename_goods(self._connection, sku, new_sku, levels, self.now)
+        product = replace(product, version=product.version + 2)
+        await write_content(self._connection, product)
+        renamed = SkuRenamed(product, sku, new_sku)
+        self._record("product.sku_renamed", "product", product.product_id, product.version - 1, renamed)
+        self._record("product.updated", "product", product.product_id, product.version, product)
+        for level, version in zip(levels, versions, strict=True):
+            gone = StockNews(StockLevel(sku, level.location_id), renamed_to=new_sku)
+            here = StockNews(replace(level, sku=new_sku, version=version), renamed_from=sku)
+            self._record("stock.renamed", "stock", gone.aggregate_id, level.version + 1, gone)
+            self._record("stock.renamed", "stock", here.aggregate_id, version, here)
+        self._state.edited_products += [before, product]
+        self._products[product.product_id] = product
+        return product
+
+    def _record(self, event_type: str, aggregate_type: str, aggregate_id: str, version: int, data: EventData) -> None:
+        self._state.record(event_type, aggregate_type, aggregate_id, version, data, self._cause)
 
     async def _lock(self, condition: str, *arguments: object) -> Product | None:
         product_id = await self._connection.fetchval(

@@ -62,7 +62,7 @@ class Mutations:
 
     async def _once(self, request: Request, work: Work) -> bytes:
         async with transaction(self._pool) as connection:
-            now, stored = await find_responses(connection, [request])
+            now, _, stored = await find_responses(connection, [request])
             for response in stored.values():
                 return response.replay(request)
             state = LockedState(now, self._encode_event)
@@ -70,7 +70,7 @@ class Mutations:
                 answer = await work(connection, state)
             except Refusal:
                 # The same request may have been committed elsewhere while this one waited for its locks.
-                _, stored = await find_responses(connection, [request])
+                _, _, stored = await find_responses(connection, [request])
                 for response in stored.values():
                     return response.replay(request)
                 raise

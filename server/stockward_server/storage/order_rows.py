@@ -25,6 +25,7 @@ from stockward_server.domain.payment import Payment
 from stockward_server.domain.reservation import Reservation, ReservationState
 from stockward_server.domain.stock import Portion
 from stockward_server.storage.database import Executor
+from stockward_server.storage.former_skus import renamed, sku_now
 
 LOCK = "ORDER BY 1 FOR NO KEY UPDATE"
 """Appended to a query to lock its rows in the order of their ids, with the lock that a plain UPDATE takes."""
@@ -40,10 +41,11 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
         return {}
     lines = _by_order(
         await connection.fetch(
-            """
-            SELECT order_id::text AS id, line_number, sku, title, quantity, unit_price, price_override_reason,
-                   fulfilled, cancelled, returned, untracked
-            FROM order_lines WHERE order_id = ANY($1::uuid[]) ORDER BY order_id, line_number
+            f"""
+            SELECT order_id::text AS id, line_number, {sku_now("l")} AS sku, title, quantity, unit_price,
+                   price_override_reason, fulfilled, cancelled, returned, untracked
+            FROM order_lines l {renamed("l", "sku_since")}
+            WHERE order_id = ANY($1::uuid[]) ORDER BY order_id, line_number
             """,
             ids,
         )
@@ -94,8 +96,11 @@ async def load_reservations(
         return {}
     lines = _by_order(
         await connection.fetch(
-            "SELECT reservation_id::text AS id, sku, location_id, quantity FROM reservation_lines "
-            "WHERE reservation_id = ANY($1::uuid[]) ORDER BY reservation_id, sku, location_id",
+            f"""
+            SELECT reservation_id::text AS id, {sku_now("l")} AS sku, location_id, quantity
+            FROM reservation_lines l {renamed("l", "sku_since")}
+            WHERE reservation_id = ANY($1::uuid[]) ORDER BY reservation_id, 2, location_id
+            """,
             ids,
         )
     )

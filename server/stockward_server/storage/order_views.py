@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from stockward_server.application.stock_views import OrderFilter, Page
 from stockward_server.domain.order import Order
 from stockward_server.storage.database import Pool
+from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.order_rows import load_orders
 
 
@@ -43,7 +44,11 @@ class SqlOrderViews:
         if wanted.order_ids:
             conditions.append(f"order_id = ANY({argument(list(wanted.order_ids))}::uuid[])")
         if wanted.sku:
-            conditions.append(f"order_id IN (SELECT order_id FROM order_lines WHERE sku = {argument(wanted.sku)})")
+            sku = argument(wanted.sku)
+            conditions.append(
+                f"order_id IN (SELECT order_id FROM order_lines l {renamed('l', 'sku_since')} "
+                f"WHERE l.sku = ANY({names_of(sku)}) AND {sku_now('l')} = {sku})"
+            )
         async with self._pool.acquire() as connection:
             ids = await connection.fetch(
                 f"SELECT order_id::text AS id FROM orders WHERE {' AND '.join(conditions)} "

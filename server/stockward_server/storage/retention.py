@@ -10,6 +10,7 @@ import asyncpg
 
 from stockward_server.domain.order import OPEN_STATES
 from stockward_server.storage.database import EVENTS, MOVEMENTS, PARTITIONS, Executor, Partitioned, Pool, transaction
+from stockward_server.storage.former_skus import renamed, sku_now
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,9 @@ async def drop_expired_movements(pool: Pool, keep_days: int) -> list[str]:
         await connection.execute(f"LOCK TABLE {partition} IN SHARE MODE")
         sums = await connection.fetch(
             f"""
-            SELECT sku, location_id,
+            SELECT {sku_now("m")}, location_id,
                 sum(on_hand_delta)::bigint, sum(reserved_delta)::bigint, sum(allocated_delta)::bigint
-            FROM {partition} GROUP BY sku, location_id
+            FROM {partition} m {renamed("m", "movement_id")} GROUP BY 1, 2
             """,
             timeout=SUM_SECONDS,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from stockward_server.application.stock_views import Discrepancy
 from stockward_server.storage.database import Pool
+from stockward_server.storage.former_skus import renamed, sku_now
 from stockward_server.storage.stock_views import SqlStockViews
 
 SKUS = 20
@@ -38,9 +39,11 @@ class AuditTally:
 async def audit_recent(pool: Pool) -> AsyncIterator[tuple[int, Sequence[Discrepancy]]]:
     """Stock rows compared, and what differs, SKU by SKU, each in a snapshot of its own."""
     rows = await pool.fetch(
-        """
-        SELECT sku FROM (SELECT sku, movement_id FROM movements ORDER BY movement_id DESC LIMIT $1) latest
-        GROUP BY sku ORDER BY max(movement_id) DESC LIMIT $2
+        f"""
+        SELECT {sku_now("m")} AS sku
+        FROM (SELECT sku, movement_id FROM movements ORDER BY movement_id DESC LIMIT $1) m
+            {renamed("m", "movement_id")}
+        GROUP BY 1 ORDER BY max(movement_id) DESC LIMIT $2
         """,
         MOVEMENTS,
         SKUS,

@@ -31,15 +31,17 @@ from stockward_server.domain.stock import (
     untracked_level,
 )
 from stockward_server.storage.database import Pool, transaction
+from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.lock import stock_level
 from stockward_server.storage.order_rows import load_reservations
 
 MOST_CLAIMS = 1000
 MOST_DISCREPANCIES = 1000
 
-LIST_MOVEMENTS = """
-    SELECT * FROM movements
-    WHERE ($1::bigint IS NULL OR movement_id < $1) AND ($2::text IS NULL OR sku = $2)
+LIST_MOVEMENTS = f"""
+    SELECT m.*, {sku_now("m")} AS sku_now FROM movements m {renamed("m", "movement_id")}
+    WHERE ($1::bigint IS NULL OR movement_id < $1)
+      AND ($2::text IS NULL OR m.sku = ANY({names_of("$2")}) AND {sku_now("m")} = $2)
       AND ($3::text IS NULL OR location_id = $3) AND ($4::smallint IS NULL OR kind = $4)
       AND ($5::text IS NULL OR reference = $5)
       AND ($6::timestamptz IS NULL OR create_time >= $6) AND ($7::timestamptz IS NULL OR create_time < $7)
@@ -139,7 +141,7 @@ class SqlStockViews:
             MovementRow(
                 row["movement_id"],
                 Movement(
-                    row["sku"],
+                    row["sku_now"],
                     row["location_id"],
                     MovementKind(row["kind"]),
                     AdjustmentReason(row["reason"]),
@@ -172,12 +174,12 @@ class SqlStockViews:
                 sku,
             )
             claims = await connection.fetch(
-                """
+                f"""
                 SELECT *, count(*) OVER () AS count FROM (
                     SELECT l.location_id, l.quantity, r.reservation_id::text, NULL AS order_id, r.expire_time,
                            r.create_time
-                    FROM reservation_lines l JOIN reservations r USING (reservation_id)
-                    WHERE l.sku = $1 AND l.location_id <> '' AND r.state = 1
+                    FROM reservation_lines l {renamed("l", "sku_since")} JOIN reservations r USING (reservation_id)
+                    WHERE l.sku = ANY({names_of("$1")}) AND {sku_now("l")} = $1 AND l.location_id <> '' AND r.state = 1
                     UNION ALL
                     SELECT a.location_id, a.quantity, NULL, o.order_id::text, NULL, o.create_time
                     FROM allocations a JOIN orders o USING (order_id) WHERE a.sku = $1
@@ -197,18 +199,22 @@ class SqlStockViews:
     async def verify(self, sku: str | None) -> tuple[int, Sequence[Discrepancy]]:
         """One statement, so one snapshot."""
         rows = await self._pool.fetch(
-            """
+            f"""
             WITH ledger AS (
                 SELECT sku, location_id, sum(on_hand)::bigint AS on_hand, sum(reserved)::bigint AS reserved,
                        sum(allocated)::bigint AS allocated
                 FROM (SELECT sku, location_id, on_hand, reserved, allocated FROM opening_balances
                       UNION ALL
-                      SELECT sku, location_id, on_hand_delta, reserved_delta, allocated_delta FROM movements) entries
+                      SELECT {sku_now("m")}, location_id, on_hand_delta, reserved_delta, allocated_delta
+                      FROM movements m {renamed("m", "movement_id")}
+                      WHERE $1::text IS NULL OR m.sku = ANY({names_of("$1")})) entries
                 WHERE $1::text IS NULL OR sku = $1 GROUP BY sku, location_id
             ), held AS (
-                SELECT sku, location_id, sum(quantity)::bigint AS quantity
-                FROM reservation_lines JOIN reservations USING (reservation_id)
-                WHERE state = 1 AND location_id <> '' AND ($1::text IS NULL OR sku = $1) GROUP BY sku, location_id
+                SELECT {sku_now("l")} AS sku, location_id, sum(quantity)::bigint AS quantity
+                FROM reservation_lines l {renamed("l", "sku_since")} JOIN reservations USING (reservation_id)
+                WHERE state = 1 AND location_id <> ''
+                  AND ($1::text IS NULL OR l.sku = ANY({names_of("$1")}) AND {sku_now("l")} = $1)
+                GROUP BY 1, 2
             ), owed AS (
                 SELECT sku, location_id, sum(quantity)::bigint AS quantity
                 FROM allocations WHERE $1::text IS NULL OR sku = $1 GROUP BY sku, location_id
@@ -247,12 +253,12 @@ class SqlStockViews:
         (before,) = page.after or (None,)
         async with self._pool.acquire() as connection:
             ids = await connection.fetch(
-                """
+                f"""
                 SELECT reservation_id::text AS id FROM reservations
                 WHERE ($1::uuid IS NULL OR reservation_id < $1) AND ($2::smallint IS NULL OR state = $2)
                   AND ($3::text IS NULL OR customer_id = $3)
-                  AND ($4::text IS NULL OR EXISTS (SELECT FROM reservation_lines l
-                       WHERE l.reservation_id = reservations.reservation_id AND l.sku = $4))
+                  AND ($4::text IS NULL OR EXISTS (SELECT FROM reservation_lines l {renamed("l", "sku_since")}
+                       WHERE l.reservation_id = reservations.reservation_id AND {sku_now("l")} = $4))
                 ORDER BY reservation_id DESC LIMIT $5
                 """,
                 before,

@@ -41,11 +41,11 @@ async def write_state(connection: Executor, state: LockedState, answers: Sequenc
     if new_levels := state.levels.added:
         insert_stock(write, new_levels.values())
     if new_reservations := state.reservations.added:
-        insert_reservations(write, new_reservations.values())
+        insert_reservations(write, new_reservations.values(), state.offers)
     if changed_reservations := state.reservations.changed:
         update_reservations(write, changed_reservations.values())
     if new_orders := list(state.orders.added.values()):
-        insert_orders(write, new_orders)
+        insert_orders(write, new_orders, state.offers)
     if state.orders.changes:
         insert_allocations(write, state.orders.changes.values())
     if state.payments.changes:

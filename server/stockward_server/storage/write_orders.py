@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from stockward_server.domain.order import Order
 from stockward_server.domain.payment import PaymentEvent
 from stockward_server.domain.reservation import Reservation
+from stockward_server.domain.stock import Offer
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
 from stockward_server.storage.order_rows import address_json
 from stockward_server.storage.statement import Statement
 
 
-def insert_reservations(write: Statement, reservations: Iterable[Reservation]) -> None:
+def insert_reservations(write: Statement, reservations: Iterable[Reservation], offers: Mapping[str, Offer]) -> None:
     heads = [
         (
             r.reservation_id,
@@ -39,11 +40,15 @@ def insert_reservations(write: Statement, reservations: Iterable[Reservation]) -
         """,
         *columns(heads),
     )
-    lines = [(r.reservation_id, line.sku, line.location_id, line.quantity) for r in reservations for line in r.lines]
+    lines = [
+        (r.reservation_id, line.sku, line.location_id, line.quantity, offers[line.sku].sku_since)
+        for r in reservations
+        for line in r.lines
+    ]
     write.add(
         """
-        INSERT INTO reservation_lines (reservation_id, sku, location_id, quantity)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[])
+        INSERT INTO reservation_lines (reservation_id, sku, location_id, quantity, sku_since)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
         """,
         *columns(lines),
     )
@@ -64,7 +69,7 @@ def update_reservations(write: Statement, reservations: Iterable[Reservation]) -
     )
 
 
-def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
+def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str, Offer]) -> None:
     write.add(
         """
         INSERT INTO orders (order_id, state, currency, payment_terms, payment_due_time, charges, customer_id,
@@ -99,9 +104,9 @@ def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
     write.add(
         """
         INSERT INTO order_lines (order_id, line_number, sku, title, quantity, unit_price, price_override_reason,
-                                 untracked)
+                                 untracked, sku_since)
         SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
-                             $8::boolean[])
+                             $8::boolean[], $9::bigint[])
         """,
         *columns(
             (
@@ -114,6 +119,7 @@ def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
                     line.unit_price,
                     line.price_override_reason,
                     line.untracked,
+                    offers[line.sku].sku_since,
                 )
                 for o in orders
                 for line in o.lines

@@ -10,6 +10,7 @@ from stockward.order.v1 import order_pb2 as orders
 
 from tests.torture.checks import Evidence, Finding, Violation
 from tests.torture.history import Call, Outcome
+from tests.torture.workload import RENAMED
 
 READS = {"GetAvailability", "GetOrder"}
 
@@ -97,6 +98,11 @@ async def refused(evidence: Evidence) -> Finding:
     return Finding("refused", "what was refused has no effect", len(calls), found)
 
 
+def goods(sku: str) -> str:
+    """What a line is about, whatever it was called when it was written."""
+    return sku.removesuffix(RENAMED)
+
+
 async def whole_orders(evidence: Evidence) -> Finding:
     """Every line that was asked for, and a claim on stock for every unit that is open and tracked."""
     wanted: dict[str, Counter[str]] = {}
@@ -105,11 +111,11 @@ async def whole_orders(evidence: Evidence) -> Finding:
     for event in evidence.events:
         if event.type == "reservation.created":
             for line in event.data.reservation.lines:
-                holds[event.aggregate_id][line.sku] += line.quantity
+                holds[event.aggregate_id][goods(line.sku)] += line.quantity
     for event in evidence.events:
         if event.type == "order.created" and event.request_id in requests:
             request = requests[event.request_id].request
-            lines = {line.sku: line.quantity for line in request.lines}
+            lines = {goods(line.sku): line.quantity for line in request.lines}
             if lines or request.reservation_id in holds:  # a hold that was not told of is for another check to find
                 wanted[event.aggregate_id] = Counter(lines) if lines else holds[request.reservation_id]
     rows = await evidence.pool.fetch(
@@ -124,7 +130,7 @@ async def whole_orders(evidence: Evidence) -> Finding:
     there: dict[str, Counter[str]] = defaultdict(Counter)
     found = []
     for row in rows:
-        there[row["order_id"]][row["sku"]] += row["quantity"] or 0
+        there[row["order_id"]][goods(row["sku"] or "")] += row["quantity"] or 0
         owed = row["open"] if row["state"] in OPEN_STATES and row["tracked"] else 0
         if row["claimed"] != owed:
             message = f"order {row['order_id']} has {owed} open of {row['sku']} and a claim on {row['claimed']}"

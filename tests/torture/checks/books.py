@@ -7,35 +7,39 @@ from collections import defaultdict
 from stockward_server.storage.database import Executor
 from tests.torture.checks import Evidence, Finding, Violation
 from tests.torture.history import Outcome
-from tests.torture.workload import FLASH, FLASH_UNITS
+from tests.torture.workload import FLASH, FLASH_UNITS, RENAMED
 
-BOOKS = """
+GOODS = f"rtrim(sku, '{RENAMED}')"
+"""The goods that a row is about, whatever they were called when it was written."""
+
+BOOKS = f"""
     WITH ledger AS (
-        SELECT sku, location_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved,
+        SELECT {GOODS} AS sku, location_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved,
                sum(allocated_delta) AS allocated
-        FROM movements GROUP BY sku, location_id
+        FROM movements GROUP BY 1, 2
     ), held AS (
-        SELECT sku, location_id, sum(quantity) AS units
+        SELECT {GOODS} AS sku, location_id, sum(quantity) AS units
         FROM reservation_lines JOIN reservations USING (reservation_id) WHERE state = 1 AND location_id <> ''
-        GROUP BY sku, location_id
+        GROUP BY 1, 2
     ), owed AS (
-        SELECT sku, location_id, sum(quantity) AS units FROM allocations GROUP BY sku, location_id
+        SELECT {GOODS} AS sku, location_id, sum(quantity) AS units FROM allocations GROUP BY 1, 2
     )
     SELECT sku, location_id, s.on_hand, s.reserved, s.allocated, l.on_hand AS moved_on_hand,
            l.reserved AS moved_reserved, l.allocated AS moved_allocated, coalesce(h.units, 0) AS held,
            coalesce(o.units, 0) AS owed
-    FROM stock s FULL JOIN ledger l USING (sku, location_id) FULL JOIN held h USING (sku, location_id)
+    FROM (SELECT {GOODS} AS sku, location_id, on_hand, reserved, allocated FROM stock) s
+        FULL JOIN ledger l USING (sku, location_id) FULL JOIN held h USING (sku, location_id)
         FULL JOIN owed o USING (sku, location_id)
 """
 """One statement, so one snapshot."""
 
-OPEN_UNITS = """
+OPEN_UNITS = f"""
     SELECT sku, coalesce(allocated, 0) AS allocated, coalesce(open, 0) AS open
-    FROM (SELECT sku, sum(allocated)::bigint AS allocated FROM stock GROUP BY sku) s
-    FULL JOIN (SELECT sku, sum(quantity - fulfilled - cancelled)::bigint AS open
+    FROM (SELECT {GOODS} AS sku, sum(allocated)::bigint AS allocated FROM stock GROUP BY 1) s
+    FULL JOIN (SELECT {GOODS} AS sku, sum(quantity - fulfilled - cancelled)::bigint AS open
                FROM order_lines l JOIN orders USING (order_id)
                WHERE state IN (1, 2, 3) AND coalesce(to_jsonb(l) ->> 'untracked', 'false') = 'false'
-               GROUP BY sku) o USING (sku)
+               GROUP BY 1) o USING (sku)
 """
 """The column is looked for, as an upgrade begins without it."""
 
@@ -70,11 +74,11 @@ async def balanced(evidence: Evidence) -> Finding:
 async def ledger(evidence: Evidence) -> Finding:
     """The counters after each movement follow from those before it, and nothing is promised that is not there."""
     rows = await evidence.pool.fetch(
-        """
+        f"""
         SELECT movement_id, sku, location_id, kind, on_hand, reserved, allocated, reference,
                on_hand = sum(on_hand_delta) OVER so_far AND reserved = sum(reserved_delta) OVER so_far
                    AND allocated = sum(allocated_delta) OVER so_far AS follows
-        FROM movements WINDOW so_far AS (PARTITION BY sku, location_id ORDER BY movement_id)
+        FROM movements WINDOW so_far AS (PARTITION BY {GOODS}, location_id ORDER BY movement_id)
         """
     )
     found = []

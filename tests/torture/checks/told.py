@@ -34,6 +34,12 @@ async def read_record(pool: Pool) -> Sequence[Recorded]:
     return found
 
 
+async def versions_of(evidence: Evidence) -> dict[str, int]:
+    """The version of each aggregate; of stock whose SKU was renamed, that of the last event under the old one."""
+    ended = {event.aggregate_id: event.version for event in evidence.events if event.data.stock.renamed_to_sku}
+    return ended | {row["id"]: row["version"] for row in await evidence.pool.fetch(VERSIONS)}
+
+
 async def recorded(evidence: Evidence) -> Finding:
     """Versions without a gap, as many as each aggregate had changes; one event for each movement."""
     found = []
@@ -50,7 +56,7 @@ async def recorded(evidence: Evidence) -> Finding:
             found.append(Violation(f"event {event.event_id} says another thing than its row", (event.aggregate_id,)))
     if len({event.event_id for event in evidence.events}) < len(evidence.events):
         found.append(Violation("an event_id was given twice"))
-    now = {row["id"]: row["version"] for row in await evidence.pool.fetch(VERSIONS)}
+    now = await versions_of(evidence)
     for aggregate_id in now.keys() | lives.keys():
         versions = lives[aggregate_id]
         if versions != list(range(1, now.get(aggregate_id, 0) + 1)):
@@ -93,7 +99,7 @@ async def listed(evidence: Evidence) -> Finding:
 
 
 async def watched(evidence: Evidence) -> Finding:
-    now = {row["id"]: row["version"] for row in await evidence.pool.fetch(VERSIONS) if "@" in row["id"]}
+    now = {key: version for key, version in (await versions_of(evidence)).items() if "@" in key}
     found = [
         Violation(f"a watch was told {_short(versions)} of {row}, which is at {now[row]}", (row,))
         for row, versions in evidence.watch.versions.items()

@@ -1,5 +1,5 @@
 -- Variants whose stock is not tracked, and the order lines that were made of them.
--- depends: 0008_movement_months
+-- depends: 0009_money
 
 -- migrate: apply
 ALTER TABLE variants ADD COLUMN untracked boolean NOT NULL DEFAULT false;

@@ -193,7 +193,11 @@ class Product(_message.Message):
     product_id: _builtins.str
     """UUIDv7 made by the server."""
     handle: _builtins.str
-    """The product's name in addresses, unique: lower case letters, digits and single hyphens. Made from the title when empty."""
+    """The product's name in addresses, unique: lower-case letters and digits of any script, and single hyphens between its
+    words; up to 200 characters. It is stored in Unicode's normal form C. Made from the title when empty: Latin letters
+    lose their accents, other scripts stay (`Crème brûlée` becomes `creme-brulee`, `日本語の本` stays as it is). In a URL
+    it is percent-encoded.
+    """
     title: _builtins.str
     """Name shown to customers, 1 to 300 characters."""
     description: _builtins.str
@@ -218,7 +222,9 @@ class Product(_message.Message):
 
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variant]:
-        """What can be bought, up to 500."""
+        """What can be bought, up to 2,048. All of a product has to fit into one message (4 MiB): with 2,048 variants, some
+        2,000 bytes for each.
+        """
 
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -332,8 +338,11 @@ class Variant(_message.Message):
     IMAGE_URL_FIELD_NUMBER: _builtins.int
     UNTRACKED_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
-    """Stock keeping unit, unique in the shop, case-sensitive: 1 to 64 printable characters without leading or trailing
-    blanks.
+    """Stock keeping unit, unique in the shop, case-sensitive: 1 to 64 characters that can be seen, of any script, with
+    spaces inside but not around them; at most 128 bytes in UTF-8. Control, format, bidirectional and private-use
+    characters are refused, and so are those that show nothing. Every SKU of a request is brought to Unicode's normal
+    form C before anything else, and answers and events name it so. SKUs that look alike are not refused. RenameSku
+    gives a variant that has stock or orders another one.
     """
     title: _builtins.str
     """Name of the variant, such as `Large / Blue`."""
@@ -925,6 +934,40 @@ class RestoreProductRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RestoreProductRequest: _TypeAlias = RestoreProductRequest  # noqa: Y015
+
+@_typing.final
+class RenameSkuRequest(_message.Message):
+    """Request of RenameSku."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKU_FIELD_NUMBER: _builtins.int
+    NEW_SKU_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    sku: _builtins.str
+    """The SKU as it is now."""
+    new_sku: _builtins.str
+    """The SKU as it shall be; one that no variant has."""
+    etag: _builtins.str
+    """Compared with the product's when set."""
+    request_id: _builtins.str
+    """UUID that makes a repetition safe (AIP-155)."""
+    def __init__(
+        self,
+        *,
+        sku: _builtins.str = ...,
+        new_sku: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "new_sku", b"new_sku", "request_id", b"request_id", "sku", b"sku"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenameSkuRequest: _TypeAlias = RenameSkuRequest  # noqa: Y015
 
 @_typing.final
 class ImportProductsRequest(_message.Message):

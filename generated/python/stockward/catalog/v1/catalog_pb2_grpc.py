@@ -80,6 +80,11 @@ class CatalogServiceStub:
                 request_serializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.RestoreProductRequest.SerializeToString,
                 response_deserializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.Product.FromString,
                 _registered_method=True)
+        self.RenameSku = channel.unary_unary(
+                '/stockward.catalog.v1.CatalogService/RenameSku',
+                request_serializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.RenameSkuRequest.SerializeToString,
+                response_deserializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.Product.FromString,
+                _registered_method=True)
         self.ImportProducts = channel.stream_unary(
                 '/stockward.catalog.v1.CatalogService/ImportProducts',
                 request_serializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.ImportProductsRequest.SerializeToString,
@@ -168,6 +173,18 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenameSku(self, request, context):
+        """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both SKUs may be
+        used for other goods afterwards, so names can be swapped over a third one. A command that comes later and names the old
+        SKU is refused as for any SKU that is not there. Lines of orders and reservations, old ones too, answer the new SKU;
+        events of the past stay as they were. Tells `product.sku_renamed` and `product.updated`, and for each stock row
+        `stock.renamed`. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
+        (ETAG_MISMATCH).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ImportProducts(self, request_iterator, context):
         """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused row
         does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that have a handle
@@ -238,6 +255,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
             'RestoreProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.RestoreProduct,
                     request_deserializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.RestoreProductRequest.FromString,
+                    response_serializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.Product.SerializeToString,
+            ),
+            'RenameSku': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameSku,
+                    request_deserializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.RenameSkuRequest.FromString,
                     response_serializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.Product.SerializeToString,
             ),
             'ImportProducts': grpc.stream_unary_rpc_method_handler(
@@ -499,6 +521,33 @@ class CatalogService:
             target,
             '/stockward.catalog.v1.CatalogService/RestoreProduct',
             stockward_dot_catalog_dot_v1_dot_catalog__pb2.RestoreProductRequest.SerializeToString,
+            stockward_dot_catalog_dot_v1_dot_catalog__pb2.Product.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameSku(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.catalog.v1.CatalogService/RenameSku',
+            stockward_dot_catalog_dot_v1_dot_catalog__pb2.RenameSkuRequest.SerializeToString,
             stockward_dot_catalog_dot_v1_dot_catalog__pb2.Product.FromString,
             options,
             channel_credentials,

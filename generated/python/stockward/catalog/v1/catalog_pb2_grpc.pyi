@@ -68,6 +68,14 @@ class CatalogServiceStub:
     """Puts a product away that is not published. Its SKUs stay taken and its orders stay readable."""
     RestoreProduct: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.RestoreProductRequest, _catalog_pb2.Product]
     """Brings an archived product back: to UNPUBLISHED when it was ever published, else to DRAFT."""
+    RenameSku: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.RenameSkuRequest, _catalog_pb2.Product]
+    """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both SKUs may be
+    used for other goods afterwards, so names can be swapped over a third one. A command that comes later and names the old
+    SKU is refused as for any SKU that is not there. Lines of orders and reservations, old ones too, answer the new SKU;
+    events of the past stay as they were. Tells `product.sku_renamed` and `product.updated`, and for each stock row
+    `stock.renamed`. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
+    (ETAG_MISMATCH).
+    """
     ImportProducts: _grpc.StreamUnaryMultiCallable[_catalog_pb2.ImportProductsRequest, _catalog_pb2.ImportProductsResponse]
     """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused row
     does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that have a handle
@@ -109,6 +117,14 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Puts a product away that is not published. Its SKUs stay taken and its orders stay readable."""
     RestoreProduct: _aio.UnaryUnaryMultiCallable[_catalog_pb2.RestoreProductRequest, _catalog_pb2.Product]  # type: ignore[assignment]
     """Brings an archived product back: to UNPUBLISHED when it was ever published, else to DRAFT."""
+    RenameSku: _aio.UnaryUnaryMultiCallable[_catalog_pb2.RenameSkuRequest, _catalog_pb2.Product]  # type: ignore[assignment]
+    """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both SKUs may be
+    used for other goods afterwards, so names can be swapped over a third one. A command that comes later and names the old
+    SKU is refused as for any SKU that is not there. Lines of orders and reservations, old ones too, answer the new SKU;
+    events of the past stay as they were. Tells `product.sku_renamed` and `product.updated`, and for each stock row
+    `stock.renamed`. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
+    (ETAG_MISMATCH).
+    """
     ImportProducts: _aio.StreamUnaryMultiCallable[_catalog_pb2.ImportProductsRequest, _catalog_pb2.ImportProductsResponse]  # type: ignore[assignment]
     """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused row
     does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that have a handle
@@ -201,6 +217,20 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.Product, _abc.Awaitable[_catalog_pb2.Product]]:
         """Brings an archived product back: to UNPUBLISHED when it was ever published, else to DRAFT."""
+
+    @_abc_1.abstractmethod
+    def RenameSku(
+        self,
+        request: _catalog_pb2.RenameSkuRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.Product, _abc.Awaitable[_catalog_pb2.Product]]:
+        """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both SKUs may be
+        used for other goods afterwards, so names can be swapped over a third one. A command that comes later and names the old
+        SKU is refused as for any SKU that is not there. Lines of orders and reservations, old ones too, answer the new SKU;
+        events of the past stay as they were. Tells `product.sku_renamed` and `product.updated`, and for each stock row
+        `stock.renamed`. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
+        (ETAG_MISMATCH).
+        """
 
     @_abc_1.abstractmethod
     def ImportProducts(

@@ -6,8 +6,8 @@ Events: every change of state, once and in order per aggregate.
 Each is published to NATS JetStream on `stockward.v1.<aggregate>.<event>.<id>` with CloudEvents 1.0 attributes in the
 headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry the same as JSON.
 
-    product.{created,updated,scheduled,published,unpublished,archived,restored}
-    stock.{changed,low,recovered,depleted,shortfall}
+    product.{created,updated,scheduled,published,unpublished,archived,restored,sku_renamed}
+    stock.{changed,low,recovered,depleted,shortfall,renamed}
     reservation.{created,extended,released,expired,converted}
     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned}
     payment.updated
@@ -93,7 +93,8 @@ class Event(_message.Message):
     """The product's, reservation's, order's or endpoint's id; `<sku>@<location_id>` for stock."""
     aggregate_version: _builtins.int
     """Number of this event among those of the aggregate, from 1, without gaps. The stock of a SKU that was dropped from the
-    catalogue and made again is a new aggregate.
+    catalogue and made again is a new aggregate. The stock of a SKU that was renamed goes on as another aggregate: after
+    the last event that is kept of it, from 1 where there is none. See `renamed_from_sku` of StockEvent.
     """
     actor: _builtins.str
     """Name of the key that made it, or `jwt:` and the subject of the token; `customer` for what a customer did by a token of
@@ -199,6 +200,7 @@ class ProductEvent(_message.Message):
     VARIANTS_FIELD_NUMBER: _builtins.int
     PUBLISH_TIME_FIELD_NUMBER: _builtins.int
     SCHEDULED_PUBLISH_TIME_FIELD_NUMBER: _builtins.int
+    RENAMED_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """Id of the product."""
     state: _catalog_pb2.Product.State.ValueType
@@ -219,6 +221,10 @@ class ProductEvent(_message.Message):
     def scheduled_publish_time(self) -> _timestamp_pb2.Timestamp:
         """When it will be published."""
 
+    @_builtins.property
+    def renamed(self) -> Global___RenamedSku:
+        """The SKU that was given up and the one that took its place, for product.sku_renamed; `variants` has the new one."""
+
     def __init__(
         self,
         *,
@@ -229,14 +235,41 @@ class ProductEvent(_message.Message):
         variants: _abc.Iterable[Global___ProductEvent.Variant] | None = ...,
         publish_time: _timestamp_pb2.Timestamp | None = ...,
         scheduled_publish_time: _timestamp_pb2.Timestamp | None = ...,
+        renamed: Global___RenamedSku | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["publish_time", b"publish_time", "scheduled_publish_time", b"scheduled_publish_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["publish_time", b"publish_time", "renamed", b"renamed", "scheduled_publish_time", b"scheduled_publish_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["handle", b"handle", "product_id", b"product_id", "publish_time", b"publish_time", "scheduled_publish_time", b"scheduled_publish_time", "state", b"state", "title", b"title", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handle", b"handle", "product_id", b"product_id", "publish_time", b"publish_time", "renamed", b"renamed", "scheduled_publish_time", b"scheduled_publish_time", "state", b"state", "title", b"title", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProductEvent: _TypeAlias = ProductEvent  # noqa: Y015
+
+@_typing.final
+class RenamedSku(_message.Message):
+    """A SKU that was renamed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_SKU_FIELD_NUMBER: _builtins.int
+    TO_SKU_FIELD_NUMBER: _builtins.int
+    from_sku: _builtins.str
+    """The SKU before."""
+    to_sku: _builtins.str
+    """The SKU since."""
+    def __init__(
+        self,
+        *,
+        from_sku: _builtins.str = ...,
+        to_sku: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_sku", b"from_sku", "to_sku", b"to_sku"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenamedSku: _TypeAlias = RenamedSku  # noqa: Y015
 
 @_typing.final
 class StockEvent(_message.Message):
@@ -257,6 +290,8 @@ class StockEvent(_message.Message):
     RESERVED_DELTA_FIELD_NUMBER: _builtins.int
     ALLOCATED_DELTA_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
+    RENAMED_FROM_SKU_FIELD_NUMBER: _builtins.int
+    RENAMED_TO_SKU_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit."""
     location_id: _builtins.str
@@ -283,6 +318,14 @@ class StockEvent(_message.Message):
     """Change of allocated."""
     reference: _builtins.str
     """What caused it: an order id, a reservation id, or the reference that staff gave."""
+    renamed_from_sku: _builtins.str
+    """For stock.renamed, the SKU under which this stock was told before: the first event of `<sku>@<location_id>` as the
+    name of this stock. Counters are as they were.
+    """
+    renamed_to_sku: _builtins.str
+    """For stock.renamed, the SKU under which this stock is told from now on: the last event of `<sku>@<location_id>` as the
+    name of this stock. Counters are zero, as nothing has this SKU now.
+    """
     def __init__(
         self,
         *,
@@ -299,10 +342,12 @@ class StockEvent(_message.Message):
         reserved_delta: _builtins.int = ...,
         allocated_delta: _builtins.int = ...,
         reference: _builtins.str = ...,
+        renamed_from_sku: _builtins.str = ...,
+        renamed_to_sku: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "reorder_point", b"reorder_point"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "allocated", b"allocated", "allocated_delta", b"allocated_delta", "available", b"available", "kind", b"kind", "location_id", b"location_id", "on_hand", b"on_hand", "on_hand_delta", b"on_hand_delta", "reference", b"reference", "reorder_point", b"reorder_point", "reserved", b"reserved", "reserved_delta", b"reserved_delta", "safety_stock", b"safety_stock", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "allocated", b"allocated", "allocated_delta", b"allocated_delta", "available", b"available", "kind", b"kind", "location_id", b"location_id", "on_hand", b"on_hand", "on_hand_delta", b"on_hand_delta", "reference", b"reference", "renamed_from_sku", b"renamed_from_sku", "renamed_to_sku", b"renamed_to_sku", "reorder_point", b"reorder_point", "reserved", b"reserved", "reserved_delta", b"reserved_delta", "safety_stock", b"safety_stock", "sku", b"sku"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__reorder_point: _TypeAlias = _typing.Literal["reorder_point"]  # noqa: Y015
     _WhichOneofArgType__reorder_point: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point"]  # noqa: Y015

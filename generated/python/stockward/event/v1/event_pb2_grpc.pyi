@@ -6,8 +6,8 @@ Events: every change of state, once and in order per aggregate.
 Each is published to NATS JetStream on `stockward.v1.<aggregate>.<event>.<id>` with CloudEvents 1.0 attributes in the
 headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry the same as JSON.
 
-    product.{created,updated,scheduled,published,unpublished,archived,restored}
-    stock.{changed,low,recovered,depleted,shortfall}
+    product.{created,updated,scheduled,published,unpublished,archived,restored,sku_renamed}
+    stock.{changed,low,recovered,depleted,shortfall,renamed}
     reservation.{created,extended,released,expired,converted}
     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned}
     payment.updated

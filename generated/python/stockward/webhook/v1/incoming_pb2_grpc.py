@@ -88,6 +88,7 @@ class IncomingWebhookServiceServicer:
         product.unpublished  stockward.catalog.v1.UnpublishProductRequest
         product.archived     stockward.catalog.v1.ArchiveProductRequest
         product.restored     stockward.catalog.v1.RestoreProductRequest
+        product.sku_renamed  stockward.catalog.v1.RenameSkuRequest
         stock.adjusted       stockward.inventory.v1.AdjustStockRequest
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

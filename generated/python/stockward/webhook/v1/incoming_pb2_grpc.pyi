@@ -71,6 +71,7 @@ class IncomingWebhookServiceStub:
         product.unpublished  stockward.catalog.v1.UnpublishProductRequest
         product.archived     stockward.catalog.v1.ArchiveProductRequest
         product.restored     stockward.catalog.v1.RestoreProductRequest
+        product.sku_renamed  stockward.catalog.v1.RenameSkuRequest
         stock.adjusted       stockward.inventory.v1.AdjustStockRequest
     """
     ReceiveStripeWebhook: _grpc.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]
@@ -113,6 +114,7 @@ class IncomingWebhookServiceAsyncStub(IncomingWebhookServiceStub):
         product.unpublished  stockward.catalog.v1.UnpublishProductRequest
         product.archived     stockward.catalog.v1.ArchiveProductRequest
         product.restored     stockward.catalog.v1.RestoreProductRequest
+        product.sku_renamed  stockward.catalog.v1.RenameSkuRequest
         stock.adjusted       stockward.inventory.v1.AdjustStockRequest
     """
     ReceiveStripeWebhook: _aio.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]  # type: ignore[assignment]
@@ -164,6 +166,7 @@ class IncomingWebhookServiceServicer(metaclass=_abc_1.ABCMeta):
             product.unpublished  stockward.catalog.v1.UnpublishProductRequest
             product.archived     stockward.catalog.v1.ArchiveProductRequest
             product.restored     stockward.catalog.v1.RestoreProductRequest
+            product.sku_renamed  stockward.catalog.v1.RenameSkuRequest
             stock.adjusted       stockward.inventory.v1.AdjustStockRequest
         """
 

@@ -3,8 +3,8 @@
 // Each is published to NATS JetStream on `stockward.v1.<aggregate>.<event>.<id>` with CloudEvents 1.0 attributes in the
 // headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry the same as JSON.
 //
-//     product.{created,updated,scheduled,published,unpublished,archived,restored}
-//     stock.{changed,low,recovered,depleted,shortfall}
+//     product.{created,updated,scheduled,published,unpublished,archived,restored,sku_renamed}
+//     stock.{changed,low,recovered,depleted,shortfall,renamed}
 //     reservation.{created,extended,released,expired,converted}
 //     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned}
 //     payment.updated
@@ -38,7 +38,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stockward/event/v1/event.proto.
  */
 export const file_stockward_event_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zdG9ja3dhcmQvZXZlbnQvdjEvZXZlbnQucHJvdG8SEnN0b2Nrd2FyZC5ldmVudC52MSLQAwoFRXZlbnQSEAoIZXZlbnRfaWQYASABKAkSDAoEdHlwZRgCIAEoCRIWCg5hZ2dyZWdhdGVfdHlwZRgDIAEoCRIUCgxhZ2dyZWdhdGVfaWQYBCABKAkSGQoRYWdncmVnYXRlX3ZlcnNpb24YBSABKAMSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYByABKAkSEgoKcmVxdWVzdF9pZBgIIAEoCRIzCgdwcm9kdWN0GAogASgLMiAuc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudEgAEi8KBXN0b2NrGAsgASgLMh4uc3RvY2t3YXJkLmV2ZW50LnYxLlN0b2NrRXZlbnRIABI7CgtyZXNlcnZhdGlvbhgMIAEoCzIkLnN0b2Nrd2FyZC5ldmVudC52MS5SZXNlcnZhdGlvbkV2ZW50SAASLwoFb3JkZXIYDSABKAsyHi5zdG9ja3dhcmQuZXZlbnQudjEuT3JkZXJFdmVudEgAEjUKCGVuZHBvaW50GA4gASgLMiEuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnRIAEIGCgRkYXRhIvwCCgxQcm9kdWN0RXZlbnQSEgoKcHJvZHVjdF9pZBgBIAEoCRIyCgVzdGF0ZRgCIAEoDjIjLnN0b2Nrd2FyZC5jYXRhbG9nLnYxLlByb2R1Y3QuU3RhdGUSDgoGaGFuZGxlGAMgASgJEg0KBXRpdGxlGAQgASgJEjoKCHZhcmlhbnRzGAUgAygLMiguc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudC5WYXJpYW50EjAKDHB1Ymxpc2hfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoWc2NoZWR1bGVkX3B1Ymxpc2hfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaWwoHVmFyaWFudBILCgNza3UYASABKAkSDQoFdGl0bGUYAiABKAkSIQoFcHJpY2UYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIRCgl1bnRyYWNrZWQYBCABKAgi0AIKClN0b2NrRXZlbnQSCwoDc2t1GAEgASgJEhMKC2xvY2F0aW9uX2lkGAIgASgJEg8KB29uX2hhbmQYAyABKAMSEAoIcmVzZXJ2ZWQYBCABKAMSEQoJYWxsb2NhdGVkGAUgASgDEhQKDHNhZmV0eV9zdG9jaxgGIAEoAxIRCglhdmFpbGFibGUYByABKAMSGgoNcmVvcmRlcl9wb2ludBgIIAEoA0gAiAEBEjgKBGtpbmQYCSABKA4yKi5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlN0b2NrTW92ZW1lbnQuS2luZBIVCg1vbl9oYW5kX2RlbHRhGAogASgDEhYKDnJlc2VydmVkX2RlbHRhGAsgASgDEhcKD2FsbG9jYXRlZF9kZWx0YRgMIAEoAxIRCglyZWZlcmVuY2UYDSABKAlCEAoOX3Jlb3JkZXJfcG9pbnQi4AEKEFJlc2VydmF0aW9uRXZlbnQSFgoOcmVzZXJ2YXRpb25faWQYASABKAkSOAoFc3RhdGUYAiABKA4yKS5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uLlN0YXRlEjcKBWxpbmVzGAMgAygLMiguc3RvY2t3YXJkLmludmVudG9yeS52MS5SZXNlcnZhdGlvbi5MaW5lEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghvcmRlcl9pZBgFIAEoCSK0AgoKT3JkZXJFdmVudBIQCghvcmRlcl9pZBgBIAEoCRIuCgVzdGF0ZRgCIAEoDjIfLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlci5TdGF0ZRIRCglyZWZlcmVuY2UYAyABKAkSEwoLY3VzdG9tZXJfaWQYBCABKAkSLAoFbGluZXMYBSADKAsyHS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJMaW5lEioKBnRvdGFscxgGIAEoCzIaLnN0b2Nrd2FyZC5vcmRlci52MS5Ub3RhbHMSLAoHcGF5bWVudBgHIAEoCzIbLnN0b2Nrd2FyZC5vcmRlci52MS5QYXltZW50EjQKC2Z1bGZpbGxtZW50GAggASgLMh8uc3RvY2t3YXJkLm9yZGVyLnYxLkZ1bGZpbGxtZW50IvMBCg1FbmRwb2ludEV2ZW50EhMKC2VuZHBvaW50X2lkGAEgASgJEgsKA3VybBgCIAEoCRI2CgVzdGF0ZRgDIAEoDjInLnN0b2Nrd2FyZC5ldmVudC52MS5FbmRwb2ludEV2ZW50LlN0YXRlEg4KBnJlYXNvbhgEIAEoCRIxCg1mYWlsaW5nX3NpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJFCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX0VOQUJMRUQQARISCg5TVEFURV9ESVNBQkxFRBACIqEBChFMaXN0RXZlbnRzUmVxdWVzdBIYCgZjdXJzb3IYASABKAlCCLpIBXIDGIAgEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIzCgV0eXBlcxgDIAMoCUIkukghkgEeEDIiGnIYMhZeW2Etel0rXC4oW2Etel9dK3xcKikkEh4KDGFnZ3JlZ2F0ZV9pZBgEIAEoCUIIukgFcgMYgAEiZwoSTGlzdEV2ZW50c1Jlc3BvbnNlEikKBmV2ZW50cxgBIAMoCzIZLnN0b2Nrd2FyZC5ldmVudC52MS5FdmVudBITCgtuZXh0X2N1cnNvchgCIAEoCRIRCgljYXVnaHRfdXAYAyABKAgqTAoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASHwobRVJST1JfUkVBU09OX0NVUlNPUl9FWFBJUkVEEAEypQEKDEV2ZW50U2VydmljZRKUAQoKTGlzdEV2ZW50cxIlLnN0b2Nrd2FyZC5ldmVudC52MS5MaXN0RXZlbnRzUmVxdWVzdBomLnN0b2Nrd2FyZC5ldmVudC52MS5MaXN0RXZlbnRzUmVzcG9uc2UiN5LCGAIBAoLT5JMCK1oREg8vYXBpL3Btcy9ldmVudHMSFi9hcGkvc3RvcmVmcm9udC9ldmVudHNiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_stockward_auth_v1_auth, file_stockward_catalog_v1_catalog, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
+  fileDesc("Ch5zdG9ja3dhcmQvZXZlbnQvdjEvZXZlbnQucHJvdG8SEnN0b2Nrd2FyZC5ldmVudC52MSLQAwoFRXZlbnQSEAoIZXZlbnRfaWQYASABKAkSDAoEdHlwZRgCIAEoCRIWCg5hZ2dyZWdhdGVfdHlwZRgDIAEoCRIUCgxhZ2dyZWdhdGVfaWQYBCABKAkSGQoRYWdncmVnYXRlX3ZlcnNpb24YBSABKAMSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYByABKAkSEgoKcmVxdWVzdF9pZBgIIAEoCRIzCgdwcm9kdWN0GAogASgLMiAuc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudEgAEi8KBXN0b2NrGAsgASgLMh4uc3RvY2t3YXJkLmV2ZW50LnYxLlN0b2NrRXZlbnRIABI7CgtyZXNlcnZhdGlvbhgMIAEoCzIkLnN0b2Nrd2FyZC5ldmVudC52MS5SZXNlcnZhdGlvbkV2ZW50SAASLwoFb3JkZXIYDSABKAsyHi5zdG9ja3dhcmQuZXZlbnQudjEuT3JkZXJFdmVudEgAEjUKCGVuZHBvaW50GA4gASgLMiEuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnRIAEIGCgRkYXRhIq0DCgxQcm9kdWN0RXZlbnQSEgoKcHJvZHVjdF9pZBgBIAEoCRIyCgVzdGF0ZRgCIAEoDjIjLnN0b2Nrd2FyZC5jYXRhbG9nLnYxLlByb2R1Y3QuU3RhdGUSDgoGaGFuZGxlGAMgASgJEg0KBXRpdGxlGAQgASgJEjoKCHZhcmlhbnRzGAUgAygLMiguc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudC5WYXJpYW50EjAKDHB1Ymxpc2hfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOgoWc2NoZWR1bGVkX3B1Ymxpc2hfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoHcmVuYW1lZBgJIAEoCzIeLnN0b2Nrd2FyZC5ldmVudC52MS5SZW5hbWVkU2t1GlsKB1ZhcmlhbnQSCwoDc2t1GAEgASgJEg0KBXRpdGxlGAIgASgJEiEKBXByaWNlGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSEQoJdW50cmFja2VkGAQgASgIIi4KClJlbmFtZWRTa3USEAoIZnJvbV9za3UYASABKAkSDgoGdG9fc2t1GAIgASgJIoIDCgpTdG9ja0V2ZW50EgsKA3NrdRgBIAEoCRITCgtsb2NhdGlvbl9pZBgCIAEoCRIPCgdvbl9oYW5kGAMgASgDEhAKCHJlc2VydmVkGAQgASgDEhEKCWFsbG9jYXRlZBgFIAEoAxIUCgxzYWZldHlfc3RvY2sYBiABKAMSEQoJYXZhaWxhYmxlGAcgASgDEhoKDXJlb3JkZXJfcG9pbnQYCCABKANIAIgBARI4CgRraW5kGAkgASgOMiouc3RvY2t3YXJkLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50LktpbmQSFQoNb25faGFuZF9kZWx0YRgKIAEoAxIWCg5yZXNlcnZlZF9kZWx0YRgLIAEoAxIXCg9hbGxvY2F0ZWRfZGVsdGEYDCABKAMSEQoJcmVmZXJlbmNlGA0gASgJEhgKEHJlbmFtZWRfZnJvbV9za3UYESABKAkSFgoOcmVuYW1lZF90b19za3UYEiABKAlCEAoOX3Jlb3JkZXJfcG9pbnQi4AEKEFJlc2VydmF0aW9uRXZlbnQSFgoOcmVzZXJ2YXRpb25faWQYASABKAkSOAoFc3RhdGUYAiABKA4yKS5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uLlN0YXRlEjcKBWxpbmVzGAMgAygLMiguc3RvY2t3YXJkLmludmVudG9yeS52MS5SZXNlcnZhdGlvbi5MaW5lEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghvcmRlcl9pZBgFIAEoCSK0AgoKT3JkZXJFdmVudBIQCghvcmRlcl9pZBgBIAEoCRIuCgVzdGF0ZRgCIAEoDjIfLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlci5TdGF0ZRIRCglyZWZlcmVuY2UYAyABKAkSEwoLY3VzdG9tZXJfaWQYBCABKAkSLAoFbGluZXMYBSADKAsyHS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJMaW5lEioKBnRvdGFscxgGIAEoCzIaLnN0b2Nrd2FyZC5vcmRlci52MS5Ub3RhbHMSLAoHcGF5bWVudBgHIAEoCzIbLnN0b2Nrd2FyZC5vcmRlci52MS5QYXltZW50EjQKC2Z1bGZpbGxtZW50GAggASgLMh8uc3RvY2t3YXJkLm9yZGVyLnYxLkZ1bGZpbGxtZW50IvMBCg1FbmRwb2ludEV2ZW50EhMKC2VuZHBvaW50X2lkGAEgASgJEgsKA3VybBgCIAEoCRI2CgVzdGF0ZRgDIAEoDjInLnN0b2Nrd2FyZC5ldmVudC52MS5FbmRwb2ludEV2ZW50LlN0YXRlEg4KBnJlYXNvbhgEIAEoCRIxCg1mYWlsaW5nX3NpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJFCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX0VOQUJMRUQQARISCg5TVEFURV9ESVNBQkxFRBACIqEBChFMaXN0RXZlbnRzUmVxdWVzdBIYCgZjdXJzb3IYASABKAlCCLpIBXIDGIAgEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIzCgV0eXBlcxgDIAMoCUIkukghkgEeEDIiGnIYMhZeW2Etel0rXC4oW2Etel9dK3xcKikkEh4KDGFnZ3JlZ2F0ZV9pZBgEIAEoCUIIukgFcgMYgAEiZwoSTGlzdEV2ZW50c1Jlc3BvbnNlEikKBmV2ZW50cxgBIAMoCzIZLnN0b2Nrd2FyZC5ldmVudC52MS5FdmVudBITCgtuZXh0X2N1cnNvchgCIAEoCRIRCgljYXVnaHRfdXAYAyABKAgqTAoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASHwobRVJST1JfUkVBU09OX0NVUlNPUl9FWFBJUkVEEAEypQEKDEV2ZW50U2VydmljZRKUAQoKTGlzdEV2ZW50cxIlLnN0b2Nrd2FyZC5ldmVudC52MS5MaXN0RXZlbnRzUmVxdWVzdBomLnN0b2Nrd2FyZC5ldmVudC52MS5MaXN0RXZlbnRzUmVzcG9uc2UiN5LCGAIBAoLT5JMCK1oREg8vYXBpL3Btcy9ldmVudHMSFi9hcGkvc3RvcmVmcm9udC9ldmVudHNiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_stockward_auth_v1_auth, file_stockward_catalog_v1_catalog, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
 
 /**
  * One change of one aggregate.
@@ -76,7 +76,8 @@ export type Event = Message<"stockward.event.v1.Event"> & {
 
   /**
    * Number of this event among those of the aggregate, from 1, without gaps. The stock of a SKU that was dropped from the
-   * catalogue and made again is a new aggregate.
+   * catalogue and made again is a new aggregate. The stock of a SKU that was renamed goes on as another aggregate: after
+   * the last event that is kept of it, from 1 where there is none. See `renamed_from_sku` of StockEvent.
    *
    * @generated from field: int64 aggregate_version = 5;
    */
@@ -213,6 +214,13 @@ export type ProductEvent = Message<"stockward.event.v1.ProductEvent"> & {
    * @generated from field: google.protobuf.Timestamp scheduled_publish_time = 7;
    */
   scheduledPublishTime?: Timestamp | undefined;
+
+  /**
+   * The SKU that was given up and the one that took its place, for product.sku_renamed; `variants` has the new one.
+   *
+   * @generated from field: stockward.event.v1.RenamedSku renamed = 9;
+   */
+  renamed?: RenamedSku | undefined;
 };
 
 /**
@@ -263,6 +271,34 @@ export type ProductEvent_Variant = Message<"stockward.event.v1.ProductEvent.Vari
  */
 export const ProductEvent_VariantSchema: GenMessage<ProductEvent_Variant> = /*@__PURE__*/
   messageDesc(file_stockward_event_v1_event, 1, 0);
+
+/**
+ * A SKU that was renamed.
+ *
+ * @generated from message stockward.event.v1.RenamedSku
+ */
+export type RenamedSku = Message<"stockward.event.v1.RenamedSku"> & {
+  /**
+   * The SKU before.
+   *
+   * @generated from field: string from_sku = 1;
+   */
+  fromSku: string;
+
+  /**
+   * The SKU since.
+   *
+   * @generated from field: string to_sku = 2;
+   */
+  toSku: string;
+};
+
+/**
+ * Describes the message stockward.event.v1.RenamedSku.
+ * Use `create(RenamedSkuSchema)` to create a new message.
+ */
+export const RenamedSkuSchema: GenMessage<RenamedSku> = /*@__PURE__*/
+  messageDesc(file_stockward_event_v1_event, 2);
 
 /**
  * The stock of one SKU at one location after a change.
@@ -360,6 +396,22 @@ export type StockEvent = Message<"stockward.event.v1.StockEvent"> & {
    * @generated from field: string reference = 13;
    */
   reference: string;
+
+  /**
+   * For stock.renamed, the SKU under which this stock was told before: the first event of `<sku>@<location_id>` as the
+   * name of this stock. Counters are as they were.
+   *
+   * @generated from field: string renamed_from_sku = 17;
+   */
+  renamedFromSku: string;
+
+  /**
+   * For stock.renamed, the SKU under which this stock is told from now on: the last event of `<sku>@<location_id>` as the
+   * name of this stock. Counters are zero, as nothing has this SKU now.
+   *
+   * @generated from field: string renamed_to_sku = 18;
+   */
+  renamedToSku: string;
 };
 
 /**
@@ -367,7 +419,7 @@ export type StockEvent = Message<"stockward.event.v1.StockEvent"> & {
  * Use `create(StockEventSchema)` to create a new message.
  */
 export const StockEventSchema: GenMessage<StockEvent> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 2);
+  messageDesc(file_stockward_event_v1_event, 3);
 
 /**
  * A reservation after a change.
@@ -416,7 +468,7 @@ export type ReservationEvent = Message<"stockward.event.v1.ReservationEvent"> & 
  * Use `create(ReservationEventSchema)` to create a new message.
  */
 export const ReservationEventSchema: GenMessage<ReservationEvent> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 3);
+  messageDesc(file_stockward_event_v1_event, 4);
 
 /**
  * An order after a change, without personal data.
@@ -486,7 +538,7 @@ export type OrderEvent = Message<"stockward.event.v1.OrderEvent"> & {
  * Use `create(OrderEventSchema)` to create a new message.
  */
 export const OrderEventSchema: GenMessage<OrderEvent> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 4);
+  messageDesc(file_stockward_event_v1_event, 5);
 
 /**
  * An endpoint of webhooks: that its deliveries fail (`endpoint.failing`), that it is sent nothing any more
@@ -536,7 +588,7 @@ export type EndpointEvent = Message<"stockward.event.v1.EndpointEvent"> & {
  * Use `create(EndpointEventSchema)` to create a new message.
  */
 export const EndpointEventSchema: GenMessage<EndpointEvent> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 5);
+  messageDesc(file_stockward_event_v1_event, 6);
 
 /**
  * Whether webhooks are sent to it.
@@ -570,7 +622,7 @@ export enum EndpointEvent_State {
  * Describes the enum stockward.event.v1.EndpointEvent.State.
  */
 export const EndpointEvent_StateSchema: GenEnum<EndpointEvent_State> = /*@__PURE__*/
-  enumDesc(file_stockward_event_v1_event, 5, 0);
+  enumDesc(file_stockward_event_v1_event, 6, 0);
 
 /**
  * Request of ListEvents.
@@ -613,7 +665,7 @@ export type ListEventsRequest = Message<"stockward.event.v1.ListEventsRequest"> 
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 6);
+  messageDesc(file_stockward_event_v1_event, 7);
 
 /**
  * Response of ListEvents.
@@ -648,7 +700,7 @@ export type ListEventsResponse = Message<"stockward.event.v1.ListEventsResponse"
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 7);
+  messageDesc(file_stockward_event_v1_event, 8);
 
 /**
  * Reasons of this area. The reason string is the value's name without `ERROR_REASON_`.

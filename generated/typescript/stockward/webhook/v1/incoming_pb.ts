@@ -258,6 +258,7 @@ export const IncomingWebhookService: GenService<{
    *     product.unpublished  stockward.catalog.v1.UnpublishProductRequest
    *     product.archived     stockward.catalog.v1.ArchiveProductRequest
    *     product.restored     stockward.catalog.v1.RestoreProductRequest
+   *     product.sku_renamed  stockward.catalog.v1.RenameSkuRequest
    *     stock.adjusted       stockward.inventory.v1.AdjustStockRequest
    *
    * @generated from rpc stockward.webhook.v1.IncomingWebhookService.ReceivePmsWebhook

@@ -1,0 +1,91 @@
+"""SKUs and handles in requests: brought to their normal form as a request comes in, and checked with its other rules.
+
+Fields are found by their names, so a new one is covered on the day it is added: `sku`, `skus` and whatever ends in
+`_sku` or `_skus` is a SKU, `handle` is a handle, and an `aggregate_id` may have a SKU in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from buf.validate import validate_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from stockward_server.domain.errors import FieldViolation
+from stockward_server.domain.names import handle_fault, normal_name, sku_fault
+
+MAX_ELEMENTS = 10_000
+"""Elements of a list that are looked at, more than any request may have: the contract's own rule refuses the others."""
+
+_SKU = re.compile("(.+_)?skus?")
+
+Fault = Callable[[str], str | None]
+Plan = Sequence[tuple[FieldDescriptor, Fault | None, bool]]
+"""Fields of a message that are names or have some inside, what is wrong with a name, and whether it is checked here."""
+
+
+def normalise_names(message: Message) -> None:
+    """Brings every SKU and handle in the message to its normal form, in place."""
+    for field, _, _ in _plan(message.DESCRIPTOR):
+        value: Any = getattr(message, field.name)
+        if field.message_type:
+            if field.is_repeated or message.HasField(field.name):
+                for part in islice(value, MAX_ELEMENTS) if field.is_repeated else (value,):
+                    normalise_names(part)
+        elif field.is_repeated:
+            if not all(map(str.isascii, islice(value, MAX_ELEMENTS))):
+                value[:] = [normal_name(each) for each in value]
+        elif not value.isascii():
+            setattr(message, field.name, normal_name(value))
+
+
+def name_violations(message: Message, path: str = "") -> Iterator[FieldViolation]:
+    """What is wrong with the SKUs and handles of a normalised message. A missing one is left to the contract's rules;
+    fields that these ignore are ignored here as well."""
+    for field, fault, checked in _plan(message.DESCRIPTOR):
+        if not checked:
+            continue
+        value: Any = getattr(message, field.name)
+        here = f"{path}{field.name}"
+        each = islice(value, MAX_ELEMENTS) if field.is_repeated else (value,)
+        for index, part in enumerate(each):
+            at = f"{here}[{index}]" if field.is_repeated else here
+            if field.message_type:
+                yield from name_violations(part, f"{at}.")
+            elif fault and part and (wrong := fault(part)):
+                yield FieldViolation(at, f"{part!r} {wrong}")
+
+
+@cache
+def _plan(message: Descriptor) -> Plan:
+    fields = ((field, _fault_of(field), _is_checked(field)) for field in message.fields)
+    return [each for each in fields if _is_name(each[0]) or _has_names(each[0])]
+
+
+def _is_name(field: FieldDescriptor) -> bool:
+    return field.type == FieldDescriptor.TYPE_STRING and (
+        _SKU.fullmatch(field.name) is not None or field.name in ("handle", "aggregate_id")
+    )
+
+
+def _has_names(field: FieldDescriptor) -> bool:
+    inside = field.message_type
+    if inside is None or inside.GetOptions().map_entry or not inside.full_name.startswith("stockward."):
+        return False
+    return bool(_plan(inside))
+
+
+def _fault_of(field: FieldDescriptor) -> Fault | None:
+    if field.name == "handle":
+        return handle_fault
+    return sku_fault if _SKU.fullmatch(field.name) else None
+
+
+def _is_checked(field: FieldDescriptor) -> bool:
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    return validate_pb2.IGNORE_ALWAYS not in (rules.ignore, rules.repeated.items.ignore)
