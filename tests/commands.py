@@ -13,9 +13,10 @@ from stockward_server.application.command import Command
 from stockward_server.application.order_commands import CreateOrder, WantedCharge
 from stockward_server.application.request import Request, Role
 from stockward_server.application.stock_commands import AdjustStock, HoldPolicy, ReserveStock
+from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.errors import DatabaseUnavailable
 from stockward_server.domain.money import Money
-from stockward_server.domain.order import NOBODY, ChargeKind, PaymentTerms
+from stockward_server.domain.order import NOBODY, PaymentTerms
 from stockward_server.domain.pricing import WantedLine
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
 from stockward_server.grpc_api.event_encoder import encode_event

@@ -308,6 +308,14 @@ MUTATIONS = {
         ),
         unary("orders", "ReturnOrder"),
     ),
+    "AddCharge": Mutation(
+        on_orders(
+            orders.AddChargeRequest,
+            charge=orders.Charge(kind=orders.Charge.KIND_FEE, amount=money("2.50")),
+            reason="gift wrap",
+        ),
+        unary("orders", "AddCharge"),
+    ),
     "RecordPayment": Mutation(on_orders(payment), unary("orders", "RecordPayment")),
     "CreateEndpoint": Mutation(two_endpoints, unary("webhooks", "CreateEndpoint")),
     "UpdateEndpoint": Mutation(

@@ -15,6 +15,7 @@ from stockward.order.v1 import order_pb2 as orders
 from stockward.webhook.v1 import webhook_pb2 as webhooks
 
 from tests.known_shop import Bad, Known, assert_refused, cases
+from tests.shop import money
 
 
 def refused_step(places: str, state: str, request: Callable[[str], Message], reason: str, /, **metadata: str) -> Bad:
@@ -40,6 +41,12 @@ def order_steps() -> Iterator[tuple[str, Bad]]:
         "return": (
             lambda each: orders.ReturnOrderRequest(order_id=each, lines=back),
             {"PARTIALLY_FULFILLED", "FULFILLED"},
+        ),
+        "charge": (
+            lambda each: orders.AddChargeRequest(
+                order_id=each, charge=orders.Charge(kind=orders.Charge.KIND_FEE, amount=money("1")), reason="x"
+            ),
+            {"PENDING", "PROCESSING", "PARTIALLY_FULFILLED", "FULFILLED", "CANCELLED"},
         ),
     }
     for step, (request, allowed) in steps.items():

@@ -22,7 +22,7 @@ from stockward_server.domain.event import Event, EventData, Movement, RecordedEv
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.order import Order
-from stockward_server.domain.payment import PaymentEvent
+from stockward_server.domain.payment import PaymentEvent, TenderKey
 from stockward_server.domain.product import Product
 from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import AlertLevel, Offer, StockChange, StockLevel, alert_level
@@ -73,6 +73,8 @@ class LockedState:
     orders: dict[str, Order] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
     payments: dict[PaymentKey, PaymentEvent] = field(default_factory=dict)
+    tenders: dict[TenderKey, str] = field(default_factory=dict)
+    """The order that each named tender belongs to, as far as it is known."""
     held: dict[Holder, Held] = field(default_factory=dict)
 
     new_orders: dict[str, Order] = field(default_factory=dict)
@@ -168,6 +170,8 @@ class LockedState:
 
     def save_payment(self, event: PaymentEvent) -> None:
         self.payments[event.provider, event.provider_event_id] = event
+        if event.payment_reference:
+            self.tenders[event.tender] = event.order_id
         self.new_payments.append(event)
 
     def move(self, changes: Iterable[StockChange], cause: Cause) -> None:

@@ -11,6 +11,7 @@ from stockward.order.v1 import order_pb2_grpc
 
 from stockward_server.application.command import Submit
 from stockward_server.application.order_commands import (
+    AddCharge,
     CancelOrder,
     CreateOrder,
     FulfillOrder,
@@ -33,6 +34,7 @@ from stockward_server.grpc_api.order_messages import (
     line_quantities,
     order_bytes,
     order_message,
+    wanted_charge,
     wanted_charges,
     wanted_lines,
 )
@@ -169,6 +171,16 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         )
         return pb.Order.FromString(await self._submit(command))
 
+    async def AddCharge(self, request: pb.AddChargeRequest, context: Context) -> pb.Order:
+        command = AddCharge(
+            cause=request_of(context, request),
+            order_id=request.order_id.lower(),
+            charge=wanted_charge(request.charge, "charge"),
+            reason=request.reason,
+            reply=order_bytes,
+        )
+        return pb.Order.FromString(await self._submit(command))
+
     async def RecordPayment(self, request: pb.RecordPaymentRequest, context: Context) -> pb.Order:
         amount = money_of(request.amount, "amount")
         happened = moment(request.event_time, "event_time") if request.HasField("event_time") else datetime.now(UTC)
@@ -194,5 +206,5 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
 def _for_caller(order: pb.Order) -> pb.Order:
     """The order as its caller may see it."""
     if current_call.get().caller.role is Role.STOREFRONT:
-        hide_from_storefronts(order.lines)
+        hide_from_storefronts(order)
     return order

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from datetime import datetime
 
-from stockward_server.domain.order import Order
+from stockward_server.domain.charge import NO_SHARES
+from stockward_server.domain.order import Order, OrderLine
 from stockward_server.domain.payment import PaymentEvent
 from stockward_server.domain.reservation import Reservation
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
-from stockward_server.storage.order_rows import address_json
+from stockward_server.storage.order_rows import address_json, charge_columns
 from stockward_server.storage.statement import Statement
 
 
@@ -67,14 +69,14 @@ def update_reservations(write: Statement, reservations: Iterable[Reservation]) -
 def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
     write.add(
         """
-        INSERT INTO orders (order_id, state, currency, payment_terms, payment_due_time, charges, customer_id,
-                            reference, reservation_id, create_time, update_time, version)
-        SELECT order_id, state, currency, payment_terms, payment_due_time, charges::jsonb, customer_id, reference,
-               reservation_id, create_time, update_time, version
+        INSERT INTO orders (order_id, state, currency, payment_terms, payment_due_time, charges, charge_details,
+                            customer_id, reference, reservation_id, create_time, update_time, version)
+        SELECT order_id, state, currency, payment_terms, payment_due_time, charges::jsonb, charge_details::jsonb,
+               customer_id, reference, reservation_id, create_time, update_time, version
         FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[],
-                    $8::text[], $9::uuid[], $10::timestamptz[], $11::timestamptz[], $12::bigint[])
-            AS n (order_id, state, currency, payment_terms, payment_due_time, charges, customer_id, reference,
-                  reservation_id, create_time, update_time, version)
+                    $8::text[], $9::text[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::bigint[])
+            AS n (order_id, state, currency, payment_terms, payment_due_time, charges, charge_details, customer_id,
+                  reference, reservation_id, create_time, update_time, version)
         """,
         *columns(
             (
@@ -84,7 +86,7 @@ def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
                     o.currency,
                     o.payment_terms,
                     o.payment_due_time,
-                    json.dumps([(c.kind, c.amount, c.description) for c in o.charges]) if o.charges else None,
+                    *charge_columns(o.charges),
                     o.customer.customer_id,
                     o.reference,
                     o.reservation_id,
@@ -98,8 +100,10 @@ def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
     )
     write.add(
         """
-        INSERT INTO order_lines (order_id, line_number, sku, title, quantity, unit_price, price_override_reason)
-        SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[])
+        INSERT INTO order_lines (order_id, line_number, sku, title, quantity, unit_price, price_override_reason, shares)
+        SELECT order_id, line_number, sku, title, quantity, unit_price, price_override_reason, shares::jsonb
+        FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[])
+            AS n (order_id, line_number, sku, title, quantity, unit_price, price_override_reason, shares)
         """,
         *columns(
             (
@@ -111,6 +115,7 @@ def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
                     line.quantity,
                     line.unit_price,
                     line.price_override_reason,
+                    _shares(line),
                 )
                 for o in orders
                 for line in o.lines
@@ -139,14 +144,20 @@ def insert_orders(write: Statement, orders: Sequence[Order]) -> None:
 
 
 async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
-    """Existing orders: state, payment, line counters, new parcels. Open claims are deleted, to be inserted anew."""
+    """Existing orders: state, charges, line counters, new parcels. Open claims are deleted, to be inserted anew.
+
+    The sums of the payments are for servers of the release before; this one computes them from the payments.
+    """
     await connection.execute(
         """
         UPDATE orders o SET state = n.state, authorized = n.authorized, voided = n.voided, captured = n.captured,
-            refunded = n.refunded, payment_failed = n.payment_failed, update_time = n.update_time, version = n.version
+            refunded = n.refunded, payment_failed = n.payment_failed, terms_met = n.terms_met,
+            charges = n.charges::jsonb, charge_details = n.charge_details::jsonb, update_time = n.update_time,
+            version = n.version
         FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[],
-                    $8::timestamptz[], $9::bigint[])
-            AS n (order_id, state, authorized, voided, captured, refunded, payment_failed, update_time, version)
+                    $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[])
+            AS n (order_id, state, authorized, voided, captured, refunded, payment_failed, terms_met, charges,
+                  charge_details, update_time, version)
         WHERE o.order_id = n.order_id
         """,
         *columns(
@@ -154,11 +165,13 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
                 (
                     o.order_id,
                     o.state,
-                    o.payment.authorized,
-                    o.payment.voided,
+                    sum(tender.authorizations for tender in o.payment.tenders),
+                    sum(tender.voided for tender in o.payment.tenders),
                     o.payment.captured,
                     o.payment.refunded,
                     o.payment.failed,
+                    o.terms_met_once,
+                    *charge_columns(o.charges),
                     o.update_time,
                     o.version,
                 )
@@ -168,15 +181,17 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
     )
     await connection.execute(
         """
-        UPDATE order_lines l SET fulfilled = n.fulfilled, cancelled = n.cancelled, returned = n.returned
-        FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
-            AS n (order_id, line_number, fulfilled, cancelled, returned)
+        UPDATE order_lines l
+        SET fulfilled = n.fulfilled, cancelled = n.cancelled, returned = n.returned, shares = n.shares::jsonb
+        FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
+            AS n (order_id, line_number, fulfilled, cancelled, returned, shares)
         WHERE l.order_id = n.order_id AND l.line_number = n.line_number
-          AND (l.fulfilled, l.cancelled, l.returned) <> (n.fulfilled, n.cancelled, n.returned)
+          AND (l.fulfilled, l.cancelled, l.returned, l.shares)
+              IS DISTINCT FROM (n.fulfilled, n.cancelled, n.returned, n.shares::jsonb)
         """,
         *columns(
             (
-                (o.order_id, line.line_number, line.fulfilled, line.cancelled, line.returned)
+                (o.order_id, line.line_number, line.fulfilled, line.cancelled, line.returned, _shares(line))
                 for o in orders
                 for line in o.lines
             ),
@@ -239,3 +254,7 @@ def insert_payments(write: Statement, events: Sequence[PaymentEvent], now: datet
         ),
         now,
     )
+
+
+def _shares(line: OrderLine) -> str | None:
+    return json.dumps(astuple(line.shares)) if line.shares is not NO_SHARES else None

@@ -30,7 +30,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stockward/order/v1/order.proto.
  */
 export const file_stockward_order_v1_order: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zdG9ja3dhcmQvb3JkZXIvdjEvb3JkZXIucHJvdG8SEnN0b2Nrd2FyZC5vcmRlci52MSKYBgoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSLgoFc3RhdGUYAiABKA4yHy5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIuU3RhdGUSEQoJcmVmZXJlbmNlGAMgASgJEi4KCGN1c3RvbWVyGAQgASgLMhwuc3RvY2t3YXJkLm9yZGVyLnYxLkN1c3RvbWVyEiwKBWxpbmVzGAUgAygLMh0uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyTGluZRIrCgdjaGFyZ2VzGAYgAygLMhouc3RvY2t3YXJkLm9yZGVyLnYxLkNoYXJnZRIqCgZ0b3RhbHMYByABKAsyGi5zdG9ja3dhcmQub3JkZXIudjEuVG90YWxzEjcKDXBheW1lbnRfdGVybXMYCCABKA4yIC5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudFRlcm1zEiwKB3BheW1lbnQYCSABKAsyGy5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudBI0ChBwYXltZW50X2R1ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5yZXNlcnZhdGlvbl9pZBgLIAEoCRI1CgxmdWxmaWxsbWVudHMYDCADKAsyHy5zdG9ja3dhcmQub3JkZXIudjEuRnVsZmlsbG1lbnQSLwoLY3JlYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGA8gASgDIqMBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BFTkRJTkcQARIUChBTVEFURV9QUk9DRVNTSU5HEAISHQoZU1RBVEVfUEFSVElBTExZX0ZVTEZJTExFRBADEhMKD1NUQVRFX0ZVTEZJTExFRBAEEhMKD1NUQVRFX0NBTkNFTExFRBAFEhEKDVNUQVRFX0VYUElSRUQQBiLHAQoIQ3VzdG9tZXISHQoLY3VzdG9tZXJfaWQYASABKAlCCLpIBXIDGIABEhcKBWVtYWlsGAIgASgJQgi6SAVyAxjAAhIWCgRuYW1lGAMgASgJQgi6SAVyAxjIARI1ChBzaGlwcGluZ19hZGRyZXNzGAQgASgLMhsuc3RvY2t3YXJkLm9yZGVyLnYxLkFkZHJlc3MSNAoPYmlsbGluZ19hZGRyZXNzGAUgASgLMhsuc3RvY2t3YXJkLm9yZGVyLnYxLkFkZHJlc3Mi2gEKB0FkZHJlc3MSGwoJcmVjaXBpZW50GAEgASgJQgi6SAVyAxjIARIeCgVsaW5lcxgCIAMoCUIPukgMkgEJEAUiBXIDGMgBEhYKBGNpdHkYAyABKAlCCLpIBXIDGMgBEhgKBnJlZ2lvbhgEIAEoCUIIukgFcgMYyAESHAoLcG9zdGFsX2NvZGUYBSABKAlCB7pIBHICGCASKgoMY291bnRyeV9jb2RlGAYgASgJQhS6SBHYAQFyDDIKXltBLVpdezJ9JBIWCgVwaG9uZRgHIAEoCUIHukgEcgIYQCLNAQoJT3JkZXJMaW5lEhMKC2xpbmVfbnVtYmVyGAEgASgFEgsKA3NrdRgCIAEoCRINCgV0aXRsZRgDIAEoCRIQCghxdWFudGl0eRgEIAEoAxImCgp1bml0X3ByaWNlGAUgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSHQoVcHJpY2Vfb3ZlcnJpZGVfcmVhc29uGAYgASgJEhEKCWZ1bGZpbGxlZBgHIAEoAxIRCgljYW5jZWxsZWQYCCABKAMSEAoIcmV0dXJuZWQYCSABKAMi4AEKBkNoYXJnZRI5CgRraW5kGAEgASgOMh8uc3RvY2t3YXJkLm9yZGVyLnYxLkNoYXJnZS5LaW5kQgq6SAeCAQQQASAAEioKBmFtb3VudBgCIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5Qga6SAPIAQESHQoLZGVzY3JpcHRpb24YAyABKAlCCLpIBXIDGMgBIlAKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhEKDUtJTkRfU0hJUFBJTkcQARIMCghLSU5EX1RBWBACEhEKDUtJTkRfRElTQ09VTlQQAyLkAQoGVG90YWxzEiQKCHN1YnRvdGFsGAEgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSIwoHY2hhcmdlcxgCIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiEKBXRvdGFsGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJQoJY2FuY2VsbGVkGAQgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJAoIcmV0dXJuZWQYBSABKAsyEi5nb29nbGUudHlwZS5Nb25leRIfCgNkdWUYBiABKAsyEi5nb29nbGUudHlwZS5Nb25leSK6AwoHUGF5bWVudBIwCgVzdGF0ZRgBIAEoDjIhLnN0b2Nrd2FyZC5vcmRlci52MS5QYXltZW50LlN0YXRlEiYKCmF1dGhvcml6ZWQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIkCghjYXB0dXJlZBgDIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiQKCHJlZnVuZGVkGAQgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSFwoPcmVmdW5kX3JlcXVpcmVkGAUgASgIEiYKCnJlZnVuZF9kdWUYBiABKAsyEi5nb29nbGUudHlwZS5Nb25leSLHAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9QRU5ESU5HEAESFAoQU1RBVEVfQVVUSE9SSVpFRBACEhgKFFNUQVRFX1BBUlRJQUxMWV9QQUlEEAMSDgoKU1RBVEVfUEFJRBAEEhAKDFNUQVRFX0ZBSUxFRBAFEhAKDFNUQVRFX1ZPSURFRBAGEhwKGFNUQVRFX1BBUlRJQUxMWV9SRUZVTkRFRBAHEhIKDlNUQVRFX1JFRlVOREVEEAgitAEKC0Z1bGZpbGxtZW50EhYKDmZ1bGZpbGxtZW50X2lkGAEgASgJEjIKBWxpbmVzGAIgAygLMiMuc3RvY2t3YXJkLm9yZGVyLnYxLkZ1bGZpbGxtZW50TGluZRIXCg90cmFja2luZ19udW1iZXIYAyABKAkSDwoHY2FycmllchgEIAEoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTQoPRnVsZmlsbG1lbnRMaW5lEhMKC2xpbmVfbnVtYmVyGAEgASgFEhMKC2xvY2F0aW9uX2lkGAIgASgJEhAKCHF1YW50aXR5GAMgASgDIlAKDExpbmVRdWFudGl0eRIfCgtsaW5lX251bWJlchgBIAEoBUIKukgHGgUY6AcoARIfCghxdWFudGl0eRgCIAEoA0INukgKIggYgJTr3AMoASK6BAoSQ3JlYXRlT3JkZXJSZXF1ZXN0EkUKBWxpbmVzGAEgAygLMisuc3RvY2t3YXJkLm9yZGVyLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdC5MaW5lQgm6SAaSAQMQ6AcSIwoOcmVzZXJ2YXRpb25faWQYAiABKAlCC7pICNgBAXIDsAEBEi4KCGN1c3RvbWVyGAMgASgLMhwuc3RvY2t3YXJkLm9yZGVyLnYxLkN1c3RvbWVyEhsKCXJlZmVyZW5jZRgEIAEoCUIIukgFcgMYyAESNQoHY2hhcmdlcxgFIAMoCzIaLnN0b2Nrd2FyZC5vcmRlci52MS5DaGFyZ2VCCLpIBZIBAhAyEkEKDXBheW1lbnRfdGVybXMYBiABKA4yIC5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudFRlcm1zQgi6SAWCAQIQARIfCgpyZXF1ZXN0X2lkGAcgASgJQgu6SAjYAQFyA7ABARrPAQoETGluZRIaCgNza3UYASABKAlCDeJBAQK6SAZyBBABGEASIwoIcXVhbnRpdHkYAiABKANCEeJBAQK6SAoiCBiAlOvcAygBEiwKEHNob3duX3VuaXRfcHJpY2UYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIvChN1bml0X3ByaWNlX292ZXJyaWRlGAQgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJwoVcHJpY2Vfb3ZlcnJpZGVfcmVhc29uGAUgASgJQgi6SAVyAxjIASJqChhCYXRjaENyZWF0ZU9yZGVyc1JlcXVlc3QSTgoIcmVxdWVzdHMYASADKAsyJi5zdG9ja3dhcmQub3JkZXIudjEuQ3JlYXRlT3JkZXJSZXF1ZXN0QhTiQQECukgNkgEKCAEQyAEiA9gBAyLIAQoZQmF0Y2hDcmVhdGVPcmRlcnNSZXNwb25zZRJFCgdyZXN1bHRzGAEgAygLMjQuc3RvY2t3YXJkLm9yZGVyLnYxLkJhdGNoQ3JlYXRlT3JkZXJzUmVzcG9uc2UuUmVzdWx0GmQKBlJlc3VsdBIqCgVvcmRlchgBIAEoCzIZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlckgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIJCgdvdXRjb21lIjEKD0dldE9yZGVyUmVxdWVzdBIeCghvcmRlcl9pZBgBIAEoCUIM4kEBArpIBXIDsAEBIuYBChFMaXN0T3JkZXJzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgCASQgoGc3RhdGVzGAMgAygOMh8uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyLlN0YXRlQhG6SA6SAQsQBiIHggEEEAEgABIdCgtjdXN0b21lcl9pZBgEIAEoCUIIukgFcgMYgAESGwoJcmVmZXJlbmNlGAUgASgJQgi6SAVyAxjIARIUCgNza3UYBiABKAlCB7pIBHICGEAiWAoSTGlzdE9yZGVyc1Jlc3BvbnNlEikKBm9yZGVycxgBIAMoCzIZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVwoYTGlzdFBlbmRpbmdPcmRlcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiAICJfChlMaXN0UGVuZGluZ09yZGVyc1Jlc3BvbnNlEikKBm9yZGVycxgBIAMoCzIZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkitgEKEldhdGNoT3JkZXJzUmVxdWVzdBIjCglvcmRlcl9pZHMYASADKAlCELpIDZIBChDoByIFcgOwAQESHQoLY3VzdG9tZXJfaWQYAiABKAlCCLpIBXIDGIABEkIKBnN0YXRlcxgDIAMoDjIfLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlci5TdGF0ZUIRukgOkgELEAYiB4IBBBABIAASGAoGY3Vyc29yGAQgASgJQgi6SAVyAxiAICJXChNXYXRjaE9yZGVyc1Jlc3BvbnNlEjAKB2NoYW5nZXMYASADKAsyHy5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJDaGFuZ2USDgoGY3Vyc29yGAIgASgJIs8CCgtPcmRlckNoYW5nZRIMCgR0eXBlGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEi4KBXN0YXRlGAMgASgOMh8uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyLlN0YXRlEhEKCXJlZmVyZW5jZRgEIAEoCRITCgtjdXN0b21lcl9pZBgFIAEoCRIsCgVsaW5lcxgGIAMoCzIdLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlckxpbmUSKgoGdG90YWxzGAcgASgLMhouc3RvY2t3YXJkLm9yZGVyLnYxLlRvdGFscxIsCgdwYXltZW50GAggASgLMhsuc3RvY2t3YXJkLm9yZGVyLnYxLlBheW1lbnQSDwoHdmVyc2lvbhgJIAEoAxIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiVgoTUHJvY2Vzc09yZGVyUmVxdWVzdBIeCghvcmRlcl9pZBgBIAEoCUIM4kEBArpIBXIDsAEBEh8KCnJlcXVlc3RfaWQYAiABKAlCC7pICNgBAXIDsAEBIs8BChNGdWxmaWxsT3JkZXJSZXF1ZXN0Eh4KCG9yZGVyX2lkGAEgASgJQgziQQECukgFcgOwAQESOgoFbGluZXMYAiADKAsyIC5zdG9ja3dhcmQub3JkZXIudjEuTGluZVF1YW50aXR5Qgm6SAaSAQMQ6AcSIQoPdHJhY2tpbmdfbnVtYmVyGAMgASgJQgi6SAVyAxjIARIYCgdjYXJyaWVyGAQgASgJQge6SARyAhhkEh8KCnJlcXVlc3RfaWQYBSABKAlCC7pICNgBAXIDsAEBIqsBChJDYW5jZWxPcmRlclJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQK6SAVyA7ABARI6CgVsaW5lcxgCIAMoCzIgLnN0b2Nrd2FyZC5vcmRlci52MS5MaW5lUXVhbnRpdHlCCbpIBpIBAxDoBxIYCgZyZWFzb24YAyABKAlCCLpIBXIDGOgHEh8KCnJlcXVlc3RfaWQYBCABKAlCC7pICNgBAXIDsAEBIrUCChJSZXR1cm5PcmRlclJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQK6SAVyA7ABARJLCgVsaW5lcxgCIAMoCzIrLnN0b2Nrd2FyZC5vcmRlci52MS5SZXR1cm5PcmRlclJlcXVlc3QuTGluZUIP4kEBArpICJIBBQgBEOgHEhwKC2xvY2F0aW9uX2lkGAMgASgJQge6SARyAhggEhgKBnJlYXNvbhgEIAEoCUIIukgFcgMY6AcSHwoKcmVxdWVzdF9pZBgFIAEoCUILukgI2AEBcgOwAQEaWQoETGluZRIfCgtsaW5lX251bWJlchgBIAEoBUIKukgHGgUY6AcoARIfCghxdWFudGl0eRgCIAEoA0INukgKIggYgJTr3AMoARIPCgdkYW1hZ2VkGAMgASgIIukEChRSZWNvcmRQYXltZW50UmVxdWVzdBIeCghvcmRlcl9pZBgBIAEoCUIM4kEBArpIBXIDsAEBEh8KCHByb3ZpZGVyGAIgASgJQg3iQQECukgGcgQQARhAEikKEXByb3ZpZGVyX2V2ZW50X2lkGAMgASgJQg7iQQECukgHcgUQARjIARJLCgRraW5kGAQgASgOMi0uc3RvY2t3YXJkLm9yZGVyLnYxLlJlY29yZFBheW1lbnRSZXF1ZXN0LktpbmRCDuJBAQK6SAeCAQQQASAAEi4KBmFtb3VudBgFIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5QgriQQECukgDyAEBEi4KCmV2ZW50X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh8KCnJlcXVlc3RfaWQYByABKAlCC7pICNgBAXIDsAEBEiMKEXBheW1lbnRfcmVmZXJlbmNlGAggASgJQgi6SAVyAxjIASLxAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEwoPS0lORF9BVVRIT1JJWkVEEAESEQoNS0lORF9DQVBUVVJFRBACEg8KC0tJTkRfRkFJTEVEEAMSDwoLS0lORF9WT0lERUQQBBIRCg1LSU5EX1JFRlVOREVEEAUSFgoSS0lORF9SRUZVTkRfRkFJTEVEEAYSEQoNS0lORF9ESVNQVVRFRBAHEhQKEEtJTkRfRElTUFVURV9XT04QCBIVChFLSU5EX0RJU1BVVEVfTE9TVBAJEh4KGktJTkRfQVVUSE9SSVpBVElPTl9FWFBJUkVEEAoqZgoMUGF5bWVudFRlcm1zEh0KGVBBWU1FTlRfVEVSTVNfVU5TUEVDSUZJRUQQABIZChVQQVlNRU5UX1RFUk1TX1BSRVBBSUQQARIcChhQQVlNRU5UX1RFUk1TX09OX0FDQ09VTlQQAirGAgoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocRVJST1JfUkVBU09OX09SREVSX05PVF9GT1VORBABEiQKIEVSUk9SX1JFQVNPTl9PUkRFUl9TVEFURV9JTlZBTElEEAISIQodRVJST1JfUkVBU09OX1BBWU1FTlRfUkVRVUlSRUQQAxIiCh5FUlJPUl9SRUFTT05fUVVBTlRJVFlfRVhDRUVERUQQBBIeChpFUlJPUl9SRUFTT05fUFJJQ0VfQ0hBTkdFRBAFEiIKHkVSUk9SX1JFQVNPTl9DVVJSRU5DWV9NSVNNQVRDSBAGEicKI0VSUk9SX1JFQVNPTl9QQVlNRU5UX0VWRU5UX0NPTkZMSUNUEAcSHQoZRVJST1JfUkVBU09OX0xJTkVfVU5LTk9XThAIMsgMCgxPcmRlclNlcnZpY2USgAEKC0NyZWF0ZU9yZGVyEiYuc3RvY2t3YXJkLm9yZGVyLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdBoZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlciIuksIYAgECgtPkkwIiOgEqIh0vYXBpL3N0b3JlZnJvbnQvb3JkZXJzL2NyZWF0ZRKlAQoRQmF0Y2hDcmVhdGVPcmRlcnMSLC5zdG9ja3dhcmQub3JkZXIudjEuQmF0Y2hDcmVhdGVPcmRlcnNSZXF1ZXN0Gi0uc3RvY2t3YXJkLm9yZGVyLnYxLkJhdGNoQ3JlYXRlT3JkZXJzUmVzcG9uc2UiM5LCGAIBAoLT5JMCJzoBKiIiL2FwaS9zdG9yZWZyb250L29yZGVycy9iYXRjaENyZWF0ZRKZAQoIR2V0T3JkZXISIy5zdG9ja3dhcmQub3JkZXIudjEuR2V0T3JkZXJSZXF1ZXN0Ghkuc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyIk2SwhgCAQKC0+STAkFaHBIaL2FwaS9wbXMvb3JkZXJzL3tvcmRlcl9pZH0SIS9hcGkvc3RvcmVmcm9udC9vcmRlcnMve29yZGVyX2lkfRKUAQoKTGlzdE9yZGVycxIlLnN0b2Nrd2FyZC5vcmRlci52MS5MaXN0T3JkZXJzUmVxdWVzdBomLnN0b2Nrd2FyZC5vcmRlci52MS5MaXN0T3JkZXJzUmVzcG9uc2UiN5LCGAIBAoLT5JMCK1oYEhYvYXBpL3N0b3JlZnJvbnQvb3JkZXJzEg8vYXBpL3Btcy9vcmRlcnMSlgEKEUxpc3RQZW5kaW5nT3JkZXJzEiwuc3RvY2t3YXJkLm9yZGVyLnYxLkxpc3RQZW5kaW5nT3JkZXJzUmVxdWVzdBotLnN0b2Nrd2FyZC5vcmRlci52MS5MaXN0UGVuZGluZ09yZGVyc1Jlc3BvbnNlIiSSwhgBAoLT5JMCGRIXL2FwaS9wbXMvb3JkZXJzL3BlbmRpbmcSZwoLV2F0Y2hPcmRlcnMSJi5zdG9ja3dhcmQub3JkZXIudjEuV2F0Y2hPcmRlcnNSZXF1ZXN0Gicuc3RvY2t3YXJkLm9yZGVyLnYxLldhdGNoT3JkZXJzUmVzcG9uc2UiBZLCGAECMAEShgEKDFByb2Nlc3NPcmRlchInLnN0b2Nrd2FyZC5vcmRlci52MS5Qcm9jZXNzT3JkZXJSZXF1ZXN0Ghkuc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyIjKSwhgBAoLT5JMCJzoBKhoiL2FwaS9wbXMvb3JkZXJzL3tvcmRlcl9pZH0vcHJvY2VzcxKGAQoMRnVsZmlsbE9yZGVyEicuc3RvY2t3YXJkLm9yZGVyLnYxLkZ1bGZpbGxPcmRlclJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiMpLCGAECgtPkkwInOgEqGiIvYXBpL3Btcy9vcmRlcnMve29yZGVyX2lkfS9mdWxmaWxsErMBCgtDYW5jZWxPcmRlchImLnN0b2Nrd2FyZC5vcmRlci52MS5DYW5jZWxPcmRlclJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiYZLCGAIBAoLT5JMCVToBKlotOgEqGigvYXBpL3N0b3JlZnJvbnQvb3JkZXJzL3tvcmRlcl9pZH0vY2FuY2VsGiEvYXBpL3Btcy9vcmRlcnMve29yZGVyX2lkfS9jYW5jZWwSgwEKC1JldHVybk9yZGVyEiYuc3RvY2t3YXJkLm9yZGVyLnYxLlJldHVybk9yZGVyUmVxdWVzdBoZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlciIxksIYAQKC0+STAiY6ASoaIS9hcGkvcG1zL29yZGVycy97b3JkZXJfaWR9L3JldHVybhKJAQoNUmVjb3JkUGF5bWVudBIoLnN0b2Nrd2FyZC5vcmRlci52MS5SZWNvcmRQYXltZW50UmVxdWVzdBoZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlciIzksIYAQKC0+STAig6ASoiIy9hcGkvcG1zL29yZGVycy97b3JkZXJfaWR9L3BheW1lbnRzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_rpc_status, file_google_type_money, file_stockward_auth_v1_auth]);
+  fileDesc("Ch5zdG9ja3dhcmQvb3JkZXIvdjEvb3JkZXIucHJvdG8SEnN0b2Nrd2FyZC5vcmRlci52MSLABgoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSLgoFc3RhdGUYAiABKA4yHy5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIuU3RhdGUSEQoJcmVmZXJlbmNlGAMgASgJEi4KCGN1c3RvbWVyGAQgASgLMhwuc3RvY2t3YXJkLm9yZGVyLnYxLkN1c3RvbWVyEiwKBWxpbmVzGAUgAygLMh0uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyTGluZRIrCgdjaGFyZ2VzGAYgAygLMhouc3RvY2t3YXJkLm9yZGVyLnYxLkNoYXJnZRIqCgZ0b3RhbHMYByABKAsyGi5zdG9ja3dhcmQub3JkZXIudjEuVG90YWxzEjcKDXBheW1lbnRfdGVybXMYCCABKA4yIC5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudFRlcm1zEiwKB3BheW1lbnQYCSABKAsyGy5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudBI0ChBwYXltZW50X2R1ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5yZXNlcnZhdGlvbl9pZBgLIAEoCRI1CgxmdWxmaWxsbWVudHMYDCADKAsyHy5zdG9ja3dhcmQub3JkZXIudjEuRnVsZmlsbG1lbnQSLwoLY3JlYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGA8gASgDEiYKBGhvbGQYECABKAsyGC5zdG9ja3dhcmQub3JkZXIudjEuSG9sZCKjAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9QRU5ESU5HEAESFAoQU1RBVEVfUFJPQ0VTU0lORxACEh0KGVNUQVRFX1BBUlRJQUxMWV9GVUxGSUxMRUQQAxITCg9TVEFURV9GVUxGSUxMRUQQBBITCg9TVEFURV9DQU5DRUxMRUQQBRIRCg1TVEFURV9FWFBJUkVEEAYibQoESG9sZBIvCgZyZWFzb24YASABKA4yHy5zdG9ja3dhcmQub3JkZXIudjEuSG9sZC5SZWFzb24iNAoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhIKDlJFQVNPTl9QQVlNRU5UEAEixwEKCEN1c3RvbWVyEh0KC2N1c3RvbWVyX2lkGAEgASgJQgi6SAVyAxiAARIXCgVlbWFpbBgCIAEoCUIIukgFcgMYwAISFgoEbmFtZRgDIAEoCUIIukgFcgMYyAESNQoQc2hpcHBpbmdfYWRkcmVzcxgEIAEoCzIbLnN0b2Nrd2FyZC5vcmRlci52MS5BZGRyZXNzEjQKD2JpbGxpbmdfYWRkcmVzcxgFIAEoCzIbLnN0b2Nrd2FyZC5vcmRlci52MS5BZGRyZXNzItoBCgdBZGRyZXNzEhsKCXJlY2lwaWVudBgBIAEoCUIIukgFcgMYyAESHgoFbGluZXMYAiADKAlCD7pIDJIBCRAFIgVyAxjIARIWCgRjaXR5GAMgASgJQgi6SAVyAxjIARIYCgZyZWdpb24YBCABKAlCCLpIBXIDGMgBEhwKC3Bvc3RhbF9jb2RlGAUgASgJQge6SARyAhggEioKDGNvdW50cnlfY29kZRgGIAEoCUIUukgR2AEBcgwyCl5bQS1aXXsyfSQSFgoFcGhvbmUYByABKAlCB7pIBHICGEAilAIKCU9yZGVyTGluZRITCgtsaW5lX251bWJlchgBIAEoBRILCgNza3UYAiABKAkSDQoFdGl0bGUYAyABKAkSEAoIcXVhbnRpdHkYBCABKAMSJgoKdW5pdF9wcmljZRgFIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5Eh0KFXByaWNlX292ZXJyaWRlX3JlYXNvbhgGIAEoCRIRCglmdWxmaWxsZWQYByABKAMSEQoJY2FuY2VsbGVkGAggASgDEhAKCHJldHVybmVkGAkgASgDEiQKCGRpc2NvdW50GAogASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSHwoDdGF4GAsgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkimwMKBkNoYXJnZRI5CgRraW5kGAEgASgOMh8uc3RvY2t3YXJkLm9yZGVyLnYxLkNoYXJnZS5LaW5kQgq6SAeCAQQQASAAEioKBmFtb3VudBgCIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5Qga6SAPIAQESHQoLZGVzY3JpcHRpb24YAyABKAlCCLpIBXIDGMgBEigKDGxpbmVfbnVtYmVycxgEIAMoBUISukgPkgEMEOgHIgcaBRjoBygBEhwKBnJlYXNvbhgFIAEoCUIM4kEBA7pIBXIDGOgHEhsKBWFjdG9yGAYgASgJQgziQQEDukgFcgMYyAESNQoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDIm8KBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhEKDUtJTkRfU0hJUFBJTkcQARIMCghLSU5EX1RBWBACEhEKDUtJTkRfRElTQ09VTlQQAxIMCghLSU5EX0ZFRRAEEg8KC0tJTkRfQ1JFRElUEAUi7wEKBlRvdGFscxIkCghzdWJ0b3RhbBgBIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiMKB2NoYXJnZXMYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIhCgV0b3RhbBgDIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiUKCWNhbmNlbGxlZBgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiQKCHJldHVybmVkGAUgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSHwoDbmV0GAcgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXlKBAgGEAdSA2R1ZSL5BAoHUGF5bWVudBIwCgVzdGF0ZRgBIAEoDjIhLnN0b2Nrd2FyZC5vcmRlci52MS5QYXltZW50LlN0YXRlEiYKCmF1dGhvcml6ZWQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIkCghjYXB0dXJlZBgDIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiQKCHJlZnVuZGVkGAQgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSFwoPcmVmdW5kX3JlcXVpcmVkGAUgASgIEiYKCnJlZnVuZF9kdWUYBiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIoCgxzdGlsbF90b19wYXkYByABKAsyEi5nb29nbGUudHlwZS5Nb25leRIkCghkaXNwdXRlZBgIIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiAKBGxvc3QYCSABKAsyEi5nb29nbGUudHlwZS5Nb25leRIrCgd0ZW5kZXJzGAogAygLMhouc3RvY2t3YXJkLm9yZGVyLnYxLlRlbmRlciLnAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9QRU5ESU5HEAESFAoQU1RBVEVfQVVUSE9SSVpFRBACEhgKFFNUQVRFX1BBUlRJQUxMWV9QQUlEEAMSDgoKU1RBVEVfUEFJRBAEEhAKDFNUQVRFX0ZBSUxFRBAFEhAKDFNUQVRFX1ZPSURFRBAGEhwKGFNUQVRFX1BBUlRJQUxMWV9SRUZVTkRFRBAHEhIKDlNUQVRFX1JFRlVOREVEEAgSHgoaU1RBVEVfUEFSVElBTExZX0FVVEhPUklaRUQQCSLxAQoGVGVuZGVyEhAKCHByb3ZpZGVyGAEgASgJEhkKEXBheW1lbnRfcmVmZXJlbmNlGAIgASgJEiYKCmF1dGhvcml6ZWQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIkCghjYXB0dXJlZBgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiQKCHJlZnVuZGVkGAUgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJAoIZGlzcHV0ZWQYBiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIgCgRsb3N0GAcgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkitAEKC0Z1bGZpbGxtZW50EhYKDmZ1bGZpbGxtZW50X2lkGAEgASgJEjIKBWxpbmVzGAIgAygLMiMuc3RvY2t3YXJkLm9yZGVyLnYxLkZ1bGZpbGxtZW50TGluZRIXCg90cmFja2luZ19udW1iZXIYAyABKAkSDwoHY2FycmllchgEIAEoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTQoPRnVsZmlsbG1lbnRMaW5lEhMKC2xpbmVfbnVtYmVyGAEgASgFEhMKC2xvY2F0aW9uX2lkGAIgASgJEhAKCHF1YW50aXR5GAMgASgDIlAKDExpbmVRdWFudGl0eRIfCgtsaW5lX251bWJlchgBIAEoBUIKukgHGgUY6AcoARIfCghxdWFudGl0eRgCIAEoA0INukgKIggYgJTr3AMoASK6BAoSQ3JlYXRlT3JkZXJSZXF1ZXN0EkUKBWxpbmVzGAEgAygLMisuc3RvY2t3YXJkLm9yZGVyLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdC5MaW5lQgm6SAaSAQMQ6AcSIwoOcmVzZXJ2YXRpb25faWQYAiABKAlCC7pICNgBAXIDsAEBEi4KCGN1c3RvbWVyGAMgASgLMhwuc3RvY2t3YXJkLm9yZGVyLnYxLkN1c3RvbWVyEhsKCXJlZmVyZW5jZRgEIAEoCUIIukgFcgMYyAESNQoHY2hhcmdlcxgFIAMoCzIaLnN0b2Nrd2FyZC5vcmRlci52MS5DaGFyZ2VCCLpIBZIBAhAyEkEKDXBheW1lbnRfdGVybXMYBiABKA4yIC5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudFRlcm1zQgi6SAWCAQIQARIfCgpyZXF1ZXN0X2lkGAcgASgJQgu6SAjYAQFyA7ABARrPAQoETGluZRIaCgNza3UYASABKAlCDeJBAQK6SAZyBBABGEASIwoIcXVhbnRpdHkYAiABKANCEeJBAQK6SAoiCBiAlOvcAygBEiwKEHNob3duX3VuaXRfcHJpY2UYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIvChN1bml0X3ByaWNlX292ZXJyaWRlGAQgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJwoVcHJpY2Vfb3ZlcnJpZGVfcmVhc29uGAUgASgJQgi6SAVyAxjIASJqChhCYXRjaENyZWF0ZU9yZGVyc1JlcXVlc3QSTgoIcmVxdWVzdHMYASADKAsyJi5zdG9ja3dhcmQub3JkZXIudjEuQ3JlYXRlT3JkZXJSZXF1ZXN0QhTiQQECukgNkgEKCAEQyAEiA9gBAyLIAQoZQmF0Y2hDcmVhdGVPcmRlcnNSZXNwb25zZRJFCgdyZXN1bHRzGAEgAygLMjQuc3RvY2t3YXJkLm9yZGVyLnYxLkJhdGNoQ3JlYXRlT3JkZXJzUmVzcG9uc2UuUmVzdWx0GmQKBlJlc3VsdBIqCgVvcmRlchgBIAEoCzIZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlckgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIJCgdvdXRjb21lIjEKD0dldE9yZGVyUmVxdWVzdBIeCghvcmRlcl9pZBgBIAEoCUIM4kEBArpIBXIDsAEBIuYBChFMaXN0T3JkZXJzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgCASQgoGc3RhdGVzGAMgAygOMh8uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyLlN0YXRlQhG6SA6SAQsQBiIHggEEEAEgABIdCgtjdXN0b21lcl9pZBgEIAEoCUIIukgFcgMYgAESGwoJcmVmZXJlbmNlGAUgASgJQgi6SAVyAxjIARIUCgNza3UYBiABKAlCB7pIBHICGEAiWAoSTGlzdE9yZGVyc1Jlc3BvbnNlEikKBm9yZGVycxgBIAMoCzIZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVwoYTGlzdFBlbmRpbmdPcmRlcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiAICJfChlMaXN0UGVuZGluZ09yZGVyc1Jlc3BvbnNlEikKBm9yZGVycxgBIAMoCzIZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkitgEKEldhdGNoT3JkZXJzUmVxdWVzdBIjCglvcmRlcl9pZHMYASADKAlCELpIDZIBChDoByIFcgOwAQESHQoLY3VzdG9tZXJfaWQYAiABKAlCCLpIBXIDGIABEkIKBnN0YXRlcxgDIAMoDjIfLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlci5TdGF0ZUIRukgOkgELEAYiB4IBBBABIAASGAoGY3Vyc29yGAQgASgJQgi6SAVyAxiAICJXChNXYXRjaE9yZGVyc1Jlc3BvbnNlEjAKB2NoYW5nZXMYASADKAsyHy5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJDaGFuZ2USDgoGY3Vyc29yGAIgASgJIvcCCgtPcmRlckNoYW5nZRIMCgR0eXBlGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEi4KBXN0YXRlGAMgASgOMh8uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyLlN0YXRlEhEKCXJlZmVyZW5jZRgEIAEoCRITCgtjdXN0b21lcl9pZBgFIAEoCRIsCgVsaW5lcxgGIAMoCzIdLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlckxpbmUSKgoGdG90YWxzGAcgASgLMhouc3RvY2t3YXJkLm9yZGVyLnYxLlRvdGFscxIsCgdwYXltZW50GAggASgLMhsuc3RvY2t3YXJkLm9yZGVyLnYxLlBheW1lbnQSDwoHdmVyc2lvbhgJIAEoAxIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoEaG9sZBgLIAEoCzIYLnN0b2Nrd2FyZC5vcmRlci52MS5Ib2xkIlYKE1Byb2Nlc3NPcmRlclJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQK6SAVyA7ABARIfCgpyZXF1ZXN0X2lkGAIgASgJQgu6SAjYAQFyA7ABASLPAQoTRnVsZmlsbE9yZGVyUmVxdWVzdBIeCghvcmRlcl9pZBgBIAEoCUIM4kEBArpIBXIDsAEBEjoKBWxpbmVzGAIgAygLMiAuc3RvY2t3YXJkLm9yZGVyLnYxLkxpbmVRdWFudGl0eUIJukgGkgEDEOgHEiEKD3RyYWNraW5nX251bWJlchgDIAEoCUIIukgFcgMYyAESGAoHY2FycmllchgEIAEoCUIHukgEcgIYZBIfCgpyZXF1ZXN0X2lkGAUgASgJQgu6SAjYAQFyA7ABASKrAQoSQ2FuY2VsT3JkZXJSZXF1ZXN0Eh4KCG9yZGVyX2lkGAEgASgJQgziQQECukgFcgOwAQESOgoFbGluZXMYAiADKAsyIC5zdG9ja3dhcmQub3JkZXIudjEuTGluZVF1YW50aXR5Qgm6SAaSAQMQ6AcSGAoGcmVhc29uGAMgASgJQgi6SAVyAxjoBxIfCgpyZXF1ZXN0X2lkGAQgASgJQgu6SAjYAQFyA7ABASK1AgoSUmV0dXJuT3JkZXJSZXF1ZXN0Eh4KCG9yZGVyX2lkGAEgASgJQgziQQECukgFcgOwAQESSwoFbGluZXMYAiADKAsyKy5zdG9ja3dhcmQub3JkZXIudjEuUmV0dXJuT3JkZXJSZXF1ZXN0LkxpbmVCD+JBAQK6SAiSAQUIARDoBxIcCgtsb2NhdGlvbl9pZBgDIAEoCUIHukgEcgIYIBIYCgZyZWFzb24YBCABKAlCCLpIBXIDGOgHEh8KCnJlcXVlc3RfaWQYBSABKAlCC7pICNgBAXIDsAEBGlkKBExpbmUSHwoLbGluZV9udW1iZXIYASABKAVCCrpIBxoFGOgHKAESHwoIcXVhbnRpdHkYAiABKANCDbpICiIIGICU69wDKAESDwoHZGFtYWdlZBgDIAEoCCKrAQoQQWRkQ2hhcmdlUmVxdWVzdBIeCghvcmRlcl9pZBgBIAEoCUIM4kEBArpIBXIDsAEBEjYKBmNoYXJnZRgCIAEoCzIaLnN0b2Nrd2FyZC5vcmRlci52MS5DaGFyZ2VCCuJBAQK6SAPIAQESHgoGcmVhc29uGAMgASgJQg7iQQECukgHcgUQARjoBxIfCgpyZXF1ZXN0X2lkGAQgASgJQgu6SAjYAQFyA7ABASLpBAoUUmVjb3JkUGF5bWVudFJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQK6SAVyA7ABARIfCghwcm92aWRlchgCIAEoCUIN4kEBArpIBnIEEAEYQBIpChFwcm92aWRlcl9ldmVudF9pZBgDIAEoCUIO4kEBArpIB3IFEAEYyAESSwoEa2luZBgEIAEoDjItLnN0b2Nrd2FyZC5vcmRlci52MS5SZWNvcmRQYXltZW50UmVxdWVzdC5LaW5kQg7iQQECukgHggEEEAEgABIuCgZhbW91bnQYBSABKAsyEi5nb29nbGUudHlwZS5Nb25leUIK4kEBArpIA8gBARIuCgpldmVudF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIfCgpyZXF1ZXN0X2lkGAcgASgJQgu6SAjYAQFyA7ABARIjChFwYXltZW50X3JlZmVyZW5jZRgIIAEoCUIIukgFcgMYyAEi8QEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhMKD0tJTkRfQVVUSE9SSVpFRBABEhEKDUtJTkRfQ0FQVFVSRUQQAhIPCgtLSU5EX0ZBSUxFRBADEg8KC0tJTkRfVk9JREVEEAQSEQoNS0lORF9SRUZVTkRFRBAFEhYKEktJTkRfUkVGVU5EX0ZBSUxFRBAGEhEKDUtJTkRfRElTUFVURUQQBxIUChBLSU5EX0RJU1BVVEVfV09OEAgSFQoRS0lORF9ESVNQVVRFX0xPU1QQCRIeChpLSU5EX0FVVEhPUklaQVRJT05fRVhQSVJFRBAKKmYKDFBheW1lbnRUZXJtcxIdChlQQVlNRU5UX1RFUk1TX1VOU1BFQ0lGSUVEEAASGQoVUEFZTUVOVF9URVJNU19QUkVQQUlEEAESHAoYUEFZTUVOVF9URVJNU19PTl9BQ0NPVU5UEAIq+wMKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiAKHEVSUk9SX1JFQVNPTl9PUkRFUl9OT1RfRk9VTkQQARIkCiBFUlJPUl9SRUFTT05fT1JERVJfU1RBVEVfSU5WQUxJRBACEiEKHUVSUk9SX1JFQVNPTl9QQVlNRU5UX1JFUVVJUkVEEAMSIgoeRVJST1JfUkVBU09OX1FVQU5USVRZX0VYQ0VFREVEEAQSHgoaRVJST1JfUkVBU09OX1BSSUNFX0NIQU5HRUQQBRIiCh5FUlJPUl9SRUFTT05fQ1VSUkVOQ1lfTUlTTUFUQ0gQBhInCiNFUlJPUl9SRUFTT05fUEFZTUVOVF9FVkVOVF9DT05GTElDVBAHEh0KGUVSUk9SX1JFQVNPTl9MSU5FX1VOS05PV04QCBIoCiRFUlJPUl9SRUFTT05fVEVOREVSX09GX0FOT1RIRVJfT1JERVIQCRIgChxFUlJPUl9SRUFTT05fUkVGVU5EX0VYQ0VFREVEEAoSHgoaRVJST1JfUkVBU09OX09SREVSX09OX0hPTEQQCxIgChxFUlJPUl9SRUFTT05fQ0hBUkdFX0VYQ0VFREVEEAwSJQohRVJST1JfUkVBU09OX0NIQVJHRV9MSU1JVF9SRUFDSEVEEA0yyw0KDE9yZGVyU2VydmljZRKAAQoLQ3JlYXRlT3JkZXISJi5zdG9ja3dhcmQub3JkZXIudjEuQ3JlYXRlT3JkZXJSZXF1ZXN0Ghkuc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyIi6SwhgCAQKC0+STAiI6ASoiHS9hcGkvc3RvcmVmcm9udC9vcmRlcnMvY3JlYXRlEqUBChFCYXRjaENyZWF0ZU9yZGVycxIsLnN0b2Nrd2FyZC5vcmRlci52MS5CYXRjaENyZWF0ZU9yZGVyc1JlcXVlc3QaLS5zdG9ja3dhcmQub3JkZXIudjEuQmF0Y2hDcmVhdGVPcmRlcnNSZXNwb25zZSIzksIYAgECgtPkkwInOgEqIiIvYXBpL3N0b3JlZnJvbnQvb3JkZXJzL2JhdGNoQ3JlYXRlEpkBCghHZXRPcmRlchIjLnN0b2Nrd2FyZC5vcmRlci52MS5HZXRPcmRlclJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiTZLCGAIBAoLT5JMCQVocEhovYXBpL3Btcy9vcmRlcnMve29yZGVyX2lkfRIhL2FwaS9zdG9yZWZyb250L29yZGVycy97b3JkZXJfaWR9EpQBCgpMaXN0T3JkZXJzEiUuc3RvY2t3YXJkLm9yZGVyLnYxLkxpc3RPcmRlcnNSZXF1ZXN0GiYuc3RvY2t3YXJkLm9yZGVyLnYxLkxpc3RPcmRlcnNSZXNwb25zZSI3ksIYAgECgtPkkwIrWhgSFi9hcGkvc3RvcmVmcm9udC9vcmRlcnMSDy9hcGkvcG1zL29yZGVycxKWAQoRTGlzdFBlbmRpbmdPcmRlcnMSLC5zdG9ja3dhcmQub3JkZXIudjEuTGlzdFBlbmRpbmdPcmRlcnNSZXF1ZXN0Gi0uc3RvY2t3YXJkLm9yZGVyLnYxLkxpc3RQZW5kaW5nT3JkZXJzUmVzcG9uc2UiJJLCGAECgtPkkwIZEhcvYXBpL3Btcy9vcmRlcnMvcGVuZGluZxJnCgtXYXRjaE9yZGVycxImLnN0b2Nrd2FyZC5vcmRlci52MS5XYXRjaE9yZGVyc1JlcXVlc3QaJy5zdG9ja3dhcmQub3JkZXIudjEuV2F0Y2hPcmRlcnNSZXNwb25zZSIFksIYAQIwARKGAQoMUHJvY2Vzc09yZGVyEicuc3RvY2t3YXJkLm9yZGVyLnYxLlByb2Nlc3NPcmRlclJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiMpLCGAECgtPkkwInOgEqGiIvYXBpL3Btcy9vcmRlcnMve29yZGVyX2lkfS9wcm9jZXNzEoYBCgxGdWxmaWxsT3JkZXISJy5zdG9ja3dhcmQub3JkZXIudjEuRnVsZmlsbE9yZGVyUmVxdWVzdBoZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlciIyksIYAQKC0+STAic6ASoaIi9hcGkvcG1zL29yZGVycy97b3JkZXJfaWR9L2Z1bGZpbGwSswEKC0NhbmNlbE9yZGVyEiYuc3RvY2t3YXJkLm9yZGVyLnYxLkNhbmNlbE9yZGVyUmVxdWVzdBoZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlciJhksIYAgECgtPkkwJVOgEqWi06ASoaKC9hcGkvc3RvcmVmcm9udC9vcmRlcnMve29yZGVyX2lkfS9jYW5jZWwaIS9hcGkvcG1zL29yZGVycy97b3JkZXJfaWR9L2NhbmNlbBKDAQoLUmV0dXJuT3JkZXISJi5zdG9ja3dhcmQub3JkZXIudjEuUmV0dXJuT3JkZXJSZXF1ZXN0Ghkuc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyIjGSwhgBAoLT5JMCJjoBKhohL2FwaS9wbXMvb3JkZXJzL3tvcmRlcl9pZH0vcmV0dXJuEoABCglBZGRDaGFyZ2USJC5zdG9ja3dhcmQub3JkZXIudjEuQWRkQ2hhcmdlUmVxdWVzdBoZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlciIyksIYAQKC0+STAic6ASoiIi9hcGkvcG1zL29yZGVycy97b3JkZXJfaWR9L2NoYXJnZXMSiQEKDVJlY29yZFBheW1lbnQSKC5zdG9ja3dhcmQub3JkZXIudjEuUmVjb3JkUGF5bWVudFJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiM5LCGAECgtPkkwIoOgEqIiMvYXBpL3Btcy9vcmRlcnMve29yZGVyX2lkfS9wYXltZW50c2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_rpc_status, file_google_type_money, file_stockward_auth_v1_auth]);
 
 /**
  * An order.
@@ -74,7 +74,7 @@ export type Order = Message<"stockward.order.v1.Order"> & {
   lines: OrderLine[];
 
   /**
-   * Shipping, tax and discounts.
+   * Shipping, tax, discounts, fees and credits, in the order in which they were made.
    *
    * @generated from field: repeated stockward.order.v1.Charge charges = 6;
    */
@@ -102,7 +102,7 @@ export type Order = Message<"stockward.order.v1.Order"> & {
   payment?: Payment | undefined;
 
   /**
-   * PENDING orders that are not paid by then expire. Unset with PAYMENT_TERMS_ON_ACCOUNT.
+   * PENDING orders whose payment terms were never met by then expire. Unset with PAYMENT_TERMS_ON_ACCOUNT.
    *
    * @generated from field: google.protobuf.Timestamp payment_due_time = 10;
    */
@@ -142,6 +142,13 @@ export type Order = Message<"stockward.order.v1.Order"> & {
    * @generated from field: int64 version = 15;
    */
   version: bigint;
+
+  /**
+   * Why it must wait; unset while it need not. Staff only.
+   *
+   * @generated from field: stockward.order.v1.Hold hold = 16;
+   */
+  hold?: Hold | undefined;
 };
 
 /**
@@ -214,6 +221,55 @@ export const Order_StateSchema: GenEnum<Order_State> = /*@__PURE__*/
   enumDesc(file_stockward_order_v1_order, 0, 0);
 
 /**
+ * Why an order is neither processed nor fulfilled for now (ORDER_ON_HOLD).
+ *
+ * @generated from message stockward.order.v1.Hold
+ */
+export type Hold = Message<"stockward.order.v1.Hold"> & {
+  /**
+   * What holds it up.
+   *
+   * @generated from field: stockward.order.v1.Hold.Reason reason = 1;
+   */
+  reason: Hold_Reason;
+};
+
+/**
+ * Describes the message stockward.order.v1.Hold.
+ * Use `create(HoldSchema)` to create a new message.
+ */
+export const HoldSchema: GenMessage<Hold> = /*@__PURE__*/
+  messageDesc(file_stockward_order_v1_order, 1);
+
+/**
+ * What holds it up.
+ *
+ * @generated from enum stockward.order.v1.Hold.Reason
+ */
+export enum Hold_Reason {
+  /**
+   * Not on hold.
+   *
+   * @generated from enum value: REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its payment terms were met and are so no longer: an authorization was voided or expired, a dispute was lost, or all
+   * of the money was refunded. A payment that covers the order again releases it, and so does a cancellation.
+   *
+   * @generated from enum value: REASON_PAYMENT = 1;
+   */
+  PAYMENT = 1,
+}
+
+/**
+ * Describes the enum stockward.order.v1.Hold.Reason.
+ */
+export const Hold_ReasonSchema: GenEnum<Hold_Reason> = /*@__PURE__*/
+  enumDesc(file_stockward_order_v1_order, 1, 0);
+
+/**
  * Who ordered. All of it is optional; leave out what is not needed.
  *
  * @generated from message stockward.order.v1.Customer
@@ -260,7 +316,7 @@ export type Customer = Message<"stockward.order.v1.Customer"> & {
  * Use `create(CustomerSchema)` to create a new message.
  */
 export const CustomerSchema: GenMessage<Customer> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 1);
+  messageDesc(file_stockward_order_v1_order, 2);
 
 /**
  * A postal address.
@@ -323,7 +379,7 @@ export type Address = Message<"stockward.order.v1.Address"> & {
  * Use `create(AddressSchema)` to create a new message.
  */
 export const AddressSchema: GenMessage<Address> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 2);
+  messageDesc(file_stockward_order_v1_order, 3);
 
 /**
  * One SKU of an order. Its units are: quantity = open + fulfilled + cancelled.
@@ -393,6 +449,22 @@ export type OrderLine = Message<"stockward.order.v1.OrderLine"> & {
    * @generated from field: int64 returned = 9;
    */
   returned: bigint;
+
+  /**
+   * Share of the whole line in the order's discounts, as charged. Units that are cancelled or returned take their part of
+   * it along. Unset when zero.
+   *
+   * @generated from field: google.type.Money discount = 10;
+   */
+  discount?: Money | undefined;
+
+  /**
+   * Share of the whole line in the order's taxes, as charged. Units that are cancelled or returned take their part of it
+   * along. Unset when zero.
+   *
+   * @generated from field: google.type.Money tax = 11;
+   */
+  tax?: Money | undefined;
 };
 
 /**
@@ -400,10 +472,10 @@ export type OrderLine = Message<"stockward.order.v1.OrderLine"> & {
  * Use `create(OrderLineSchema)` to create a new message.
  */
 export const OrderLineSchema: GenMessage<OrderLine> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 3);
+  messageDesc(file_stockward_order_v1_order, 4);
 
 /**
- * An amount on top of the lines.
+ * An amount beside the lines.
  *
  * @generated from message stockward.order.v1.Charge
  */
@@ -428,6 +500,35 @@ export type Charge = Message<"stockward.order.v1.Charge"> & {
    * @generated from field: string description = 3;
    */
   description: string;
+
+  /**
+   * The lines that it belongs to; empty for all. Only with KIND_TAX and KIND_DISCOUNT. A discount may not take off more
+   * than is left of them (CHARGE_EXCEEDED).
+   *
+   * @generated from field: repeated int32 line_numbers = 4;
+   */
+  lineNumbers: number[];
+
+  /**
+   * Why staff added it later. Staff only.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * Name of the key that added it later. Staff only.
+   *
+   * @generated from field: string actor = 6;
+   */
+  actor: string;
+
+  /**
+   * When staff added it later; unset for a charge that was made with the order.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 7;
+   */
+  createTime?: Timestamp | undefined;
 };
 
 /**
@@ -435,7 +536,7 @@ export type Charge = Message<"stockward.order.v1.Charge"> & {
  * Use `create(ChargeSchema)` to create a new message.
  */
 export const ChargeSchema: GenMessage<Charge> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 4);
+  messageDesc(file_stockward_order_v1_order, 5);
 
 /**
  * What it is for.
@@ -451,32 +552,47 @@ export enum Charge_Kind {
   UNSPECIFIED = 0,
 
   /**
-   * Added to the total.
+   * Added to the total; stays with the order.
    *
    * @generated from enum value: KIND_SHIPPING = 1;
    */
   SHIPPING = 1,
 
   /**
-   * Added to the total.
+   * Added to the total; spread over the lines in proportion to their amounts.
    *
    * @generated from enum value: KIND_TAX = 2;
    */
   TAX = 2,
 
   /**
-   * Taken off the total.
+   * Taken off the total; spread over the lines in proportion to their amounts. What it exceeds them by stays with the
+   * order.
    *
    * @generated from enum value: KIND_DISCOUNT = 3;
    */
   DISCOUNT = 3,
+
+  /**
+   * Added to the total; stays with the order. Such as a fee for a return.
+   *
+   * @generated from enum value: KIND_FEE = 4;
+   */
+  FEE = 4,
+
+  /**
+   * Taken off the total; stays with the order. Such as shipping given back, or goodwill.
+   *
+   * @generated from enum value: KIND_CREDIT = 5;
+   */
+  CREDIT = 5,
 }
 
 /**
  * Describes the enum stockward.order.v1.Charge.Kind.
  */
 export const Charge_KindSchema: GenEnum<Charge_Kind> = /*@__PURE__*/
-  enumDesc(file_stockward_order_v1_order, 4, 0);
+  enumDesc(file_stockward_order_v1_order, 5, 0);
 
 /**
  * What an order comes to.
@@ -492,7 +608,7 @@ export type Totals = Message<"stockward.order.v1.Totals"> & {
   subtotal?: Money | undefined;
 
   /**
-   * Sum of shipping and tax less discounts.
+   * Sum of shipping, tax and fees less discounts and credits.
    *
    * @generated from field: google.type.Money charges = 2;
    */
@@ -506,25 +622,26 @@ export type Totals = Message<"stockward.order.v1.Totals"> & {
   total?: Money | undefined;
 
   /**
-   * Value of the cancelled units.
+   * Value of the cancelled units, with their shares of discounts and taxes.
    *
    * @generated from field: google.type.Money cancelled = 4;
    */
   cancelled?: Money | undefined;
 
   /**
-   * Value of the returned units.
+   * Value of the returned units, with their shares of discounts and taxes.
    *
    * @generated from field: google.type.Money returned = 5;
    */
   returned?: Money | undefined;
 
   /**
-   * What the customer owes: total - cancelled - returned, and zero for a CANCELLED or EXPIRED order.
+   * What the customer owes in all, payments aside: total - cancelled - returned, never below zero. Of a CANCELLED order it
+   * is what was charged since, such as a fee; of an EXPIRED one zero.
    *
-   * @generated from field: google.type.Money due = 6;
+   * @generated from field: google.type.Money net = 7;
    */
-  due?: Money | undefined;
+  net?: Money | undefined;
 };
 
 /**
@@ -532,7 +649,7 @@ export type Totals = Message<"stockward.order.v1.Totals"> & {
  * Use `create(TotalsSchema)` to create a new message.
  */
 export const TotalsSchema: GenMessage<Totals> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 5);
+  messageDesc(file_stockward_order_v1_order, 6);
 
 /**
  * What the payment events of an order add up to.
@@ -548,7 +665,7 @@ export type Payment = Message<"stockward.order.v1.Payment"> & {
   state: Payment_State;
 
   /**
-   * Sum authorized and not voided.
+   * Sum authorized, and neither voided nor expired. What was captured of it is in `captured`, too.
    *
    * @generated from field: google.type.Money authorized = 2;
    */
@@ -562,25 +679,54 @@ export type Payment = Message<"stockward.order.v1.Payment"> & {
   captured?: Money | undefined;
 
   /**
-   * Sum refunded.
+   * Sum refunded, without refunds that failed.
    *
    * @generated from field: google.type.Money refunded = 4;
    */
   refunded?: Money | undefined;
 
   /**
-   * True when more is kept than is owed.
+   * True when more is kept than the order comes to.
    *
    * @generated from field: bool refund_required = 5;
    */
   refundRequired: boolean;
 
   /**
-   * captured - refunded - due, when above zero.
+   * captured - refunded - lost - totals.net, when above zero. Unset otherwise.
    *
    * @generated from field: google.type.Money refund_due = 6;
    */
   refundDue?: Money | undefined;
+
+  /**
+   * totals.net - captured, when above zero: a refund beyond what is owed back is a credit, not an unpaid bill. When nothing
+   * is kept, all of totals.net.
+   *
+   * @generated from field: google.type.Money still_to_pay = 7;
+   */
+  stillToPay?: Money | undefined;
+
+  /**
+   * Sum in dispute and not decided. Unset when zero. Staff only.
+   *
+   * @generated from field: google.type.Money disputed = 8;
+   */
+  disputed?: Money | undefined;
+
+  /**
+   * Sum of the disputes that were lost: money gone, not a return. Unset when zero. Staff only.
+   *
+   * @generated from field: google.type.Money lost = 9;
+   */
+  lost?: Money | undefined;
+
+  /**
+   * By means of payment, in the order of their first events; only those with an amount. Staff only.
+   *
+   * @generated from field: repeated stockward.order.v1.Tender tenders = 10;
+   */
+  tenders: Tender[];
 };
 
 /**
@@ -588,7 +734,7 @@ export type Payment = Message<"stockward.order.v1.Payment"> & {
  * Use `create(PaymentSchema)` to create a new message.
  */
 export const PaymentSchema: GenMessage<Payment> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 6);
+  messageDesc(file_stockward_order_v1_order, 7);
 
 /**
  * Computed from the set of events, so that neither their order nor repetitions matter.
@@ -611,14 +757,14 @@ export enum Payment_State {
   PENDING = 1,
 
   /**
-   * The full amount is authorized.
+   * The full amount is authorized, and nothing captured.
    *
    * @generated from enum value: STATE_AUTHORIZED = 2;
    */
   AUTHORIZED = 2,
 
   /**
-   * A part was captured.
+   * A part was captured; the rest may be authorized.
    *
    * @generated from enum value: STATE_PARTIALLY_PAID = 3;
    */
@@ -639,7 +785,7 @@ export enum Payment_State {
   FAILED = 5,
 
   /**
-   * The authorization was given back.
+   * The authorization was given back or ran out.
    *
    * @generated from enum value: STATE_VOIDED = 6;
    */
@@ -658,13 +804,83 @@ export enum Payment_State {
    * @generated from enum value: STATE_REFUNDED = 8;
    */
   REFUNDED = 8,
+
+  /**
+   * A part is authorized, and nothing captured.
+   *
+   * @generated from enum value: STATE_PARTIALLY_AUTHORIZED = 9;
+   */
+  PARTIALLY_AUTHORIZED = 9,
 }
 
 /**
  * Describes the enum stockward.order.v1.Payment.State.
  */
 export const Payment_StateSchema: GenEnum<Payment_State> = /*@__PURE__*/
-  enumDesc(file_stockward_order_v1_order, 6, 0);
+  enumDesc(file_stockward_order_v1_order, 7, 0);
+
+/**
+ * One means of payment of an order, such as a card or a gift card.
+ *
+ * @generated from message stockward.order.v1.Tender
+ */
+export type Tender = Message<"stockward.order.v1.Tender"> & {
+  /**
+   * Name of the provider.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * The provider's id of the intent, charge or gift card redemption; empty for the one tender of the provider.
+   *
+   * @generated from field: string payment_reference = 2;
+   */
+  paymentReference: string;
+
+  /**
+   * Sum authorized, and neither voided nor expired. What exceeds `captured` can still be captured.
+   *
+   * @generated from field: google.type.Money authorized = 3;
+   */
+  authorized?: Money | undefined;
+
+  /**
+   * Sum captured.
+   *
+   * @generated from field: google.type.Money captured = 4;
+   */
+  captured?: Money | undefined;
+
+  /**
+   * Sum refunded, without refunds that failed.
+   *
+   * @generated from field: google.type.Money refunded = 5;
+   */
+  refunded?: Money | undefined;
+
+  /**
+   * Sum in dispute and not decided.
+   *
+   * @generated from field: google.type.Money disputed = 6;
+   */
+  disputed?: Money | undefined;
+
+  /**
+   * Sum of the disputes that were lost.
+   *
+   * @generated from field: google.type.Money lost = 7;
+   */
+  lost?: Money | undefined;
+};
+
+/**
+ * Describes the message stockward.order.v1.Tender.
+ * Use `create(TenderSchema)` to create a new message.
+ */
+export const TenderSchema: GenMessage<Tender> = /*@__PURE__*/
+  messageDesc(file_stockward_order_v1_order, 8);
 
 /**
  * Units that left the house together.
@@ -713,7 +929,7 @@ export type Fulfillment = Message<"stockward.order.v1.Fulfillment"> & {
  * Use `create(FulfillmentSchema)` to create a new message.
  */
 export const FulfillmentSchema: GenMessage<Fulfillment> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 7);
+  messageDesc(file_stockward_order_v1_order, 9);
 
 /**
  * Units of one line from one location.
@@ -748,7 +964,7 @@ export type FulfillmentLine = Message<"stockward.order.v1.FulfillmentLine"> & {
  * Use `create(FulfillmentLineSchema)` to create a new message.
  */
 export const FulfillmentLineSchema: GenMessage<FulfillmentLine> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 8);
+  messageDesc(file_stockward_order_v1_order, 10);
 
 /**
  * Units of one line of an order.
@@ -776,7 +992,7 @@ export type LineQuantity = Message<"stockward.order.v1.LineQuantity"> & {
  * Use `create(LineQuantitySchema)` to create a new message.
  */
 export const LineQuantitySchema: GenMessage<LineQuantity> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 9);
+  messageDesc(file_stockward_order_v1_order, 11);
 
 /**
  * Request of CreateOrder.
@@ -813,7 +1029,7 @@ export type CreateOrderRequest = Message<"stockward.order.v1.CreateOrderRequest"
   reference: string;
 
   /**
-   * Shipping, tax and discounts. Staff only.
+   * Shipping, tax, discounts, fees and credits. Staff only.
    *
    * @generated from field: repeated stockward.order.v1.Charge charges = 5;
    */
@@ -839,7 +1055,7 @@ export type CreateOrderRequest = Message<"stockward.order.v1.CreateOrderRequest"
  * Use `create(CreateOrderRequestSchema)` to create a new message.
  */
 export const CreateOrderRequestSchema: GenMessage<CreateOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 10);
+  messageDesc(file_stockward_order_v1_order, 12);
 
 /**
  * One line as the customer wants it.
@@ -888,7 +1104,7 @@ export type CreateOrderRequest_Line = Message<"stockward.order.v1.CreateOrderReq
  * Use `create(CreateOrderRequest_LineSchema)` to create a new message.
  */
 export const CreateOrderRequest_LineSchema: GenMessage<CreateOrderRequest_Line> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 10, 0);
+  messageDesc(file_stockward_order_v1_order, 12, 0);
 
 /**
  * Request of BatchCreateOrders.
@@ -909,7 +1125,7 @@ export type BatchCreateOrdersRequest = Message<"stockward.order.v1.BatchCreateOr
  * Use `create(BatchCreateOrdersRequestSchema)` to create a new message.
  */
 export const BatchCreateOrdersRequestSchema: GenMessage<BatchCreateOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 11);
+  messageDesc(file_stockward_order_v1_order, 13);
 
 /**
  * Response of BatchCreateOrders.
@@ -930,7 +1146,7 @@ export type BatchCreateOrdersResponse = Message<"stockward.order.v1.BatchCreateO
  * Use `create(BatchCreateOrdersResponseSchema)` to create a new message.
  */
 export const BatchCreateOrdersResponseSchema: GenMessage<BatchCreateOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 12);
+  messageDesc(file_stockward_order_v1_order, 14);
 
 /**
  * What became of one order.
@@ -967,7 +1183,7 @@ export type BatchCreateOrdersResponse_Result = Message<"stockward.order.v1.Batch
  * Use `create(BatchCreateOrdersResponse_ResultSchema)` to create a new message.
  */
 export const BatchCreateOrdersResponse_ResultSchema: GenMessage<BatchCreateOrdersResponse_Result> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 12, 0);
+  messageDesc(file_stockward_order_v1_order, 14, 0);
 
 /**
  * Request of GetOrder.
@@ -988,7 +1204,7 @@ export type GetOrderRequest = Message<"stockward.order.v1.GetOrderRequest"> & {
  * Use `create(GetOrderRequestSchema)` to create a new message.
  */
 export const GetOrderRequestSchema: GenMessage<GetOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 13);
+  messageDesc(file_stockward_order_v1_order, 15);
 
 /**
  * Request of ListOrders. Fields that are set must all match.
@@ -1044,7 +1260,7 @@ export type ListOrdersRequest = Message<"stockward.order.v1.ListOrdersRequest"> 
  * Use `create(ListOrdersRequestSchema)` to create a new message.
  */
 export const ListOrdersRequestSchema: GenMessage<ListOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 14);
+  messageDesc(file_stockward_order_v1_order, 16);
 
 /**
  * Response of ListOrders.
@@ -1072,7 +1288,7 @@ export type ListOrdersResponse = Message<"stockward.order.v1.ListOrdersResponse"
  * Use `create(ListOrdersResponseSchema)` to create a new message.
  */
 export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 15);
+  messageDesc(file_stockward_order_v1_order, 17);
 
 /**
  * Request of ListPendingOrders.
@@ -1100,7 +1316,7 @@ export type ListPendingOrdersRequest = Message<"stockward.order.v1.ListPendingOr
  * Use `create(ListPendingOrdersRequestSchema)` to create a new message.
  */
 export const ListPendingOrdersRequestSchema: GenMessage<ListPendingOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 16);
+  messageDesc(file_stockward_order_v1_order, 18);
 
 /**
  * Response of ListPendingOrders.
@@ -1128,7 +1344,7 @@ export type ListPendingOrdersResponse = Message<"stockward.order.v1.ListPendingO
  * Use `create(ListPendingOrdersResponseSchema)` to create a new message.
  */
 export const ListPendingOrdersResponseSchema: GenMessage<ListPendingOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 17);
+  messageDesc(file_stockward_order_v1_order, 19);
 
 /**
  * Request of WatchOrders. Fields that are set must all match.
@@ -1171,7 +1387,7 @@ export type WatchOrdersRequest = Message<"stockward.order.v1.WatchOrdersRequest"
  * Use `create(WatchOrdersRequestSchema)` to create a new message.
  */
 export const WatchOrdersRequestSchema: GenMessage<WatchOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 18);
+  messageDesc(file_stockward_order_v1_order, 20);
 
 /**
  * Response of WatchOrders.
@@ -1199,7 +1415,7 @@ export type WatchOrdersResponse = Message<"stockward.order.v1.WatchOrdersRespons
  * Use `create(WatchOrdersResponseSchema)` to create a new message.
  */
 export const WatchOrdersResponseSchema: GenMessage<WatchOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 19);
+  messageDesc(file_stockward_order_v1_order, 21);
 
 /**
  * An order after a change, without personal data; GetOrder has the rest.
@@ -1276,6 +1492,13 @@ export type OrderChange = Message<"stockward.order.v1.OrderChange"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 10;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Why it must wait; unset while it need not.
+   *
+   * @generated from field: stockward.order.v1.Hold hold = 11;
+   */
+  hold?: Hold | undefined;
 };
 
 /**
@@ -1283,7 +1506,7 @@ export type OrderChange = Message<"stockward.order.v1.OrderChange"> & {
  * Use `create(OrderChangeSchema)` to create a new message.
  */
 export const OrderChangeSchema: GenMessage<OrderChange> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 20);
+  messageDesc(file_stockward_order_v1_order, 22);
 
 /**
  * Request of ProcessOrder.
@@ -1311,7 +1534,7 @@ export type ProcessOrderRequest = Message<"stockward.order.v1.ProcessOrderReques
  * Use `create(ProcessOrderRequestSchema)` to create a new message.
  */
 export const ProcessOrderRequestSchema: GenMessage<ProcessOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 21);
+  messageDesc(file_stockward_order_v1_order, 23);
 
 /**
  * Request of FulfillOrder.
@@ -1360,7 +1583,7 @@ export type FulfillOrderRequest = Message<"stockward.order.v1.FulfillOrderReques
  * Use `create(FulfillOrderRequestSchema)` to create a new message.
  */
 export const FulfillOrderRequestSchema: GenMessage<FulfillOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 22);
+  messageDesc(file_stockward_order_v1_order, 24);
 
 /**
  * Request of CancelOrder.
@@ -1402,7 +1625,7 @@ export type CancelOrderRequest = Message<"stockward.order.v1.CancelOrderRequest"
  * Use `create(CancelOrderRequestSchema)` to create a new message.
  */
 export const CancelOrderRequestSchema: GenMessage<CancelOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 23);
+  messageDesc(file_stockward_order_v1_order, 25);
 
 /**
  * Request of ReturnOrder.
@@ -1451,7 +1674,7 @@ export type ReturnOrderRequest = Message<"stockward.order.v1.ReturnOrderRequest"
  * Use `create(ReturnOrderRequestSchema)` to create a new message.
  */
 export const ReturnOrderRequestSchema: GenMessage<ReturnOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 24);
+  messageDesc(file_stockward_order_v1_order, 26);
 
 /**
  * Units of one line that came back.
@@ -1486,7 +1709,49 @@ export type ReturnOrderRequest_Line = Message<"stockward.order.v1.ReturnOrderReq
  * Use `create(ReturnOrderRequest_LineSchema)` to create a new message.
  */
 export const ReturnOrderRequest_LineSchema: GenMessage<ReturnOrderRequest_Line> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 24, 0);
+  messageDesc(file_stockward_order_v1_order, 26, 0);
+
+/**
+ * Request of AddCharge.
+ *
+ * @generated from message stockward.order.v1.AddChargeRequest
+ */
+export type AddChargeRequest = Message<"stockward.order.v1.AddChargeRequest"> & {
+  /**
+   * Id of the order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * What to charge, in the order's currency.
+   *
+   * @generated from field: stockward.order.v1.Charge charge = 2;
+   */
+  charge?: Charge | undefined;
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * UUID that makes a repetition safe (AIP-155).
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message stockward.order.v1.AddChargeRequest.
+ * Use `create(AddChargeRequestSchema)` to create a new message.
+ */
+export const AddChargeRequestSchema: GenMessage<AddChargeRequest> = /*@__PURE__*/
+  messageDesc(file_stockward_order_v1_order, 27);
 
 /**
  * Request of RecordPayment.
@@ -1557,7 +1822,7 @@ export type RecordPaymentRequest = Message<"stockward.order.v1.RecordPaymentRequ
  * Use `create(RecordPaymentRequestSchema)` to create a new message.
  */
 export const RecordPaymentRequestSchema: GenMessage<RecordPaymentRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 25);
+  messageDesc(file_stockward_order_v1_order, 28);
 
 /**
  * What the provider reports.
@@ -1647,7 +1912,7 @@ export enum RecordPaymentRequest_Kind {
  * Describes the enum stockward.order.v1.RecordPaymentRequest.Kind.
  */
 export const RecordPaymentRequest_KindSchema: GenEnum<RecordPaymentRequest_Kind> = /*@__PURE__*/
-  enumDesc(file_stockward_order_v1_order, 25, 0);
+  enumDesc(file_stockward_order_v1_order, 28, 0);
 
 /**
  * When an order must be paid.
@@ -1663,7 +1928,8 @@ export enum PaymentTerms {
   UNSPECIFIED = 0,
 
   /**
-   * Authorized or paid in full before it is processed; expires when that does not happen in time.
+   * Authorized or paid in full before it is processed; expires when that did not happen in time. Once it did, the order
+   * never expires by itself.
    *
    * @generated from enum value: PAYMENT_TERMS_PREPAID = 1;
    */
@@ -1773,6 +2039,57 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_LINE_UNKNOWN = 8;
    */
   LINE_UNKNOWN = 8,
+
+  /**
+   * FAILED_PRECONDITION: the payment's tender is known on another order.
+   *
+   *     { "reason": "TENDER_OF_ANOTHER_ORDER", "domain": "stockward",
+   *       "metadata": { "order_id": "0190...", "provider": "stripe", "payment_reference": "pi_1",
+   *                     "field": "payment_reference" } }
+   *
+   * @generated from enum value: ERROR_REASON_TENDER_OF_ANOTHER_ORDER = 9;
+   */
+  TENDER_OF_ANOTHER_ORDER = 9,
+
+  /**
+   * FAILED_PRECONDITION: more of a refund failed than the tender has refunded. Send it again when the refund itself is
+   * recorded.
+   *
+   *     { "reason": "REFUND_EXCEEDED", "domain": "stockward",
+   *       "metadata": { "order_id": "0190...", "provider": "stripe", "payment_reference": "pi_1", "field": "amount" } }
+   *
+   * @generated from enum value: ERROR_REASON_REFUND_EXCEEDED = 10;
+   */
+  REFUND_EXCEEDED = 10,
+
+  /**
+   * FAILED_PRECONDITION: the order must wait; `hold` is the reason of its Hold.
+   *
+   *     { "reason": "ORDER_ON_HOLD", "domain": "stockward", "metadata": { "order_id": "0190...", "hold": "PAYMENT" } }
+   *
+   * @generated from enum value: ERROR_REASON_ORDER_ON_HOLD = 11;
+   */
+  ORDER_ON_HOLD = 11,
+
+  /**
+   * FAILED_PRECONDITION: a discount or credit takes off more than is left, of the order or of the lines that it names.
+   *
+   *     { "reason": "CHARGE_EXCEEDED", "domain": "stockward",
+   *       "metadata": { "amount": "EUR 30.00", "left": "EUR 24.90", "field": "charge.amount" } }
+   *
+   * @generated from enum value: ERROR_REASON_CHARGE_EXCEEDED = 12;
+   */
+  CHARGE_EXCEEDED = 12,
+
+  /**
+   * FAILED_PRECONDITION: the order has as many charges as an order may have.
+   *
+   *     { "reason": "CHARGE_LIMIT_REACHED", "domain": "stockward",
+   *       "metadata": { "order_id": "0190...", "limit": "200" } }
+   *
+   * @generated from enum value: ERROR_REASON_CHARGE_LIMIT_REACHED = 13;
+   */
+  CHARGE_LIMIT_REACHED = 13,
 }
 
 /**
@@ -1790,7 +2107,7 @@ export const OrderService: GenService<{
   /**
    * Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
    * lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-   * PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
+   * PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
    * SKU_UNKNOWN, RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
    *
    * @generated from rpc stockward.order.v1.OrderService.CreateOrder
@@ -1857,7 +2174,8 @@ export const OrderService: GenService<{
   },
   /**
    * Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment terms
-   * are met.
+   * are met, ORDER_ON_HOLD when the money that met them went away. The terms of a prepaid order are met when all that was
+   * ever captured and the open authorizations cover `totals.net`, and something of it is still kept or held.
    *
    * @generated from rpc stockward.order.v1.OrderService.ProcessOrder
    */
@@ -1868,7 +2186,7 @@ export const OrderService: GenService<{
   },
   /**
    * Records that units left the house: the named ones, or all that remain. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-   * QUANTITY_EXCEEDED, STOCK_NEGATIVE (a backordered unit has not come in yet).
+   * ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (a backordered unit has not come in yet).
    *
    * @generated from rpc stockward.order.v1.OrderService.FulfillOrder
    */
@@ -1900,10 +2218,25 @@ export const OrderService: GenService<{
     output: typeof OrderSchema;
   },
   /**
+   * Adds a charge to an order later, such as a fee for a return, or shipping that is given back. Taxes and discounts are
+   * spread over the units that are neither cancelled nor returned. The order's `totals.net` changes, and with it what is
+   * still to pay or due as a refund; an order that was paid for is not put on hold by it. FAILED_PRECONDITION:
+   * ORDER_STATE_INVALID for an EXPIRED order, CURRENCY_MISMATCH, CHARGE_EXCEEDED, CHARGE_LIMIT_REACHED. INVALID_ARGUMENT
+   * (LINE_UNKNOWN). OUT_OF_RANGE (QUANTITY_OVERFLOW).
+   *
+   * @generated from rpc stockward.order.v1.OrderService.AddCharge
+   */
+  addCharge: {
+    methodKind: "unary";
+    input: typeof AddChargeRequestSchema;
+    output: typeof OrderSchema;
+  },
+  /**
    * Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever the
    * request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
-   * when its terms are met and its stock is still there, and otherwise marks a refund. FAILED_PRECONDITION
-   * (CURRENCY_MISMATCH). ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+   * when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
+   * are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
+   * FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
    *
    * @generated from rpc stockward.order.v1.OrderService.RecordPayment
    */
