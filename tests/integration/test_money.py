@@ -313,8 +313,8 @@ async def test_staff_add_a_charge_with_a_reason(shop: Shop) -> None:
     assert (given_back.totals.net, given_back.payment.refund_due) == (money("20.00"), money("4.90"))
     assert (await staff.events())[-1] == "order.charged"
     assert await staff.seen() == given_back
-    row = await shop.pool.fetchrow("SELECT payload FROM events WHERE type = 'order.charged'")
-    told = event_pb2.Event.FromString(row["payload"])
+    payload = await shop.pool.fetchval("SELECT payload FROM events WHERE type = 'order.charged'")
+    told = event_pb2.Event.FromString(payload)
     assert (told.order.charge, told.order.totals) == (added, given_back.totals)
     seen = await staff.seen("storefront")
     assert (seen.charges[-1].amount, seen.charges[-1].reason, seen.charges[-1].actor) == (money("4.90"), "", "")

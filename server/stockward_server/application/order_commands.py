@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from stockward_server.application.command import Command
@@ -42,7 +42,7 @@ from stockward_server.domain.order_steps import (
     decide_return,
     payment_due,
 )
-from stockward_server.domain.payment import PaymentEvent, TenderKey
+from stockward_server.domain.payment import PaymentEvent, PaymentKind, TenderKey
 from stockward_server.domain.pricing import WantedLine, merge_lines, price_lines, spread_charge
 from stockward_server.domain.reservation import decide_conversion, require_active
 
@@ -275,29 +275,41 @@ class AddCharge(OnOrder):
 
 @dataclass(slots=True, kw_only=True)
 class RecordPayment(OnOrder):
-    """Records what a provider reports, once."""
+    """Records what a provider reports, once. Without an `event_time` it is now, by the database's clock."""
 
-    event: PaymentEvent
-    currency: str
+    provider: str
+    provider_event_id: str
+    kind: PaymentKind
+    amount: Money
+    event_time: datetime | None = None
+    payment_reference: str = ""
 
     @property
     def payment_keys(self) -> Collection[PaymentKey]:
-        return ((self.event.provider, self.event.provider_event_id),)
+        return ((self.provider, self.provider_event_id),)
 
     @property
     def tenders(self) -> Collection[TenderKey]:
-        return (self.event.tender,) if self.event.payment_reference else ()
+        return ((self.provider, self.payment_reference),) if self.payment_reference else ()
 
     def execute(self, state: LockedState) -> bytes:
         order = state.order(self.order_id, self.cause)
-        event = self.event
-        if self.currency != order.currency:
+        if self.amount.currency != order.currency:
             raise CurrencyMismatch(
-                f"{self.currency} where {order.currency} is expected",
+                f"{self.amount.currency} where {order.currency} is expected",
                 field="amount",
                 expected=order.currency,
-                actual=self.currency,
+                actual=self.amount.currency,
             )
+        event = PaymentEvent(
+            self.provider,
+            self.provider_event_id,
+            self.order_id,
+            self.kind,
+            self.amount.minor,
+            self.event_time or state.now,
+            self.payment_reference,
+        )
         known = state.payments.get((event.provider, event.provider_event_id))
         if known is not None:
             same = (known.order_id, known.kind, known.amount) == (event.order_id, event.kind, event.amount)

@@ -249,10 +249,10 @@ class Order:
         return max((amount for cover, amount in amounts if cover.meets(amount)), default=None)
 
     def _without_later_charges(self, remaining: int, time: datetime | None) -> int:
-        """What it comes to without what was charged after `time`, or at any time after it was ordered."""
+        """What it comes to without what was charged since `time`, or at any time after it was ordered."""
         later = sum(
             charge.amount
             for charge in self.charges
-            if charge.added and not charge.kind.is_taken_off and (time is None or charge.added > time)
+            if charge.added and not charge.kind.is_taken_off and (time is None or charge.added >= time)
         )
         return max(0, remaining - later)
