@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stockward_server.domain.charge import Charge, ChargeKind, split
@@ -172,7 +172,8 @@ def test_a_charge_that_is_added_leaves_earlier_steps_as_they_were() -> None:
     before = back.amounts
     later = charged(back, DISCOUNT, 333)
     assert (later.amounts.returned, later.amounts.net) == (before.returned, before.net - 333)
-    assert taken_back(later, (1, 2)).amounts.net == 0
+    gone = taken_back(later, (1, 2)).amounts
+    assert (gone.returned, gone.net) == (3000 - 100 - 333, 0)
 
 
 # Charges that are added later
@@ -266,7 +267,7 @@ ORDERED = st.lists(st.tuples(st.integers(1, 5), st.integers(0, 3000)), min_size=
 CHARGES = st.builds(
     Charge,
     st.sampled_from(ChargeKind),
-    st.integers(0, 4000),
+    st.integers(0, 700),
     line_numbers=st.lists(st.integers(1, 4), max_size=3).map(tuple),
     added=st.integers(0, 100).map(lambda second: NOW + timedelta(seconds=second)),
 )
@@ -274,6 +275,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("cancel"), st.integers(1, 4), st.integers(1, 3)),
         st.tuples(st.just("return"), st.integers(1, 4), st.integers(1, 3)),
+        st.tuples(st.just("charge"), CHARGES),
         st.tuples(st.just("charge"), CHARGES),
         st.tuples(
             st.just("pay"), st.sampled_from(PaymentKind), st.integers(0, 9000), st.sampled_from(["", "card", "gift"])
@@ -307,6 +309,7 @@ def attempt(placed: Order, step: Any, number: int) -> Order:
     return placed
 
 
+@settings(max_examples=300)
 @given(ORDERED, st.lists(CHARGES, max_size=3), STEPS, st.integers(0, 5))
 def test_the_steps_add_up_to_the_whole(
     wanted: list[tuple[int, int]], charges: list[Charge], steps: list[Any], shipped: int
