@@ -7,13 +7,14 @@ import inspect
 import pkgutil
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from stockward_server import application
 from stockward_server.application.command import Command, Submit
 from stockward_server.application.locked_state import Holder, LockedState, PaymentKey
 from stockward_server.application.order_commands import (
+    AddCharge,
     CancelOrder,
     CreateOrder,
     ExpireOrder,
@@ -21,6 +22,7 @@ from stockward_server.application.order_commands import (
     ProcessOrder,
     RecordPayment,
     ReturnOrder,
+    WantedCharge,
 )
 from stockward_server.application.request import Clockwork, Role
 from stockward_server.application.stock_commands import (
@@ -33,8 +35,10 @@ from stockward_server.application.stock_commands import (
     SetStockPolicy,
     SyncStock,
 )
+from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.hold_limits import HoldLimits
-from stockward_server.domain.payment import PaymentEvent, PaymentKind
+from stockward_server.domain.money import Money
+from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
 from tests.commands import HOLDS, adjust, buy, nothing, on, request, reserve
 
@@ -71,7 +75,7 @@ def ship(order_id: str) -> FulfillOrder:
 
 
 async def create_order(submit: Submit) -> Command:
-    return buy(("MUG", 9), ("CAP", 3), shipping=5)
+    return buy(("MUG", 9), ("CAP", 3), charges={ChargeKind.SHIPPING: 500, ChargeKind.DISCOUNT: 100})
 
 
 async def create_order_from_hold(submit: Submit) -> Command:
@@ -98,8 +102,20 @@ async def return_order(submit: Submit) -> Command:
 
 async def record_payment(submit: Submit) -> Command:
     order_id = await ordered(submit)
-    event = PaymentEvent("test", order_id, order_id, PaymentKind.CAPTURED, 3000, datetime.now(UTC))
-    return RecordPayment(**on(order_id), event=event, currency="EUR")
+    return RecordPayment(
+        **on(order_id),
+        provider="test",
+        provider_event_id=order_id,
+        kind=PaymentKind.CAPTURED,
+        amount=Money("EUR", 3000),
+        payment_reference=f"pi_{order_id}",
+    )
+
+
+async def add_charge(submit: Submit) -> Command:
+    order_id = await ordered(submit)
+    charge = WantedCharge(ChargeKind.TAX, Money("EUR", 100), "", "charge", (1,))
+    return AddCharge(**on(order_id), charge=charge, reason="forgotten")
 
 
 async def expire_order(submit: Submit) -> Command:
@@ -154,6 +170,7 @@ EXAMPLES: dict[str, tuple[type[Command], Example]] = {
     "CancelOrder": (CancelOrder, cancel_order),
     "ReturnOrder": (ReturnOrder, return_order),
     "RecordPayment": (RecordPayment, record_payment),
+    "AddCharge": (AddCharge, add_charge),
     "ExpireOrder": (ExpireOrder, expire_order),
     "ReserveStock": (ReserveStock, reserve_stock),
     "ExtendReservation": (ExtendReservation, extend_reservation),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -13,9 +13,10 @@ from stockward_server.application.command import Command
 from stockward_server.application.order_commands import CreateOrder, WantedCharge
 from stockward_server.application.request import Request, Role
 from stockward_server.application.stock_commands import AdjustStock, HoldPolicy, ReserveStock
+from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.errors import DatabaseUnavailable
 from stockward_server.domain.money import Money
-from stockward_server.domain.order import NOBODY, ChargeKind, PaymentTerms
+from stockward_server.domain.order import NOBODY, PaymentTerms
 from stockward_server.domain.pricing import WantedLine
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
 from stockward_server.grpc_api.event_encoder import encode_event
@@ -23,6 +24,7 @@ from stockward_server.storage.committer import Committer
 from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.stock_views import SqlStockViews
 
+NO_CHARGES: Mapping[ChargeKind, int] = {}
 HOLDS = HoldPolicy(timedelta(minutes=15), timedelta(hours=24))
 
 
@@ -36,18 +38,20 @@ def buy(
     *lines: tuple[str, int],
     reservation_id: str | None = None,
     prepaid: bool = True,
-    shipping: int = 0,
+    charges: Mapping[ChargeKind, int] = NO_CHARGES,
     cause: Request | None = None,
 ) -> CreateOrder:
-    """An order, of `lines` or of what is held; `shipping` in cents. The response is its id."""
-    charge = WantedCharge(ChargeKind.SHIPPING, Money("EUR", shipping), "", "charges[0]")
+    """An order, of `lines` or of what is held; charges in cents. The response is its id."""
     return CreateOrder(
         cause=cause or request(),
         lines=[WantedLine(sku, quantity, f"lines[{i}]") for i, (sku, quantity) in enumerate(lines)],
         reservation_id=reservation_id,
         customer=NOBODY,
         reference="",
-        charges=[charge] if shipping else [],
+        charges=[
+            WantedCharge(kind, Money("EUR", amount), "", f"charges[{i}]")
+            for i, (kind, amount) in enumerate(charges.items())
+        ],
         terms=PaymentTerms.PREPAID if prepaid else PaymentTerms.ON_ACCOUNT,
         payment_allowance=timedelta(hours=1),
         reply=lambda order: order.order_id.encode(),

@@ -14,7 +14,7 @@ from stockward_server.domain.order import (
     OrderLine,
     OrderState,
 )
-from stockward_server.domain.payment import PaymentEvent, PaymentKind
+from stockward_server.domain.payment import Payment, PaymentEvent, PaymentKind
 from stockward_server.domain.reservation import Reservation, ReservationState
 from stockward_server.domain.stock import Portion, StockChange, StockLevel
 
@@ -22,6 +22,9 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 LATER = NOW + timedelta(minutes=5)
 PARCEL = Fulfillment("parcel-1", (), "TRACK-1", "DHL", LATER)
+
+
+BEING_PREPARED = (OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
 
 
 def level(on_hand: int = 0, reserved: int = 0, allocated: int = 0, **fields: Any) -> StockLevel:
@@ -40,7 +43,8 @@ def hold(state: ReservationState = ReservationState.ACTIVE, **fields: Any) -> Re
 def order(state: OrderState = OrderState.PENDING, **fields: Any) -> Order:
     """3 MUG at 10.00 and 1 CAP at 5.00 EUR, prepaid and due in an hour, with the units that its state goes with.
 
-    PARTIALLY_FULFILLED has shipped 1 MUG, FULFILLED everything; MUG comes from two locations.
+    PARTIALLY_FULFILLED has shipped 1 MUG, FULFILLED everything; MUG comes from two locations. What is being prepared is
+    paid.
     """
     mugs, caps = OrderLine(1, "MUG", "Mug", 3, 1000), OrderLine(2, "CAP", "Cap", 1, 500)
     claims = {(1, "main"): 2, (1, "north"): 1, (2, "main"): 1}
@@ -63,13 +67,23 @@ def order(state: OrderState = OrderState.PENDING, **fields: Any) -> Order:
         create_time=NOW,
         update_time=NOW,
         payment_due_time=NOW + timedelta(hours=1),
+        payment=payment(captured=3500) if state in BEING_PREPARED else Payment(),
     )
     return replace(placed, **fields)
 
 
-def report(kind: PaymentKind, amount: int, event_id: str = "evt-1") -> PaymentEvent:
+def report(kind: PaymentKind, amount: int, event_id: str = "evt-1", **fields: Any) -> PaymentEvent:
     """What a payment provider reports of `order()`; `amount` in cents."""
-    return PaymentEvent("stripe", event_id, "order-1", kind, amount, NOW)
+    return PaymentEvent("stripe", event_id, "order-1", kind, amount, **{"event_time": NOW, **fields})
+
+
+def payment(**amounts: int) -> Payment:
+    """What was reported of one tender, second by second: `payment(authorized=3500, voided=3500)`."""
+    reported = Payment()
+    for second, (kind, amount) in enumerate(amounts.items(), 1):
+        event = report(PaymentKind[kind.upper()], amount, f"evt-{kind}", event_time=NOW + second * SECOND)
+        reported = reported.record(event)
+    return reported
 
 
 def deltas(changes: Iterable[StockChange]) -> dict[tuple[str, str], tuple[int, int, int]]:

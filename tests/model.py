@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
 
 LOCATIONS = ("main", "north")
 """By priority."""
@@ -62,21 +64,38 @@ class Hold:
     overdue: bool = False
 
 
+Charge = tuple[str, int, int]
+"""Kind, amount, and how many payments had been reported when it was added; before the first of those made with it."""
+
+ADDED, TAKEN_OFF = ("SHIPPING", "FEE", "TAX"), ("CREDIT", "DISCOUNT")
+WITH_THE_ORDER = -1
+
+
 @dataclass
 class Purchase:
     wanted: dict[str, int]
     prices: Mapping[str, int]
-    shipping: int
     prepaid: bool
-    owed: Counter[Place]
-    endless: set[str]
+    owed: Counter[Place] = field(default_factory=Counter)
+    endless: set[str] = field(default_factory=set)
     """SKUs that were not tracked when they were ordered."""
     state: str = "PENDING"
     overdue: bool = False
     fulfilled: Counter[str] = field(default_factory=Counter)
     cancelled: Counter[str] = field(default_factory=Counter)
     returned: Counter[str] = field(default_factory=Counter)
-    payments: list[tuple[str, int]] = field(default_factory=list)
+    payments: list[tuple[str, int, str]] = field(default_factory=list)
+    """Kind, amount and tender, in the order of their time."""
+    charges: list[Charge] = field(default_factory=list)
+    owed_since: int = 0
+    """What was charged after it was cancelled, less what was given back of it."""
+    units: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """Discount and tax of every unit that is not gone, in the order in which they go."""
+    gone: int = 0
+    """Value of the cancelled and returned units."""
+
+    def __post_init__(self) -> None:
+        self.units = {sku: [(0, 0)] * count for sku, count in self.wanted.items()}
 
     def by_line(self, units: Mapping[str, int]) -> dict[int, int]:
         """Lines are numbered in the order of `wanted`."""
@@ -87,32 +106,121 @@ class Purchase:
         units = {sku: n - self.fulfilled[sku] - self.cancelled[sku] for sku, n in self.wanted.items()}
         return {sku: n for sku, n in units.items() if n}
 
-    def value(self, units: Mapping[str, int]) -> int:
-        return sum(n * self.prices[sku] for sku, n in units.items())
+    # What it comes to
+
+    def charge(self, kind: str, amount: int, since: int) -> None:
+        """Adds a charge; each unit that is not gone bears its part of a tax or discount."""
+        require(kind not in TAKEN_OFF or since == WITH_THE_ORDER or amount <= self.net, "CHARGE_EXCEEDED")
+        self.charges.append((kind, amount, since))
+        if self.state == "CANCELLED":
+            self.owed_since += amount if kind in ADDED else -amount
+        left = {sku: len(units) * self.prices[sku] for sku, units in self.units.items() if units}
+        if kind not in ("TAX", "DISCOUNT") or not sum(left.values()):
+            return
+        if kind == "DISCOUNT":
+            room = {sku: left[sku] - sum(discount for discount, _ in self.units[sku]) for sku in left}
+            amount = min(amount, sum(room.values()))
+            if amount and any(part > room[sku] for sku, part in shared_out(amount, left).items()):
+                left = room
+        if not amount:
+            return
+        for sku, part in shared_out(amount, left).items():
+            units = self.units[sku]
+            discount, tax = sum(d for d, _ in units), sum(t for _, t in units)
+            if part:
+                discount, tax = (discount + part, tax) if kind == "DISCOUNT" else (discount, tax + part)
+                self.units[sku] = list(zip(one_by_one(discount, len(units)), one_by_one(tax, len(units)), strict=True))
+
+    def lose(self, sku: str) -> None:
+        """One unit goes, with what it bears."""
+        discount, tax = self.units[sku].pop(0)
+        self.gone += self.prices[sku] - discount + tax
 
     @property
     def total(self) -> int:
-        return self.value(self.wanted) + self.shipping
+        goods = sum(n * self.prices[sku] for sku, n in self.wanted.items())
+        return goods + sum(amount if kind in ADDED else -amount for kind, amount, _ in self.charges)
 
     @property
-    def kept(self) -> int:
-        return self.sum("CAPTURED") - self.sum("REFUNDED")
+    def left(self) -> int:
+        return max(0, self.total - self.gone)
 
-    def sum(self, kind: str) -> int:
-        return sum(amount for each, amount in self.payments if each == kind)
+    @property
+    def net(self) -> int:
+        return {"CANCELLED": self.owed_since, "EXPIRED": 0}.get(self.state, self.left)
+
+    # What was paid
+
+    def sums(self, payments: int) -> Counter[str]:
+        """By kind, after the first so many payments; HELD is what can still be captured."""
+        counted: Counter[str] = Counter()
+        for name in {tender for _, _, tender in self.payments}:
+            tender: Counter[str] = Counter()
+            for kind, amount, of in self.payments[:payments]:
+                if of == name:
+                    tender[kind] += amount
+            ended = tender["VOIDED"] + tender["AUTHORIZATION_EXPIRED"]
+            tender["HELD"] = max(0, tender["AUTHORIZED"] - ended - tender["CAPTURED"])
+            counted += tender
+        return counted
+
+    def kept(self, payments: int) -> int:
+        sums = self.sums(payments)
+        return sums["CAPTURED"] - sums["REFUNDED"] + sums["REFUND_FAILED"] - sums["DISPUTE_LOST"]
+
+    def covered(self, payments: int, amount: int) -> bool:
+        """Whether the first so many payments stood for the amount."""
+        sums = self.sums(payments)
+        secured = sums["CAPTURED"] + sums["HELD"]
+        return amount == 0 or (secured >= amount and self.kept(payments) + sums["HELD"] > 0)
+
+    def due(self, payments: int) -> int:
+        """What it comes to now, but for what was charged after the first so many payments."""
+        later = sum(amount for kind, amount, since in self.charges if kind in ADDED and since >= max(0, payments))
+        return max(0, self.left - later)
 
     @property
     def ready(self) -> bool:
         """Whether the money allows to process it."""
-        price = self.total - self.value(self.cancelled)
-        secured = self.sum("AUTHORIZED") - self.sum("VOIDED") if not self.sum("REFUNDED") else 0
-        return not self.prepaid or max(self.kept, secured) >= price
+        return not self.prepaid or self.covered(len(self.payments), self.left)
+
+    @property
+    def paid_for(self) -> list[int]:
+        """What was paid for at any moment, of what it comes to."""
+        moments = [n for n in range(len(self.payments) + 1) if self.covered(n, self.due(n))]
+        return [self.due(n) for n in moments]
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits as its money went away."""
+        if not self.prepaid or self.ready or self.state not in ("PENDING", "PROCESSING", "PARTIALLY_FULFILLED"):
+            return False
+        paid_for = self.paid_for or ([] if self.state == "PENDING" else [self.due(WITH_THE_ORDER)])
+        return bool(paid_for) and not self.covered(len(self.payments), max(paid_for))
 
     @property
     def refund_due(self) -> int:
-        void = self.state in ("CANCELLED", "EXPIRED")
-        owing = 0 if void else self.total - self.value(self.cancelled) - self.value(self.returned)
-        return max(0, self.kept - owing)
+        return max(0, self.kept(len(self.payments)) - self.net)
+
+    @property
+    def still_to_pay(self) -> int:
+        kept = self.kept(len(self.payments))
+        return max(0, self.net - self.sums(len(self.payments))["CAPTURED"]) if kept > 0 else self.net
+
+
+def shared_out(amount: int, weights: Mapping[str, int]) -> dict[str, int]:
+    """The whole parts first, then one each to those who lack most; to the first of equals."""
+    exact = {name: Fraction(amount * weight, sum(weights.values())) for name, weight in weights.items()}
+    parts = {name: int(part) for name, part in exact.items()}
+    for name in sorted(exact, key=lambda name: parts[name] - exact[name])[: amount - sum(parts.values())]:
+        parts[name] += 1
+    return parts
+
+
+def one_by_one(amount: int, units: int) -> list[int]:
+    """What each unit takes of the amount when they go one after another."""
+    so_far = [int(Fraction(amount * n, units) + Fraction(1, 2)) for n in range(units + 1)]
+    return [after - before for before, after in pairwise(so_far)]
 
 
 class Model:
@@ -122,7 +230,8 @@ class Model:
         self.listings = {sku: Listing(price) for sku, price in prices.items()}
         self.shelves = {(sku, location): Shelf() for sku in prices for location in LOCATIONS}
         self.closed: set[str] = set()
-        self.payments: dict[str, tuple[Purchase, str, int]] = {}
+        self.payments: dict[str, tuple[Purchase, str, int, str]] = {}
+        self.tenders: dict[str, Purchase] = {}
 
     @property
     def prices(self) -> dict[str, int]:
@@ -225,22 +334,38 @@ class Model:
         require(not over, "RESERVATION_EXPIRED")
         require(hold.state == "ACTIVE", "RESERVATION_NOT_ACTIVE")
 
-    def order(self, wanted: dict[str, int], shipping: int, prepaid: bool) -> Purchase:
+    def order(self, wanted: dict[str, int], charges: Mapping[str, int], prepaid: bool) -> Purchase:
         self.require_for_sale(wanted)
-        return self.purchase(wanted, self.pick(wanted), shipping, prepaid)
+        purchase = self.priced(wanted, charges, prepaid)
+        self.claim(purchase, self.pick(wanted))
+        return purchase
 
-    def purchase(self, wanted: dict[str, int], units: Counter[Place], shipping: int, prepaid: bool) -> Purchase:
-        endless = {sku for sku, location in units if location == ENDLESS}
-        self.owe(counted(units))
-        return Purchase(wanted, self.prices, shipping, prepaid, counted(units), endless)
+    def claim(self, purchase: Purchase, units: Counter[Place]) -> None:
+        """Gives it these units; those of goods that are not tracked are nowhere."""
+        purchase.endless |= {sku for sku, location in units if location == ENDLESS}
+        purchase.owed = counted(units)
+        self.owe(purchase.owed)
 
-    def convert(self, hold: Hold, shipping: int, prepaid: bool) -> Purchase:
+    def convert(self, hold: Hold, charges: Mapping[str, int], prepaid: bool) -> Purchase:
         self.require_alive(hold)
-        self.release(hold, "CONVERTED")
         wanted: Counter[str] = Counter()
         for (sku, _), units in sorted(hold.units.items()):
             wanted[sku] += units
-        return self.purchase(dict(wanted), hold.units, shipping, prepaid)
+        purchase = self.priced(dict(wanted), charges, prepaid)
+        self.release(hold, "CONVERTED")
+        self.claim(purchase, hold.units)
+        return purchase
+
+    def priced(self, wanted: dict[str, int], charges: Mapping[str, int], prepaid: bool) -> Purchase:
+        purchase = Purchase(wanted, self.prices, prepaid)
+        for kind, amount in charges.items():
+            purchase.charge(kind, amount, WITH_THE_ORDER)
+        require(purchase.total >= 0, "FIELD_INVALID")
+        return purchase
+
+    def charge(self, purchase: Purchase, kind: str, amount: int) -> None:
+        require(purchase.state != "EXPIRED", "ORDER_STATE_INVALID")
+        purchase.charge(kind, amount, len(purchase.payments))
 
     def owe(self, units: Mapping[Place, int], sign: int = 1) -> None:
         for place, count in units.items():
@@ -248,6 +373,7 @@ class Model:
 
     def process(self, purchase: Purchase) -> None:
         require(purchase.state == "PENDING", "ORDER_STATE_INVALID")
+        require(not purchase.held, "ORDER_ON_HOLD")
         require(purchase.ready, "PAYMENT_REQUIRED")
         purchase.state = "PROCESSING"
 
@@ -255,6 +381,7 @@ class Model:
         """Unit by unit: the order's own where it is there, or else one that nobody owns, whose claim comes from where
         units are missing, or else from the last location."""
         require(purchase.state in ("PROCESSING", "PARTIALLY_FULFILLED"), "ORDER_STATE_INVALID")
+        require(not purchase.held, "ORDER_ON_HOLD")
         units = units or purchase.open
         require(all(n <= purchase.open.get(sku, 0) for sku, n in units.items()), "QUANTITY_EXCEEDED")
         shelves, owed = deepcopy(self.shelves), purchase.owed.copy()
@@ -285,11 +412,13 @@ class Model:
         require(purchase.state in allowed, "ORDER_STATE_INVALID")
         units = units or purchase.open
         require(all(n <= purchase.open.get(sku, 0) for sku, n in units.items()), "QUANTITY_EXCEEDED")
-        for sku in units.keys() - purchase.endless:
-            for _ in range(units[sku]):
-                last = [(sku, location) for location in LOCATIONS if purchase.owed[sku, location]][-1]
-                purchase.owed[last] -= 1
-                self.shelves[last].allocated -= 1
+        for sku, count in units.items():
+            for _ in range(count):
+                purchase.lose(sku)
+                if sku not in purchase.endless:
+                    last = [(sku, location) for location in LOCATIONS if purchase.owed[sku, location]][-1]
+                    purchase.owed[last] -= 1
+                    self.shelves[last].allocated -= 1
         purchase.cancelled.update(units)
         if not purchase.open:
             purchase.state = "FULFILLED" if any(purchase.fulfilled.values()) else "CANCELLED"
@@ -299,26 +428,35 @@ class Model:
         back = Counter(good) + Counter(broken)
         require(all(n <= purchase.fulfilled[s] - purchase.returned[s] for s, n in back.items()), "QUANTITY_EXCEEDED")
         purchase.returned.update(back)
+        for sku, count in back.items():
+            for _ in range(count):
+                purchase.lose(sku)
         for sku, count in good.items():
             if sku not in purchase.endless and not self.listings[sku].untracked:
                 self.shelves[sku, location].on_hand += count
 
-    def pay(self, purchase: Purchase, event_id: str, kind: str, amount: int) -> None:
+    def pay(self, purchase: Purchase, event_id: str, kind: str, amount: int, tender: str) -> None:
         event = (purchase, kind, amount)
         if event_id in self.payments:
             known = self.payments[event_id]
-            require(known[0] is purchase and known[1:] == event[1:], "PAYMENT_EVENT_CONFLICT")
+            require(known[0] is purchase and known[1:] == (*event[1:], tender), "PAYMENT_EVENT_CONFLICT")
             return
-        self.payments[event_id] = event
-        purchase.payments.append((kind, amount))
+        require(self.tenders.get(tender, purchase) is purchase, "TENDER_OF_ANOTHER_ORDER")
+        if kind == "REFUND_FAILED":
+            of_tender = [(each, paid) for each, paid, of in purchase.payments if of == tender]
+            made = sum(paid for each, paid in of_tender if each == "REFUNDED")
+            failed = sum(paid for each, paid in of_tender if each == "REFUND_FAILED")
+            require(failed + amount <= made, "REFUND_EXCEEDED")
+        self.payments[event_id] = (*event, tender)
+        if tender:
+            self.tenders[tender] = purchase
+        purchase.payments.append((kind, amount, tender))
         if purchase.state == "EXPIRED" and purchase.ready:
             try:
                 units = self.pick({sku: n for sku, n in purchase.open.items() if sku not in purchase.endless})
             except RefusedError:
                 return
-            purchase.endless |= {sku for sku, location in units if location == ENDLESS}
-            purchase.owed = counted(units)
-            self.owe(purchase.owed)
+            self.claim(purchase, units)
             purchase.state = "PROCESSING"
 
     def sweep(self, holds: list[Hold], purchases: list[Purchase]) -> None:
@@ -326,7 +464,7 @@ class Model:
             if hold.state == "ACTIVE" and hold.overdue:
                 self.release(hold, "EXPIRED")
         for purchase in purchases:
-            if purchase.state == "PENDING" and purchase.overdue and not purchase.ready:
+            if purchase.state == "PENDING" and purchase.overdue and purchase.prepaid and not purchase.paid_for:
                 purchase.state = "EXPIRED"
                 self.owe(purchase.owed, -1)
                 purchase.owed.clear()

@@ -130,8 +130,12 @@ class Both(RuleBasedStateMachine):
         for order_id, purchase in self.orders.items():
             order = orders[order_id]
             assert order.state.name == purchase.state
-            assert (order.amounts.total, order.refund_due) == (purchase.total, purchase.refund_due)
-            assert order.terms_met == purchase.ready or purchase.state == "CANCELLED"
+            amounts = order.amounts
+            assert (amounts.total, amounts.net) == (purchase.total, purchase.net)
+            assert amounts.cancelled + amounts.returned == purchase.gone
+            assert (order.still_to_pay, order.refund_due) == (purchase.still_to_pay, purchase.refund_due)
+            assert (order.terms_met, order.hold is not None) == (purchase.ready, purchase.held)
+            assert order.terms_met_once == (not purchase.prepaid or bool(purchase.paid_for))
             skus = {line.line_number: line.sku for line in order.lines}
             owed = {(skus[each.line_number], each.location_id): each.quantity for each in order.allocations}
             assert owed == +purchase.owed

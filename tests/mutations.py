@@ -236,6 +236,11 @@ def payment(order_id: str) -> orders.RecordPaymentRequest:
     )
 
 
+def fee(order_id: str) -> orders.AddChargeRequest:
+    charge = orders.Charge(kind=orders.Charge.KIND_FEE, amount=money("2.50"))
+    return orders.AddChargeRequest(order_id=order_id, charge=charge, reason="gift wrap")
+
+
 MUTATIONS = {
     "CreateProduct": Mutation(two_products, unary("catalog", "CreateProduct")),
     "UpdateProduct": Mutation(two_updates, unary("catalog", "UpdateProduct")),
@@ -321,6 +326,7 @@ MUTATIONS = {
         ),
         unary("orders", "ReturnOrder"),
     ),
+    "AddCharge": Mutation(on_orders(fee), unary("orders", "AddCharge")),
     "RecordPayment": Mutation(on_orders(payment), unary("orders", "RecordPayment")),
     "CreateEndpoint": Mutation(two_endpoints, unary("webhooks", "CreateEndpoint")),
     "UpdateEndpoint": Mutation(

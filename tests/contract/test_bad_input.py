@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -33,6 +34,15 @@ from tests.shop import money
 
 ROW = inventory.SyncStockRequest.Row
 UNITS = orders.LineQuantity(line_number=1, quantity=1)
+
+TAX = orders.Charge.KIND_TAX
+
+
+def charge(order_id: str, reason: str = "because", **fields: Any) -> orders.AddChargeRequest:
+    """A fee of 1.00 EUR for an order, unless said otherwise."""
+    wanted = {"kind": orders.Charge.KIND_FEE, "amount": money("1"), **fields}
+    return orders.AddChargeRequest(order_id=order_id, charge=orders.Charge(**wanted), reason=reason)
+
 
 SKUS = {
     "order": Bad(order(line(), line("NONE")), "NOT_FOUND", "SKU_UNKNOWN", ["lines[1].sku"], {"sku": "NONE"}),
@@ -268,7 +278,60 @@ OUT_OF_RANGE = {
     ),
 }
 
+CHARGES = {
+    "nothing": invalid(orders.AddChargeRequest(), "order_id", "charge", "reason"),
+    "of nobody": Bad(charge(NOBODY), "NOT_FOUND", "ORDER_NOT_FOUND"),
+    "without a reason": invalid(charge(NOBODY, reason=""), "reason"),
+    "of a kind that there is not": invalid(charge(NOBODY, kind=9), "charge.kind"),
+    "of less than nothing": bad_money(
+        charge(NOBODY, amount=Money(currency_code="EUR", units=-1)), "charge.amount", "EUR"
+    ),
+    "of another currency": mismatch(
+        lambda known: charge(known.orders["PENDING"], amount=money("1", "USD")), "charge.amount", "EUR", "USD"
+    ),
+    "of a line that is not there": Bad(
+        lambda known: charge(known.orders["PENDING"], kind=TAX, line_numbers=[1, 7]),
+        "INVALID_ARGUMENT",
+        "LINE_UNKNOWN",
+        ["charge.line_numbers[1]"],
+        {"line_number": "7"},
+    ),
+    "of line zero": invalid(charge(NOBODY, kind=TAX, line_numbers=[0]), "charge.line_numbers[0]"),
+    "of a line that it does not belong to": invalid(charge(NOBODY, line_numbers=[1]), "charge.line_numbers"),
+    "that takes off more than is left": Bad(
+        lambda known: charge(known.orders["PENDING"], kind=orders.Charge.KIND_CREDIT, amount=money("9999")),
+        "FAILED_PRECONDITION",
+        "CHARGE_EXCEEDED",
+        ["charge.amount"],
+        {"amount": "EUR 9999.00"},
+    ),
+    "that takes off more than a line": Bad(
+        lambda known: charge(
+            known.orders["PENDING"], kind=orders.Charge.KIND_DISCOUNT, amount=money("9999"), line_numbers=[1]
+        ),
+        "FAILED_PRECONDITION",
+        "CHARGE_EXCEEDED",
+        ["charge.amount"],
+    ),
+    "of a new order's line that is not there": Bad(
+        order(line(), charges=[orders.Charge(kind=TAX, amount=money("1"), line_numbers=[2])]),
+        "INVALID_ARGUMENT",
+        "LINE_UNKNOWN",
+        ["charges[0].line_numbers[0]"],
+    ),
+    "that takes off more than a new order's line": Bad(
+        order(
+            line(),
+            charges=[orders.Charge(kind=orders.Charge.KIND_DISCOUNT, amount=money("9999"), line_numbers=[1])],
+        ),
+        "FAILED_PRECONDITION",
+        "CHARGE_EXCEEDED",
+        ["charges[0].amount"],
+    ),
+}
+
 CASES = cases(
+    charge=CHARGES,
     sku=SKUS,
     quantity=QUANTITIES,
     lines=LINES,

@@ -42,6 +42,12 @@ def order_steps() -> Iterator[tuple[str, Bad]]:
             lambda each: orders.ReturnOrderRequest(order_id=each, lines=back),
             {"PARTIALLY_FULFILLED", "FULFILLED"},
         ),
+        "charge": (
+            lambda each: orders.AddChargeRequest(
+                order_id=each, charge=orders.Charge(kind=orders.Charge.KIND_FEE, amount=money("1")), reason="x"
+            ),
+            {"PENDING", "PROCESSING", "PARTIALLY_FULFILLED", "FULFILLED", "CANCELLED"},
+        ),
     }
     for step, (request, allowed) in steps.items():
         for value in orders.Order.State.keys()[1:]:

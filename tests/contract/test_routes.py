@@ -57,6 +57,7 @@ ROUTES = {
     "FulfillOrder": "PUT /api/pms/orders/{order_id}/fulfill *",
     "CancelOrder": "PUT /api/pms/orders/{order_id}/cancel *, PUT /api/storefront/orders/{order_id}/cancel *",
     "ReturnOrder": "PUT /api/pms/orders/{order_id}/return *",
+    "AddCharge": "POST /api/pms/orders/{order_id}/charges *",
     "RecordPayment": "POST /api/pms/orders/{order_id}/payments *",
     "ListEvents": "GET /api/storefront/events, GET /api/pms/events",
     "CreateEndpoint": "POST /api/pms/webhooks/endpoints/create *",

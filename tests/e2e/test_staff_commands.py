@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 from typer.testing import CliRunner
 
 from stockward_server.cli import app
@@ -23,7 +24,7 @@ from stockward_server.config import Settings
 from stockward_server.embedded import Nats, Postgres, free_port
 from tests.commands import locked
 from tests.conftest import TEMPLATE
-from tests.shop import KEYS, Shop, running_shop
+from tests.shop import KEYS, Shop, money, running_shop
 from tests.terminal import MODULE, SCRIPT, Outcome, clean_environment, stockward
 
 Run = Callable[..., Awaitable[Outcome]]
@@ -31,7 +32,7 @@ Run = Callable[..., Awaitable[Outcome]]
 MUTATIONS = {
     *("create", "update", "publish", "unpublish", "archive", "restore", "rename-sku"),
     *("adjust", "receive", "count", "policy", "reserve", "release"),
-    *("process", "fulfill", "cancel", "return", "pay"),
+    *("process", "fulfill", "cancel", "return", "pay", "charge"),
 }
 
 numbers = itertools.count(1)
@@ -195,7 +196,8 @@ async def test_stock(both: Both, sku: str) -> None:
 async def test_an_order_to_the_parcel_and_back(both: Both, run: Run, sku: str) -> None:
     reference = f"R-{sku}"
     printed, order = await both("orders", "create", f"{sku}=3", "--reference", reference, "--email", "ada@shop.example")
-    assert "Totals due               EUR 30.00" in printed
+    assert "Totals net               EUR 30.00" in printed
+    assert "Payment still to pay     EUR 30.00" in printed
     printed, waiting = await both("orders", "pending", "--limit", "1000")
     assert order["orderId"] in {each["orderId"] for each in waiting["orders"]}
     early = await run("orders", "process", reference)
@@ -210,9 +212,16 @@ async def test_an_order_to_the_parcel_and_back(both: Both, run: Run, sku: str) -
     assert "1 of line 1 from main" in printed
     assert (await both("orders", "fulfill", reference))[1]["state"] == "STATE_FULFILLED"
     _, returned = await both("orders", "return", reference, "--line", "1", "--damaged")
-    assert returned["totals"]["due"]["units"] == "10"
+    assert returned["totals"]["net"]["units"] == "10"
     _, refunded = await both("orders", "pay", reference, "--kind", "refunded", "--amount", "20")
     assert not refunded["payment"]["refundRequired"]
+
+    printed, charged = await both(
+        "orders", "charge", reference, "--kind", "fee", "--amount", "2.50", "--reason", "the box was torn"
+    )
+    assert (charged["totals"]["net"], charged["charges"][-1]["reason"]) == (eur("12.50"), "the box was torn")
+    assert "the box was torn" in printed
+    assert charged["charges"][-1]["actor"] == "pms"
 
     printed, listing = await both("orders", "list", "--reference", reference, "--state", "fulfilled")
     assert (len(listing["orders"]), f"3 × {sku}" in printed) == (1, True)
@@ -220,6 +229,40 @@ async def test_an_order_to_the_parcel_and_back(both: Both, run: Run, sku: str) -
     assert shown["lines"][0]["returned"] == "1"
     _, cancelled = await both("orders", "cancel", (await run("orders", "create", sku, "--json")).json["orderId"])
     assert cancelled["state"] == "STATE_CANCELLED"
+
+
+async def test_money_in_all_its_kinds(run: Run, both: Both, sku: str) -> None:
+    reference = f"M-{sku}"
+    await both("orders", "create", f"{sku}=2", "--reference", reference)
+
+    async def pay(*arguments: str) -> Any:
+        return (await run("orders", "pay", reference, "--json", *arguments)).json["payment"]
+
+    await pay("--kind", "captured", "--amount", "5", "--provider", "gift-cards", "--tender", "G-1")
+    paid = await pay("--kind", "authorized", "--provider", "stripe", "--tender", "pi_1")
+    assert (paid["stillToPay"], paid["authorized"]) == (eur("15"), eur("15"))
+    await both("orders", "process", reference)
+    lapsed = await run("orders", "pay", reference, "--kind", "authorization-expired", *TENDER)
+    assert "Hold reason              payment" in lapsed.out
+    assert "gift-cards G-1: EUR 5.00 captured" in lapsed.out
+    held = await run("orders", "fulfill", reference)
+    assert (held.code, "ORDER_ON_HOLD" in held.err) == (1, True)
+    assert (await pay(*TENDER))["state"] == "STATE_PAID"
+    failed = await run("orders", "pay", reference, "--kind", "refund-failed", "--amount", "1", *TENDER)
+    assert (failed.code, "REFUND_EXCEEDED" in failed.err) == (1, True)
+    assert (await run("orders", "pay", reference)).code == 2, "nothing is still to pay"
+    await pay("--kind", "disputed", "--amount", "15", *TENDER)
+    assert (await pay("--kind", "dispute-lost", *TENDER))["lost"] == eur("15")
+    unknown = await run("orders", "charge", reference, "--kind", "tax", "--amount", "1", "--line", "9", "--reason", "x")
+    assert (unknown.code, "LINE_UNKNOWN" in unknown.err) == (1, True)
+
+
+TENDER = ("--provider", "stripe", "--tender", "pi_1")
+
+
+def eur(amount: str) -> Any:
+    """The amount as JSON."""
+    return json_format.MessageToDict(money(amount), always_print_fields_with_no_presence=True)
 
 
 async def test_events(shop: Shop, run: Run, both: Both, sku: str, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ async def test_an_order_with_curl(stack: Stack) -> None:
     assert published["state"] == "STATE_PUBLISHED"
     assert (level["onHand"], stock["available"]) == ("10", "10")
     assert order["orderId"] in [each["orderId"] for each in pending["orders"]]
-    assert order["totals"]["due"] == {"currencyCode": "EUR", "units": "25", "nanos": 0}
+    assert order["totals"]["net"] == {"currencyCode": "EUR", "units": "25", "nanos": 0}
 
 
 async def test_the_readme_with_curl(stack: Stack) -> None:

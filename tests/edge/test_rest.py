@@ -91,7 +91,7 @@ async def test_an_order_from_first_to_last(edge: Edge) -> None:
     order = await edge.done(
         "POST", "/api/storefront/orders/create", {"reservationId": held["reservationId"]}, by="storefront"
     )
-    assert order["totals"]["due"] == {"currencyCode": "EUR", "units": "39", "nanos": 800000000}
+    assert order["totals"]["net"] == {"currencyCode": "EUR", "units": "39", "nanos": 800000000}
     assert (await edge.get("/api/storefront/stock/TEE%2FL", by="storefront"))["available"] == "3"
     pending = await edge.get("/api/pms/orders/pending?pageSize=1000", by="pms")
     assert order["orderId"] in [each["orderId"] for each in pending["orders"]]
@@ -101,7 +101,7 @@ async def test_an_order_from_first_to_last(edge: Edge) -> None:
         "provider": "test",
         "providerEventId": order["orderId"],
         "kind": "KIND_CAPTURED",
-        "amount": order["totals"]["due"],
+        "amount": order["totals"]["net"],
     }
     assert (await edge.done("POST", f"{path}/payments", payment, by="pms"))["payment"]["state"] == "STATE_PAID"
     await edge.done("PUT", f"{path}/process", {}, by="pms")

@@ -36,7 +36,7 @@ async def test_a_webhook_is_done_once(edge: Edge, edge_shop: Shop) -> None:
 async def test_stripe_reports_a_payment(edge: Edge, edge_shop: Shop) -> None:
     await edge_shop.sell("PAID", 1)
     order = await edge.done("POST", "/api/storefront/orders/create", {"lines": [{"sku": "PAID", "quantity": 1}]})
-    due = order["totals"]["due"]
+    due = order["totals"]["net"]
     cents = int(due["units"]) * 100 + due["nanos"] // 10**7
     event = stripe_event("payment_intent.succeeded", order["orderId"], amount_received=cents)
     body = json.dumps(event).encode()

@@ -18,18 +18,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from stockward_server.application.order_commands import (
+    AddCharge,
     CancelOrder,
     FulfillOrder,
     ProcessOrder,
     RecordPayment,
     ReturnOrder,
+    WantedCharge,
 )
 from stockward_server.application.stock_commands import (
     ExtendReservation,
     ReleaseReservation,
 )
 from stockward_server.application.sweeper import sweep
-from stockward_server.domain.payment import PaymentEvent, PaymentKind
+from stockward_server.domain.charge import ChargeKind
+from stockward_server.domain.money import Money
+from stockward_server.domain.payment import PaymentKind
 from stockward_server.storage.database import Pool
 from stockward_server.storage.due_work import SqlDueWork
 from tests.commands import HOLDS, adjust, buy, committing, nothing, on, request, reserve, sell
@@ -47,17 +51,19 @@ some = st.tuples(which, st.integers(1, 3))
 parts = st.lists(some, max_size=2).map(dict)
 """Units of each SKU."""
 baskets = st.lists(some, min_size=1, max_size=3)
+charges = st.dictionaries(st.sampled_from(ChargeKind), st.sampled_from([77, 490, 1001]), max_size=3)
+"""In cents; some discounts are more than the goods."""
 kinds = st.sampled_from([PaymentKind.CAPTURED, PaymentKind.CAPTURED, PaymentKind.AUTHORIZED, *PaymentKind])
 
 USUAL = {
-    "PENDING": ["pay", "process", "process", "cancel"],
-    "PROCESSING": ["fulfill", "fulfill", "cancel", "pay"],
-    "PARTIALLY_FULFILLED": ["fulfill", "take_back", "cancel"],
-    "FULFILLED": ["take_back", "pay"],
-    "CANCELLED": ["pay"],
+    "PENDING": ["pay", "process", "process", "cancel", "charge"],
+    "PROCESSING": ["fulfill", "fulfill", "cancel", "pay", "charge"],
+    "PARTIALLY_FULFILLED": ["fulfill", "take_back", "cancel", "charge"],
+    "FULFILLED": ["take_back", "take_back", "pay", "charge"],
+    "CANCELLED": ["pay", "charge"],
     "EXPIRED": ["pay"],
 }
-ACTIONS = ["pay", "process", "fulfill", "cancel", "take_back"]
+ACTIONS = ["pay", "process", "fulfill", "cancel", "take_back", "charge"]
 
 
 class Shop(Goods):
@@ -78,7 +84,7 @@ class Shop(Goods):
             if location != "main":
                 self.run(self.committer.submit(adjust(sku, units, location_id=location)))
         for prepaid in (False, True):
-            self.order(False, [(0, 2), (1, 1)], prepaid, 0)
+            self.order(False, [(0, 2), (1, 1)], prepaid, {})
         (order_id, purchase), _ = self.orders.items()
         for command, expected in (
             (ProcessOrder(**on(order_id)), lambda _: self.model.process(purchase)),
@@ -124,29 +130,31 @@ class Shop(Goods):
     def placing(self, place: Callable[[], Purchase]) -> Callable[[str], object]:
         return lambda order_id: self.orders.update({order_id: place()})
 
-    @rule(join=together, basket=baskets, prepaid=st.booleans(), shipping=st.sampled_from([0, 490]))
-    def order(self, join: bool, basket: list[tuple[int, int]], prepaid: bool, shipping: int) -> None:
+    @rule(join=together, basket=baskets, prepaid=st.booleans(), charges=charges)
+    def order(self, join: bool, basket: list[tuple[int, int]], prepaid: bool, charges: dict[ChargeKind, int]) -> None:
         lines = [(self.skus[index], count) for index, count in basket]
         wanted: Counter[str] = Counter()
         for sku, count in lines:
             wanted[sku] += count
-        expected = self.placing(lambda: self.model.order(wanted, shipping, prepaid))
-        self.step(join, buy(*lines, prepaid=prepaid, shipping=shipping), expected)
+        expected = self.placing(lambda: self.model.order(wanted, by_name(charges), prepaid))
+        self.step(join, buy(*lines, prepaid=prepaid, charges=charges), expected)
 
     @rule(wanted=st.lists(baskets, min_size=2, max_size=4))
     def order_several(self, wanted: list[list[tuple[int, int]]]) -> None:
         """At once and each for itself, as BatchCreateOrders has them."""
         self.flush()
         for basket in wanted:
-            self.order(True, basket, True, 0)
+            self.order(True, basket, True, {})
         self.flush()
 
     @precondition(lambda self: self.holds)
-    @rule(join=together, data=st.data(), prepaid=st.booleans(), shipping=st.sampled_from([0, 490]))
-    def order_what_is_held(self, join: bool, data: st.DataObject, prepaid: bool, shipping: int) -> None:
+    @rule(join=together, data=st.data(), prepaid=st.booleans(), charges=charges)
+    def order_what_is_held(
+        self, join: bool, data: st.DataObject, prepaid: bool, charges: dict[ChargeKind, int]
+    ) -> None:
         hold_id, hold = data.draw(one_of(self.holds))
-        order = buy(reservation_id=hold_id, prepaid=prepaid, shipping=shipping)
-        self.step(join, order, self.placing(lambda: self.model.convert(hold, shipping, prepaid)))
+        order = buy(reservation_id=hold_id, prepaid=prepaid, charges=charges)
+        self.step(join, order, self.placing(lambda: self.model.convert(hold, by_name(charges), prepaid)))
 
     @precondition(lambda self: self.orders)
     @rule(join=together, data=st.data(), unusual=st.sampled_from([False] * 5 + [True]))
@@ -155,7 +163,7 @@ class Shop(Goods):
         order_id, purchase = data.draw(one_of(self.orders))
         action = data.draw(st.sampled_from(ACTIONS if unusual else USUAL[purchase.state]))
         command, expected = getattr(self, action)(data, purchase, on(order_id))
-        self.step(join, command, expected)
+        self.step(join and action != "charge", command, expected)
 
     on_order_too = on_order_again = on_order_yet_again = on_order
 
@@ -179,14 +187,30 @@ class Shop(Goods):
         command = ReturnOrder(**asked, location_id=location, reason="")
         return command, lambda _: self.model.take_back(purchase, good, broken, location)
 
+    def charge(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
+        """In a batch of its own, so that it is later than the payments before it and earlier than those after it."""
+        kind, amount = data.draw(st.tuples(st.sampled_from(ChargeKind), st.sampled_from([1, 77, 490, 1001])))
+        wanted = WantedCharge(kind, Money("EUR", amount), "", "charge")
+        command = AddCharge(**asked, charge=wanted, reason="because")
+        return command, lambda _: self.model.charge(purchase, kind.name, amount)
+
     def pay(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
-        """Reports repeat themselves now and then, and now and then with other content."""
+        """Reports repeat themselves now and then, and now and then with other content or another order's tender."""
         kind, part, number = data.draw(st.tuples(kinds, st.sampled_from([1, 1, 1, 2]), few))
         order_id, amount = asked["order_id"], purchase.total // part
+        tender = data.draw(st.sampled_from(["", "", f"{order_id} card", f"{self.skus[0]} gift"]))
         event_id = data.draw(st.sampled_from([f"{order_id} {kind.name} {part}", f"{self.skus[0]} {number}"]))
-        event = PaymentEvent("bank", event_id, order_id, kind, amount, datetime.now(UTC))
-        command = RecordPayment(**asked, event=event, currency="EUR")
-        return command, lambda _: self.model.pay(purchase, event_id, kind.name, amount)
+        event_id += f" {tender}"
+        command = RecordPayment(
+            **asked,
+            provider="bank",
+            provider_event_id=event_id,
+            kind=kind,
+            amount=Money("EUR", amount),
+            event_time=datetime.now(UTC),
+            payment_reference=tender,
+        )
+        return command, lambda _: self.model.pay(purchase, event_id, kind.name, amount, tender)
 
     def some_of(self, purchase: Purchase, data: st.DataObject) -> dict[str, int]:
         """Units of its SKUs; none stands for all."""
@@ -220,6 +244,10 @@ OVERDUE = {
 
 def parcel(asked: Any, lines: Mapping[int, int], location: str | None = None) -> FulfillOrder:
     return FulfillOrder(**asked, quantities=lines, tracking_number="", carrier="", location_id=location or "")
+
+
+def by_name(charges: Mapping[ChargeKind, int]) -> dict[str, int]:
+    return {kind.name: amount for kind, amount in charges.items()}
 
 
 def one_of(found: Mapping[str, T]) -> st.SearchStrategy[tuple[str, T]]:

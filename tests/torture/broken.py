@@ -21,9 +21,12 @@ from stockward_server.application import stock_commands
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request
 from stockward_server.domain import reservation
+from stockward_server.domain.charge import LineShares
 from stockward_server.domain.errors import InsufficientStock
 from stockward_server.domain.event import RecordedEvent
 from stockward_server.domain.identifiers import new_id
+from stockward_server.domain.order import Order
+from stockward_server.domain.payment import Cover, Payment
 from stockward_server.domain.stock import StockLevel
 from stockward_server.gateway.sender import Answer
 from stockward_server.relay.publisher import Publisher
@@ -146,6 +149,27 @@ def loses_payments(patch: Patch) -> None:
             insert(statement, kept, now)
 
     patch(write, "insert_payments", insert_payments)
+
+
+def rounds_each_step(patch: Patch) -> None:
+    """What a unit takes along of discount and tax is rounded for each step, and so does not add up."""
+
+    def step(shares: LineShares, gone: int, units: int, quantity: int) -> int:
+        return round(shares.tax * units / quantity) - round(shares.discount * units / quantity)
+
+    patch(LineShares, "step", step)
+
+
+def counts_refunds_as_unpaid(patch: Patch) -> None:
+    """A refund of goodwill makes an order an unpaid one, which expires."""
+    cover = Payment.cover.fget  # type: ignore[attr-defined]
+
+    def less_refunds(payment: Payment) -> Cover:
+        stands: Cover = cover(payment)
+        return stands._replace(secured=stands.secured - payment.refunded)
+
+    patch(Payment, "cover", property(less_refunds))
+    patch(Order, "terms_met_once", property(lambda order: order.terms_met))
 
 
 def loses_movements(patch: Patch) -> None:
@@ -385,6 +409,8 @@ BUILDS = {
     "saves-early": Broken("refused", saves_early),
     "halves-orders": Broken("orders", halves_orders),
     "loses-payments": Broken("payments", loses_payments),
+    "rounds-each-step": Broken("money", rounds_each_step, "came to"),
+    "counts-refunds-as-unpaid": Broken("money", counts_refunds_as_unpaid, "expired"),
     "loses-movements": Broken("books", loses_movements),
     "moves-late": Broken("books", moves_late, "under load"),
     "miscounts": Broken("ledger", miscounts),

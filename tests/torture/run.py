@@ -68,6 +68,8 @@ class Plan:
     """Longest TTL of a hold."""
     leaves: bool = True
     """Whether clients go away in the middle now and then."""
+    charges: bool = True
+    """Whether clients use charges, tenders and reports of payments that the previous release does not know."""
     recover: float = 30.0
     """Seconds after which the former rate must be reached again."""
     settle: float = 90.0
@@ -135,7 +137,16 @@ async def working(subject: Subject, plan: Plan) -> AsyncIterator[Work]:
         work = Work(world, evidence, caller, stop, [], asyncio.Event())
         work.opened.set()
         for number in range(plan.clients):
-            client = Client(f"client-{number}", world, servers, history, plan.seed, plan.hold_seconds, plan.leaves)
+            client = Client(
+                f"client-{number}",
+                world,
+                servers,
+                history,
+                plan.seed,
+                plan.hold_seconds,
+                leaves=plan.leaves,
+                charges=plan.charges,
+            )
             work.tasks.append(asyncio.create_task(client.run(stop, work.opened, plan.pause)))
         work.background = [asyncio.create_task(each) for each in (reader.run(), watch.run(), look_now_and_then(work))]
         try:

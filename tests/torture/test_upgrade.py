@@ -42,7 +42,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 BEFORE_ALL_TAGS = "5d3d9af9c6b9f2e77b27f9b41777027029b36ab4"
 
-PLAN = Plan(seed=3, seconds=0, clients=6, pause=0.05, hold_seconds=2, leaves=False)
+PLAN = Plan(seed=3, seconds=0, clients=6, pause=0.05, hold_seconds=2, leaves=False, charges=False)
 
 ALTERED = "InvalidCachedStatementError"
 """What came before all tags answered INTERNAL where it first used a statement after a column had come to its table,

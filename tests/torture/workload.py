@@ -11,6 +11,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.type.money_pb2 import Money
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
@@ -35,6 +36,23 @@ ON_ACCOUNT = orders.PAYMENT_TERMS_ON_ACCOUNT
 Line = orders.CreateOrderRequest.Line
 CAPTURED, AUTHORIZED = orders.RecordPaymentRequest.KIND_CAPTURED, orders.RecordPaymentRequest.KIND_AUTHORIZED
 FAILED, REFUNDED = orders.RecordPaymentRequest.KIND_FAILED, orders.RecordPaymentRequest.KIND_REFUNDED
+
+
+NEWER = (
+    [AUTHORIZED, orders.RecordPaymentRequest.KIND_VOIDED],
+    [AUTHORIZED, orders.RecordPaymentRequest.KIND_AUTHORIZATION_EXPIRED, CAPTURED],
+    [CAPTURED, orders.RecordPaymentRequest.KIND_DISPUTED, orders.RecordPaymentRequest.KIND_DISPUTE_LOST],
+    [CAPTURED, REFUNDED, orders.RecordPaymentRequest.KIND_REFUND_FAILED],
+)
+"""What providers report besides."""
+GOODWILL = money("1.00")
+CHARGES = [
+    orders.Charge(kind=orders.Charge.KIND_DISCOUNT, amount=money("1.01")),
+    orders.Charge(kind=orders.Charge.KIND_TAX, amount=money("0.77")),
+    orders.Charge(kind=orders.Charge.KIND_SHIPPING, amount=money("4.90")),
+    orders.Charge(kind=orders.Charge.KIND_FEE, amount=money("2.50")),
+    orders.Charge(kind=orders.Charge.KIND_CREDIT, amount=money("0.10")),
+]
 
 
 @dataclass
@@ -110,10 +128,14 @@ class Client:
         history: History,
         seed: int,
         hold_seconds: int,
+        *,
         leaves: bool,
+        charges: bool,
     ) -> None:
-        """`hold_seconds` is the longest TTL of a hold; `leaves`: goes away in the middle now and then."""
+        """`hold_seconds` is the longest TTL of a hold; `leaves`: goes away in the middle now and then; `charges`: uses
+        them, tenders, and what providers report besides captures and refunds."""
         self._hold_seconds = hold_seconds
+        self._charges = charges
         self._rng = Random(f"{seed}/{name}")
         self._caller = Caller(name, servers, history, self._rng)
         self._caller.leaves = leaves
@@ -131,6 +153,9 @@ class Client:
             self._fulfill: 10,
             self._cancel: 6,
             self._return: 4,
+            self._charge: 6 if charges else 0,
+            self._cancel_one_by_one: 4 if charges else 0,
+            self._refund_a_little: 4 if charges else 0,
             self._adjust: 8,
             self._sync: 3,
             self._edit: 2,
@@ -175,6 +200,8 @@ class Client:
         on_account = self._rng.random() < 0.5
         terms = ON_ACCOUNT if on_account else orders.PAYMENT_TERMS_PREPAID
         request = orders.CreateOrderRequest(lines=lines, payment_terms=terms)
+        if on_account and self._charges:
+            request.charges.extend(self._rng.sample(CHARGES, self._rng.randint(0, 3)))
         await self._create(request, by="pms" if on_account else "storefront")
 
     async def _flash(self) -> None:
@@ -223,21 +250,26 @@ class Client:
                 [AUTHORIZED, CAPTURED],
                 [FAILED, CAPTURED],
                 [CAPTURED, REFUNDED],
+                *([*each] for each in NEWER if self._charges),
             )
         )
-        requests = [
-            orders.RecordPaymentRequest(
-                order_id=order.order_id,
-                provider="bank",
-                provider_event_id=new_id(self._rng),
-                kind=kind,
-                amount=order.totals.total,
-            )
-            for kind in kinds
-        ]
+        tender = new_id(self._rng) if self._charges and self._rng.random() < 0.5 else ""
+        requests = [self._payment(order, kind, order.totals.total, tender) for kind in kinds]
         self._rng.shuffle(requests)
         self._world.payments.extend(requests)
         await asyncio.gather(*map(self._report, requests))
+
+    def _payment(
+        self, order: orders.Order, kind: orders.RecordPaymentRequest.Kind.ValueType, amount: Money, tender: str = ""
+    ) -> orders.RecordPaymentRequest:
+        return orders.RecordPaymentRequest(
+            order_id=order.order_id,
+            provider="bank",
+            provider_event_id=new_id(self._rng),
+            kind=kind,
+            amount=amount,
+            payment_reference=tender,
+        )
 
     async def _pay_again(self) -> None:
         """The provider repeats itself, under a request_id of its own."""
@@ -282,6 +314,31 @@ class Client:
             number, damaged = self._rng.randint(1, len(order.lines)), self._rng.random() < 0.3
             line = orders.ReturnOrderRequest.Line(line_number=number, quantity=1, damaged=damaged)
             await self._step("ReturnOrder", orders.ReturnOrderRequest(order_id=order.order_id, lines=[line]))
+
+    async def _charge(self) -> None:
+        """Staff add one later."""
+        if order := self._some_order():
+            request = orders.AddChargeRequest(
+                order_id=order.order_id, charge=self._rng.choice(CHARGES), reason="because"
+            )
+            await self._step("AddCharge", request)
+
+    async def _cancel_one_by_one(self) -> None:
+        """Three units with a discount that is no multiple of three."""
+        lines = [Line(sku=self._rng.choice(GOODS), quantity=3)]
+        request = orders.CreateOrderRequest(lines=lines, payment_terms=ON_ACCOUNT, charges=CHARGES[:1])
+        call = await self._caller.call("orders", "CreateOrder", request)
+        for _ in range(3 if call.response is not None else 0):
+            unit = [orders.LineQuantity(line_number=1, quantity=1)]
+            await self._step("CancelOrder", orders.CancelOrderRequest(order_id=call.response.order_id, lines=unit))
+
+    async def _refund_a_little(self) -> None:
+        """For goodwill, on an order that nobody processes."""
+        lines = [Line(sku=self._rng.choice(GOODS), quantity=1)]
+        call = await self._caller.call("orders", "CreateOrder", orders.CreateOrderRequest(lines=lines))
+        for kind in (CAPTURED, REFUNDED) if call.response is not None else ():
+            request = self._payment(call.response, kind, GOODWILL if kind == REFUNDED else call.response.totals.total)
+            await self._caller.call("orders", "RecordPayment", request)
 
     async def _adjust(self) -> None:
         units = self._rng.choice((-2, -1, 1, 4, 8))

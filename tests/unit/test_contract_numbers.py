@@ -26,11 +26,12 @@ from stockward_server import application, domain
 from stockward_server.application.catalog import ImportAction
 from stockward_server.application.keys import KeyState
 from stockward_server.application.request import Role
+from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.domain.endpoint import SecretKind
 from stockward_server.domain.errors import Code, Refusal
 from stockward_server.domain.event import EVENT_TYPES, EndpointState
-from stockward_server.domain.order import ChargeKind, OrderState, PaymentTerms
+from stockward_server.domain.order import HoldReason, OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentKind, PaymentState
 from stockward_server.domain.product import ProductState
 from stockward_server.domain.reservation import ReservationState
@@ -47,6 +48,7 @@ CONTRACT: dict[type[IntEnum], Any] = {
     AlertLevel: inventory_pb2.StockAlert.Level,
     OrderState: order_pb2.Order.State,
     PaymentTerms: order_pb2.PaymentTerms,
+    HoldReason: order_pb2.Hold.Reason,
     ChargeKind: order_pb2.Charge.Kind,
     PaymentKind: order_pb2.RecordPaymentRequest.Kind,
     PaymentState: order_pb2.Payment.State,

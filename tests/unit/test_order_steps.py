@@ -43,11 +43,11 @@ from stockward_server.domain.stock import (
     StockLevel,
     untracked_level,
 )
-from tests.examples import LATER, NOW, PARCEL, SECOND, deltas, level, order, report
+from tests.examples import LATER, NOW, PARCEL, SECOND, deltas, level, order, payment, report
 
 PENDING, PROCESSING, PARTIALLY_FULFILLED, FULFILLED, CANCELLED, EXPIRED = OrderState
 TOTAL = 3500
-PAID = Payment(captured=TOTAL)
+PAID = payment(captured=TOTAL)
 
 
 def shelves(**mugs: int) -> dict[str, list[StockLevel]]:
@@ -126,39 +126,39 @@ def test_only_a_prepaid_order_has_a_time_to_be_paid_by() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payment", "state"),
+    ("reported", "state"),
     [
         (Payment(), PaymentState.PENDING),
-        (Payment(captured=TOTAL - 1), PaymentState.PARTIALLY_PAID),
-        (Payment(authorized=TOTAL - 1), PaymentState.PENDING),
-        (Payment(authorized=TOTAL, voided=TOTAL), PaymentState.VOIDED),
-        (Payment(failed=True), PaymentState.FAILED),
-        (Payment(captured=TOTAL, refunded=1), PaymentState.PARTIALLY_REFUNDED),
-        (Payment(captured=TOTAL, refunded=TOTAL), PaymentState.REFUNDED),
-        (Payment(authorized=TOTAL, captured=100, refunded=100), PaymentState.REFUNDED),
+        (payment(captured=TOTAL - 1), PaymentState.PARTIALLY_PAID),
+        (payment(authorized=TOTAL - 1), PaymentState.PARTIALLY_AUTHORIZED),
+        (payment(voided=TOTAL, authorized=TOTAL), PaymentState.VOIDED),
+        (payment(failed=0), PaymentState.FAILED),
+        (payment(captured=TOTAL - 1, refunded=1), PaymentState.PARTIALLY_REFUNDED),
     ],
 )
-def test_a_prepaid_order_waits_for_its_money(payment: Payment, state: PaymentState) -> None:
+def test_a_prepaid_order_waits_for_its_money(reported: Payment, state: PaymentState) -> None:
     with pytest.raises(PaymentRequired) as refusal:
-        decide_processing(order(payment=payment), LATER)
+        decide_processing(order(payment=reported), LATER)
     assert refusal.value.metadata == {"order_id": "order-1", "payment_state": state.name}
-    on_account = order(payment=payment, payment_terms=PaymentTerms.ON_ACCOUNT)
+    on_account = order(payment=reported, payment_terms=PaymentTerms.ON_ACCOUNT)
     assert decide_processing(on_account, LATER).state is PROCESSING
 
 
 @pytest.mark.parametrize(
-    "payment",
+    "reported",
     [
-        Payment(captured=TOTAL),
-        Payment(captured=TOTAL + 1),
-        Payment(captured=TOTAL + 500, refunded=500),
-        Payment(authorized=TOTAL),
-        Payment(authorized=TOTAL, captured=1),
-        Payment(authorized=TOTAL, failed=True),
+        payment(captured=TOTAL),
+        payment(captured=TOTAL + 1),
+        payment(captured=TOTAL + 500, refunded=500),
+        payment(captured=TOTAL, refunded=1),
+        payment(captured=TOTAL, refunded=TOTAL - 1),
+        payment(authorized=TOTAL),
+        payment(authorized=TOTAL, captured=1),
+        payment(authorized=TOTAL, failed=0),
     ],
 )
-def test_what_is_kept_or_authorized_must_cover_the_price(payment: Payment) -> None:
-    processing = decide_processing(order(payment=payment), LATER)
+def test_what_was_captured_or_is_authorized_must_cover_the_price(reported: Payment) -> None:
+    processing = decide_processing(order(payment=reported), LATER)
     assert (processing.state, processing.update_time) == (PROCESSING, LATER)
     assert processing.allocations == order().allocations
 
@@ -347,9 +347,18 @@ def due(state: OrderState = PENDING, **fields: object) -> Order:
     return order(state, **{"payment_due_time": LATER, **fields})
 
 
-@pytest.mark.parametrize("payment", [Payment(), Payment(captured=TOTAL - 1), Payment(failed=True)])
-def test_an_unpaid_order_expires_at_its_time(payment: Payment) -> None:
-    decided = decide_order_expiry(due(payment=payment), LATER)
+@pytest.mark.parametrize(
+    "reported",
+    [
+        Payment(),
+        payment(captured=TOTAL - 1),
+        payment(failed=0),
+        payment(authorized=TOTAL - 1, voided=TOTAL - 1),
+        payment(voided=TOTAL, authorized=TOTAL),
+    ],
+)
+def test_an_unpaid_order_expires_at_its_time(reported: Payment) -> None:
+    decided = decide_order_expiry(due(payment=reported), LATER)
     assert decided is not None
     expired, changes = decided
     assert (expired.state, expired.allocations, expired.update_time) == (EXPIRED, (), LATER)
@@ -362,11 +371,16 @@ def test_an_unpaid_order_expires_at_its_time(payment: Payment) -> None:
     [
         due(payment_due_time=LATER + SECOND),
         due(payment=PAID),
-        due(payment=Payment(authorized=TOTAL)),
+        due(payment=payment(authorized=TOTAL)),
+        due(payment=payment(captured=TOTAL, refunded=TOTAL)),
+        due(payment=payment(authorized=TOTAL, voided=TOTAL)),
         due(payment_due_time=None),
         *(due(state) for state in OrderState if state is not PENDING),
     ],
-    ids=["not due", "paid", "authorized", "never due", *(state.name for state in OrderState if state is not PENDING)],
+    ids=[
+        *("not due", "paid", "authorized", "paid once", "authorized once", "never due"),
+        *(state.name for state in OrderState if state is not PENDING),
+    ],
 )
 def test_no_other_order_expires(spared: Order) -> None:
     assert decide_order_expiry(spared, LATER) is None

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
+from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import CurrencyMismatch, FieldInvalid, PriceChanged, QuantityOverflow
 from stockward_server.domain.money import Money
 from stockward_server.domain.order import (
-    Charge,
-    ChargeKind,
     OrderLine,
     OrderState,
 )
@@ -25,7 +24,7 @@ from stockward_server.domain.order_steps import (
 from stockward_server.domain.payment import Payment, PaymentState
 from stockward_server.domain.pricing import WantedLine, merge_lines, price_lines
 from stockward_server.domain.stock import Offer
-from tests.examples import LATER, order
+from tests.examples import LATER, order, payment
 
 OFFERS = {
     "MUG": Offer("MUG", "Mug – blue", Money("EUR", 1000), published=True),
@@ -118,7 +117,7 @@ CHARGES = (Charge(ChargeKind.SHIPPING, 490), Charge(ChargeKind.TAX, 700), Charge
 
 def test_totals() -> None:
     placed = order(charges=CHARGES)
-    assert (placed.amounts.subtotal, placed.amounts.charged, placed.amounts.total, placed.amounts.due) == (
+    assert (placed.amounts.subtotal, placed.amounts.charged, placed.amounts.total, placed.amounts.net) == (
         3500,
         840,
         4340,
@@ -128,7 +127,7 @@ def test_totals() -> None:
 
 def test_cancelled_units_lower_what_is_owed_and_what_is_to_be_paid() -> None:
     fewer, _ = decide_cancellation(order(charges=CHARGES), {1: 1}, "", LATER)
-    assert (fewer.amounts.total, fewer.amounts.cancelled, fewer.amounts.due, fewer.amounts.payable) == (
+    assert (fewer.amounts.total, fewer.amounts.cancelled, fewer.amounts.net, fewer.amounts.asked) == (
         4340,
         1000,
         3340,
@@ -137,36 +136,36 @@ def test_cancelled_units_lower_what_is_owed_and_what_is_to_be_paid() -> None:
 
 
 def test_returned_units_are_owed_back_but_stay_paid() -> None:
-    paid = order(OrderState.FULFILLED, payment=Payment(captured=3500))
+    paid = order(OrderState.FULFILLED, payment=payment(captured=3500))
     returned, _ = decide_return(paid, {1: 1}, {2: 1}, "main", "", LATER)
-    assert (returned.amounts.returned, returned.amounts.due, returned.amounts.payable) == (1500, 2000, 3500)
+    assert (returned.amounts.returned, returned.amounts.net, returned.amounts.asked) == (1500, 2000, 2000)
     assert (returned.payment_state, returned.refund_due) == (PaymentState.PAID, 1500)
 
 
 @pytest.mark.parametrize("state", [OrderState.CANCELLED, OrderState.EXPIRED])
 def test_nothing_is_owed_for_a_void_order(state: OrderState) -> None:
-    void = order(state, payment=Payment(captured=3500, refunded=500), charges=CHARGES)
-    assert (void.amounts.due, void.amounts.payable, void.refund_due) == (0, 4340, 3000)
+    void = order(state, payment=payment(captured=3500, refunded=500), charges=CHARGES)
+    assert (void.amounts.net, void.amounts.asked, void.refund_due) == (0, 4340, 3000)
 
 
 def test_a_discount_never_makes_an_order_negative() -> None:
     gift = order(charges=(Charge(ChargeKind.DISCOUNT, 9999),))
-    assert (gift.amounts.due, gift.amounts.payable, gift.payment_state) == (0, 0, PaymentState.PAID)
+    assert (gift.amounts.net, gift.amounts.asked, gift.payment_state) == (0, 0, PaymentState.PAID)
 
 
 @pytest.mark.parametrize(
-    ("payment", "refund"),
+    ("reported", "refund"),
     [
         (Payment(), 0),
-        (Payment(authorized=9000), 0),
-        (Payment(captured=3500), 0),
-        (Payment(captured=4000), 500),
-        (Payment(captured=4000, refunded=500), 0),
-        (Payment(captured=4000, refunded=9000), 0),
+        (payment(authorized=9000), 0),
+        (payment(captured=3500), 0),
+        (payment(captured=4000), 500),
+        (payment(captured=4000, refunded=500), 0),
+        (payment(captured=4000, refunded=9000), 0),
     ],
 )
-def test_what_is_kept_beyond_what_is_owed_must_go_back(payment: Payment, refund: int) -> None:
-    assert order(payment=payment).refund_due == refund
+def test_what_is_kept_beyond_what_is_owed_must_go_back(reported: Payment, refund: int) -> None:
+    assert order(payment=reported).refund_due == refund
 
 
 def test_discounts_greater_than_everything_else_are_refused() -> None:

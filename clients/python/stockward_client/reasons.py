@@ -19,6 +19,8 @@ from stockward_client.errors import (
 )
 
 __all__ = [
+    "ChargeExceeded",
+    "ChargeLimitReached",
     "CredentialsInvalid",
     "CurrencyMismatch",
     "CursorExpired",
@@ -49,6 +51,7 @@ __all__ = [
     "MessageTooLarge",
     "MoneyInvalid",
     "OrderNotFound",
+    "OrderOnHold",
     "OrderStateInvalid",
     "Overloaded",
     "PageTokenInvalid",
@@ -62,6 +65,7 @@ __all__ = [
     "QuantityExceeded",
     "QuantityOverflow",
     "RateLimited",
+    "RefundExceeded",
     "RequestIdReused",
     "ReservationExpired",
     "ReservationLifetimeExceeded",
@@ -74,6 +78,7 @@ __all__ = [
     "StockChanged",
     "StockNegative",
     "StockNotTracked",
+    "TenderOfAnotherOrder",
     "TokenKeysUnavailable",
     "VariantInUse",
     "WatchLagged",
@@ -292,6 +297,26 @@ class LineUnknown(InvalidArgument):
     """The order has no such line."""
 
 
+class TenderOfAnotherOrder(FailedPrecondition):
+    """The payment's tender is known on another order."""
+
+
+class RefundExceeded(FailedPrecondition):
+    """More of a refund failed than the tender has refunded. Send it again when the refund itself is recorded."""
+
+
+class OrderOnHold(FailedPrecondition):
+    """The order must wait; `hold` is the reason of its Hold."""
+
+
+class ChargeExceeded(FailedPrecondition):
+    """A discount or credit takes off more than is left, of the order or of the lines that it names."""
+
+
+class ChargeLimitReached(FailedPrecondition):
+    """The order has as many charges as an order may have."""
+
+
 class CursorExpired(OutOfRange):
     """Events after the cursor are no longer kept. Read the resources anew and start from an empty cursor."""
 
@@ -408,6 +433,11 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "CURRENCY_MISMATCH": CurrencyMismatch,
     "PAYMENT_EVENT_CONFLICT": PaymentEventConflict,
     "LINE_UNKNOWN": LineUnknown,
+    "TENDER_OF_ANOTHER_ORDER": TenderOfAnotherOrder,
+    "REFUND_EXCEEDED": RefundExceeded,
+    "ORDER_ON_HOLD": OrderOnHold,
+    "CHARGE_EXCEEDED": ChargeExceeded,
+    "CHARGE_LIMIT_REACHED": ChargeLimitReached,
     "CURSOR_EXPIRED": CursorExpired,
     "WEBHOOK_SIGNATURE_INVALID": WebhookSignatureInvalid,
     "WEBHOOK_TIMESTAMP_STALE": WebhookTimestampStale,

@@ -841,7 +841,7 @@ class OrderService:
         """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is
         used; lines may then be left out, or say the same units with the prices that were shown. Lines that name the
         same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH,
-        PRODUCT_NOT_PUBLISHED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN,
+        PRODUCT_NOT_PUBLISHED, CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN,
         RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
 
         Args:
@@ -849,7 +849,7 @@ class OrderService:
             reservation_id: The hold that becomes this order.
             customer: Who orders.
             reference: The merchant's own number for it.
-            charges: Shipping, tax and discounts. Staff only.
+            charges: Shipping, tax, discounts, fees and credits. Staff only.
             payment_terms: PREPAID when unset. Others are for staff only.
             request_id: UUID that makes a repetition safe (AIP-155).
             timeout: Seconds for the call, its retries included; None: the client's.
@@ -980,7 +980,9 @@ class OrderService:
 
     def process_order(self, *, order_id: str, request_id: str = "", timeout: float | None = None) -> order_pb2.Order:
         """Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment
-        terms are met.
+        terms are met, ORDER_ON_HOLD when the money that met them went away. The terms of a prepaid order are met
+        when all that was ever captured and the open authorizations cover `totals.net`, and something of it is still
+        kept or held.
 
         Args:
             order_id: Id of the order.
@@ -1005,8 +1007,8 @@ class OrderService:
         """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without
         one, the locations that owe them to the order and, where the goods are not there, others that have units
         which belong to nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and
-        ALLOCATED before FULFILLED. FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE
-        (units are not on hand yet, or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
+        ALLOCATED before FULFILLED. FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED,
+        STOCK_NEGATIVE (units are not on hand yet, or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
 
         Args:
             order_id: Id of the order.
@@ -1085,6 +1087,34 @@ class OrderService:
             timeout,
         )
 
+    def add_charge(
+        self,
+        *,
+        order_id: str,
+        charge: order_pb2.Charge,
+        reason: str,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Adds a charge to an order later, such as a fee for a return, or shipping that is given back. Taxes and
+        discounts are spread over the units that are neither cancelled nor returned. The order's `totals.net`
+        changes, and with it what is still to pay or due as a refund; an order that was paid for is not put on hold
+        by it. FAILED_PRECONDITION: ORDER_STATE_INVALID for an EXPIRED order, CURRENCY_MISMATCH, CHARGE_EXCEEDED,
+        CHARGE_LIMIT_REACHED. INVALID_ARGUMENT (LINE_UNKNOWN). OUT_OF_RANGE (QUANTITY_OVERFLOW).
+
+        Args:
+            order_id: Id of the order.
+            charge: What to charge, in the order's currency.
+            reason: Why, for people.
+            request_id: UUID that makes a repetition safe (AIP-155).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.AddCharge,
+            order_pb2.AddChargeRequest(order_id=order_id, charge=charge, reason=reason, request_id=request_id),
+            timeout,
+        )
+
     def record_payment(
         self,
         *,
@@ -1100,9 +1130,10 @@ class OrderService:
     ) -> order_pb2.Order:
         """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever
         the request_id; a repetition answers the order as it stands. A payment for an order that expired revives it
-        to PROCESSING when its terms are met and its stock is still there, and otherwise marks a refund.
-        FAILED_PRECONDITION (CURRENCY_MISMATCH). ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with
-        other content.
+        to PROCESSING when its terms are met and its stock is still there, and otherwise marks a refund. An order
+        whose terms were met and are so no longer, as an authorization ended or a dispute was lost, is on hold until
+        a payment covers it again. FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED.
+        ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
 
         Args:
             order_id: Id of the order.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from stockward_server.application.locked_state import Cause, Holder, LockedState, PaymentKey
+from stockward_server.domain.payment import TenderKey
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +37,11 @@ class Command(ABC):
 
     @property
     def payment_keys(self) -> Collection[PaymentKey]:
+        return ()
+
+    @property
+    def tenders(self) -> Collection[TenderKey]:
+        """Those whose order is asked for: until the end of the transaction nobody else uses one for the first time."""
         return ()
 
     @property

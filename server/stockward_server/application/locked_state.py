@@ -25,7 +25,7 @@ from stockward_server.domain.event import Event, EventData, Movement, RecordedEv
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.order import Order
-from stockward_server.domain.payment import PaymentEvent
+from stockward_server.domain.payment import PaymentEvent, TenderKey
 from stockward_server.domain.product import Product
 from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import (
@@ -85,6 +85,8 @@ class LockedState:
     orders: Overlay[str, Order] = field(default_factory=Overlay)
     reservations: Overlay[str, Reservation] = field(default_factory=Overlay)
     payments: Overlay[PaymentKey, PaymentEvent] = field(default_factory=Overlay)
+    tenders: Overlay[TenderKey, str] = field(default_factory=Overlay)
+    """The order that each named tender belongs to, as far as it is known."""
     held: Overlay[Holder, Held] = field(default_factory=Overlay)
     alerts: Overlay[StockKey, tuple[Alert, ...]] = field(default_factory=Overlay)
     """The alerts of each stock row that were raised, changed or cleared, oldest first."""
@@ -117,6 +119,7 @@ class LockedState:
             Overlay(self.orders),
             Overlay(self.reservations),
             Overlay(self.payments),
+            Overlay(self.tenders),
             Overlay(self.held),
             Overlay(self.alerts),
             Overlay(self._places),
@@ -128,6 +131,7 @@ class LockedState:
         self.orders.merge(scratch.orders)
         self.reservations.merge(scratch.reservations)
         self.payments.merge(scratch.payments)
+        self.tenders.merge(scratch.tenders)
         self.held.merge(scratch.held)
         self.alerts.merge(scratch.alerts)
         self._places.merge(scratch._places)
@@ -227,6 +231,8 @@ class LockedState:
 
     def save_payment(self, event: PaymentEvent) -> None:
         self.payments[event.provider, event.provider_event_id] = event
+        if event.payment_reference:
+            self.tenders[event.tender] = event.order_id
 
     def move(self, changes: Iterable[StockChange], cause: Cause) -> None:
         """Changes the counters; each change is one movement and one event, and may raise or clear an alert."""

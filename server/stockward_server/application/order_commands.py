@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from stockward_server.application.command import Command
 from stockward_server.application.locked_state import LockedState, PaymentKey
 from stockward_server.application.request import Request
+from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import (
     CurrencyMismatch,
     FieldInvalid,
@@ -17,12 +18,12 @@ from stockward_server.domain.errors import (
     PaymentEventConflict,
     RoleNotAllowed,
     SkuUnknown,
+    TenderOfAnotherOrder,
 )
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.money import Money
 from stockward_server.domain.order import (
-    Charge,
-    ChargeKind,
+    OPEN_STATES,
     Customer,
     Fulfillment,
     Order,
@@ -31,6 +32,7 @@ from stockward_server.domain.order import (
 )
 from stockward_server.domain.order_steps import (
     decide_cancellation,
+    decide_charge,
     decide_fulfillment,
     decide_order,
     decide_order_expiry,
@@ -40,19 +42,31 @@ from stockward_server.domain.order_steps import (
     decide_return,
     payment_due,
 )
-from stockward_server.domain.payment import PaymentEvent
-from stockward_server.domain.pricing import WantedLine, merge_lines, price_lines
+from stockward_server.domain.payment import PaymentEvent, PaymentKind, TenderKey
+from stockward_server.domain.pricing import WantedLine, merge_lines, price_lines, spread_charge
 from stockward_server.domain.reservation import decide_conversion, require_active
 
 
 @dataclass(frozen=True, slots=True)
 class WantedCharge:
-    """A charge as staff want it."""
+    """A charge as staff want it. `path` names it in the request, such as `charges[0]`."""
 
     kind: ChargeKind
     amount: Money
     description: str
     path: str
+    line_numbers: tuple[int, ...] = ()
+
+    def in_currency(self, currency: str) -> Charge:
+        """The charge for an order in this currency, or CurrencyMismatch."""
+        if self.amount.currency != currency:
+            raise CurrencyMismatch(
+                f"{self.amount.currency} where {currency} is expected",
+                field=f"{self.path}.amount",
+                expected=currency,
+                actual=self.amount.currency,
+            )
+        return Charge(self.kind, self.amount.minor, self.description, self.line_numbers)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,6 +112,9 @@ class CreateOrder(Command):
             if self.lines and merge_lines(self.lines) != wanted:
                 raise FieldInvalid("with a reservation the lines must be what it holds, or empty", field="lines")
         currency, lines = price_lines(self.lines, wanted, state.offers)
+        charges = tuple(charge.in_currency(currency) for charge in self.charges)
+        for wanted_charge, charge in zip(self.charges, charges, strict=True):
+            lines = spread_charge(lines, charge, currency, wanted_charge.path)
         draft = Order(
             order_id=new_id(),
             state=OrderState.PENDING,
@@ -108,7 +125,7 @@ class CreateOrder(Command):
             update_time=state.now,
             payment_terms=self.terms,
             payment_due_time=payment_due(self.terms, state.now, self.payment_allowance),
-            charges=self._charges(currency),
+            charges=charges,
             customer=self.customer,
             reference=self.reference,
             reservation_id=self.reservation_id,
@@ -138,17 +155,6 @@ class CreateOrder(Command):
                 role=self.cause.role.name.lower(),
                 allowed="pms,admin",
             )
-
-    def _charges(self, currency: str) -> tuple[Charge, ...]:
-        for charge in self.charges:
-            if charge.amount.currency != currency:
-                raise CurrencyMismatch(
-                    f"{charge.amount.currency} where {currency} is expected",
-                    field=f"{charge.path}.amount",
-                    expected=currency,
-                    actual=charge.amount.currency,
-                )
-        return tuple(Charge(c.kind, c.amount.minor, c.description) for c in self.charges)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -223,8 +229,8 @@ class CancelOrder(OnOrder):
                     state=order.state.name,
                     action="cancel",
                 )
-        order, changes = decide_cancellation(order, self.quantities, self.reason, state.now)
-        order = state.save_order(order, self.cause, "order.cancelled")
+        cancelled, changes = decide_cancellation(order, self.quantities, self.reason, state.now)
+        order = state.save_order(cancelled, self.cause, "order.cancelled", *_hold_events(order, cancelled))
         state.move(changes, self.cause)
         return self.reply(order)
 
@@ -242,44 +248,78 @@ class ReturnOrder(OnOrder):
 
     def execute(self, state: LockedState) -> bytes:
         state.require_location(self.location_id)
-        order, changes = decide_return(
-            state.order(self.order_id, self.cause),
+        order = state.order(self.order_id, self.cause)
+        returned, changes = decide_return(
+            order,
             self.restocked,
             self.damaged,
             self.location_id,
             self.reason,
             state.now,
         )
-        order = state.save_order(order, self.cause, "order.returned")
+        order = state.save_order(returned, self.cause, "order.returned", *_hold_events(order, returned))
         # What the catalogue has dropped, or no longer tracks, comes back for its money alone: nothing counts it.
         state.move((change for change in changes if state.is_counted(change.sku)), self.cause)
         return self.reply(order)
 
 
 @dataclass(slots=True, kw_only=True)
-class RecordPayment(OnOrder):
-    """Records what a provider reports, once."""
+class AddCharge(OnOrder):
+    """Adds a charge to an order later, for a reason."""
 
-    event: PaymentEvent
-    currency: str
-
-    @property
-    def payment_keys(self) -> Collection[PaymentKey]:
-        return ((self.event.provider, self.event.provider_event_id),)
+    cause: Request
+    charge: WantedCharge
+    reason: str
 
     def execute(self, state: LockedState) -> bytes:
         order = state.order(self.order_id, self.cause)
-        event = self.event
-        if self.currency != order.currency:
+        charge = self.charge.in_currency(order.currency)
+        charge = replace(charge, reason=self.reason, actor=self.cause.actor, added=state.now)
+        charged = decide_charge(order, charge, self.charge.path, state.now)
+        return self.reply(state.save_order(charged, self.cause, "order.charged", *_hold_events(order, charged)))
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordPayment(OnOrder):
+    """Records what a provider reports, once. Without an `event_time` it is now, by the database's clock."""
+
+    provider: str
+    provider_event_id: str
+    kind: PaymentKind
+    amount: Money
+    event_time: datetime | None = None
+    payment_reference: str = ""
+
+    @property
+    def payment_keys(self) -> Collection[PaymentKey]:
+        return ((self.provider, self.provider_event_id),)
+
+    @property
+    def tenders(self) -> Collection[TenderKey]:
+        return ((self.provider, self.payment_reference),) if self.payment_reference else ()
+
+    def execute(self, state: LockedState) -> bytes:
+        order = state.order(self.order_id, self.cause)
+        if self.amount.currency != order.currency:
             raise CurrencyMismatch(
-                f"{self.currency} where {order.currency} is expected",
+                f"{self.amount.currency} where {order.currency} is expected",
                 field="amount",
                 expected=order.currency,
-                actual=self.currency,
+                actual=self.amount.currency,
             )
+        event = PaymentEvent(
+            self.provider,
+            self.provider_event_id,
+            self.order_id,
+            self.kind,
+            self.amount.minor,
+            self.event_time or state.now,
+            self.payment_reference,
+        )
         known = state.payments.get((event.provider, event.provider_event_id))
         if known is not None:
-            if (known.order_id, known.kind, known.amount) != (event.order_id, event.kind, event.amount):
+            same = (known.order_id, known.kind, known.amount) == (event.order_id, event.kind, event.amount)
+            if not same or known.payment_reference not in ("", event.payment_reference):
                 raise PaymentEventConflict(
                     f"{event.provider} event {event.provider_event_id} is known with other content",
                     field="provider_event_id",
@@ -287,17 +327,28 @@ class RecordPayment(OnOrder):
                     provider_event_id=event.provider_event_id,
                 )
             return self.reply(order)
+        if state.tenders.get(event.tender, order.order_id) != order.order_id:
+            raise TenderOfAnotherOrder(
+                f"{event.provider} payment {event.payment_reference} belongs to another order",
+                field="payment_reference",
+                order_id=order.order_id,
+                provider=event.provider,
+                payment_reference=event.payment_reference,
+            )
         paid, changes = decide_payment(order, event, state.levels_of({x.sku for x in order.lines}), state.now)
         state.save_payment(event)
-        revived = paid.state is not order.state
-        paid = state.save_order(paid, self.cause, "payment.updated", *(["order.processing"] if revived else []))
+        revived = ["order.processing"] if paid.state is not order.state else []
+        paid = state.save_order(paid, self.cause, "payment.updated", *revived, *_hold_events(order, paid))
         state.move(changes, self.cause)
         return self.reply(paid)
 
 
 @dataclass(slots=True, kw_only=True)
 class ExpireOrder(Command):
-    """Ends an order that was not paid in time; does nothing when somebody was faster."""
+    """Ends an order that was not paid in time; does nothing when somebody was faster.
+
+    Where its terms were met once, that is stored, so that the sweeper does not come back to it.
+    """
 
     order_id: str
 
@@ -306,9 +357,20 @@ class ExpireOrder(Command):
         return (self.order_id,)
 
     def execute(self, state: LockedState) -> bytes:
-        decision = decide_order_expiry(state.order(self.order_id, self.cause), state.now)
+        order = state.order(self.order_id, self.cause)
+        decision = decide_order_expiry(order, state.now)
         if decision is not None:
             expired, changes = decision
             state.save_order(expired, self.cause, "order.expired")
             state.move(changes, self.cause)
+        elif order.state is OrderState.PENDING and order.terms_met_once:
+            state.save_order(order, self.cause)
         return b""
+
+
+def _hold_events(before: Order, after: Order) -> tuple[str, ...]:
+    """The event of an order that has come to be on hold, or to be so no longer."""
+    held, holds = before.hold is not None, after.hold is not None
+    if held == holds or after.state not in OPEN_STATES:
+        return ()
+    return ("order.held",) if holds else ("order.released",)

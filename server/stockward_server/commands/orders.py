@@ -154,6 +154,37 @@ async def take_back(
     )
 
 
+@command(app, "charge")
+async def charge(
+    staff: Callers,
+    order: OrderName,
+    kind: Annotated[Any, choice(pb.Charge.Kind, "--kind", help="What it is for.")],
+    charged: Annotated[str, typer.Option("--amount", help="Such as 4.90.")],
+    reason: Annotated[str, typer.Option(help="Why, for people.")],
+    description: Annotated[str, typer.Option(help="What the customer reads, such as a coupon code.")] = "",
+    lines: Annotated[
+        list[int] | None, typer.Option("--line", metavar="LINE", help="A line of a tax or discount; once for each.")
+    ] = None,
+    *,
+    request_id: RequestId,
+) -> pb.Order:
+    """Add a charge later: a fee, tax or shipping; or take off a discount or credit."""
+    now = await staff.orders.GetOrder(pb.GetOrderRequest(order_id=await order_id(staff, order)))
+    return await staff.orders.AddCharge(
+        pb.AddChargeRequest(
+            order_id=now.order_id,
+            charge=pb.Charge(
+                kind=kind,
+                amount=amount(charged, now.totals.net.currency_code),
+                description=description,
+                line_numbers=lines or (),
+            ),
+            reason=reason,
+            request_id=request_id,
+        )
+    )
+
+
 @command(app, "pay")
 async def pay(
     staff: Callers,
@@ -161,11 +192,17 @@ async def pay(
     paid: Annotated[str, typer.Option("--amount", help="Such as 19.90.", show_default="all that is open")] = "",
     kind: Annotated[Any, choice(Payments.Kind, "--kind", help="What happened.  [default: captured]")] = None,
     provider: Annotated[str, typer.Option(help="Who reports it.")] = "manual",
+    tender: Annotated[
+        str,
+        typer.Option(
+            help="The provider's id of the card payment or gift card.", show_default="the provider's only one"
+        ),
+    ] = "",
     event_id: Annotated[str, typer.Option(help="The provider's id of it.", show_default="the request id")] = "",
     *,
     request_id: RequestId,
 ) -> pb.Order:
-    """Record a payment: money that came in, was set aside, given back or refused."""
+    """Record a payment: money that came in, was set aside, given back, disputed or refused."""
     now = await staff.orders.GetOrder(pb.GetOrderRequest(order_id=await order_id(staff, order)))
     kind = kind or Payments.KIND_CAPTURED
     return await staff.orders.RecordPayment(
@@ -173,24 +210,36 @@ async def pay(
             order_id=now.order_id,
             provider=provider,
             provider_event_id=event_id or request_id,
+            payment_reference=tender,
             kind=kind,
-            amount=amount(paid, now.totals.due.currency_code) if paid else _open(now, kind),
+            amount=amount(paid, now.totals.net.currency_code) if paid else _open(now, kind, provider, tender),
             request_id=request_id,
         )
     )
 
 
-def _open(order: pb.Order, kind: int) -> Money:
-    """What is left to do of a kind."""
-    payment, due = order.payment, order.totals.due
-    if kind == Payments.KIND_REFUNDED:
-        return payment.refund_due
-    if kind == Payments.KIND_VOIDED:
-        return payment.authorized
-    if kind == Payments.KIND_CAPTURED and payment.state not in (
-        pb.Payment.STATE_PENDING,
-        pb.Payment.STATE_AUTHORIZED,
-        pb.Payment.STATE_FAILED,
-    ):
-        raise typer.BadParameter("a part is paid already: say how much with --amount")
-    return due
+def _open(order: pb.Order, kind: int, provider: str, reference: str) -> Money:
+    """What is left to do of a kind, with this tender."""
+    payment = order.payment
+    tenders = {(each.provider, each.payment_reference): each for each in payment.tenders}
+    tender = tenders.get((provider, reference), pb.Tender())
+    match kind:
+        case Payments.KIND_FAILED:
+            return order.totals.net
+        case Payments.KIND_CAPTURED | Payments.KIND_AUTHORIZED:
+            left = payment.still_to_pay
+        case Payments.KIND_REFUNDED:
+            left = payment.refund_due
+        case Payments.KIND_DISPUTE_WON | Payments.KIND_DISPUTE_LOST:
+            left = tender.disputed
+        case Payments.KIND_VOIDED | Payments.KIND_AUTHORIZATION_EXPIRED if not _is_some(tender.captured):
+            left = tender.authorized
+        case _:
+            left = Money()
+    if not _is_some(left):
+        raise typer.BadParameter("nothing says how much: name it with --amount")
+    return left
+
+
+def _is_some(amount: Money) -> bool:
+    return bool(amount.units or amount.nanos)

@@ -29,7 +29,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
         *("on_hand", "reserved", "allocated", "reference", "note", "actor"),
     ),
     "Reservation": ("reservation_id", "state", "lines", "customer_id", "expire_time", "order_id"),
-    "Order": ("order_id", "state", "reference", "customer", "lines", "totals.due", "payment.state", "create_time"),
+    "Order": ("order_id", "state", "reference", "customer", "lines", "totals.net", "payment.state", "create_time"),
     "Endpoint": ("endpoint_id", "url", "types", "state", "failing_since", "disable_reason", "description"),
     "Delivery": (
         *("event_time", "endpoint_id", "type", "aggregate_id", "state", "attempt_count", "attempts", "due_time"),
@@ -71,6 +71,7 @@ SHORT: Mapping[str, Callable[[Any], str]] = {
         f"{line.quantity} of line {line.line_number}" + (f" from {line.location_id}" if line.location_id else "")
     ),
     "Delivery.Attempt": lambda attempt: attempt.error or f"HTTP {attempt.status}",
+    "Tender": lambda tender: _tender(tender),
     "Customer": lambda customer: customer.name or customer.email or customer.customer_id,
     "Address": lambda address: ", ".join(
         filter(None, (address.recipient, *address.lines, f"{address.postal_code} {address.city}".strip()))
@@ -144,8 +145,8 @@ def _card(message: Message) -> Table:
 
 
 def _facts(message: Message, prefix: str = "") -> Iterator[tuple[str, Text]]:
-    """Every field that is set and is not a table of its own; those of messages inside follow with a prefix."""
-    tables = {name for name, _ in lists_of(message)}
+    """Every field that is set and is no table of its own; those of messages inside, lists too, follow with a prefix."""
+    tables = {name for name, _ in lists_of(message)} if not prefix else ()
     for field in message.DESCRIPTOR.fields:
         if field.name in tables or field.name in HIDDEN.get(message.DESCRIPTOR.name, ()):
             continue
@@ -189,6 +190,16 @@ def _short(message: Message) -> str | None:
     name = message.DESCRIPTOR.full_name
     of = SHORT.get(name) or SHORT.get(re.sub(r"^stockward\.\w+\.v1\.", "", name))
     return of(message) if of else None
+
+
+def _tender(message: Any) -> str:
+    """A means of payment and its sums, such as stripe pi_1: EUR 15.00 captured."""
+    sums = [
+        f"{_amount(value)} {field.name}"
+        for field, value in message.ListFields()
+        if field.message_type and (value.units or value.nanos)
+    ]
+    return f"{message.provider} {message.payment_reference}".rstrip() + f": {' and '.join(sums) or 'nothing'}"
 
 
 def _amount(message: Any) -> str:

@@ -290,6 +290,26 @@ class LineUnknown(Refusal):
     code, reason = Code.INVALID_ARGUMENT, "LINE_UNKNOWN"
 
 
+class TenderOfAnotherOrder(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "TENDER_OF_ANOTHER_ORDER"
+
+
+class RefundExceeded(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "REFUND_EXCEEDED"
+
+
+class OrderOnHold(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "ORDER_ON_HOLD"
+
+
+class ChargeExceeded(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "CHARGE_EXCEEDED"
+
+
+class ChargeLimitReached(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "CHARGE_LIMIT_REACHED"
+
+
 # Webhooks in
 
 

@@ -22,7 +22,10 @@ EVENT_TYPES: Mapping[str, Sequence[str]] = {
     "product": ("created", "updated", "scheduled", "published", "unpublished", "archived", "restored", "sku_renamed"),
     "stock": ("changed", "low", "recovered", "depleted", "shortfall", "renamed"),
     "reservation": ("created", "extended", "released", "expired", "converted"),
-    "order": ("created", "processing", "partially_fulfilled", "fulfilled", "cancelled", "expired", "returned"),
+    "order": (
+        *("created", "processing", "partially_fulfilled", "fulfilled", "cancelled", "expired", "returned"),
+        *("charged", "held", "released"),
+    ),
     "payment": ("updated",),
     "endpoint": ("failing", "disabled", "pinged"),
 }

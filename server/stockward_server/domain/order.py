@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from stockward_server.domain.charge import NO_SHARES, Charge, LineShares
 from stockward_server.domain.payment import Payment, PaymentState
 
 
@@ -25,28 +26,17 @@ OPEN_STATES = (OrderState.PENDING, OrderState.PROCESSING, OrderState.PARTIALLY_F
 """States in which something is still to be done; in all others the order is over, unless a late payment revives it."""
 
 
+class HoldReason(IntEnum):
+    """Why an order waits; the numbers are those of order.v1.Hold.Reason."""
+
+    PAYMENT = 1
+
+
 class PaymentTerms(IntEnum):
     """The numbers are those of order.v1.PaymentTerms."""
 
     PREPAID = 1
     ON_ACCOUNT = 2
-
-
-class ChargeKind(IntEnum):
-    """The numbers are those of order.v1.Charge.Kind."""
-
-    SHIPPING = 1
-    TAX = 2
-    DISCOUNT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """An amount on top of the lines; `amount` in minor units, never negative: a discount is taken off."""
-
-    kind: ChargeKind
-    amount: int
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +87,27 @@ class OrderLine:
     returned: int = 0
     untracked: bool = False
     """Whether its units were not counted when they were ordered: no stock is claimed, shipped or given back for it."""
+    shares: LineShares = NO_SHARES
 
     @property
     def open(self) -> int:
         """Units still to be fulfilled."""
         return self.quantity - self.fulfilled - self.cancelled
+
+    @property
+    def gone(self) -> int:
+        """Units that the customer neither has nor gets."""
+        return self.cancelled + self.returned
+
+    @property
+    def amount(self) -> int:
+        """Price of the units that are not gone, without discount and tax."""
+        return (self.quantity - self.gone) * self.unit_price
+
+    @property
+    def room(self) -> int:
+        """What a discount can still take off the units that are not gone."""
+        return self.amount - self.shares.discount + self.shares.taken(self.gone, self.quantity)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +131,23 @@ class Fulfillment:
 
 
 class Amounts(NamedTuple):
-    """What an order comes to, in minor units of its currency."""
+    """What an order comes to, in minor units of its currency. docs/money.md shows how."""
 
     subtotal: int
     charged: int
-    """Shipping and tax less discounts."""
+    """Shipping, tax and fees less discounts and credits."""
     total: int
-    """What it came to when it was ordered."""
+    """Lines and charges, whatever became of them."""
     cancelled: int
-    """Value of the cancelled units."""
+    """Value of the cancelled units, with their shares of discounts and taxes."""
     returned: int
-    """Value of the returned units."""
-    due: int
-    """What the customer owes in all, payments aside; a discount never makes it negative."""
-    payable: int
-    """What the payments are measured against: returns are refunds, not a lower price, and an expired order may yet be
-    paid."""
+    """Value of the returned units, with their shares of discounts and taxes."""
+    remaining: int
+    """total - cancelled - returned, not below zero: what an EXPIRED order would come to if it were paid after all."""
+    net: int
+    """What the customer owes in all, payments aside: of a void order only what was charged since."""
+    asked: int
+    """What the state of the payment is measured against."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,42 +183,78 @@ class Order:
         subtotal = cancelled = returned = charged = 0
         for line in self.lines:
             subtotal += line.quantity * line.unit_price
-            cancelled += line.cancelled * line.unit_price
-            returned += line.returned * line.unit_price
+            cancelled += line.cancelled * line.unit_price + line.shares.cancelled
+            returned += line.returned * line.unit_price + line.shares.returned
         for charge in self.charges:
-            charged += -charge.amount if charge.kind is ChargeKind.DISCOUNT else charge.amount
+            charged += charge.signed
         total = subtotal + charged
-        left = max(0, total - cancelled)
-        return Amounts(
-            subtotal,
-            charged,
-            total,
-            cancelled,
-            returned,
-            due=0 if self.is_void else max(0, left - returned),
-            payable=total if self.state is OrderState.CANCELLED else left,
-        )
-
-    @property
-    def is_void(self) -> bool:
-        """Whether nothing will come of it."""
-        return self.state in (OrderState.CANCELLED, OrderState.EXPIRED)
+        remaining = net = max(0, total - cancelled - returned)
+        asked = net or min(1, max(0, total - cancelled))  # all returned: it is paid if anything ever was
+        if self.state is OrderState.CANCELLED:
+            net = max(0, sum(charge.signed for charge in self.charges if charge.after_cancellation))
+            asked = net or total
+        elif self.state is OrderState.EXPIRED:
+            net, asked = 0, remaining
+        return Amounts(subtotal, charged, total, cancelled, returned, remaining, net, asked)
 
     @property
     def payment_state(self) -> PaymentState:
-        return self.payment.state(self.amounts.payable)
+        return self.payment.state(self.amounts.asked)
 
     @property
     def refund_due(self) -> int:
         """What is kept beyond what is owed, in minor units."""
-        return self.payment.kept_beyond(self.amounts.due)
+        return self.payment.refund_due(self.amounts.net)
+
+    @property
+    def still_to_pay(self) -> int:
+        """What the customer has yet to pay, in minor units."""
+        return self.payment.still_to_pay(self.amounts.net)
 
     @property
     def terms_met(self) -> bool:
-        """Whether it may be processed as far as money goes: what is to be paid is kept, or authorized."""
-        payment, payable = self.payment, self.amounts.payable
-        return (
-            self.payment_terms is PaymentTerms.ON_ACCOUNT
-            or payment.captured - payment.refunded >= payable
-            or (not payment.refunded and payment.held >= payable)
+        """Whether what was captured or is authorized covers what the order comes to."""
+        return self.payment_terms is PaymentTerms.ON_ACCOUNT or self.payment.cover.meets(self.amounts.remaining)
+
+    @property
+    def terms_met_once(self) -> bool:
+        """Whether they were met at any moment: such an order never expires by itself."""
+        return self.payment_terms is PaymentTerms.ON_ACCOUNT or self._agreed(self.amounts.remaining) is not None
+
+    @property
+    def hold(self) -> HoldReason | None:
+        """Why it must wait although it was paid for: the money that stood behind it went away.
+
+        A charge that was added since is no reason to wait, it is only still to pay.
+        """
+        if self.payment_terms is PaymentTerms.ON_ACCOUNT or self.state not in OPEN_STATES:
+            return None
+        if self.state is OrderState.PENDING and not self.payment.events:
+            return None
+        remaining = self.amounts.remaining
+        if self.payment.cover.meets(remaining):
+            return None
+        agreed = self._agreed(remaining)
+        if agreed is None:
+            if self.state is OrderState.PENDING:
+                return None  # never paid for: it waits for its payment
+            agreed = self._without_later_charges(remaining, None)
+        return None if self.payment.cover.meets(agreed) else HoldReason.PAYMENT
+
+    def _agreed(self, remaining: int) -> int | None:
+        """The most of what it comes to now that was covered at one moment; None when it never was.
+
+        A moment is held against the charges of its time. Cancellations and returns count as if they had been made
+        before it, as they only ever lower the amount.
+        """
+        amounts = ((cover, self._without_later_charges(remaining, cover.time)) for cover in self.payment.history)
+        return max((amount for cover, amount in amounts if cover.meets(amount)), default=None)
+
+    def _without_later_charges(self, remaining: int, time: datetime | None) -> int:
+        """What it comes to without what was charged since `time`, or at any time after it was ordered."""
+        later = sum(
+            charge.amount
+            for charge in self.charges
+            if charge.added and not charge.kind.is_taken_off and (time is None or charge.added >= time)
         )
+        return max(0, remaining - later)

@@ -13,16 +13,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from stockward_server.domain.charge import NO_SHARES, Charge, LineShares
 from stockward_server.domain.errors import (
+    ChargeLimitReached,
     FieldInvalid,
     InsufficientStock,
     LineUnknown,
+    OrderOnHold,
     OrderStateInvalid,
     PaymentRequired,
     QuantityExceeded,
     QuantityOverflow,
+    RefundExceeded,
     StockNegative,
 )
+from stockward_server.domain.money import Money
 from stockward_server.domain.order import (
     Allocation,
     Fulfillment,
@@ -31,7 +36,8 @@ from stockward_server.domain.order import (
     OrderState,
     PaymentTerms,
 )
-from stockward_server.domain.payment import PaymentEvent
+from stockward_server.domain.payment import PaymentEvent, PaymentKind
+from stockward_server.domain.pricing import charge_exceeded, spread_charge
 from stockward_server.domain.shipping import Shipment, plan_shipment, shippable
 from stockward_server.domain.stock import NOWHERE, MovementKind, Portion, StockChange, StockLevel, take_all
 
@@ -40,6 +46,9 @@ MAX_TOTAL_MINOR = 2**62
 
 MAX_LOCATIONS_NAMED = 10
 """Locations that the message of a refusal names."""
+
+MAX_CHARGES = 200
+"""Most charges of one order."""
 
 
 def decide_order(
@@ -60,6 +69,7 @@ def decide_order_from_hold(order: Order, held: Sequence[Portion]) -> Order:
 def decide_processing(order: Order, now: datetime) -> Order:
     """PENDING -> PROCESSING once the payment terms are met."""
     _require_state(order, "process", OrderState.PENDING)
+    _require_no_hold(order, "process")
     if not order.terms_met:
         raise PaymentRequired(
             f"order {order.order_id} is prepaid and its payment is {order.payment_state.name}",
@@ -83,6 +93,7 @@ def decide_fulfillment(
     there are not enough.
     """
     _require_state(order, "fulfill", OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
+    _require_no_hold(order, "fulfill")
     quantities = quantities or {line.line_number: line.open for line in order.lines if line.open}
     lines = _require_open(order, quantities)
     shipped: list[Allocation] = []
@@ -137,12 +148,12 @@ def decide_cancellation(
 
 
 def decide_order_expiry(order: Order, now: datetime) -> tuple[Order, list[StockChange]] | None:
-    """PENDING and unpaid past its time -> EXPIRED, or None when it is not."""
+    """PENDING and never paid for past its time -> EXPIRED, or None when it is not."""
     if (
         order.state is not OrderState.PENDING
         or order.payment_due_time is None
         or order.payment_due_time > now
-        or order.terms_met
+        or order.terms_met_once
     ):
         return None
     expired = replace(order, state=OrderState.EXPIRED, allocations=(), update_time=now)
@@ -188,6 +199,20 @@ def decide_payment(
     order: Order, event: PaymentEvent, levels: Mapping[str, Sequence[StockLevel]], now: datetime
 ) -> tuple[Order, list[StockChange]]:
     """The order with one more payment event; an expired one revives when it is paid and its stock is still there."""
+    if sum(each.amount for each in (*order.payment.events, event)) > MAX_TOTAL_MINOR:
+        raise QuantityOverflow("the order's payments are larger than can be counted", field="amount")
+    if event.kind is PaymentKind.REFUND_FAILED:
+        tender = order.payment.tender(event.tender)
+        if tender.refunds_failed + event.amount > tender.refunds:
+            failed, refunded = Money(order.currency, event.amount), Money(order.currency, tender.refunded)
+            raise RefundExceeded(
+                f"{failed} of a refund failed, and {refunded} of this tender is refunded: "
+                "send it again when the refund itself is recorded",
+                field="amount",
+                order_id=order.order_id,
+                provider=event.provider,
+                payment_reference=event.payment_reference,
+            )
     paid = replace(order, payment=order.payment.record(event), update_time=now)
     if order.state is OrderState.EXPIRED and paid.terms_met:
         wanted = {line.sku: line.open for line in order.lines if line.open and not line.untracked}
@@ -198,6 +223,29 @@ def decide_payment(
     return paid, []
 
 
+def decide_charge(order: Order, charge: Charge, path: str, now: datetime) -> Order:
+    """The order with one more charge, in its own currency. `path` names it in the request."""
+    if order.state is OrderState.EXPIRED:
+        raise _state_invalid(order, "charge")
+    if len(order.charges) >= MAX_CHARGES:
+        raise ChargeLimitReached(
+            f"order {order.order_id} has {MAX_CHARGES} charges, the most that an order may have",
+            order_id=order.order_id,
+            limit=MAX_CHARGES,
+        )
+    left = order.amounts.net
+    if charge.kind.is_taken_off and charge.amount > left:
+        raise charge_exceeded(charge, left, order.currency, f"{path}.amount")
+    charged = replace(
+        order,
+        lines=spread_charge(order.lines, charge, order.currency, path),
+        charges=(*order.charges, replace(charge, after_cancellation=order.state is OrderState.CANCELLED)),
+        update_time=now,
+    )
+    _require_sane_total(charged)
+    return charged
+
+
 def payment_due(terms: PaymentTerms, now: datetime, allowance: timedelta) -> datetime | None:
     """When a new order expires unless it is paid."""
     return None if terms is PaymentTerms.ON_ACCOUNT else now + allowance
@@ -205,11 +253,26 @@ def payment_due(terms: PaymentTerms, now: datetime, allowance: timedelta) -> dat
 
 def _require_state(order: Order, action: str, *allowed: OrderState) -> None:
     if order.state not in allowed:
-        raise OrderStateInvalid(
-            f"cannot {action} order {order.order_id}: it is {order.state.name}",
+        raise _state_invalid(order, action)
+
+
+def _state_invalid(order: Order, action: str) -> OrderStateInvalid:
+    return OrderStateInvalid(
+        f"cannot {action} order {order.order_id}: it is {order.state.name}",
+        order_id=order.order_id,
+        state=order.state.name,
+        action=action.split()[0],
+    )
+
+
+def _require_no_hold(order: Order, action: str) -> None:
+    hold = order.hold
+    if hold is not None:
+        raise OrderOnHold(
+            f"cannot {action} order {order.order_id}: it is on hold, as the money that stood behind it went away; "
+            "a payment that covers it again releases it",
             order_id=order.order_id,
-            state=order.state.name,
-            action=action.split()[0],
+            hold=hold.name,
         )
 
 
@@ -354,8 +417,21 @@ def _deallocations(order: Order, freed: Sequence[Allocation], note: str) -> list
 
 def _with_units(order: Order, quantities: Mapping[int, int], counter: str) -> tuple[OrderLine, ...]:
     return tuple(
-        replace(line, **{counter: getattr(line, counter) + quantities[line.line_number]})
+        replace(
+            line,
+            **{counter: getattr(line, counter) + quantities[line.line_number]},
+            shares=_shares_after(line, quantities[line.line_number], counter),
+        )
         if line.line_number in quantities
         else line
         for line in order.lines
     )
+
+
+def _shares_after(line: OrderLine, units: int, counter: str) -> LineShares:
+    """What units that are cancelled or returned take along of the line's discount and tax."""
+    shares = line.shares
+    if counter == "fulfilled" or shares is NO_SHARES:
+        return shares
+    taken = shares.step(line.gone, units, line.quantity)
+    return replace(shares, **{counter: getattr(shares, counter) + taken})

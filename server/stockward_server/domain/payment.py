@@ -1,13 +1,16 @@
-"""The payment axis of an order, computed from the set of payment events.
+"""The payment of an order: a pure function of the set of its payment events.
 
-Every figure is a sum, so neither the order of arrival nor (the events being unique) a repetition can change the result.
+Neither the order of arrival nor (the events being unique) a repetition can change the result.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
+from functools import cached_property
+from typing import NamedTuple
 
 
 class PaymentKind(IntEnum):
@@ -36,6 +39,11 @@ class PaymentState(IntEnum):
     VOIDED = 6
     PARTIALLY_REFUNDED = 7
     REFUNDED = 8
+    PARTIALLY_AUTHORIZED = 9
+
+
+TenderKey = tuple[str, str]
+"""Provider and the provider's id of the intent, charge or gift card; an empty id is the one tender of the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,54 +59,196 @@ class PaymentEvent:
     payment_reference: str = ""
     """The tender it belongs to, by the provider's id of it; empty for the one tender of this provider."""
 
+    @property
+    def tender(self) -> TenderKey:
+        return self.provider, self.payment_reference
+
+
+SUMS: Mapping[PaymentKind, str] = {
+    PaymentKind.AUTHORIZED: "authorizations",
+    PaymentKind.CAPTURED: "captured",
+    PaymentKind.VOIDED: "voided",
+    PaymentKind.AUTHORIZATION_EXPIRED: "voided",
+    PaymentKind.REFUNDED: "refunds",
+    PaymentKind.REFUND_FAILED: "refunds_failed",
+    PaymentKind.DISPUTED: "disputes",
+    PaymentKind.DISPUTE_WON: "disputes_won",
+    PaymentKind.DISPUTE_LOST: "lost",
+}
+"""The sum of a tender that an event adds to; FAILED adds to none."""
+
 
 @dataclass(frozen=True, slots=True)
-class Payment:
-    """Sums over the events, in minor units."""
+class Tender:
+    """One means of payment of an order; sums over its events in minor units."""
 
-    authorized: int = 0
+    provider: str
+    payment_reference: str
+    authorizations: int = 0
     voided: int = 0
     captured: int = 0
-    refunded: int = 0
-    failed: bool = False
+    refunds: int = 0
+    refunds_failed: int = 0
+    disputes: int = 0
+    disputes_won: int = 0
+    lost: int = 0
 
-    def record(self, event: PaymentEvent) -> Payment:
+    def record(self, event: PaymentEvent) -> Tender:
         """The sums with one more event."""
-        match event.kind:
-            case PaymentKind.AUTHORIZED:
-                return replace(self, authorized=self.authorized + event.amount)
-            case PaymentKind.CAPTURED:
-                return replace(self, captured=self.captured + event.amount)
-            case PaymentKind.VOIDED:
-                return replace(self, voided=self.voided + event.amount)
-            case PaymentKind.REFUNDED:
-                return replace(self, refunded=self.refunded + event.amount)
-            case PaymentKind.FAILED:
-                return replace(self, failed=True)
+        name = SUMS.get(event.kind)
+        return replace(self, **{name: getattr(self, name) + event.amount}) if name else self
 
     @property
-    def held(self) -> int:
-        """Authorized and not voided; a void that overtook its authorization counts once that arrives."""
-        return max(0, self.authorized - self.voided)
+    def authorized(self) -> int:
+        """Authorized, and neither voided nor expired. A void that overtook its authorization counts, too."""
+        return max(0, self.authorizations - self.voided)
 
-    def kept_beyond(self, due: int) -> int:
-        """What was captured and not refunded beyond what is owed (minor units)."""
-        return max(0, self.captured - self.refunded - due)
+    @property
+    def open_authorization(self) -> int:
+        """What of it can still be captured."""
+        return max(0, self.authorized - self.captured)
 
-    def state(self, payable: int) -> PaymentState:
-        """Where the sums stand against what is to be paid (minor units)."""
+    @property
+    def refunded(self) -> int:
+        return max(0, self.refunds - self.refunds_failed)
+
+    @property
+    def disputed(self) -> int:
+        """In dispute and not decided."""
+        return max(0, self.disputes - self.disputes_won - self.lost)
+
+    @property
+    def kept(self) -> int:
+        """Captured and neither refunded nor lost in a dispute; below zero where the capture is yet to be reported."""
+        return self.captured - self.refunded - self.lost
+
+
+class Cover(NamedTuple):
+    """What stood behind an order at one moment, in minor units."""
+
+    time: datetime | None
+    """Of the newest event so far; None before the first."""
+    secured: int
+    """Everything captured until then, and the open authorizations."""
+    at_hand: int
+    """What of it was still kept or held."""
+
+    def meets(self, amount: int) -> bool:
+        """Whether it covers the amount. A refund beyond what is owed back is a credit, unless nothing is left."""
+        return amount == 0 or (self.secured >= amount and self.at_hand > 0)
+
+
+NOTHING = Cover(None, 0, 0)
+
+
+@dataclass(frozen=True)
+class Payment:
+    """Everything that was reported of an order's payment, by time of the event."""
+
+    events: tuple[PaymentEvent, ...] = ()
+
+    def record(self, event: PaymentEvent) -> Payment:
+        """With one more event."""
+        return payment_of((*self.events, event))
+
+    @cached_property
+    def tenders(self) -> tuple[Tender, ...]:
+        """Those of which any amount was reported, by the time of their first event."""
+        return tuple(tender for tender in self._replayed[0].values() if tender != Tender(*_key(tender)))
+
+    @cached_property
+    def history(self) -> tuple[Cover, ...]:
+        """What stood behind the order before the first event and after each one."""
+        return self._replayed[1]
+
+    @property
+    def cover(self) -> Cover:
+        """What stands behind the order now."""
+        return self.history[-1]
+
+    @cached_property
+    def authorized(self) -> int:
+        """Authorized, and neither voided nor expired."""
+        return sum(tender.authorized for tender in self.tenders)
+
+    @cached_property
+    def open_authorizations(self) -> int:
+        """What of it can still be captured."""
+        return sum(tender.open_authorization for tender in self.tenders)
+
+    @cached_property
+    def captured(self) -> int:
+        return sum(tender.captured for tender in self.tenders)
+
+    @cached_property
+    def refunded(self) -> int:
+        """Refunds that did not fail."""
+        return sum(tender.refunded for tender in self.tenders)
+
+    @cached_property
+    def disputed(self) -> int:
+        """In dispute and not decided."""
+        return sum(tender.disputed for tender in self.tenders)
+
+    @cached_property
+    def lost(self) -> int:
+        """Lost in disputes."""
+        return sum(tender.lost for tender in self.tenders)
+
+    @property
+    def kept(self) -> int:
+        """Captured and neither refunded nor lost."""
+        return self.captured - self.refunded - self.lost
+
+    def tender(self, key: TenderKey) -> Tender:
+        """The sums of one tender, zero where nothing is known of it."""
+        return self._replayed[0].get(key) or Tender(*key)
+
+    def refund_due(self, net: int) -> int:
+        """What is kept beyond what the order comes to."""
+        return max(0, self.kept - net)
+
+    def still_to_pay(self, net: int) -> int:
+        """What the customer has yet to pay. A refund is no unpaid bill, unless all of the money is gone."""
+        return max(0, net - self.captured) if self.kept > 0 else net
+
+    def state(self, asked: int) -> PaymentState:
+        """Where the sums stand against the amount that was asked for."""
         if self.refunded:
-            if self.refunded >= self.captured:
-                return PaymentState.REFUNDED
-            return PaymentState.PARTIALLY_REFUNDED
-        if self.captured >= payable:
+            return PaymentState.REFUNDED if self.refunded >= self.captured else PaymentState.PARTIALLY_REFUNDED
+        if self.captured >= asked:
             return PaymentState.PAID
         if self.captured:
             return PaymentState.PARTIALLY_PAID
-        if self.held >= payable:
-            return PaymentState.AUTHORIZED
-        if self.voided:
+        if held := self.open_authorizations:
+            return PaymentState.AUTHORIZED if held >= asked else PaymentState.PARTIALLY_AUTHORIZED
+        if any(tender.voided for tender in self.tenders):
             return PaymentState.VOIDED
-        if self.failed:
-            return PaymentState.FAILED
-        return PaymentState.PENDING
+        return PaymentState.FAILED if self.failed else PaymentState.PENDING
+
+    @property
+    def failed(self) -> bool:
+        """Whether the provider refused once."""
+        return any(event.kind is PaymentKind.FAILED for event in self.events)
+
+    @cached_property
+    def _replayed(self) -> tuple[dict[TenderKey, Tender], tuple[Cover, ...]]:
+        tenders: dict[TenderKey, Tender] = {}
+        covers = [NOTHING]
+        for event in self.events:
+            before = tenders.get(event.tender) or Tender(*event.tender)
+            after = tenders[event.tender] = before.record(event)
+            _, secured, at_hand = covers[-1]
+            held = after.open_authorization - before.open_authorization
+            secured += after.captured - before.captured + held
+            covers.append(Cover(event.event_time, secured, at_hand + after.kept - before.kept + held))
+        return tenders, tuple(covers)
+
+
+def payment_of(events: tuple[PaymentEvent, ...]) -> Payment:
+    """What these events add up to, in whatever order they come."""
+    return Payment(tuple(sorted(events, key=lambda e: (e.event_time, e.kind, e.provider, e.provider_event_id))))
+
+
+def _key(tender: Tender) -> TenderKey:
+    return tender.provider, tender.payment_reference

@@ -1,11 +1,15 @@
-"""Prices of an order: the catalogue's, unless staff say otherwise; what the customer was shown must still hold."""
+"""Prices of an order: the catalogue's, unless staff say otherwise; what the customer was shown must still hold.
+
+Also how a charge is spread over the lines.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from stockward_server.domain.errors import CurrencyMismatch, PriceChanged
+from stockward_server.domain.charge import Charge, ChargeKind, split
+from stockward_server.domain.errors import ChargeExceeded, CurrencyMismatch, LineUnknown, PriceChanged
 from stockward_server.domain.money import Money
 from stockward_server.domain.order import OrderLine
 from stockward_server.domain.stock import Offer
@@ -69,6 +73,54 @@ def price_lines(
         lines.append(OrderLine(number, sku, offer.title, quantity, price.minor, reason))
     assert currency is not None
     return currency, tuple(lines)
+
+
+def spread_charge(lines: tuple[OrderLine, ...], charge: Charge, currency: str, path: str) -> tuple[OrderLine, ...]:
+    """The lines with their shares of a tax or discount; any other charge stays with the order.
+
+    In proportion to the lines' amounts, for the units that are not gone; a discount takes off no line more than is left
+    of it, and what it exceeds them by stays with the order. LineUnknown and ChargeExceeded for named lines.
+    """
+    if not charge.kind.is_spread:
+        return lines
+    known = {line.line_number: line for line in lines}
+    for position, number in enumerate(charge.line_numbers):
+        if number not in known:
+            raise LineUnknown(
+                f"the order has no line {number}", field=f"{path}.line_numbers[{position}]", line_number=number
+            )
+    named = [known[number] for number in sorted(set(charge.line_numbers) or known)]
+    amount = charge.amount
+    weights = {line.line_number: line.amount for line in named}
+    if charge.kind is ChargeKind.DISCOUNT:
+        room = {line.line_number: line.room for line in named}
+        amount = min(amount, sum(room.values()))
+        if charge.line_numbers and amount < charge.amount:
+            raise charge_exceeded(charge, amount, currency, f"{path}.amount")
+        if amount and any(share > room[number] for number, share in split(amount, weights).items()):
+            weights = room
+    elif not any(weights.values()):
+        weights = {line.line_number: line.quantity - line.gone for line in named}
+    if not amount or not any(weights.values()):
+        return lines
+    shares = split(amount, weights)
+    return tuple(
+        replace(line, shares=line.shares.plus(charge.kind, share, line.gone, line.quantity))
+        if (share := shares.get(line.line_number))
+        else line
+        for line in lines
+    )
+
+
+def charge_exceeded(charge: Charge, left: int, currency: str, field: str) -> ChargeExceeded:
+    """The refusal of a charge that takes off more than `left` minor units."""
+    return ChargeExceeded(
+        f"a {charge.kind.name.lower()} of {Money(currency, charge.amount)} takes off more than the "
+        f"{Money(currency, left)} that are left",
+        field=field,
+        amount=Money(currency, charge.amount),
+        left=Money(currency, left),
+    )
 
 
 def _currency_mismatch(expected: str, actual: str, field: str) -> CurrencyMismatch:

@@ -11,12 +11,14 @@ from stockward_server.domain.reservation import Reservation
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.money_messages import money_message
 from stockward_server.grpc_api.order_messages import (
+    charge_message,
     fulfillment_message,
     told_of,
 )
 from stockward_server.grpc_api.stock_messages import reservation_lines
 from stockward_server.grpc_api.times import timestamp
 
+WITH_CHARGE = "order.charged"
 WITH_PARCEL = ("order.fulfilled", "order.partially_fulfilled")
 
 
@@ -73,7 +75,7 @@ def _stock(news: StockNews) -> pb.StockEvent:
 
 
 def _order(order: Order, event_type: str) -> pb.OrderEvent:
-    lines, totals, payment = told_of(order)
+    lines, totals, payment, hold = told_of(order)
     return pb.OrderEvent(
         order_id=order.order_id,
         state=wire(order.state),
@@ -83,6 +85,8 @@ def _order(order: Order, event_type: str) -> pb.OrderEvent:
         totals=totals,
         payment=payment,
         fulfillment=fulfillment_message(order.fulfillments[-1]) if event_type in WITH_PARCEL else None,
+        hold=hold,
+        charge=charge_message(order.charges[-1], order.currency) if event_type == WITH_CHARGE else None,
     )
 
 

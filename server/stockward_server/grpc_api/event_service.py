@@ -33,7 +33,8 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         if caller.role is Role.STOREFRONT:
             for event in events:
                 event.ClearField("actor")
-                hide_from_storefronts(event.order.lines)
+                if event.HasField("order"):
+                    hide_from_storefronts(event.order)
         return pb.ListEventsResponse(
             events=events,
             next_cursor=encode_cursor(page.next_seq),

@@ -71,6 +71,7 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
             "order.fulfilled": _effect(order_service, "FulfillOrder", orders.FulfillOrder),
             "order.cancelled": _effect(order_service, "CancelOrder", orders.CancelOrder),
             "order.returned": _effect(order_service, "ReturnOrder", orders.ReturnOrder),
+            "order.charged": _effect(order_service, "AddCharge", orders.AddCharge),
         }
         self._pms = {
             "product.upserted": _effect(catalog_service, "ImportProducts", catalog.import_product),

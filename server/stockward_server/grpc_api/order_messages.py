@@ -6,21 +6,24 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from google.type.money_pb2 import Money
+from stockward.event.v1 import event_pb2
 from stockward.order.v1 import order_pb2
 
 from stockward_server.application.order_commands import WantedCharge
+from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.order import (
     NOBODY,
     Address,
     Amounts,
-    ChargeKind,
     Customer,
     Fulfillment,
+    HoldReason,
     Order,
     OrderLine,
 )
-from stockward_server.domain.payment import Payment
+from stockward_server.domain.payment import Payment, Tender
 from stockward_server.domain.pricing import WantedLine
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.money_messages import money_message, money_of
@@ -29,34 +32,31 @@ from stockward_server.grpc_api.times import timestamp
 # Messages from the domain
 
 
+Told = tuple[list[order_pb2.OrderLine], order_pb2.Totals, order_pb2.Payment, order_pb2.Hold | None]
+
+
 @lru_cache(maxsize=1024)
-def told_of(order: Order) -> tuple[list[order_pb2.OrderLine], order_pb2.Totals, order_pb2.Payment]:
+def told_of(order: Order) -> Told:
     """What the answer and the event of an order both tell, made once: to be put into another message, never changed."""
     amounts = order.amounts
     return (
         [_line_message(line, order.currency) for line in order.lines],
         _totals_message(amounts, order.currency),
         _payment_message(order.payment, amounts, order.currency),
+        _hold_message(order.hold),
     )
 
 
 def order_message(order: Order) -> order_pb2.Order:
     """The whole order."""
-    lines, totals, payment = told_of(order)
+    lines, totals, payment, hold = told_of(order)
     return order_pb2.Order(
         order_id=order.order_id,
         state=wire(order.state),
         reference=order.reference,
         customer=_customer_message(order.customer),
         lines=lines,
-        charges=[
-            order_pb2.Charge(
-                kind=wire(charge.kind),
-                amount=money_message(order.currency, charge.amount),
-                description=charge.description,
-            )
-            for charge in order.charges
-        ],
+        charges=[charge_message(charge, order.currency) for charge in order.charges],
         totals=totals,
         payment_terms=wire(order.payment_terms),
         payment=payment,
@@ -66,6 +66,7 @@ def order_message(order: Order) -> order_pb2.Order:
         create_time=timestamp(order.create_time),
         update_time=timestamp(order.update_time),
         version=order.version,
+        hold=hold,
     )
 
 
@@ -74,10 +75,32 @@ def order_bytes(order: Order) -> bytes:
     return order_message(order).SerializeToString()
 
 
-def hide_from_storefronts(lines: Iterable[order_pb2.OrderLine]) -> None:
+def hide_from_storefronts(order: order_pb2.Order | event_pb2.OrderEvent) -> None:
     """Takes out what is between staff."""
-    for line in lines:
+    for line in order.lines:
         line.ClearField("price_override_reason")
+    for charge in order.charges if isinstance(order, order_pb2.Order) else [order.charge]:
+        charge.ClearField("reason")
+        charge.ClearField("actor")
+    for name in ("disputed", "lost", "tenders"):
+        order.payment.ClearField(name)
+    order.ClearField("hold")
+
+
+def charge_message(charge: Charge, currency: str) -> order_pb2.Charge:
+    return order_pb2.Charge(
+        kind=wire(charge.kind),
+        amount=money_message(currency, charge.amount),
+        description=charge.description,
+        line_numbers=charge.line_numbers,
+        reason=charge.reason,
+        actor=charge.actor,
+        create_time=timestamp(charge.added),
+    )
+
+
+def _hold_message(reason: HoldReason | None) -> order_pb2.Hold | None:
+    return None if reason is None else order_pb2.Hold(reason=wire(reason))
 
 
 def _line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:
@@ -92,6 +115,8 @@ def _line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:
         cancelled=line.cancelled,
         returned=line.returned,
         untracked=line.untracked,
+        discount=_unless_zero(currency, line.shares.discount),
+        tax=_unless_zero(currency, line.shares.tax),
     )
 
 
@@ -103,21 +128,41 @@ def _totals_message(amounts: Amounts, currency: str) -> order_pb2.Totals:
         total=money_message(currency, amounts.total),
         cancelled=money_message(currency, amounts.cancelled),
         returned=money_message(currency, amounts.returned),
-        due=money_message(currency, amounts.due),
+        net=money_message(currency, amounts.net),
     )
 
 
 @lru_cache(maxsize=8192)
 def _payment_message(payment: Payment, amounts: Amounts, currency: str) -> order_pb2.Payment:
-    refund_due = payment.kept_beyond(amounts.due)
+    refund_due = payment.refund_due(amounts.net)
     return order_pb2.Payment(
-        state=wire(payment.state(amounts.payable)),
-        authorized=money_message(currency, payment.held),
+        state=wire(payment.state(amounts.asked)),
+        authorized=money_message(currency, payment.authorized),
         captured=money_message(currency, payment.captured),
         refunded=money_message(currency, payment.refunded),
         refund_required=refund_due > 0,
-        refund_due=money_message(currency, refund_due) if refund_due else None,
+        refund_due=_unless_zero(currency, refund_due),
+        still_to_pay=money_message(currency, payment.still_to_pay(amounts.net)),
+        disputed=_unless_zero(currency, payment.disputed),
+        lost=_unless_zero(currency, payment.lost),
+        tenders=[_tender_message(tender, currency) for tender in payment.tenders],
     )
+
+
+def _tender_message(tender: Tender, currency: str) -> order_pb2.Tender:
+    return order_pb2.Tender(
+        provider=tender.provider,
+        payment_reference=tender.payment_reference,
+        authorized=money_message(currency, tender.authorized),
+        captured=money_message(currency, tender.captured),
+        refunded=money_message(currency, tender.refunded),
+        disputed=_unless_zero(currency, tender.disputed),
+        lost=_unless_zero(currency, tender.lost),
+    )
+
+
+def _unless_zero(currency: str, minor: int) -> Money | None:
+    return money_message(currency, minor) if minor else None
 
 
 def fulfillment_message(fulfillment: Fulfillment) -> order_pb2.Fulfillment:
@@ -207,15 +252,19 @@ def wanted_lines(message: order_pb2.CreateOrderRequest) -> list[WantedLine]:
 
 
 def wanted_charges(message: order_pb2.CreateOrderRequest) -> list[WantedCharge]:
-    return [
-        WantedCharge(
-            ChargeKind(charge.kind),
-            money_of(charge.amount, f"charges[{index}].amount"),
-            charge.description,
-            f"charges[{index}]",
+    return [wanted_charge(charge, f"charges[{index}]") for index, charge in enumerate(message.charges)]
+
+
+def wanted_charge(charge: order_pb2.Charge, path: str) -> WantedCharge:
+    """The charge that stands at `path`; FieldInvalid when it names lines and stays with the order."""
+    kind = ChargeKind(charge.kind)
+    if charge.line_numbers and not kind.is_spread:
+        raise FieldInvalid(
+            f"a {kind.name.lower()} belongs to the whole order: only taxes and discounts may name lines",
+            field=f"{path}.line_numbers",
         )
-        for index, charge in enumerate(message.charges)
-    ]
+    amount = money_of(charge.amount, f"{path}.amount")
+    return WantedCharge(kind, amount, charge.description, path, tuple(charge.line_numbers))
 
 
 def line_quantities(lines: Iterable[Any]) -> Mapping[int, int]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from stockward.order.v1 import order_pb2 as pb
 from stockward.order.v1 import order_pb2_grpc
 
 from stockward_server.application.command import Submit
 from stockward_server.application.order_commands import (
+    AddCharge,
     CancelOrder,
     CreateOrder,
     FulfillOrder,
@@ -23,7 +24,7 @@ from stockward_server.application.stock_views import OrderFilter, OrderViews
 from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import OrderNotFound, Refusal, RoleNotAllowed
 from stockward_server.domain.order import OrderState, PaymentTerms
-from stockward_server.domain.payment import PaymentEvent, PaymentKind
+from stockward_server.domain.payment import PaymentKind
 from stockward_server.grpc_api.identity import current_call
 from stockward_server.grpc_api.money_messages import money_of
 from stockward_server.grpc_api.order_messages import (
@@ -32,6 +33,7 @@ from stockward_server.grpc_api.order_messages import (
     line_quantities,
     order_bytes,
     order_message,
+    wanted_charge,
     wanted_charges,
     wanted_lines,
 )
@@ -175,23 +177,27 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         )
         return pb.Order.FromString(await self._submit(command))
 
+    async def AddCharge(self, request: pb.AddChargeRequest, context: Context) -> pb.Order:
+        command = AddCharge(
+            cause=request_of(context, request),
+            order_id=request.order_id.lower(),
+            charge=wanted_charge(request.charge, "charge"),
+            reason=request.reason,
+            reply=order_bytes,
+        )
+        return pb.Order.FromString(await self._submit(command))
+
     async def RecordPayment(self, request: pb.RecordPaymentRequest, context: Context) -> pb.Order:
         amount = money_of(request.amount, "amount")
-        happened = moment(request.event_time, "event_time") if request.HasField("event_time") else datetime.now(UTC)
-        event = PaymentEvent(
-            request.provider,
-            request.provider_event_id,
-            request.order_id.lower(),
-            PaymentKind(request.kind),
-            amount.minor,
-            happened,
-            request.payment_reference,
-        )
         command = RecordPayment(
             cause=request_of(context, request),
-            order_id=event.order_id,
-            event=event,
-            currency=amount.currency,
+            order_id=request.order_id.lower(),
+            provider=request.provider,
+            provider_event_id=request.provider_event_id,
+            kind=PaymentKind(request.kind),
+            amount=amount,
+            event_time=moment(request.event_time, "event_time") if request.HasField("event_time") else None,
+            payment_reference=request.payment_reference,
             reply=order_bytes,
         )
         return pb.Order.FromString(await self._submit(command))
@@ -208,5 +214,5 @@ def _abridged(order: pb.Order) -> pb.Order:
 def _for_caller(order: pb.Order) -> pb.Order:
     """The order as its caller may see it."""
     if current_call.get().caller.role is Role.STOREFRONT:
-        hide_from_storefronts(order.lines)
+        hide_from_storefronts(order)
     return order

@@ -157,7 +157,7 @@ def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockCounters:
 
 
 def _present_order(order: Order) -> order_pb2.OrderChange:
-    lines, totals, payment = told_of(order)
+    lines, totals, payment, hold = told_of(order)
     return order_pb2.OrderChange(
         order_id=order.order_id,
         state=wire(order.state),
@@ -168,6 +168,7 @@ def _present_order(order: Order) -> order_pb2.OrderChange:
         payment=payment,
         version=order.version,
         update_time=timestamp(order.update_time),
+        hold=hold,
     )
 
 
@@ -185,6 +186,7 @@ def _changed_order(logged: LoggedEvent) -> order_pb2.OrderChange:
         payment=order.payment,
         version=event.aggregate_version,
         update_time=event.time,
+        hold=order.hold if order.HasField("hold") else None,
     )
 
 

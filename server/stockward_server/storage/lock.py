@@ -1,6 +1,6 @@
 """Locks what a batch of commands needs, and reads it.
 
-The order is the same everywhere, so that two processes can never wait for each other: holders, orders by id,
+The order is the same everywhere, so that two processes can never wait for each other: holders, tenders, orders by id,
 reservations by id, then stock rows by (sku, location_id).
 """
 
@@ -13,19 +13,22 @@ import asyncpg
 from asyncpg import Record
 
 from stockward_server.application.command import Command
-from stockward_server.application.locked_state import Holder, LockedState
+from stockward_server.application.locked_state import Holder, LockedState, PaymentKey
 from stockward_server.application.overlay import Overlay
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.money import Money
-from stockward_server.domain.payment import PaymentEvent, PaymentKind
+from stockward_server.domain.payment import PaymentEvent, TenderKey
 from stockward_server.domain.product import ProductState
 from stockward_server.domain.stock import AlertLevel, Offer, StockLevel
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
-from stockward_server.storage.order_rows import load_orders, load_reservations
+from stockward_server.storage.order_rows import PAYMENT, load_orders, load_reservations, payment_event
 
 HOLDERS = 0x686F6C64657273
 """Keeps the numbers of holders apart from other advisory locks; it spells "holders"."""
+
+TENDERS = 0x74656E64657273
+"""The same for tenders; it spells "tenders"."""
 
 
 async def lock_state(connection: Executor, commands: Sequence[Command], state: LockedState, renames: int) -> None:
@@ -39,8 +42,11 @@ async def lock_state(connection: Executor, commands: Sequence[Command], state: L
     payment_keys = {key for command in commands for key in command.payment_keys}
     skus = {sku for command in commands for sku in command.skus}
     holders = {holder for command in commands for holder in command.holders}
+    tenders = {tender for command in commands for tender in command.tenders}
     if holders:
         state.held = Overlay(await lock_holders(connection, holders, state.now))
+    if tenders:
+        state.tenders = Overlay(await _lock_tenders(connection, tenders))
     if order_ids:
         state.orders = Overlay(await load_orders(connection, order_ids, lock=True))
         skus.update(line.sku for order in state.orders.values() for line in order.lines)
@@ -65,16 +71,7 @@ async def lock_holders(connection: Executor, holders: Collection[Holder], now: d
     There may be no row to lock, so a number stands for each. What is counted is read by a statement of its own, which
     sees what was committed before the lock was had.
     """
-    await connection.execute(
-        """
-        SELECT pg_advisory_xact_lock(number) FROM (
-            SELECT DISTINCT hashtextextended(customer_id || chr(31) || actor, $3) AS number
-            FROM unnest($1::text[], $2::text[]) AS holder (customer_id, actor) ORDER BY number
-        ) AS sorted
-        """,
-        *columns(holders),
-        HOLDERS,
-    )
+    await _lock_pairs(connection, holders, HOLDERS)
     rows = await connection.fetch(
         """
         SELECT customer_id, actor, count(DISTINCT reservation_id) AS holds,
@@ -88,6 +85,34 @@ async def lock_holders(connection: Executor, holders: Collection[Holder], now: d
     )
     held = {(row["customer_id"], row["actor"]): Held(row["holds"], row["units"]) for row in rows}
     return {holder: held.get(holder, Held()) for holder in holders}
+
+
+async def _lock_tenders(connection: Executor, tenders: Collection[TenderKey]) -> dict[TenderKey, str]:
+    """The order of each tender that has one. Whoever reports one of them waits until this transaction ends."""
+    await _lock_pairs(connection, tenders, TENDERS)
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT provider, payment_reference, order_id::text
+        FROM unnest($1::text[], $2::text[]) AS tender (provider, payment_reference)
+        JOIN payments USING (provider, payment_reference) WHERE payment_reference <> ''
+        """,
+        *columns(tenders),
+    )
+    return {(row["provider"], row["payment_reference"]): row["order_id"] for row in rows}
+
+
+async def _lock_pairs(connection: Executor, pairs: Collection[tuple[str, str]], seed: int) -> None:
+    """Locks a number for each pair, in the order of the numbers, to the end of the transaction."""
+    await connection.execute(
+        """
+        SELECT pg_advisory_xact_lock(number) FROM (
+            SELECT DISTINCT hashtextextended(first || chr(31) || second, $3) AS number
+            FROM unnest($1::text[], $2::text[]) AS pair (first, second) ORDER BY number
+        ) AS sorted
+        """,
+        *columns(pairs),
+        seed,
+    )
 
 
 async def lock_stock(connection: Executor, skus: Collection[str]) -> list[StockLevel]:
@@ -146,27 +171,12 @@ def stock_level(row: Record) -> StockLevel:
     )
 
 
-async def _load_payments(
-    connection: Executor, keys: Collection[tuple[str, str]]
-) -> dict[tuple[str, str], PaymentEvent]:
+async def _load_payments(connection: Executor, keys: Collection[PaymentKey]) -> dict[PaymentKey, PaymentEvent]:
     rows = await connection.fetch(
-        """
-        SELECT provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference
-        FROM payments JOIN unnest($1::text[], $2::text[]) AS k (provider, provider_event_id)
+        f"""
+        SELECT {PAYMENT} FROM payments JOIN unnest($1::text[], $2::text[]) AS k (provider, provider_event_id)
             USING (provider, provider_event_id)
         """,
-        [provider for provider, _ in keys],
-        [event_id for _, event_id in keys],
+        *columns(keys),
     )
-    return {
-        (row["provider"], row["provider_event_id"]): PaymentEvent(
-            row["provider"],
-            row["provider_event_id"],
-            row["order_id"],
-            PaymentKind(row["kind"]),
-            row["amount"],
-            row["event_time"],
-            row["payment_reference"],
-        )
-        for row in rows
-    }
+    return {(row["provider"], row["provider_event_id"]): payment_event(row) for row in rows}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from asyncpg import Record
 
+from stockward_server.domain.charge import NO_SHARES, Charge, ChargeKind, LineShares
 from stockward_server.domain.order import (
+    OPEN_STATES,
     Address,
     Allocation,
-    Charge,
-    ChargeKind,
     Customer,
     Fulfillment,
     Order,
@@ -21,11 +23,15 @@ from stockward_server.domain.order import (
     OrderState,
     PaymentTerms,
 )
-from stockward_server.domain.payment import Payment
+from stockward_server.domain.payment import PaymentEvent, PaymentKind, payment_of
+from stockward_server.domain.pricing import spread_charge
 from stockward_server.domain.reservation import Reservation, ReservationState
 from stockward_server.domain.stock import Portion
 from stockward_server.storage.database import Executor
 from stockward_server.storage.former_skus import renamed, sku_now
+
+PAYMENT = "provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference"
+"""The columns of a payment event."""
 
 LOCK = "ORDER BY 1 FOR NO KEY UPDATE"
 """Appended to a query to lock its rows in the order of their ids, with the lock that a plain UPDATE takes."""
@@ -43,7 +49,7 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
         await connection.fetch(
             f"""
             SELECT order_id::text AS id, line_number, {sku_now("l")} AS sku, title, quantity, unit_price,
-                   price_override_reason, fulfilled, cancelled, returned, untracked
+                   price_override_reason, fulfilled, cancelled, returned, untracked, shares
             FROM order_lines l {renamed("l", "sku_since")}
             WHERE order_id = ANY($1::uuid[]) ORDER BY order_id, line_number
             """,
@@ -67,6 +73,11 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
             ids,
         )
     )
+    payments = _by_order(
+        await connection.fetch(
+            f"SELECT order_id::text AS id, {PAYMENT} FROM payments WHERE order_id = ANY($1::uuid[])", ids
+        )
+    )
     contacts = _by_order(
         await connection.fetch(
             "SELECT order_id::text AS id, email, name, shipping_address, billing_address "
@@ -75,10 +86,9 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
         )
     )
     return {
-        head["id"]: _order(
-            head, lines[head["id"]], allocations[head["id"]], fulfillments[head["id"]], contacts[head["id"]]
-        )
+        id: _order(head, lines[id], allocations[id], fulfillments[id], payments[id], contacts[id])
         for head in heads
+        for id in [head["id"]]
     }
 
 
@@ -142,6 +152,7 @@ def _order(
     lines: list[Record],
     allocations: list[Record],
     fulfillments: list[Record],
+    payments: list[Record],
     contacts: list[Record],
 ) -> Order:
     customer = Customer(head["customer_id"])
@@ -153,18 +164,20 @@ def _order(
             _address(contact["shipping_address"]),
             _address(contact["billing_address"]),
         )
+    state = OrderState(head["state"])
+    charges = _charges(head)
     return Order(
         order_id=head["id"],
-        state=OrderState(head["state"]),
+        state=state,
         currency=head["currency"],
-        lines=tuple(OrderLine(*list(line.values())[1:]) for line in lines),
+        lines=_lines(lines, charges if state in OPEN_STATES else (), head["currency"]),
         allocations=tuple(Allocation(*list(row.values())[1:]) for row in allocations),
         create_time=head["create_time"],
         update_time=head["update_time"],
         payment_terms=PaymentTerms(head["payment_terms"]),
         payment_due_time=head["payment_due_time"],
-        payment=Payment(head["authorized"], head["voided"], head["captured"], head["refunded"], head["payment_failed"]),
-        charges=tuple(Charge(ChargeKind(kind), amount, text) for kind, amount, text in head["charges"] or ()),
+        payment=payment_of(tuple(map(payment_event, payments))),
+        charges=charges,
         customer=customer,
         reference=head["reference"],
         reservation_id=str(head["reservation_id"]) if head["reservation_id"] else None,
@@ -180,3 +193,72 @@ def _order(
         ),
         version=head["version"],
     )
+
+
+def payment_event(row: Record) -> PaymentEvent:
+    """A payment event from the columns of PAYMENT."""
+    return PaymentEvent(
+        row["provider"],
+        row["provider_event_id"],
+        row["order_id"],
+        PaymentKind(row["kind"]),
+        row["amount"],
+        row["event_time"],
+        row["payment_reference"],
+    )
+
+
+def _lines(rows: list[Record], charges: tuple[Charge, ...], currency: str) -> tuple[OrderLine, ...]:
+    """The lines with their shares of an open order's charges.
+
+    Servers of the release before stored none: such charges are spread over what remains, as they were made without
+    naming lines. That changes no present figure, only what later steps take. Orders that are over stay as they were.
+    """
+    lines = tuple(
+        OrderLine(*(*list(row.values())[1:-1], LineShares(*row["shares"]) if row["shares"] else NO_SHARES))
+        for row in rows
+    )
+    if all(line.shares is NO_SHARES for line in lines):
+        for charge in charges:
+            lines = spread_charge(lines, charge, currency, "charges")
+    return lines
+
+
+def _charges(head: Record) -> tuple[Charge, ...]:
+    charges = head["charges"] or ()
+    details = head["charge_details"] or [{}] * len(charges)
+    return tuple(
+        Charge(
+            ChargeKind(kind),
+            amount,
+            description,
+            tuple(more.get("lines", ())),
+            more.get("reason", ""),
+            more.get("actor", ""),
+            datetime.fromisoformat(more["added"]) if "added" in more else None,
+            more.get("after_cancellation", False),
+        )
+        for (kind, amount, description), more in zip(charges, details, strict=True)
+    )
+
+
+def charge_columns(charges: Sequence[Charge]) -> tuple[str | None, str | None]:
+    """The charges as they are stored: `charges`, which servers of the release before read, and `charge_details`."""
+    if not charges:
+        return None, None
+    details = [_details(charge) for charge in charges]
+    return (
+        json.dumps([(charge.kind, charge.amount, charge.description) for charge in charges]),
+        json.dumps(details) if any(details) else None,
+    )
+
+
+def _details(charge: Charge) -> dict[str, Any]:
+    details = {
+        "lines": charge.line_numbers,
+        "reason": charge.reason,
+        "actor": charge.actor,
+        "added": charge.added and charge.added.isoformat(),
+        "after_cancellation": charge.after_cancellation,
+    }
+    return {key: value for key, value in details.items() if value}

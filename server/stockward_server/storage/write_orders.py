@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
 from datetime import datetime
 
-from stockward_server.domain.order import Order
+from stockward_server.domain.charge import NO_SHARES
+from stockward_server.domain.order import Order, OrderLine
 from stockward_server.domain.payment import PaymentEvent
 from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import Offer
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
-from stockward_server.storage.order_rows import address_json
+from stockward_server.storage.order_rows import address_json, charge_columns
 from stockward_server.storage.statement import Statement
 
 
@@ -72,14 +74,14 @@ def update_reservations(write: Statement, reservations: Iterable[Reservation]) -
 def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str, Offer]) -> None:
     write.add(
         """
-        INSERT INTO orders (order_id, state, currency, payment_terms, payment_due_time, charges, customer_id,
-                            reference, reservation_id, create_time, update_time, version)
-        SELECT order_id, state, currency, payment_terms, payment_due_time, charges::jsonb, customer_id, reference,
-               reservation_id, create_time, update_time, version
+        INSERT INTO orders (order_id, state, currency, payment_terms, payment_due_time, charges, charge_details,
+                            customer_id, reference, reservation_id, create_time, update_time, version)
+        SELECT order_id, state, currency, payment_terms, payment_due_time, charges::jsonb, charge_details::jsonb,
+               customer_id, reference, reservation_id, create_time, update_time, version
         FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[],
-                    $8::text[], $9::uuid[], $10::timestamptz[], $11::timestamptz[], $12::bigint[])
-            AS n (order_id, state, currency, payment_terms, payment_due_time, charges, customer_id, reference,
-                  reservation_id, create_time, update_time, version)
+                    $8::text[], $9::text[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::bigint[])
+            AS n (order_id, state, currency, payment_terms, payment_due_time, charges, charge_details, customer_id,
+                  reference, reservation_id, create_time, update_time, version)
         """,
         *columns(
             (
@@ -89,7 +91,7 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
                     o.currency,
                     o.payment_terms,
                     o.payment_due_time,
-                    json.dumps([(c.kind, c.amount, c.description) for c in o.charges]) if o.charges else None,
+                    *charge_columns(o.charges),
                     o.customer.customer_id,
                     o.reference,
                     o.reservation_id,
@@ -104,9 +106,13 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
     write.add(
         """
         INSERT INTO order_lines (order_id, line_number, sku, title, quantity, unit_price, price_override_reason,
-                                 untracked, sku_since)
-        SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
-                             $8::boolean[], $9::bigint[])
+                                 untracked, sku_since, shares)
+        SELECT order_id, line_number, sku, title, quantity, unit_price, price_override_reason, untracked, sku_since,
+               shares::jsonb
+        FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
+                    $8::boolean[], $9::bigint[], $10::text[])
+            AS n (order_id, line_number, sku, title, quantity, unit_price, price_override_reason, untracked, sku_since,
+                  shares)
         """,
         *columns(
             (
@@ -120,6 +126,7 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
                     line.price_override_reason,
                     line.untracked,
                     offers[line.sku].sku_since,
+                    _shares(line),
                 )
                 for o in orders
                 for line in o.lines
@@ -148,14 +155,20 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
 
 
 async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
-    """Existing orders: state, payment, line counters, new parcels. Open claims are deleted, to be inserted anew."""
+    """Existing orders: state, charges, line counters, new parcels. Open claims are deleted, to be inserted anew.
+
+    The sums of the payments are for servers of the release before; this one computes them from the payments.
+    """
     await connection.execute(
         """
         UPDATE orders o SET state = n.state, authorized = n.authorized, voided = n.voided, captured = n.captured,
-            refunded = n.refunded, payment_failed = n.payment_failed, update_time = n.update_time, version = n.version
+            refunded = n.refunded, payment_failed = n.payment_failed, terms_met = n.terms_met,
+            charges = n.charges::jsonb, charge_details = n.charge_details::jsonb, update_time = n.update_time,
+            version = n.version
         FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[],
-                    $8::timestamptz[], $9::bigint[])
-            AS n (order_id, state, authorized, voided, captured, refunded, payment_failed, update_time, version)
+                    $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[])
+            AS n (order_id, state, authorized, voided, captured, refunded, payment_failed, terms_met, charges,
+                  charge_details, update_time, version)
         WHERE o.order_id = n.order_id
         """,
         *columns(
@@ -163,11 +176,13 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
                 (
                     o.order_id,
                     o.state,
-                    o.payment.authorized,
-                    o.payment.voided,
+                    sum(tender.authorizations for tender in o.payment.tenders),
+                    sum(tender.voided for tender in o.payment.tenders),
                     o.payment.captured,
                     o.payment.refunded,
                     o.payment.failed,
+                    o.terms_met_once,
+                    *charge_columns(o.charges),
                     o.update_time,
                     o.version,
                 )
@@ -178,16 +193,24 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
     await connection.execute(
         """
         UPDATE order_lines l SET fulfilled = n.fulfilled, cancelled = n.cancelled, returned = n.returned,
-            untracked = n.untracked
-        FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[])
-            AS n (order_id, line_number, fulfilled, cancelled, returned, untracked)
+            untracked = n.untracked, shares = n.shares::jsonb
+        FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::text[])
+            AS n (order_id, line_number, fulfilled, cancelled, returned, untracked, shares)
         WHERE l.order_id = n.order_id AND l.line_number = n.line_number
-          AND (l.fulfilled, l.cancelled, l.returned, l.untracked)
-              <> (n.fulfilled, n.cancelled, n.returned, n.untracked)
+          AND (l.fulfilled, l.cancelled, l.returned, l.untracked, l.shares)
+              IS DISTINCT FROM (n.fulfilled, n.cancelled, n.returned, n.untracked, n.shares::jsonb)
         """,
         *columns(
             (
-                (o.order_id, line.line_number, line.fulfilled, line.cancelled, line.returned, line.untracked)
+                (
+                    o.order_id,
+                    line.line_number,
+                    line.fulfilled,
+                    line.cancelled,
+                    line.returned,
+                    line.untracked,
+                    _shares(line),
+                )
                 for o in orders
                 for line in o.lines
             ),
@@ -250,3 +273,7 @@ def insert_payments(write: Statement, events: Sequence[PaymentEvent], now: datet
         ),
         now,
     )
+
+
+def _shares(line: OrderLine) -> str | None:
+    return json.dumps(astuple(line.shares)) if line.shares is not NO_SHARES else None

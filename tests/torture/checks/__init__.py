@@ -89,7 +89,7 @@ Judge = Callable[[Evidence], Awaitable[Finding]]
 
 async def judge(evidence: Evidence) -> list[Finding]:
     """Every check's finding."""
-    from tests.torture.checks import answers, books, recovery, told
+    from tests.torture.checks import answers, books, money, recovery, told
 
     judges: Sequence[Judge] = (
         answers.foreseen,
@@ -97,6 +97,7 @@ async def judge(evidence: Evidence) -> list[Finding]:
         answers.refused,
         answers.whole_orders,
         answers.payments,
+        money.added_up,
         books.balanced,
         books.ledger,
         books.sold,

@@ -147,7 +147,7 @@ class Story:
                     provider="demo",
                     provider_event_id=f"payment-{self._day}",
                     kind=RecordPaymentRequest.KIND_CAPTURED,
-                    amount=order.totals.due,
+                    amount=order.payment.still_to_pay,
                 )
             ),
             lambda order: f"pays {_shown(order.payment.captured)}",

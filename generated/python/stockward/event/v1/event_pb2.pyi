@@ -9,7 +9,7 @@ headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry t
     product.{created,updated,scheduled,published,unpublished,archived,restored,sku_renamed}
     stock.{changed,low,recovered,depleted,shortfall,renamed}
     reservation.{created,extended,released,expired,converted}
-    order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned}
+    order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned,charged,held,released}
     payment.updated
     endpoint.{failing,disabled,pinged}
 
@@ -411,6 +411,8 @@ class OrderEvent(_message.Message):
     TOTALS_FIELD_NUMBER: _builtins.int
     PAYMENT_FIELD_NUMBER: _builtins.int
     FULFILLMENT_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order."""
     state: _order_pb2.Order.State.ValueType
@@ -435,6 +437,14 @@ class OrderEvent(_message.Message):
     def fulfillment(self) -> _order_pb2.Fulfillment:
         """The parcel, for order.fulfilled and order.partially_fulfilled."""
 
+    @_builtins.property
+    def hold(self) -> _order_pb2.Hold:
+        """Why it must wait; unset while it need not. Empty where a storefront lists events."""
+
+    @_builtins.property
+    def charge(self) -> _order_pb2.Charge:
+        """The charge that was added, for order.charged."""
+
     def __init__(
         self,
         *,
@@ -446,10 +456,12 @@ class OrderEvent(_message.Message):
         totals: _order_pb2.Totals | None = ...,
         payment: _order_pb2.Payment | None = ...,
         fulfillment: _order_pb2.Fulfillment | None = ...,
+        hold: _order_pb2.Hold | None = ...,
+        charge: _order_pb2.Charge | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["fulfillment", b"fulfillment", "payment", b"payment", "totals", b"totals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "fulfillment", b"fulfillment", "hold", b"hold", "payment", b"payment", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "fulfillment", b"fulfillment", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "customer_id", b"customer_id", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,7 @@ headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry t
     product.{created,updated,scheduled,published,unpublished,archived,restored,sku_renamed}
     stock.{changed,low,recovered,depleted,shortfall,renamed}
     reservation.{created,extended,released,expired,converted}
-    order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned}
+    order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned,charged,held,released}
     payment.updated
     endpoint.{failing,disabled,pinged}
 

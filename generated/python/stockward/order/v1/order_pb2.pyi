@@ -40,7 +40,9 @@ class _PaymentTermsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PaymentT
     PAYMENT_TERMS_UNSPECIFIED: _PaymentTerms.ValueType  # 0
     """PREPAID."""
     PAYMENT_TERMS_PREPAID: _PaymentTerms.ValueType  # 1
-    """Authorized or paid in full before it is processed; expires when that does not happen in time."""
+    """Authorized or paid in full before it is processed; expires when that did not happen in time. Once it did, the order
+    never expires by itself.
+    """
     PAYMENT_TERMS_ON_ACCOUNT: _PaymentTerms.ValueType  # 2
     """Processed without payment. Staff only."""
 
@@ -50,7 +52,9 @@ class PaymentTerms(_PaymentTerms, metaclass=_PaymentTermsEnumTypeWrapper):
 PAYMENT_TERMS_UNSPECIFIED: PaymentTerms.ValueType  # 0
 """PREPAID."""
 PAYMENT_TERMS_PREPAID: PaymentTerms.ValueType  # 1
-"""Authorized or paid in full before it is processed; expires when that does not happen in time."""
+"""Authorized or paid in full before it is processed; expires when that did not happen in time. Once it did, the order
+never expires by itself.
+"""
 PAYMENT_TERMS_ON_ACCOUNT: PaymentTerms.ValueType  # 2
 """Processed without payment. Staff only."""
 Global___PaymentTerms: _TypeAlias = PaymentTerms  # noqa: Y015
@@ -109,6 +113,37 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "LINE_UNKNOWN", "domain": "stockward", "metadata": { "order_id": "0190...", "line_number": "4" } }
     """
+    ERROR_REASON_TENDER_OF_ANOTHER_ORDER: _ErrorReason.ValueType  # 9
+    """FAILED_PRECONDITION: the payment's tender is known on another order.
+
+        { "reason": "TENDER_OF_ANOTHER_ORDER", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "provider": "stripe", "payment_reference": "pi_1",
+                        "field": "payment_reference" } }
+    """
+    ERROR_REASON_REFUND_EXCEEDED: _ErrorReason.ValueType  # 10
+    """FAILED_PRECONDITION: more of a refund failed than the tender has refunded. Send it again when the refund itself is
+    recorded.
+
+        { "reason": "REFUND_EXCEEDED", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "provider": "stripe", "payment_reference": "pi_1", "field": "amount" } }
+    """
+    ERROR_REASON_ORDER_ON_HOLD: _ErrorReason.ValueType  # 11
+    """FAILED_PRECONDITION: the order must wait; `hold` is the reason of its Hold.
+
+        { "reason": "ORDER_ON_HOLD", "domain": "stockward", "metadata": { "order_id": "0190...", "hold": "PAYMENT" } }
+    """
+    ERROR_REASON_CHARGE_EXCEEDED: _ErrorReason.ValueType  # 12
+    """FAILED_PRECONDITION: a discount or credit takes off more than is left, of the order or of the lines that it names.
+
+        { "reason": "CHARGE_EXCEEDED", "domain": "stockward",
+          "metadata": { "amount": "EUR 30.00", "left": "EUR 24.90", "field": "charge.amount" } }
+    """
+    ERROR_REASON_CHARGE_LIMIT_REACHED: _ErrorReason.ValueType  # 13
+    """FAILED_PRECONDITION: the order has as many charges as an order may have.
+
+        { "reason": "CHARGE_LIMIT_REACHED", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "limit": "200" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this area. The reason string is the value's name without `ERROR_REASON_`."""
@@ -160,6 +195,37 @@ ERROR_REASON_LINE_UNKNOWN: ErrorReason.ValueType  # 8
 """INVALID_ARGUMENT: the order has no such line.
 
     { "reason": "LINE_UNKNOWN", "domain": "stockward", "metadata": { "order_id": "0190...", "line_number": "4" } }
+"""
+ERROR_REASON_TENDER_OF_ANOTHER_ORDER: ErrorReason.ValueType  # 9
+"""FAILED_PRECONDITION: the payment's tender is known on another order.
+
+    { "reason": "TENDER_OF_ANOTHER_ORDER", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "provider": "stripe", "payment_reference": "pi_1",
+                    "field": "payment_reference" } }
+"""
+ERROR_REASON_REFUND_EXCEEDED: ErrorReason.ValueType  # 10
+"""FAILED_PRECONDITION: more of a refund failed than the tender has refunded. Send it again when the refund itself is
+recorded.
+
+    { "reason": "REFUND_EXCEEDED", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "provider": "stripe", "payment_reference": "pi_1", "field": "amount" } }
+"""
+ERROR_REASON_ORDER_ON_HOLD: ErrorReason.ValueType  # 11
+"""FAILED_PRECONDITION: the order must wait; `hold` is the reason of its Hold.
+
+    { "reason": "ORDER_ON_HOLD", "domain": "stockward", "metadata": { "order_id": "0190...", "hold": "PAYMENT" } }
+"""
+ERROR_REASON_CHARGE_EXCEEDED: ErrorReason.ValueType  # 12
+"""FAILED_PRECONDITION: a discount or credit takes off more than is left, of the order or of the lines that it names.
+
+    { "reason": "CHARGE_EXCEEDED", "domain": "stockward",
+      "metadata": { "amount": "EUR 30.00", "left": "EUR 24.90", "field": "charge.amount" } }
+"""
+ERROR_REASON_CHARGE_LIMIT_REACHED: ErrorReason.ValueType  # 13
+"""FAILED_PRECONDITION: the order has as many charges as an order may have.
+
+    { "reason": "CHARGE_LIMIT_REACHED", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "limit": "200" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
@@ -223,6 +289,7 @@ class Order(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """UUIDv7 made by the server."""
     state: Global___Order.State.ValueType
@@ -245,7 +312,7 @@ class Order(_message.Message):
 
     @_builtins.property
     def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Charge]:
-        """Shipping, tax and discounts."""
+        """Shipping, tax, discounts, fees and credits, in the order in which they were made."""
 
     @_builtins.property
     def totals(self) -> Global___Totals:
@@ -257,7 +324,7 @@ class Order(_message.Message):
 
     @_builtins.property
     def payment_due_time(self) -> _timestamp_pb2.Timestamp:
-        """PENDING orders that are not paid by then expire. Unset with PAYMENT_TERMS_ON_ACCOUNT."""
+        """PENDING orders whose payment terms were never met by then expire. Unset with PAYMENT_TERMS_ON_ACCOUNT."""
 
     @_builtins.property
     def fulfillments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fulfillment]:
@@ -270,6 +337,10 @@ class Order(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
+
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """Why it must wait; unset while it need not. Staff only."""
 
     def __init__(
         self,
@@ -289,14 +360,60 @@ class Order(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
+        hold: Global___Hold | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "payment", b"payment", "payment_due_time", b"payment_due_time", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "hold", b"hold", "payment", b"payment", "payment_due_time", b"payment_due_time", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "create_time", b"create_time", "customer", b"customer", "fulfillments", b"fulfillments", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "state", b"state", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "create_time", b"create_time", "customer", b"customer", "fulfillments", b"fulfillments", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "state", b"state", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Order: _TypeAlias = Order  # noqa: Y015
+
+@_typing.final
+class Hold(_message.Message):
+    """Why an order is neither processed nor fulfilled for now (ORDER_ON_HOLD)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Reason:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Hold._Reason.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        REASON_UNSPECIFIED: Hold._Reason.ValueType  # 0
+        """Not on hold."""
+        REASON_PAYMENT: Hold._Reason.ValueType  # 1
+        """Its payment terms were met and are so no longer: an authorization was voided or expired, a dispute was lost, or all
+        of the money was refunded. A payment that covers the order again releases it, and so does a cancellation.
+        """
+
+    class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
+        """What holds it up."""
+
+    REASON_UNSPECIFIED: Hold.Reason.ValueType  # 0
+    """Not on hold."""
+    REASON_PAYMENT: Hold.Reason.ValueType  # 1
+    """Its payment terms were met and are so no longer: an authorization was voided or expired, a dispute was lost, or all
+    of the money was refunded. A payment that covers the order again releases it, and so does a cancellation.
+    """
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: Global___Hold.Reason.ValueType
+    """What holds it up."""
+    def __init__(
+        self,
+        *,
+        reason: Global___Hold.Reason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hold: _TypeAlias = Hold  # noqa: Y015
 
 @_typing.final
 class Customer(_message.Message):
@@ -403,6 +520,8 @@ class OrderLine(_message.Message):
     FULFILLED_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
     RETURNED_FIELD_NUMBER: _builtins.int
+    DISCOUNT_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
     UNTRACKED_FIELD_NUMBER: _builtins.int
     line_number: _builtins.int
     """Position in the order, from 1."""
@@ -428,6 +547,18 @@ class OrderLine(_message.Message):
     def unit_price(self) -> _money_pb2.Money:
         """Price of one unit at the time."""
 
+    @_builtins.property
+    def discount(self) -> _money_pb2.Money:
+        """Share of the whole line in the order's discounts, as charged. Units that are cancelled or returned take their part of
+        it along. Unset when zero.
+        """
+
+    @_builtins.property
+    def tax(self) -> _money_pb2.Money:
+        """Share of the whole line in the order's taxes, as charged. Units that are cancelled or returned take their part of it
+        along. Unset when zero.
+        """
+
     def __init__(
         self,
         *,
@@ -440,11 +571,13 @@ class OrderLine(_message.Message):
         fulfilled: _builtins.int = ...,
         cancelled: _builtins.int = ...,
         returned: _builtins.int = ...,
+        discount: _money_pb2.Money | None = ...,
+        tax: _money_pb2.Money | None = ...,
         untracked: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_price", b"unit_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["discount", b"discount", "tax", b"tax", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "fulfilled", b"fulfilled", "line_number", b"line_number", "price_override_reason", b"price_override_reason", "quantity", b"quantity", "returned", b"returned", "sku", b"sku", "title", b"title", "unit_price", b"unit_price", "untracked", b"untracked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "discount", b"discount", "fulfilled", b"fulfilled", "line_number", b"line_number", "price_override_reason", b"price_override_reason", "quantity", b"quantity", "returned", b"returned", "sku", b"sku", "tax", b"tax", "title", b"title", "unit_price", b"unit_price", "untracked", b"untracked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -452,7 +585,7 @@ Global___OrderLine: _TypeAlias = OrderLine  # noqa: Y015
 
 @_typing.final
 class Charge(_message.Message):
-    """An amount on top of the lines."""
+    """An amount beside the lines."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -465,11 +598,17 @@ class Charge(_message.Message):
         KIND_UNSPECIFIED: Charge._Kind.ValueType  # 0
         """Not a charge."""
         KIND_SHIPPING: Charge._Kind.ValueType  # 1
-        """Added to the total."""
+        """Added to the total; stays with the order."""
         KIND_TAX: Charge._Kind.ValueType  # 2
-        """Added to the total."""
+        """Added to the total; spread over the lines in proportion to their amounts."""
         KIND_DISCOUNT: Charge._Kind.ValueType  # 3
-        """Taken off the total."""
+        """Taken off the total; spread over the lines in proportion to their amounts. What it exceeds them by stays with the
+        order.
+        """
+        KIND_FEE: Charge._Kind.ValueType  # 4
+        """Added to the total; stays with the order. Such as a fee for a return."""
+        KIND_CREDIT: Charge._Kind.ValueType  # 5
+        """Taken off the total; stays with the order. Such as shipping given back, or goodwill."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What it is for."""
@@ -477,22 +616,46 @@ class Charge(_message.Message):
     KIND_UNSPECIFIED: Charge.Kind.ValueType  # 0
     """Not a charge."""
     KIND_SHIPPING: Charge.Kind.ValueType  # 1
-    """Added to the total."""
+    """Added to the total; stays with the order."""
     KIND_TAX: Charge.Kind.ValueType  # 2
-    """Added to the total."""
+    """Added to the total; spread over the lines in proportion to their amounts."""
     KIND_DISCOUNT: Charge.Kind.ValueType  # 3
-    """Taken off the total."""
+    """Taken off the total; spread over the lines in proportion to their amounts. What it exceeds them by stays with the
+    order.
+    """
+    KIND_FEE: Charge.Kind.ValueType  # 4
+    """Added to the total; stays with the order. Such as a fee for a return."""
+    KIND_CREDIT: Charge.Kind.ValueType  # 5
+    """Taken off the total; stays with the order. Such as shipping given back, or goodwill."""
 
     KIND_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LINE_NUMBERS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     kind: Global___Charge.Kind.ValueType
     """What it is for."""
     description: _builtins.str
     """For people, such as a coupon code."""
+    reason: _builtins.str
+    """Why staff added it later. Staff only."""
+    actor: _builtins.str
+    """Name of the key that added it later. Staff only."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much, not negative, in the order's currency."""
+
+    @_builtins.property
+    def line_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The lines that it belongs to; empty for all. Only with KIND_TAX and KIND_DISCOUNT. A discount may not take off more
+        than is left of them (CHARGE_EXCEEDED).
+        """
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When staff added it later; unset for a charge that was made with the order."""
 
     def __init__(
         self,
@@ -500,10 +663,14 @@ class Charge(_message.Message):
         kind: Global___Charge.Kind.ValueType = ...,
         amount: _money_pb2.Money | None = ...,
         description: _builtins.str = ...,
+        line_numbers: _abc.Iterable[_builtins.int] | None = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "description", b"description", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amount", b"amount", "create_time", b"create_time", "description", b"description", "kind", b"kind", "line_numbers", b"line_numbers", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -520,14 +687,14 @@ class Totals(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
     RETURNED_FIELD_NUMBER: _builtins.int
-    DUE_FIELD_NUMBER: _builtins.int
+    NET_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def subtotal(self) -> _money_pb2.Money:
         """Sum of the lines as ordered."""
 
     @_builtins.property
     def charges(self) -> _money_pb2.Money:
-        """Sum of shipping and tax less discounts."""
+        """Sum of shipping, tax and fees less discounts and credits."""
 
     @_builtins.property
     def total(self) -> _money_pb2.Money:
@@ -535,15 +702,17 @@ class Totals(_message.Message):
 
     @_builtins.property
     def cancelled(self) -> _money_pb2.Money:
-        """Value of the cancelled units."""
+        """Value of the cancelled units, with their shares of discounts and taxes."""
 
     @_builtins.property
     def returned(self) -> _money_pb2.Money:
-        """Value of the returned units."""
+        """Value of the returned units, with their shares of discounts and taxes."""
 
     @_builtins.property
-    def due(self) -> _money_pb2.Money:
-        """What the customer owes: total - cancelled - returned, and zero for a CANCELLED or EXPIRED order."""
+    def net(self) -> _money_pb2.Money:
+        """What the customer owes in all, payments aside: total - cancelled - returned, never below zero. Of a CANCELLED order it
+        is what was charged since, such as a fee; of an EXPIRED one zero.
+        """
 
     def __init__(
         self,
@@ -553,11 +722,11 @@ class Totals(_message.Message):
         total: _money_pb2.Money | None = ...,
         cancelled: _money_pb2.Money | None = ...,
         returned: _money_pb2.Money | None = ...,
-        due: _money_pb2.Money | None = ...,
+        net: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "charges", b"charges", "due", b"due", "returned", b"returned", "subtotal", b"subtotal", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "charges", b"charges", "net", b"net", "returned", b"returned", "subtotal", b"subtotal", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "charges", b"charges", "due", b"due", "returned", b"returned", "subtotal", b"subtotal", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "charges", b"charges", "net", b"net", "returned", b"returned", "subtotal", b"subtotal", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -580,19 +749,21 @@ class Payment(_message.Message):
         STATE_PENDING: Payment._State.ValueType  # 1
         """Nothing was paid."""
         STATE_AUTHORIZED: Payment._State.ValueType  # 2
-        """The full amount is authorized."""
+        """The full amount is authorized, and nothing captured."""
         STATE_PARTIALLY_PAID: Payment._State.ValueType  # 3
-        """A part was captured."""
+        """A part was captured; the rest may be authorized."""
         STATE_PAID: Payment._State.ValueType  # 4
         """The full amount was captured."""
         STATE_FAILED: Payment._State.ValueType  # 5
         """The provider refused, and nothing else came of it."""
         STATE_VOIDED: Payment._State.ValueType  # 6
-        """The authorization was given back."""
+        """The authorization was given back or ran out."""
         STATE_PARTIALLY_REFUNDED: Payment._State.ValueType  # 7
         """A part of what was captured was refunded."""
         STATE_REFUNDED: Payment._State.ValueType  # 8
         """All that was captured was refunded."""
+        STATE_PARTIALLY_AUTHORIZED: Payment._State.ValueType  # 9
+        """A part is authorized, and nothing captured."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Computed from the set of events, so that neither their order nor repetitions matter."""
@@ -602,19 +773,21 @@ class Payment(_message.Message):
     STATE_PENDING: Payment.State.ValueType  # 1
     """Nothing was paid."""
     STATE_AUTHORIZED: Payment.State.ValueType  # 2
-    """The full amount is authorized."""
+    """The full amount is authorized, and nothing captured."""
     STATE_PARTIALLY_PAID: Payment.State.ValueType  # 3
-    """A part was captured."""
+    """A part was captured; the rest may be authorized."""
     STATE_PAID: Payment.State.ValueType  # 4
     """The full amount was captured."""
     STATE_FAILED: Payment.State.ValueType  # 5
     """The provider refused, and nothing else came of it."""
     STATE_VOIDED: Payment.State.ValueType  # 6
-    """The authorization was given back."""
+    """The authorization was given back or ran out."""
     STATE_PARTIALLY_REFUNDED: Payment.State.ValueType  # 7
     """A part of what was captured was refunded."""
     STATE_REFUNDED: Payment.State.ValueType  # 8
     """All that was captured was refunded."""
+    STATE_PARTIALLY_AUTHORIZED: Payment.State.ValueType  # 9
+    """A part is authorized, and nothing captured."""
 
     STATE_FIELD_NUMBER: _builtins.int
     AUTHORIZED_FIELD_NUMBER: _builtins.int
@@ -622,13 +795,17 @@ class Payment(_message.Message):
     REFUNDED_FIELD_NUMBER: _builtins.int
     REFUND_REQUIRED_FIELD_NUMBER: _builtins.int
     REFUND_DUE_FIELD_NUMBER: _builtins.int
+    STILL_TO_PAY_FIELD_NUMBER: _builtins.int
+    DISPUTED_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    TENDERS_FIELD_NUMBER: _builtins.int
     state: Global___Payment.State.ValueType
     """What they add up to."""
     refund_required: _builtins.bool
-    """True when more is kept than is owed."""
+    """True when more is kept than the order comes to."""
     @_builtins.property
     def authorized(self) -> _money_pb2.Money:
-        """Sum authorized and not voided."""
+        """Sum authorized, and neither voided nor expired. What was captured of it is in `captured`, too."""
 
     @_builtins.property
     def captured(self) -> _money_pb2.Money:
@@ -636,11 +813,29 @@ class Payment(_message.Message):
 
     @_builtins.property
     def refunded(self) -> _money_pb2.Money:
-        """Sum refunded."""
+        """Sum refunded, without refunds that failed."""
 
     @_builtins.property
     def refund_due(self) -> _money_pb2.Money:
-        """captured - refunded - due, when above zero."""
+        """captured - refunded - lost - totals.net, when above zero. Unset otherwise."""
+
+    @_builtins.property
+    def still_to_pay(self) -> _money_pb2.Money:
+        """totals.net - captured, when above zero: a refund beyond what is owed back is a credit, not an unpaid bill. When nothing
+        is kept, all of totals.net.
+        """
+
+    @_builtins.property
+    def disputed(self) -> _money_pb2.Money:
+        """Sum in dispute and not decided. Unset when zero. Staff only."""
+
+    @_builtins.property
+    def lost(self) -> _money_pb2.Money:
+        """Sum of the disputes that were lost: money gone, not a return. Unset when zero. Staff only."""
+
+    @_builtins.property
+    def tenders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tender]:
+        """By means of payment, in the order of their first events; only those with an amount. Staff only."""
 
     def __init__(
         self,
@@ -651,14 +846,74 @@ class Payment(_message.Message):
         refunded: _money_pb2.Money | None = ...,
         refund_required: _builtins.bool = ...,
         refund_due: _money_pb2.Money | None = ...,
+        still_to_pay: _money_pb2.Money | None = ...,
+        disputed: _money_pb2.Money | None = ...,
+        lost: _money_pb2.Money | None = ...,
+        tenders: _abc.Iterable[Global___Tender] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["authorized", b"authorized", "captured", b"captured", "refund_due", b"refund_due", "refunded", b"refunded"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorized", b"authorized", "captured", b"captured", "disputed", b"disputed", "lost", b"lost", "refund_due", b"refund_due", "refunded", b"refunded", "still_to_pay", b"still_to_pay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorized", b"authorized", "captured", b"captured", "refund_due", b"refund_due", "refund_required", b"refund_required", "refunded", b"refunded", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorized", b"authorized", "captured", b"captured", "disputed", b"disputed", "lost", b"lost", "refund_due", b"refund_due", "refund_required", b"refund_required", "refunded", b"refunded", "state", b"state", "still_to_pay", b"still_to_pay", "tenders", b"tenders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Payment: _TypeAlias = Payment  # noqa: Y015
+
+@_typing.final
+class Tender(_message.Message):
+    """One means of payment of an order, such as a card or a gift card."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    PAYMENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    AUTHORIZED_FIELD_NUMBER: _builtins.int
+    CAPTURED_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
+    DISPUTED_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Name of the provider."""
+    payment_reference: _builtins.str
+    """The provider's id of the intent, charge or gift card redemption; empty for the one tender of the provider."""
+    @_builtins.property
+    def authorized(self) -> _money_pb2.Money:
+        """Sum authorized, and neither voided nor expired. What exceeds `captured` can still be captured."""
+
+    @_builtins.property
+    def captured(self) -> _money_pb2.Money:
+        """Sum captured."""
+
+    @_builtins.property
+    def refunded(self) -> _money_pb2.Money:
+        """Sum refunded, without refunds that failed."""
+
+    @_builtins.property
+    def disputed(self) -> _money_pb2.Money:
+        """Sum in dispute and not decided."""
+
+    @_builtins.property
+    def lost(self) -> _money_pb2.Money:
+        """Sum of the disputes that were lost."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        payment_reference: _builtins.str = ...,
+        authorized: _money_pb2.Money | None = ...,
+        captured: _money_pb2.Money | None = ...,
+        refunded: _money_pb2.Money | None = ...,
+        disputed: _money_pb2.Money | None = ...,
+        lost: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorized", b"authorized", "captured", b"captured", "disputed", b"disputed", "lost", b"lost", "refunded", b"refunded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorized", b"authorized", "captured", b"captured", "disputed", b"disputed", "lost", b"lost", "payment_reference", b"payment_reference", "provider", b"provider", "refunded", b"refunded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Tender: _TypeAlias = Tender  # noqa: Y015
 
 @_typing.final
 class Fulfillment(_message.Message):
@@ -829,7 +1084,7 @@ class CreateOrderRequest(_message.Message):
 
     @_builtins.property
     def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Charge]:
-        """Shipping, tax and discounts. Staff only."""
+        """Shipping, tax, discounts, fees and credits. Staff only."""
 
     def __init__(
         self,
@@ -1170,6 +1425,7 @@ class OrderChange(_message.Message):
     PAYMENT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """What happened, such as `order.created` or `payment.updated`; empty for the present state."""
     order_id: _builtins.str
@@ -1198,6 +1454,10 @@ class OrderChange(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the change was made."""
 
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """Why it must wait; unset while it need not."""
+
     def __init__(
         self,
         *,
@@ -1211,10 +1471,11 @@ class OrderChange(_message.Message):
         payment: Global___Payment | None = ...,
         version: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        hold: Global___Hold | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "payment", b"payment", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "totals", b"totals", "type", b"type", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "totals", b"totals", "type", b"type", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1393,6 +1654,42 @@ class ReturnOrderRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReturnOrderRequest: _TypeAlias = ReturnOrderRequest  # noqa: Y015
+
+@_typing.final
+class AddChargeRequest(_message.Message):
+    """Request of AddCharge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order."""
+    reason: _builtins.str
+    """Why, for people."""
+    request_id: _builtins.str
+    """UUID that makes a repetition safe (AIP-155)."""
+    @_builtins.property
+    def charge(self) -> Global___Charge:
+        """What to charge, in the order's currency."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        charge: Global___Charge | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddChargeRequest: _TypeAlias = AddChargeRequest  # noqa: Y015
 
 @_typing.final
 class RecordPaymentRequest(_message.Message):

@@ -85,6 +85,11 @@ class OrderServiceStub:
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ReturnOrderRequest.SerializeToString,
                 response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
+        self.AddCharge = channel.unary_unary(
+                '/stockward.order.v1.OrderService/AddCharge',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.AddChargeRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
         self.RecordPayment = channel.unary_unary(
                 '/stockward.order.v1.OrderService/RecordPayment',
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.RecordPaymentRequest.SerializeToString,
@@ -99,7 +104,7 @@ class OrderServiceServicer:
     def CreateOrder(self, request, context):
         """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
         lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-        PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
+        PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
         SKU_UNKNOWN, RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -149,7 +154,8 @@ class OrderServiceServicer:
 
     def ProcessOrder(self, request, context):
         """Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment terms
-        are met.
+        are met, ORDER_ON_HOLD when the money that met them went away. The terms of a prepaid order are met when all that was
+        ever captured and the open authorizations cover `totals.net`, and something of it is still kept or held.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,8 +165,8 @@ class OrderServiceServicer:
         """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
         locations that owe them to the order and, where the goods are not there, others that have units which belong to
         nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
-        FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet, or not at
-        that location). NOT_FOUND: LOCATION_UNKNOWN.
+        FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet,
+        or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,11 +189,23 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddCharge(self, request, context):
+        """Adds a charge to an order later, such as a fee for a return, or shipping that is given back. Taxes and discounts are
+        spread over the units that are neither cancelled nor returned. The order's `totals.net` changes, and with it what is
+        still to pay or due as a refund; an order that was paid for is not put on hold by it. FAILED_PRECONDITION:
+        ORDER_STATE_INVALID for an EXPIRED order, CURRENCY_MISMATCH, CHARGE_EXCEEDED, CHARGE_LIMIT_REACHED. INVALID_ARGUMENT
+        (LINE_UNKNOWN). OUT_OF_RANGE (QUANTITY_OVERFLOW).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordPayment(self, request, context):
         """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever the
         request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
-        when its terms are met and its stock is still there, and otherwise marks a refund. FAILED_PRECONDITION
-        (CURRENCY_MISMATCH). ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+        when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
+        are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
+        FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -244,6 +262,11 @@ def add_OrderServiceServicer_to_server(servicer, server):
             'ReturnOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.ReturnOrder,
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ReturnOrderRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'AddCharge': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCharge,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.AddChargeRequest.FromString,
                     response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
             'RecordPayment': grpc.unary_unary_rpc_method_handler(
@@ -522,6 +545,33 @@ class OrderService:
             target,
             '/stockward.order.v1.OrderService/ReturnOrder',
             stockward_dot_order_dot_v1_dot_order__pb2.ReturnOrderRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCharge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/AddCharge',
+            stockward_dot_order_dot_v1_dot_order__pb2.AddChargeRequest.SerializeToString,
             stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
             options,
             channel_credentials,

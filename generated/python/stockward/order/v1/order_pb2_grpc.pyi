@@ -45,7 +45,7 @@ class OrderServiceStub:
     CreateOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.CreateOrderRequest, _order_pb2.Order]
     """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
     lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-    PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
+    PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
     SKU_UNKNOWN, RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
     """
     BatchCreateOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.BatchCreateOrdersRequest, _order_pb2.BatchCreateOrdersResponse]
@@ -69,14 +69,15 @@ class OrderServiceStub:
     """
     ProcessOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.ProcessOrderRequest, _order_pb2.Order]
     """Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment terms
-    are met.
+    are met, ORDER_ON_HOLD when the money that met them went away. The terms of a prepaid order are met when all that was
+    ever captured and the open authorizations cover `totals.net`, and something of it is still kept or held.
     """
     FulfillOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.FulfillOrderRequest, _order_pb2.Order]
     """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
     locations that owe them to the order and, where the goods are not there, others that have units which belong to
     nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
-    FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet, or not at
-    that location). NOT_FOUND: LOCATION_UNKNOWN.
+    FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet,
+    or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
     """
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.CancelOrderRequest, _order_pb2.Order]
     """Cancels the whole order while nothing is fulfilled, or the named unfulfilled units. A storefront may cancel an order
@@ -87,11 +88,19 @@ class OrderServiceStub:
     whose stock is not tracked, come back without a change of stock. FAILED_PRECONDITION: ORDER_STATE_INVALID,
     QUANTITY_EXCEEDED. NOT_FOUND: LOCATION_UNKNOWN.
     """
+    AddCharge: _grpc.UnaryUnaryMultiCallable[_order_pb2.AddChargeRequest, _order_pb2.Order]
+    """Adds a charge to an order later, such as a fee for a return, or shipping that is given back. Taxes and discounts are
+    spread over the units that are neither cancelled nor returned. The order's `totals.net` changes, and with it what is
+    still to pay or due as a refund; an order that was paid for is not put on hold by it. FAILED_PRECONDITION:
+    ORDER_STATE_INVALID for an EXPIRED order, CURRENCY_MISMATCH, CHARGE_EXCEEDED, CHARGE_LIMIT_REACHED. INVALID_ARGUMENT
+    (LINE_UNKNOWN). OUT_OF_RANGE (QUANTITY_OVERFLOW).
+    """
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_order_pb2.RecordPaymentRequest, _order_pb2.Order]
     """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever the
     request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
-    when its terms are met and its stock is still there, and otherwise marks a refund. FAILED_PRECONDITION
-    (CURRENCY_MISMATCH). ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+    when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
+    are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
+    FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
     """
 
 @_typing.type_check_only
@@ -102,7 +111,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
     CreateOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.CreateOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
     lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-    PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
+    PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
     SKU_UNKNOWN, RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
     """
     BatchCreateOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.BatchCreateOrdersRequest, _order_pb2.BatchCreateOrdersResponse]  # type: ignore[assignment]
@@ -126,14 +135,15 @@ class OrderServiceAsyncStub(OrderServiceStub):
     """
     ProcessOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.ProcessOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment terms
-    are met.
+    are met, ORDER_ON_HOLD when the money that met them went away. The terms of a prepaid order are met when all that was
+    ever captured and the open authorizations cover `totals.net`, and something of it is still kept or held.
     """
     FulfillOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.FulfillOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
     locations that owe them to the order and, where the goods are not there, others that have units which belong to
     nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
-    FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet, or not at
-    that location). NOT_FOUND: LOCATION_UNKNOWN.
+    FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet,
+    or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
     """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.CancelOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Cancels the whole order while nothing is fulfilled, or the named unfulfilled units. A storefront may cancel an order
@@ -144,11 +154,19 @@ class OrderServiceAsyncStub(OrderServiceStub):
     whose stock is not tracked, come back without a change of stock. FAILED_PRECONDITION: ORDER_STATE_INVALID,
     QUANTITY_EXCEEDED. NOT_FOUND: LOCATION_UNKNOWN.
     """
+    AddCharge: _aio.UnaryUnaryMultiCallable[_order_pb2.AddChargeRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Adds a charge to an order later, such as a fee for a return, or shipping that is given back. Taxes and discounts are
+    spread over the units that are neither cancelled nor returned. The order's `totals.net` changes, and with it what is
+    still to pay or due as a refund; an order that was paid for is not put on hold by it. FAILED_PRECONDITION:
+    ORDER_STATE_INVALID for an EXPIRED order, CURRENCY_MISMATCH, CHARGE_EXCEEDED, CHARGE_LIMIT_REACHED. INVALID_ARGUMENT
+    (LINE_UNKNOWN). OUT_OF_RANGE (QUANTITY_OVERFLOW).
+    """
     RecordPayment: _aio.UnaryUnaryMultiCallable[_order_pb2.RecordPaymentRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever the
     request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
-    when its terms are met and its stock is still there, and otherwise marks a refund. FAILED_PRECONDITION
-    (CURRENCY_MISMATCH). ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+    when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
+    are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
+    FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -162,7 +180,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
         """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
         lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-        PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
+        PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
         SKU_UNKNOWN, RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
         """
 
@@ -222,7 +240,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
         """Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment terms
-        are met.
+        are met, ORDER_ON_HOLD when the money that met them went away. The terms of a prepaid order are met when all that was
+        ever captured and the open authorizations cover `totals.net`, and something of it is still kept or held.
         """
 
     @_abc_1.abstractmethod
@@ -234,8 +253,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
         locations that owe them to the order and, where the goods are not there, others that have units which belong to
         nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
-        FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet, or not at
-        that location). NOT_FOUND: LOCATION_UNKNOWN.
+        FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet,
+        or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
         """
 
     @_abc_1.abstractmethod
@@ -260,6 +279,19 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def AddCharge(
+        self,
+        request: _order_pb2.AddChargeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Adds a charge to an order later, such as a fee for a return, or shipping that is given back. Taxes and discounts are
+        spread over the units that are neither cancelled nor returned. The order's `totals.net` changes, and with it what is
+        still to pay or due as a refund; an order that was paid for is not put on hold by it. FAILED_PRECONDITION:
+        ORDER_STATE_INVALID for an EXPIRED order, CURRENCY_MISMATCH, CHARGE_EXCEEDED, CHARGE_LIMIT_REACHED. INVALID_ARGUMENT
+        (LINE_UNKNOWN). OUT_OF_RANGE (QUANTITY_OVERFLOW).
+        """
+
+    @_abc_1.abstractmethod
     def RecordPayment(
         self,
         request: _order_pb2.RecordPaymentRequest,
@@ -267,8 +299,9 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
         """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever the
         request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
-        when its terms are met and its stock is still there, and otherwise marks a refund. FAILED_PRECONDITION
-        (CURRENCY_MISMATCH). ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+        when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
+        are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
+        FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
         """
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -74,6 +74,7 @@ class IncomingWebhookServiceServicer:
         order.fulfilled   stockward.order.v1.FulfillOrderRequest
         order.cancelled   stockward.order.v1.CancelOrderRequest
         order.returned    stockward.order.v1.ReturnOrderRequest
+        order.charged     stockward.order.v1.AddChargeRequest
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,6 +61,7 @@ class IncomingWebhookServiceStub:
         order.fulfilled   stockward.order.v1.FulfillOrderRequest
         order.cancelled   stockward.order.v1.CancelOrderRequest
         order.returned    stockward.order.v1.ReturnOrderRequest
+        order.charged     stockward.order.v1.AddChargeRequest
     """
     ReceivePmsWebhook: _grpc.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]
     """What happens to products and stock, signed like those of the storefront.
@@ -104,6 +105,7 @@ class IncomingWebhookServiceAsyncStub(IncomingWebhookServiceStub):
         order.fulfilled   stockward.order.v1.FulfillOrderRequest
         order.cancelled   stockward.order.v1.CancelOrderRequest
         order.returned    stockward.order.v1.ReturnOrderRequest
+        order.charged     stockward.order.v1.AddChargeRequest
     """
     ReceivePmsWebhook: _aio.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]  # type: ignore[assignment]
     """What happens to products and stock, signed like those of the storefront.
@@ -150,6 +152,7 @@ class IncomingWebhookServiceServicer(metaclass=_abc_1.ABCMeta):
             order.fulfilled   stockward.order.v1.FulfillOrderRequest
             order.cancelled   stockward.order.v1.CancelOrderRequest
             order.returned    stockward.order.v1.ReturnOrderRequest
+            order.charged     stockward.order.v1.AddChargeRequest
         """
 
     @_abc_1.abstractmethod

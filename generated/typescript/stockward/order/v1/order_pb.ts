@@ -30,7 +30,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stockward/order/v1/order.proto.
  */
 export const file_stockward_order_v1_order: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zdG9ja3dhcmQvb3JkZXIvdjEvb3JkZXIucHJvdG8SEnN0b2Nrd2FyZC5vcmRlci52MSKYBgoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSLgoFc3RhdGUYAiABKA4yHy5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIuU3RhdGUSEQoJcmVmZXJlbmNlGAMgASgJEi4KCGN1c3RvbWVyGAQgASgLMhwuc3RvY2t3YXJkLm9yZGVyLnYxLkN1c3RvbWVyEiwKBWxpbmVzGAUgAygLMh0uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyTGluZRIrCgdjaGFyZ2VzGAYgAygLMhouc3RvY2t3YXJkLm9yZGVyLnYxLkNoYXJnZRIqCgZ0b3RhbHMYByABKAsyGi5zdG9ja3dhcmQub3JkZXIudjEuVG90YWxzEjcKDXBheW1lbnRfdGVybXMYCCABKA4yIC5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudFRlcm1zEiwKB3BheW1lbnQYCSABKAsyGy5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudBI0ChBwYXltZW50X2R1ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5yZXNlcnZhdGlvbl9pZBgLIAEoCRI1CgxmdWxmaWxsbWVudHMYDCADKAsyHy5zdG9ja3dhcmQub3JkZXIudjEuRnVsZmlsbG1lbnQSLwoLY3JlYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGA8gASgDIqMBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BFTkRJTkcQARIUChBTVEFURV9QUk9DRVNTSU5HEAISHQoZU1RBVEVfUEFSVElBTExZX0ZVTEZJTExFRBADEhMKD1NUQVRFX0ZVTEZJTExFRBAEEhMKD1NUQVRFX0NBTkNFTExFRBAFEhEKDVNUQVRFX0VYUElSRUQQBiLHAQoIQ3VzdG9tZXISHQoLY3VzdG9tZXJfaWQYASABKAlCCLpIBXIDGIABEhcKBWVtYWlsGAIgASgJQgi6SAVyAxjAAhIWCgRuYW1lGAMgASgJQgi6SAVyAxjIARI1ChBzaGlwcGluZ19hZGRyZXNzGAQgASgLMhsuc3RvY2t3YXJkLm9yZGVyLnYxLkFkZHJlc3MSNAoPYmlsbGluZ19hZGRyZXNzGAUgASgLMhsuc3RvY2t3YXJkLm9yZGVyLnYxLkFkZHJlc3Mi2gEKB0FkZHJlc3MSGwoJcmVjaXBpZW50GAEgASgJQgi6SAVyAxjIARIeCgVsaW5lcxgCIAMoCUIPukgMkgEJEAUiBXIDGMgBEhYKBGNpdHkYAyABKAlCCLpIBXIDGMgBEhgKBnJlZ2lvbhgEIAEoCUIIukgFcgMYyAESHAoLcG9zdGFsX2NvZGUYBSABKAlCB7pIBHICGCASKgoMY291bnRyeV9jb2RlGAYgASgJQhS6SBHYAQFyDDIKXltBLVpdezJ9JBIWCgVwaG9uZRgHIAEoCUIHukgEcgIYQCLgAQoJT3JkZXJMaW5lEhMKC2xpbmVfbnVtYmVyGAEgASgFEgsKA3NrdRgCIAEoCRINCgV0aXRsZRgDIAEoCRIQCghxdWFudGl0eRgEIAEoAxImCgp1bml0X3ByaWNlGAUgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSHQoVcHJpY2Vfb3ZlcnJpZGVfcmVhc29uGAYgASgJEhEKCWZ1bGZpbGxlZBgHIAEoAxIRCgljYW5jZWxsZWQYCCABKAMSEAoIcmV0dXJuZWQYCSABKAMSEQoJdW50cmFja2VkGA8gASgIIuABCgZDaGFyZ2USOQoEa2luZBgBIAEoDjIfLnN0b2Nrd2FyZC5vcmRlci52MS5DaGFyZ2UuS2luZEIKukgHggEEEAEgABIqCgZhbW91bnQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leUIGukgDyAEBEh0KC2Rlc2NyaXB0aW9uGAMgASgJQgi6SAVyAxjIASJQCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIRCg1LSU5EX1NISVBQSU5HEAESDAoIS0lORF9UQVgQAhIRCg1LSU5EX0RJU0NPVU5UEAMi5AEKBlRvdGFscxIkCghzdWJ0b3RhbBgBIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiMKB2NoYXJnZXMYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIhCgV0b3RhbBgDIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiUKCWNhbmNlbGxlZBgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiQKCHJldHVybmVkGAUgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSHwoDZHVlGAYgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkiugMKB1BheW1lbnQSMAoFc3RhdGUYASABKA4yIS5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudC5TdGF0ZRImCgphdXRob3JpemVkGAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJAoIY2FwdHVyZWQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIkCghyZWZ1bmRlZBgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EhcKD3JlZnVuZF9yZXF1aXJlZBgFIAEoCBImCgpyZWZ1bmRfZHVlGAYgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkixwEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUEVORElORxABEhQKEFNUQVRFX0FVVEhPUklaRUQQAhIYChRTVEFURV9QQVJUSUFMTFlfUEFJRBADEg4KClNUQVRFX1BBSUQQBBIQCgxTVEFURV9GQUlMRUQQBRIQCgxTVEFURV9WT0lERUQQBhIcChhTVEFURV9QQVJUSUFMTFlfUkVGVU5ERUQQBxISCg5TVEFURV9SRUZVTkRFRBAIIrQBCgtGdWxmaWxsbWVudBIWCg5mdWxmaWxsbWVudF9pZBgBIAEoCRIyCgVsaW5lcxgCIAMoCzIjLnN0b2Nrd2FyZC5vcmRlci52MS5GdWxmaWxsbWVudExpbmUSFwoPdHJhY2tpbmdfbnVtYmVyGAMgASgJEg8KB2NhcnJpZXIYBCABKAkSLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KD0Z1bGZpbGxtZW50TGluZRITCgtsaW5lX251bWJlchgBIAEoBRITCgtsb2NhdGlvbl9pZBgCIAEoCRIQCghxdWFudGl0eRgDIAEoAyJQCgxMaW5lUXVhbnRpdHkSHwoLbGluZV9udW1iZXIYASABKAVCCrpIBxoFGOgHKAESHwoIcXVhbnRpdHkYAiABKANCDbpICiIIGICU69wDKAEiugQKEkNyZWF0ZU9yZGVyUmVxdWVzdBJFCgVsaW5lcxgBIAMoCzIrLnN0b2Nrd2FyZC5vcmRlci52MS5DcmVhdGVPcmRlclJlcXVlc3QuTGluZUIJukgGkgEDEOgHEiMKDnJlc2VydmF0aW9uX2lkGAIgASgJQgu6SAjYAQFyA7ABARIuCghjdXN0b21lchgDIAEoCzIcLnN0b2Nrd2FyZC5vcmRlci52MS5DdXN0b21lchIbCglyZWZlcmVuY2UYBCABKAlCCLpIBXIDGMgBEjUKB2NoYXJnZXMYBSADKAsyGi5zdG9ja3dhcmQub3JkZXIudjEuQ2hhcmdlQgi6SAWSAQIQMhJBCg1wYXltZW50X3Rlcm1zGAYgASgOMiAuc3RvY2t3YXJkLm9yZGVyLnYxLlBheW1lbnRUZXJtc0IIukgFggECEAESHwoKcmVxdWVzdF9pZBgHIAEoCUILukgI2AEBcgOwAQEazwEKBExpbmUSGgoDc2t1GAEgASgJQg3iQQECukgGcgQQARhAEiMKCHF1YW50aXR5GAIgASgDQhHiQQECukgKIggYgJTr3AMoARIsChBzaG93bl91bml0X3ByaWNlGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSLwoTdW5pdF9wcmljZV9vdmVycmlkZRgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EicKFXByaWNlX292ZXJyaWRlX3JlYXNvbhgFIAEoCUIIukgFcgMYyAEiagoYQmF0Y2hDcmVhdGVPcmRlcnNSZXF1ZXN0Ek4KCHJlcXVlc3RzGAEgAygLMiYuc3RvY2t3YXJkLm9yZGVyLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdEIU4kEBArpIDZIBCggBEMgBIgPYAQMi2gEKGUJhdGNoQ3JlYXRlT3JkZXJzUmVzcG9uc2USRQoHcmVzdWx0cxgBIAMoCzI0LnN0b2Nrd2FyZC5vcmRlci52MS5CYXRjaENyZWF0ZU9yZGVyc1Jlc3BvbnNlLlJlc3VsdBp2CgZSZXN1bHQSKgoFb3JkZXIYASABKAsyGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJIABIjCgVlcnJvchgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIYWJyaWRnZWQYAyABKAhCCQoHb3V0Y29tZSIxCg9HZXRPcmRlclJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQK6SAVyA7ABASLmAQoRTGlzdE9yZGVyc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAgEkIKBnN0YXRlcxgDIAMoDjIfLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlci5TdGF0ZUIRukgOkgELEAYiB4IBBBABIAASHQoLY3VzdG9tZXJfaWQYBCABKAlCCLpIBXIDGIABEhsKCXJlZmVyZW5jZRgFIAEoCUIIukgFcgMYyAESFAoDc2t1GAYgASgJQge6SARyAhhAIlgKEkxpc3RPcmRlcnNSZXNwb25zZRIpCgZvcmRlcnMYASADKAsyGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlcKGExpc3RQZW5kaW5nT3JkZXJzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgCAiXwoZTGlzdFBlbmRpbmdPcmRlcnNSZXNwb25zZRIpCgZvcmRlcnMYASADKAsyGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrYBChJXYXRjaE9yZGVyc1JlcXVlc3QSIwoJb3JkZXJfaWRzGAEgAygJQhC6SA2SAQoQ6AciBXIDsAEBEh0KC2N1c3RvbWVyX2lkGAIgASgJQgi6SAVyAxiAARJCCgZzdGF0ZXMYAyADKA4yHy5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIuU3RhdGVCEbpIDpIBCxAGIgeCAQQQASAAEhgKBmN1cnNvchgEIAEoCUIIukgFcgMYgCAiVwoTV2F0Y2hPcmRlcnNSZXNwb25zZRIwCgdjaGFuZ2VzGAEgAygLMh8uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyQ2hhbmdlEg4KBmN1cnNvchgCIAEoCSLPAgoLT3JkZXJDaGFuZ2USDAoEdHlwZRgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRIuCgVzdGF0ZRgDIAEoDjIfLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlci5TdGF0ZRIRCglyZWZlcmVuY2UYBCABKAkSEwoLY3VzdG9tZXJfaWQYBSABKAkSLAoFbGluZXMYBiADKAsyHS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJMaW5lEioKBnRvdGFscxgHIAEoCzIaLnN0b2Nrd2FyZC5vcmRlci52MS5Ub3RhbHMSLAoHcGF5bWVudBgIIAEoCzIbLnN0b2Nrd2FyZC5vcmRlci52MS5QYXltZW50Eg8KB3ZlcnNpb24YCSABKAMSLwoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlYKE1Byb2Nlc3NPcmRlclJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQK6SAVyA7ABARIfCgpyZXF1ZXN0X2lkGAIgASgJQgu6SAjYAQFyA7ABASLtAQoTRnVsZmlsbE9yZGVyUmVxdWVzdBIeCghvcmRlcl9pZBgBIAEoCUIM4kEBArpIBXIDsAEBEjoKBWxpbmVzGAIgAygLMiAuc3RvY2t3YXJkLm9yZGVyLnYxLkxpbmVRdWFudGl0eUIJukgGkgEDEOgHEiEKD3RyYWNraW5nX251bWJlchgDIAEoCUIIukgFcgMYyAESGAoHY2FycmllchgEIAEoCUIHukgEcgIYZBIfCgpyZXF1ZXN0X2lkGAUgASgJQgu6SAjYAQFyA7ABARIcCgtsb2NhdGlvbl9pZBgGIAEoCUIHukgEcgIYICKrAQoSQ2FuY2VsT3JkZXJSZXF1ZXN0Eh4KCG9yZGVyX2lkGAEgASgJQgziQQECukgFcgOwAQESOgoFbGluZXMYAiADKAsyIC5zdG9ja3dhcmQub3JkZXIudjEuTGluZVF1YW50aXR5Qgm6SAaSAQMQ6AcSGAoGcmVhc29uGAMgASgJQgi6SAVyAxjoBxIfCgpyZXF1ZXN0X2lkGAQgASgJQgu6SAjYAQFyA7ABASK1AgoSUmV0dXJuT3JkZXJSZXF1ZXN0Eh4KCG9yZGVyX2lkGAEgASgJQgziQQECukgFcgOwAQESSwoFbGluZXMYAiADKAsyKy5zdG9ja3dhcmQub3JkZXIudjEuUmV0dXJuT3JkZXJSZXF1ZXN0LkxpbmVCD+JBAQK6SAiSAQUIARDoBxIcCgtsb2NhdGlvbl9pZBgDIAEoCUIHukgEcgIYIBIYCgZyZWFzb24YBCABKAlCCLpIBXIDGOgHEh8KCnJlcXVlc3RfaWQYBSABKAlCC7pICNgBAXIDsAEBGlkKBExpbmUSHwoLbGluZV9udW1iZXIYASABKAVCCrpIBxoFGOgHKAESHwoIcXVhbnRpdHkYAiABKANCDbpICiIIGICU69wDKAESDwoHZGFtYWdlZBgDIAEoCCLpBAoUUmVjb3JkUGF5bWVudFJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQK6SAVyA7ABARIfCghwcm92aWRlchgCIAEoCUIN4kEBArpIBnIEEAEYQBIpChFwcm92aWRlcl9ldmVudF9pZBgDIAEoCUIO4kEBArpIB3IFEAEYyAESSwoEa2luZBgEIAEoDjItLnN0b2Nrd2FyZC5vcmRlci52MS5SZWNvcmRQYXltZW50UmVxdWVzdC5LaW5kQg7iQQECukgHggEEEAEgABIuCgZhbW91bnQYBSABKAsyEi5nb29nbGUudHlwZS5Nb25leUIK4kEBArpIA8gBARIuCgpldmVudF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIfCgpyZXF1ZXN0X2lkGAcgASgJQgu6SAjYAQFyA7ABARIjChFwYXltZW50X3JlZmVyZW5jZRgIIAEoCUIIukgFcgMYyAEi8QEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhMKD0tJTkRfQVVUSE9SSVpFRBABEhEKDUtJTkRfQ0FQVFVSRUQQAhIPCgtLSU5EX0ZBSUxFRBADEg8KC0tJTkRfVk9JREVEEAQSEQoNS0lORF9SRUZVTkRFRBAFEhYKEktJTkRfUkVGVU5EX0ZBSUxFRBAGEhEKDUtJTkRfRElTUFVURUQQBxIUChBLSU5EX0RJU1BVVEVfV09OEAgSFQoRS0lORF9ESVNQVVRFX0xPU1QQCRIeChpLSU5EX0FVVEhPUklaQVRJT05fRVhQSVJFRBAKKmYKDFBheW1lbnRUZXJtcxIdChlQQVlNRU5UX1RFUk1TX1VOU1BFQ0lGSUVEEAASGQoVUEFZTUVOVF9URVJNU19QUkVQQUlEEAESHAoYUEFZTUVOVF9URVJNU19PTl9BQ0NPVU5UEAIqxgIKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiAKHEVSUk9SX1JFQVNPTl9PUkRFUl9OT1RfRk9VTkQQARIkCiBFUlJPUl9SRUFTT05fT1JERVJfU1RBVEVfSU5WQUxJRBACEiEKHUVSUk9SX1JFQVNPTl9QQVlNRU5UX1JFUVVJUkVEEAMSIgoeRVJST1JfUkVBU09OX1FVQU5USVRZX0VYQ0VFREVEEAQSHgoaRVJST1JfUkVBU09OX1BSSUNFX0NIQU5HRUQQBRIiCh5FUlJPUl9SRUFTT05fQ1VSUkVOQ1lfTUlTTUFUQ0gQBhInCiNFUlJPUl9SRUFTT05fUEFZTUVOVF9FVkVOVF9DT05GTElDVBAHEh0KGUVSUk9SX1JFQVNPTl9MSU5FX1VOS05PV04QCDLIDAoMT3JkZXJTZXJ2aWNlEoABCgtDcmVhdGVPcmRlchImLnN0b2Nrd2FyZC5vcmRlci52MS5DcmVhdGVPcmRlclJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiLpLCGAIBAoLT5JMCIjoBKiIdL2FwaS9zdG9yZWZyb250L29yZGVycy9jcmVhdGUSpQEKEUJhdGNoQ3JlYXRlT3JkZXJzEiwuc3RvY2t3YXJkLm9yZGVyLnYxLkJhdGNoQ3JlYXRlT3JkZXJzUmVxdWVzdBotLnN0b2Nrd2FyZC5vcmRlci52MS5CYXRjaENyZWF0ZU9yZGVyc1Jlc3BvbnNlIjOSwhgCAQKC0+STAic6ASoiIi9hcGkvc3RvcmVmcm9udC9vcmRlcnMvYmF0Y2hDcmVhdGUSmQEKCEdldE9yZGVyEiMuc3RvY2t3YXJkLm9yZGVyLnYxLkdldE9yZGVyUmVxdWVzdBoZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlciJNksIYAgECgtPkkwJBWhwSGi9hcGkvcG1zL29yZGVycy97b3JkZXJfaWR9EiEvYXBpL3N0b3JlZnJvbnQvb3JkZXJzL3tvcmRlcl9pZH0SlAEKCkxpc3RPcmRlcnMSJS5zdG9ja3dhcmQub3JkZXIudjEuTGlzdE9yZGVyc1JlcXVlc3QaJi5zdG9ja3dhcmQub3JkZXIudjEuTGlzdE9yZGVyc1Jlc3BvbnNlIjeSwhgCAQKC0+STAitaGBIWL2FwaS9zdG9yZWZyb250L29yZGVycxIPL2FwaS9wbXMvb3JkZXJzEpYBChFMaXN0UGVuZGluZ09yZGVycxIsLnN0b2Nrd2FyZC5vcmRlci52MS5MaXN0UGVuZGluZ09yZGVyc1JlcXVlc3QaLS5zdG9ja3dhcmQub3JkZXIudjEuTGlzdFBlbmRpbmdPcmRlcnNSZXNwb25zZSIkksIYAQKC0+STAhkSFy9hcGkvcG1zL29yZGVycy9wZW5kaW5nEmcKC1dhdGNoT3JkZXJzEiYuc3RvY2t3YXJkLm9yZGVyLnYxLldhdGNoT3JkZXJzUmVxdWVzdBonLnN0b2Nrd2FyZC5vcmRlci52MS5XYXRjaE9yZGVyc1Jlc3BvbnNlIgWSwhgBAjABEoYBCgxQcm9jZXNzT3JkZXISJy5zdG9ja3dhcmQub3JkZXIudjEuUHJvY2Vzc09yZGVyUmVxdWVzdBoZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlciIyksIYAQKC0+STAic6ASoaIi9hcGkvcG1zL29yZGVycy97b3JkZXJfaWR9L3Byb2Nlc3MShgEKDEZ1bGZpbGxPcmRlchInLnN0b2Nrd2FyZC5vcmRlci52MS5GdWxmaWxsT3JkZXJSZXF1ZXN0Ghkuc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyIjKSwhgBAoLT5JMCJzoBKhoiL2FwaS9wbXMvb3JkZXJzL3tvcmRlcl9pZH0vZnVsZmlsbBKzAQoLQ2FuY2VsT3JkZXISJi5zdG9ja3dhcmQub3JkZXIudjEuQ2FuY2VsT3JkZXJSZXF1ZXN0Ghkuc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyImGSwhgCAQKC0+STAlU6ASpaLToBKhooL2FwaS9zdG9yZWZyb250L29yZGVycy97b3JkZXJfaWR9L2NhbmNlbBohL2FwaS9wbXMvb3JkZXJzL3tvcmRlcl9pZH0vY2FuY2VsEoMBCgtSZXR1cm5PcmRlchImLnN0b2Nrd2FyZC5vcmRlci52MS5SZXR1cm5PcmRlclJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiMZLCGAECgtPkkwImOgEqGiEvYXBpL3Btcy9vcmRlcnMve29yZGVyX2lkfS9yZXR1cm4SiQEKDVJlY29yZFBheW1lbnQSKC5zdG9ja3dhcmQub3JkZXIudjEuUmVjb3JkUGF5bWVudFJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiM5LCGAECgtPkkwIoOgEqIiMvYXBpL3Btcy9vcmRlcnMve29yZGVyX2lkfS9wYXltZW50c2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_rpc_status, file_google_type_money, file_stockward_auth_v1_auth]);
+  fileDesc("Ch5zdG9ja3dhcmQvb3JkZXIvdjEvb3JkZXIucHJvdG8SEnN0b2Nrd2FyZC5vcmRlci52MSLABgoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSLgoFc3RhdGUYAiABKA4yHy5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIuU3RhdGUSEQoJcmVmZXJlbmNlGAMgASgJEi4KCGN1c3RvbWVyGAQgASgLMhwuc3RvY2t3YXJkLm9yZGVyLnYxLkN1c3RvbWVyEiwKBWxpbmVzGAUgAygLMh0uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyTGluZRIrCgdjaGFyZ2VzGAYgAygLMhouc3RvY2t3YXJkLm9yZGVyLnYxLkNoYXJnZRIqCgZ0b3RhbHMYByABKAsyGi5zdG9ja3dhcmQub3JkZXIudjEuVG90YWxzEjcKDXBheW1lbnRfdGVybXMYCCABKA4yIC5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudFRlcm1zEiwKB3BheW1lbnQYCSABKAsyGy5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudBI0ChBwYXltZW50X2R1ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5yZXNlcnZhdGlvbl9pZBgLIAEoCRI1CgxmdWxmaWxsbWVudHMYDCADKAsyHy5zdG9ja3dhcmQub3JkZXIudjEuRnVsZmlsbG1lbnQSLwoLY3JlYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGA8gASgDEiYKBGhvbGQYECABKAsyGC5zdG9ja3dhcmQub3JkZXIudjEuSG9sZCKjAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9QRU5ESU5HEAESFAoQU1RBVEVfUFJPQ0VTU0lORxACEh0KGVNUQVRFX1BBUlRJQUxMWV9GVUxGSUxMRUQQAxITCg9TVEFURV9GVUxGSUxMRUQQBBITCg9TVEFURV9DQU5DRUxMRUQQBRIRCg1TVEFURV9FWFBJUkVEEAYibQoESG9sZBIvCgZyZWFzb24YASABKA4yHy5zdG9ja3dhcmQub3JkZXIudjEuSG9sZC5SZWFzb24iNAoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhIKDlJFQVNPTl9QQVlNRU5UEAEixwEKCEN1c3RvbWVyEh0KC2N1c3RvbWVyX2lkGAEgASgJQgi6SAVyAxiAARIXCgVlbWFpbBgCIAEoCUIIukgFcgMYwAISFgoEbmFtZRgDIAEoCUIIukgFcgMYyAESNQoQc2hpcHBpbmdfYWRkcmVzcxgEIAEoCzIbLnN0b2Nrd2FyZC5vcmRlci52MS5BZGRyZXNzEjQKD2JpbGxpbmdfYWRkcmVzcxgFIAEoCzIbLnN0b2Nrd2FyZC5vcmRlci52MS5BZGRyZXNzItoBCgdBZGRyZXNzEhsKCXJlY2lwaWVudBgBIAEoCUIIukgFcgMYyAESHgoFbGluZXMYAiADKAlCD7pIDJIBCRAFIgVyAxjIARIWCgRjaXR5GAMgASgJQgi6SAVyAxjIARIYCgZyZWdpb24YBCABKAlCCLpIBXIDGMgBEhwKC3Bvc3RhbF9jb2RlGAUgASgJQge6SARyAhggEioKDGNvdW50cnlfY29kZRgGIAEoCUIUukgR2AEBcgwyCl5bQS1aXXsyfSQSFgoFcGhvbmUYByABKAlCB7pIBHICGEAipwIKCU9yZGVyTGluZRITCgtsaW5lX251bWJlchgBIAEoBRILCgNza3UYAiABKAkSDQoFdGl0bGUYAyABKAkSEAoIcXVhbnRpdHkYBCABKAMSJgoKdW5pdF9wcmljZRgFIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5Eh0KFXByaWNlX292ZXJyaWRlX3JlYXNvbhgGIAEoCRIRCglmdWxmaWxsZWQYByABKAMSEQoJY2FuY2VsbGVkGAggASgDEhAKCHJldHVybmVkGAkgASgDEiQKCGRpc2NvdW50GAogASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSHwoDdGF4GAsgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSEQoJdW50cmFja2VkGA8gASgIIpsDCgZDaGFyZ2USOQoEa2luZBgBIAEoDjIfLnN0b2Nrd2FyZC5vcmRlci52MS5DaGFyZ2UuS2luZEIKukgHggEEEAEgABIqCgZhbW91bnQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leUIGukgDyAEBEh0KC2Rlc2NyaXB0aW9uGAMgASgJQgi6SAVyAxjIARIoCgxsaW5lX251bWJlcnMYBCADKAVCErpID5IBDBDoByIHGgUY6AcoARIcCgZyZWFzb24YBSABKAlCDOJBAQO6SAVyAxjoBxIbCgVhY3RvchgGIAEoCUIM4kEBA7pIBXIDGMgBEjUKC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyJvCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIRCg1LSU5EX1NISVBQSU5HEAESDAoIS0lORF9UQVgQAhIRCg1LSU5EX0RJU0NPVU5UEAMSDAoIS0lORF9GRUUQBBIPCgtLSU5EX0NSRURJVBAFIu8BCgZUb3RhbHMSJAoIc3VidG90YWwYASABKAsyEi5nb29nbGUudHlwZS5Nb25leRIjCgdjaGFyZ2VzGAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSIQoFdG90YWwYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIlCgljYW5jZWxsZWQYBCABKAsyEi5nb29nbGUudHlwZS5Nb25leRIkCghyZXR1cm5lZBgFIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5Eh8KA25ldBgHIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5SgQIBhAHUgNkdWUi+QQKB1BheW1lbnQSMAoFc3RhdGUYASABKA4yIS5zdG9ja3dhcmQub3JkZXIudjEuUGF5bWVudC5TdGF0ZRImCgphdXRob3JpemVkGAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJAoIY2FwdHVyZWQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIkCghyZWZ1bmRlZBgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EhcKD3JlZnVuZF9yZXF1aXJlZBgFIAEoCBImCgpyZWZ1bmRfZHVlGAYgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSKAoMc3RpbGxfdG9fcGF5GAcgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJAoIZGlzcHV0ZWQYCCABKAsyEi5nb29nbGUudHlwZS5Nb25leRIgCgRsb3N0GAkgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSKwoHdGVuZGVycxgKIAMoCzIaLnN0b2Nrd2FyZC5vcmRlci52MS5UZW5kZXIi5wEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUEVORElORxABEhQKEFNUQVRFX0FVVEhPUklaRUQQAhIYChRTVEFURV9QQVJUSUFMTFlfUEFJRBADEg4KClNUQVRFX1BBSUQQBBIQCgxTVEFURV9GQUlMRUQQBRIQCgxTVEFURV9WT0lERUQQBhIcChhTVEFURV9QQVJUSUFMTFlfUkVGVU5ERUQQBxISCg5TVEFURV9SRUZVTkRFRBAIEh4KGlNUQVRFX1BBUlRJQUxMWV9BVVRIT1JJWkVEEAki8QEKBlRlbmRlchIQCghwcm92aWRlchgBIAEoCRIZChFwYXltZW50X3JlZmVyZW5jZRgCIAEoCRImCgphdXRob3JpemVkGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJAoIY2FwdHVyZWQYBCABKAsyEi5nb29nbGUudHlwZS5Nb25leRIkCghyZWZ1bmRlZBgFIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiQKCGRpc3B1dGVkGAYgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSIAoEbG9zdBgHIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5IrQBCgtGdWxmaWxsbWVudBIWCg5mdWxmaWxsbWVudF9pZBgBIAEoCRIyCgVsaW5lcxgCIAMoCzIjLnN0b2Nrd2FyZC5vcmRlci52MS5GdWxmaWxsbWVudExpbmUSFwoPdHJhY2tpbmdfbnVtYmVyGAMgASgJEg8KB2NhcnJpZXIYBCABKAkSLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KD0Z1bGZpbGxtZW50TGluZRITCgtsaW5lX251bWJlchgBIAEoBRITCgtsb2NhdGlvbl9pZBgCIAEoCRIQCghxdWFudGl0eRgDIAEoAyJQCgxMaW5lUXVhbnRpdHkSHwoLbGluZV9udW1iZXIYASABKAVCCrpIBxoFGOgHKAESHwoIcXVhbnRpdHkYAiABKANCDbpICiIIGICU69wDKAEiugQKEkNyZWF0ZU9yZGVyUmVxdWVzdBJFCgVsaW5lcxgBIAMoCzIrLnN0b2Nrd2FyZC5vcmRlci52MS5DcmVhdGVPcmRlclJlcXVlc3QuTGluZUIJukgGkgEDEOgHEiMKDnJlc2VydmF0aW9uX2lkGAIgASgJQgu6SAjYAQFyA7ABARIuCghjdXN0b21lchgDIAEoCzIcLnN0b2Nrd2FyZC5vcmRlci52MS5DdXN0b21lchIbCglyZWZlcmVuY2UYBCABKAlCCLpIBXIDGMgBEjUKB2NoYXJnZXMYBSADKAsyGi5zdG9ja3dhcmQub3JkZXIudjEuQ2hhcmdlQgi6SAWSAQIQMhJBCg1wYXltZW50X3Rlcm1zGAYgASgOMiAuc3RvY2t3YXJkLm9yZGVyLnYxLlBheW1lbnRUZXJtc0IIukgFggECEAESHwoKcmVxdWVzdF9pZBgHIAEoCUILukgI2AEBcgOwAQEazwEKBExpbmUSGgoDc2t1GAEgASgJQg3iQQECukgGcgQQARhAEiMKCHF1YW50aXR5GAIgASgDQhHiQQECukgKIggYgJTr3AMoARIsChBzaG93bl91bml0X3ByaWNlGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSLwoTdW5pdF9wcmljZV9vdmVycmlkZRgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EicKFXByaWNlX292ZXJyaWRlX3JlYXNvbhgFIAEoCUIIukgFcgMYyAEiagoYQmF0Y2hDcmVhdGVPcmRlcnNSZXF1ZXN0Ek4KCHJlcXVlc3RzGAEgAygLMiYuc3RvY2t3YXJkLm9yZGVyLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdEIU4kEBArpIDZIBCggBEMgBIgPYAQMi2gEKGUJhdGNoQ3JlYXRlT3JkZXJzUmVzcG9uc2USRQoHcmVzdWx0cxgBIAMoCzI0LnN0b2Nrd2FyZC5vcmRlci52MS5CYXRjaENyZWF0ZU9yZGVyc1Jlc3BvbnNlLlJlc3VsdBp2CgZSZXN1bHQSKgoFb3JkZXIYASABKAsyGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJIABIjCgVlcnJvchgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIYWJyaWRnZWQYAyABKAhCCQoHb3V0Y29tZSIxCg9HZXRPcmRlclJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQK6SAVyA7ABASLmAQoRTGlzdE9yZGVyc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAgEkIKBnN0YXRlcxgDIAMoDjIfLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlci5TdGF0ZUIRukgOkgELEAYiB4IBBBABIAASHQoLY3VzdG9tZXJfaWQYBCABKAlCCLpIBXIDGIABEhsKCXJlZmVyZW5jZRgFIAEoCUIIukgFcgMYyAESFAoDc2t1GAYgASgJQge6SARyAhhAIlgKEkxpc3RPcmRlcnNSZXNwb25zZRIpCgZvcmRlcnMYASADKAsyGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlcKGExpc3RQZW5kaW5nT3JkZXJzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgCAiXwoZTGlzdFBlbmRpbmdPcmRlcnNSZXNwb25zZRIpCgZvcmRlcnMYASADKAsyGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrYBChJXYXRjaE9yZGVyc1JlcXVlc3QSIwoJb3JkZXJfaWRzGAEgAygJQhC6SA2SAQoQ6AciBXIDsAEBEh0KC2N1c3RvbWVyX2lkGAIgASgJQgi6SAVyAxiAARJCCgZzdGF0ZXMYAyADKA4yHy5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIuU3RhdGVCEbpIDpIBCxAGIgeCAQQQASAAEhgKBmN1cnNvchgEIAEoCUIIukgFcgMYgCAiVwoTV2F0Y2hPcmRlcnNSZXNwb25zZRIwCgdjaGFuZ2VzGAEgAygLMh8uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyQ2hhbmdlEg4KBmN1cnNvchgCIAEoCSL3AgoLT3JkZXJDaGFuZ2USDAoEdHlwZRgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRIuCgVzdGF0ZRgDIAEoDjIfLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlci5TdGF0ZRIRCglyZWZlcmVuY2UYBCABKAkSEwoLY3VzdG9tZXJfaWQYBSABKAkSLAoFbGluZXMYBiADKAsyHS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJMaW5lEioKBnRvdGFscxgHIAEoCzIaLnN0b2Nrd2FyZC5vcmRlci52MS5Ub3RhbHMSLAoHcGF5bWVudBgIIAEoCzIbLnN0b2Nrd2FyZC5vcmRlci52MS5QYXltZW50Eg8KB3ZlcnNpb24YCSABKAMSLwoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKBGhvbGQYCyABKAsyGC5zdG9ja3dhcmQub3JkZXIudjEuSG9sZCJWChNQcm9jZXNzT3JkZXJSZXF1ZXN0Eh4KCG9yZGVyX2lkGAEgASgJQgziQQECukgFcgOwAQESHwoKcmVxdWVzdF9pZBgCIAEoCUILukgI2AEBcgOwAQEi7QEKE0Z1bGZpbGxPcmRlclJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQK6SAVyA7ABARI6CgVsaW5lcxgCIAMoCzIgLnN0b2Nrd2FyZC5vcmRlci52MS5MaW5lUXVhbnRpdHlCCbpIBpIBAxDoBxIhCg90cmFja2luZ19udW1iZXIYAyABKAlCCLpIBXIDGMgBEhgKB2NhcnJpZXIYBCABKAlCB7pIBHICGGQSHwoKcmVxdWVzdF9pZBgFIAEoCUILukgI2AEBcgOwAQESHAoLbG9jYXRpb25faWQYBiABKAlCB7pIBHICGCAiqwEKEkNhbmNlbE9yZGVyUmVxdWVzdBIeCghvcmRlcl9pZBgBIAEoCUIM4kEBArpIBXIDsAEBEjoKBWxpbmVzGAIgAygLMiAuc3RvY2t3YXJkLm9yZGVyLnYxLkxpbmVRdWFudGl0eUIJukgGkgEDEOgHEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMY6AcSHwoKcmVxdWVzdF9pZBgEIAEoCUILukgI2AEBcgOwAQEitQIKElJldHVybk9yZGVyUmVxdWVzdBIeCghvcmRlcl9pZBgBIAEoCUIM4kEBArpIBXIDsAEBEksKBWxpbmVzGAIgAygLMisuc3RvY2t3YXJkLm9yZGVyLnYxLlJldHVybk9yZGVyUmVxdWVzdC5MaW5lQg/iQQECukgIkgEFCAEQ6AcSHAoLbG9jYXRpb25faWQYAyABKAlCB7pIBHICGCASGAoGcmVhc29uGAQgASgJQgi6SAVyAxjoBxIfCgpyZXF1ZXN0X2lkGAUgASgJQgu6SAjYAQFyA7ABARpZCgRMaW5lEh8KC2xpbmVfbnVtYmVyGAEgASgFQgq6SAcaBRjoBygBEh8KCHF1YW50aXR5GAIgASgDQg26SAoiCBiAlOvcAygBEg8KB2RhbWFnZWQYAyABKAgiqwEKEEFkZENoYXJnZVJlcXVlc3QSHgoIb3JkZXJfaWQYASABKAlCDOJBAQK6SAVyA7ABARI2CgZjaGFyZ2UYAiABKAsyGi5zdG9ja3dhcmQub3JkZXIudjEuQ2hhcmdlQgriQQECukgDyAEBEh4KBnJlYXNvbhgDIAEoCUIO4kEBArpIB3IFEAEY6AcSHwoKcmVxdWVzdF9pZBgEIAEoCUILukgI2AEBcgOwAQEi6QQKFFJlY29yZFBheW1lbnRSZXF1ZXN0Eh4KCG9yZGVyX2lkGAEgASgJQgziQQECukgFcgOwAQESHwoIcHJvdmlkZXIYAiABKAlCDeJBAQK6SAZyBBABGEASKQoRcHJvdmlkZXJfZXZlbnRfaWQYAyABKAlCDuJBAQK6SAdyBRABGMgBEksKBGtpbmQYBCABKA4yLS5zdG9ja3dhcmQub3JkZXIudjEuUmVjb3JkUGF5bWVudFJlcXVlc3QuS2luZEIO4kEBArpIB4IBBBABIAASLgoGYW1vdW50GAUgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXlCCuJBAQK6SAPIAQESLgoKZXZlbnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHwoKcmVxdWVzdF9pZBgHIAEoCUILukgI2AEBcgOwAQESIwoRcGF5bWVudF9yZWZlcmVuY2UYCCABKAlCCLpIBXIDGMgBIvEBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABITCg9LSU5EX0FVVEhPUklaRUQQARIRCg1LSU5EX0NBUFRVUkVEEAISDwoLS0lORF9GQUlMRUQQAxIPCgtLSU5EX1ZPSURFRBAEEhEKDUtJTkRfUkVGVU5ERUQQBRIWChJLSU5EX1JFRlVORF9GQUlMRUQQBhIRCg1LSU5EX0RJU1BVVEVEEAcSFAoQS0lORF9ESVNQVVRFX1dPThAIEhUKEUtJTkRfRElTUFVURV9MT1NUEAkSHgoaS0lORF9BVVRIT1JJWkFUSU9OX0VYUElSRUQQCipmCgxQYXltZW50VGVybXMSHQoZUEFZTUVOVF9URVJNU19VTlNQRUNJRklFRBAAEhkKFVBBWU1FTlRfVEVSTVNfUFJFUEFJRBABEhwKGFBBWU1FTlRfVEVSTVNfT05fQUNDT1VOVBACKvsDCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxFUlJPUl9SRUFTT05fT1JERVJfTk9UX0ZPVU5EEAESJAogRVJST1JfUkVBU09OX09SREVSX1NUQVRFX0lOVkFMSUQQAhIhCh1FUlJPUl9SRUFTT05fUEFZTUVOVF9SRVFVSVJFRBADEiIKHkVSUk9SX1JFQVNPTl9RVUFOVElUWV9FWENFRURFRBAEEh4KGkVSUk9SX1JFQVNPTl9QUklDRV9DSEFOR0VEEAUSIgoeRVJST1JfUkVBU09OX0NVUlJFTkNZX01JU01BVENIEAYSJwojRVJST1JfUkVBU09OX1BBWU1FTlRfRVZFTlRfQ09ORkxJQ1QQBxIdChlFUlJPUl9SRUFTT05fTElORV9VTktOT1dOEAgSKAokRVJST1JfUkVBU09OX1RFTkRFUl9PRl9BTk9USEVSX09SREVSEAkSIAocRVJST1JfUkVBU09OX1JFRlVORF9FWENFRURFRBAKEh4KGkVSUk9SX1JFQVNPTl9PUkRFUl9PTl9IT0xEEAsSIAocRVJST1JfUkVBU09OX0NIQVJHRV9FWENFRURFRBAMEiUKIUVSUk9SX1JFQVNPTl9DSEFSR0VfTElNSVRfUkVBQ0hFRBANMssNCgxPcmRlclNlcnZpY2USgAEKC0NyZWF0ZU9yZGVyEiYuc3RvY2t3YXJkLm9yZGVyLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdBoZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlciIuksIYAgECgtPkkwIiOgEqIh0vYXBpL3N0b3JlZnJvbnQvb3JkZXJzL2NyZWF0ZRKlAQoRQmF0Y2hDcmVhdGVPcmRlcnMSLC5zdG9ja3dhcmQub3JkZXIudjEuQmF0Y2hDcmVhdGVPcmRlcnNSZXF1ZXN0Gi0uc3RvY2t3YXJkLm9yZGVyLnYxLkJhdGNoQ3JlYXRlT3JkZXJzUmVzcG9uc2UiM5LCGAIBAoLT5JMCJzoBKiIiL2FwaS9zdG9yZWZyb250L29yZGVycy9iYXRjaENyZWF0ZRKZAQoIR2V0T3JkZXISIy5zdG9ja3dhcmQub3JkZXIudjEuR2V0T3JkZXJSZXF1ZXN0Ghkuc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyIk2SwhgCAQKC0+STAkFaHBIaL2FwaS9wbXMvb3JkZXJzL3tvcmRlcl9pZH0SIS9hcGkvc3RvcmVmcm9udC9vcmRlcnMve29yZGVyX2lkfRKUAQoKTGlzdE9yZGVycxIlLnN0b2Nrd2FyZC5vcmRlci52MS5MaXN0T3JkZXJzUmVxdWVzdBomLnN0b2Nrd2FyZC5vcmRlci52MS5MaXN0T3JkZXJzUmVzcG9uc2UiN5LCGAIBAoLT5JMCK1oYEhYvYXBpL3N0b3JlZnJvbnQvb3JkZXJzEg8vYXBpL3Btcy9vcmRlcnMSlgEKEUxpc3RQZW5kaW5nT3JkZXJzEiwuc3RvY2t3YXJkLm9yZGVyLnYxLkxpc3RQZW5kaW5nT3JkZXJzUmVxdWVzdBotLnN0b2Nrd2FyZC5vcmRlci52MS5MaXN0UGVuZGluZ09yZGVyc1Jlc3BvbnNlIiSSwhgBAoLT5JMCGRIXL2FwaS9wbXMvb3JkZXJzL3BlbmRpbmcSZwoLV2F0Y2hPcmRlcnMSJi5zdG9ja3dhcmQub3JkZXIudjEuV2F0Y2hPcmRlcnNSZXF1ZXN0Gicuc3RvY2t3YXJkLm9yZGVyLnYxLldhdGNoT3JkZXJzUmVzcG9uc2UiBZLCGAECMAEShgEKDFByb2Nlc3NPcmRlchInLnN0b2Nrd2FyZC5vcmRlci52MS5Qcm9jZXNzT3JkZXJSZXF1ZXN0Ghkuc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyIjKSwhgBAoLT5JMCJzoBKhoiL2FwaS9wbXMvb3JkZXJzL3tvcmRlcl9pZH0vcHJvY2VzcxKGAQoMRnVsZmlsbE9yZGVyEicuc3RvY2t3YXJkLm9yZGVyLnYxLkZ1bGZpbGxPcmRlclJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiMpLCGAECgtPkkwInOgEqGiIvYXBpL3Btcy9vcmRlcnMve29yZGVyX2lkfS9mdWxmaWxsErMBCgtDYW5jZWxPcmRlchImLnN0b2Nrd2FyZC5vcmRlci52MS5DYW5jZWxPcmRlclJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiYZLCGAIBAoLT5JMCVToBKlotOgEqGigvYXBpL3N0b3JlZnJvbnQvb3JkZXJzL3tvcmRlcl9pZH0vY2FuY2VsGiEvYXBpL3Btcy9vcmRlcnMve29yZGVyX2lkfS9jYW5jZWwSgwEKC1JldHVybk9yZGVyEiYuc3RvY2t3YXJkLm9yZGVyLnYxLlJldHVybk9yZGVyUmVxdWVzdBoZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlciIxksIYAQKC0+STAiY6ASoaIS9hcGkvcG1zL29yZGVycy97b3JkZXJfaWR9L3JldHVybhKAAQoJQWRkQ2hhcmdlEiQuc3RvY2t3YXJkLm9yZGVyLnYxLkFkZENoYXJnZVJlcXVlc3QaGS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXIiMpLCGAECgtPkkwInOgEqIiIvYXBpL3Btcy9vcmRlcnMve29yZGVyX2lkfS9jaGFyZ2VzEokBCg1SZWNvcmRQYXltZW50Eiguc3RvY2t3YXJkLm9yZGVyLnYxLlJlY29yZFBheW1lbnRSZXF1ZXN0Ghkuc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyIjOSwhgBAoLT5JMCKDoBKiIjL2FwaS9wbXMvb3JkZXJzL3tvcmRlcl9pZH0vcGF5bWVudHNiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_rpc_status, file_google_type_money, file_stockward_auth_v1_auth]);
 
 /**
  * An order.
@@ -74,7 +74,7 @@ export type Order = Message<"stockward.order.v1.Order"> & {
   lines: OrderLine[];
 
   /**
-   * Shipping, tax and discounts.
+   * Shipping, tax, discounts, fees and credits, in the order in which they were made.
    *
    * @generated from field: repeated stockward.order.v1.Charge charges = 6;
    */
@@ -102,7 +102,7 @@ export type Order = Message<"stockward.order.v1.Order"> & {
   payment?: Payment | undefined;
 
   /**
-   * PENDING orders that are not paid by then expire. Unset with PAYMENT_TERMS_ON_ACCOUNT.
+   * PENDING orders whose payment terms were never met by then expire. Unset with PAYMENT_TERMS_ON_ACCOUNT.
    *
    * @generated from field: google.protobuf.Timestamp payment_due_time = 10;
    */
@@ -142,6 +142,13 @@ export type Order = Message<"stockward.order.v1.Order"> & {
    * @generated from field: int64 version = 15;
    */
   version: bigint;
+
+  /**
+   * Why it must wait; unset while it need not. Staff only.
+   *
+   * @generated from field: stockward.order.v1.Hold hold = 16;
+   */
+  hold?: Hold | undefined;
 };
 
 /**
@@ -214,6 +221,55 @@ export const Order_StateSchema: GenEnum<Order_State> = /*@__PURE__*/
   enumDesc(file_stockward_order_v1_order, 0, 0);
 
 /**
+ * Why an order is neither processed nor fulfilled for now (ORDER_ON_HOLD).
+ *
+ * @generated from message stockward.order.v1.Hold
+ */
+export type Hold = Message<"stockward.order.v1.Hold"> & {
+  /**
+   * What holds it up.
+   *
+   * @generated from field: stockward.order.v1.Hold.Reason reason = 1;
+   */
+  reason: Hold_Reason;
+};
+
+/**
+ * Describes the message stockward.order.v1.Hold.
+ * Use `create(HoldSchema)` to create a new message.
+ */
+export const HoldSchema: GenMessage<Hold> = /*@__PURE__*/
+  messageDesc(file_stockward_order_v1_order, 1);
+
+/**
+ * What holds it up.
+ *
+ * @generated from enum stockward.order.v1.Hold.Reason
+ */
+export enum Hold_Reason {
+  /**
+   * Not on hold.
+   *
+   * @generated from enum value: REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its payment terms were met and are so no longer: an authorization was voided or expired, a dispute was lost, or all
+   * of the money was refunded. A payment that covers the order again releases it, and so does a cancellation.
+   *
+   * @generated from enum value: REASON_PAYMENT = 1;
+   */
+  PAYMENT = 1,
+}
+
+/**
+ * Describes the enum stockward.order.v1.Hold.Reason.
+ */
+export const Hold_ReasonSchema: GenEnum<Hold_Reason> = /*@__PURE__*/
+  enumDesc(file_stockward_order_v1_order, 1, 0);
+
+/**
  * Who ordered. All of it is optional; leave out what is not needed.
  *
  * @generated from message stockward.order.v1.Customer
@@ -260,7 +316,7 @@ export type Customer = Message<"stockward.order.v1.Customer"> & {
  * Use `create(CustomerSchema)` to create a new message.
  */
 export const CustomerSchema: GenMessage<Customer> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 1);
+  messageDesc(file_stockward_order_v1_order, 2);
 
 /**
  * A postal address.
@@ -323,7 +379,7 @@ export type Address = Message<"stockward.order.v1.Address"> & {
  * Use `create(AddressSchema)` to create a new message.
  */
 export const AddressSchema: GenMessage<Address> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 2);
+  messageDesc(file_stockward_order_v1_order, 3);
 
 /**
  * One SKU of an order. Its units are: quantity = open + fulfilled + cancelled.
@@ -395,6 +451,22 @@ export type OrderLine = Message<"stockward.order.v1.OrderLine"> & {
   returned: bigint;
 
   /**
+   * Share of the whole line in the order's discounts, as charged. Units that are cancelled or returned take their part of
+   * it along. Unset when zero.
+   *
+   * @generated from field: google.type.Money discount = 10;
+   */
+  discount?: Money | undefined;
+
+  /**
+   * Share of the whole line in the order's taxes, as charged. Units that are cancelled or returned take their part of it
+   * along. Unset when zero.
+   *
+   * @generated from field: google.type.Money tax = 11;
+   */
+  tax?: Money | undefined;
+
+  /**
    * True when its units were not counted when they were ordered: no stock was claimed for them, none is shipped or comes
    * back, whatever became of the variant since.
    *
@@ -408,10 +480,10 @@ export type OrderLine = Message<"stockward.order.v1.OrderLine"> & {
  * Use `create(OrderLineSchema)` to create a new message.
  */
 export const OrderLineSchema: GenMessage<OrderLine> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 3);
+  messageDesc(file_stockward_order_v1_order, 4);
 
 /**
- * An amount on top of the lines.
+ * An amount beside the lines.
  *
  * @generated from message stockward.order.v1.Charge
  */
@@ -436,6 +508,35 @@ export type Charge = Message<"stockward.order.v1.Charge"> & {
    * @generated from field: string description = 3;
    */
   description: string;
+
+  /**
+   * The lines that it belongs to; empty for all. Only with KIND_TAX and KIND_DISCOUNT. A discount may not take off more
+   * than is left of them (CHARGE_EXCEEDED).
+   *
+   * @generated from field: repeated int32 line_numbers = 4;
+   */
+  lineNumbers: number[];
+
+  /**
+   * Why staff added it later. Staff only.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * Name of the key that added it later. Staff only.
+   *
+   * @generated from field: string actor = 6;
+   */
+  actor: string;
+
+  /**
+   * When staff added it later; unset for a charge that was made with the order.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 7;
+   */
+  createTime?: Timestamp | undefined;
 };
 
 /**
@@ -443,7 +544,7 @@ export type Charge = Message<"stockward.order.v1.Charge"> & {
  * Use `create(ChargeSchema)` to create a new message.
  */
 export const ChargeSchema: GenMessage<Charge> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 4);
+  messageDesc(file_stockward_order_v1_order, 5);
 
 /**
  * What it is for.
@@ -459,32 +560,47 @@ export enum Charge_Kind {
   UNSPECIFIED = 0,
 
   /**
-   * Added to the total.
+   * Added to the total; stays with the order.
    *
    * @generated from enum value: KIND_SHIPPING = 1;
    */
   SHIPPING = 1,
 
   /**
-   * Added to the total.
+   * Added to the total; spread over the lines in proportion to their amounts.
    *
    * @generated from enum value: KIND_TAX = 2;
    */
   TAX = 2,
 
   /**
-   * Taken off the total.
+   * Taken off the total; spread over the lines in proportion to their amounts. What it exceeds them by stays with the
+   * order.
    *
    * @generated from enum value: KIND_DISCOUNT = 3;
    */
   DISCOUNT = 3,
+
+  /**
+   * Added to the total; stays with the order. Such as a fee for a return.
+   *
+   * @generated from enum value: KIND_FEE = 4;
+   */
+  FEE = 4,
+
+  /**
+   * Taken off the total; stays with the order. Such as shipping given back, or goodwill.
+   *
+   * @generated from enum value: KIND_CREDIT = 5;
+   */
+  CREDIT = 5,
 }
 
 /**
  * Describes the enum stockward.order.v1.Charge.Kind.
  */
 export const Charge_KindSchema: GenEnum<Charge_Kind> = /*@__PURE__*/
-  enumDesc(file_stockward_order_v1_order, 4, 0);
+  enumDesc(file_stockward_order_v1_order, 5, 0);
 
 /**
  * What an order comes to.
@@ -500,7 +616,7 @@ export type Totals = Message<"stockward.order.v1.Totals"> & {
   subtotal?: Money | undefined;
 
   /**
-   * Sum of shipping and tax less discounts.
+   * Sum of shipping, tax and fees less discounts and credits.
    *
    * @generated from field: google.type.Money charges = 2;
    */
@@ -514,25 +630,26 @@ export type Totals = Message<"stockward.order.v1.Totals"> & {
   total?: Money | undefined;
 
   /**
-   * Value of the cancelled units.
+   * Value of the cancelled units, with their shares of discounts and taxes.
    *
    * @generated from field: google.type.Money cancelled = 4;
    */
   cancelled?: Money | undefined;
 
   /**
-   * Value of the returned units.
+   * Value of the returned units, with their shares of discounts and taxes.
    *
    * @generated from field: google.type.Money returned = 5;
    */
   returned?: Money | undefined;
 
   /**
-   * What the customer owes: total - cancelled - returned, and zero for a CANCELLED or EXPIRED order.
+   * What the customer owes in all, payments aside: total - cancelled - returned, never below zero. Of a CANCELLED order it
+   * is what was charged since, such as a fee; of an EXPIRED one zero.
    *
-   * @generated from field: google.type.Money due = 6;
+   * @generated from field: google.type.Money net = 7;
    */
-  due?: Money | undefined;
+  net?: Money | undefined;
 };
 
 /**
@@ -540,7 +657,7 @@ export type Totals = Message<"stockward.order.v1.Totals"> & {
  * Use `create(TotalsSchema)` to create a new message.
  */
 export const TotalsSchema: GenMessage<Totals> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 5);
+  messageDesc(file_stockward_order_v1_order, 6);
 
 /**
  * What the payment events of an order add up to.
@@ -556,7 +673,7 @@ export type Payment = Message<"stockward.order.v1.Payment"> & {
   state: Payment_State;
 
   /**
-   * Sum authorized and not voided.
+   * Sum authorized, and neither voided nor expired. What was captured of it is in `captured`, too.
    *
    * @generated from field: google.type.Money authorized = 2;
    */
@@ -570,25 +687,54 @@ export type Payment = Message<"stockward.order.v1.Payment"> & {
   captured?: Money | undefined;
 
   /**
-   * Sum refunded.
+   * Sum refunded, without refunds that failed.
    *
    * @generated from field: google.type.Money refunded = 4;
    */
   refunded?: Money | undefined;
 
   /**
-   * True when more is kept than is owed.
+   * True when more is kept than the order comes to.
    *
    * @generated from field: bool refund_required = 5;
    */
   refundRequired: boolean;
 
   /**
-   * captured - refunded - due, when above zero.
+   * captured - refunded - lost - totals.net, when above zero. Unset otherwise.
    *
    * @generated from field: google.type.Money refund_due = 6;
    */
   refundDue?: Money | undefined;
+
+  /**
+   * totals.net - captured, when above zero: a refund beyond what is owed back is a credit, not an unpaid bill. When nothing
+   * is kept, all of totals.net.
+   *
+   * @generated from field: google.type.Money still_to_pay = 7;
+   */
+  stillToPay?: Money | undefined;
+
+  /**
+   * Sum in dispute and not decided. Unset when zero. Staff only.
+   *
+   * @generated from field: google.type.Money disputed = 8;
+   */
+  disputed?: Money | undefined;
+
+  /**
+   * Sum of the disputes that were lost: money gone, not a return. Unset when zero. Staff only.
+   *
+   * @generated from field: google.type.Money lost = 9;
+   */
+  lost?: Money | undefined;
+
+  /**
+   * By means of payment, in the order of their first events; only those with an amount. Staff only.
+   *
+   * @generated from field: repeated stockward.order.v1.Tender tenders = 10;
+   */
+  tenders: Tender[];
 };
 
 /**
@@ -596,7 +742,7 @@ export type Payment = Message<"stockward.order.v1.Payment"> & {
  * Use `create(PaymentSchema)` to create a new message.
  */
 export const PaymentSchema: GenMessage<Payment> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 6);
+  messageDesc(file_stockward_order_v1_order, 7);
 
 /**
  * Computed from the set of events, so that neither their order nor repetitions matter.
@@ -619,14 +765,14 @@ export enum Payment_State {
   PENDING = 1,
 
   /**
-   * The full amount is authorized.
+   * The full amount is authorized, and nothing captured.
    *
    * @generated from enum value: STATE_AUTHORIZED = 2;
    */
   AUTHORIZED = 2,
 
   /**
-   * A part was captured.
+   * A part was captured; the rest may be authorized.
    *
    * @generated from enum value: STATE_PARTIALLY_PAID = 3;
    */
@@ -647,7 +793,7 @@ export enum Payment_State {
   FAILED = 5,
 
   /**
-   * The authorization was given back.
+   * The authorization was given back or ran out.
    *
    * @generated from enum value: STATE_VOIDED = 6;
    */
@@ -666,13 +812,83 @@ export enum Payment_State {
    * @generated from enum value: STATE_REFUNDED = 8;
    */
   REFUNDED = 8,
+
+  /**
+   * A part is authorized, and nothing captured.
+   *
+   * @generated from enum value: STATE_PARTIALLY_AUTHORIZED = 9;
+   */
+  PARTIALLY_AUTHORIZED = 9,
 }
 
 /**
  * Describes the enum stockward.order.v1.Payment.State.
  */
 export const Payment_StateSchema: GenEnum<Payment_State> = /*@__PURE__*/
-  enumDesc(file_stockward_order_v1_order, 6, 0);
+  enumDesc(file_stockward_order_v1_order, 7, 0);
+
+/**
+ * One means of payment of an order, such as a card or a gift card.
+ *
+ * @generated from message stockward.order.v1.Tender
+ */
+export type Tender = Message<"stockward.order.v1.Tender"> & {
+  /**
+   * Name of the provider.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * The provider's id of the intent, charge or gift card redemption; empty for the one tender of the provider.
+   *
+   * @generated from field: string payment_reference = 2;
+   */
+  paymentReference: string;
+
+  /**
+   * Sum authorized, and neither voided nor expired. What exceeds `captured` can still be captured.
+   *
+   * @generated from field: google.type.Money authorized = 3;
+   */
+  authorized?: Money | undefined;
+
+  /**
+   * Sum captured.
+   *
+   * @generated from field: google.type.Money captured = 4;
+   */
+  captured?: Money | undefined;
+
+  /**
+   * Sum refunded, without refunds that failed.
+   *
+   * @generated from field: google.type.Money refunded = 5;
+   */
+  refunded?: Money | undefined;
+
+  /**
+   * Sum in dispute and not decided.
+   *
+   * @generated from field: google.type.Money disputed = 6;
+   */
+  disputed?: Money | undefined;
+
+  /**
+   * Sum of the disputes that were lost.
+   *
+   * @generated from field: google.type.Money lost = 7;
+   */
+  lost?: Money | undefined;
+};
+
+/**
+ * Describes the message stockward.order.v1.Tender.
+ * Use `create(TenderSchema)` to create a new message.
+ */
+export const TenderSchema: GenMessage<Tender> = /*@__PURE__*/
+  messageDesc(file_stockward_order_v1_order, 8);
 
 /**
  * Units that left the house together.
@@ -721,7 +937,7 @@ export type Fulfillment = Message<"stockward.order.v1.Fulfillment"> & {
  * Use `create(FulfillmentSchema)` to create a new message.
  */
 export const FulfillmentSchema: GenMessage<Fulfillment> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 7);
+  messageDesc(file_stockward_order_v1_order, 9);
 
 /**
  * Units of one line from one location.
@@ -756,7 +972,7 @@ export type FulfillmentLine = Message<"stockward.order.v1.FulfillmentLine"> & {
  * Use `create(FulfillmentLineSchema)` to create a new message.
  */
 export const FulfillmentLineSchema: GenMessage<FulfillmentLine> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 8);
+  messageDesc(file_stockward_order_v1_order, 10);
 
 /**
  * Units of one line of an order.
@@ -784,7 +1000,7 @@ export type LineQuantity = Message<"stockward.order.v1.LineQuantity"> & {
  * Use `create(LineQuantitySchema)` to create a new message.
  */
 export const LineQuantitySchema: GenMessage<LineQuantity> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 9);
+  messageDesc(file_stockward_order_v1_order, 11);
 
 /**
  * Request of CreateOrder.
@@ -821,7 +1037,7 @@ export type CreateOrderRequest = Message<"stockward.order.v1.CreateOrderRequest"
   reference: string;
 
   /**
-   * Shipping, tax and discounts. Staff only.
+   * Shipping, tax, discounts, fees and credits. Staff only.
    *
    * @generated from field: repeated stockward.order.v1.Charge charges = 5;
    */
@@ -847,7 +1063,7 @@ export type CreateOrderRequest = Message<"stockward.order.v1.CreateOrderRequest"
  * Use `create(CreateOrderRequestSchema)` to create a new message.
  */
 export const CreateOrderRequestSchema: GenMessage<CreateOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 10);
+  messageDesc(file_stockward_order_v1_order, 12);
 
 /**
  * One line as the customer wants it.
@@ -896,7 +1112,7 @@ export type CreateOrderRequest_Line = Message<"stockward.order.v1.CreateOrderReq
  * Use `create(CreateOrderRequest_LineSchema)` to create a new message.
  */
 export const CreateOrderRequest_LineSchema: GenMessage<CreateOrderRequest_Line> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 10, 0);
+  messageDesc(file_stockward_order_v1_order, 12, 0);
 
 /**
  * Request of BatchCreateOrders.
@@ -917,7 +1133,7 @@ export type BatchCreateOrdersRequest = Message<"stockward.order.v1.BatchCreateOr
  * Use `create(BatchCreateOrdersRequestSchema)` to create a new message.
  */
 export const BatchCreateOrdersRequestSchema: GenMessage<BatchCreateOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 11);
+  messageDesc(file_stockward_order_v1_order, 13);
 
 /**
  * Response of BatchCreateOrders.
@@ -938,7 +1154,7 @@ export type BatchCreateOrdersResponse = Message<"stockward.order.v1.BatchCreateO
  * Use `create(BatchCreateOrdersResponseSchema)` to create a new message.
  */
 export const BatchCreateOrdersResponseSchema: GenMessage<BatchCreateOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 12);
+  messageDesc(file_stockward_order_v1_order, 14);
 
 /**
  * What became of one order.
@@ -983,7 +1199,7 @@ export type BatchCreateOrdersResponse_Result = Message<"stockward.order.v1.Batch
  * Use `create(BatchCreateOrdersResponse_ResultSchema)` to create a new message.
  */
 export const BatchCreateOrdersResponse_ResultSchema: GenMessage<BatchCreateOrdersResponse_Result> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 12, 0);
+  messageDesc(file_stockward_order_v1_order, 14, 0);
 
 /**
  * Request of GetOrder.
@@ -1004,7 +1220,7 @@ export type GetOrderRequest = Message<"stockward.order.v1.GetOrderRequest"> & {
  * Use `create(GetOrderRequestSchema)` to create a new message.
  */
 export const GetOrderRequestSchema: GenMessage<GetOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 13);
+  messageDesc(file_stockward_order_v1_order, 15);
 
 /**
  * Request of ListOrders. Fields that are set must all match.
@@ -1060,7 +1276,7 @@ export type ListOrdersRequest = Message<"stockward.order.v1.ListOrdersRequest"> 
  * Use `create(ListOrdersRequestSchema)` to create a new message.
  */
 export const ListOrdersRequestSchema: GenMessage<ListOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 14);
+  messageDesc(file_stockward_order_v1_order, 16);
 
 /**
  * Response of ListOrders.
@@ -1089,7 +1305,7 @@ export type ListOrdersResponse = Message<"stockward.order.v1.ListOrdersResponse"
  * Use `create(ListOrdersResponseSchema)` to create a new message.
  */
 export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 15);
+  messageDesc(file_stockward_order_v1_order, 17);
 
 /**
  * Request of ListPendingOrders.
@@ -1117,7 +1333,7 @@ export type ListPendingOrdersRequest = Message<"stockward.order.v1.ListPendingOr
  * Use `create(ListPendingOrdersRequestSchema)` to create a new message.
  */
 export const ListPendingOrdersRequestSchema: GenMessage<ListPendingOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 16);
+  messageDesc(file_stockward_order_v1_order, 18);
 
 /**
  * Response of ListPendingOrders.
@@ -1146,7 +1362,7 @@ export type ListPendingOrdersResponse = Message<"stockward.order.v1.ListPendingO
  * Use `create(ListPendingOrdersResponseSchema)` to create a new message.
  */
 export const ListPendingOrdersResponseSchema: GenMessage<ListPendingOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 17);
+  messageDesc(file_stockward_order_v1_order, 19);
 
 /**
  * Request of WatchOrders. Fields that are set must all match.
@@ -1189,7 +1405,7 @@ export type WatchOrdersRequest = Message<"stockward.order.v1.WatchOrdersRequest"
  * Use `create(WatchOrdersRequestSchema)` to create a new message.
  */
 export const WatchOrdersRequestSchema: GenMessage<WatchOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 18);
+  messageDesc(file_stockward_order_v1_order, 20);
 
 /**
  * Response of WatchOrders.
@@ -1217,7 +1433,7 @@ export type WatchOrdersResponse = Message<"stockward.order.v1.WatchOrdersRespons
  * Use `create(WatchOrdersResponseSchema)` to create a new message.
  */
 export const WatchOrdersResponseSchema: GenMessage<WatchOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 19);
+  messageDesc(file_stockward_order_v1_order, 21);
 
 /**
  * An order after a change, without personal data; GetOrder has the rest.
@@ -1294,6 +1510,13 @@ export type OrderChange = Message<"stockward.order.v1.OrderChange"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 10;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Why it must wait; unset while it need not.
+   *
+   * @generated from field: stockward.order.v1.Hold hold = 11;
+   */
+  hold?: Hold | undefined;
 };
 
 /**
@@ -1301,7 +1524,7 @@ export type OrderChange = Message<"stockward.order.v1.OrderChange"> & {
  * Use `create(OrderChangeSchema)` to create a new message.
  */
 export const OrderChangeSchema: GenMessage<OrderChange> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 20);
+  messageDesc(file_stockward_order_v1_order, 22);
 
 /**
  * Request of ProcessOrder.
@@ -1329,7 +1552,7 @@ export type ProcessOrderRequest = Message<"stockward.order.v1.ProcessOrderReques
  * Use `create(ProcessOrderRequestSchema)` to create a new message.
  */
 export const ProcessOrderRequestSchema: GenMessage<ProcessOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 21);
+  messageDesc(file_stockward_order_v1_order, 23);
 
 /**
  * Request of FulfillOrder.
@@ -1385,7 +1608,7 @@ export type FulfillOrderRequest = Message<"stockward.order.v1.FulfillOrderReques
  * Use `create(FulfillOrderRequestSchema)` to create a new message.
  */
 export const FulfillOrderRequestSchema: GenMessage<FulfillOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 22);
+  messageDesc(file_stockward_order_v1_order, 24);
 
 /**
  * Request of CancelOrder.
@@ -1427,7 +1650,7 @@ export type CancelOrderRequest = Message<"stockward.order.v1.CancelOrderRequest"
  * Use `create(CancelOrderRequestSchema)` to create a new message.
  */
 export const CancelOrderRequestSchema: GenMessage<CancelOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 23);
+  messageDesc(file_stockward_order_v1_order, 25);
 
 /**
  * Request of ReturnOrder.
@@ -1476,7 +1699,7 @@ export type ReturnOrderRequest = Message<"stockward.order.v1.ReturnOrderRequest"
  * Use `create(ReturnOrderRequestSchema)` to create a new message.
  */
 export const ReturnOrderRequestSchema: GenMessage<ReturnOrderRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 24);
+  messageDesc(file_stockward_order_v1_order, 26);
 
 /**
  * Units of one line that came back.
@@ -1511,7 +1734,49 @@ export type ReturnOrderRequest_Line = Message<"stockward.order.v1.ReturnOrderReq
  * Use `create(ReturnOrderRequest_LineSchema)` to create a new message.
  */
 export const ReturnOrderRequest_LineSchema: GenMessage<ReturnOrderRequest_Line> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 24, 0);
+  messageDesc(file_stockward_order_v1_order, 26, 0);
+
+/**
+ * Request of AddCharge.
+ *
+ * @generated from message stockward.order.v1.AddChargeRequest
+ */
+export type AddChargeRequest = Message<"stockward.order.v1.AddChargeRequest"> & {
+  /**
+   * Id of the order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * What to charge, in the order's currency.
+   *
+   * @generated from field: stockward.order.v1.Charge charge = 2;
+   */
+  charge?: Charge | undefined;
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * UUID that makes a repetition safe (AIP-155).
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message stockward.order.v1.AddChargeRequest.
+ * Use `create(AddChargeRequestSchema)` to create a new message.
+ */
+export const AddChargeRequestSchema: GenMessage<AddChargeRequest> = /*@__PURE__*/
+  messageDesc(file_stockward_order_v1_order, 27);
 
 /**
  * Request of RecordPayment.
@@ -1582,7 +1847,7 @@ export type RecordPaymentRequest = Message<"stockward.order.v1.RecordPaymentRequ
  * Use `create(RecordPaymentRequestSchema)` to create a new message.
  */
 export const RecordPaymentRequestSchema: GenMessage<RecordPaymentRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_order_v1_order, 25);
+  messageDesc(file_stockward_order_v1_order, 28);
 
 /**
  * What the provider reports.
@@ -1672,7 +1937,7 @@ export enum RecordPaymentRequest_Kind {
  * Describes the enum stockward.order.v1.RecordPaymentRequest.Kind.
  */
 export const RecordPaymentRequest_KindSchema: GenEnum<RecordPaymentRequest_Kind> = /*@__PURE__*/
-  enumDesc(file_stockward_order_v1_order, 25, 0);
+  enumDesc(file_stockward_order_v1_order, 28, 0);
 
 /**
  * When an order must be paid.
@@ -1688,7 +1953,8 @@ export enum PaymentTerms {
   UNSPECIFIED = 0,
 
   /**
-   * Authorized or paid in full before it is processed; expires when that does not happen in time.
+   * Authorized or paid in full before it is processed; expires when that did not happen in time. Once it did, the order
+   * never expires by itself.
    *
    * @generated from enum value: PAYMENT_TERMS_PREPAID = 1;
    */
@@ -1798,6 +2064,57 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_LINE_UNKNOWN = 8;
    */
   LINE_UNKNOWN = 8,
+
+  /**
+   * FAILED_PRECONDITION: the payment's tender is known on another order.
+   *
+   *     { "reason": "TENDER_OF_ANOTHER_ORDER", "domain": "stockward",
+   *       "metadata": { "order_id": "0190...", "provider": "stripe", "payment_reference": "pi_1",
+   *                     "field": "payment_reference" } }
+   *
+   * @generated from enum value: ERROR_REASON_TENDER_OF_ANOTHER_ORDER = 9;
+   */
+  TENDER_OF_ANOTHER_ORDER = 9,
+
+  /**
+   * FAILED_PRECONDITION: more of a refund failed than the tender has refunded. Send it again when the refund itself is
+   * recorded.
+   *
+   *     { "reason": "REFUND_EXCEEDED", "domain": "stockward",
+   *       "metadata": { "order_id": "0190...", "provider": "stripe", "payment_reference": "pi_1", "field": "amount" } }
+   *
+   * @generated from enum value: ERROR_REASON_REFUND_EXCEEDED = 10;
+   */
+  REFUND_EXCEEDED = 10,
+
+  /**
+   * FAILED_PRECONDITION: the order must wait; `hold` is the reason of its Hold.
+   *
+   *     { "reason": "ORDER_ON_HOLD", "domain": "stockward", "metadata": { "order_id": "0190...", "hold": "PAYMENT" } }
+   *
+   * @generated from enum value: ERROR_REASON_ORDER_ON_HOLD = 11;
+   */
+  ORDER_ON_HOLD = 11,
+
+  /**
+   * FAILED_PRECONDITION: a discount or credit takes off more than is left, of the order or of the lines that it names.
+   *
+   *     { "reason": "CHARGE_EXCEEDED", "domain": "stockward",
+   *       "metadata": { "amount": "EUR 30.00", "left": "EUR 24.90", "field": "charge.amount" } }
+   *
+   * @generated from enum value: ERROR_REASON_CHARGE_EXCEEDED = 12;
+   */
+  CHARGE_EXCEEDED = 12,
+
+  /**
+   * FAILED_PRECONDITION: the order has as many charges as an order may have.
+   *
+   *     { "reason": "CHARGE_LIMIT_REACHED", "domain": "stockward",
+   *       "metadata": { "order_id": "0190...", "limit": "200" } }
+   *
+   * @generated from enum value: ERROR_REASON_CHARGE_LIMIT_REACHED = 13;
+   */
+  CHARGE_LIMIT_REACHED = 13,
 }
 
 /**
@@ -1815,7 +2132,7 @@ export const OrderService: GenService<{
   /**
    * Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
    * lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-   * PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
+   * PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
    * SKU_UNKNOWN, RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
    *
    * @generated from rpc stockward.order.v1.OrderService.CreateOrder
@@ -1883,7 +2200,8 @@ export const OrderService: GenService<{
   },
   /**
    * Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment terms
-   * are met.
+   * are met, ORDER_ON_HOLD when the money that met them went away. The terms of a prepaid order are met when all that was
+   * ever captured and the open authorizations cover `totals.net`, and something of it is still kept or held.
    *
    * @generated from rpc stockward.order.v1.OrderService.ProcessOrder
    */
@@ -1896,8 +2214,8 @@ export const OrderService: GenService<{
    * Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
    * locations that owe them to the order and, where the goods are not there, others that have units which belong to
    * nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
-   * FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet, or not at
-   * that location). NOT_FOUND: LOCATION_UNKNOWN.
+   * FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet,
+   * or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
    *
    * @generated from rpc stockward.order.v1.OrderService.FulfillOrder
    */
@@ -1930,10 +2248,25 @@ export const OrderService: GenService<{
     output: typeof OrderSchema;
   },
   /**
+   * Adds a charge to an order later, such as a fee for a return, or shipping that is given back. Taxes and discounts are
+   * spread over the units that are neither cancelled nor returned. The order's `totals.net` changes, and with it what is
+   * still to pay or due as a refund; an order that was paid for is not put on hold by it. FAILED_PRECONDITION:
+   * ORDER_STATE_INVALID for an EXPIRED order, CURRENCY_MISMATCH, CHARGE_EXCEEDED, CHARGE_LIMIT_REACHED. INVALID_ARGUMENT
+   * (LINE_UNKNOWN). OUT_OF_RANGE (QUANTITY_OVERFLOW).
+   *
+   * @generated from rpc stockward.order.v1.OrderService.AddCharge
+   */
+  addCharge: {
+    methodKind: "unary";
+    input: typeof AddChargeRequestSchema;
+    output: typeof OrderSchema;
+  },
+  /**
    * Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever the
    * request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
-   * when its terms are met and its stock is still there, and otherwise marks a refund. FAILED_PRECONDITION
-   * (CURRENCY_MISMATCH). ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+   * when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
+   * are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
+   * FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
    *
    * @generated from rpc stockward.order.v1.OrderService.RecordPayment
    */

@@ -241,6 +241,7 @@ export const IncomingWebhookService: GenService<{
    *     order.fulfilled   stockward.order.v1.FulfillOrderRequest
    *     order.cancelled   stockward.order.v1.CancelOrderRequest
    *     order.returned    stockward.order.v1.ReturnOrderRequest
+   *     order.charged     stockward.order.v1.AddChargeRequest
    *
    * @generated from rpc stockward.webhook.v1.IncomingWebhookService.ReceiveStorefrontWebhook
    */
