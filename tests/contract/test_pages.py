@@ -27,7 +27,7 @@ async def walk(known: Known, method: MethodDescriptor, page_size: int) -> list[l
     rows = next(field.name for field in method.output_type.fields if field.message_type)
     of_endpoint = "endpoint_id" in method.input_type.fields_by_name
     named = {"endpoint_id": known.endpoints["ENABLED"]} if of_endpoint else {}
-    walked, after, more = list[list[Any]](), {}, True
+    walked, after, more = list[list[Any]](), dict[str, Any](), True
     while more:
         answer: Any = await send(known.shop, build(page_size=page_size, **named, **after))
         if getattr(answer, rows):
@@ -48,8 +48,8 @@ async def test_pages_that_end_by_bytes_have_the_same_rows(
             await send(known.shop, inventory.SetStockPolicyRequest(sku=sku, safety_stock=1000))
     (rows,) = await walk(known, method, 1000)
     assert len(rows) > 1
+    monkeypatch.setattr(event_log, "BY_BYTES", event_log.BY_BYTES.replace(str(pages.PAGE_BYTES), "1"))
     monkeypatch.setattr(pages, "PAGE_BYTES", 1)
-    monkeypatch.setattr(event_log, "BY_BYTES", event_log.BY_BYTES.replace(str(event_log.PAGE_BYTES), "1"))
     for page_size in (1, 2, 1000):
         assert await walk(known, method, page_size) == [[row] for row in rows]
     size = sum(row.ByteSize() for row in rows[:2]) + 2 * pages.ROW_BYTES

@@ -63,7 +63,7 @@ async def shop(postgres: Postgres, nats: Nats) -> AsyncIterator[Shop]:
 
 def order_of(skus: list[str]) -> pb.CreateOrderRequest:
     """The largest order of these SKUs."""
-    dear = {"unit_price_override": money("4.00"), "price_override_reason": WIDE * 200}
+    dear: dict[str, Any] = {"unit_price_override": money("4.00"), "price_override_reason": WIDE * 200}
     return pb.CreateOrderRequest(
         lines=[pb.CreateOrderRequest.Line(sku=sku, quantity=1, **dear) for sku in skus], reference=WIDE * 200
     )
@@ -73,7 +73,7 @@ def order_of(skus: list[str]) -> pb.CreateOrderRequest:
 async def staff(shop: Shop) -> AsyncIterator[Callers]:
     """On a channel as gRPC makes it."""
     key = KEYS["pms"]
-    keys = [_UnaryWithKey(key), _UploadWithKey(key), _WatchWithKey(key), _StreamWithKey(key)]
+    keys: list[Any] = [_UnaryWithKey(key), _UploadWithKey(key), _WatchWithKey(key), _StreamWithKey(key)]
     async with grpc.aio.insecure_channel(
         shop.address, interceptors=keys, options=[("grpc.enable_http_proxy", 0)]
     ) as channel:
@@ -87,7 +87,7 @@ async def ids(shop: Shop, direction: str) -> list[str]:
 @pytest.mark.parametrize(("method", "direction"), [("ListOrders", "DESC"), ("ListPendingOrders", "ASC")])
 async def test_all_orders_are_listed_once_and_in_order(shop: Shop, staff: Callers, method: str, direction: str) -> None:
     request = getattr(pb, f"{method}Request")(page_size=1000)
-    pages = []
+    pages = list[Any]()
     while not pages or request.page_token:
         pages.append(await getattr(staff.orders, method)(request))
         request.page_token = pages[-1].next_page_token
@@ -117,7 +117,7 @@ async def test_all_events_are_listed(shop: Shop, staff: Callers, types: list[str
         read += [event.event_id for event in page.events]
         cursor, caught_up = page.next_cursor, page.caught_up
     rows = await shop.pool.fetch(
-        "SELECT event_id::text FROM events WHERE $1 = '{}' OR type = ANY($1) ORDER BY seq", types
+        "SELECT event_id::text FROM events WHERE $1::text[] = '{}' OR type = ANY($1) ORDER BY seq", types
     )
     assert read == [row["event_id"] for row in rows]
 
