@@ -54,8 +54,10 @@ async def test_a_mutation_happens_once(shop: Shop, name: str) -> None:
     assert await snapshot(shop.pool) != before
 
     async with nothing_written(shop.pool):
-        assert await mutation.send(shop.pms, request) == as_repeated(first)
-        assert_reused(await mutation.send(shop.pms, other), request_id)
+        for spelling in (request_id, request_id.upper()):  # an id compares as a UUID
+            request.request_id = other.request_id = spelling  # type: ignore[attr-defined]
+            assert await mutation.send(shop.pms, request) == as_repeated(first)
+            assert_reused(await mutation.send(shop.pms, other), request_id)
 
     apart = await mutation.send(shop.admin, other)  # another caller's request_ids are its own
     assert not isinstance(apart, status_pb2.Status), apart
@@ -103,11 +105,14 @@ async def test_a_batch_answers_what_single_orders_were_answered(shop: Shop) -> N
         assert await send_in_batch(shop.storefront, request) == single
 
 
-async def test_many_at_once_with_one_id_are_one(shop: Shop) -> None:
+async def test_many_at_once_with_one_id_in_either_case_are_one(shop: Shop) -> None:
     await shop.sell("TEE", 50)
     request = create_order(1)
-    request.request_id = str(uuid.uuid4())
-    answers = await asyncio.gather(*(shop.storefront.orders.CreateOrder(request) for _ in range(20)))
+    requests = [type(request)(), type(request)()]
+    for each, spelling in zip(requests, (str.lower, str.upper), strict=True):
+        each.CopyFrom(request)
+        each.request_id = spelling("0190ABCD-0000-7000-8000-00000000000F")
+    answers = await asyncio.gather(*(shop.storefront.orders.CreateOrder(each) for each in requests * 10))
     assert len({answer.order_id for answer in answers}) == 1
     assert await shop.counters("TEE") == (50, 0, 1)
 

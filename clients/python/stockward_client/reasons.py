@@ -169,7 +169,9 @@ class MoneyInvalid(InvalidArgument):
 
 
 class RequestIdReused(AlreadyExists):
-    """The request_id was used before by this caller with another payload or another method."""
+    """The request_id was used before by this caller with another payload or another method. request_ids compare as
+    UUIDs: upper and lower case are the same.
+    """
 
 
 class EtagMismatch(Aborted):

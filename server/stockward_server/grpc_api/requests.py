@@ -28,6 +28,7 @@ def request_of(context: Context, message: Any, method: str | None = None) -> Req
     recognised however it is sent.
     """
     call = current_call.get()
+    message.request_id = message.request_id.lower()  # it compares as a UUID, and stands in the fingerprint, too
     remaining: float | None = context.time_remaining()  # None without a deadline, whatever the stubs say
     deadline = None
     if remaining is not None and remaining < LONGEST_DEADLINE:
@@ -36,7 +37,7 @@ def request_of(context: Context, message: Any, method: str | None = None) -> Req
         actor=call.caller.actor,
         role=call.caller.role,
         method=method or call.method,
-        request_id=message.request_id.lower() or str(uuid4()),
+        request_id=message.request_id or str(uuid4()),
         fingerprint=blake2b(message.SerializeToString(deterministic=True), digest_size=16).digest(),
         deadline=deadline,
         traceparent=traceparent(),

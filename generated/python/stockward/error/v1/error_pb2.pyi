@@ -47,7 +47,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "MONEY_INVALID", "domain": "stockward", "metadata": { "field": "price", "currency": "JPY" } }
     """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 4
-    """ALREADY_EXISTS: the request_id was used before by this caller with another payload or another method.
+    """ALREADY_EXISTS: the request_id was used before by this caller with another payload or another method. request_ids
+    compare as UUIDs: upper and lower case are the same.
 
         { "reason": "REQUEST_ID_REUSED", "domain": "stockward",
           "metadata": { "request_id": "6f1c...", "method": "/stockward.order.v1.OrderService/CreateOrder" } }
@@ -116,7 +117,8 @@ than the currency's minor unit has, or out of range.
     { "reason": "MONEY_INVALID", "domain": "stockward", "metadata": { "field": "price", "currency": "JPY" } }
 """
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 4
-"""ALREADY_EXISTS: the request_id was used before by this caller with another payload or another method.
+"""ALREADY_EXISTS: the request_id was used before by this caller with another payload or another method. request_ids
+compare as UUIDs: upper and lower case are the same.
 
     { "reason": "REQUEST_ID_REUSED", "domain": "stockward",
       "metadata": { "request_id": "6f1c...", "method": "/stockward.order.v1.OrderService/CreateOrder" } }

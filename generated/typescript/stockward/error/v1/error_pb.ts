@@ -60,7 +60,8 @@ export enum ErrorReason {
   MONEY_INVALID = 3,
 
   /**
-   * ALREADY_EXISTS: the request_id was used before by this caller with another payload or another method.
+   * ALREADY_EXISTS: the request_id was used before by this caller with another payload or another method. request_ids
+   * compare as UUIDs: upper and lower case are the same.
    *
    *     { "reason": "REQUEST_ID_REUSED", "domain": "stockward",
    *       "metadata": { "request_id": "6f1c...", "method": "/stockward.order.v1.OrderService/CreateOrder" } }

@@ -1,0 +1,73 @@
+"""A page ends by bytes as well as by rows: the same rows come, each once and in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from stockward.inventory.v1 import inventory_pb2 as inventory
+
+from stockward_server.grpc_api import pages
+from stockward_server.storage import event_log
+from tests.known_shop import METHODS, Known, send
+
+WALKED = [
+    method
+    for method in METHODS
+    if {"page_token", "cursor"} & set(method.input_type.fields_by_name) and not method.server_streaming
+]
+"""Every method whose rows come page by page."""
+
+
+async def walk(known: Known, method: MethodDescriptor, page_size: int) -> list[list[Any]]:
+    """The rows of each page."""
+    build: Any = GetMessageClass(method.input_type)
+    rows = next(field.name for field in method.output_type.fields if field.message_type)
+    of_endpoint = "endpoint_id" in method.input_type.fields_by_name
+    named = {"endpoint_id": known.endpoints["ENABLED"]} if of_endpoint else {}
+    walked, after, more = list[list[Any]](), dict[str, Any](), True
+    while more:
+        answer: Any = await send(known.shop, build(page_size=page_size, **named, **after))
+        if getattr(answer, rows):
+            walked.append(list(getattr(answer, rows)))
+        if method.name == "ListEvents":
+            after, more = {"cursor": answer.next_cursor}, not answer.caught_up
+        else:
+            after, more = {"page_token": answer.next_page_token}, bool(answer.next_page_token)
+    return walked
+
+
+@pytest.mark.parametrize("method", WALKED, ids=lambda method: method.name)
+async def test_pages_that_end_by_bytes_have_the_same_rows(
+    known: Known, method: MethodDescriptor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if method.name == "ListStockAlerts":
+        for sku in ("TEE", "MUG", "CAP"):
+            await send(known.shop, inventory.SetStockPolicyRequest(sku=sku, safety_stock=1000))
+    (rows,) = await walk(known, method, 1000)
+    assert len(rows) > 1
+    monkeypatch.setattr(event_log, "BY_BYTES", event_log.BY_BYTES.replace(str(pages.PAGE_BYTES), "1"))
+    monkeypatch.setattr(pages, "PAGE_BYTES", 1)
+    for page_size in (1, 2, 1000):
+        assert await walk(known, method, page_size) == [[row] for row in rows]
+    size = sum(row.ByteSize() for row in rows[:2]) + 2 * pages.ROW_BYTES
+    monkeypatch.setattr(pages, "PAGE_BYTES", size)
+    some = await walk(known, method, 1000)
+    assert [row for page in some for row in page] == rows
+    if method.name != "ListEvents":
+        assert len(some[0]) == 2
+    monkeypatch.undo()
+    assert await walk(known, method, 1000) == [rows]
+
+
+async def test_a_row_that_is_larger_than_a_page_comes_alone(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "PAGE_BYTES", 2000)
+    await known.shop.pool.execute(
+        "UPDATE products SET description = $1 WHERE product_id = $2", "x" * 3000, known.products["PUBLISHED"]
+    )
+    method = next(method for method in WALKED if method.name == "ListProducts")
+    walked = await walk(known, method, 1000)
+    assert [len(page) for page in walked if page[0].description] == [1]
+    assert len(walked) > 1
