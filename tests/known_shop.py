@@ -51,8 +51,8 @@ async def arrange(shop: Shop) -> Known:
 
 
 async def arrange_products(known: Known) -> None:
-    """TEE and MUG in euros, CAP in dollars, ten each at `main`, none at `north`; GEM is dear beyond measure; FULL has all
-    that can be counted; PDF is not tracked."""
+    """TEE and MUG in euros, CAP in dollars, ten each at `main`, none at `north`; GEM is dear beyond measure; FULL has
+    all that can be counted; PDF is not tracked."""
     shop = known.shop
     known.products["PUBLISHED"] = await shop.sell("TEE", 10)
     for sku, currency in (("MUG", "EUR"), ("CAP", "USD")):
