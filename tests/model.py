@@ -299,6 +299,10 @@ class Model:
             units += 0 if location in self.closed else max(0, shelf.available + backorder)
         return units
 
+    def offered(self, sku: str) -> int:
+        """Units that a customer can order."""
+        return 1_000_000_000 if self.listings[sku].untracked else max(0, self.room(sku))
+
     def adjust(self, place: Place, delta: int) -> None:
         self.require_counted(place)
         require(self.shelves[place].on_hand + delta >= 0, "STOCK_NEGATIVE")

@@ -139,8 +139,13 @@ class Both(RuleBasedStateMachine):
             skus = {line.line_number: line.sku for line in order.lines}
             owed = {(skus[each.line_number], each.location_id): each.quantity for each in order.allocations}
             assert owed == +purchase.owed
+        views = SqlStockViews(self.pool)
+        offered = await views.availability(self.skus)
         for sku in self.skus:
-            assert not (await SqlStockViews(self.pool).verify(sku))[1]
+            assert not (await views.verify(sku))[1]
+            explained = await views.explain(sku)
+            assert explained is not None
+            assert offered[sku].available == explained.available == self.model.offered(sku)
         aggregates = [f"{sku}@{location}" for sku, location in self.model.shelves] + [*self.holds, *self.orders]
         assert not await gaps(self.pool, aggregates)
         assert not await self.pool.fetch(LOST_ALERTS, self.skus)

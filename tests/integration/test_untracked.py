@@ -24,6 +24,8 @@ from tests.watching import watch_stock
 
 EVERY = 1_000_000_000
 """Units that one order may name."""
+SOON = 10.0
+"""Seconds: less than a watch waits before it reads all availability again."""
 ON_ACCOUNT = orders.PAYMENT_TERMS_ON_ACCOUNT
 
 
@@ -246,11 +248,11 @@ async def test_a_watch_is_told_of_a_variant_that_never_had_stock(shop: Shop) -> 
         await watch.begun()
         assert watch.available == {"PDF": 0}
         await set_tracked(shop, product, tracked=False)
-        await watch.until(lambda watch: watch.available == {"PDF": EVERY})
+        await watch.until(lambda watch: watch.available == {"PDF": EVERY}, SOON)
         cursor = watch.cursor
     await set_tracked(shop, product, tracked=True)
     async with watch_stock(shop.storefront, "PDF", cursor=cursor) as watch:
-        await watch.until(lambda watch: watch.available == {"PDF": 0})
+        await watch.until(lambda watch: watch.available == {"PDF": 0}, SOON)
 
 
 async def test_units_sold_while_they_were_tracked_come_back_without_a_count(shop: Shop) -> None:
