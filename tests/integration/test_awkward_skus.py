@@ -6,6 +6,7 @@ import asyncio
 import unicodedata
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -58,7 +59,7 @@ async def test_it_is_sold_held_counted_and_found(stocked: Shop) -> None:
     )
     assert {line.sku for line in held.lines} == set(SKUS)
     for sku in SKUS:
-        by_sku = {"sku": decomposed(sku)}
+        by_sku: dict[str, Any] = {"sku": decomposed(sku)}
         adjusted = await staff.inventory.AdjustStock(
             inventory.AdjustStockRequest(delta=1, reason=inventory.ADJUSTMENT_REASON_FOUND, **by_sku)
         )
