@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -279,11 +280,22 @@ async def test_going_back_to_the_former_release_keeps_the_books(shop: Shop, data
     )
     assert [tuple(row)[:4] for row in rows] == [("MUG", 10, 0, 0), ("TEE", 10, 0, 4)]
     assert rows[0]["max"] < newest[0] == rows[1]["max"], "what it opens with is older than what is there"
-    await shop.order("TEE", 1)
+    # The former release receives one; this one's server knows columns that are not there.
+    await shop.pool.execute(
+        """
+        WITH received AS (
+            UPDATE stock SET on_hand = on_hand + 1, version = version + 1 WHERE sku = 'TEE'
+            RETURNING sku, location_id, on_hand, reserved, allocated
+        )
+        INSERT INTO movements (sku, location_id, kind, reason, on_hand_delta, reserved_delta, allocated_delta, on_hand,
+                               reserved, allocated, reference, note, actor, create_time)
+        SELECT sku, location_id, 9, 1, 1, 0, 0, on_hand, reserved, allocated, '', '', 'tests', now() FROM received
+        """
+    )
 
     assert await migrate(database_url) == sorted(path.stem for path in since)
     await shop.order("TEE", 1)
-    assert await ledger(shop, sku="TEE") == [-1, -1, -1, 7]
+    assert await ledger(shop, sku="TEE") == [-1, 1, -1, 7]
     await shop.verify()
 
 
@@ -310,6 +322,15 @@ async def test_room_is_made_in_time_and_what_came_before_it_stays(database: Pool
 # Reads
 
 
+def blocks_of_ledger(node: dict[str, Any]) -> Iterator[int]:
+    """Pages read of each month; what the few SKUs are called now is looked up beside it."""
+    if node.get("Relation Name", "").startswith("movements_"):
+        yield node["Shared Hit Blocks"] + node["Shared Read Blocks"]
+    else:
+        for inner in node.get("Plans", ()):
+            yield from blocks_of_ledger(inner)
+
+
 @pytest.mark.parametrize(
     ("wanted", "before", "most"),
     [
@@ -332,5 +353,5 @@ async def test_the_ledger_is_read_by_the_indexes_of_its_months(
     arguments = [before, wanted.get("sku"), wanted.get("location_id"), None, wanted.get("reference"), None, None, 100]
     ((plan,),) = await database.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {LIST_MOVEMENTS}", *arguments)
     (top,) = json.loads(plan)
-    assert top["Plan"]["Shared Hit Blocks"] + top["Plan"]["Shared Read Blocks"] < most, plan
+    assert sum(blocks_of_ledger(top["Plan"])) < most, plan
     assert "Seq Scan on movements_2" not in plan

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stockward_server.commands.shopify_csv import Contents, FileUnreadable, RefusedRow, read_products, sku_from
+from stockward_server.domain.names import sku_fault
 
 HEADER = (
     "Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Option2 Name,Option2 Value,"
@@ -161,6 +162,27 @@ def test_made_skus_fit_and_stay_apart() -> None:
     assert len(long) == len(other) == 64
     assert long != other
     assert long == sku_from("a" * 70, ["S"])
+
+
+def test_skus_are_made_of_any_script() -> None:
+    """Options that only differ in another script stay apart; what was made of Latin letters stays what it was."""
+    assert sku_from("tシャツ", ["赤 L"]) == "Tシャツ-赤-L"
+    assert sku_from("tee", ["Größe"]) == "TEE-GR-SSE"
+    assert sku_from("tee", ["赤"]) != sku_from("tee", ["青"])
+    long = sku_from("緑" * 60, ["赤"])
+    assert sku_fault(long) is None
+    assert long != sku_from("緑" * 60, ["青"])
+
+
+def test_a_file_may_have_either_form_of_unicode(file: Path) -> None:
+    """Rows whose handles differ in form only belong together."""
+    first = row(
+        "cafe\u0301", title="Café", option1_name="S", option1_value="1", variant_sku="GRU\u0308N", variant_price="1"
+    )
+    second = row("café", option1_value="2", variant_sku="緑", variant_price="1")
+    (product,) = read(file, first, second).products
+    assert product.message.handle == "café"
+    assert [variant.sku for variant in product.message.variants] == ["GRÜN", "緑"]
 
 
 @pytest.mark.parametrize(

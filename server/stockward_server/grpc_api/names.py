@@ -44,21 +44,23 @@ def normalise_names(message: Message) -> None:
             setattr(message, field.name, normal_name(value))
 
 
-def name_violations(message: Message, path: str = "") -> Iterator[FieldViolation]:
+def name_violations(message: Message) -> Iterator[FieldViolation]:
     """What is wrong with the SKUs and handles of a normalised message. A missing one is left to the contract's rules;
     fields that these ignore are ignored here as well."""
     for field, fault, checked in _plan(message.DESCRIPTOR):
         if not checked:
             continue
         value: Any = getattr(message, field.name)
-        here = f"{path}{field.name}"
-        each = islice(value, MAX_ELEMENTS) if field.is_repeated else (value,)
-        for index, part in enumerate(each):
-            at = f"{here}[{index}]" if field.is_repeated else here
+        for index, part in enumerate(islice(value, MAX_ELEMENTS) if field.is_repeated else (value,)):
             if field.message_type:
-                yield from name_violations(part, f"{at}.")
+                for found in name_violations(part):
+                    yield FieldViolation(f"{_at(field, index)}.{found.field}", found.description)
             elif fault and part and (wrong := fault(part)):
-                yield FieldViolation(at, f"{part!r} {wrong}")
+                yield FieldViolation(_at(field, index), f"{part!r} {wrong}")
+
+
+def _at(field: FieldDescriptor, index: int) -> str:
+    return f"{field.name}[{index}]" if field.is_repeated else field.name
 
 
 @cache

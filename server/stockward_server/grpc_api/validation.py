@@ -16,7 +16,7 @@ _validator = protovalidate.Validator()
 
 def validate(message: Message, prefix: str = "") -> None:
     """FieldInvalid listing every field of `message` that breaks its rule; paths are behind `prefix`."""
-    violations = list(name_violations(message, prefix))
+    violations = [FieldViolation(prefix + each.field, each.description) for each in name_violations(message)]
     names = {violation.field for violation in violations}
     violations += (
         FieldViolation(path, violation.proto.message)
