@@ -76,11 +76,12 @@ async def insert(
         """,
         [(order_id, number, *line) for number, line in enumerate(lines, 1)],
     )
-    await connection.executemany(
-        "INSERT INTO payments (provider, provider_event_id, order_id, kind, amount, event_time, create_time) "
-        "VALUES ('bank', $1, $2, $3, $4, now() + $5 * interval '1 s', now())",
-        [(f"{order_id} {n}", order_id, kind, amount, n) for n, (kind, amount) in enumerate(payments)],
-    )
+    for n, (kind, amount) in enumerate(payments):
+        await connection.execute(
+            "INSERT INTO payments (provider, provider_event_id, order_id, kind, amount, event_time, create_time) "
+            "VALUES ('bank', $1, $2, $3, $4, now(), now())",
+            *(f"{order_id} {n}", order_id, kind, amount),
+        )
     return order_id
 
 
