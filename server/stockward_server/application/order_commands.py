@@ -273,7 +273,7 @@ class RecordPayment(OnOrder):
             )
         known = state.payments.get((event.provider, event.provider_event_id))
         if known is not None:
-            if (known.order_id, known.kind, known.amount) != (event.order_id, event.kind, event.amount):
+            if _content(known) != _content(event):
                 raise PaymentEventConflict(
                     f"{event.provider} event {event.provider_event_id} is known with other content",
                     field="provider_event_id",
@@ -287,6 +287,11 @@ class RecordPayment(OnOrder):
         paid = state.save_order(paid, self.cause, "payment.updated", *(["order.processing"] if revived else []))
         state.move(changes, self.cause)
         return self.reply(paid)
+
+
+def _content(event: PaymentEvent) -> tuple[object, ...]:
+    """What a repetition of the event has in common with it."""
+    return event.order_id, event.kind, event.amount, event.running_total
 
 
 @dataclass(slots=True, kw_only=True)

@@ -180,6 +180,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             amount.minor,
             happened,
             request.payment_reference,
+            request.running_total,
         )
         command = RecordPayment(
             cause=request_of(context, request),

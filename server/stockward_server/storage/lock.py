@@ -137,7 +137,8 @@ async def _load_payments(
 ) -> dict[tuple[str, str], PaymentEvent]:
     rows = await connection.fetch(
         """
-        SELECT provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference
+        SELECT provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference,
+               running_total
         FROM payments JOIN unnest($1::text[], $2::text[]) AS k (provider, provider_event_id)
             USING (provider, provider_event_id)
         """,
@@ -153,6 +154,7 @@ async def _load_payments(
             row["amount"],
             row["event_time"],
             row["payment_reference"],
+            row["running_total"],
         )
         for row in rows
     }
