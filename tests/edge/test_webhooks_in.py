@@ -10,8 +10,9 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
 from tests.edge.caller import Edge
-from tests.incoming import FOREIGN_SECRET, body_of, signed, stripe_event, stripe_signed
+from tests.incoming import FOREIGN_SECRET, body_of, signed, stripe_signed
 from tests.shop import Shop
+from tests.stripe import fresh, intent
 
 PMS, STOREFRONT = "/api/pms/webhook", "/api/storefront/webhook"
 
@@ -38,7 +39,8 @@ async def test_stripe_reports_a_payment(edge: Edge, edge_shop: Shop) -> None:
     order = await edge.done("POST", "/api/storefront/orders/create", {"lines": [{"sku": "PAID", "quantity": 1}]})
     due = order["totals"]["due"]
     cents = int(due["units"]) * 100 + due["nanos"] // 10**7
-    event = stripe_event("payment_intent.succeeded", order["orderId"], amount_received=cents)
+    metadata = {"order_id": order["orderId"]}
+    event = fresh("payment_intent.succeeded", intent(amount=cents, amount_received=cents, metadata=metadata))
     body = json.dumps(event).encode()
     answer = await edge.call("POST", f"{STOREFRONT}/stripe", body, by=None, headers=stripe_signed(body))
     assert answer.http == 200, answer.body
