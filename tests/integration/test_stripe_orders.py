@@ -98,7 +98,7 @@ async def test_a_dispute_that_is_lost_is_money_gone_and_no_return(shop: Shop) ->
     await report(shop, fresh("payment_intent.succeeded", of(order, intent(amount_received=2000))))
     await report(shop, fresh("charge.dispute.created", dispute()), fresh("charge.dispute.funds_withdrawn", dispute()))
     payment = (await now(shop, order)).payment
-    assert (payment.disputed, payment.refund_due) == (money("20.00"), money("0"))
+    assert (payment.disputed, payment.refund_required) == (money("20.00"), False)
     await report(shop, *[fresh("charge.dispute.closed", dispute(status="lost"))] * 2)
     payment = (await now(shop, order)).payment
     assert (payment.disputed.units, payment.lost, payment.refunded.units) == (0, money("20.00"), 0)
@@ -206,6 +206,26 @@ async def test_one_payment_that_many_events_report_at_once(shop: Shop, settings:
         await asyncio.gather(*(report(each, event) for event in events for each in (shop, other)))
     assert await figures(shop, order) == ("PAID", "0.00", "20.00", "0.00")
     assert [row["amount"] for row in await shop.pool.fetch("SELECT amount FROM payments")] == [2000]
+
+
+@pytest.mark.parametrize("first", ["stripe", "storefront"])
+async def test_a_payment_that_the_storefront_reports_as_well(shop: Shop, first: str) -> None:
+    """By Stripe as the sum of the intent, and by the storefront as a payment of it, with an id of its own."""
+    order = await shop.order("TEE")
+    by_storefront = orders.RecordPaymentRequest(
+        order_id=order.order_id,
+        provider="stripe",
+        provider_event_id="payment 4711",
+        payment_reference="pi_1",
+        kind=orders.RecordPaymentRequest.KIND_CAPTURED,
+        amount=money("20.00"),
+    )
+    if first == "storefront":
+        await shop.pms.orders.RecordPayment(by_storefront)
+    await report(shop, fresh("payment_intent.succeeded", of(order, intent(amount_received=2000))))
+    if first == "stripe":
+        await shop.pms.orders.RecordPayment(by_storefront)
+    assert await figures(shop, order) == ("PAID", "0.00", "20.00", "0.00")
 
 
 FIRST, SECOND = refund(amount=500), refund(id="re_2", amount=700)

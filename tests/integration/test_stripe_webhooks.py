@@ -178,6 +178,16 @@ NO_MONEY = [
     ("charge.dispute.created", dispute(status="warning_needs_response")),
     ("charge.dispute.closed", dispute(status="warning_closed")),
     ("checkout.session.completed", checkout(payment_status="unpaid")),
+    (
+        "checkout.session.completed",
+        checkout(
+            mode="setup",
+            payment_status="no_payment_required",
+            amount_total=None,
+            currency=None,
+            payment_intent=None,
+        ),
+    ),
     ("checkout.session.expired", checkout(payment_status="unpaid", status="expired")),
     ("invoice.paid", {"id": "in_1", "object": "invoice"}),
     ("customer.subscription.updated", {"id": "sub_1", "object": "subscription"}),

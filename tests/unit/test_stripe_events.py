@@ -314,7 +314,7 @@ def test_a_field_that_is_missing_or_of_another_type_is_refused_or_makes_a_valid_
         ("charge.refunded", charge(amount_refunded=5, currency=None), {}, "data.object.currency"),
         ("charge.refunded", charge(amount_refunded=5, id="ch 1"), {}, "data.object.id"),
         ("charge.refunded", charge(amount_refunded=5, payment_intent=7), {}, "data.object.payment_intent"),
-        ("charge.refunded", charge(payment_intent={"id": None}), {}, "data.object.payment_intent.id"),
+        ("charge.expired", charge(payment_intent={"id": None}), {}, "data.object.payment_intent.id"),
         ("payment_intent.payment_failed", intent(amount=-1), {}, "data.object.amount"),
         ("payment_intent.succeeded", intent(amount_received=10**15), {}, "data.object.amount_received"),
         ("payment_intent.succeeded", intent(amount_received=1), {"created": 10**20}, "created"),

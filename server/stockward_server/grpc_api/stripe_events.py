@@ -75,8 +75,10 @@ def subject_of(event: Event) -> Subject:
 def payments_of(event: Event, order_id: str) -> list[RecordPaymentRequest]:
     """Returns what an event of a known type says happened to the order's money, which may be nothing;
     WebhookBodyInvalid naming what is missing."""
-    tender = subject_of(event).tender
-    currency = currency_of(event)
+    facts = list(READERS[event["type"]](event))
+    if not facts:
+        return []  # a checkout session that only sets a payment method up has no currency
+    tender, currency = subject_of(event).tender, currency_of(event)
     time = timestamp(_moment(find(event, "created", int)))
     return [
         RecordPaymentRequest(
@@ -89,7 +91,7 @@ def payments_of(event: Event, order_id: str) -> list[RecordPaymentRequest]:
             running_total=fact.running_total,
             event_time=time,
         )
-        for fact in READERS[event["type"]](event)
+        for fact in facts
     ]
 
 
