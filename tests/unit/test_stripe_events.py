@@ -81,6 +81,11 @@ AUTHORIZED: Said = [("pi_1 authorized 2000", "AUTHORIZED", "=20.00")]
         ("charge.succeeded", charge(captured=False, amount_captured=0), AUTHORIZED),
         ("charge.succeeded", charge(), CAPTURED),
         ("charge.captured", charge(amount_captured=1500), PARTLY),
+        (  # others are to follow
+            "charge.captured",
+            charge(amount_captured=1500, payment_method_details={"card": {"multicapture": {"status": "available"}}}),
+            PARTLY[:1],
+        ),
         ("charge.captured", charge(amount_captured=None), CAPTURED),
         ("charge.captured", charge(payment_intent=None), [("ch_1 captured 2000", "CAPTURED", "=20.00")]),
         (

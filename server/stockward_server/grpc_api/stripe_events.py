@@ -159,7 +159,7 @@ def _charged(event: Event) -> Iterator[Fact]:
         return
     captured = _amount(event, "amount_captured", amount)
     yield from _so_far(event, PaymentKind.CAPTURED, captured)
-    yield from _so_far(event, PaymentKind.VOIDED, amount - captured)
+    yield from _released(event, amount - captured)
 
 
 def _charge_expired(event: Event) -> Iterator[Fact]:
@@ -174,12 +174,19 @@ def _charge_refunded(event: Event) -> Iterator[Fact]:
         return
     captured = _amount(event, "amount_captured", _amount(event, "amount", 0))
     released = max(0, _amount(event, "amount", captured) - captured)
-    yield from _so_far(event, PaymentKind.VOIDED, released)
+    yield from _released(event, released)
     refunded -= released if _releases_are_refunds(event) else 0
     if refunded > 0:
         # After a refund that failed the sum may come to the same again, so its time is part of the name.
         name = f"{_id(event, 'data.object.id')} refunded {refunded} at {find(event, 'created', int)}"
         yield Fact(name, PaymentKind.REFUNDED, refunded, running_total=True)
+
+
+def _released(event: Event, amount: int) -> Iterator[Fact]:
+    """What a capture leaves of an authorization, unless the charge can be captured several times: then its intent says
+    when it is over."""
+    several = find(event, "data.object.payment_method_details.card.multicapture.status", str, "") == "available"
+    yield from _so_far(event, PaymentKind.VOIDED, 0 if several else amount)
 
 
 def _refund(event: Event) -> Iterator[Fact]:
