@@ -46,23 +46,6 @@ def stripe_signed(body: bytes, secret: str = STRIPE_SECRET, at: float | None = N
     return {"stripe-signature": f"t={timestamp},v1={digest}"}
 
 
-def stripe_event(type_: str, order_id: str, **fields: Any) -> dict[str, Any]:
-    """An event with what we look at and some of what we do not; `previous_attributes` and `id` beside the object."""
-    beside = {name: fields.pop(name) for name in ("previous_attributes",) if name in fields}
-    return {
-        "id": fields.pop("id", f"evt_{uuid.uuid4().hex}"),
-        "object": "event",
-        "api_version": "2026-01-01",
-        "created": 1_763_800_000,
-        "livemode": False,
-        "type": type_,
-        "data": {
-            "object": {"id": "pi_1", "currency": "eur", "metadata": {"order_id": order_id}, **fields},
-            **beside,
-        },
-    }
-
-
 async def post(shop: Shop, audience: str, body: bytes, headers: Headers) -> ReceiveWebhookResponse:
     """What the edge makes of `POST /api/<audience>/webhook`: raw bytes, headers as metadata, no key."""
     method = getattr(shop.keyless.incoming, f"Receive{audience.capitalize()}Webhook")
@@ -80,8 +63,9 @@ async def deliver(shop: Shop, audience: str, type_: str, data: Message | dict[st
     return response.webhook_id
 
 
-async def deliver_stripe(shop: Shop, event: dict[str, Any]) -> None:
-    """Sends an event as Stripe does."""
+async def deliver_stripe(shop: Shop, event: dict[str, Any]) -> ReceiveWebhookResponse:
+    """Sends an event as Stripe does, which must be accepted."""
     body = json.dumps(event).encode()
     response = await post(shop, "stripe", body, stripe_signed(body))
     assert (response.webhook_id, response.type) == (event["id"], event["type"])
+    return response

@@ -1142,6 +1142,7 @@ class AsyncOrderService:
         event_time: timestamp_pb2.Timestamp | None = None,
         request_id: str = "",
         payment_reference: str = "",
+        running_total: bool = False,
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever
@@ -1162,6 +1163,9 @@ class AsyncOrderService:
             payment_reference: The tender that the event belongs to: the provider's id of the payment intent, charge or
                 gift card redemption. A capture or void consumes the authorization of its own tender only. Empty: the
                 one tender of this provider.
+            running_total: The amount is everything of this kind and tender so far, not one movement: for providers that
+                report running sums. Single movements and running totals of one tender may be mixed. The larger of their
+                sum and the largest total counts, so a movement that is reported both ways counts once.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
@@ -1175,6 +1179,7 @@ class AsyncOrderService:
                 event_time=event_time,
                 request_id=request_id,
                 payment_reference=payment_reference,
+                running_total=running_total,
             ),
             timeout,
         )

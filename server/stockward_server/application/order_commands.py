@@ -289,6 +289,7 @@ class RecordPayment(OnOrder):
     amount: Money
     event_time: datetime | None = None
     payment_reference: str = ""
+    running_total: bool = False
 
     @property
     def payment_keys(self) -> Collection[PaymentKey]:
@@ -315,11 +316,12 @@ class RecordPayment(OnOrder):
             self.amount.minor,
             self.event_time or state.now,
             self.payment_reference,
+            self.running_total,
         )
         known = state.payments.get((event.provider, event.provider_event_id))
         if known is not None:
-            same = (known.order_id, known.kind, known.amount) == (event.order_id, event.kind, event.amount)
-            if not same or known.payment_reference not in ("", event.payment_reference):
+            same_tender = known.payment_reference in ("", event.payment_reference)
+            if not same_tender or _content(known) != _content(event):
                 raise PaymentEventConflict(
                     f"{event.provider} event {event.provider_event_id} is known with other content",
                     field="provider_event_id",
@@ -341,6 +343,11 @@ class RecordPayment(OnOrder):
         paid = state.save_order(paid, self.cause, "payment.updated", *revived, *_hold_events(order, paid))
         state.move(changes, self.cause)
         return self.reply(paid)
+
+
+def _content(event: PaymentEvent) -> tuple[object, ...]:
+    """What a repetition of the event has in common with it."""
+    return event.order_id, event.kind, event.amount, event.running_total
 
 
 @dataclass(slots=True, kw_only=True)

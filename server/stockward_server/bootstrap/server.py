@@ -166,8 +166,9 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         ),
         watches,
     )
+    order_views = SqlOrderViews(pool)
     order_servicer = OrderServicer(
-        committer.submit, SqlOrderViews(pool), timedelta(seconds=settings.payment_due_seconds), watches
+        committer.submit, order_views, timedelta(seconds=settings.payment_due_seconds), watches
     )
     keys = known_keys.KnownKeys(pool)
     token_keys = _token_keys(settings)
@@ -181,6 +182,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
                 catalog_servicer,
                 inventory_servicer,
                 order_servicer,
+                order_views,
                 WebhookSecrets(settings.webhook_secrets, settings.stripe_webhook_secrets),
             ),
             WebhookServicer(

@@ -5,7 +5,8 @@ Neither the order of arrival nor (the events being unique) a repetition can chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
@@ -58,6 +59,8 @@ class PaymentEvent:
     event_time: datetime
     payment_reference: str = ""
     """The tender it belongs to, by the provider's id of it; empty for the one tender of this provider."""
+    running_total: bool = False
+    """`amount` is everything of this kind and tender so far, not one movement; see `as_additions`."""
 
     @property
     def tender(self) -> TenderKey:
@@ -235,7 +238,7 @@ class Payment:
     def _replayed(self) -> tuple[dict[TenderKey, Tender], tuple[Cover, ...]]:
         tenders: dict[TenderKey, Tender] = {}
         covers = [NOTHING]
-        for event in self.events:
+        for event in as_additions(self.events):
             before = tenders.get(event.tender) or Tender(*event.tender)
             after = tenders[event.tender] = before.record(event)
             _, secured, at_hand = covers[-1]
@@ -252,3 +255,29 @@ def payment_of(events: tuple[PaymentEvent, ...]) -> Payment:
 
 def _key(tender: Tender) -> TenderKey:
     return tender.provider, tender.payment_reference
+
+
+def as_additions(events: Iterable[PaymentEvent]) -> list[PaymentEvent]:
+    """Returns the events in the order in which they happened, each with the amount that it adds to those before it.
+
+    Some providers report single movements ("refund 7: 5.00"), some how much it is by now ("refunded so far: 15.00"),
+    and some both. So for each kind and tender there are two figures: the sum of the single reports, and the largest
+    total. Neither can be more than what moved, and the one that all reports arrived for is what moved: the larger one
+    counts. A total of refunds leaves out the refunds that have failed by then, so these are added to it.
+    """
+    single, largest, failed = Counter[object](), Counter[object](), Counter[object]()
+    additions = []
+    for event in sorted(events, key=lambda e: (e.event_time, e.kind, e.provider, e.provider_event_id)):
+        tender = (event.provider, event.payment_reference)
+        key = (*tender, event.kind)
+        before = max(single[key], largest[key])
+        if not event.running_total:
+            single[key] += event.amount
+        elif event.kind is PaymentKind.REFUNDED:
+            largest[key] = max(largest[key], event.amount + failed[tender])
+        else:
+            largest[key] = max(largest[key], event.amount)
+        if event.kind is PaymentKind.REFUND_FAILED:
+            failed[tender] += event.amount
+        additions.append(replace(event, amount=max(single[key], largest[key]) - before, running_total=False))
+    return additions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,15 @@ from stockward.webhook.v1 import incoming_pb2 as pb
 from stockward.webhook.v1 import incoming_pb2_grpc
 
 from stockward_server.application.request import Caller, Role
-from stockward_server.domain.errors import WebhookBodyInvalid, WebhookTypeUnknown
+from stockward_server.application.stock_views import OrderViews
+from stockward_server.domain.errors import (
+    Code,
+    CurrencyMismatch,
+    PaymentEventConflict,
+    Refusal,
+    WebhookBodyInvalid,
+    WebhookTypeUnknown,
+)
 from stockward_server.grpc_api.catalog_service import CatalogServicer
 from stockward_server.grpc_api.identity import Call, current_call
 from stockward_server.grpc_api.inventory_service import InventoryServicer
@@ -27,8 +36,23 @@ from stockward_server.grpc_api.names import normalise_names
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.requests import Context
 from stockward_server.grpc_api.signatures import verify_standard, verify_stripe
-from stockward_server.grpc_api.stripe_events import READERS, find, payment_of
+from stockward_server.grpc_api.stripe_events import (
+    PROVIDER,
+    READERS,
+    currency_of,
+    event_id_of,
+    find,
+    payments_of,
+    subject_of,
+)
 from stockward_server.grpc_api.validation import validate
+
+log = logging.getLogger(__name__)
+
+MAX_TYPE_LENGTH = 200
+
+NO_MONEY_MOVED, NO_ORDER = "NO_MONEY_MOVED", "NO_ORDER"
+"""Why nothing was done, beside the reasons with which RecordPayment refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +82,15 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
     """See incoming.proto; raises a Refusal for a documented error."""
 
     def __init__(
-        self, catalog: CatalogServicer, inventory: InventoryServicer, orders: OrderServicer, secrets: WebhookSecrets
+        self,
+        catalog: CatalogServicer,
+        inventory: InventoryServicer,
+        orders: OrderServicer,
+        order_views: OrderViews,
+        secrets: WebhookSecrets,
     ) -> None:
         self._secrets = secrets
+        self._order_views = order_views
         order_service = order_pb2.DESCRIPTOR.services_by_name["OrderService"]
         catalog_service = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
         inventory_service = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
@@ -92,10 +122,37 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
     async def ReceiveStripeWebhook(self, request: HttpBody, context: Context) -> pb.ReceiveWebhookResponse:
         verify_stripe(request.data, _headers(context), self._secrets.stripe)
         event = _parse(request.data)
+        event_id = event_id_of(event)
+        ignored = await self._record(event, event_id, context)
+        if ignored:
+            log.debug("nothing is done about %s %s: %s", event["type"], event_id, ignored)
+        return pb.ReceiveWebhookResponse(webhook_id=event_id, type=event["type"], ignored=ignored)
+
+    async def _record(self, event: Mapping[str, Any], event_id: str, context: Context) -> str | None:
+        """Records what a Stripe event says of an order of ours; returns why nothing is done, or None when it is done.
+
+        Stripe repeats for days what is refused, and then switches the endpoint off. So what is none of ours, or will
+        not be accepted later either, is no error.
+        """
         if event["type"] not in READERS:
-            raise _unknown(event["type"])
-        message = payment_of(event)
-        return await _run("stripe", self._payment, message, message.provider_event_id, event["type"], context)
+            return NO_MONEY_MOVED
+        subject = subject_of(event)
+        order = await self._order_views.find_paid(subject.order_id, PROVIDER, subject.tender)
+        if order is None:
+            return NO_ORDER
+        order_id, currency = order
+        payments = payments_of(event, order_id)
+        try:
+            if payments and currency_of(event) != currency:
+                raise CurrencyMismatch(f"{currency_of(event)} where {currency} is expected", field="amount")
+            for number, payment in enumerate(payments):
+                await _run("stripe", self._payment, payment, event_id + number * "+", context)
+        except Refusal as refusal:
+            if not (refusal.code is Code.FAILED_PRECONDITION or isinstance(refusal, PaymentEventConflict)):
+                raise
+            log.warning("%s %s is not recorded with order %s: %s", event["type"], event_id, order_id, refusal.message)
+            return refusal.reason
+        return None if payments else NO_MONEY_MOVED
 
     async def _receive(
         self, source: str, effects: Mapping[str, Effect], body: bytes, context: Context
@@ -110,28 +167,28 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
             json_format.ParseDict(find(webhook, "data", dict), message)
         except (json_format.Error, ValueError, TypeError, RecursionError) as error:
             raise WebhookBodyInvalid(f"data is no {message.DESCRIPTOR.name}: {error}", field="data") from error
-        return await _run(source, effect, message, webhook_id, webhook["type"], context)
+        await _run(source, effect, message, webhook_id, context)
+        return pb.ReceiveWebhookResponse(webhook_id=webhook_id, type=webhook["type"])
 
 
-async def _run(
-    source: str, effect: Effect, message: Any, webhook_id: str, type_: str, context: Context
-) -> pb.ReceiveWebhookResponse:
+async def _run(source: str, effect: Effect, message: Any, webhook_id: str, context: Context) -> None:
     """Calls the method as the webhook's sender. The request_id is made from the id, so a repetition is recognised."""
     message.request_id = str(uuid5(NAMESPACE_URL, f"webhook:{webhook_id}"))
     normalise_names(message)
     validate(message)
     current_call.set(Call(Caller(f"webhook:{source}", Role.PMS), effect.method))
     await effect.run(message, context)
-    return pb.ReceiveWebhookResponse(webhook_id=webhook_id, type=type_)
 
 
 def _parse(body: bytes) -> dict[str, Any]:
-    """The body as an object with a `type`; WebhookBodyInvalid."""
+    """Returns the body as an object with a `type`; WebhookBodyInvalid."""
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise WebhookBodyInvalid(f"the body is no JSON: {error}") from error
-    find(parsed, "type", str)
+    type_ = find(parsed, "type", str)
+    if not (type_.isprintable() and len(type_) <= MAX_TYPE_LENGTH):
+        raise WebhookBodyInvalid(f"type is text of at most {MAX_TYPE_LENGTH} printable characters", field="type")
     found: dict[str, Any] = parsed
     return found
 

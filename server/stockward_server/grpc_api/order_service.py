@@ -198,6 +198,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             amount=amount,
             event_time=moment(request.event_time, "event_time") if request.HasField("event_time") else None,
             payment_reference=request.payment_reference,
+            running_total=request.running_total,
             reply=order_bytes,
         )
         return pb.Order.FromString(await self._submit(command))

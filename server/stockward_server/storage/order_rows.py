@@ -30,7 +30,7 @@ from stockward_server.domain.stock import Portion
 from stockward_server.storage.database import Executor
 from stockward_server.storage.former_skus import renamed, sku_now
 
-PAYMENT = "provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference"
+PAYMENT = "provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference, running_total"
 """The columns of a payment event."""
 
 LOCK = "ORDER BY 1 FOR NO KEY UPDATE"
@@ -205,6 +205,7 @@ def payment_event(row: Record) -> PaymentEvent:
         row["amount"],
         row["event_time"],
         row["payment_reference"],
+        row["running_total"],
     )
 
 

@@ -57,3 +57,19 @@ class SqlOrderViews:
             )
             found = await load_orders(connection, [row["id"] for row in ids])
             return [found[row["id"]] for row in ids if row["id"] in found]
+
+    async def find_paid(self, order_id: str | None, provider: str, payment_reference: str) -> tuple[str, str] | None:
+        async with self._pool.acquire() as connection:
+            found = await connection.fetchrow(
+                """
+                SELECT order_id::text, currency, 1 AS place FROM orders WHERE order_id = $1
+                UNION ALL
+                SELECT order_id::text, currency, 2 FROM payments JOIN orders USING (order_id)
+                WHERE provider = $2 AND payment_reference = $3 AND payment_reference <> ''
+                ORDER BY place LIMIT 1
+                """,
+                order_id,
+                provider,
+                payment_reference,
+            )
+        return (found["order_id"], found["currency"]) if found else None

@@ -263,12 +263,21 @@ def insert_payments(write: Statement, events: Sequence[PaymentEvent], now: datet
     write.add(
         """
         INSERT INTO payments (provider, provider_event_id, order_id, kind, amount, event_time, payment_reference,
-                              create_time)
-        SELECT *, $8 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::smallint[], $5::bigint[], $6::timestamptz[],
-                                 $7::text[])
+                              running_total, create_time)
+        SELECT *, $9 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::smallint[], $5::bigint[], $6::timestamptz[],
+                                 $7::text[], $8::boolean[])
         """,
         *columns(
-            (e.provider, e.provider_event_id, e.order_id, e.kind, e.amount, e.event_time, e.payment_reference)
+            (
+                e.provider,
+                e.provider_event_id,
+                e.order_id,
+                e.kind,
+                e.amount,
+                e.event_time,
+                e.payment_reference,
+                e.running_total,
+            )
             for e in events
         ),
         now,

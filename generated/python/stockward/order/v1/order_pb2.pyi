@@ -1760,6 +1760,7 @@ class RecordPaymentRequest(_message.Message):
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PAYMENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    RUNNING_TOTAL_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order."""
     provider: _builtins.str
@@ -1773,6 +1774,11 @@ class RecordPaymentRequest(_message.Message):
     payment_reference: _builtins.str
     """The tender that the event belongs to: the provider's id of the payment intent, charge or gift card redemption. A
     capture or void consumes the authorization of its own tender only. Empty: the one tender of this provider.
+    """
+    running_total: _builtins.bool
+    """The amount is everything of this kind and tender so far, not one movement: for providers that report running sums.
+    Single movements and running totals of one tender may be mixed. The larger of their sum and the largest total counts,
+    so a movement that is reported both ways counts once.
     """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
@@ -1793,10 +1799,11 @@ class RecordPaymentRequest(_message.Message):
         event_time: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
         payment_reference: _builtins.str = ...,
+        running_total: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_time", b"event_time", "kind", b"kind", "order_id", b"order_id", "payment_reference", b"payment_reference", "provider", b"provider", "provider_event_id", b"provider_event_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_time", b"event_time", "kind", b"kind", "order_id", b"order_id", "payment_reference", b"payment_reference", "provider", b"provider", "provider_event_id", b"provider_event_id", "request_id", b"request_id", "running_total", b"running_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,10 +22,10 @@ import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import TypeAlias as _TypeAlias, Never as _Never
+if sys.version_info >= (3, 10):
+    from typing import TypeAlias as _TypeAlias
 else:
-    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+    from typing_extensions import TypeAlias as _TypeAlias
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -215,26 +215,35 @@ Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
 class ReceiveWebhookResponse(_message.Message):
-    """Response to a webhook that was done, now or before."""
+    """Response to a webhook that was done, now or before, or that there is nothing to do about."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     WEBHOOK_ID_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
+    IGNORED_FIELD_NUMBER: _builtins.int
     webhook_id: _builtins.str
     """The sender's id of it: `webhook-id`, or the id of the Stripe event."""
     type: _builtins.str
     """Its type."""
+    ignored: _builtins.str
+    """Why nothing was done about an event of Stripe; unset when it was done. NO_MONEY_MOVED: its type, or what it says, is
+    of no concern to an order's money. NO_ORDER: it is about no order that is here. Otherwise the reason for which
+    RecordPayment refuses it, such as CURRENCY_MISMATCH or PAYMENT_EVENT_CONFLICT.
+    """
     def __init__(
         self,
         *,
         webhook_id: _builtins.str = ...,
         type: _builtins.str = ...,
+        ignored: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ignored", b"_ignored", "ignored", b"ignored"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type", "webhook_id", b"webhook_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ignored", b"_ignored", "ignored", b"ignored", "type", b"type", "webhook_id", b"webhook_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__ignored: _TypeAlias = _typing.Literal["ignored"]  # noqa: Y015
+    _WhichOneofArgType__ignored: _TypeAlias = _typing.Literal["_ignored", b"_ignored"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ignored) -> _WhichOneofReturnType__ignored | None: ...
 
 Global___ReceiveWebhookResponse: _TypeAlias = ReceiveWebhookResponse  # noqa: Y015

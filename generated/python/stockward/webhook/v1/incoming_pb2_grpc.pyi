@@ -43,7 +43,7 @@ class IncomingWebhookServiceStub:
     """Takes webhooks in. No key is needed: the signature over the raw body is the credential.
 
     UNAUTHENTICATED: WEBHOOK_SIGNATURE_INVALID, WEBHOOK_TIMESTAMP_STALE. INVALID_ARGUMENT: WEBHOOK_BODY_INVALID,
-    WEBHOOK_TYPE_UNKNOWN (HTTP 422), and what the method behind the type refuses.
+    WEBHOOK_TYPE_UNKNOWN (HTTP 422; not of Stripe's), and what the method behind the type refuses.
     """
 
     @_typing.overload
@@ -77,12 +77,28 @@ class IncomingWebhookServiceStub:
     """
     ReceiveStripeWebhook: _grpc.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]
     """Payment events as Stripe sends them, signed in the header `stripe-signature` (at most 5 minutes old) with one of the
-    secrets in STOCKWARD_STRIPE_WEBHOOK_SECRET. The payment intent's or the charge's `metadata.order_id` names the order.
+    secrets in STOCKWARD_STRIPE_WEBHOOK_SECRET. The order is the one that `metadata.order_id` of the object names, or
+    `client_reference_id` of a checkout session; else the one that the payment intent or charge has paid before.
 
-        type                           is recorded as
-        payment_intent.succeeded       KIND_CAPTURED of amount_received
-        payment_intent.payment_failed  KIND_FAILED
-        charge.refunded                KIND_REFUNDED of what amount_refunded has grown by
+        type                                      is recorded as
+        payment_intent.amount_capturable_updated  KIND_AUTHORIZED of amount_capturable and amount_received
+        payment_intent.succeeded                  KIND_CAPTURED of amount_received, KIND_VOIDED of the rest
+        payment_intent.canceled                   KIND_VOIDED; KIND_AUTHORIZATION_EXPIRED when Stripe cancelled it
+        payment_intent.payment_failed             KIND_FAILED
+        charge.succeeded, .captured               KIND_AUTHORIZED, or once captured as payment_intent.succeeded
+        charge.expired                            KIND_AUTHORIZATION_EXPIRED
+        charge.failed                             KIND_FAILED
+        charge.refunded                           KIND_REFUNDED; KIND_VOIDED of what was never captured
+        refund.created, .updated, .failed         KIND_REFUNDED; KIND_REFUND_FAILED, too, when failed or canceled
+        charge.refund.updated                     as refund.updated
+        charge.dispute.*                          by its status KIND_DISPUTED, KIND_DISPUTE_WON, KIND_DISPUTE_LOST
+        checkout.session.completed                KIND_CAPTURED of amount_total when it is paid
+        checkout.session.async_payment_succeeded  KIND_CAPTURED of amount_total
+        checkout.session.async_payment_failed     KIND_FAILED
+
+    A movement of money is recorded once, whichever of these events report it and however often. An event of another type,
+    of an order that is not here, or in another currency than its order's is answered like the others and does nothing:
+    `ignored` says why. Stripe switches an endpoint off that refuses events.
     """
 
 @_typing.type_check_only
@@ -90,7 +106,7 @@ class IncomingWebhookServiceAsyncStub(IncomingWebhookServiceStub):
     """Takes webhooks in. No key is needed: the signature over the raw body is the credential.
 
     UNAUTHENTICATED: WEBHOOK_SIGNATURE_INVALID, WEBHOOK_TIMESTAMP_STALE. INVALID_ARGUMENT: WEBHOOK_BODY_INVALID,
-    WEBHOOK_TYPE_UNKNOWN (HTTP 422), and what the method behind the type refuses.
+    WEBHOOK_TYPE_UNKNOWN (HTTP 422; not of Stripe's), and what the method behind the type refuses.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -121,19 +137,35 @@ class IncomingWebhookServiceAsyncStub(IncomingWebhookServiceStub):
     """
     ReceiveStripeWebhook: _aio.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]  # type: ignore[assignment]
     """Payment events as Stripe sends them, signed in the header `stripe-signature` (at most 5 minutes old) with one of the
-    secrets in STOCKWARD_STRIPE_WEBHOOK_SECRET. The payment intent's or the charge's `metadata.order_id` names the order.
+    secrets in STOCKWARD_STRIPE_WEBHOOK_SECRET. The order is the one that `metadata.order_id` of the object names, or
+    `client_reference_id` of a checkout session; else the one that the payment intent or charge has paid before.
 
-        type                           is recorded as
-        payment_intent.succeeded       KIND_CAPTURED of amount_received
-        payment_intent.payment_failed  KIND_FAILED
-        charge.refunded                KIND_REFUNDED of what amount_refunded has grown by
+        type                                      is recorded as
+        payment_intent.amount_capturable_updated  KIND_AUTHORIZED of amount_capturable and amount_received
+        payment_intent.succeeded                  KIND_CAPTURED of amount_received, KIND_VOIDED of the rest
+        payment_intent.canceled                   KIND_VOIDED; KIND_AUTHORIZATION_EXPIRED when Stripe cancelled it
+        payment_intent.payment_failed             KIND_FAILED
+        charge.succeeded, .captured               KIND_AUTHORIZED, or once captured as payment_intent.succeeded
+        charge.expired                            KIND_AUTHORIZATION_EXPIRED
+        charge.failed                             KIND_FAILED
+        charge.refunded                           KIND_REFUNDED; KIND_VOIDED of what was never captured
+        refund.created, .updated, .failed         KIND_REFUNDED; KIND_REFUND_FAILED, too, when failed or canceled
+        charge.refund.updated                     as refund.updated
+        charge.dispute.*                          by its status KIND_DISPUTED, KIND_DISPUTE_WON, KIND_DISPUTE_LOST
+        checkout.session.completed                KIND_CAPTURED of amount_total when it is paid
+        checkout.session.async_payment_succeeded  KIND_CAPTURED of amount_total
+        checkout.session.async_payment_failed     KIND_FAILED
+
+    A movement of money is recorded once, whichever of these events report it and however often. An event of another type,
+    of an order that is not here, or in another currency than its order's is answered like the others and does nothing:
+    `ignored` says why. Stripe switches an endpoint off that refuses events.
     """
 
 class IncomingWebhookServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes webhooks in. No key is needed: the signature over the raw body is the credential.
 
     UNAUTHENTICATED: WEBHOOK_SIGNATURE_INVALID, WEBHOOK_TIMESTAMP_STALE. INVALID_ARGUMENT: WEBHOOK_BODY_INVALID,
-    WEBHOOK_TYPE_UNKNOWN (HTTP 422), and what the method behind the type refuses.
+    WEBHOOK_TYPE_UNKNOWN (HTTP 422; not of Stripe's), and what the method behind the type refuses.
     """
 
     @_abc_1.abstractmethod
@@ -180,12 +212,28 @@ class IncomingWebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_incoming_pb2.ReceiveWebhookResponse, _abc.Awaitable[_incoming_pb2.ReceiveWebhookResponse]]:
         """Payment events as Stripe sends them, signed in the header `stripe-signature` (at most 5 minutes old) with one of the
-        secrets in STOCKWARD_STRIPE_WEBHOOK_SECRET. The payment intent's or the charge's `metadata.order_id` names the order.
+        secrets in STOCKWARD_STRIPE_WEBHOOK_SECRET. The order is the one that `metadata.order_id` of the object names, or
+        `client_reference_id` of a checkout session; else the one that the payment intent or charge has paid before.
 
-            type                           is recorded as
-            payment_intent.succeeded       KIND_CAPTURED of amount_received
-            payment_intent.payment_failed  KIND_FAILED
-            charge.refunded                KIND_REFUNDED of what amount_refunded has grown by
+            type                                      is recorded as
+            payment_intent.amount_capturable_updated  KIND_AUTHORIZED of amount_capturable and amount_received
+            payment_intent.succeeded                  KIND_CAPTURED of amount_received, KIND_VOIDED of the rest
+            payment_intent.canceled                   KIND_VOIDED; KIND_AUTHORIZATION_EXPIRED when Stripe cancelled it
+            payment_intent.payment_failed             KIND_FAILED
+            charge.succeeded, .captured               KIND_AUTHORIZED, or once captured as payment_intent.succeeded
+            charge.expired                            KIND_AUTHORIZATION_EXPIRED
+            charge.failed                             KIND_FAILED
+            charge.refunded                           KIND_REFUNDED; KIND_VOIDED of what was never captured
+            refund.created, .updated, .failed         KIND_REFUNDED; KIND_REFUND_FAILED, too, when failed or canceled
+            charge.refund.updated                     as refund.updated
+            charge.dispute.*                          by its status KIND_DISPUTED, KIND_DISPUTE_WON, KIND_DISPUTE_LOST
+            checkout.session.completed                KIND_CAPTURED of amount_total when it is paid
+            checkout.session.async_payment_succeeded  KIND_CAPTURED of amount_total
+            checkout.session.async_payment_failed     KIND_FAILED
+
+        A movement of money is recorded once, whichever of these events report it and however often. An event of another type,
+        of an order that is not here, or in another currency than its order's is answered like the others and does nothing:
+        `ignored` says why. Stripe switches an endpoint off that refuses events.
         """
 
 def add_IncomingWebhookServiceServicer_to_server(servicer: IncomingWebhookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

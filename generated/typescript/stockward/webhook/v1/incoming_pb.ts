@@ -27,10 +27,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stockward/webhook/v1/incoming.proto.
  */
 export const file_stockward_webhook_v1_incoming: GenFile = /*@__PURE__*/
-  fileDesc("CiNzdG9ja3dhcmQvd2ViaG9vay92MS9pbmNvbWluZy5wcm90bxIUc3RvY2t3YXJkLndlYmhvb2sudjEiOgoWUmVjZWl2ZVdlYmhvb2tSZXNwb25zZRISCgp3ZWJob29rX2lkGAEgASgJEgwKBHR5cGUYAiABKAkqgQUKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEioKJkVSUk9SX1JFQVNPTl9XRUJIT09LX1NJR05BVFVSRV9JTlZBTElEEAESKAokRVJST1JfUkVBU09OX1dFQkhPT0tfVElNRVNUQU1QX1NUQUxFEAISJQohRVJST1JfUkVBU09OX1dFQkhPT0tfVFlQRV9VTktOT1dOEAMSJQohRVJST1JfUkVBU09OX1dFQkhPT0tfQk9EWV9JTlZBTElEEAQSIwofRVJST1JfUkVBU09OX0VORFBPSU5UX05PVF9GT1VORBAFEiUKIUVSUk9SX1JFQVNPTl9FTkRQT0lOVF9VUkxfSU5WQUxJRBAGEiYKIkVSUk9SX1JFQVNPTl9FTkRQT0lOVF9UWVBFX1VOS05PV04QBxIoCiRFUlJPUl9SRUFTT05fRU5EUE9JTlRfSEVBREVSX0lOVkFMSUQQCBItCilFUlJPUl9SRUFTT05fRU5EUE9JTlRfTUFOQUdFRF9CWV9TRVRUSU5HUxAJEiIKHkVSUk9SX1JFQVNPTl9FTkRQT0lOVF9ESVNBQkxFRBAKEicKI0VSUk9SX1JFQVNPTl9FTkRQT0lOVF9MSU1JVF9SRUFDSEVEEAsSJQohRVJST1JfUkVBU09OX1NFQ1JFVF9MSU1JVF9SRUFDSEVEEAwSIwofRVJST1JfUkVBU09OX0RFTElWRVJZX05PVF9GT1VORBANEicKI0VSUk9SX1JFQVNPTl9ERUxJVkVSWV9TVEFURV9JTlZBTElEEA4SIQodRVJST1JfUkVBU09OX0RFTElWRVJZX0VYUElSRUQQDzKnAwoWSW5jb21pbmdXZWJob29rU2VydmljZRKGAQoYUmVjZWl2ZVN0b3JlZnJvbnRXZWJob29rEhQuZ29vZ2xlLmFwaS5IdHRwQm9keRosLnN0b2Nrd2FyZC53ZWJob29rLnYxLlJlY2VpdmVXZWJob29rUmVzcG9uc2UiJpjCGAGC0+STAhw6ASoiFy9hcGkvc3RvcmVmcm9udC93ZWJob29rEngKEVJlY2VpdmVQbXNXZWJob29rEhQuZ29vZ2xlLmFwaS5IdHRwQm9keRosLnN0b2Nrd2FyZC53ZWJob29rLnYxLlJlY2VpdmVXZWJob29rUmVzcG9uc2UiH5jCGAGC0+STAhU6ASoiEC9hcGkvcG1zL3dlYmhvb2sSiQEKFFJlY2VpdmVTdHJpcGVXZWJob29rEhQuZ29vZ2xlLmFwaS5IdHRwQm9keRosLnN0b2Nrd2FyZC53ZWJob29rLnYxLlJlY2VpdmVXZWJob29rUmVzcG9uc2UiLZjCGAGC0+STAiM6ASoiHi9hcGkvc3RvcmVmcm9udC93ZWJob29rL3N0cmlwZWIGcHJvdG8z", [file_google_api_annotations, file_google_api_httpbody, file_stockward_auth_v1_auth]);
+  fileDesc("CiNzdG9ja3dhcmQvd2ViaG9vay92MS9pbmNvbWluZy5wcm90bxIUc3RvY2t3YXJkLndlYmhvb2sudjEiXAoWUmVjZWl2ZVdlYmhvb2tSZXNwb25zZRISCgp3ZWJob29rX2lkGAEgASgJEgwKBHR5cGUYAiABKAkSFAoHaWdub3JlZBgDIAEoCUgAiAEBQgoKCF9pZ25vcmVkKoEFCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIqCiZFUlJPUl9SRUFTT05fV0VCSE9PS19TSUdOQVRVUkVfSU5WQUxJRBABEigKJEVSUk9SX1JFQVNPTl9XRUJIT09LX1RJTUVTVEFNUF9TVEFMRRACEiUKIUVSUk9SX1JFQVNPTl9XRUJIT09LX1RZUEVfVU5LTk9XThADEiUKIUVSUk9SX1JFQVNPTl9XRUJIT09LX0JPRFlfSU5WQUxJRBAEEiMKH0VSUk9SX1JFQVNPTl9FTkRQT0lOVF9OT1RfRk9VTkQQBRIlCiFFUlJPUl9SRUFTT05fRU5EUE9JTlRfVVJMX0lOVkFMSUQQBhImCiJFUlJPUl9SRUFTT05fRU5EUE9JTlRfVFlQRV9VTktOT1dOEAcSKAokRVJST1JfUkVBU09OX0VORFBPSU5UX0hFQURFUl9JTlZBTElEEAgSLQopRVJST1JfUkVBU09OX0VORFBPSU5UX01BTkFHRURfQllfU0VUVElOR1MQCRIiCh5FUlJPUl9SRUFTT05fRU5EUE9JTlRfRElTQUJMRUQQChInCiNFUlJPUl9SRUFTT05fRU5EUE9JTlRfTElNSVRfUkVBQ0hFRBALEiUKIUVSUk9SX1JFQVNPTl9TRUNSRVRfTElNSVRfUkVBQ0hFRBAMEiMKH0VSUk9SX1JFQVNPTl9ERUxJVkVSWV9OT1RfRk9VTkQQDRInCiNFUlJPUl9SRUFTT05fREVMSVZFUllfU1RBVEVfSU5WQUxJRBAOEiEKHUVSUk9SX1JFQVNPTl9ERUxJVkVSWV9FWFBJUkVEEA8ypwMKFkluY29taW5nV2ViaG9va1NlcnZpY2UShgEKGFJlY2VpdmVTdG9yZWZyb250V2ViaG9vaxIULmdvb2dsZS5hcGkuSHR0cEJvZHkaLC5zdG9ja3dhcmQud2ViaG9vay52MS5SZWNlaXZlV2ViaG9va1Jlc3BvbnNlIiaYwhgBgtPkkwIcOgEqIhcvYXBpL3N0b3JlZnJvbnQvd2ViaG9vaxJ4ChFSZWNlaXZlUG1zV2ViaG9vaxIULmdvb2dsZS5hcGkuSHR0cEJvZHkaLC5zdG9ja3dhcmQud2ViaG9vay52MS5SZWNlaXZlV2ViaG9va1Jlc3BvbnNlIh+YwhgBgtPkkwIVOgEqIhAvYXBpL3Btcy93ZWJob29rEokBChRSZWNlaXZlU3RyaXBlV2ViaG9vaxIULmdvb2dsZS5hcGkuSHR0cEJvZHkaLC5zdG9ja3dhcmQud2ViaG9vay52MS5SZWNlaXZlV2ViaG9va1Jlc3BvbnNlIi2YwhgBgtPkkwIjOgEqIh4vYXBpL3N0b3JlZnJvbnQvd2ViaG9vay9zdHJpcGViBnByb3RvMw", [file_google_api_annotations, file_google_api_httpbody, file_stockward_auth_v1_auth]);
 
 /**
- * Response to a webhook that was done, now or before.
+ * Response to a webhook that was done, now or before, or that there is nothing to do about.
  *
  * @generated from message stockward.webhook.v1.ReceiveWebhookResponse
  */
@@ -48,6 +48,15 @@ export type ReceiveWebhookResponse = Message<"stockward.webhook.v1.ReceiveWebhoo
    * @generated from field: string type = 2;
    */
   type: string;
+
+  /**
+   * Why nothing was done about an event of Stripe; unset when it was done. NO_MONEY_MOVED: its type, or what it says, is
+   * of no concern to an order's money. NO_ORDER: it is about no order that is here. Otherwise the reason for which
+   * RecordPayment refuses it, such as CURRENCY_MISMATCH or PAYMENT_EVENT_CONFLICT.
+   *
+   * @generated from field: optional string ignored = 3;
+   */
+  ignored?: string | undefined;
 };
 
 /**
@@ -225,7 +234,7 @@ export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
  * Takes webhooks in. No key is needed: the signature over the raw body is the credential.
  *
  * UNAUTHENTICATED: WEBHOOK_SIGNATURE_INVALID, WEBHOOK_TIMESTAMP_STALE. INVALID_ARGUMENT: WEBHOOK_BODY_INVALID,
- * WEBHOOK_TYPE_UNKNOWN (HTTP 422), and what the method behind the type refuses.
+ * WEBHOOK_TYPE_UNKNOWN (HTTP 422; not of Stripe's), and what the method behind the type refuses.
  *
  * @generated from service stockward.webhook.v1.IncomingWebhookService
  */
@@ -271,12 +280,28 @@ export const IncomingWebhookService: GenService<{
   },
   /**
    * Payment events as Stripe sends them, signed in the header `stripe-signature` (at most 5 minutes old) with one of the
-   * secrets in STOCKWARD_STRIPE_WEBHOOK_SECRET. The payment intent's or the charge's `metadata.order_id` names the order.
+   * secrets in STOCKWARD_STRIPE_WEBHOOK_SECRET. The order is the one that `metadata.order_id` of the object names, or
+   * `client_reference_id` of a checkout session; else the one that the payment intent or charge has paid before.
    *
-   *     type                           is recorded as
-   *     payment_intent.succeeded       KIND_CAPTURED of amount_received
-   *     payment_intent.payment_failed  KIND_FAILED
-   *     charge.refunded                KIND_REFUNDED of what amount_refunded has grown by
+   *     type                                      is recorded as
+   *     payment_intent.amount_capturable_updated  KIND_AUTHORIZED of amount_capturable and amount_received
+   *     payment_intent.succeeded                  KIND_CAPTURED of amount_received, KIND_VOIDED of the rest
+   *     payment_intent.canceled                   KIND_VOIDED; KIND_AUTHORIZATION_EXPIRED when Stripe cancelled it
+   *     payment_intent.payment_failed             KIND_FAILED
+   *     charge.succeeded, .captured               KIND_AUTHORIZED, or once captured as payment_intent.succeeded
+   *     charge.expired                            KIND_AUTHORIZATION_EXPIRED
+   *     charge.failed                             KIND_FAILED
+   *     charge.refunded                           KIND_REFUNDED; KIND_VOIDED of what was never captured
+   *     refund.created, .updated, .failed         KIND_REFUNDED; KIND_REFUND_FAILED, too, when failed or canceled
+   *     charge.refund.updated                     as refund.updated
+   *     charge.dispute.*                          by its status KIND_DISPUTED, KIND_DISPUTE_WON, KIND_DISPUTE_LOST
+   *     checkout.session.completed                KIND_CAPTURED of amount_total when it is paid
+   *     checkout.session.async_payment_succeeded  KIND_CAPTURED of amount_total
+   *     checkout.session.async_payment_failed     KIND_FAILED
+   *
+   * A movement of money is recorded once, whichever of these events report it and however often. An event of another type,
+   * of an order that is not here, or in another currency than its order's is answered like the others and does nothing:
+   * `ignored` says why. Stripe switches an endpoint off that refuses events.
    *
    * @generated from rpc stockward.webhook.v1.IncomingWebhookService.ReceiveStripeWebhook
    */
