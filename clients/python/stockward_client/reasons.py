@@ -198,7 +198,7 @@ class WatchLimitReached(ResourceExhausted):
 
 
 class SkuUnknown(NotFound):
-    """No variant in the catalogue has this SKU."""
+    """No variant in the catalogue has this SKU. For a storefront also: its product is not published."""
 
 
 class LocationUnknown(NotFound):
@@ -242,7 +242,7 @@ class ReservationLifetimeExceeded(FailedPrecondition):
 
 
 class ProductNotPublished(FailedPrecondition):
-    """The SKU belongs to a product that is not published."""
+    """The SKU belongs to a product that is not published. Told to staff only; a storefront gets SKU_UNKNOWN."""
 
 
 class HoldLimitReached(FailedPrecondition):

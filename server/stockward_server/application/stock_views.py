@@ -33,6 +33,8 @@ class AvailabilityRow:
     sku: str
     available: int
     read_time: datetime
+    published: bool
+    """Whether the product of the SKU is published."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from stockward_server.application.stock_views import (
     ReservationFilter,
 )
 from stockward_server.domain.event import Movement
+from stockward_server.domain.product import ProductState
 from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import AdjustmentReason, AlertLevel, MovementKind, StockLevel, obtainable
 from stockward_server.storage.database import Pool, transaction
@@ -49,13 +50,18 @@ class SqlStockViews:
             """
             SELECT v.sku, clock_timestamp() AS read_time, coalesce(sum(greatest(0,
                 s.on_hand - s.reserved - s.allocated - s.safety_stock + s.backorder_limit)) FILTER (WHERE l.active), 0)
-                ::bigint AS available
-            FROM variants v LEFT JOIN stock s USING (sku) LEFT JOIN locations l USING (location_id)
-            WHERE v.sku = ANY($1::text[]) GROUP BY v.sku
+                ::bigint AS available, p.state = $2 AS published
+            FROM variants v JOIN products p USING (product_id)
+                LEFT JOIN stock s USING (sku) LEFT JOIN locations l USING (location_id)
+            WHERE v.sku = ANY($1::text[]) GROUP BY v.sku, p.product_id
             """,
             list(skus),
+            ProductState.PUBLISHED,
         )
-        return {row["sku"]: AvailabilityRow(row["sku"], row["available"], row["read_time"]) for row in rows}
+        return {
+            row["sku"]: AvailabilityRow(row["sku"], row["available"], row["read_time"], row["published"])
+            for row in rows
+        }
 
     async def levels(self, page: Page, skus: Sequence[str], location_id: str | None) -> Sequence[StockLevel]:
         """By (sku, location_id)."""

@@ -10,6 +10,12 @@
 //     payment.updated
 //     endpoint.{failing,disabled,pinged}
 //
+// A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, whatever they name; of a
+// product that is published, product.* and stock.* since it was last published; and product.unpublished, so that it takes
+// the product down. It sees no event of a draft, nothing that happened to a product before it was published, nothing of one
+// that is no longer published but that it was unpublished, and no endpoint.*. Whether a product is published is asked when
+// events are read. So read a product and its availability when product.published comes: what went before is not told.
+//
 // A consumer may see an event more than once: `event_id` tells. Versions of one aggregate rise by one with each event, so
 // that a gap or an inversion can be seen.
 
@@ -75,7 +81,7 @@ export type Event = Message<"stockward.event.v1.Event"> & {
   aggregateId: string;
 
   /**
-   * Number of this event among those of the aggregate, from 1, without gaps. The stock of a SKU that was dropped from the
+   * Number of this event among those of the aggregate, from 1, without gaps but for what a storefront does not see. The stock of a SKU that was dropped from the
    * catalogue and made again is a new aggregate.
    *
    * @generated from field: int64 aggregate_version = 5;
@@ -678,7 +684,9 @@ export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
  */
 export const EventService: GenService<{
   /**
-   * Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed nothing.
+   * Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed nothing. A
+   * storefront is given those that it may see (above); the cursor leads over the others. PERMISSION_DENIED
+   * (CUSTOMER_NOT_ALLOWED) for the token of one customer.
    *
    * @generated from rpc stockward.event.v1.EventService.ListEvents
    */
