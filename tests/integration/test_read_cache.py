@@ -58,12 +58,16 @@ async def test_a_withdrawal_shows_within_the_bound(shops: tuple[Shop, Shop]) -> 
     product_id = await writer.sell("TEE", 5)
     wanted = catalog.GetAvailableProductRequest(product_id=product_id)
     await reader.storefront.catalog.GetAvailableProduct(wanted)
+    assert [await available(shop) for shop in shops] == [5, 5]
     await writer.pms.catalog.UnpublishProduct(catalog.UnpublishProductRequest(product_id=product_id))
     withdrawn = time.monotonic()
     assert (await refused(writer.storefront.catalog.GetAvailableProduct(wanted))).reason == "PRODUCT_NOT_FOUND"
+    assert (await refused(available(writer))).reason == "SKU_UNKNOWN"
     await reader.storefront.catalog.GetAvailableProduct(wanted)  # still remembered
+    assert await available(reader) == 5
     await until(lambda: time.monotonic() > withdrawn + BOUND)
     assert (await refused(reader.storefront.catalog.GetAvailableProduct(wanted))).reason == "PRODUCT_NOT_FOUND"
+    assert (await refused(available(reader))).reason == "SKU_UNKNOWN"
 
 
 async def test_a_product_that_is_known_before_its_stock_has_none_yet(shops: tuple[Shop, Shop]) -> None:

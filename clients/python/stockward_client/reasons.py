@@ -122,32 +122,10 @@ class CustomerNotAllowed(PermissionDenied):
     """The token speaks for one customer, and the request names another, or is not for customers."""
 
 
-class ProductNotFound(NotFound):
-    """No such product, or not one that the caller may see."""
-
-
-class SkuTaken(AlreadyExists):
-    """A variant of another product has this SKU, or the request names it twice."""
-
-
-class HandleTaken(AlreadyExists):
-    """Another product has this handle."""
-
-
-class ProductNotReady(FailedPrecondition):
-    """The readiness rules do not let the product be published. PreconditionFailure lists the issues."""
-
-
-class ProductStateInvalid(FailedPrecondition):
-    """The product's state does not allow this."""
-
-
-class VariantInUse(FailedPrecondition):
-    """A variant to be dropped still has stock, holds or open orders."""
-
-
 class FieldInvalid(InvalidArgument):
-    """A field breaks its rule. BadRequest lists the fields at fault, some twenty at the most."""
+    """A field breaks its rule. BadRequest lists the fields at fault, some twenty at the most, each with what is allowed
+    in words.
+    """
 
 
 class PageTokenInvalid(InvalidArgument):
@@ -195,6 +173,30 @@ class WatchLagged(Aborted):
 
 class WatchLimitReached(ResourceExhausted):
     """The server process has as many watches as it takes. RetryInfo says when to come back."""
+
+
+class ProductNotFound(NotFound):
+    """No such product, or not one that the caller may see."""
+
+
+class SkuTaken(AlreadyExists):
+    """A variant of another product has this SKU, or the request names it twice."""
+
+
+class HandleTaken(AlreadyExists):
+    """Another product has this handle."""
+
+
+class ProductNotReady(FailedPrecondition):
+    """The readiness rules do not let the product be published. PreconditionFailure lists the issues."""
+
+
+class ProductStateInvalid(FailedPrecondition):
+    """The product's state does not allow this."""
+
+
+class VariantInUse(FailedPrecondition):
+    """A variant to be dropped still has stock, holds or open orders."""
 
 
 class SkuUnknown(NotFound):
@@ -268,7 +270,9 @@ class QuantityExceeded(FailedPrecondition):
 
 
 class PriceChanged(FailedPrecondition):
-    """The price that the customer was shown is not the present one."""
+    """The price that the customer was shown is not the present one. `current` is absent where a hold is ordered whose
+    product is no longer published.
+    """
 
 
 class CurrencyMismatch(FailedPrecondition):
@@ -300,7 +304,7 @@ class WebhookTypeUnknown(InvalidArgument):
 
 
 class WebhookBodyInvalid(InvalidArgument):
-    """The body is not JSON of the documented shape."""
+    """The body is not JSON of the documented shape; the message says what is allowed at `field`."""
 
 
 class EndpointNotFound(NotFound):
@@ -360,12 +364,6 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "TOKEN_KEYS_UNAVAILABLE": TokenKeysUnavailable,
     "RATE_LIMITED": RateLimited,
     "CUSTOMER_NOT_ALLOWED": CustomerNotAllowed,
-    "PRODUCT_NOT_FOUND": ProductNotFound,
-    "SKU_TAKEN": SkuTaken,
-    "HANDLE_TAKEN": HandleTaken,
-    "PRODUCT_NOT_READY": ProductNotReady,
-    "PRODUCT_STATE_INVALID": ProductStateInvalid,
-    "VARIANT_IN_USE": VariantInUse,
     "FIELD_INVALID": FieldInvalid,
     "PAGE_TOKEN_INVALID": PageTokenInvalid,
     "MONEY_INVALID": MoneyInvalid,
@@ -377,6 +375,12 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "MESSAGE_TOO_LARGE": MessageTooLarge,
     "WATCH_LAGGED": WatchLagged,
     "WATCH_LIMIT_REACHED": WatchLimitReached,
+    "PRODUCT_NOT_FOUND": ProductNotFound,
+    "SKU_TAKEN": SkuTaken,
+    "HANDLE_TAKEN": HandleTaken,
+    "PRODUCT_NOT_READY": ProductNotReady,
+    "PRODUCT_STATE_INVALID": ProductStateInvalid,
+    "VARIANT_IN_USE": VariantInUse,
     "SKU_UNKNOWN": SkuUnknown,
     "LOCATION_UNKNOWN": LocationUnknown,
     "LOCATION_TAKEN": LocationTaken,

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from itertools import islice
 from typing import Any
 
 import protovalidate
 from google.protobuf.message import DecodeError, Message
 
 from stockward_server.domain.errors import FieldInvalid, FieldViolation, MessageTooLarge
+from stockward_server.grpc_api.rule_words import words_of
+
+MAX_VIOLATIONS = 50
+"""Fields at fault that are put into words: an answer has room for some twenty."""
 
 _validator = protovalidate.Validator()
 
 
 def validate(message: Message, prefix: str = "") -> None:
-    """FieldInvalid listing every field of `message` that breaks its rule; paths are behind `prefix`."""
+    """FieldInvalid listing the fields of `message` that break their rules; paths are behind `prefix`."""
     violations = [
-        FieldViolation(prefix + _path(violation.proto.field), violation.proto.message)
-        for violation in _validator.collect_violations(message)
+        FieldViolation(prefix + _path(broken.field), words_of(message.DESCRIPTOR, broken))
+        for broken in (each.proto for each in islice(_validator.collect_violations(message), MAX_VIOLATIONS))
     ]
     if violations:
         first = violations[0]
