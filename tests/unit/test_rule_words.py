@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from stockward.error.v1 import error_pb2
@@ -94,8 +95,7 @@ def bad_value(rule: Rule) -> Any:
         case "defined_only":
             return 999
         case "gte" | "lte":
-            if isinstance(limit, Message):
-                assert hasattr(limit, "seconds")
+            if isinstance(limit, Duration):
                 return {"seconds": limit.seconds + (-1 if rule.name == "gte" else 1)}
             return limit + (-1 if rule.name == "gte" else 1)
     raise AssertionError(f"say how {rule} is broken")
@@ -104,6 +104,7 @@ def bad_value(rule: Rule) -> Any:
 def breaking(rule: Rule) -> Message:
     """A message whose field breaks the rule."""
     field = rule.field
+    assert field.containing_type is not None
     build = GetMessageClass(field.containing_type)
     match rule.name:
         case "required" | "min_items":
@@ -152,7 +153,7 @@ def test_who_breaks_a_rule_is_told_what_is_allowed(rule: Rule) -> None:
 def says(words: str, rule: Rule) -> bool:
     """Whether the words name the limit of this very rule."""
     if rule.name in ("min_len", "max_len", "min_items", "max_items", "max_pairs", "gte", "lte"):
-        limit = rule.limit.seconds if isinstance(rule.limit, Message) else rule.limit
+        limit = rule.limit.seconds if isinstance(rule.limit, Duration) else rule.limit
         return f"{limit:,}".removesuffix(".0") in words
     if rule.field.enum_type is not None:
         return all(value.name in words for value in rule.field.enum_type.values if value.number)

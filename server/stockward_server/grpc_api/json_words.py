@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -53,7 +53,7 @@ def parse(data: object, message: M) -> M:
         raise JsonInvalid(*_fault_of(message.DESCRIPTOR, data)) from error
 
 
-def _fault_of(message: Descriptor, data: Mapping[str, Any]) -> tuple[str, str]:
+def _fault_of(message: Any, data: Mapping[str, Any]) -> tuple[str, str]:
     """Where the fault is, and what is allowed there, in an object that is not such a message."""
     fields = {name: field for field in message.fields for name in (field.json_name, field.name)}
     for name, value in data.items():
@@ -97,7 +97,7 @@ def _fault_in_one(field: FieldDescriptor, value: Any) -> tuple[str, str]:
     return f".{path}" if path else "", words
 
 
-def _parses(message: Descriptor, data: dict[str, Any]) -> bool:
+def _parses(message: Any, data: dict[str, Any]) -> bool:
     try:
         json_format.ParseDict(data, GetMessageClass(message)())
     except UNPARSED:

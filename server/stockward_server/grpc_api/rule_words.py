@@ -10,24 +10,25 @@ from collections.abc import Callable
 from typing import Any
 
 from buf.validate import validate_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from stockward.error.v1 import error_pb2
 
 UUID = "must be a UUID, such as 0190f3a2-7c1e-7b44-9a55-8d3f3f6f2a10"
 
 
-def words_of(message: Descriptor, violation: Any) -> str:
-    """Returns what is allowed where a message of this type broke a rule; `violation` is a buf.validate.Violation.
+def words_of(message: Any, violation: Any) -> str:
+    """Returns what is allowed where a message broke a rule: the Descriptor of its type, and a buf.validate.Violation.
 
     A rule of CEL has its own message, which is returned as it is."""
-    *parents, last = violation.field.elements if violation.field else [None]
-    for element in parents:
-        message = _message_in(message.fields_by_name[element.field_name])
-    if last is None or not violation.rule:  # of a oneof or of a whole message
-        choice = message.oneofs_by_name.get(last.field_name) if last else None
-        return f"give {either([each.name for each in choice.fields])}" if choice else str(violation.message)
-    field = message.fields_by_name[last.field_name]
+    *parents, last = (element.field_name for element in violation.field.elements) if violation.field else [""]
+    for name in parents:
+        message = _message_in(message.fields_by_name[name])
+    if last in message.oneofs_by_name:
+        return f"give {either([each.name for each in message.oneofs_by_name[last].fields])}"
+    if not violation.rule:
+        return str(violation.message)
+    field = message.fields_by_name[last]
     rules = field.GetOptions().Extensions[validate_pb2.field]
     *groups, rule = (element.field_name for element in violation.rule.elements)
     for name in groups:
@@ -38,9 +39,9 @@ def words_of(message: Descriptor, violation: Any) -> str:
     return f"the name {words}" if violation.for_key and rule != "pattern" else words
 
 
-def _message_in(field: FieldDescriptor) -> Descriptor:
+def _message_in(field: FieldDescriptor) -> Any:
     """The message that the field, or each value of a map, holds."""
-    message = field.message_type
+    message: Any = field.message_type
     return message.fields_by_name["value"].message_type if message.GetOptions().map_entry else message
 
 
