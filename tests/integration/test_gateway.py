@@ -144,6 +144,8 @@ async def test_the_storefront_hears_of_products_and_stock_while_they_are_for_sal
         await until(lambda: ("product.updated", "Second codename") in heard(stack.pms))
         assert sorted(heard(stack.storefront)) == sorted(seen)
 
+        await shop.pms.webhooks.PingEndpoint(webhooks.PingEndpointRequest(endpoint_id="storefront"))
+        await until(lambda: stack.storefront.taken[-1].data["type"] == "endpoint.pinged")
         stack.storefront.taken.clear()
         replay = webhooks.ReplayEventsRequest(endpoint_id="storefront", types=["*"])
         replay.start_time.FromDatetime(datetime.now(UTC) - timedelta(hours=1))

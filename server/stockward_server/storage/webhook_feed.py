@@ -84,8 +84,8 @@ class WebhookFeed:
                         AS m (event_id, type, aggregate_id, seq, event_time)
                     JOIN endpoints e ON e.enabled AND e.create_time <= m.event_time
                         AND CASE m.type WHEN 'endpoint.pinged' THEN e.endpoint_id = m.aggregate_id
-                            ELSE e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*'] END
-                        AND (e.endpoint_id <> '{STOREFRONT}' OR {SEEN_BY_STOREFRONTS})
+                            ELSE e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*']
+                                AND (e.endpoint_id <> '{STOREFRONT}' OR {SEEN_BY_STOREFRONTS}) END
                     ON CONFLICT (endpoint_id, event_id) DO NOTHING
                     RETURNING endpoint_id, aggregate_id
                 )
