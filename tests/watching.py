@@ -69,8 +69,20 @@ class Watch:
 
     @property
     def available(self) -> dict[str, int]:
-        """The newest availability of each SKU."""
-        return {each.sku: each.available for response in self.responses for each in response.availabilities}
+        """The newest availability of each SKU that is for sale."""
+        return {sku: each.available for sku, each in self._newest.items() if each is not None}
+
+    @property
+    def unknown(self) -> set[str]:
+        """The SKUs that were told last not to be for sale."""
+        return {sku for sku, each in self._newest.items() if each is None}
+
+    @property
+    def _newest(self) -> dict[str, Any]:
+        newest: dict[str, Any] = {}
+        for response in self.responses:
+            newest |= {each.sku: each for each in response.availabilities} | dict.fromkeys(response.unknown_skus)
+        return newest
 
     @property
     def versions(self) -> dict[str, list[int]]:

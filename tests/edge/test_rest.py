@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -140,6 +141,27 @@ async def test_a_sku_may_be_anything(edge: Edge, edge_shop: Shop, sku: str) -> N
     assert (await edge.get(f"/api/pms/inventory/explain/{encoded}", by="pms"))["available"] == "3"
     many = await edge.get(f"/api/storefront/stock?skus=NONE&skus={encoded}", by="storefront")
     assert ([each["sku"] for each in many["availabilities"]], many["unknownSkus"]) == ([sku], ["NONE"])
+
+
+async def test_a_storefront_cannot_tell_what_is_not_for_sale_from_nothing(edge: Edge, edge_shop: Shop) -> None:
+    product_id = await edge_shop.sell("WITHDRAWN", 3)
+    assert (await edge.get("/api/storefront/stock/WITHDRAWN", by="storefront"))["available"] == "3"
+    await edge.done("PUT", f"/api/pms/products/{product_id}/unpublish", {}, by="pms")
+    assert (await edge.get("/api/storefront/stock/WITHDRAWN", by="pms"))["available"] == "3"
+    line = {"sku": "WITHDRAWN", "quantity": "1"}
+    asked: list[tuple[str, str, Any]] = [
+        ("GET", "/api/storefront/stock/WITHDRAWN", None),
+        ("GET", "/api/storefront/stock?skus=WITHDRAWN", None),
+        ("GET", "/api/storefront/events?aggregate_id=WITHDRAWN@main", None),
+        ("GET", "/api/storefront/products?search=WITHDRAWN", None),
+        ("POST", "/api/storefront/reservations/create", {"lines": [line]}),
+        ("POST", "/api/storefront/orders/create", {"lines": [line]}),
+    ]
+    for verb, path, body in asked:
+        told = await edge.call(verb, path, body, by="storefront")
+        other = json.loads(json.dumps(body).replace("WITHDRAWN", "NOBODYHAS"))
+        nothing = await edge.call(verb, path.replace("WITHDRAWN", "NOBODYHAS"), other, by="storefront")
+        assert (told.http, told.body.replace(b"WITHDRAWN", b"NOBODYHAS")) == (nothing.http, nothing.body), path
 
 
 async def test_a_thousand_skus_fit_into_an_address(edge: Edge) -> None:

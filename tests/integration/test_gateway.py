@@ -12,14 +12,19 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
+from stockward.catalog.v1 import catalog_pb2 as catalog
+from stockward.webhook.v1 import webhook_pb2 as webhooks
 
+from stockward_server.config import Settings
 from stockward_server.domain.endpoint import MAX_IN_FLIGHT
 from stockward_server.storage.database import Pool
 from stockward_server.storage.retention import delete_finished_deliveries
 from stockward_server.storage.webhooks import CLAIM
 from tests.batches import batches, note_batches
 from tests.events import event, record, record_many, until
-from tests.receiver import Hook, never, take
+from tests.receiver import Hook, Receiver, never, take
+from tests.shop import money, running_shop
 from tests.webhooks import (
     QUICK,
     SLOW,
@@ -90,17 +95,62 @@ async def test_a_webhook_is_signed_and_tells_the_event(stack: Stack) -> None:
 
 async def test_each_endpoint_hears_the_types_it_wants(stack: Stack) -> None:
     await stack.start()
-    types = ["product.published", "stock.changed", "stock.low", "reservation.created", "reservation.expired"]
+    types = ["product.unpublished", "stock.changed", "stock.low", "reservation.created", "reservation.expired"]
     types += ["order.created", "payment.updated"]
     await record(stack.pool, *(event(f"x{i}@main", 1, kind) for i, kind in enumerate(types)))
-    await until(lambda: len(stack.storefront.taken) == 6 and len(stack.pms.taken) == 4)
+    await until(lambda: len(stack.storefront.taken) == 4 and len(stack.pms.taken) == 4)
 
     await record(stack.pool, event("last", 1))
-    await until(lambda: len(stack.storefront.taken) == 7 and len(stack.pms.taken) == 5)
+    await until(lambda: len(stack.storefront.taken) == 5 and len(stack.pms.taken) == 5)
 
     heard = {name: {hook.data["type"] for hook in each.taken} for name, each in vars(stack).items() if name in WHO}
-    assert heard["storefront"] == set(types) - {"reservation.created"}
-    assert heard["pms"] == {"product.published", "stock.low", "order.created", "payment.updated"}
+    assert heard["storefront"] == {"product.unpublished", "reservation.expired", "order.created", "payment.updated"}
+    assert heard["pms"] == {"product.unpublished", "stock.low", "order.created", "payment.updated"}
+
+
+async def test_the_storefront_hears_of_products_and_stock_while_they_are_for_sale(
+    stack: Stack, settings: Settings
+) -> None:
+    def heard(receiver: Receiver) -> list[tuple[str, str]]:
+        events = [hook.data["data"] for hook in receiver.taken]
+        return [
+            (each["type"], each["product"]["title"] if "product" in each else each["stock"]["sku"]) for each in events
+        ]
+
+    await stack.start()
+    async with running_shop(settings.model_copy(update={"event_queue_url": SecretStr(stack.nats.url)})) as shop:
+        variants = [catalog.Variant(sku="LAMP", price=money("9.00"))]
+        draft = catalog.Product(title="Codename", variants=variants)
+        product = await shop.pms.catalog.CreateProduct(catalog.CreateProductRequest(product=draft))
+        named = {"product_id": product.product_id}
+
+        async def retitle(title: str) -> None:
+            edit = catalog.UpdateProductRequest(product=catalog.Product(title=title, **named))
+            edit.update_mask.paths.append("title")
+            await shop.pms.catalog.UpdateProduct(edit)
+
+        await shop.receive("LAMP", 5)
+        await retitle("Lamp")
+        await shop.pms.catalog.PublishProduct(catalog.PublishProductRequest(**named))
+        await shop.receive("LAMP", 1)
+        await retitle("Large lamp")
+        seen = [("product.published", "Lamp"), ("stock.changed", "LAMP"), ("product.updated", "Large lamp")]
+        await until(lambda: sorted(heard(stack.storefront)) == sorted(seen))
+        await shop.pms.catalog.UnpublishProduct(catalog.UnpublishProductRequest(**named))
+        seen.append(("product.unpublished", "Large lamp"))
+        await until(lambda: sorted(heard(stack.storefront)) == sorted(seen))
+        await shop.receive("LAMP", 1)
+        await retitle("Second codename")
+        await until(lambda: ("product.updated", "Second codename") in heard(stack.pms))
+        assert sorted(heard(stack.storefront)) == sorted(seen)
+
+        await shop.pms.webhooks.PingEndpoint(webhooks.PingEndpointRequest(endpoint_id="storefront"))
+        await until(lambda: stack.storefront.taken[-1].data["type"] == "endpoint.pinged")
+        stack.storefront.taken.clear()
+        replay = webhooks.ReplayEventsRequest(endpoint_id="storefront", types=["*"])
+        replay.start_time.FromDatetime(datetime.now(UTC) - timedelta(hours=1))
+        await shop.pms.webhooks.ReplayEvents(replay)
+        await until(lambda: heard(stack.storefront) == [("product.unpublished", "Large lamp")])
 
 
 async def test_it_tells_what_happens_from_its_beginning_and_not_what_was_before(stack: Stack) -> None:

@@ -155,8 +155,10 @@ async def test_only_what_is_for_sale_can_be_ordered(shop: Shop) -> None:
     product_id = await shop.sell("TEE", 5)
     await shop.pms.catalog.UnpublishProduct(catalog_pb2.UnpublishProductRequest(product_id=product_id))
     async with nothing_written(shop.pool):
-        refusal = await refused(shop.order("TEE"))
-    assert (refusal.reason, refusal.fields) == ("PRODUCT_NOT_PUBLISHED", ["lines[0].sku"])
+        refusal = await refused(create(shop, line("TEE")))
+        precise = await refused(create(shop, line("TEE"), by="pms"))
+    assert (refusal.reason, refusal.fields) == ("SKU_UNKNOWN", ["lines[0].sku"]), "to a storefront it does not exist"
+    assert (precise.reason, precise.fields) == ("PRODUCT_NOT_PUBLISHED", ["lines[0].sku"])
 
 
 async def test_the_price_that_the_customer_was_shown_must_be_the_present_one(shop: Shop) -> None:

@@ -25,9 +25,15 @@ async def shops(settings: Settings) -> AsyncIterator[tuple[Shop, Shop]]:
         yield one, other
 
 
+async def ask(shop: Shop) -> inventory.Availability:
+    answer: inventory.Availability = await shop.storefront.inventory.GetAvailability(
+        inventory.GetAvailabilityRequest(sku="TEE")
+    )
+    return answer
+
+
 async def available(shop: Shop) -> int:
-    answer = await shop.storefront.inventory.GetAvailability(inventory.GetAvailabilityRequest(sku="TEE"))
-    return int(answer.available)
+    return int((await ask(shop)).available)
 
 
 async def test_a_writer_reads_its_own_write(shops: tuple[Shop, Shop]) -> None:
@@ -58,12 +64,16 @@ async def test_a_withdrawal_shows_within_the_bound(shops: tuple[Shop, Shop]) -> 
     product_id = await writer.sell("TEE", 5)
     wanted = catalog.GetAvailableProductRequest(product_id=product_id)
     await reader.storefront.catalog.GetAvailableProduct(wanted)
+    assert [await available(shop) for shop in shops] == [5, 5]
     await writer.pms.catalog.UnpublishProduct(catalog.UnpublishProductRequest(product_id=product_id))
     withdrawn = time.monotonic()
     assert (await refused(writer.storefront.catalog.GetAvailableProduct(wanted))).reason == "PRODUCT_NOT_FOUND"
+    assert (await refused(ask(writer))).reason == "SKU_UNKNOWN"
     await reader.storefront.catalog.GetAvailableProduct(wanted)  # still remembered
+    assert await available(reader) == 5
     await until(lambda: time.monotonic() > withdrawn + BOUND)
     assert (await refused(reader.storefront.catalog.GetAvailableProduct(wanted))).reason == "PRODUCT_NOT_FOUND"
+    assert (await refused(ask(reader))).reason == "SKU_UNKNOWN"
 
 
 async def test_a_product_that_is_known_before_its_stock_has_none_yet(shops: tuple[Shop, Shop]) -> None:

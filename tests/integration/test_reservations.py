@@ -223,8 +223,12 @@ async def test_only_what_is_for_sale_can_be_held(shop: Shop) -> None:
     await shop.pms.catalog.UnpublishProduct(catalog_pb2.UnpublishProductRequest(product_id=product_id))
     async with nothing_written(shop.pool):
         refusal = await refused(hold(shop, TEE=1))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PRODUCT_NOT_PUBLISHED")
-    assert (refusal.fields, refusal.metadata["sku"]) == (["lines[0].sku"], "TEE")
+        request = pb.ReserveStockRequest(lines=[pb.StockLine(sku="TEE", quantity=1)])
+        precise = await refused(shop.pms.inventory.ReserveStock(request))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "SKU_UNKNOWN"), "a storefront does not see it"
+    assert (precise.code, precise.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PRODUCT_NOT_PUBLISHED")
+    for each in (refusal, precise):
+        assert (each.fields, each.metadata["sku"]) == (["lines[0].sku"], "TEE")
 
 
 async def test_a_reservation_that_does_not_exist(shop: Shop) -> None:

@@ -6,6 +6,12 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from stockward.catalog.v1.catalog_pb2 import (
+    Product,
+    PublishProductRequest,
+    UnpublishProductRequest,
+    UpdateProductRequest,
+)
 from stockward.inventory.v1.inventory_pb2 import (
     ADJUSTMENT_REASON_FOUND,
     AdjustStockRequest,
@@ -19,12 +25,12 @@ from stockward.inventory.v1.inventory_pb2 import (
 from stockward_server.config import Settings
 from stockward_server.storage.retention import drop_expired_events
 from tests.events import event, record
-from tests.shop import Shop, refused, running_shop
+from tests.shop import Shop, money, refused, running_shop
 from tests.watching import Watch, timed, watch_stock
 
 
 def has_left(units: int) -> Callable[[Watch], bool]:
-    return lambda watch: watch.available["TEE"] == units
+    return lambda watch: watch.available.get("TEE") == units
 
 
 def moved_on(cursor: str, responses: int) -> Callable[[Watch], bool]:
@@ -228,3 +234,81 @@ async def test_an_adjustment_that_changes_nothing_for_customers_is_not_told_them
         await shop.order("MUG")
         await watch.until(lambda watch: watch.available["MUG"] == 4)
         assert sum(len(response.availabilities) for response in watch.responses) == told + 1
+
+
+# What is for sale
+
+
+async def publish(shop: Shop, product_id: str, published: bool = True) -> None:
+    if published:
+        await shop.pms.catalog.PublishProduct(PublishProductRequest(product_id=product_id))
+    else:
+        await shop.pms.catalog.UnpublishProduct(UnpublishProductRequest(product_id=product_id))
+
+
+def gone(sku: str) -> Callable[[Watch], bool]:
+    return lambda watch: sku in watch.unknown
+
+
+async def test_a_storefront_is_told_when_a_product_is_published_and_when_it_no_longer_is(settings: Settings) -> None:
+    """Also by the watches of a process that did not do it."""
+    async with running_shop(settings) as shop, running_shop(settings) as other:
+        product_id = await shop.sell("TEE", 5)
+        await publish(shop, product_id, published=False)
+        async with (
+            watch_stock(shop.storefront, "TEE", "NONE") as watch,
+            watch_stock(other.storefront, "TEE", "NONE") as elsewhere,
+            watch_stock(shop.pms, "TEE") as staff,
+        ):
+            for each in (watch, elsewhere):
+                await each.begun()
+                assert (each.available, each.unknown) == ({}, {"TEE", "NONE"})
+            await staff.begun()
+            await shop.receive("TEE", 1)
+            await staff.until(lambda watch: len(watch.versions["TEE@main"]) == 2)
+            for _ in range(2):
+                await publish(shop, product_id)
+                for each in (watch, elsewhere):
+                    await each.until(has_left(6))
+                    assert each.unknown == {"NONE"}
+                await publish(shop, product_id, published=False)
+                for each in (watch, elsewhere):
+                    await each.until(gone("TEE"))
+            told = len(watch.responses)
+            await shop.receive("TEE", 1)  # of no concern to anybody
+            await publish(shop, product_id)
+            await watch.until(has_left(7))
+            assert not any(response.availabilities for response in watch.responses[told:-1])
+
+
+async def test_a_storefront_that_resumes_is_told_what_is_gone_meanwhile(shop: Shop) -> None:
+    product_id = await shop.sell("TEE", 5)
+    await shop.sell("MUG", 5)
+    async with watch_stock(shop.storefront, "TEE", "MUG") as watch:
+        await watch.begun()
+    await publish(shop, product_id, published=False)
+    async with watch_stock(shop.storefront, "TEE", "MUG", cursor=watch.cursor) as resumed:
+        await resumed.begun()
+        assert (resumed.available, resumed.unknown) == ({}, {"TEE"})
+    await publish(shop, product_id)
+    async with watch_stock(shop.storefront, "TEE", "MUG", cursor=resumed.cursor) as resumed:
+        await resumed.begun()
+        assert (resumed.available, resumed.unknown) == ({"TEE": 5}, set())
+
+
+async def test_a_storefront_is_told_of_a_variant_that_a_product_no_longer_has(shop: Shop) -> None:
+    """No event names it."""
+    product_id = await shop.sell("TEE")
+    edit = UpdateProductRequest(product=Product(product_id=product_id))
+    edit.product.variants.add(sku="OTHER", price=money("1.00"))
+    edit.update_mask.paths.append("variants")
+    async with watch_stock(shop.storefront, "TEE", "OTHER") as watch:
+        await watch.begun()
+        await shop.pms.catalog.UpdateProduct(edit)
+        await watch.until(gone("TEE"), 5)  # at once, not with the next refreshing
+        await watch.until(lambda watch: "OTHER" in watch.available)
+    edit.product.variants[0].sku = "THIRD"
+    await shop.pms.catalog.UpdateProduct(edit)
+    async with watch_stock(shop.storefront, "TEE", "OTHER", cursor=watch.cursor) as resumed:
+        await resumed.begun()
+        assert resumed.unknown == {"TEE", "OTHER"}

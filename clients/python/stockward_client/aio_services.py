@@ -408,7 +408,8 @@ class AsyncInventoryService:
         self._stub = inventory_pb2_grpc.InventoryServiceStub(channel)
 
     async def get_availability(self, *, sku: str, timeout: float | None = None) -> inventory_pb2.Availability:
-        """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN).
+        """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN). For a storefront a SKU
+        exists while its product is published; staff may ask for every SKU.
 
         Args:
             sku: Stock keeping unit.
@@ -421,7 +422,8 @@ class AsyncInventoryService:
     async def batch_get_availability(
         self, *, skus: Iterable[str], timeout: float | None = None
     ) -> inventory_pb2.BatchGetAvailabilityResponse:
-        """GetAvailability for up to 1,000 SKUs. SKUs that do not exist are listed, not refused.
+        """GetAvailability for up to 1,000 SKUs. SKUs that do not exist, for storefronts those that are not for sale,
+        are listed, not refused.
 
         Args:
             skus: Stock keeping units, 1 to 1,000.
@@ -442,7 +444,8 @@ class AsyncInventoryService:
     ) -> inventory_pb2.Reservation:
         """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a
         line may be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with
-        what is available, PRODUCT_NOT_PUBLISHED, HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN.
+        what is available, PRODUCT_NOT_PUBLISHED (staff only), HOLD_LIMIT_REACHED (not for staff). NOT_FOUND:
+        SKU_UNKNOWN, for a storefront also when the product is not published.
 
         Args:
             lines: What to hold, 1 to 1,000 lines.
@@ -465,8 +468,9 @@ class AsyncInventoryService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> inventory_pb2.Reservation:
-        """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows.
-        FAILED_PRECONDITION: RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE, RESERVATION_LIFETIME_EXCEEDED.
+        """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows. A hold was a
+        promise: it may be extended and ordered although its product is no longer published. FAILED_PRECONDITION:
+        RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE, RESERVATION_LIFETIME_EXCEEDED.
 
         Args:
             reservation_id: Id of the reservation.
@@ -500,7 +504,9 @@ class AsyncInventoryService:
         self, *, skus: Iterable[str] = (), location_id: str = "", cursor: str = "", timeout: float | None = None
     ) -> AsyncIterator[inventory_pb2.WatchStockResponse]:
         """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough.
-        Storefront keys are told availability, staff keys the counters of each location.
+        Storefront keys are told availability, staff keys the counters of each location. To a storefront a SKU whose
+        product is not published is unknown: it stands in `unknown_skus`, its availability comes when the product is
+        published, and it stands in `unknown_skus` again when the product is unpublished.
 
         Without a cursor the present state comes first, and is complete with the first response that has a cursor.
         With a cursor only what changed after it is told. A response without any change is a heartbeat: it comes
@@ -514,8 +520,8 @@ class AsyncInventoryService:
         (ROLE_NOT_ALLOWED): a storefront key names a location.
 
         Args:
-            skus: Stock keeping units, up to 1,000. Those that do not exist are told once they do. Staff may leave it
-                empty for all of them; a storefront must name some.
+            skus: Stock keeping units, up to 1,000. Those that are not for sale are told once they are. Staff may leave
+                it empty for all of them; a storefront must name some.
             location_id: Only this location. Staff only.
             cursor: The last cursor that came, to go on after it; empty: from the present state. Cursors of ListEvents
                 will do, too.
@@ -855,8 +861,9 @@ class AsyncOrderService:
         """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is
         used; lines may then be left out, or say the same units with the prices that were shown. Lines that name the
         same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH,
-        PRODUCT_NOT_PUBLISHED, CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN,
-        RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
+        PRODUCT_NOT_PUBLISHED (staff only), CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
+        SKU_UNKNOWN (for a storefront also when the product is not published), RESERVATION_NOT_FOUND.
+        PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
 
         Args:
             lines: What to order, 1 to 1,000 lines. With a reservation: exactly what it holds, or empty.
@@ -1202,7 +1209,8 @@ class AsyncEventService:
         timeout: float | None = None,
     ) -> AsyncPages[event_pb2.ListEventsResponse, event_pb2.Event]:
         """Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed
-        nothing.
+        nothing. A storefront is given those that it may see (above); the cursor leads over the others.
+        PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED) for the token of one customer.
 
         Args:
             cursor: `next_cursor` of the answer before; empty: from the oldest event that is kept.

@@ -128,34 +128,10 @@ class CustomerNotAllowed(PermissionDenied):
     """The token speaks for one customer, and the request names another, or is not for customers."""
 
 
-class ProductNotFound(NotFound):
-    """No such product, or not one that the caller may see."""
-
-
-class SkuTaken(AlreadyExists):
-    """A variant of another product has this SKU, or the request names it twice."""
-
-
-class HandleTaken(AlreadyExists):
-    """Another product has this handle."""
-
-
-class ProductNotReady(FailedPrecondition):
-    """The readiness rules do not let the product be published. PreconditionFailure lists the issues."""
-
-
-class ProductStateInvalid(FailedPrecondition):
-    """The product's state does not allow this."""
-
-
-class VariantInUse(FailedPrecondition):
-    """A variant to be dropped still has stock, holds or open orders, or one whose stock is no longer to be tracked has
-    holds or open orders. PreconditionFailure lists the stock rows.
-    """
-
-
 class FieldInvalid(InvalidArgument):
-    """A field breaks its rule. BadRequest lists the fields at fault, some twenty at the most."""
+    """A field breaks its rule. BadRequest lists the fields at fault, some twenty at the most, each with what is allowed
+    in words.
+    """
 
 
 class PageTokenInvalid(InvalidArgument):
@@ -207,8 +183,34 @@ class WatchLimitReached(ResourceExhausted):
     """The server process has as many watches as it takes. RetryInfo says when to come back."""
 
 
+class ProductNotFound(NotFound):
+    """No such product, or not one that the caller may see."""
+
+
+class SkuTaken(AlreadyExists):
+    """A variant of another product has this SKU, or the request names it twice."""
+
+
+class HandleTaken(AlreadyExists):
+    """Another product has this handle."""
+
+
+class ProductNotReady(FailedPrecondition):
+    """The readiness rules do not let the product be published. PreconditionFailure lists the issues."""
+
+
+class ProductStateInvalid(FailedPrecondition):
+    """The product's state does not allow this."""
+
+
+class VariantInUse(FailedPrecondition):
+    """A variant to be dropped still has stock, holds or open orders, or one whose stock is no longer to be tracked has
+    holds or open orders. PreconditionFailure lists the stock rows.
+    """
+
+
 class SkuUnknown(NotFound):
-    """No variant in the catalogue has this SKU."""
+    """No variant in the catalogue has this SKU. For a storefront also: its product is not published."""
 
 
 class LocationUnknown(NotFound):
@@ -254,7 +256,7 @@ class ReservationLifetimeExceeded(FailedPrecondition):
 
 
 class ProductNotPublished(FailedPrecondition):
-    """The SKU belongs to a product that is not published."""
+    """The SKU belongs to a product that is not published. Told to staff only; a storefront gets SKU_UNKNOWN."""
 
 
 class HoldLimitReached(FailedPrecondition):
@@ -284,7 +286,9 @@ class QuantityExceeded(FailedPrecondition):
 
 
 class PriceChanged(FailedPrecondition):
-    """The price that the customer was shown is not the present one."""
+    """The price that the customer was shown is not the present one. `current` is absent where a hold is ordered whose
+    product is no longer published.
+    """
 
 
 class CurrencyMismatch(FailedPrecondition):
@@ -336,7 +340,7 @@ class WebhookTypeUnknown(InvalidArgument):
 
 
 class WebhookBodyInvalid(InvalidArgument):
-    """The body is not JSON of the documented shape."""
+    """The body is not JSON of the documented shape; the message says what is allowed at `field`."""
 
 
 class EndpointNotFound(NotFound):
@@ -396,12 +400,6 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "TOKEN_KEYS_UNAVAILABLE": TokenKeysUnavailable,
     "RATE_LIMITED": RateLimited,
     "CUSTOMER_NOT_ALLOWED": CustomerNotAllowed,
-    "PRODUCT_NOT_FOUND": ProductNotFound,
-    "SKU_TAKEN": SkuTaken,
-    "HANDLE_TAKEN": HandleTaken,
-    "PRODUCT_NOT_READY": ProductNotReady,
-    "PRODUCT_STATE_INVALID": ProductStateInvalid,
-    "VARIANT_IN_USE": VariantInUse,
     "FIELD_INVALID": FieldInvalid,
     "PAGE_TOKEN_INVALID": PageTokenInvalid,
     "MONEY_INVALID": MoneyInvalid,
@@ -413,6 +411,12 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "MESSAGE_TOO_LARGE": MessageTooLarge,
     "WATCH_LAGGED": WatchLagged,
     "WATCH_LIMIT_REACHED": WatchLimitReached,
+    "PRODUCT_NOT_FOUND": ProductNotFound,
+    "SKU_TAKEN": SkuTaken,
+    "HANDLE_TAKEN": HandleTaken,
+    "PRODUCT_NOT_READY": ProductNotReady,
+    "PRODUCT_STATE_INVALID": ProductStateInvalid,
+    "VARIANT_IN_USE": VariantInUse,
     "SKU_UNKNOWN": SkuUnknown,
     "LOCATION_UNKNOWN": LocationUnknown,
     "LOCATION_TAKEN": LocationTaken,

@@ -46,11 +46,16 @@ class EventLog(Protocol):
     """The record of events, in an order that never changes."""
 
     async def list_events(
-        self, after_seq: int | None, limit: int, types: Sequence[str] = (), aggregate_id: str = ""
+        self,
+        after_seq: int | None,
+        limit: int,
+        types: Sequence[str] = (),
+        aggregate_id: str = "",
+        for_storefront: bool = False,
     ) -> EventPage:
         """Events after a position (None: from the oldest that is kept), of these types (`order.created`, `order.*`;
-        none: all) and of this aggregate (empty: all), up to `limit` and up to PAGE_BYTES, but at least one.
-        CursorExpired when events after the position are gone."""
+        none: all) and of this aggregate (empty: all), up to `limit` and up to PAGE_BYTES, but at least one;
+        `for_storefront`: only what a storefront may see. CursorExpired when events after the position are gone."""
         ...
 
     async def follow(self, after_seq: int, limit: int) -> Stretch:

@@ -10,12 +10,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from stockward_server.application.event_log import EventLog, LoggedEvent
 from stockward_server.application.reads import Load
+from stockward_server.application.request import Role
 from stockward_server.application.stock_views import AvailabilityRow
 from stockward_server.application.watch_queues import AvailabilityQueue, Change, ChangeQueue, WatchQueue
 from stockward_server.domain.errors import DatabaseUnavailable
@@ -36,6 +36,10 @@ PAUSE_PER_MESSAGE = 0.00025
 a thousand watches of one hot SKU leave four fifths of it to calls."""
 
 
+NOT_READ = (-1, False)
+"""Stands for the units of a SKU whose availability no watch was told yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """Makes the messages that watches are told."""
@@ -43,8 +47,8 @@ class Encoder:
     change: Mapping[str, Callable[[LoggedEvent], Any]]
     """By aggregate type, of the events that can be watched."""
     availability: Callable[[AvailabilityRow], Any]
-    offered: Callable[[LoggedEvent], Collection[str]]
-    """The SKUs of a product, of its event."""
+    skus: Callable[[LoggedEvent], Collection[str]]
+    """Those whose availability an event may have changed."""
 
 
 def key_of(event: LoggedEvent) -> str:
@@ -79,7 +83,8 @@ class Follower:
         self._shoppers: dict[str, dict[AvailabilityQueue, None]] = {}  # by SKU
         self._queues: set[WatchQueue] = set()
         self._beginning: dict[AvailabilityQueue, Collection[str]] = {}
-        self._available: dict[str, tuple[int, bool]] = {}  # units, and whether they are untracked, by SKU
+        self._available: dict[str, tuple[int, bool] | None] = {}
+        """By SKU, units and whether they are untracked; None while it is not for sale."""
         self._stale: set[str] = set()  # SKUs
         self._hint = asyncio.Event()
         self._starting = asyncio.Lock()
@@ -95,18 +100,14 @@ class Follower:
         """Something was committed, here or elsewhere."""
         self._hint.set()
 
-    def skus_of(self, event: LoggedEvent) -> Collection[str]:
-        """The SKUs whose availability an event may have changed."""
-        match event.aggregate_type:
-            case "stock":
-                return (key_of(event),)
-            case "product":
-                return self._encoder.offered(event)
-        return ()
-
     def refresh(self) -> None:
         """Availability may have changed without an event."""
         self._stale.update(self._shoppers)
+        self._hint.set()
+
+    def refresh_skus(self, skus: Iterable[str]) -> None:
+        """The same for these SKUs alone, such as those that a product no longer has."""
+        self._stale.update(sku for sku in skus if sku in self._shoppers)
         self._hint.set()
 
     async def join(self, queue: ChangeQueue | AvailabilityQueue) -> None:
@@ -185,7 +186,7 @@ class Follower:
         for event in events:
             key = key_of(event)
             if self._shoppers:
-                self._stale.update(sku for sku in self.skus_of(event) if sku in self._shoppers)
+                self._stale.update(sku for sku in self._encoder.skus(event) if sku in self._shoppers)
             self._tell_change(event, key, told)
         if self._stale or self._beginning:
             await self._tell_availability(told)
@@ -208,19 +209,26 @@ class Follower:
                 if queue.lagged:
                     self.leave(queue)
 
+    async def not_for_sale(self, skus: Collection[str]) -> Collection[str]:
+        """Those among the SKUs that a storefront does not see now."""
+        return set(skus) - (await self._for_sale(list(skus))).keys()
+
+    async def _for_sale(self, skus: Sequence[str]) -> Mapping[str, AvailabilityRow]:
+        rows = await self._availability(skus)
+        return {sku: row for sku, row in rows.items() if Role.STOREFRONT.may_see(row.published)}
+
     async def _tell_availability(self, told: set[WatchQueue]) -> None:
         """Reads are one after another and each is told before the next, so that no watch is told an older one later."""
         beginning, self._beginning = self._beginning, {}
         stale, self._stale = self._stale, set()
         for skus in _pieces(stale.union(*beginning.values()), SKUS_AT_ONCE):
-            rows = await self._availability(skus)
-            # Of a SKU that was told to be there and is gone, renamed or dropped, there is nothing any more.
-            gone = (sku for sku in skus if sku not in rows and sku in self._available)
-            for row in (*rows.values(), *(AvailabilityRow(sku, 0, datetime.now(UTC)) for sku in gone)):
-                sku = row.sku
-                message, present = self._encoder.availability(row), (row.available, row.untracked)
+            rows = await self._for_sale(skus)
+            for sku in skus:
+                row = rows.get(sku)
+                present = None if row is None else (row.available, row.untracked)
+                message = None if row is None else self._encoder.availability(row)
                 for queue in (*self._shoppers.get(sku, ()),):
-                    if present != self._available.get(sku) or sku in beginning.get(queue, ()):
+                    if present != self._available.get(sku, NOT_READ) or sku in beginning.get(queue, ()):
                         queue.put(sku, message)
                         told.add(queue)
                 if sku in self._shoppers:

@@ -141,10 +141,10 @@ class LockedState:
 
     # What commands look at
 
-    def offer(self, sku: str, path: str) -> Offer:
-        """What is for sale under this SKU; SkuUnknown or ProductNotPublished naming the field `path`."""
+    def offer(self, sku: str, path: str, cause: Request) -> Offer:
+        """What is for sale under this SKU; SkuUnknown or, for staff, ProductNotPublished naming the field `path`."""
         offer = self.offers.get(sku)
-        if offer is None:
+        if offer is None or not cause.role.may_see(offer.published):
             raise SkuUnknown(f"no variant has the SKU {sku!r}", field=path, sku=sku)
         if not offer.published:
             raise ProductNotPublished(f"the product of {sku} is not published", field=path, sku=sku)

@@ -101,7 +101,7 @@ class CreateOrder(Command):
         if hold is None:
             wanted = merge_lines(self.lines)
             for line in self.lines:
-                state.offer(line.sku, f"{line.path}.sku")
+                state.offer(line.sku, f"{line.path}.sku", self.cause)
         else:
             require_active(hold, state.now)
             wanted = {}

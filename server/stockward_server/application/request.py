@@ -24,6 +24,11 @@ class Role(IntEnum):
         """Whether the caller may set prices, charges and payment terms."""
         return self is not Role.STOREFRONT
 
+    def may_see(self, published: bool) -> bool:
+        """Returns whether a product and its SKUs exist for the caller: staff see all, a storefront what is for sale.
+        What it may not see is treated as if it did not exist, in every method alike."""
+        return published or self.is_staff
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

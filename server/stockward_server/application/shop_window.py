@@ -7,6 +7,7 @@ from typing import Any
 
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.reads import Load, RememberedReads
+from stockward_server.application.request import Role
 from stockward_server.application.stock_views import AvailabilityRow
 from stockward_server.domain.errors import ProductNotFound
 from stockward_server.domain.product import Product, ProductState
@@ -33,13 +34,15 @@ class ShopWindow:
             raise ProductNotFound(f"there is no product {product_id}", field="product_id", product_id=product_id)
         return product
 
-    async def available(self, sku: str) -> AvailabilityRow | None:
-        """Units of one SKU that can be ordered; None when it does not exist."""
-        return await self._availability.get(sku)
+    async def available(self, sku: str, role: Role) -> AvailabilityRow | None:
+        """Units of one SKU that can be ordered; None when it does not exist for callers of the role."""
+        row = await self._availability.get(sku)
+        return row if row is not None and role.may_see(row.published) else None
 
-    async def availability(self, skus: Iterable[str]) -> Mapping[str, AvailabilityRow]:
-        """Units of each SKU that can be ordered; SKUs that do not exist are left out."""
-        return await self._availability.get_all(skus)
+    async def availability(self, skus: Iterable[str], role: Role) -> Mapping[str, AvailabilityRow]:
+        """Units of each SKU that can be ordered; SKUs that do not exist for callers of the role are left out."""
+        rows = await self._availability.get_all(skus)
+        return {sku: row for sku, row in rows.items() if role.may_see(row.published)}
 
     def forget(self, state: LockedState) -> None:
         """Drops what a commit has made old."""

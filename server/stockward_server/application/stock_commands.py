@@ -63,7 +63,7 @@ class ReserveStock(Command):
 
     def execute(self, state: LockedState) -> bytes:
         for sku in self.wanted:
-            state.offer(sku, self.paths[sku])
+            state.offer(sku, self.paths[sku], self.cause)
         units = sum(units for sku, units in self.wanted.items() if not state.offers[sku].untracked)
         for holder in self.holders:
             if self.customer_id:

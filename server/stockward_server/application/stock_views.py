@@ -37,6 +37,8 @@ class AvailabilityRow:
     sku: str
     available: int
     read_time: datetime
+    published: bool
+    """Whether the product of the SKU is published."""
     untracked: bool = False
     """Whether its stock is not counted; `available` is then what one order may name."""
 

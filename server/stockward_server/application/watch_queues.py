@@ -104,18 +104,19 @@ class AvailabilityQueue(WatchQueue):
         self.skus = skus
         self.begun = False
         """Whether what is to be told first is there."""
-        self._newest: dict[str, Any] = {}
+        self._newest: dict[str, Any | None] = {}
 
     def begin(self) -> None:
         self.begun = True
         self._filled.set()
 
-    def put(self, sku: str, message: Any) -> None:
+    def put(self, sku: str, message: Any | None) -> None:
+        """None says that the SKU is not for sale."""
         self._newest[sku] = message
         if self.begun:
             self._filled.set()
 
-    def take(self) -> Sequence[Any]:
-        """One message a SKU."""
+    def take(self) -> Sequence[tuple[str, Any | None]]:
+        """Each SKU with its message."""
         newest, self._newest = self._newest, {}
-        return list(newest.values())
+        return list(newest.items())

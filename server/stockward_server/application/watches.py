@@ -128,7 +128,9 @@ class Watches:
             await queue.wait(self._limits.heartbeat)
 
     async def availability(self, place: Place, skus: Collection[str], after: int | None) -> AsyncGenerator[Told, None]:
-        """The availability of SKUs, or of those among them that changed after a position; then each change of it."""
+        """The availability of SKUs, or of those among them that changed after a position; then each change of it. Those
+        that are not for sale are always told at the beginning: no event names a SKU that its product no longer has. The
+        messages are pairs of a SKU and its availability, None when it is not for sale."""
         queue = place.queue = AvailabilityQueue(skus)
         await self._follower.join(queue)
         position = queue.start if after is None else max(after, queue.start)
@@ -172,13 +174,16 @@ class Watches:
         return [message for message in messages if interest.matches(message)]
 
     async def _changed(self, skus: Collection[str], after: int, until: int) -> Collection[str]:
-        """The SKUs among these that an event tells of; all of them when there are too many events to look through."""
+        """The SKUs among these whose availability an event may have changed; all of them when there are too many events
+        to look through."""
         if until - after > LONGEST_REPLAY:
             await self._events.follow(after, 1)  # an expired cursor is refused all the same
             return skus
         changed: set[str] = set()
         async for events in self._read(after, until):
-            changed.update(sku for event in events for sku in self._follower.skus_of(event))
+            changed.update(sku for event in events for sku in self._encoder.skus(event))
+        async with self._reading:
+            changed.update(await self._follower.not_for_sale(skus))
         return changed.intersection(skus)
 
 

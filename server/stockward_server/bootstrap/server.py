@@ -131,6 +131,8 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     def heard(state: LockedState) -> None:
         """Every commit of this process, before its callers are answered."""
         window.forget(state)
+        if state.edited_products:
+            follower.refresh_skus(variant.sku for product in state.edited_products for variant in product.variants)
         if state.events:
             waker.wake()
             follower.wake()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.json_format import ParseDict, ParseError
 from stockward.catalog.v1 import catalog_pb2 as pb
 
 from stockward_server.commands.staff import Etag, Limit, ProductName, RequestId, Sku, command, group, pages, product_id
@@ -224,12 +223,14 @@ def _edited(
 
 
 def _read(file: Path) -> pb.Product:
+    from stockward_server.grpc_api.json_words import parse
+
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        return ParseDict(json.loads(text), pb.Product())
+        return parse(json.loads(text), pb.Product())
     except OSError as error:
         raise typer.BadParameter(f"{file}: {(error.strerror or str(error)).lower()}") from None
-    except (ValueError, ParseError) as error:
+    except ValueError as error:
         raise typer.BadParameter(f"{file}: {error}") from None
 
 

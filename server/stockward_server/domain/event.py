@@ -31,6 +31,14 @@ EVENT_TYPES: Mapping[str, Sequence[str]] = {
 }
 """The second part of every type by its first one: `order.created` and so on."""
 
+TOLD_STOREFRONTS = ("product.unpublished", "reservation.*", "order.*", "payment.*")
+"""What a storefront is always told: to take a product down, and what became of customers' own holds and orders."""
+
+TOLD_STOREFRONTS_WHILE_PUBLISHED = ("product.*", "stock.*")
+"""What a storefront is told of a product that is published, and of its stock, since it was last published; it is told
+no other events. So drafts stay secret after they are published, and whoever hears that a product is published reads it
+and its availability anew."""
+
 PINGED = "endpoint.pinged"
 """The trial of one endpoint; no other one is told."""
 

@@ -45,8 +45,16 @@ def price_lines(
     currency: str | None = None
     overrides: dict[str, WantedLine] = {}
     for line in wanted:
-        price = offers[line.sku].price
+        offer = offers[line.sku]
+        price = offer.price
         shown = line.shown_unit_price
+        if shown is not None and shown != price and not offer.published:  # of a hold; the new price may be a draft's
+            raise PriceChanged(
+                f"{line.sku} no longer costs {shown}",
+                field=f"{line.path}.shown_unit_price",
+                sku=line.sku,
+                shown=shown,
+            )
         for stated, name in ((shown, "shown_unit_price"), (line.unit_price_override, "unit_price_override")):
             if stated is not None and stated.currency != price.currency:
                 raise _currency_mismatch(price.currency, stated.currency, f"{line.path}.{name}")

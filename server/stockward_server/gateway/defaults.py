@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stockward_server.domain.endpoint import MAX_IN_FLIGHT
+from stockward_server.domain.endpoint import MAX_IN_FLIGHT, STOREFRONT
 from stockward_server.storage.webhooks import SqlWebhooks
 
 
@@ -18,9 +18,10 @@ class Audience:
 
 
 AUDIENCES: Mapping[str, Audience] = {
-    # What customers can see: the catalogue, what is available, their orders, and a hold that ran out under them. Other
-    # events of reservations are the storefront's own doing.
-    "storefront": Audience(
+    # What customers can see: what is for sale and how much of it, their orders, and a hold that ran out under them.
+    # Other events of reservations are the storefront's own doing. Of these types the feed leaves out what a storefront
+    # may not see, such as drafts.
+    STOREFRONT: Audience(
         "The storefront of the settings",
         ("product.*", "stock.*", "reservation.expired", "order.*", "payment.updated"),
     ),

@@ -10,6 +10,7 @@ from stockward.catalog.v1 import catalog_pb2 as pb
 from stockward.catalog.v1 import catalog_pb2_grpc
 
 from stockward_server.application.catalog import Catalog, Decision, ProductFilter, ProductSort, position
+from stockward_server.application.request import Role
 from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.product import Product, ProductState
@@ -176,7 +177,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
 
     async def _available(self, products: Sequence[Product]) -> Mapping[str, int]:
         """Units of every SKU of these products that can be ordered now."""
-        rows = await self._window.availability(variant.sku for product in products for variant in product.variants)
+        skus = (variant.sku for product in products for variant in product.variants)
+        rows = await self._window.availability(skus, Role.STOREFRONT)
         return {sku: row.available for sku, row in rows.items()}
 
     async def _change(

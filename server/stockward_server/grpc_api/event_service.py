@@ -26,11 +26,16 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         caller = current_call.get().caller
         if caller.customer_id:
             raise CustomerNotAllowed("events are told to the shop, not to one of its customers")
+        for_storefront = caller.role is Role.STOREFRONT
         page = await self._log.list_events(
-            decode_cursor(request.cursor), request.page_size or DEFAULT_PAGE_SIZE, request.types, request.aggregate_id
+            decode_cursor(request.cursor),
+            request.page_size or DEFAULT_PAGE_SIZE,
+            request.types,
+            request.aggregate_id,
+            for_storefront,
         )
         events = [pb.Event.FromString(payload) for payload in page.payloads]
-        if caller.role is Role.STOREFRONT:
+        if for_storefront:
             for event in events:
                 event.ClearField("actor")
                 if event.HasField("order"):

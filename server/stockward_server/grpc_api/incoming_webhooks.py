@@ -10,7 +10,6 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from google.api.httpbody_pb2 import HttpBody
-from google.protobuf import json_format
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from stockward.catalog.v1 import catalog_pb2
@@ -32,6 +31,7 @@ from stockward_server.domain.errors import (
 from stockward_server.grpc_api.catalog_service import CatalogServicer
 from stockward_server.grpc_api.identity import Call, current_call
 from stockward_server.grpc_api.inventory_service import InventoryServicer
+from stockward_server.grpc_api.json_words import JsonInvalid, parse
 from stockward_server.grpc_api.names import normalise_names
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.requests import Context
@@ -162,11 +162,11 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
         effect = effects.get(webhook["type"])
         if effect is None:
             raise _unknown(webhook["type"])
-        message = effect.request()
         try:
-            json_format.ParseDict(find(webhook, "data", dict), message)
-        except (json_format.Error, ValueError, TypeError, RecursionError) as error:
-            raise WebhookBodyInvalid(f"data is no {message.DESCRIPTOR.name}: {error}", field="data") from error
+            message = parse(find(webhook, "data", dict), effect.request())
+        except JsonInvalid as error:
+            field = f"data.{error.path}".rstrip(".")
+            raise WebhookBodyInvalid(f"{field}: {error.words}", field=field) from error
         await _run(source, effect, message, webhook_id, context)
         return pb.ReceiveWebhookResponse(webhook_id=webhook_id, type=webhook["type"])
 
@@ -185,7 +185,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise WebhookBodyInvalid(f"the body is no JSON: {error}") from error
+        raise WebhookBodyInvalid("the body must be a JSON object") from error
     type_ = find(parsed, "type", str)
     if not (type_.isprintable() and len(type_) <= MAX_TYPE_LENGTH):
         raise WebhookBodyInvalid(f"type is text of at most {MAX_TYPE_LENGTH} printable characters", field="type")

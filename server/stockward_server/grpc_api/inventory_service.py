@@ -78,7 +78,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     # Availability
 
     async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
-        row = await self._window.available(request.sku)
+        row = await self._window.available(request.sku, current_call.get().caller.role)
         if row is None:
             raise _unknown(request.sku)
         return availability_message(row)
@@ -86,7 +86,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     async def BatchGetAvailability(
         self, request: pb.BatchGetAvailabilityRequest, context: Context
     ) -> pb.BatchGetAvailabilityResponse:
-        rows = await self._window.availability(request.skus)
+        rows = await self._window.availability(request.skus, current_call.get().caller.role)
         return pb.BatchGetAvailabilityResponse(
             availabilities=[availability_message(rows[sku]) for sku in request.skus if sku in rows],
             unknown_skus=[sku for sku in request.skus if sku not in rows],

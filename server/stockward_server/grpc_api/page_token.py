@@ -54,7 +54,7 @@ def decode_cursor(cursor: str) -> int | None:
         return None
     position = _open(b"", cursor, "cursor")
     if len(position) != 1 or not isinstance(position[0], int):
-        raise PageTokenInvalid("not a cursor", field="cursor")
+        raise PageTokenInvalid("must be empty, or a cursor that this server gave", field="cursor")
     return position[0]
 
 
@@ -79,7 +79,10 @@ def _open(arguments: bytes, token: str, field: str) -> list[Any]:
         sealed = b""
     digest, body = sealed[:_DIGEST], sealed[_DIGEST:]
     if not body or digest != _digest(arguments, body):
-        raise PageTokenInvalid("not a token of this method with these arguments", field=field)
+        raise PageTokenInvalid(
+            f"must be empty, or the {field} that an answer of this method gave, with all other arguments as they were",
+            field=field,
+        )
     position = json.loads(body)
     assert isinstance(position, list)
     return position

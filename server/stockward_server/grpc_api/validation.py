@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from itertools import islice
 from typing import Any
 
 import protovalidate
@@ -10,18 +11,22 @@ from google.protobuf.message import DecodeError, Message
 
 from stockward_server.domain.errors import FieldInvalid, FieldViolation, MessageTooLarge
 from stockward_server.grpc_api.names import name_violations, normalise_names
+from stockward_server.grpc_api.rule_words import words_of
+
+MAX_VIOLATIONS = 50
+"""Fields at fault that are put into words: an answer has room for some twenty."""
 
 _validator = protovalidate.Validator()
 
 
 def validate(message: Message, prefix: str = "") -> None:
-    """FieldInvalid listing every field of `message` that breaks its rule; paths are behind `prefix`."""
+    """FieldInvalid listing the fields of `message` that break their rules; paths are behind `prefix`."""
     violations = [FieldViolation(prefix + each.field, each.description) for each in name_violations(message)]
     names = {violation.field for violation in violations}
     violations += (
-        FieldViolation(path, violation.proto.message)
-        for violation in _validator.collect_violations(message)
-        if (path := prefix + _path(violation.proto.field)) not in names
+        FieldViolation(path, words_of(message.DESCRIPTOR, broken))
+        for broken in (each.proto for each in islice(_validator.collect_violations(message), MAX_VIOLATIONS))
+        if (path := prefix + _path(broken.field)) not in names
     )
     if violations:
         first = violations[0]

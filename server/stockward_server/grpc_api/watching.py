@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from stockward.event.v1 import event_pb2
@@ -10,7 +10,7 @@ from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
 from stockward_server.application.event_log import LoggedEvent
-from stockward_server.application.follower import Encoder
+from stockward_server.application.follower import Encoder, key_of
 from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews, Page, Position, StockViews
 from stockward_server.application.watch_queues import Interest
@@ -43,7 +43,11 @@ async def watch_stock(
     if current_call.get().caller.role is Role.STOREFRONT:
         _check_storefront(request)
         async for told in watches.availability(place, skus, after):
-            yield inventory_pb2.WatchStockResponse(availabilities=told.messages, cursor=_cursor(told.position))
+            yield inventory_pb2.WatchStockResponse(
+                availabilities=[message for _, message in told.messages if message is not None],
+                unknown_skus=[sku for sku, message in told.messages if message is None],
+                cursor=_cursor(told.position),
+            )
         return
 
     def at_location(counters: inventory_pb2.StockCounters) -> bool:
@@ -194,4 +198,13 @@ def _offered(logged: LoggedEvent) -> Sequence[str]:
     return [variant.sku for variant in event_pb2.Event.FromString(logged.payload).product.variants]
 
 
-WATCH_ENCODER = Encoder({"stock": _changed_level, "order": _changed_order}, availability_message, _offered)
+def _skus(logged: LoggedEvent) -> Collection[str]:
+    """A product's events concern its SKUs: they are for sale from when it is published to when it is not."""
+    if logged.aggregate_type == "stock":
+        return (key_of(logged),)
+    if logged.aggregate_type == "product":
+        return [variant.sku for variant in event_pb2.Event.FromString(logged.payload).product.variants]
+    return ()
+
+
+WATCH_ENCODER = Encoder({"stock": _changed_level, "order": _changed_order}, availability_message, _skus)

@@ -32,6 +32,7 @@ from stockward_server.application.stock_views import PAGE_BYTES
 from stockward_server.domain.errors import CursorExpired
 from stockward_server.domain.event import shard_of
 from stockward_server.storage.database import Pool, transaction
+from stockward_server.storage.storefront_events import seen_by_storefronts
 
 HORIZON_SECONDS = 0.2
 """How long a reader waits for running transactions before it is served up to the horizon that is known already."""
@@ -76,19 +77,27 @@ class SqlEventLog:
         self._proving = asyncio.Lock()
 
     async def list_events(
-        self, after_seq: int | None, limit: int, types: Sequence[str] = (), aggregate_id: str = ""
+        self,
+        after_seq: int | None,
+        limit: int,
+        types: Sequence[str] = (),
+        aggregate_id: str = "",
+        for_storefront: bool = False,
     ) -> EventPage:
         """See EventLog. The position is the seq of an event that is committed, never one that a crash could undo."""
         horizon = await self._prove_horizon()
         after = await self._pool.fetchval(DROPPED_SEQ) if after_seq is None else after_seq
-        until = min(horizon, after + SCAN_LIMIT) if types and not aggregate_id else horizon
+        # Of one aggregate it is looked up once how far back a storefront sees, however many events it has.
+        seen = seen_by_storefronts("e.type", "$4::text" if aggregate_id else "e.aggregate_id", "e.seq")
+        until = min(horizon, after + SCAN_LIMIT) if (types or for_storefront) and not aggregate_id else horizon
         rows = await self._pool.fetch(
             BY_BYTES.format(
-                """
-                SELECT seq, payload FROM events
+                f"""
+                SELECT seq, payload FROM events e
                 WHERE seq > $1 AND seq <= $2
-                  AND ($3::text[] = '{}' OR type = ANY($3) OR split_part(type, '.', 1) || '.*' = ANY($3))
+                  AND ($3::text[] = '{{}}' OR type = ANY($3) OR split_part(type, '.', 1) || '.*' = ANY($3))
                   AND ($4 = '' OR aggregate_id = $4)
+                  {f"AND {seen}" if for_storefront else ""}
                 ORDER BY seq LIMIT $5
                 """
             ),

@@ -10,10 +10,14 @@ from asyncpg import Record
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request
 from stockward_server.application.webhooks import Batch, BatchReply, DeliveryFilter
+from stockward_server.domain.endpoint import STOREFRONT
 from stockward_server.domain.event import PINGED
 from stockward_server.storage.database import Executor
 from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.storefront_events import seen_by_storefronts
 from stockward_server.storage.webhook_endpoints import hold_endpoint
+
+SEEN_BY_STOREFRONTS = seen_by_storefronts("e.type", "e.aggregate_id", "e.seq")
 
 
 class SqlReplay:
@@ -46,12 +50,13 @@ class SqlReplay:
         return await self._mutations.run(request, work)
 
     async def replay(self, request: Request, wanted: DeliveryFilter, batch: Batch, reply: BatchReply) -> bytes:
-        """What is still in the outbox comes by itself, behind what it follows."""
+        """What is still in the outbox comes by itself, behind what it follows. The storefront of the settings gets
+        again what a storefront may see now."""
 
         async def work(connection: Executor, state: LockedState) -> bytes:
             own_types = await hold_endpoint(connection, wanted.endpoint_id)
             rows = await connection.fetch(
-                """
+                f"""
                 SELECT event_id, aggregate_id, type, seq, create_time AS event_time FROM events e
                 WHERE seq > $1 -- days that are out of the question are not looked at
                   AND create_time >= coalesce($2::timestamptz, '-infinity')
@@ -59,6 +64,7 @@ class SqlReplay:
                   AND $4::text[] && ARRAY[type, split_part(type, '.', 1) || '.*', '*']
                   AND ($5 = '' OR aggregate_id = $5) AND type <> $6
                   AND NOT EXISTS (SELECT FROM outbox o WHERE o.seq = e.seq)
+                  {f"AND {SEEN_BY_STOREFRONTS}" if wanted.endpoint_id == STOREFRONT else ""}
                 ORDER BY seq LIMIT $7
                 """,
                 batch.after_seq,

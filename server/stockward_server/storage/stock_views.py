@@ -21,6 +21,7 @@ from stockward_server.application.stock_views import (
     ReservationFilter,
 )
 from stockward_server.domain.event import Movement
+from stockward_server.domain.product import ProductState
 from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import (
     AdjustmentReason,
@@ -59,11 +60,14 @@ class SqlStockViews:
         """By SKU; a variant without a stock row has zero units."""
         rows = await self._pool.fetch(
             """
-            SELECT v.sku AS variant, v.untracked, clock_timestamp() AS read_time, s.*, l.priority, l.active
-            FROM variants v LEFT JOIN stock s USING (sku) LEFT JOIN locations l USING (location_id)
+            SELECT v.sku AS variant, v.untracked, p.state = $2 AS published, clock_timestamp() AS read_time, s.*, l.priority,
+                   l.active
+            FROM variants v JOIN products p USING (product_id)
+                LEFT JOIN stock s USING (sku) LEFT JOIN locations l USING (location_id)
             WHERE v.sku = ANY($1::text[]) ORDER BY v.sku
             """,
             list(skus),
+            ProductState.PUBLISHED,
         )
         found: dict[str, AvailabilityRow] = {}
         for sku, same_sku in groupby(rows, key=itemgetter("variant")):
@@ -71,7 +75,7 @@ class SqlStockViews:
             levels = [stock_level(row) for row in (variant, *others) if row["sku"] is not None]
             untracked = variant["untracked"]
             available = obtainable([untracked_level(sku)] if untracked else levels)
-            found[sku] = AvailabilityRow(sku, available, variant["read_time"], untracked)
+            found[sku] = AvailabilityRow(sku, available, variant["read_time"], variant["published"], untracked)
         return found
 
     async def levels(self, page: Page, skus: Sequence[str], location_id: str | None) -> Sequence[StockLevel]:

@@ -12,9 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from stockward_server.domain.endpoint import STOREFRONT
 from stockward_server.storage.database import Connection
 from stockward_server.storage.held_connection import held_connection
 from stockward_server.storage.statement import execute
+from stockward_server.storage.storefront_events import seen_by_storefronts
+
+SEEN_BY_STOREFRONTS = seen_by_storefronts("m.type", "m.aggregate_id", "m.seq")
 
 FEED_LOCK = 0x66656564  # any constant will do; it spells "feed"
 
@@ -66,13 +70,13 @@ class WebhookFeed:
     async def fan_out(self, events: Sequence[FeedEvent], position: Position) -> None:
         """One delivery for every endpoint that wants the event and was there when it happened, and the lanes to claim.
 
-        A ping is for its own endpoint alone. An event that has its delivery already changes nothing. Lanes are locked
-        in the order of their key, as everywhere.
+        The storefront of the settings gets what a storefront may see. A ping is for its own endpoint alone. An event
+        that has its delivery already changes nothing. Lanes are locked in the order of their key, as everywhere.
         """
         async with self._connection.transaction():
             await execute(
                 self._connection,
-                """
+                f"""
                 WITH fresh AS (
                     INSERT INTO deliveries (endpoint_id, event_id, aggregate_id, type, seq, event_time)
                     SELECT e.endpoint_id, m.event_id, m.aggregate_id, m.type, m.seq, m.event_time
@@ -80,7 +84,8 @@ class WebhookFeed:
                         AS m (event_id, type, aggregate_id, seq, event_time)
                     JOIN endpoints e ON e.enabled AND e.create_time <= m.event_time
                         AND CASE m.type WHEN 'endpoint.pinged' THEN e.endpoint_id = m.aggregate_id
-                            ELSE e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*'] END
+                            ELSE e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*']
+                                AND (e.endpoint_id <> '{STOREFRONT}' OR {SEEN_BY_STOREFRONTS}) END
                     ON CONFLICT (endpoint_id, event_id) DO NOTHING
                     RETURNING endpoint_id, aggregate_id
                 )

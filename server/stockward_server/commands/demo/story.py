@@ -88,15 +88,15 @@ class Story:
         )
         await self._tell.step(
             "PMS",
-            "receiving goods",
-            self._receive(skus),
-            f"receives {UNITS} of each, to be warned at {REORDER_POINT} of {self._sku}",
-        )
-        await self._tell.step(
-            "PMS",
             "publishing",
             asyncio.gather(*(self._pms.catalog.PublishProduct(PublishProductRequest(product_id=each)) for each in ids)),
             "publishes them",
+        )
+        await self._tell.step(
+            "PMS",
+            "receiving goods",
+            self._receive(skus),
+            f"receives {UNITS} of each, to be warned at {REORDER_POINT} of {self._sku}",
         )
         await self._heard("storefront", "product.published", *ids)
         await self._tell.step(

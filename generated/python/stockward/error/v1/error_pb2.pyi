@@ -10,7 +10,9 @@ the reason, never on the message. A refused call has changed nothing.
 """
 
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -31,7 +33,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Not used."""
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, some twenty at the most.
+    """INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, some twenty at the most, each with what
+    is allowed in words.
 
         { "reason": "FIELD_INVALID", "domain": "stockward", "metadata": { "field": "lines[0].quantity" } }
     """
@@ -101,7 +104,8 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Not used."""
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, some twenty at the most.
+"""INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, some twenty at the most, each with what
+is allowed in words.
 
     { "reason": "FIELD_INVALID", "domain": "stockward", "metadata": { "field": "lines[0].quantity" } }
 """
@@ -165,3 +169,9 @@ ERROR_REASON_WATCH_LIMIT_REACHED: ErrorReason.ValueType  # 12
     { "reason": "WATCH_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "2000" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
+
+ALLOWED_FIELD_NUMBER: _builtins.int
+allowed: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
+"""What the pattern of a field allows, in words that follow the field's name: every field that has a pattern has them. They
+are what FIELD_INVALID says, as nobody should have to read a regular expression.
+"""

@@ -13,6 +13,12 @@ headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry t
     payment.updated
     endpoint.{failing,disabled,pinged}
 
+A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, whatever they name; of a
+product that is published, product.* and stock.* since it was last published; and product.unpublished, so that it takes
+the product down. It sees no event of a draft, nothing that happened to a product before it was published, nothing of one
+that is no longer published but that it was unpublished, and no endpoint.*. Whether a product is published is asked when
+events are read. So read a product and its availability when product.published comes: what went before is not told.
+
 A consumer may see an event more than once: `event_id` tells. Versions of one aggregate rise by one with each event, so
 that a gap or an inversion can be seen.
 """
@@ -92,7 +98,7 @@ class Event(_message.Message):
     aggregate_id: _builtins.str
     """The product's, reservation's, order's or endpoint's id; `<sku>@<location_id>` for stock."""
     aggregate_version: _builtins.int
-    """Number of this event among those of the aggregate, from 1, without gaps. The stock of a SKU that was dropped from the
+    """Number of this event among those of the aggregate, from 1, without gaps but for what a storefront does not see. The stock of a SKU that was dropped from the
     catalogue and made again is a new aggregate. The stock of a SKU that was renamed goes on as another aggregate: after
     the last event that is kept of it, from 1 where there is none. See `renamed_from_sku` of StockEvent.
     """

@@ -47,7 +47,9 @@ class EventServiceServicer:
     """
 
     def ListEvents(self, request, context):
-        """Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed nothing.
+        """Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed nothing. A
+        storefront is given those that it may see (above); the cursor leads over the others. PERMISSION_DENIED
+        (CUSTOMER_NOT_ALLOWED) for the token of one customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

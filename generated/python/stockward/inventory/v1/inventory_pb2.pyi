@@ -96,7 +96,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Not used."""
     ERROR_REASON_SKU_UNKNOWN: _ErrorReason.ValueType  # 1
-    """NOT_FOUND: no variant in the catalogue has this SKU.
+    """NOT_FOUND: no variant in the catalogue has this SKU. For a storefront also: its product is not published.
 
         { "reason": "SKU_UNKNOWN", "domain": "stockward", "metadata": { "sku": "TEE-L", "field": "lines[0].sku" } }
     """
@@ -162,7 +162,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "metadata": { "reservation_id": "0190...", "limit_seconds": "86400" } }
     """
     ERROR_REASON_PRODUCT_NOT_PUBLISHED: _ErrorReason.ValueType  # 12
-    """FAILED_PRECONDITION: the SKU belongs to a product that is not published.
+    """FAILED_PRECONDITION: the SKU belongs to a product that is not published. Told to staff only; a storefront gets
+    SKU_UNKNOWN.
 
         { "reason": "PRODUCT_NOT_PUBLISHED", "domain": "stockward", "metadata": { "sku": "TEE-L" } }
     """
@@ -185,7 +186,7 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Not used."""
 ERROR_REASON_SKU_UNKNOWN: ErrorReason.ValueType  # 1
-"""NOT_FOUND: no variant in the catalogue has this SKU.
+"""NOT_FOUND: no variant in the catalogue has this SKU. For a storefront also: its product is not published.
 
     { "reason": "SKU_UNKNOWN", "domain": "stockward", "metadata": { "sku": "TEE-L", "field": "lines[0].sku" } }
 """
@@ -251,7 +252,8 @@ ERROR_REASON_RESERVATION_LIFETIME_EXCEEDED: ErrorReason.ValueType  # 11
       "metadata": { "reservation_id": "0190...", "limit_seconds": "86400" } }
 """
 ERROR_REASON_PRODUCT_NOT_PUBLISHED: ErrorReason.ValueType  # 12
-"""FAILED_PRECONDITION: the SKU belongs to a product that is not published.
+"""FAILED_PRECONDITION: the SKU belongs to a product that is not published. Told to staff only; a storefront gets
+SKU_UNKNOWN.
 
     { "reason": "PRODUCT_NOT_PUBLISHED", "domain": "stockward", "metadata": { "sku": "TEE-L" } }
 """
@@ -848,11 +850,11 @@ class BatchGetAvailabilityResponse(_message.Message):
     UNKNOWN_SKUS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def availabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Availability]:
-        """Those that exist, in the order asked for."""
+        """Those that exist, in the order asked for; for a storefront, those whose product is published."""
 
     @_builtins.property
     def unknown_skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Those that do not."""
+        """All others."""
 
     def __init__(
         self,
@@ -883,7 +885,7 @@ class WatchStockRequest(_message.Message):
     """The last cursor that came, to go on after it; empty: from the present state. Cursors of ListEvents will do, too."""
     @_builtins.property
     def skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Stock keeping units, up to 1,000. Those that do not exist are told once they do. Staff may leave it empty for all of
+        """Stock keeping units, up to 1,000. Those that are not for sale are told once they are. Staff may leave it empty for all of
         them; a storefront must name some.
         """
 
@@ -911,6 +913,7 @@ class WatchStockResponse(_message.Message):
     AVAILABILITIES_FIELD_NUMBER: _builtins.int
     COUNTERS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    UNKNOWN_SKUS_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """Where to go on. Empty while more of the present state is to come."""
     @_builtins.property
@@ -921,16 +924,23 @@ class WatchStockResponse(_message.Message):
     def counters(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockCounters]:
         """For staff keys: the counters after each change, in order; all versions of a stock row come, and each comes once."""
 
+    @_builtins.property
+    def unknown_skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """For storefront keys: those of the watched SKUs that cannot be bought, as nobody published a product that has them. They
+        come at the beginning, also after a cursor, and when a product is unpublished or drops a variant: show them no longer.
+        """
+
     def __init__(
         self,
         *,
         availabilities: _abc.Iterable[Global___Availability] | None = ...,
         counters: _abc.Iterable[Global___StockCounters] | None = ...,
         cursor: _builtins.str = ...,
+        unknown_skus: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availabilities", b"availabilities", "counters", b"counters", "cursor", b"cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availabilities", b"availabilities", "counters", b"counters", "cursor", b"cursor", "unknown_skus", b"unknown_skus"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -137,14 +137,16 @@ class InventoryServiceServicer:
     """
 
     def GetAvailability(self, request, context):
-        """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN).
+        """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN). For a storefront a SKU exists while
+        its product is published; staff may ask for every SKU.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetAvailability(self, request, context):
-        """GetAvailability for up to 1,000 SKUs. SKUs that do not exist are listed, not refused.
+        """GetAvailability for up to 1,000 SKUs. SKUs that do not exist, for storefronts those that are not for sale, are listed,
+        not refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,14 +155,16 @@ class InventoryServiceServicer:
     def ReserveStock(self, request, context):
         """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a line may
         be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with what is available,
-        PRODUCT_NOT_PUBLISHED, HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN.
+        PRODUCT_NOT_PUBLISHED (staff only), HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN, for a storefront also
+        when the product is not published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExtendReservation(self, request, context):
-        """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows.
+        """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows. A hold was a promise: it
+        may be extended and ordered although its product is no longer published.
         FAILED_PRECONDITION: RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE, RESERVATION_LIFETIME_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -176,7 +180,9 @@ class InventoryServiceServicer:
 
     def WatchStock(self, request, context):
         """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
-        are told availability, staff keys the counters of each location.
+        are told availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
+        is unknown: it stands in `unknown_skus`, its availability comes when the product is published, and it stands in
+        `unknown_skus` again when the product is unpublished.
 
         Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
         cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds

@@ -50,23 +50,31 @@ class InventoryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> InventoryServiceAsyncStub: ...
     GetAvailability: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GetAvailabilityRequest, _inventory_pb2.Availability]
-    """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN)."""
+    """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN). For a storefront a SKU exists while
+    its product is published; staff may ask for every SKU.
+    """
     BatchGetAvailability: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.BatchGetAvailabilityRequest, _inventory_pb2.BatchGetAvailabilityResponse]
-    """GetAvailability for up to 1,000 SKUs. SKUs that do not exist are listed, not refused."""
+    """GetAvailability for up to 1,000 SKUs. SKUs that do not exist, for storefronts those that are not for sale, are listed,
+    not refused.
+    """
     ReserveStock: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ReserveStockRequest, _inventory_pb2.Reservation]
     """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a line may
     be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with what is available,
-    PRODUCT_NOT_PUBLISHED, HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN.
+    PRODUCT_NOT_PUBLISHED (staff only), HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN, for a storefront also
+    when the product is not published.
     """
     ExtendReservation: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ExtendReservationRequest, _inventory_pb2.Reservation]
-    """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows.
+    """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows. A hold was a promise: it
+    may be extended and ordered although its product is no longer published.
     FAILED_PRECONDITION: RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE, RESERVATION_LIFETIME_EXCEEDED.
     """
     ReleaseReservation: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ReleaseReservationRequest, _inventory_pb2.Reservation]
     """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE."""
     WatchStock: _grpc.UnaryStreamMultiCallable[_inventory_pb2.WatchStockRequest, _inventory_pb2.WatchStockResponse]
     """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
-    are told availability, staff keys the counters of each location.
+    are told availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
+    is unknown: it stands in `unknown_skus`, its availability comes when the product is published, and it stands in
+    `unknown_skus` again when the product is unpublished.
 
     Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
     cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds
@@ -122,23 +130,31 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAvailability: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetAvailabilityRequest, _inventory_pb2.Availability]  # type: ignore[assignment]
-    """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN)."""
+    """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN). For a storefront a SKU exists while
+    its product is published; staff may ask for every SKU.
+    """
     BatchGetAvailability: _aio.UnaryUnaryMultiCallable[_inventory_pb2.BatchGetAvailabilityRequest, _inventory_pb2.BatchGetAvailabilityResponse]  # type: ignore[assignment]
-    """GetAvailability for up to 1,000 SKUs. SKUs that do not exist are listed, not refused."""
+    """GetAvailability for up to 1,000 SKUs. SKUs that do not exist, for storefronts those that are not for sale, are listed,
+    not refused.
+    """
     ReserveStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReserveStockRequest, _inventory_pb2.Reservation]  # type: ignore[assignment]
     """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a line may
     be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with what is available,
-    PRODUCT_NOT_PUBLISHED, HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN.
+    PRODUCT_NOT_PUBLISHED (staff only), HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN, for a storefront also
+    when the product is not published.
     """
     ExtendReservation: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ExtendReservationRequest, _inventory_pb2.Reservation]  # type: ignore[assignment]
-    """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows.
+    """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows. A hold was a promise: it
+    may be extended and ordered although its product is no longer published.
     FAILED_PRECONDITION: RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE, RESERVATION_LIFETIME_EXCEEDED.
     """
     ReleaseReservation: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReleaseReservationRequest, _inventory_pb2.Reservation]  # type: ignore[assignment]
     """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE."""
     WatchStock: _aio.UnaryStreamMultiCallable[_inventory_pb2.WatchStockRequest, _inventory_pb2.WatchStockResponse]  # type: ignore[assignment]
     """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
-    are told availability, staff keys the counters of each location.
+    are told availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
+    is unknown: it stands in `unknown_skus`, its availability comes when the product is published, and it stands in
+    `unknown_skus` again when the product is unpublished.
 
     Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
     cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds
@@ -197,7 +213,9 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.GetAvailabilityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.Availability, _abc.Awaitable[_inventory_pb2.Availability]]:
-        """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN)."""
+        """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN). For a storefront a SKU exists while
+        its product is published; staff may ask for every SKU.
+        """
 
     @_abc_1.abstractmethod
     def BatchGetAvailability(
@@ -205,7 +223,9 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.BatchGetAvailabilityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.BatchGetAvailabilityResponse, _abc.Awaitable[_inventory_pb2.BatchGetAvailabilityResponse]]:
-        """GetAvailability for up to 1,000 SKUs. SKUs that do not exist are listed, not refused."""
+        """GetAvailability for up to 1,000 SKUs. SKUs that do not exist, for storefronts those that are not for sale, are listed,
+        not refused.
+        """
 
     @_abc_1.abstractmethod
     def ReserveStock(
@@ -215,7 +235,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_inventory_pb2.Reservation, _abc.Awaitable[_inventory_pb2.Reservation]]:
         """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a line may
         be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with what is available,
-        PRODUCT_NOT_PUBLISHED, HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN.
+        PRODUCT_NOT_PUBLISHED (staff only), HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN, for a storefront also
+        when the product is not published.
         """
 
     @_abc_1.abstractmethod
@@ -224,7 +245,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ExtendReservationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.Reservation, _abc.Awaitable[_inventory_pb2.Reservation]]:
-        """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows.
+        """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows. A hold was a promise: it
+        may be extended and ordered although its product is no longer published.
         FAILED_PRECONDITION: RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE, RESERVATION_LIFETIME_EXCEEDED.
         """
 
@@ -243,7 +265,9 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_inventory_pb2.WatchStockResponse], _abc.AsyncIterator[_inventory_pb2.WatchStockResponse]]:
         """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
-        are told availability, staff keys the counters of each location.
+        are told availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
+        is unknown: it stands in `unknown_skus`, its availability comes when the product is published, and it stands in
+        `unknown_skus` again when the product is unpublished.
 
         Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
         cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds

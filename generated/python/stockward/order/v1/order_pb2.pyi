@@ -91,7 +91,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "metadata": { "order_id": "0190...", "line_number": "1", "requested": "3", "remaining": "2" } }
     """
     ERROR_REASON_PRICE_CHANGED: _ErrorReason.ValueType  # 5
-    """FAILED_PRECONDITION: the price that the customer was shown is not the present one.
+    """FAILED_PRECONDITION: the price that the customer was shown is not the present one. `current` is absent where a hold is
+    ordered whose product is no longer published.
 
         { "reason": "PRICE_CHANGED", "domain": "stockward",
           "metadata": { "sku": "TEE-L", "shown": "EUR 19.90", "current": "EUR 21.90", "field": "lines[0].shown_unit_price" } }
@@ -174,7 +175,8 @@ ERROR_REASON_QUANTITY_EXCEEDED: ErrorReason.ValueType  # 4
       "metadata": { "order_id": "0190...", "line_number": "1", "requested": "3", "remaining": "2" } }
 """
 ERROR_REASON_PRICE_CHANGED: ErrorReason.ValueType  # 5
-"""FAILED_PRECONDITION: the price that the customer was shown is not the present one.
+"""FAILED_PRECONDITION: the price that the customer was shown is not the present one. `current` is absent where a hold is
+ordered whose product is no longer published.
 
     { "reason": "PRICE_CHANGED", "domain": "stockward",
       "metadata": { "sku": "TEE-L", "shown": "EUR 19.90", "current": "EUR 21.90", "field": "lines[0].shown_unit_price" } }

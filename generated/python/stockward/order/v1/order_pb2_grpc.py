@@ -104,8 +104,9 @@ class OrderServiceServicer:
     def CreateOrder(self, request, context):
         """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
         lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-        PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED, CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
-        SKU_UNKNOWN, RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
+        PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED (staff only), CHARGE_EXCEEDED, RESERVATION_EXPIRED,
+        RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN (for a storefront also when the product is not published),
+        RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

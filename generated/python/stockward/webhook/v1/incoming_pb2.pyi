@@ -53,9 +53,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "WEBHOOK_TYPE_UNKNOWN", "domain": "stockward", "metadata": { "type": "order.created" } }
     """
     ERROR_REASON_WEBHOOK_BODY_INVALID: _ErrorReason.ValueType  # 4
-    """INVALID_ARGUMENT: the body is not JSON of the documented shape.
+    """INVALID_ARGUMENT: the body is not JSON of the documented shape; the message says what is allowed at `field`.
 
-        { "reason": "WEBHOOK_BODY_INVALID", "domain": "stockward", "metadata": { "field": "data" } }
+        { "reason": "WEBHOOK_BODY_INVALID", "domain": "stockward", "metadata": { "field": "data.delta" } }
     """
     ERROR_REASON_ENDPOINT_NOT_FOUND: _ErrorReason.ValueType  # 5
     """NOT_FOUND: there is no such endpoint.
@@ -143,9 +143,9 @@ ERROR_REASON_WEBHOOK_TYPE_UNKNOWN: ErrorReason.ValueType  # 3
     { "reason": "WEBHOOK_TYPE_UNKNOWN", "domain": "stockward", "metadata": { "type": "order.created" } }
 """
 ERROR_REASON_WEBHOOK_BODY_INVALID: ErrorReason.ValueType  # 4
-"""INVALID_ARGUMENT: the body is not JSON of the documented shape.
+"""INVALID_ARGUMENT: the body is not JSON of the documented shape; the message says what is allowed at `field`.
 
-    { "reason": "WEBHOOK_BODY_INVALID", "domain": "stockward", "metadata": { "field": "data" } }
+    { "reason": "WEBHOOK_BODY_INVALID", "domain": "stockward", "metadata": { "field": "data.delta" } }
 """
 ERROR_REASON_ENDPOINT_NOT_FOUND: ErrorReason.ValueType  # 5
 """NOT_FOUND: there is no such endpoint.

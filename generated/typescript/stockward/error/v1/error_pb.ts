@@ -9,14 +9,16 @@
 // @generated from file stockward/error/v1/error.proto (package stockward.error.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenEnum, GenFile } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, extDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
+import type { FieldOptions } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file stockward/error/v1/error.proto.
  */
 export const file_stockward_error_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zdG9ja3dhcmQvZXJyb3IvdjEvZXJyb3IucHJvdG8SEnN0b2Nrd2FyZC5lcnJvci52MSq+AwoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASHgoaRVJST1JfUkVBU09OX0ZJRUxEX0lOVkFMSUQQARIjCh9FUlJPUl9SRUFTT05fUEFHRV9UT0tFTl9JTlZBTElEEAISHgoaRVJST1JfUkVBU09OX01PTkVZX0lOVkFMSUQQAxIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9JRF9SRVVTRUQQBBIeChpFUlJPUl9SRUFTT05fRVRBR19NSVNNQVRDSBAFEhsKF0VSUk9SX1JFQVNPTl9PVkVSTE9BREVEEAYSJQohRVJST1JfUkVBU09OX0RBVEFCQVNFX1VOQVZBSUxBQkxFEAcSIAocRVJST1JfUkVBU09OX0RFQURMSU5FX1BBU1NFRBAIEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBAJEiIKHkVSUk9SX1JFQVNPTl9NRVNTQUdFX1RPT19MQVJHRRAKEh0KGUVSUk9SX1JFQVNPTl9XQVRDSF9MQUdHRUQQCxIkCiBFUlJPUl9SRUFTT05fV0FUQ0hfTElNSVRfUkVBQ0hFRBAMYgZwcm90bzM");
+  fileDesc("Ch5zdG9ja3dhcmQvZXJyb3IvdjEvZXJyb3IucHJvdG8SEnN0b2Nrd2FyZC5lcnJvci52MSq+AwoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASHgoaRVJST1JfUkVBU09OX0ZJRUxEX0lOVkFMSUQQARIjCh9FUlJPUl9SRUFTT05fUEFHRV9UT0tFTl9JTlZBTElEEAISHgoaRVJST1JfUkVBU09OX01PTkVZX0lOVkFMSUQQAxIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9JRF9SRVVTRUQQBBIeChpFUlJPUl9SRUFTT05fRVRBR19NSVNNQVRDSBAFEhsKF0VSUk9SX1JFQVNPTl9PVkVSTE9BREVEEAYSJQohRVJST1JfUkVBU09OX0RBVEFCQVNFX1VOQVZBSUxBQkxFEAcSIAocRVJST1JfUkVBU09OX0RFQURMSU5FX1BBU1NFRBAIEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBAJEiIKHkVSUk9SX1JFQVNPTl9NRVNTQUdFX1RPT19MQVJHRRAKEh0KGUVSUk9SX1JFQVNPTl9XQVRDSF9MQUdHRUQQCxIkCiBFUlJPUl9SRUFTT05fV0FUQ0hfTElNSVRfUkVBQ0hFRBAMOjkKB2FsbG93ZWQSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGKyIAyABKAlSB2FsbG93ZWRiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * Reasons that are not particular to one area. The reason string is the value's name without `ERROR_REASON_`.
@@ -32,7 +34,8 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, some twenty at the most.
+   * INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, some twenty at the most, each with what
+   * is allowed in words.
    *
    *     { "reason": "FIELD_INVALID", "domain": "stockward", "metadata": { "field": "lines[0].quantity" } }
    *
@@ -149,4 +152,13 @@ export enum ErrorReason {
  */
 export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
   enumDesc(file_stockward_error_v1_error, 0);
+
+/**
+ * What the pattern of a field allows, in words that follow the field's name: every field that has a pattern has them. They
+ * are what FIELD_INVALID says, as nobody should have to read a regular expression.
+ *
+ * @generated from extension: string allowed = 50220;
+ */
+export const allowed: GenExtension<FieldOptions, string> = /*@__PURE__*/
+  extDesc(file_stockward_error_v1_error, 0);
 

@@ -107,9 +107,9 @@ export enum ErrorReason {
   WEBHOOK_TYPE_UNKNOWN = 3,
 
   /**
-   * INVALID_ARGUMENT: the body is not JSON of the documented shape.
+   * INVALID_ARGUMENT: the body is not JSON of the documented shape; the message says what is allowed at `field`.
    *
-   *     { "reason": "WEBHOOK_BODY_INVALID", "domain": "stockward", "metadata": { "field": "data" } }
+   *     { "reason": "WEBHOOK_BODY_INVALID", "domain": "stockward", "metadata": { "field": "data.delta" } }
    *
    * @generated from enum value: ERROR_REASON_WEBHOOK_BODY_INVALID = 4;
    */
