@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,11 @@ REPORTS = {
     "lose dispute": PaymentKind.DISPUTE_LOST,
 }
 
+
+def discount_of(number: int, order: Order) -> object:
+    return order.lines[number - 1].shares.discount if number <= len(order.lines) else "–"
+
+
 COLUMNS: Mapping[str, Callable[[Order], object]] = {
     "State": lambda o: o.state.name,
     "Net": lambda o: o.amounts.net,
@@ -49,10 +55,7 @@ COLUMNS: Mapping[str, Callable[[Order], object]] = {
     "Terms met": lambda o: "yes" if o.terms_met else "no",
     "Hold": lambda o: o.hold.name if o.hold else "–",
     "After its time": lambda o: (decide_order_expiry(o, DUE) or [o])[0].state.name,
-    **{
-        f"Discount of line {n}": lambda o, n=n: o.lines[n - 1].shares.discount if n <= len(o.lines) else "–"
-        for n in (1, 2, 3)
-    },
+    **{f"Discount of line {number}": partial(discount_of, number) for number in (1, 2, 3)},
 }
 
 Table = list[dict[str, str]]

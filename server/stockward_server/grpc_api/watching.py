@@ -203,7 +203,8 @@ def _skus(logged: LoggedEvent) -> Collection[str]:
     if logged.aggregate_type == "stock":
         return (key_of(logged),)
     if logged.aggregate_type == "product":
-        return [variant.sku for variant in event_pb2.Event.FromString(logged.payload).product.variants]
+        product = event_pb2.Event.FromString(logged.payload).product
+        return [*(variant.sku for variant in product.variants), product.renamed.from_sku]
     return ()
 
 

@@ -60,8 +60,8 @@ class SqlStockViews:
         """By SKU; a variant without a stock row has zero units."""
         rows = await self._pool.fetch(
             """
-            SELECT v.sku AS variant, v.untracked, p.state = $2 AS published, clock_timestamp() AS read_time, s.*, l.priority,
-                   l.active
+            SELECT v.sku AS variant, v.untracked, p.state = $2 AS published, clock_timestamp() AS read_time, s.*,
+                   l.priority, l.active
             FROM variants v JOIN products p USING (product_id)
                 LEFT JOIN stock s USING (sku) LEFT JOIN locations l USING (location_id)
             WHERE v.sku = ANY($1::text[]) ORDER BY v.sku
