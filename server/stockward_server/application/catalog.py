@@ -13,6 +13,7 @@ from stockward_server.application.locked_state import Cause
 from stockward_server.application.request import Clockwork, Request
 from stockward_server.application.stock_views import Page, Position
 from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound
+from stockward_server.domain.folding import title_key
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.product import Product, ProductEdit, ProductState, handle_from
 from stockward_server.domain.product_changes import (
@@ -22,6 +23,7 @@ from stockward_server.domain.product_changes import (
     decide_update,
     require_etag,
 )
+from stockward_server.domain.search import rank, search_query
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +38,13 @@ Decision = Callable[[Product, datetime], Product]
 
 
 class ProductSort(StrEnum):
-    """What a list of products is sorted by; titles are compared by code point."""
+    """What a list of products is sorted by; titles by `domain.folding.title_key`."""
 
     CREATE_TIME = "create_time"
     UPDATE_TIME = "update_time"
     TITLE = "title"
+    RELEVANCE = "relevance"
+    """How well a product fits the search, see `domain.search.Rank`; then newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class ProductFilter:
     product_type: str = ""
     tag: str = ""
     search: str = ""
+    handle: str = ""
+    sku: str = ""
     sort: ProductSort = ProductSort.CREATE_TIME
     descending: bool = True
 
@@ -195,7 +201,7 @@ class Catalog:
         if len(found) <= page.size:
             return found, None
         found = found[: page.size]
-        return found, position(found[-1], wanted.sort)
+        return found, position(found[-1], wanted)
 
     async def _create(self, transaction: CatalogTransaction, edit: ProductEdit) -> Product:
         draft = decide_creation(new_id(), edit, transaction.now)
@@ -208,10 +214,14 @@ class Catalog:
         return after if event_type is None else await transaction.save(after, event_type)
 
 
-def position(product: Product, sort: ProductSort) -> Position:
-    """Where a product stands in a list that is sorted so."""
-    key = product.title if sort is ProductSort.TITLE else getattr(product, sort).isoformat()
-    return [key, product.product_id]
+def position(product: Product, wanted: ProductFilter) -> Position:
+    """Where a product stands in a list that was asked for so."""
+    if wanted.sort is ProductSort.TITLE:
+        return [title_key(product.title), product.product_id]
+    if wanted.sort is ProductSort.RELEVANCE:
+        fit = rank(product, search_query(wanted.search))
+        return [fit, product.create_time.isoformat(), product.product_id]
+    return [getattr(product, wanted.sort).isoformat(), product.product_id]
 
 
 def not_found(product_id: str) -> ProductNotFound:

@@ -168,15 +168,21 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
 
     async def _page(self, request: Listing, states: Sequence[ProductState]) -> tuple[Sequence[Product], str]:
         """One page, and the token of the next; empty on the last."""
-        key, _, direction = (request.order_by or "create_time desc").partition(" ")
+        search = request.search.strip()
+        order_by = request.order_by or "relevance"
+        if order_by == "relevance" and not search:
+            order_by = "create_time desc"
+        key, _, direction = order_by.partition(" ")
         wanted = ProductFilter(
             states,
-            request.vendor,
-            request.product_type,
-            request.tag,
-            request.search,
-            ProductSort(key),
-            direction == "desc",
+            vendor=request.vendor,
+            product_type=request.product_type,
+            tag=request.tag,
+            search=search,
+            handle=request.handle,
+            sku=request.sku,
+            sort=ProductSort(key),
+            descending=direction == "desc" or key == "relevance",
         )
         page = Page(page_token.page_size(request), page_token.decode(request))
         products, after = await self._catalog.products(page, wanted)
