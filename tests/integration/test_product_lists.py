@@ -175,15 +175,19 @@ async def test_a_product_is_found_by_its_handle_or_a_sku_to_the_letter(pms: Call
     for nobody in ({"handle": "te"}, {"sku": "tee"}, {"handle": "tee", "sku": "TEE-L"}, {"sku": "'; --"}):
         assert not await found_by(pms, **nobody)
 
-    for seen in ({"handle": "tee"}, {"sku": "TEE"}):
-        answer = await storefront.catalog.ListAvailableProducts(pb.ListAvailableProductsRequest(**seen))
+    for seen in (pb.ListAvailableProductsRequest(handle="tee"), pb.ListAvailableProductsRequest(sku="TEE")):
+        answer = await storefront.catalog.ListAvailableProducts(seen)
         assert [each.product_id for each in answer.products] == [tee.product_id]
-    for hidden in ({"handle": "tee-2"}, {"sku": "TEE-L"}, {"search": "TEE-L"}):
-        answer = await storefront.catalog.ListAvailableProducts(pb.ListAvailableProductsRequest(**hidden))
+    for hidden in (
+        pb.ListAvailableProductsRequest(handle="tee-2"),
+        pb.ListAvailableProductsRequest(sku="TEE-L"),
+        pb.ListAvailableProductsRequest(search="TEE-L"),
+    ):
+        answer = await storefront.catalog.ListAvailableProducts(hidden)
         assert not answer.products
 
 
-async def found_by(pms: Callers, **fields: str) -> list[pb.Product]:
+async def found_by(pms: Callers, **fields: Any) -> list[pb.Product]:
     return list((await pms.catalog.ListProducts(pb.ListProductsRequest(**fields))).products)
 
 

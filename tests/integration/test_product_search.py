@@ -26,7 +26,7 @@ from stockward_server.embedded import Postgres
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage import database as storage
 from stockward_server.storage.catalog import SqlCatalog
-from stockward_server.storage.database import MIGRATIONS, Connection, Pool
+from stockward_server.storage.database import MIGRATIONS, Executor, Pool
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.product_rows import write_content, write_variants
 from stockward_server.storage.product_search import refresh_search
@@ -64,7 +64,7 @@ def product(title: str, *skus: str, description: str = "", barcode: str = "") ->
     )
 
 
-async def store(connection: Connection, *products: Product) -> None:
+async def store(connection: Executor, *products: Product) -> None:
     for each in products:
         await write_content(connection, each)
         await write_variants(connection, each.product_id, list(enumerate(each.variants)))
@@ -210,11 +210,9 @@ async def test_migrate_brings_products_of_an_earlier_release_up_to_date(
 
 
 async def test_the_locale_of_the_database_changes_nothing(postgres: Postgres, database: Pool) -> None:
-    connection = await asyncpg.connect(postgres.url())
-    await connection.execute(
-        "CREATE DATABASE locale_c TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'"
-    )
-    await connection.close()
+    server = await asyncpg.connect(postgres.url())
+    await server.execute("CREATE DATABASE locale_c TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'")
+    await server.close()
     await storage.migrate(postgres.url("locale_c"))
     other = await storage.open_pool(postgres.url("locale_c"), 1)
     names = [

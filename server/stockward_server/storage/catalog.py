@@ -83,7 +83,7 @@ async def _listed(
     connection: Executor | Pool, page: Page, wanted: ProductFilter, found: Condition | None = None
 ) -> Sequence[Product]:
     """Those that meet the filter and the condition `found`, which needs a transaction."""
-    many = bool(found) and await plan_search(connection, found)
+    many = await plan_search(connection, found) if found else False
     arguments: list[Any] = []
 
     def bind(value: Any) -> str:

@@ -62,7 +62,7 @@ async def _refresh_some(pool: Pool) -> int:
         return len(rows)
 
 
-async def plan_search(connection: Executor, found: Condition) -> bool:
+async def plan_search(connection: Executor | Pool, found: Condition) -> bool:
     """Chooses how the next statement of this transaction finds what meets the condition; returns whether many do.
 
     A search vector is stored out of line, so that a look at it costs a hundred times of what PostgreSQL takes for it.
