@@ -58,6 +58,9 @@ _NUMBER = re.compile(r"(?<![0-9])(?<![0-9][.,])[0-9]+")
 """A whole number. What stands behind a decimal point is compared digit by digit."""
 
 
+_PLAIN_WORD = re.compile("[0-9A-Za-z]+")
+
+
 class _Folds(dict[int, str]):
     """What each character is folded to, by its code point, for `str.translate`."""
 
@@ -91,11 +94,15 @@ def fold(text: str) -> str:
 
 def split_words(folded: str) -> list[str]:
     """Returns the runs of letters, marks and digits of a folded text."""
+    if folded.isascii():
+        return _PLAIN_WORD.findall(folded)
     return folded.translate(_words).split()
 
 
 def trim(folded: str) -> str:
     """Returns a folded text without what is no letter, mark or digit at its ends; empty when it has none."""
+    if folded.isalnum():
+        return folded
     words = folded.translate(_words)
     end = len(words.rstrip())
     return folded[len(words) - len(words.lstrip()) : end]

@@ -208,7 +208,7 @@ def _parts(texts: Iterable[str]) -> Iterator[str]:
     """What stands between blanks, each once; and without what is no letter or digit, where there is such a thing."""
     seen: set[str] = set()
     for chunk in chain.from_iterable(text.split() for text in texts):
-        for part in (trim(chunk), "".join(split_words(chunk))):
+        for part in (chunk,) if chunk.isalnum() else (trim(chunk), "".join(split_words(chunk))):
             if part and part not in seen:
                 seen.add(part)
                 yield part
