@@ -12,6 +12,7 @@ from benchmarks import (
     quiet_shop,
     reads,
     relay_drain,
+    search,
     stock_sync,
     two_servers,
     webhook_gateway,
@@ -31,4 +32,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     full_shop.BENCHMARK,
     quiet_shop.BENCHMARK,
     memory.BENCHMARK,
+    search.BENCHMARK,
 )

@@ -317,11 +317,27 @@ async def test_the_next_step_is_told_to_people_only(run: Run) -> None:
     assert (await run(*words, "--json")).err == ""
 
 
+async def test_a_product_is_named_by_its_id_its_handle_or_a_sku(run: Run) -> None:
+    first, hyphens = f"POT-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex  # as a UUID without hyphens
+    variants = ("--variant", f"{first} 5 Size=S", "--variant", f"{hyphens} 6 Size=L")
+    made = (await run("products", "create", "--title", "A pot", *variants, "--json")).json
+    for name in (made["productId"], made["productId"].upper(), made["handle"], first, hyphens):
+        assert (await run("products", "show", name, "--json")).json["productId"] == made["productId"]
+    assert (await run("products", "archive", made["handle"], "--json")).json["state"] == "STATE_ARCHIVED"
+    assert (await run("products", "restore", first, "--json")).json["state"] == "STATE_DRAFT"
+
+    other = (await run("products", "create", "--title", "B pot", "--variant", f"{made['handle']} 5", "--json")).json
+    refused = await run("products", "show", made["handle"])
+    assert refused.code == 1
+    assert made["productId"] in refused.err
+    assert other["productId"] in refused.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("products", "show", str(uuid.UUID(int=0))), ["(PRODUCT_NOT_FOUND)"]),
-        (("products", "show", "NO-SUCH-SKU"), ["(PRODUCT_NOT_FOUND)"]),
+        (("products", "show", "NO-SUCH-SKU"), ["No product has the id, handle or SKU NO-SUCH-SKU (PRODUCT_NOT_FOUND)"]),
         (("products", "create", "--title", " "), ["(FIELD_INVALID)", "product.title: "]),
         (("stock", "receive", "NO-SUCH-SKU", "1"), ["(SKU_UNKNOWN)", "sku"]),
         (("stock", "adjust", "{sku}", "-11", "--reason", "lost"), ["(STOCK_NEGATIVE)"]),

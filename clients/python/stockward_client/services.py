@@ -153,6 +153,8 @@ class CatalogService:
         tag: str = "",
         search: str = "",
         order_by: str = "",
+        handle: str = "",
+        sku: str = "",
         timeout: float | None = None,
     ) -> Pages[catalog_pb2.ListProductsResponse, catalog_pb2.Product]:
         """Lists products in any state, filtered, searched and ordered.
@@ -164,11 +166,19 @@ class CatalogService:
             vendor: Only products of this vendor, to the letter.
             product_type: Only products of this type, to the letter.
             tag: Only products with this tag, to the letter.
-            search: Full-text search over title, vendor, type, tags, SKUs and description, in the syntax of web search
-                engines: words, "quoted phrases", `or`, `-without`. Words match as they are written and in their other
-                English forms; of a description the first 50,000 characters count.
-            order_by: `create_time`, `update_time` or `title`, with ` desc` behind it for descending. `create_time desc`
-                when empty.
+            search: What people type, in the syntax of web search engines: words, "quoted phrases", `or`, `-without`. A
+                word is found in title, SKUs, barcodes, handle, vendor, type, tags, titles and options of variants, and
+                there by any part of it, in any script; in the description by its beginning; and everywhere in its other
+                English forms. Case, accents and width make no difference. `-without` and phrases speak of whole words.
+                Of a description the first 50,000 characters count. A search that is nothing but signs finds what is
+                called exactly so.
+            order_by: `create_time`, `update_time` or `title`, with ` desc` behind it for descending; or `relevance`:
+                first what is called exactly as the search says (title, handle, SKU, barcode), then where all words
+                begin words of the title, then the rest, each newest first. When empty, `relevance` for a search and
+                `create_time desc` without one. Titles come in the order of letters whatever their accents and case,
+                whole numbers in them by value.
+            handle: Only the product with this handle, to the letter.
+            sku: Only the product with a variant of this SKU, to the letter.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -182,6 +192,8 @@ class CatalogService:
                 tag=tag,
                 search=search,
                 order_by=order_by,
+                handle=handle,
+                sku=sku,
             ),
             lambda page: page.products,
             timeout,
@@ -349,6 +361,8 @@ class CatalogService:
         tag: str = "",
         search: str = "",
         order_by: str = "",
+        handle: str = "",
+        sku: str = "",
         timeout: float | None = None,
     ) -> Pages[catalog_pb2.ListAvailableProductsResponse, catalog_pb2.AvailableProduct]:
         """Lists published products with their availability, for a storefront.
@@ -359,8 +373,10 @@ class CatalogService:
             vendor: Only products of this vendor, to the letter.
             product_type: Only products of this type, to the letter.
             tag: Only products with this tag, to the letter.
-            search: Full-text search as in ListProductsRequest.
+            search: As in ListProductsRequest.
             order_by: As in ListProductsRequest.
+            handle: Only the product with this handle, to the letter.
+            sku: Only the product with a variant of this SKU, to the letter.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -373,6 +389,8 @@ class CatalogService:
                 tag=tag,
                 search=search,
                 order_by=order_by,
+                handle=handle,
+                sku=sku,
             ),
             lambda page: page.products,
             timeout,

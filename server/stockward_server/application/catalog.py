@@ -13,6 +13,7 @@ from stockward_server.application.locked_state import Cause
 from stockward_server.application.request import Clockwork, Request
 from stockward_server.application.stock_views import Page, Position
 from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound, SkuUnknown
+from stockward_server.domain.folding import title_key
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.names import handle_from
 from stockward_server.domain.product import Product, ProductEdit, ProductState
@@ -24,6 +25,7 @@ from stockward_server.domain.product_changes import (
     decide_update,
     require_etag,
 )
+from stockward_server.domain.search import rank, search_query
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +40,13 @@ Decision = Callable[[Product, datetime], Product]
 
 
 class ProductSort(StrEnum):
-    """What a list of products is sorted by; titles are compared by code point."""
+    """What a list of products is sorted by; titles by `domain.folding.title_key`."""
 
     CREATE_TIME = "create_time"
     UPDATE_TIME = "update_time"
     TITLE = "title"
+    RELEVANCE = "relevance"
+    """How well a product fits the search, see `domain.search.Rank`; then newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class ProductFilter:
     product_type: str = ""
     tag: str = ""
     search: str = ""
+    handle: str = ""
+    sku: str = ""
     sort: ProductSort = ProductSort.CREATE_TIME
     descending: bool = True
 
@@ -230,8 +236,12 @@ class Catalog:
 
 def position(product: Product, wanted: ProductFilter) -> Position:
     """Where a product stands in a list that was asked for so."""
-    key = product.title if wanted.sort is ProductSort.TITLE else getattr(product, wanted.sort).isoformat()
-    return [key, product.product_id]
+    if wanted.sort is ProductSort.TITLE:
+        return [title_key(product.title), product.product_id]
+    if wanted.sort is ProductSort.RELEVANCE:
+        fit = rank(product, search_query(wanted.search))
+        return [fit, product.create_time.isoformat(), product.product_id]
+    return [getattr(product, wanted.sort).isoformat(), product.product_id]
 
 
 def not_found(product_id: str) -> ProductNotFound:

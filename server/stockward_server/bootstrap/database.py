@@ -15,11 +15,22 @@ from stockward_server.grpc_api.personal_data import answer_without, event_withou
 from stockward_server.storage import database, keys
 from stockward_server.storage.customers import SqlCustomers
 from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.product_search import refresh_search
 
 
 async def migrate(settings: Settings) -> list[str]:
-    """Brings the database up to date; answers the names of the migrations that were applied."""
-    return await database.migrate(settings.database_url.get_secret_value())
+    """Brings the database up to date; answers the names of the migrations that were applied.
+
+    With what is stored for searching, so that servers of this release find everything from their start.
+    """
+    url = settings.database_url.get_secret_value()
+    applied = await database.migrate(url)
+    pool = await database.open_pool(url, 1)
+    try:
+        await refresh_search(pool)
+    finally:
+        await pool.close()
+    return applied
 
 
 async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None:

@@ -53,6 +53,7 @@ from stockward_server.storage.known_products import KnownProducts
 from stockward_server.storage.locations import SqlLocations
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.order_views import SqlOrderViews
+from stockward_server.storage.product_search import refresh_search
 from stockward_server.storage.replay import SqlReplay
 from stockward_server.storage.retention import (
     delete_expired_contacts,
@@ -70,6 +71,9 @@ from stockward_server.storage.webhook_endpoints import SqlEndpoints
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 3600.0
+
+SEARCH_SECONDS = 60.0
+"""How often it is looked for products that a server of an earlier release has written."""
 
 TLS_SECONDS = 1.0
 """How often the TLS files are looked at."""
@@ -228,6 +232,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         (settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit)),
         (settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
         (known_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
+        (SEARCH_SECONDS, "bringing searches up to date", lambda: refresh_search(pool)),
         (HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
     ]
     if settings.worker == 1:

@@ -52,15 +52,17 @@ File = Annotated[
 @command(app, "list")
 async def list_products(
     staff: Callers,
-    search: Annotated[str, typer.Argument(help="Words of title, vendor, type, tags, SKUs, description.")] = "",
+    search: Annotated[str, typer.Argument(help="Words or parts of title, SKUs, barcodes, vendor, tags …")] = "",
     state: Annotated[Any, choice(pb.Product.State, "--state", help="Only in this state.")] = None,
     vendor: Annotated[str, typer.Option(help="Only of this vendor.")] = "",
     kind: Annotated[str, typer.Option("--type", help="Only of this type.")] = "",
     tag: Annotated[str, typer.Option(help="Only with this tag.")] = "",
-    order_by: Annotated[str, typer.Option(help="create_time, update_time or title; with ' desc' descending.")] = "",
+    order_by: Annotated[
+        str, typer.Option(help="relevance, create_time, update_time or title; the last three with ' desc' too.")
+    ] = "",
     limit: Limit = 50,
 ) -> pb.ListProductsResponse:
-    """List products, newest first; archived ones with --state archived."""
+    """List products, newest first, or what fits a search best; archived ones with --state archived."""
     request = pb.ListProductsRequest(
         search=search,
         states=[state] if state else [],

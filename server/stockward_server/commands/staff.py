@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import inspect
 import io
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_type_hints
@@ -26,7 +27,6 @@ from stockward.webhook.v1.webhook_pb2 import ListEndpointsRequest
 
 from stockward_server.commands.options import EPILOG, Address, AsJson, Key
 from stockward_server.commands.tables import lists_of, note, show
-from stockward_server.domain.names import normal_name
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers
@@ -42,6 +42,8 @@ REPEAT = "Whether it was done is not known: repeat it with --request-id {}, whic
 
 COMPLETION_SECONDS = 2.0
 """Longest that a shell waits for names to complete."""
+
+PRODUCT_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 EVERY_STATE = [number for number in Product.State.values() if number]
 
@@ -106,17 +108,20 @@ async def pages(method: Callable[[Any], Awaitable[Listing]], request: Any, limit
 
 
 async def product_id(staff: Callers, name: str) -> str:
-    """Of the product with this id or SKU, which the full-text search finds in any state."""
-    if _is_uuid(name):
+    """Of the product with this id, handle or SKU, in any state."""
+    if PRODUCT_ID.fullmatch(name):
         return name
-    name = normal_name(name)
-    phrase = '"' + name.replace('"', " ") + '"'
-    request = ListProductsRequest(search=phrase, states=EVERY_STATE, page_size=PAGE)
-    products = (await staff.catalog.ListProducts(request)).products
-    ids = [each.product_id for each in products if name in {variant.sku for variant in each.variants}]
+    requests = (
+        ListProductsRequest(handle=name, states=EVERY_STATE),
+        ListProductsRequest(sku=name, states=EVERY_STATE),
+    )
+    answers = await asyncio.gather(*map(staff.catalog.ListProducts, requests))
+    ids = dict.fromkeys(product.product_id for answer in answers for product in answer.products)
     if not ids:
-        _unknown(f"No product has the SKU {name} (PRODUCT_NOT_FOUND)")
-    return ids[0]
+        _unknown(f"No product has the id, handle or SKU {name} (PRODUCT_NOT_FOUND)")
+    if len(ids) > 1:
+        _unknown(f"{name} is the handle of one product and a SKU of another; name it by its id: {', '.join(ids)}")
+    return next(iter(ids))
 
 
 async def order_id(staff: Callers, name: str) -> str:
@@ -202,7 +207,10 @@ complete_skus, complete_orders = _completion(_skus), _completion(_orders)
 complete_endpoints = _completion(_endpoints)
 
 ProductName = Annotated[
-    str, typer.Argument(metavar="PRODUCT", help="Id of the product, or one of its SKUs.", autocompletion=complete_skus)
+    str,
+    typer.Argument(
+        metavar="PRODUCT", help="Id or handle of the product, or one of its SKUs.", autocompletion=complete_skus
+    ),
 ]
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="Stock keeping unit.", autocompletion=complete_skus)]
 OrderName = Annotated[

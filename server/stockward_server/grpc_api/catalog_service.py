@@ -191,13 +191,19 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
 
 
 def _filter(request: Listing, states: Sequence[ProductState]) -> ProductFilter:
-    key, _, direction = (request.order_by or "create_time desc").partition(" ")
+    search = request.search.strip()
+    order_by = request.order_by or "relevance"
+    if order_by == "relevance" and not search:
+        order_by = "create_time desc"
+    key, _, direction = order_by.partition(" ")
     return ProductFilter(
         states,
-        request.vendor,
-        request.product_type,
-        request.tag,
-        request.search,
-        ProductSort(key),
-        direction == "desc",
+        vendor=request.vendor,
+        product_type=request.product_type,
+        tag=request.tag,
+        search=search,
+        handle=request.handle,
+        sku=request.sku,
+        sort=ProductSort(key),
+        descending=direction == "desc" or key == "relevance",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from stockward_server.application.catalog import CatalogTransaction, ProductFilter, ProductSort
@@ -11,17 +12,20 @@ from stockward_server.application.locked_state import Cause, LockedState
 from stockward_server.application.request import Request
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.product import Product
-from stockward_server.storage.database import Executor, Pool, refusal_of
+from stockward_server.domain.search import Rank, search_query
+from stockward_server.storage.database import Executor, Pool, refusal_of, transaction
 from stockward_server.storage.locked_products import LockedProducts
 from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.product_rows import SEARCH_QUERY, SELECT_PRODUCTS, load_product, product_of
+from stockward_server.storage.product_rows import SELECT_PRODUCTS, load_product, product_of
+from stockward_server.storage.product_search import Condition, has_rank, matches, plan_search
 
 SORT_KEYS = {
     ProductSort.CREATE_TIME: ("p.create_time", "timestamptz"),
     ProductSort.UPDATE_TIME: ("p.update_time", "timestamptz"),
-    ProductSort.TITLE: ('p.title COLLATE "C"', "text"),
+    ProductSort.TITLE: ("p.title_key", "text"),
+    ProductSort.RELEVANCE: ("p.create_time", "timestamptz"),
 }
-"""Column and type of each sort key; each has an index with the product id behind it."""
+"""Column and type of each sort key; each has an index with the product id behind it. For relevance, within a rank."""
 
 
 class SqlCatalog:
@@ -50,33 +54,19 @@ class SqlCatalog:
             return await load_product(connection, product_id)
 
     async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
-        arguments: list[Any] = []
-
-        def bind(value: Any) -> str:
-            arguments.append(value)
-            return f"${len(arguments)}"
-
-        key, key_type = SORT_KEYS[wanted.sort]
-        direction, beyond = ("DESC", "<") if wanted.descending else ("ASC", ">")
-        conditions = [f"p.state = ANY({bind(list(wanted.states))}::smallint[])"]
-        if wanted.vendor:
-            conditions.append(f"p.vendor = {bind(wanted.vendor)}")
-        if wanted.product_type:
-            conditions.append(f"p.product_type = {bind(wanted.product_type)}")
-        if wanted.tag:
-            conditions.append(f"p.tags @> ARRAY[{bind(wanted.tag)}]")
-        if wanted.search:
-            conditions.append(f"p.search @@ {SEARCH_QUERY.format(bind(wanted.search))}")
-        if page.after:
-            last, product_id = page.after
-            last = last if wanted.sort is ProductSort.TITLE else datetime.fromisoformat(last)
-            conditions.append(f"({key}, p.product_id) {beyond} ({bind(last)}::{key_type}, {bind(product_id)}::uuid)")
-        rows = await self._pool.fetch(
-            f"{SELECT_PRODUCTS} WHERE {' AND '.join(conditions)} "
-            f"ORDER BY {key} {direction}, p.product_id {direction} LIMIT {bind(page.size)}",
-            *arguments,
-        )
-        return [product_of(row) for row in rows]
+        if not wanted.search:
+            return await _listed(self._pool, page, wanted)
+        query = search_query(wanted.search)
+        async with transaction(self._pool) as connection:
+            if wanted.sort is not ProductSort.RELEVANCE:
+                return await _listed(connection, page, wanted, partial(matches, query))
+            first, *after = page.after or [Rank.EXACT]
+            found: list[Product] = []
+            for rank in list(Rank)[first:]:
+                rest = Page(page.size - len(found), after if rank == first else None)
+                if rest.size:
+                    found += await _listed(connection, rest, wanted, partial(has_rank, query, rank))
+            return found
 
     async def due_products(self, limit: int) -> Sequence[str]:
         rows = await self._pool.fetch(
@@ -87,3 +77,41 @@ class SqlCatalog:
             limit,
         )
         return [row["product_id"] for row in rows]
+
+
+async def _listed(
+    connection: Executor | Pool, page: Page, wanted: ProductFilter, found: Condition | None = None
+) -> Sequence[Product]:
+    """Those that meet the filter and the condition `found`, which needs a transaction."""
+    many = await plan_search(connection, found) if found else False
+    arguments: list[Any] = []
+
+    def bind(value: Any) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}"
+
+    key, key_type = SORT_KEYS[wanted.sort]
+    direction, beyond = ("DESC", "<") if wanted.descending else ("ASC", ">")
+    conditions = [f"p.state = ANY({bind(list(wanted.states))}::smallint[])"]
+    if wanted.handle:
+        conditions.append(f"p.handle = {bind(wanted.handle)}")
+    if wanted.sku:
+        conditions.append(f"p.product_id = (SELECT v.product_id FROM variants v WHERE v.sku = {bind(wanted.sku)})")
+    if wanted.vendor:
+        conditions.append(f"p.vendor = {bind(wanted.vendor)}")
+    if wanted.product_type:
+        conditions.append(f"p.product_type = {bind(wanted.product_type)}")
+    if wanted.tag:
+        conditions.append(f"p.tags @> ARRAY[{bind(wanted.tag)}]")
+    if found:
+        conditions.append(found(bind, many))
+    if page.after:
+        last, product_id = page.after
+        last = last if wanted.sort is ProductSort.TITLE else datetime.fromisoformat(last)
+        conditions.append(f"({key}, p.product_id) {beyond} ({bind(last)}::{key_type}, {bind(product_id)}::uuid)")
+    rows = await connection.fetch(
+        f"{SELECT_PRODUCTS} WHERE {' AND '.join(conditions)} "
+        f"ORDER BY {key} {direction}, p.product_id {direction} LIMIT {bind(page.size)}",
+        *arguments,
+    )
+    return [product_of(row) for row in rows]

@@ -9,7 +9,9 @@ from asyncpg import Record
 
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Image, Product, ProductState, Variant
+from stockward_server.domain.search import search_document
 from stockward_server.storage.database import Executor
+from stockward_server.storage.statement import array_literal
 
 # One statement is one snapshot, so a product never comes with the variants of another moment.
 SELECT_PRODUCTS = """
@@ -20,21 +22,26 @@ SELECT_PRODUCTS = """
     FROM products p
 """
 
-SEARCHED_DESCRIPTION = 50_000
-"""Characters of a description that a search looks at: a search vector cannot have more than 1 MiB."""
-
-# `english` finds every word in all its forms, those of other languages as they are written; `simple` is for searches of
-# nothing but stop words, which `english` does not know. A lexeme that no query has keeps the parts apart, so that no
-# phrase is found across them.
-SEARCH_VECTOR = " || $$' ':10$$::tsvector || ".join(
-    f"setweight(to_tsvector('{dictionary}', {text}), '{weight}')"
-    for weight, text in (("A", "$3"), ("B", "$16"), ("C", f"left($7, {SEARCHED_DESCRIPTION})"))
-    for dictionary in ("simple", "english")
+# `english` finds words in all their forms; `simple` finds them by their beginnings, and stop words, which `english`
+# does not know. A lexeme that no query has keeps the parts apart, so that no phrase is found across them.
+_VECTOR = " || $$' ':10$$::tsvector || ".join(
+    f"to_tsvector('{dictionary}', {words})" for words in ("{0}", "{1}", "{2}") for dictionary in ("simple", "english")
 )
-SEARCH_QUERY = """
-    coalesce(nullif(websearch_to_tsquery('english', {0}), ''), websearch_to_tsquery('simple', {0}))
-"""
-"""`{0}` is the text, in the syntax of web search engines."""
+SEARCH_VECTOR = f"{_VECTOR} || array_to_tsvector({{3}}::text::text[])"
+"""Of the first four `search_columns`, whose parameters are to be filled in."""
+
+
+def search_columns(product: Product) -> tuple[str, str, str, str, str, str]:
+    """Returns words of title, other names and description and the marks for SEARCH_VECTOR; search_parts; title_key."""
+    document = search_document(product)
+    return (
+        document.title_words,
+        document.name_words,
+        document.description_words,
+        array_literal(document.marks),
+        document.parts,
+        document.title_key,
+    )
 
 
 async def load_product(connection: Executor, product_id: str) -> Product | None:
@@ -48,14 +55,17 @@ async def write_content(connection: Executor, product: Product) -> None:
         f"""
         INSERT INTO products (product_id, handle, title, state, create_time, update_time, description, vendor,
                               product_type, tags, images, attributes, scheduled_publish_time, publish_time, version,
-                              search)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, {SEARCH_VECTOR})
+                              searched_version, search, search_parts, title_key)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15,
+                {SEARCH_VECTOR.format("$16", "$17", "$18", "$19")}, $20, $21)
         ON CONFLICT (product_id) DO UPDATE SET
             handle = EXCLUDED.handle, title = EXCLUDED.title, state = EXCLUDED.state,
             update_time = EXCLUDED.update_time, description = EXCLUDED.description, vendor = EXCLUDED.vendor,
             product_type = EXCLUDED.product_type, tags = EXCLUDED.tags, images = EXCLUDED.images,
             attributes = EXCLUDED.attributes, scheduled_publish_time = EXCLUDED.scheduled_publish_time,
-            publish_time = EXCLUDED.publish_time, version = EXCLUDED.version, search = EXCLUDED.search
+            publish_time = EXCLUDED.publish_time, version = EXCLUDED.version,
+            searched_version = EXCLUDED.searched_version, search = EXCLUDED.search,
+            search_parts = EXCLUDED.search_parts, title_key = EXCLUDED.title_key
         """,
         product.product_id,
         product.handle,
@@ -72,7 +82,7 @@ async def write_content(connection: Executor, product: Product) -> None:
         product.scheduled_publish_time,
         product.publish_time,
         product.version,
-        " ".join((*(variant.sku for variant in product.variants), product.vendor, product.product_type, *product.tags)),
+        *search_columns(product),
     )
 
 
@@ -80,7 +90,8 @@ async def write_state(connection: Executor, product: Product) -> None:
     """Stores where a product stands; what it is made of stays."""
     await connection.execute(
         """
-        UPDATE products SET state = $2, scheduled_publish_time = $3, publish_time = $4, update_time = $5, version = $6
+        UPDATE products SET state = $2, scheduled_publish_time = $3, publish_time = $4, update_time = $5, version = $6,
+            searched_version = CASE WHEN searched_version = version THEN $6 ELSE searched_version END
         WHERE product_id = $1
         """,
         product.product_id,

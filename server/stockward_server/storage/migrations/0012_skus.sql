@@ -1,5 +1,5 @@
 -- SKUs that can be renamed.
--- depends: 0010_untracked
+-- depends: 0011_search
 
 -- migrate: apply
 -- What grows for ever (the ledger, lines of orders and reservations) keeps the name that it was written under, and this

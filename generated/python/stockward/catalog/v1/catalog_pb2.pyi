@@ -613,6 +613,8 @@ class ListProductsRequest(_message.Message):
     TAG_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
+    HANDLE_FIELD_NUMBER: _builtins.int
+    SKU_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
@@ -624,12 +626,22 @@ class ListProductsRequest(_message.Message):
     tag: _builtins.str
     """Only products with this tag, to the letter."""
     search: _builtins.str
-    """Full-text search over title, vendor, type, tags, SKUs and description, in the syntax of web search engines: words,
-    "quoted phrases", `or`, `-without`. Words match as they are written and in their other English forms; of a
-    description the first 50,000 characters count.
+    """What people type, in the syntax of web search engines: words, "quoted phrases", `or`, `-without`. A word is found in
+    title, SKUs, barcodes, handle, vendor, type, tags, titles and options of variants, and there by any part of it, in
+    any script; in the description by its beginning; and everywhere in its other English forms. Case, accents and width
+    make no difference. `-without` and phrases speak of whole words. Of a description the first 50,000 characters count.
+    A search that is nothing but signs finds what is called exactly so.
     """
     order_by: _builtins.str
-    """`create_time`, `update_time` or `title`, with ` desc` behind it for descending. `create_time desc` when empty."""
+    """`create_time`, `update_time` or `title`, with ` desc` behind it for descending; or `relevance`: first what is called
+    exactly as the search says (title, handle, SKU, barcode), then where all words begin words of the title, then the
+    rest, each newest first. When empty, `relevance` for a search and `create_time desc` without one. Titles come in the
+    order of letters whatever their accents and case, whole numbers in them by value.
+    """
+    handle: _builtins.str
+    """Only the product with this handle, to the letter."""
+    sku: _builtins.str
+    """Only the product with a variant of this SKU, to the letter."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___Product.State.ValueType]:
         """Only products in one of these states; empty for all but ARCHIVED."""
@@ -645,10 +657,12 @@ class ListProductsRequest(_message.Message):
         tag: _builtins.str = ...,
         search: _builtins.str = ...,
         order_by: _builtins.str = ...,
+        handle: _builtins.str = ...,
+        sku: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "product_type", b"product_type", "search", b"search", "states", b"states", "tag", b"tag", "vendor", b"vendor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handle", b"handle", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "product_type", b"product_type", "search", b"search", "sku", b"sku", "states", b"states", "tag", b"tag", "vendor", b"vendor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1102,6 +1116,8 @@ class ListAvailableProductsRequest(_message.Message):
     TAG_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
+    HANDLE_FIELD_NUMBER: _builtins.int
+    SKU_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
     page_token: _builtins.str
@@ -1113,9 +1129,13 @@ class ListAvailableProductsRequest(_message.Message):
     tag: _builtins.str
     """Only products with this tag, to the letter."""
     search: _builtins.str
-    """Full-text search as in ListProductsRequest."""
+    """As in ListProductsRequest."""
     order_by: _builtins.str
     """As in ListProductsRequest."""
+    handle: _builtins.str
+    """Only the product with this handle, to the letter."""
+    sku: _builtins.str
+    """Only the product with a variant of this SKU, to the letter."""
     def __init__(
         self,
         *,
@@ -1126,10 +1146,12 @@ class ListAvailableProductsRequest(_message.Message):
         tag: _builtins.str = ...,
         search: _builtins.str = ...,
         order_by: _builtins.str = ...,
+        handle: _builtins.str = ...,
+        sku: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "product_type", b"product_type", "search", b"search", "tag", b"tag", "vendor", b"vendor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handle", b"handle", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "product_type", b"product_type", "search", b"search", "sku", b"sku", "tag", b"tag", "vendor", b"vendor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

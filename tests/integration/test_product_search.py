@@ -1,0 +1,237 @@
+"""What is stored of products for searching: by every writer, in every database, whatever the texts are."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stockward.catalog.v1 import catalog_pb2 as pb
+
+from stockward_server.application.catalog import ProductFilter, ProductSort
+from stockward_server.application.stock_views import Page
+from stockward_server.bootstrap.database import migrate
+from stockward_server.config import Settings
+from stockward_server.domain.folding import fold, title_key, trim
+from stockward_server.domain.money import Money
+from stockward_server.domain.product import Product, ProductState, Variant
+from stockward_server.domain.search import rank, search_query
+from stockward_server.embedded import Postgres
+from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.storage import database as storage
+from stockward_server.storage.catalog import SqlCatalog
+from stockward_server.storage.database import MIGRATIONS, Executor, Pool
+from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.product_rows import write_content, write_variants
+from stockward_server.storage.product_search import refresh_search
+from tests.products import create, get, step, update
+from tests.shop import Callers, Shop
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
+IN_SHORT = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+
+OLD_PRODUCT = """
+    INSERT INTO products (product_id, handle, title, description, vendor, product_type, tags, images, attributes, state,
+                          create_time, update_time, version, search)
+    VALUES (gen_random_uuid(), $1, $1, '', '', '', '{}', '[]', '{}', 2, now(), now(), 1, to_tsvector('english', $1))
+"""
+"""As a server of an earlier release writes it."""
+
+OLD_EDIT = """
+    UPDATE products SET title = $2, version = version + 1, search = to_tsvector('english', $2) WHERE handle = $1
+"""
+
+
+def product(title: str, *skus: str, description: str = "", barcode: str = "") -> Product:
+    now, product_id = datetime.now(UTC), uuid4()
+    variants = tuple(Variant(sku, Money("EUR", 100), barcode=barcode) for sku in skus)
+    return Product(
+        str(product_id),
+        str(product_id.int),
+        title,
+        ProductState.DRAFT,
+        now,
+        now,
+        description,
+        variants=variants,
+        version=1,
+    )
+
+
+async def store(connection: Executor, *products: Product) -> None:
+    for each in products:
+        await write_content(connection, each)
+        await write_variants(connection, each.product_id, list(enumerate(each.variants)))
+
+
+async def listed(pool: Pool, search: str, sort: ProductSort = ProductSort.RELEVANCE) -> Sequence[Product]:
+    wanted = ProductFilter([ProductState.DRAFT, ProductState.PUBLISHED], search=search, sort=sort, descending=True)
+    return await SqlCatalog(pool, Mutations(pool, encode_event)).products(Page(1000, None), wanted)
+
+
+async def titles(pool: Pool, search: str) -> list[str]:
+    return [each.title for each in await listed(pool, search)]
+
+
+@IN_SHORT
+@given(st.lists(TEXTS, min_size=1, max_size=20), st.data())
+def test_any_part_of_a_word_finds_it(database_url: str, texts: list[str], data: st.DataObject) -> None:
+    async def check() -> None:
+        pool = await storage.open_pool(database_url, 1)
+        try:
+            async with pool.acquire() as connection:
+                await connection.execute("TRUNCATE products CASCADE")
+                await store(connection, *(product(text) for text in texts))
+            for text in texts:
+                for chunk in filter(None, map(trim, fold(text).split())):
+                    start = data.draw(st.integers(0, len(chunk) - 1))
+                    part = trim(chunk[start : data.draw(st.integers(start + 1, len(chunk)))])
+                    if part and part != "or" and '"' not in part:
+                        assert text in await titles(pool, part), part
+                assert text.strip() in [each.strip() for each in await titles(pool, text)] or not fold(text).strip()
+        finally:
+            await pool.close()
+
+    asyncio.run(check())
+
+
+@IN_SHORT
+@given(st.lists(st.text("ab -ä'\"o\\r%", max_size=12), min_size=1, max_size=20), st.text("ab -ä'\"o\\r%", max_size=20))
+def test_ranks_are_what_the_database_makes_of_them_and_lose_nothing(
+    database_url: str, texts: list[str], search: str
+) -> None:
+    """A page goes on from the rank of its last product, which is computed here."""
+
+    async def check() -> None:
+        pool = await storage.open_pool(database_url, 1)
+        try:
+            async with pool.acquire() as connection:
+                await connection.execute("TRUNCATE products CASCADE")
+                await store(connection, *(product(f"{text}.", f"s{n}") for n, text in enumerate(texts)))
+            found = await listed(pool, search)
+            ranks = [rank(each, search_query(search)) for each in found]
+            assert ranks == sorted(ranks)
+            ids = [each.product_id for each in found]
+            assert len(ids) == len(set(ids))
+            assert set(ids) == {each.product_id for each in await listed(pool, search, ProductSort.TITLE)}
+        finally:
+            await pool.close()
+
+    if search.strip():
+        asyncio.run(check())
+
+
+@IN_SHORT
+@given(st.lists(TEXTS, min_size=2, max_size=50))
+def test_the_database_sorts_titles_as_their_keys_do(database_url: str, texts: list[str]) -> None:
+    async def check() -> list[str]:
+        connection = await asyncpg.connect(database_url)
+        await storage.prepare_connection(connection)
+        try:
+            await connection.execute("TRUNCATE products CASCADE")
+            await store(connection, *map(product, texts))
+            rows = await connection.fetch("SELECT title FROM products ORDER BY title_key, product_id")
+            return [row["title"] for row in rows]
+        finally:
+            await connection.close()
+
+    assert list(map(title_key, asyncio.run(check()))) == sorted(map(title_key, texts))
+
+
+async def test_the_greatest_product_is_stored_and_found(database: Pool) -> None:
+    """2,048 variants and 50,000 characters of four bytes, no two words the same."""
+    skus = [f"{number:04}{chr(0x20000 + number) * 60}" for number in range(2_048)]
+    words = " ".join(chr(0x20000 + n) for n in range(25_000))
+    great = product("\U0001d306ﷺ" * 150, *skus, description=words, barcode="ﷺ" * 64)
+    async with database.acquire() as connection:
+        await store(connection, great)
+    for search in (skus[0], skus[0][:4], chr(0x20000), "x" * 500):
+        assert len(await titles(database, search)) == (search[0] != "x")
+
+
+async def test_what_an_earlier_release_writes_is_found_soon(shop: Shop, pms: Callers) -> None:
+    """It writes neither parts nor keys; the servers of this release see to that."""
+    await shop.pool.execute(OLD_PRODUCT, "kettle")
+    mug = await create(pms, "Mug", "MUG-12")
+    assert await titles(shop.pool, "kettle") == ["kettle"], "by its words at once"
+    assert await titles(shop.pool, "ettl") == []
+    assert await refresh_search(shop.pool) == 1
+    assert await titles(shop.pool, "ettl") == ["kettle"]
+
+    await shop.pool.execute(OLD_EDIT, "mug", "Äpfel")
+    await step(pms, "Publish", await get(pms, mug))
+    assert await refresh_search(shop.pool) == 1, "publishing does not hide that it is to be done"
+    assert await titles(shop.pool, "apf ug-1") == ["Äpfel"]
+    answer = await pms.catalog.ListProducts(pb.ListProductsRequest(order_by="title"))
+    assert [each.title for each in answer.products] == ["Äpfel", "kettle"]
+
+    await update(pms, await get(pms, mug), title="Cup")
+    await step(pms, "Unpublish", await get(pms, mug))
+    assert await refresh_search(shop.pool) == 0
+
+
+async def test_a_product_that_somebody_changes_is_refreshed_later(database: Pool) -> None:
+    await database.execute(OLD_PRODUCT, "kettle")
+    await database.execute(OLD_PRODUCT, "teapot")
+    async with storage.transaction(database) as edit:
+        await edit.execute("SELECT FROM products WHERE handle = 'kettle' FOR NO KEY UPDATE")
+        assert await asyncio.wait_for(refresh_search(database), 10) == 1
+    assert await titles(database, "eapo") == ["teapot"]
+    assert await refresh_search(database) == 1
+    assert await titles(database, "ettl") == ["kettle"]
+
+
+async def test_migrate_brings_products_of_an_earlier_release_up_to_date(
+    postgres: Postgres, tmp_path: Path, settings: Settings
+) -> None:
+    url = await postgres.create_database("before_search")
+    for path in MIGRATIONS.glob("*.sql"):
+        if path.stem < "0009":
+            shutil.copy(path, tmp_path)
+    await storage.migrate(url, tmp_path)
+    pool = await storage.open_pool(url, 1)
+    try:
+        names = [f"Zebra {number}" for number in range(250)] + ["apple", "Äpfel"]
+        await pool.executemany(OLD_PRODUCT, [(name,) for name in names])
+        applied = await migrate(settings.model_copy(update={"database_url": type(settings.database_url)(url)}))
+        assert "0011_search" in applied
+        assert set(await titles(pool, "ebra 24")) == {name for name in names if "24" in name}
+        rows = await pool.fetch("SELECT title FROM products ORDER BY title_key LIMIT 4")
+        assert [row["title"] for row in rows] == ["apple", "Äpfel", "Zebra 0", "Zebra 1"]
+    finally:
+        await pool.close()
+        await postgres.drop_database("before_search")
+
+
+async def test_the_locale_of_the_database_changes_nothing(postgres: Postgres, database: Pool) -> None:
+    server = await asyncpg.connect(postgres.url())
+    await server.execute("CREATE DATABASE locale_c TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'")
+    await server.close()
+    await storage.migrate(postgres.url("locale_c"))
+    other = await storage.open_pool(postgres.url("locale_c"), 1)
+    names = [
+        *("Café bracelet", "日本語の本", "한국어 교과서", "Чайник Ёлка", "İSTANBUL Straße", "हिन्दी किताब"),
+        *("apple", "Äpfel", "Zebra"),
+    ]
+    searches = [
+        *("CAFÉ", "brac", "日本語", "語", "하", "ёлк", "STRASSE", "istan", "किता", "हिन्दी", "straße", "Äpf", "e"),
+        *("-apple", '"istanbul strasse"'),
+    ]
+    try:
+        for pool in (database, other):
+            async with pool.acquire() as connection:
+                await store(connection, *map(product, names))
+        found = [{search: sorted(await titles(pool, search)) for search in searches} for pool in (database, other)]
+        assert found[0] == found[1]
+        assert all(found[0].values())
+        keys = "SELECT title FROM products ORDER BY title_key"
+        assert await other.fetch(keys) == await database.fetch(keys)
+    finally:
+        await other.close()
+        await postgres.drop_database("locale_c")
