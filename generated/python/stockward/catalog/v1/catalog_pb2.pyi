@@ -328,6 +328,7 @@ class Variant(_message.Message):
     BARCODE_FIELD_NUMBER: _builtins.int
     WEIGHT_GRAMS_FIELD_NUMBER: _builtins.int
     IMAGE_URL_FIELD_NUMBER: _builtins.int
+    UNTRACKED_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit, unique in the shop, case-sensitive: 1 to 64 printable characters without leading or trailing
     blanks.
@@ -340,6 +341,8 @@ class Variant(_message.Message):
     """Shipping weight of one unit in grams."""
     image_url: _builtins.str
     """Picture of this variant."""
+    untracked: _builtins.bool
+    """True: not counted and never runs out, such as a service or a download."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """What the customer pays for one unit, not negative. A product cannot be published with a price of zero."""
@@ -368,10 +371,11 @@ class Variant(_message.Message):
         barcode: _builtins.str = ...,
         weight_grams: _builtins.int = ...,
         image_url: _builtins.str = ...,
+        untracked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["compare_at_price", b"compare_at_price", "cost", b"cost", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["barcode", b"barcode", "compare_at_price", b"compare_at_price", "cost", b"cost", "image_url", b"image_url", "options", b"options", "price", b"price", "sku", b"sku", "title", b"title", "weight_grams", b"weight_grams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barcode", b"barcode", "compare_at_price", b"compare_at_price", "cost", b"cost", "image_url", b"image_url", "options", b"options", "price", b"price", "sku", b"sku", "title", b"title", "untracked", b"untracked", "weight_grams", b"weight_grams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -919,8 +923,13 @@ class ImportProductsRequest(_message.Message):
 
     PRODUCT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that makes a repetition of this row safe (AIP-155)."""
+    validate_only: _builtins.bool
+    """True: the row is checked as if it were imported, and answered so, but nothing is changed or recorded (AIP-163). What
+    other rows of the stream would change is not seen.
+    """
     @_builtins.property
     def product(self) -> Global___Product:
         """The product. Matched with an existing one by handle; all its editable fields are then replaced, and `etag` is
@@ -933,10 +942,11 @@ class ImportProductsRequest(_message.Message):
         *,
         product: Global___Product | None = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1006,13 +1016,18 @@ class ImportResult(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    BLOCKING_FIELD_NUMBER: _builtins.int
     action: Global___ImportResult.Action.ValueType
     """What was done."""
     product_id: _builtins.str
-    """Id of the product, unless refused."""
+    """Id of the product, unless refused. Of a product that would be created (`validate_only`) it is empty."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why it was refused, as the unary method would have answered."""
+
+    @_builtins.property
+    def blocking(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReadinessIssue]:
+        """What keeps the product from being published, as CheckReadiness says it; empty when nothing does."""
 
     def __init__(
         self,
@@ -1020,10 +1035,11 @@ class ImportResult(_message.Message):
         action: Global___ImportResult.Action.ValueType = ...,
         product_id: _builtins.str = ...,
         error: _status_pb2.Status | None = ...,
+        blocking: _abc.Iterable[Global___ReadinessIssue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "error", b"error", "product_id", b"product_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "blocking", b"blocking", "error", b"error", "product_id", b"product_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
