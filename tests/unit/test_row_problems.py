@@ -34,6 +34,11 @@ def test_messages_that_differ_in_names_and_numbers_only_are_alike() -> None:
     assert told(*taken) == ["2, 4-5 (3 rows) tee-2, tee-4, tee-5 SKU tee-2 has the SKU of product 2, and the like"]
 
 
+def test_a_name_that_is_part_of_a_word_is_no_name() -> None:
+    rows = [RowProblem(2, "cap", "SKU", "X", "what is owed"), RowProblem(3, "hat", "SKU", "X", "what is owed")]
+    assert told(*rows) == ["2-3 (2 rows) cap, hat SKU what is owed"]
+
+
 @pytest.mark.parametrize("other", ["Price", "SKU"])
 def test_another_column_or_message_is_another_remedy(other: str) -> None:
     problems = [

@@ -119,8 +119,8 @@ PRESENT = {
     [
         lambda name: PRESENT.get(name, name),
         lambda name: PRESENT.get(name, name) if "Variant" in name else name,
-        lambda name: f"  {PRESENT.get(name, name).upper()} ",
-        lambda name: str(name).lower().replace(" ", "_"),
+        lambda name: f"  {PRESENT.get(name, str(name)).upper()} ",
+        lambda name: name.lower().replace(" ", "_"),
     ],
     ids=["present", "mixed", "capitals and blanks", "underscores"],
 )
@@ -270,6 +270,13 @@ def test_decimal_commas_of_a_column_are_understood_when_all_of_it_has_them(file:
         (3, "Compare-at price", "a decimal comma, while other rows of this column have a point; write all one way"),
         (4, "Price", "not a number such as 19.90, without currency and thousands separator"),
     ]
+
+
+def test_names_are_the_same_in_any_normal_form(file: Path) -> None:
+    rows = ("cafe\u0301,Café,CAFE\u0301,5", "café,,CAFÉ-2,5", "pot,Pot,CAFÉ,5")
+    contents = read(file, *rows, header="Handle,Title,SKU,Price")
+    assert [[each.sku for each in product.message.variants] for product in contents.products] == [["CAFÉ", "CAFÉ-2"]]
+    assert [(each.line, each.reason) for each in contents.refused] == [(4, "SKU_TAKEN")]
 
 
 def test_a_sku_that_the_file_has_twice_is_refused_where_it_comes_again(file: Path) -> None:

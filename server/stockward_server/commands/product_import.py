@@ -227,7 +227,7 @@ class ProductImport:
             yield f"Ignored columns: {', '.join(contents.ignored)}"
         if self._not_tracked:
             column = contents.columns["tracker"]
-            yield f"{self._not_tracked} variants are not tracked ({column} is empty): they never run out"
+            yield f"Variants that never run out, as they are not tracked (by {column}): {self._not_tracked}"
         decisive = [contents.columns[about] for about in ("quantity", "policy") if about in contents.columns]
         if decisive and not self._sets_stock:
             yield f"Not used without --stock: {', '.join(decisive)}"

@@ -60,8 +60,8 @@ def table_of(problems: Iterable[RowProblem], name: str, why: str) -> Table:
 
 def _kind(problem: RowProblem) -> str:
     """The message without what differs from row to row: the name of the row, ids and numbers."""
-    message = problem.message.replace(problem.name, "…") if problem.name else problem.message
-    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+", "#", message)
+    name = rf"(?<!\w){re.escape(problem.name)}(?!\w)|" if problem.name else ""
+    return re.sub(rf"{name}[0-9a-f]{{8}}-[0-9a-f-]{{27}}|\d+", "#", problem.message)
 
 
 def _message(alike: Sequence[RowProblem]) -> str:

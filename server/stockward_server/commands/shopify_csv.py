@@ -31,6 +31,9 @@ from stockward_server.commands.texts import PRICE, amount
 MAX_SKU = 64
 """Characters of a SKU."""
 
+NAMES = ("handle", "sku")
+"""Columns with names, which are the same in any of Unicode's normal forms."""
+
 NUMBERS = ("price", "compare_at_price", "cost", "grams")
 """Columns that may have decimals."""
 
@@ -248,6 +251,8 @@ def _rows(table: CsvFile, places: Mapping[str, Sequence[int]]) -> Iterator[_Row]
                 names = " and ".join(table.columns[i] for i in at)
                 problem = problem or _Refused(about, f"{names} contradict each other", " / ".join(found))
             cells[about] = "".join(found[:1])
+            if about in NAMES:
+                cells[about] = unicodedata.normalize("NFC", cells[about])
         yield _Row(row.line, cells, problem)
 
 
@@ -366,7 +371,7 @@ class _Reader:
 
     def _require_own(self, sku: str, row: _Row) -> None:
         """Refuses a SKU that the file has twice; the server would refuse the second, too."""
-        first = self._lines_of_skus.setdefault(unicodedata.normalize("NFC", sku), row.line)
+        first = self._lines_of_skus.setdefault(sku, row.line)
         if first != row.line:
             raise _Refused("sku", f"line {first} has this SKU, too; each variant needs its own", sku, "SKU_TAKEN")
 

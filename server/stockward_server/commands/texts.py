@@ -140,10 +140,19 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def variant(text: str, currency: str) -> Variant:
-    """`SKU PRICE [OPTION=VALUE ...]`, quoted as in a shell, such as `TEE-L 19.90 Size=L`."""
+    """`SKU PRICE [untracked] [OPTION=VALUE ...]`, quoted as in a shell, such as `TEE-L 19.90 Size=L`."""
     try:
-        sku, price, *options = shlex.split(text)
-        pairs = dict(option.split("=", 1) for option in options)
+        sku, price, *words = shlex.split(text)
+        pairs = dict(word.split("=", 1) for word in words if word != "untracked")
     except ValueError:
-        raise _wrong(text, "a SKU, a price and options, such as TEE-L 19.90 Size=L") from None
-    return Variant(sku=sku, title=" / ".join(pairs.values()), price=amount(price, currency), options=pairs)
+        raise _wrong(
+            text,
+            "a SKU, a price and options, such as TEE-L 19.90 Size=L, or PDF 7.50 untracked for what never runs out",
+        ) from None
+    return Variant(
+        sku=sku,
+        title=" / ".join(pairs.values()),
+        price=amount(price, currency),
+        options=pairs,
+        untracked="untracked" in words,
+    )

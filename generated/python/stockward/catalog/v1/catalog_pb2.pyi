@@ -342,7 +342,10 @@ class Variant(_message.Message):
     image_url: _builtins.str
     """Picture of this variant."""
     untracked: _builtins.bool
-    """True: not counted and never runs out, such as a service or a download."""
+    """True for services, downloads and whatever else never runs out: its stock is not counted, and every order can have up
+    to 1,000,000,000 units. FAILED_PRECONDITION (VARIANT_IN_USE) when it becomes true while units are reserved or
+    allocated. Units on hand then stay where they are and are not offered; their alert is cleared.
+    """
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """What the customer pays for one unit, not negative. A product cannot be published with a price of zero."""

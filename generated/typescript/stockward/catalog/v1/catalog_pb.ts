@@ -314,7 +314,9 @@ export type Variant = Message<"stockward.catalog.v1.Variant"> & {
   imageUrl: string;
 
   /**
-   * True: not counted and never runs out, such as a service or a download.
+   * True for services, downloads and whatever else never runs out: its stock is not counted, and every order can have up
+   * to 1,000,000,000 units. FAILED_PRECONDITION (VARIANT_IN_USE) when it becomes true while units are reserved or
+   * allocated. Units on hand then stay where they are and are not offered; their alert is cleared.
    *
    * @generated from field: bool untracked = 10;
    */
