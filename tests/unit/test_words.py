@@ -25,13 +25,14 @@ from stockward_server.commands.json_file import read_message
 from stockward_server.commands.shopify_csv import read_products
 from stockward_server.commands.stock_sync import read_rows
 from stockward_server.commands.tables import word_of
+from stockward_server.config import SettingsError, load_settings, variables
 from tests.terminal import clean_environment
 
 JARGON = re.compile(
     r"""
     \\[dwsSDW.]|\[\^?[A-Za-z0]-|\(\?|\^\(|\)\$          # a regular expression
     |Traceback|Error:|invalid\ literal|NoneType|\bNone\b|\bTrue\b|\bFalse\b|<class|object\ at\ 0x
-    |\bstr\b|\bint\b|\bdict\b|\bbytes\b|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|codec|unable\ to\ parse|Input\ should
+    |\bstr\b|\bint\b|\bdict\b|bytes-like|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|codec|unable\ to\ parse|Input\ should
     |oneof|enum\ type|repeated\ field|Message\ type|stockward\.\w+\.v1|_UNSPECIFIED|not\ in\ list|in\ base\ 10
     |Expecting|delimiter:|unexpected\ end\ of\ data
     """,
@@ -236,6 +237,19 @@ def test_a_product_as_json_that_does_not_fit(tmp_path: Path, content: object, me
     with pytest.raises(typer.BadParameter) as error:
         read_message(file, catalog.Product())
     assert message in in_words(error.value.message)
+
+
+@pytest.mark.parametrize("name", variables())
+def test_a_setting_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for value in ("x y", "-1", "1e400", "\x1b[31m"):
+        monkeypatch.setenv(name, value)
+        with contextlib.suppress(SettingsError):
+            try:
+                load_settings()
+            except SettingsError as error:
+                for problem in error.problems:
+                    in_words(problem)
+                raise
 
 
 def test_words_of_the_contract_are_in_lower_case() -> None:
