@@ -261,7 +261,8 @@ def test_a_word_that_decides_whether_something_sells_is_understood_or_refused(
 
 def test_decimal_commas_of_a_column_are_understood_when_all_of_it_has_them(file: Path) -> None:
     header = "Handle;Title;SKU;Price;Compare-at price;Cost per item"
-    contents = read(file, "a;A;A;14,50;20.00;1,5", "b;B;B;7;18,00;", "c;C;C;1,299;;", header=header)
+    rows = ("a;A;A;14,50;20.00;1,5", "b;B;B;7;18,00;", "c;C;C;1,299;;", "d;D;D;1.299,00;;")
+    contents = read(file, *rows, header=header)
     (product,) = contents.products
     variant = product.message.variants[0]
     assert contents.decimal_commas == ["Price", "Cost per item"]
@@ -269,6 +270,7 @@ def test_decimal_commas_of_a_column_are_understood_when_all_of_it_has_them(file:
     assert [(each.line, each.field, each.message) for each in contents.refused] == [
         (3, "Compare-at price", "a decimal comma, while other rows of this column have a point; write all one way"),
         (4, "Price", "not a number such as 19.90, without currency and thousands separator"),
+        (5, "Price", "not a number such as 19.90, without currency and thousands separator"),
     ]
 
 

@@ -233,7 +233,7 @@ class ProductImport:
             yield f"Not used without --stock: {', '.join(decisive)}"
         off = sum(not product.for_sale for product in contents.products)
         if off and self._publishes:
-            yield f"{off} products stay as they are, as the file does not publish them"
+            yield f"Products that are not published, as the file does not have them for sale: {off}"
         if not self._publishes:
             yield "Nothing is published without --publish"
 

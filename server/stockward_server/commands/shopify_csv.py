@@ -258,10 +258,11 @@ def _rows(table: CsvFile, places: Mapping[str, Sequence[int]]) -> Iterator[_Row]
 
 def _has_decimal_commas(rows: Sequence[_Row], about: str) -> bool:
     """Whether this column writes 14,50 and nowhere 14.50. One that writes both ways is read with points only."""
-    texts = [row[about] for row in rows if row[about]]
-    return any(re.fullmatch(r"\d+,\d{1,2}", text, re.ASCII) for text in texts) and not any(
-        "." in text for text in texts
-    )
+
+    def has(pattern: str) -> bool:
+        return any(re.fullmatch(pattern, row[about], re.ASCII) for row in rows)
+
+    return has(r"\d+,\d{1,2}") and not has(r"\d+\.\d+")
 
 
 def _with_points(row: _Row, commas: Sequence[str]) -> _Row:
