@@ -1,8 +1,9 @@
 """A month on its way through the services, as staff.
 
-Stock codes become SKUs, in upper case, and every SKU begins with the same units on hand. An invoice becomes an order on
-account at the invoice's prices, processed and fulfilled; a cancellation becomes returns of that customer's orders while
-units of them remain, and otherwise goods that came back without an order.
+Stock codes become SKUs, in upper case, and every SKU begins with the same units on hand. An invoice (or a part of it,
+where it has more lines than an order may have) becomes an order on account at the invoice's prices, processed and
+fulfilled; a cancellation becomes returns of that customer's orders while units of them remain, and otherwise goods that
+came back without an order.
 
 Every request_id is derived from the file, so that a run that was interrupted is simply started again.
 """
@@ -10,6 +11,7 @@ Every request_id is derived from the file, so that a run that was interrupted is
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -116,7 +118,7 @@ class Replay:
 
     def _product(self, sku: str) -> catalog_pb2.Product:
         title = self._month.titles[sku] or sku
-        handle = f"online-retail-{sku.lower().replace('_', '-')}"
+        handle = "online-retail-" + re.sub(r"[^a-z0-9]+", "-", sku.lower()).strip("-")
         variant = catalog_pb2.Variant(sku=sku, price=_money(self._month.prices[sku]))
         return catalog_pb2.Product(handle=handle, title=title, vendor="Online Retail", variants=[variant])
 

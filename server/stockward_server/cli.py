@@ -34,6 +34,7 @@ from stockward_server.commands import (
     stock,
     webhooks,
 )
+from stockward_server.commands.texts import whole
 from stockward_server.config import Environment, Settings, SettingsError, load_settings, variables
 
 app = typer.Typer(
@@ -91,7 +92,9 @@ def run() -> None:
 
 @app.command()
 def serve(
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes behind the one port.")] = 1,
+    workers: Annotated[
+        int, typer.Option(parser=whole(1, 64), metavar="N", help="Server processes behind the one port.")
+    ] = 1,
 ) -> None:
     """Run the gRPC server.
 

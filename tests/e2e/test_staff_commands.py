@@ -107,7 +107,7 @@ async def test_a_product_from_draft_to_archive(run: Run, both: Both) -> None:
     assert product["handle"] == "blue-mug"
     assert [variant["price"]["units"] for variant in product["variants"]] == ["12", "13"]
     assert "State        draft" in made
-    assert ["MUG/B", "Blue", "EUR", "12.50", "Colour:", "Blue", "0"] in rows(made)
+    assert ["MUG/B", "Blue", "EUR", "12.50", "Colour:", "Blue", "0", "no"] in rows(made)
 
     await both("products", "update", "MUG/B", "--vendor", "", "--title", "Mug")
     changed = (await run("products", "update", "MUG RED", "--price", "MUG RED=13.90", "--json")).json
@@ -369,7 +369,7 @@ async def test_a_refusal_is_exit_code_1_with_its_reason(
         ("stock", "policy", "{sku}"),
         ("stock", "reserve", "{sku}=x"),
         ("stock", "history", "--since", "yesterday"),
-        ("stock", "sync", "no-such-file.csv"),
+        ("stock", "sync", "count.csv", "--encoding", "ascii"),
         ("orders", "fulfill", str(uuid.UUID(int=0)), "--line", "SKU=1"),
         ("orders", "list", "--limit", "0"),
     ],
@@ -411,24 +411,35 @@ async def test_stock_from_a_csv_with_bad_rows(shop: Shop, run: Run, sku: str, tm
         (5, "ROW_MALFORMED", ""),
         (6, "LOCATION_UNKNOWN", "location_id"),
         (7, "STOCK_CHANGED", ""),
-        (9, "FIELD_INVALID", ""),
+        (9, "FIELD_INVALID", "on_hand"),
     ]
+    assert done.json["refused"][-1]["message"] == "a count is missing; write a whole number such as 12"
     assert await shop.counters(sku) == (12, 0, 0)
     printed = await run("stock", "sync", file)
     assert printed.code == 1
-    assert [row[:2] for row in rows(printed.out)[:2]] == [["2", sku], ["3", "NO-SUCH-SKU"]]
+    assert [row[:2] for row in rows(printed.out)[:2]] == [["2,", "7"], ["3", "NO-SUCH-SKU"]]
     assert printed.out.endswith(f"✗ {file}: 7 rows, 0 applied, 7 refused\n")
 
 
 @pytest.mark.parametrize(
-    "content", ["", "sku\nA\n", "sku,on_hand,delta\n", "sku,on_hand,colour\n", 'sku,on_hand\n"A,1\n']
+    "content", [None, "", "sku\nA\n", "sku,on_hand,delta\n", "sku,on_hand,colour\n", 'sku,on_hand\n"A,1\n']
 )
-async def test_a_file_that_is_no_such_csv(run: Run, tmp_path: Path, content: str) -> None:
+async def test_a_file_that_is_no_such_csv(run: Run, tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "count.csv"
-    file.write_text(content)
+    if content is not None:
+        file.write_text(content)
     wrong = await run("stock", "sync", file)
     assert (wrong.code, wrong.out) == (2, "")
     assert "count.csv" in wrong.err
+
+
+async def test_counts_as_a_spreadsheet_saves_them(shop: Shop, run: Run, sku: str, tmp_path: Path) -> None:
+    file = tmp_path / "count.csv"
+    file.write_bytes(f"SKU;On hand;Location ID\r\n{sku};12;main\r\n;;\r\n".encode("utf-16"))
+    done = await run("stock", "sync", file, "--json")
+    assert (done.code, done.json["rows"], done.json["applied"]) == (0, 1, 1)
+    assert (done.json["encoding"], done.json["delimiter"]) == ("utf-16", "semicolon")
+    assert await shop.counters(sku) == (12, 0, 0)
 
 
 async def test_a_sync_that_is_repeated_with_its_request_id_does_nothing_twice(shop: Shop, run: Run, sku: str) -> None:

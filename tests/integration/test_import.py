@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 from stockward.catalog.v1.catalog_pb2 import (
+    ArchiveProductRequest,
     ListAvailableProductsRequest,
     ListProductsRequest,
     Product,
 )
+from stockward.inventory.v1.inventory_pb2 import ListStockLevelsRequest, StockLevel
 
 from stockward_server.embedded import free_port
 from tests.shop import KEYS, Shop
+from tests.snapshot import nothing_written
 from tests.terminal import Outcome, stockward
 
 SHOPS = ("apparel", "home-and-garden", "jewelery")
@@ -52,10 +55,14 @@ async def products(shop: Shop) -> dict[str, Product]:
 
 
 @pytest.mark.parametrize("name", SHOPS)
-async def test_a_real_file(shop: Shop, importing: Import, shared_data: Path, name: str) -> None:
-    file = shared_data / f"shopify-{name}.csv"
-    with file.open(newline="", encoding="utf-8") as source:
-        rows = list(csv.DictReader(source))
+async def test_a_real_file(shop: Shop, importing: Import, shared_data: Path, file: Path, name: str) -> None:
+    """As it is, but for the tracker: the files say that nothing is tracked."""
+    with (shared_data / f"shopify-{name}.csv").open(newline="", encoding="utf-8") as source:
+        rows = [row | {"Variant Inventory Tracker": "shopify"} for row in csv.DictReader(source)]
+    with file.open("w", newline="", encoding="utf-8") as target:
+        writer = csv.DictWriter(target, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
     variants = [row for row in rows if row["Variant Price"]]
     pictures = {(row["Handle"], row["Image Src"]) for row in rows if row["Image Src"]}
 
@@ -119,7 +126,7 @@ async def test_a_table_tells_what_was_refused_and_the_rest_is_in(shop: Shop, imp
             "fine Variant Price EUR has 2 decimals",
             "cap Variant SKU",
             "free Variant Price imported, not published: the price of FREE is zero",
-            "hat Variant SKU empty; --make-skus would make it HAT",
+            "hat Variant SKU empty; --make-skus makes it from handle and options: “HAT”",
             "mug Image Src",
         ),
         strict=True,
@@ -151,6 +158,133 @@ async def test_a_changed_file_updates_and_never_by_half(shop: Shop, importing: I
     assert (after.title, after.product_id) == ("Better tee", before.product_id)
 
 
+STOCK_COLUMNS = (
+    "URL handle,Title,SKU,Price,Inventory tracker,Inventory quantity,Continue selling when out of stock,Status"
+)
+
+
+def write_stock(file: Path, *lines: str) -> Path:
+    file.write_text("\n".join([STOCK_COLUMNS, *lines, ""]), encoding="utf-8")
+    return file
+
+
+async def level_of(shop: Shop, sku: str) -> StockLevel | None:
+    levels = (await shop.pms.inventory.ListStockLevels(ListStockLevelsRequest(sku=sku))).stock_levels
+    return levels[0] if levels else None
+
+
+async def test_policies_of_a_file_become_backorders_and_go_again(shop: Shop, importing: Import, file: Path) -> None:
+    line = "print,Print,PRINT,39.00,shopify,0,continue,active"
+    outcome = await importing(write_stock(file, line), "--publish", "--stock", "--json")
+    assert (outcome.code, outcome.json["backorders_allowed"], outcome.json["published"]) == (0, 1, 1)
+    level = await level_of(shop, "PRINT")
+    assert level is not None
+    assert level.backorder_limit == 1_000_000_000
+    await shop.order("PRINT", 5)
+    level = await level_of(shop, "PRINT")
+
+    again = await importing(file, "--stock", "--json")
+    assert (again.json["backorders_allowed"], again.json["backorders_removed"]) == (0, 0), "it is so already"
+
+    await importing(write_stock(file, line.replace("continue", "deny")))
+    assert await level_of(shop, "PRINT") == level, "nothing about stock without --stock"
+    denied = await importing(file, "--stock", "--json")
+    assert denied.json["backorders_removed"] == 1
+    level = await level_of(shop, "PRINT")
+    assert level is not None
+    assert (level.backorder_limit, level.on_hand, level.allocated) == (0, 0, 5)
+    await shop.verify()
+
+
+async def test_what_is_not_tracked_gets_no_stock_and_no_policy(shop: Shop, importing: Import, file: Path) -> None:
+    outcome = await importing(
+        write_stock(file, "pattern,Pattern,PATTERN,7.50,,0,deny,active", "card,Card,CARD,2.00,,9,continue,active"),
+        "--stock",
+        "--json",
+    )
+    assert (outcome.code, outcome.json["stock_rows"], outcome.json["not_tracked"]) == (0, 0, 2)
+    assert [(row["line"], row["reason"]) for row in outcome.json["warnings"]] == [(3, "NOT_TRACKED")]
+    assert await level_of(shop, "PATTERN") is None
+    assert await level_of(shop, "CARD") is None
+
+
+async def test_a_warning_is_printed_apart_and_is_no_failure(shop: Shop, importing: Import, file: Path) -> None:
+    lines = ("cap,Cap,CAP,24.00,shopify,-3,deny,active", "hat,Hat,HAT,24.00,shopify,-1,deny,active")
+    outcome = await importing(write_stock(file, *lines), "--stock")
+    assert outcome.code == 0
+    assert "2-3 (2 rows)" in outcome.out
+    assert outcome.out.count("below zero: set to 0") == 1
+    assert outcome.out.splitlines()[-1] == (f"✓ {file}: 2 rows; products: 2 created, 2 stock levels set; 2 warnings")
+    assert "read as UTF-8 with cells separated by comma" in outcome.err
+
+
+async def test_another_delimiter_and_encoding(shop: Shop, importing: Import, file: Path) -> None:
+    content = "Handle;Title;SKU;Price\ncafe;Café;CAFE;14,50\n"
+    file.write_bytes(content.encode("cp1252"))
+    outcome = await importing(file, "--json")
+    assert (outcome.code, outcome.json["encoding"], outcome.json["delimiter"]) == (0, "windows-1252", "semicolon")
+    assert outcome.json["decimal_commas"] == ["Price"]
+    product = (await products(shop))["cafe"]
+    assert (product.title, product.variants[0].price.nanos) == ("Café", 500_000_000)
+
+    wrong = await importing(file, "--encoding", "utf-8")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "line 2: the byte 0xE9 is not UTF-8" in wrong.err
+    unknown = await importing(file, "--delimiter", "dot")
+    assert unknown.code == 2
+    assert "“dot” is not one of comma, semicolon, tab, pipe" in unknown.err
+
+
+async def test_a_dry_run_says_what_would_become_of_each_and_writes_nothing(
+    shop: Shop, importing: Import, file: Path
+) -> None:
+    await importing(
+        write_stock(
+            file,
+            "same,Same,SAME,5,shopify,1,deny,active",
+            "other,Other,OTHER,5,shopify,1,deny,active",
+            "gone,Gone,GONE,5,shopify,,deny,active",
+        ),
+        "--stock",
+    )
+    gone = (await products(shop))["gone"]
+    await shop.pms.catalog.ArchiveProduct(ArchiveProductRequest(product_id=gone.product_id))
+    write_stock(
+        file,
+        "same,Same,SAME,5,shopify,1,deny,active",
+        "other,Other,OTHER,6,shopify,2,continue,active",
+        "gone,Gone,GONE,5,shopify,,deny,active",
+        "new,New,NEW,5,shopify,7,continue,active",
+        "draft,Draft,DRAFT,5,shopify,,deny,draft",
+        "free,Free,FREE,0,shopify,,deny,active",
+        "taken,Taken,SAME-2,5.001,shopify,,deny,active",
+    )
+
+    async with nothing_written(shop.pool):
+        outcome = await importing(file, "--publish", "--stock", "--dry-run", "--json")
+        printed = await importing(file, "--publish", "--stock", "--dry-run")
+
+    assert (outcome.code, outcome.json["dry_run"]) == (1, True)
+    assert outcome.json["products"] == {"created": 3, "updated": 1, "unchanged": 2, "refused": 1}
+    planned = {name: outcome.json[name] for name in ("published", "stock_rows", "backorders_allowed")}
+    assert planned == {"published": 3, "stock_rows": 3, "backorders_allowed": 2}
+    assert [(row["line"], row["handle"], row["reason"]) for row in outcome.json["refused"]] == [
+        (4, "gone", "PRODUCT_STATE_INVALID"),
+        (7, "free", "PRODUCT_NOT_READY"),
+        (8, "taken", "MONEY_INVALID"),
+    ]
+    assert "would be imported, not published: the product is ARCHIVED; restore it first" in printed.out
+    assert printed.out.endswith("nothing was written, this was a dry run\n")
+    assert "3 to create, 1 to update, 2 unchanged, 1 refused, 3 to publish" in printed.out
+
+    done = await importing(file, "--publish", "--stock", "--json")
+    assert done.json["products"] == outcome.json["products"]
+    assert [(row["line"], row["reason"]) for row in done.json["refused"]] == [
+        (row["line"], row["reason"]) for row in outcome.json["refused"]
+    ]
+    assert {name: done.json[name] for name in planned} == planned
+
+
 async def test_more_products_than_one_call_takes(shop: Shop, importing: Import, file: Path) -> None:
     rows = [(f"p-{n}", f"Product {n}", "", "", "", f"SKU-{n}", "5", "1") for n in range(250)]
     outcome = await importing(write(file, *rows), "--stock", "--json")
@@ -163,9 +297,9 @@ async def test_more_products_than_one_call_takes(shop: Shop, importing: Import, 
     ("content", "message"),
     [
         (b"", "the file is empty"),
-        (b"Name,Price\nTee,5\n", "Handle, Title, Variant Price, this one has not"),
-        ("Handle,Title,Variant Price\ncaf\xe9,Caf\xe9,5\n".encode("latin-1"), "line 2: this is not UTF-8"),
-        (b'Handle,Title,Variant Price\ntee,"Tee,5\n', "a quotation mark too few or too many?"),
+        (b"Name,Cost\nTee,5\n", "Title, Price (formerly Variant price), this one has not"),
+        (b"Handle,Title,Variant Price\n\xc3\xa9,\xe9,5\n", "line 2: the byte 0xE9 is not UTF-8"),
+        (b'Handle,Title,Variant Price\ntee,"Tee,5\n', "a quotation mark opens a cell and none closes it"),
         (None, "no such file or directory"),
     ],
 )

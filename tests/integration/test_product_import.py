@@ -13,6 +13,7 @@ from stockward_server.grpc_api import product_import
 from stockward_server.storage.database import Pool
 from tests.products import create, draft, event_types, get, step
 from tests.shop import Callers, Shop, money
+from tests.snapshot import nothing_written
 
 CREATED, UPDATED, UNCHANGED, REFUSED = (
     pb.ImportResult.ACTION_CREATED,
@@ -148,3 +149,40 @@ async def test_a_variant_in_use_refuses_only_its_row(shop: Shop) -> None:
     results = await send(shop.pms, row("tee", "TEE-L"), row("mug", "MUG"))
     assert [result.action for result in results] == [REFUSED, CREATED]
     assert refusal(results[0]) == ("VARIANT_IN_USE", "product.variants")
+
+
+async def test_a_row_that_is_only_checked_is_answered_as_if_it_were_done(shop: Shop, database: Pool) -> None:
+    pms = shop.pms
+    tee = await create(pms, "Tee", "TEE", handle="tee", vendor="Acme")
+    await create(pms, "Mug", "MUG", handle="mug")
+    await create(pms, "Cap", "CAP-S", "CAP-M", handle="cap")
+    await shop.receive("CAP-M", 1)
+    rows = [
+        row("new", "NEW"),
+        row("tee", "TEE", title="Tee", vendor="Other"),
+        row("mug", "MUG", title="Mug"),
+        row("taken", "MUG"),
+        row("cap", "CAP-S"),
+        row("empty"),
+        row("bad", title=" "),
+        row("", "ANY", title="Tee", request_id=str(uuid.uuid4())),
+    ]
+    for each in rows:
+        each.validate_only = True
+
+    async with nothing_written(database):
+        checked = await send(pms, *rows)
+
+    assert [result.action for result in checked] == [
+        *(CREATED, UPDATED, UNCHANGED),
+        *(REFUSED, REFUSED, CREATED, REFUSED, CREATED),
+    ]
+    assert [refusal(checked[n])[0] for n in (3, 4, 6)] == ["SKU_TAKEN", "VARIANT_IN_USE", "FIELD_INVALID"]
+    assert (checked[0].product_id, checked[1].product_id) == ("", tee.product_id)
+    assert [issue.code for issue in checked[5].blocking] == ["NO_VARIANTS"]
+
+    for each in rows:
+        each.validate_only = False
+    done = await send(pms, *rows)
+    assert [(each.action, each.blocking) for each in done] == [(each.action, each.blocking) for each in checked]
+    assert done[7].product_id, "a request_id is not used up by a check"

@@ -351,7 +351,8 @@ class AsyncCatalogService:
     ) -> catalog_pb2.ImportProductsResponse:
         """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused
         row does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that
-        have a handle or a SKU in common are done one after another, others side by side.
+        have a handle or a SKU in common are done one after another, others side by side. A row may ask to be checked
+        only (`validate_only`).
 
         Args:
             timeout: Seconds for the whole stream; None: no limit.

@@ -114,6 +114,10 @@ class CatalogStore(Protocol):
         """Does the work and answers its response: once per request_id, with its events, or not at all."""
         ...
 
+    async def rehearse(self, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
+        """The response that `change` would have, without any effect."""
+        ...
+
     async def product(self, product_id: str) -> Product | None: ...
 
     async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
@@ -170,8 +174,13 @@ class Catalog:
         etag: str,
         edit: ProductEdit,
         reply: Callable[[ImportAction, Product], bytes],
+        *,
+        validate_only: bool = False,
     ) -> bytes:
-        """The product with the handle of the edit, created or changed; without a handle always a new one."""
+        """The product with the handle of the edit, created or changed; without a handle always a new one.
+
+        `validate_only` answers what would come of it, and changes nothing.
+        """
 
         async def work(transaction: CatalogTransaction) -> bytes:
             handle = edit.get("handle")
@@ -182,7 +191,7 @@ class Catalog:
             saved = await self._save(transaction, product, decide_update(product, edit, transaction.now))
             return reply(ImportAction.UNCHANGED if saved is product else ImportAction.UPDATED, saved)
 
-        return await self._store.change(request, work)
+        return await (self._store.rehearse(work) if validate_only else self._store.change(request, work))
 
     async def publish_due(self) -> int:
         """One round of scheduled publishing; answers how many products it handled.

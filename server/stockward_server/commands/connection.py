@@ -21,6 +21,7 @@ from stockward.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from stockward.order.v1.order_pb2_grpc import OrderServiceStub
 from stockward.webhook.v1.webhook_pb2_grpc import WebhookServiceStub
 
+from stockward_server.commands.tables import printable
 from stockward_server.config import Plaintext, Settings, is_loopback, load_settings, variable
 from stockward_server.embedded.home import RunFile
 
@@ -38,6 +39,9 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 REFUSED, WRONG_USAGE, UNREACHABLE = 1, 2, 3
 """Exit codes: the server said no; so does typer, before it is asked; there is none, or it cannot answer now."""
+
+LONGEST_LINE = 4000
+"""Characters of a line of an error message."""
 
 NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 """Answers that may be another one later."""
@@ -175,5 +179,6 @@ def told(work: Coroutine[Any, Any, Result], repetition: str = "") -> Result:
 
 def fail(message: str, code: int = REFUSED) -> NoReturn:
     """Say on stderr what is wrong, and end with this exit code."""
-    Console(stderr=True).print(f"✗ {message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    said = "\n".join(printable(line, LONGEST_LINE) for line in message.splitlines())
+    Console(stderr=True).print(f"✗ {said}", style="bold red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)

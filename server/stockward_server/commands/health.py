@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stockward_server.commands.texts import one_of
+
 if TYPE_CHECKING:
     from stockward_server.config import Settings
 
@@ -41,7 +43,14 @@ WHERE = {
 
 @app.command()
 def health(
-    part: Annotated[Part, typer.Argument(help="What to ask, at its address in the settings.")] = Part.SERVER,
+    part: Annotated[
+        Part,
+        typer.Argument(
+            parser=lambda text: Part(one_of(list(Part))(text)),
+            metavar="|".join(Part),
+            help="What to ask, at its address in the settings.",
+        ),
+    ] = Part.SERVER,
 ) -> None:
     """Tell whether a server, relay, gateway or edge on this machine does its work; exit code 1 when it does not."""
     from stockward_server.config import load_settings

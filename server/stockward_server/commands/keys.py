@@ -18,8 +18,8 @@ from stockward.auth.v1 import key_pb2 as pb
 from stockward_server.commands.on_database import on_database
 from stockward_server.commands.options import EPILOG, AsJson
 from stockward_server.commands.staff import Limit, group
-from stockward_server.commands.tables import note, show
-from stockward_server.commands.texts import choice, moment
+from stockward_server.commands.tables import note, printable, show
+from stockward_server.commands.texts import choice, identifier, moment, number
 
 if TYPE_CHECKING:
     from stockward_server.application.keys import Keys
@@ -32,15 +32,16 @@ ONCE = "Keep the secret: it is stored nowhere and never shown again"
 app = group("keys", "API keys: make, list, rotate, revoke. They work on the database itself (DATABASE_URL).")
 
 
-def _uuid(text: str) -> str:
+def _key_id(text: str) -> str:
     try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not the id of a key, which `stockward keys list` shows") from None
+        return identifier(text)
+    except typer.BadParameter:
+        said = f"“{printable(text)}” is not the id of a key, which `stockward keys list` shows"
+        raise typer.BadParameter(said) from None
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is; it signs what is done.")]
-KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", parser=_uuid, help="Id of the key, from `keys list`.")]
+KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", parser=_key_id, help="Id of the key, from `keys list`.")]
 Expires = Annotated[
     datetime | None, typer.Option("--expires", parser=moment, metavar="TIME", help="Ends then (UTC); else never.")
 ]
@@ -90,7 +91,8 @@ def list_keys(
 def rotate(
     key_id: KeyId,
     overlap_hours: Annotated[
-        float, typer.Option("--overlap", min=0, max=720, metavar="HOURS", help="How long the old key still works.")
+        float,
+        typer.Option("--overlap", parser=number(0, 720), metavar="HOURS", help="How long the old key still works."),
     ] = 24,
     expires: Expires = None,
     as_json: AsJson = False,

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from stockward_server.commands.csv_file import DELIMITERS, ENCODINGS
+from stockward_server.commands.texts import one_of
+
 EPILOG = "Exit codes: 0 done, 1 refused (the reason is on stderr), 2 wrong usage, 3 no answer from a server."
 """What scripts may rely on; `connection` has the numbers."""
 
@@ -23,3 +26,21 @@ Key = Annotated[
     typer.Option(metavar="KEY", envvar="STOCKWARD_KEY", help="API key.", show_default="staff's of that stack"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        parser=one_of(DELIMITERS),
+        metavar="|".join(DELIMITERS),
+        help="What separates the cells of the file.",
+        show_default="found",
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        parser=one_of(ENCODINGS),
+        metavar="|".join(ENCODINGS),
+        help="How the file's characters are written.",
+        show_default="found",
+    ),
+]

@@ -5,31 +5,42 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import typer
-from rich.box import SIMPLE
+from google.protobuf.field_mask_pb2 import FieldMask
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from stockward.catalog.v1.catalog_pb2 import ImportProductsRequest, ImportResult, PublishProductRequest
-from stockward.inventory.v1.inventory_pb2 import ADJUSTMENT_REASON_COUNTED, SyncStockRequest
+from stockward.inventory.v1.inventory_pb2 import (
+    ADJUSTMENT_REASON_COUNTED,
+    ListStockLevelsRequest,
+    SetStockPolicyRequest,
+    SyncStockRequest,
+)
 
-from stockward_server.commands.connection import Answer, Callers, connected
-from stockward_server.commands.shopify_csv import Contents, RefusedRow, ShopifyProduct
+from stockward_server.commands.connection import NO_ANSWER, Answer, Callers, connected
+from stockward_server.commands.row_problems import RowProblem, table_of
+from stockward_server.commands.shopify_csv import Contents, ShopifyProduct
+from stockward_server.commands.tables import note
 
 PRODUCTS_AT_ONCE = 100
 """Products a call: few enough that the bar moves."""
 
-PUBLISHED_AT_ONCE = 16
-"""Publications under way side by side."""
+CALLS_AT_ONCE = 16
+"""Calls about one product or SKU that are under way side by side."""
 
 ROWS_AT_ONCE = 1000
 """Stock rows a message, the most that the contract takes."""
+
+NO_LIMIT = 1_000_000_000
+"""Backorder limit of what sells on when it is out of stock: the largest that the contract takes."""
+
+MAIN = "main"
+"""The location whose stock a file states."""
 
 ACTIONS = ("created", "updated", "unchanged", "refused")
 """What becomes of a product."""
@@ -38,44 +49,55 @@ Item = TypeVar("Item")
 
 
 class ProductImport:
-    """Sends what was read from a file, and counts."""
+    """Sends what was read from a file, and counts. A rehearsal has the server check everything and changes nothing."""
 
-    def __init__(self, file: Path, contents: Contents) -> None:
-        self.refused: list[RefusedRow] = list(contents.refused)
+    def __init__(self, file: Path, contents: Contents, *, publish: bool, stock: bool, rehearsal: bool = False) -> None:
+        self.refused: list[RowProblem] = list(contents.refused)
         self._file = file
         self._contents = contents
+        self._publishes = publish
+        self._sets_stock = stock
+        self._rehearsal = rehearsal
         self._products = Counter(refused=contents.products_refused)
         self._done = Counter[str]()
 
-    async def run(self, address: str | None, key: str | None, *, publish: bool, stock: bool) -> None:
-        """Send products, then stock, then publish. Raises grpc.aio.AioRpcError where the server cannot go on."""
+    async def run(self, address: str | None, key: str | None) -> None:
+        """Sends products, then stock and policies, then publishes. Raises grpc.aio.AioRpcError where the server cannot
+        go on."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         terminal = Console(stderr=True)
         async with connected(address, key) as staff:
             with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-                taken = [each async for each in self._import(staff, progress)]
-                if stock:
-                    await self._set_stock(staff, progress, [product for product, _ in taken])
-                if publish:
-                    await self._publish(staff, progress, [each for each in taken if each[0].for_sale])
+                imported = [each async for each in self._import(staff, progress)]
+                products = [product for product, _ in imported]
+                if self._sets_stock:
+                    await self._set_stock(staff, progress, products)
+                    await self._set_policies(staff, progress, products)
+                if self._publishes:
+                    await self._publish(staff, progress, [each for each in imported if each[0].for_sale])
         self.refused.sort(key=lambda row: row.line)
 
-    async def _import(self, staff: Callers, progress: Progress) -> AsyncIterator[tuple[ShopifyProduct, str]]:
-        """Those that went in, each with its id."""
+    async def _import(self, staff: Callers, progress: Progress) -> AsyncIterator[tuple[ShopifyProduct, ImportResult]]:
+        """Those that went in, each with what became of it."""
         bar = progress.add_task("Products", total=len(self._contents.products))
         for part in _parts(self._contents.products, PRODUCTS_AT_ONCE):
-            requests = (ImportProductsRequest(product=product.message) for product in part)
+            requests = (
+                ImportProductsRequest(product=product.message, validate_only=self._rehearsal) for product in part
+            )
             answer = await staff.catalog.ImportProducts(requests)
             for product, result in zip(part, answer.results, strict=True):
                 self._products[ImportResult.Action.Name(result.action).removeprefix("ACTION_").lower()] += 1
                 if result.action == ImportResult.ACTION_REFUSED:
                     self._refuse(product, Answer.of(result.error))
                 else:
-                    yield product, result.product_id
+                    yield product, result
             progress.advance(bar, len(part))
 
     async def _set_stock(self, staff: Callers, progress: Progress, products: Iterable[ShopifyProduct]) -> None:
         rows = [(product, sku, units) for product in products for sku, units in product.stock.items()]
+        if self._rehearsal:
+            self._done["stock_rows"] = len(rows)
+            return
         bar = progress.add_task("Stock", total=len(rows))
         parts = list(_parts(rows, ROWS_AT_ONCE))
         requests = (
@@ -90,71 +112,175 @@ class ProductImport:
         async for response in staff.inventory.SyncStock(requests):
             for (product, sku, _), result in zip(parts[number], response.results, strict=True):
                 if result.HasField("error"):
-                    self._refuse(product, Answer.of(result.error), "Variant Inventory Qty", product.line_of(sku))
+                    self._refuse(product, Answer.of(result.error), "quantity", product.line_of(sku))
                 else:
-                    self._done["stock"] += 1
+                    self._done["stock_rows"] += 1
             progress.advance(bar, len(parts[number]))
             number += 1
 
+    async def _set_policies(self, staff: Callers, progress: Progress, products: Iterable[ShopifyProduct]) -> None:
+        """Sets the backorder limits that are not as the file says."""
+
+        async def set_one(product: ShopifyProduct, sku: str, sells_on: bool) -> None:
+            request = ListStockLevelsRequest(sku=sku, location_id=MAIN)
+            levels = (await staff.inventory.ListStockLevels(request)).stock_levels
+            limit = NO_LIMIT if sells_on else 0
+            if limit == sum(level.backorder_limit for level in levels):
+                return
+            if not self._rehearsal:
+                await staff.inventory.SetStockPolicy(
+                    SetStockPolicyRequest(
+                        sku=sku, backorder_limit=limit, update_mask=FieldMask(paths=["backorder_limit"])
+                    )
+                )
+            self._done["backorders_allowed" if sells_on else "backorders_removed"] += 1
+
+        def refuse(answer: Answer, product: ShopifyProduct, sku: str, _: bool) -> None:
+            self._refuse(product, answer, "policy", product.line_of(sku))
+
+        wanted = [(product, sku, on) for product in products for sku, on in product.backorders.items()]
+        await _side_by_side(progress, "Policies", wanted, set_one, refuse)
+
     async def _publish(
-        self, staff: Callers, progress: Progress, products: Sequence[tuple[ShopifyProduct, str]]
+        self, staff: Callers, progress: Progress, products: Sequence[tuple[ShopifyProduct, ImportResult]]
     ) -> None:
-        bar = progress.add_task("Published", total=len(products))
-        places = asyncio.Semaphore(PUBLISHED_AT_ONCE)
+        async def publish(product: ShopifyProduct, result: ImportResult) -> None:
+            if self._rehearsal:
+                self._rehearse_publication(product, result)
+                return
+            await staff.catalog.PublishProduct(PublishProductRequest(product_id=result.product_id))
+            self._done["published"] += 1
 
-        async def publish(product: ShopifyProduct, product_id: str) -> None:
-            async with places:
-                try:
-                    await staff.catalog.PublishProduct(PublishProductRequest(product_id=product_id))
-                    self._done["published"] += 1
-                except grpc.aio.AioRpcError as error:
-                    answer = Answer.of_error(error)
-                    if not answer.reason:
-                        raise
-                    self._refuse(product, answer, note="imported, not published: ")
-            progress.advance(bar)
+        def refuse(answer: Answer, product: ShopifyProduct, _: ImportResult) -> None:
+            self._refuse(product, answer, note="imported, not published: ")
 
-        await asyncio.gather(*(publish(*each) for each in products))
+        await _side_by_side(progress, "Published", products, publish, refuse)
 
-    def _refuse(self, product: ShopifyProduct, answer: Answer, column: str = "", line: int = 0, note: str = "") -> None:
+    def _rehearse_publication(self, product: ShopifyProduct, result: ImportResult) -> None:
+        if not result.blocking:
+            self._done["published"] += 1
+            return
+        archived = any(issue.code == "ARCHIVED" for issue in result.blocking)
+        reason = "PRODUCT_STATE_INVALID" if archived else "PRODUCT_NOT_READY"
+        fields = [(issue.field, issue.message) for issue in result.blocking]
+        self._refuse(product, Answer("", reason, "", fields), note="would be imported, not published: ")
+
+    def _refuse(self, product: ShopifyProduct, answer: Answer, about: str = "", line: int = 0, note: str = "") -> None:
         """One row of the report for each field at fault."""
         for path, message in answer.fields or [("", answer.message)]:
             from_line, from_column = product.origin(path)
-            handle = product.message.handle
-            row = RefusedRow(line or from_line, handle, column or from_column, answer.reason, note + message)
-            self.refused.append(row)
+            column = product.columns.get(about, "") or from_column
+            self.refused.append(
+                RowProblem(line or from_line, product.message.handle, column, answer.reason, note + message)
+            )
 
     def report(self, as_json: bool) -> None:
-        """What became of the file, on stdout."""
+        """Prints what became of the file: the answer on stdout, how it was understood on stderr."""
         if as_json:
-            typer.echo(json.dumps(self._summary() | {"refused": [asdict(row) for row in self.refused]}, indent=2))
+            typer.echo(json.dumps(self._summary(), indent=2))
             return
         console = Console()
+        for each in self._notes():
+            note(each)
+        if self._contents.warnings:
+            console.print(table_of(self._contents.warnings, "Handle", "Warning; the rest of the row is imported"))
         if self.refused:
-            table = Table("Line", "Handle", "Column", "Why it was refused", box=SIMPLE)
-            table.columns[0].justify = "right"
-            for row in self.refused:
-                table.add_row(str(row.line), row.handle, row.field, row.message)
-            for column in table.columns[1:]:
-                column.overflow = "fold"
-            console.print(table)
-        products = ", ".join(f"{self._products[action]} {action}" for action in ACTIONS if self._products[action])
-        done = "".join(f", {self._done[what]} {words}" for what, words in _DONE.items() if self._done[what])
+            console.print(table_of(self.refused, "Handle", "Why it was refused"))
+        words = _PLANNED if self._rehearsal else _DONE
+        products = ", ".join(f"{self._products[each]} {words[each]}" for each in ACTIONS if self._products[each])
+        done = "".join(f", {self._done[each]} {words[each]}" for each in words if self._done[each])
+        warnings = len(self._contents.warnings)
         mark, style = ("✗", "bold red") if self.refused else ("✓", "green")
-        said = f"{mark} {self._file}: {self._contents.rows} rows; products: {products}{done}"
+        said = f"{mark} {self._file}: {self._contents.rows} rows; products: {products or 'none'}{done}"
+        said += f"; {warnings} warning{'s' * (warnings > 1)}" * bool(warnings)
+        said += "; nothing was written, this was a dry run" * self._rehearsal
         console.print(said, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _summary(self) -> dict[str, object]:
         return {
             "file": str(self._file),
+            "dry_run": self._rehearsal,
+            "encoding": self._contents.read_as.encoding,
+            "delimiter": self._contents.read_as.delimiter,
+            "decimal_commas": self._contents.decimal_commas,
+            "ignored_columns": self._contents.ignored,
             "rows": self._contents.rows,
             "products": {action: self._products[action] for action in ACTIONS},
-            "published": self._done["published"],
-            "stock_rows": self._done["stock"],
+            "not_tracked": self._not_tracked,
+            **{each: self._done[each] for each in _DONE if each not in ACTIONS},
+            "notes": list(self._notes()),
+            "warnings": [each.document("handle") for each in self._contents.warnings],
+            "refused": [each.document("handle") for each in self.refused],
         }
 
+    @property
+    def _not_tracked(self) -> int:
+        return sum(variant.untracked for product in self._contents.products for variant in product.message.variants)
 
-_DONE = {"published": "published", "stock": "stock levels set"}
+    def _notes(self) -> Iterator[str]:
+        """How the file was understood."""
+        contents = self._contents
+        yield f"{self._file}: {contents.read_as}"
+        for column in contents.decimal_commas:
+            yield f"{column}: written with decimal commas, so 14,50 was read as 14.50"
+        if contents.ignored:
+            yield f"Ignored columns: {', '.join(contents.ignored)}"
+        if self._not_tracked:
+            column = contents.columns["tracker"]
+            yield f"Variants that never run out, as they are not tracked (by {column}): {self._not_tracked}"
+        decisive = [contents.columns[about] for about in ("quantity", "policy") if about in contents.columns]
+        if decisive and not self._sets_stock:
+            yield f"Not used without --stock: {', '.join(decisive)}"
+        off = sum(not product.for_sale for product in contents.products)
+        if off and self._publishes:
+            yield f"Products that are not published, as the file does not have them for sale: {off}"
+        if not self._publishes:
+            yield "Nothing is published without --publish"
+
+
+_DONE = {
+    **{action: action for action in ACTIONS},
+    "published": "published",
+    "stock_rows": "stock levels set",
+    "backorders_allowed": "now sold when out of stock",
+    "backorders_removed": "no longer sold when out of stock",
+}
+_PLANNED = {
+    "created": "to create",
+    "updated": "to update",
+    "unchanged": "unchanged",
+    "refused": "refused",
+    "published": "to publish",
+    "stock_rows": "stock levels to set",
+    "backorders_allowed": "to be sold when out of stock",
+    "backorders_removed": "no longer to be sold when out of stock",
+}
+"""What the report says of each count, after an import and after a rehearsal."""
+
+
+async def _side_by_side(
+    progress: Progress,
+    what: str,
+    items: Sequence[tuple[Any, ...]],
+    work: Callable[..., Coroutine[Any, Any, None]],
+    refuse: Callable[..., None],
+) -> None:
+    """Calls `work` with each item, CALLS_AT_ONCE at a time; what the server refuses goes to `refuse`."""
+    bar = progress.add_task(what, total=len(items))
+    places = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def one(item: tuple[Any, ...]) -> None:
+        async with places:
+            try:
+                await work(*item)
+            except grpc.aio.AioRpcError as error:
+                answer = Answer.of_error(error)
+                if error.code() in NO_ANSWER or not answer.reason:
+                    raise
+                refuse(answer, *item)
+        progress.advance(bar)
+
+    await asyncio.gather(*(one(item) for item in items))
 
 
 def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +11,9 @@ import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.catalog.v1 import catalog_pb2 as pb
 
+from stockward_server.commands.json_file import read_message
 from stockward_server.commands.staff import Etag, Limit, ProductName, RequestId, Sku, command, group, pages, product_id
+from stockward_server.commands.tables import printable
 from stockward_server.commands.texts import amount, choice, moment, timestamp, variant
 from stockward_server.domain.names import normal_name
 
@@ -208,7 +208,7 @@ def _edited(
     images: list[str] | None,
 ) -> pb.Product:
     """The product of the file, with what else is given in place of its own."""
-    product = _read(file) if file else pb.Product()
+    product = read_message(file, pb.Product()) if file else pb.Product()
     for name, text in texts.items():
         if text is not None:
             setattr(product, name, text)
@@ -224,23 +224,13 @@ def _edited(
     return product
 
 
-def _read(file: Path) -> pb.Product:
-    from stockward_server.grpc_api.json_words import parse
-
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        return parse(json.loads(text), pb.Product())
-    except OSError as error:
-        raise typer.BadParameter(f"{file}: {(error.strerror or str(error)).lower()}") from None
-    except ValueError as error:
-        raise typer.BadParameter(f"{file}: {error}") from None
-
-
 def _reprice(product: pb.Product, prices: list[str]) -> None:
     by_sku = {variant.sku: variant for variant in product.variants}
     for each in prices:
         sku, _, price = each.rpartition("=")
         sku = normal_name(sku)
         if sku not in by_sku:
-            raise typer.BadParameter(f"{each!r}: expected SKU=PRICE with one of the SKUs {', '.join(by_sku)}")
+            raise typer.BadParameter(
+                f"“{printable(each)}” is not SKU=PRICE, such as TEE-L=19.90, with one of the SKUs {', '.join(by_sku)}"
+            )
         by_sku[sku].price.CopyFrom(amount(price, by_sku[sku].price.currency_code))

@@ -27,6 +27,7 @@ from stockward.webhook.v1.webhook_pb2 import ListEndpointsRequest
 
 from stockward_server.commands.options import EPILOG, Address, AsJson, Key
 from stockward_server.commands.tables import lists_of, note, show
+from stockward_server.commands.texts import identifier, whole
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers
@@ -219,7 +220,7 @@ OrderName = Annotated[
 EndpointName = Annotated[
     str, typer.Argument(metavar="ENDPOINT", help="Id of the endpoint.", autocompletion=complete_endpoints)
 ]
-Limit = Annotated[int, typer.Option(min=1, help="Most rows to show.")]
+Limit = Annotated[int, typer.Option(parser=whole(1), metavar="ROWS", help="Most rows to show.")]
 Location = Annotated[str, typer.Option(help="Location.", show_default="main")]
 OnlyLocation = Annotated[str, typer.Option("--location", help="Only this location.")]
 OnlySku = Annotated[str, typer.Option("--sku", help="Only this SKU.", autocompletion=complete_skus)]
@@ -227,6 +228,7 @@ Etag = Annotated[str, typer.Option(help="Only if it is as it was: `etag` of `pro
 RequestId = Annotated[
     str,
     typer.Option(
+        parser=identifier,
         metavar="UUID",
         default_factory=lambda: str(uuid.uuid4()),
         help="Makes a repetition safe: the same id does nothing twice.",

@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.inventory.v1 import inventory_pb2 as pb
 
-from stockward_server.commands.options import EPILOG, Address, AsJson, Key
+from stockward_server.commands.options import EPILOG, Address, AsJson, Delimiter, Encoding, Key
 from stockward_server.commands.staff import (
     Limit,
     Location,
@@ -24,15 +24,18 @@ from stockward_server.commands.staff import (
     group,
     pages,
 )
-from stockward_server.commands.texts import choice, counted, moment, timestamp
+from stockward_server.commands.tables import working
+from stockward_server.commands.texts import UNITS, choice, counted, moment, timestamp, whole
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers
 
 app = group("stock", "Stock: look, receive, count, correct, hold, synchronise.")
 
-Units = Annotated[int, typer.Argument(min=0, max=10**9, help="Units.")]
-Expected = Annotated[int | None, typer.Option(min=0, help="Only if so many are on hand now.")]
+Units = Annotated[int, typer.Argument(parser=whole(0), metavar="UNITS", help="Units.")]
+Expected = Annotated[
+    int | None, typer.Option(parser=whole(0), metavar="UNITS", help="Only if so many are on hand now.")
+]
 Note = Annotated[str, typer.Option(help="For people.")]
 Reference = Annotated[str, typer.Option(help="A delivery note, a count sheet, anything to find it by.")]
 
@@ -56,7 +59,9 @@ async def explain(staff: Callers, sku: Sku) -> pb.ExplainAvailabilityResponse:
 async def adjust(
     staff: Callers,
     sku: Sku,
-    delta: Annotated[int, typer.Argument(help="Units to add; below zero: to take away.")],
+    delta: Annotated[
+        int, typer.Argument(parser=whole(-UNITS), metavar="UNITS", help="Units to add; below zero: to take away.")
+    ],
     reason: Annotated[Any, choice(pb.AdjustmentReason, "--reason", help="Why.")],
     location: Location = "",
     expected: Expected = None,
@@ -163,10 +168,16 @@ async def history(
 async def policy(
     staff: Callers,
     sku: Sku,
-    safety_stock: Annotated[int | None, typer.Option(min=0, help="Units that are never offered.")] = None,
-    reorder_point: Annotated[int | None, typer.Option(min=0, help="Alert when available falls to this.")] = None,
+    safety_stock: Annotated[
+        int | None, typer.Option(parser=whole(0), metavar="UNITS", help="Units that are never offered.")
+    ] = None,
+    reorder_point: Annotated[
+        int | None, typer.Option(parser=whole(0), metavar="UNITS", help="Alert when available falls to this.")
+    ] = None,
     no_reorder_point: Annotated[bool, typer.Option("--no-reorder-point", help="Alert at zero only.")] = False,
-    backorder_limit: Annotated[int | None, typer.Option(min=0, help="Units to promise beyond what there is.")] = None,
+    backorder_limit: Annotated[
+        int | None, typer.Option(parser=whole(0), metavar="UNITS", help="Units to promise beyond what there is.")
+    ] = None,
     location: Location = "",
     *,
     request_id: RequestId,
@@ -201,7 +212,9 @@ async def holds(
 async def reserve(
     staff: Callers,
     lines: Annotated[list[str], typer.Argument(metavar="SKU=UNITS ...", autocompletion=complete_skus)],
-    minutes: Annotated[int | None, typer.Option(min=1, help="How long.", show_default="the server's setting")] = None,
+    minutes: Annotated[
+        int | None, typer.Option(parser=whole(1, 1_000_000), help="How long.", show_default="the server's setting")
+    ] = None,
     customer: Annotated[str, typer.Option(help="The shop's name for the customer.")] = "",
     *,
     request_id: RequestId,
@@ -239,6 +252,8 @@ async def locations(staff: Callers) -> pb.ListLocationsResponse:
 @app.command(epilog=EPILOG)
 def sync(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV; - reads stdin.", allow_dash=True)],
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     reason: Annotated[Any, choice(pb.AdjustmentReason, "--reason", help="Why.  [default: counted]")] = None,
     reference: Annotated[str, typer.Option(help="Anything to find it by.", show_default="the file's name")] = "",
     *,
@@ -252,11 +267,16 @@ def sync(
     Its header names the columns: sku; on_hand (units that there are) or delta (units to add); and, where wanted,
     location_id and expected_on_hand. Exit code 1 when some rows were refused: the report says which, and why.
     """
-    from stockward_server.commands.connection import told
+    from stockward_server.commands.connection import WRONG_USAGE, fail, told
+    from stockward_server.commands.csv_file import FileUnreadable
     from stockward_server.commands.stock_sync import StockSync, read_rows
 
-    rows, refused = read_rows(file)
-    work = StockSync(str(file), rows, refused)
+    try:
+        with working(f"Reading {file}"):
+            found = read_rows(file, delimiter=delimiter, encoding=encoding)
+    except FileUnreadable as error:
+        fail(str(error), WRONG_USAGE)
+    work = StockSync(str(file), *found)
     repetition = f"Run it again with --request-id {request_id}: what is done is not done twice"
     told(
         work.run(address, key, reason or pb.ADJUSTMENT_REASON_COUNTED, reference or file.name[:200], request_id),

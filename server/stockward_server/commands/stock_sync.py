@@ -2,97 +2,94 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 from stockward.inventory.v1.inventory_pb2 import AdjustmentReason, SyncStockRequest
 
 from stockward_server.commands.connection import Answer, connected
+from stockward_server.commands.csv_file import CsvFile, FileUnreadable, read_csv
+from stockward_server.commands.row_problems import RowProblem, table_of
+from stockward_server.commands.tables import note
+from stockward_server.commands.texts import UNITS
 
 ROWS_AT_ONCE = 1000
 """Rows a message, the most that the contract takes."""
 
-COLUMNS = {"sku", "location_id", "on_hand", "delta", "expected_on_hand"}
+COLUMNS = ("sku", "location_id", "on_hand", "delta", "expected_on_hand")
+
+NUMBERS = {
+    "on_hand": ("a count", 0, "12"),
+    "delta": ("a number of units", -UNITS, "5 or -3"),
+    "expected_on_hand": ("a count", 0, "12"),
+}
+"""What each column of numbers holds, the least that it may be, and an example."""
 
 Row = tuple[int, SyncStockRequest.Row]
-"""Line where it ends (the header is line 1), and what to send."""
+"""Line where it begins (the header is line 1), and what to send."""
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedRow:
-    """A row that was not applied, and why."""
-
-    line: int
-    sku: str
-    field: str
-    """Column at fault; empty when it is the row as a whole."""
-    reason: str
-    """For scripts: ROW_MALFORMED or FIELD_INVALID when it was not sent, otherwise a reason of the contract."""
-    message: str
-
-
-def read_rows(file: Path) -> tuple[list[Row], list[RefusedRow]]:
-    """The rows that can be sent, and those that cannot. A file that is no such CSV is wrong usage."""
-    try:
-        text = (sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()).decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
-        header = list(reader.fieldnames or ())
-        columns = set(header)
-        amounts = columns & {"on_hand", "delta"}
-        if "sku" not in columns or len(amounts) != 1 or columns - COLUMNS or len(columns) < len(header):
-            raise typer.BadParameter(
-                f"{file}: the header must have sku and either on_hand or delta, and may have location_id and "
-                f"expected_on_hand; it has {', '.join(header) or 'nothing'}"
-            )
-        rows: list[Row] = []
-        refused: list[RefusedRow] = []
-        for cells in reader:
-            row = _row(reader.line_num, cells)
-            rows.append((reader.line_num, row)) if isinstance(row, SyncStockRequest.Row) else refused.append(row)
-    except OSError as error:
-        raise typer.BadParameter(f"{file}: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError:
-        raise typer.BadParameter(f"{file}: this is not UTF-8; save the file as CSV in UTF-8") from None
-    except csv.Error as error:
-        raise typer.BadParameter(f"{file}, line {reader.line_num}: {error}") from None
-    return rows, refused
+def read_rows(
+    file: Path, *, delimiter: str | None = None, encoding: str | None = None
+) -> tuple[CsvFile, list[Row], list[RowProblem]]:
+    """The file as it was read, the rows that can be sent, and what is wrong with the others. Raises FileUnreadable."""
+    table = read_csv(file, delimiter=delimiter, encoding=encoding)
+    columns = [re.sub(r"[\W_]+", "_", name.lower()) for name in table.columns]
+    amounts = {"on_hand", "delta"} & set(columns)
+    if "sku" not in columns or len(amounts) != 1 or set(columns) - set(COLUMNS) or len(set(columns)) < len(columns):
+        raise FileUnreadable(
+            f"{file}: the header must have sku and either on_hand or delta, and may have location_id and "
+            f"expected_on_hand; it has {', '.join(table.columns)} ({table})"
+        )
+    (amount,) = amounts
+    rows: list[Row] = []
+    refused: list[RowProblem] = []
+    for each in table.rows:
+        cells = dict(zip(columns, (cell.strip() for cell in each.cells), strict=False))
+        if len(each.cells) != len(columns):
+            message = f"the row has {len(each.cells)} cells, the header has {len(columns)}"
+            refused.append(RowProblem(each.line, cells.get("sku", ""), "", "ROW_MALFORMED", message))
+        elif problems := list(_problems(cells, amount)):
+            refused += [
+                RowProblem(each.line, cells["sku"], column, "FIELD_INVALID", *said) for column, *said in problems
+            ]
+        else:
+            numbers = {column: int(cells[column]) for column in NUMBERS if cells.get(column)}
+            row = SyncStockRequest.Row(sku=cells["sku"], location_id=cells.get("location_id", ""), **numbers)
+            rows.append((each.line, row))
+    return table, rows, refused
 
 
-def _row(line: int, cells: Mapping[str | None, str | None]) -> SyncStockRequest.Row | RefusedRow:
-    sku = (cells["sku"] or "").strip()
-    if None in cells or None in cells.values():
-        return RefusedRow(line, sku, "", "ROW_MALFORMED", "the row has more or fewer cells than the header")
-    row = SyncStockRequest.Row(sku=sku, location_id=(cells.get("location_id") or "").strip())
-    for column in ("on_hand", "delta", "expected_on_hand"):
-        if text := (cells.get(column) or "").strip():
-            if not re.fullmatch(r"[+-]?\d{1,12}", text, re.ASCII):
-                return RefusedRow(line, sku, column, "FIELD_INVALID", f"{text!r} is not a number of units")
-            setattr(row, column, int(text))
-    return row
+def _problems(cells: Mapping[str, str], amount: str) -> Iterator[tuple[str, str, str]]:
+    """Column, message and text of each cell that cannot be sent; `amount` is the column that must not be empty."""
+    if not cells["sku"]:
+        yield "sku", "a SKU is missing", ""
+    for column, (what, least, example) in NUMBERS.items():
+        text = cells.get(column, "")
+        if not text and column == amount:
+            yield column, f"{what} is missing; write a whole number such as {example}", ""
+        elif text and not re.fullmatch(r"[+-]?\d+", text, re.ASCII):
+            yield column, f"not a whole number such as {example}", text
+        elif text and not least <= int(text[:20]) <= UNITS:
+            yield column, f"must be from {least:,} to {UNITS:,}", text
 
 
 class StockSync:
     """Sends the rows of a file, and counts."""
 
-    def __init__(self, file: str, rows: list[Row], refused: list[RefusedRow]) -> None:
+    def __init__(self, file: str, table: CsvFile, rows: list[Row], refused: list[RowProblem]) -> None:
         self.refused = refused
         self._file = file
+        self._table = table
         self._rows = rows
         self._applied = 0
-        self._total = len(rows) + len(refused)
+        self._total = len(table.rows)
 
     async def run(
         self, address: str | None, key: str | None, reason: AdjustmentReason.ValueType, reference: str, request_id: str
@@ -111,12 +108,12 @@ class StockSync:
                     rows=[row for _, row in part],
                     reason=reason,
                     reference=reference,
-                    request_id=str(uuid.uuid5(_namespace(request_id), str(number))),
+                    request_id=str(uuid.uuid5(uuid.UUID(request_id), str(number))),
                 )
 
         async with connected(address, key) as staff:
             with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-                bar = progress.add_task("", total=self._total, completed=len(self.refused))
+                bar = progress.add_task("", total=self._total, completed=self._total - len(self._rows))
                 number = 0
                 async for response in staff.inventory.SyncStock(requests(), timeout=None):
                     for (line, row), result in zip(parts[number], response.results, strict=True):
@@ -131,29 +128,28 @@ class StockSync:
     def _refuse(self, line: int, sku: str, answer: Answer) -> None:
         path = answer.fields[0][0] if answer.fields else ""
         column = path.rpartition(".")[2]
-        self.refused.append(RefusedRow(line, sku, column if column in COLUMNS else "", answer.reason, answer.message))
+        message = answer.fields[0][1] if answer.fields and column in COLUMNS else answer.message
+        column = column if column in COLUMNS else ""
+        self.refused.append(RowProblem(line, sku, column, answer.reason, message or answer.message))
 
     def report(self, as_json: bool) -> None:
-        """What became of the file, on stdout."""
+        """Prints what became of the file: the answer on stdout, how it was read on stderr."""
         if as_json:
-            summary = {"file": self._file, "rows": self._total, "applied": self._applied}
-            typer.echo(json.dumps(summary | {"refused": [asdict(row) for row in self.refused]}, indent=2))
+            summary = {
+                "file": self._file,
+                "encoding": self._table.encoding,
+                "delimiter": self._table.delimiter,
+                "rows": self._total,
+                "applied": self._applied,
+                "refused": [row.document("sku") for row in self.refused],
+            }
+            typer.echo(json.dumps(summary, indent=2))
             return
         console = Console()
+        note(f"{self._file}: {self._table}")
         if self.refused:
-            table = Table("Line", "SKU", "Column", "Reason", "Why it was refused", box=SIMPLE)
-            table.columns[0].justify = "right"
-            for row in self.refused:
-                table.add_row(str(row.line), *map(Text, (row.sku, row.field, row.reason, row.message)))
-            console.print(table)
+            console.print(table_of(self.refused, "SKU", "Why it was refused"))
         mark, style = ("✗", "bold red") if self.refused else ("✓", "green")
         said = f"{mark} {self._file}: {self._total} rows, {self._applied} applied"
-        said += f", {len(self.refused)} refused" if self.refused else ""
+        said += f", {self._total - self._applied} refused" if self.refused else ""
         console.print(said, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-def _namespace(request_id: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(request_id)
-    except ValueError:
-        raise typer.BadParameter("--request-id: expected a UUID") from None

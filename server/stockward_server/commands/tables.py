@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -57,6 +58,9 @@ STYLES: Mapping[str, str] = {
 LONGEST = 200
 """Characters of a text that a cell shows."""
 
+LONGEST_NOTE = 10_000
+"""Characters of a hint."""
+
 NUMBER = re.compile(r"(-?\d+|[A-Z]{3} -?[\d.]+)?")
 """A cell that belongs to the right: a number, an amount, or nothing."""
 
@@ -98,9 +102,17 @@ def show(message: Message, *, as_json: bool) -> None:
                 console.print(_table(rows))
 
 
+def working(what: str) -> contextlib.AbstractContextManager[object]:
+    """Shows on a terminal that something is being done; to be entered."""
+    terminal = Console(stderr=True)
+    return terminal.status(what) if terminal.is_terminal else contextlib.nullcontext()
+
+
 def note(text: str) -> None:
     """Say something beside the answer, on stderr."""
-    Console(stderr=True).print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
+    Console(stderr=True).print(
+        printable(text, LONGEST_NOTE), style="dim", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def word_of(enum: Any, number: int) -> str:
@@ -108,6 +120,12 @@ def word_of(enum: Any, number: int) -> str:
     prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
     value = enum.values_by_number.get(number)
     return (value.name.removeprefix(prefix).lower() if value else str(number)) if number else ""
+
+
+def printable(text: str, longest: int = 40) -> str:
+    """One line without control characters: what somebody else wrote must not steer a terminal."""
+    text = "".join(char if char.isprintable() else " " for char in text)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def lists_of(message: Message) -> list[tuple[str, Sequence[Message]]]:
@@ -210,9 +228,7 @@ def _amount(message: Any) -> str:
 
 
 def _printable(texts: Iterable[str]) -> str:
-    """One line without control characters: what a customer wrote must not steer a terminal."""
-    text = "".join(char if char.isprintable() else " " for char in ", ".join(filter(None, texts)))
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return printable(", ".join(filter(None, texts)), LONGEST)
 
 
 def _title(name: str) -> str:

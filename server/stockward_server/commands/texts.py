@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import uuid
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +14,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 from stockward.catalog.v1.catalog_pb2 import Variant
 
-from stockward_server.commands.tables import word_of
+from stockward_server.commands.tables import printable, word_of
+
+UNITS = 1_000_000_000
+"""Most units that the contract takes in one place."""
 
 PRICE = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 
@@ -21,9 +26,47 @@ def moment(text: str) -> datetime:
     """A date or time, in UTC unless it says otherwise."""
     try:
         moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        timestamp(moment)
+    except (ValueError, OverflowError):
+        raise _wrong(text, "a date or time such as 2026-11-22 or 2026-11-22T17:00:00Z") from None
+    return moment
+
+
+def whole(least: int, most: int = UNITS) -> Callable[[object], int]:
+    """Parses whole numbers within bounds."""
+
+    def parse(given: object) -> int:
+        text = str(given)
+        if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII) or not least <= int(text) <= most:
+            raise _wrong(text, f"a whole number from {least:,} to {most:,}")
+        return int(text)
+
+    return parse
+
+
+def number(least: float, most: float) -> Callable[[object], float]:
+    """Parses numbers within bounds, with or without decimals."""
+
+    def parse(given: object) -> float:
+        text = str(given)
+        if not re.fullmatch(r"[+-]?\d{1,15}(\.\d{1,9})?", text, re.ASCII) or not least <= float(text) <= most:
+            raise _wrong(text, f"a number from {least:,} to {most:,}")
+        return float(text)
+
+    return parse
+
+
+def identifier(text: str) -> str:
+    """A UUID, as the contract writes it."""
+    try:
+        return str(uuid.UUID(text))
     except ValueError:
-        raise typer.BadParameter("expected a date or time such as 2026-11-22 or 2026-11-22T17:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        raise _wrong(text, "a UUID such as 0190aaaa-0000-7000-8000-000000000000") from None
+
+
+def _wrong(text: str, expected: str) -> typer.BadParameter:
+    return typer.BadParameter(f"“{printable(text)}” is not {expected}")
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:
@@ -38,9 +81,20 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
 def amount(text: str, currency: str) -> Money:
     """An amount such as 19.90."""
     if not PRICE.fullmatch(text):
-        raise typer.BadParameter(f"{text!r} is not an amount such as 19.90")
+        raise _wrong(text, "an amount such as 19.90")
     units, _, part = text.partition(".")
     return Money(currency_code=currency, units=int(units), nanos=int(part.ljust(9, "0")))
+
+
+def one_of(words: Iterable[str]) -> Callable[[str], str]:
+    """Parses one of the words, in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise _wrong(text, f"one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
 
 
 def choice(enum: Any, *flags: str, help: str) -> Any:
@@ -50,7 +104,7 @@ def choice(enum: Any, *flags: str, help: str) -> Any:
     def parse(text: str) -> int:
         number = words.get(text.lower().replace("-", "_"))
         if number is None:
-            raise typer.BadParameter(f"{text!r} is not one of {', '.join(words)}")
+            raise _wrong(text, f"one of {', '.join(words)}")
         return number
 
     def complete(incomplete: str) -> list[str]:
@@ -65,7 +119,7 @@ def counted(text: str) -> tuple[str, int]:
     if not equals:
         return text, 1
     if not what or not re.fullmatch(r"\d{1,10}", units, re.ASCII):
-        raise typer.BadParameter(f"{text!r} is not of the form TEE-L=2")
+        raise _wrong(text, "a SKU and units, such as TEE-L=2")
     return what, int(units)
 
 
@@ -73,7 +127,7 @@ def numbered(text: str) -> dict[str, int]:
     """`LINE=UNITS`, such as 1=2: fields of a line of an order."""
     line, units = counted(text)
     if not re.fullmatch(r"\d{1,4}", line, re.ASCII):
-        raise typer.BadParameter(f"{text!r} is not of the form LINE=UNITS, such as 1=2")
+        raise _wrong(text, "the number of a line and units, such as 1=2")
     return {"line_number": int(line), "quantity": units}
 
 
@@ -81,7 +135,7 @@ def pair(text: str) -> tuple[str, str]:
     """`NAME=VALUE`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise typer.BadParameter(f"{text!r} is not of the form NAME=VALUE")
+        raise _wrong(text, "a name and a value, such as X-Shop=blue")
     return name, value
 
 
@@ -91,8 +145,9 @@ def variant(text: str, currency: str) -> Variant:
         sku, price, *words = shlex.split(text)
         pairs = dict(word.split("=", 1) for word in words if word != "untracked")
     except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not of the form 'TEE-L 19.90 Size=L' or, where stock is not tracked, 'PDF 7.50 untracked'"
+        raise _wrong(
+            text,
+            "a SKU, a price and options, such as TEE-L 19.90 Size=L, or PDF 7.50 untracked for what never runs out",
         ) from None
     return Variant(
         sku=sku,

@@ -12,7 +12,7 @@ from stockward.webhook.v1 import webhook_pb2 as pb
 from stockward_server.commands.staff import EndpointName, RequestId, command, group, pages
 from stockward_server.commands.staff import Limit as Rows
 from stockward_server.commands.tables import note
-from stockward_server.commands.texts import choice, pair
+from stockward_server.commands.texts import choice, number, pair, whole
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers
@@ -32,9 +32,16 @@ Description = Annotated[str | None, typer.Option(help="What it is for.")]
 Headers = Annotated[
     list[str] | None, typer.Option("--header", metavar="NAME=VALUE", help="Sent with every request; once for each.")
 ]
-Rate = Annotated[float | None, typer.Option(help="Most requests a second; 0 for no limit.")]
-InFlight = Annotated[int | None, typer.Option(help="Most requests at the same time.")]
-MaxBody = Annotated[int | None, typer.Option("--max-body", metavar="BYTES", help="A greater event is sent thin.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(parser=number(0, 1_000_000), metavar="RATE", help="Most requests a second; 0 for no limit."),
+]
+InFlight = Annotated[
+    int | None, typer.Option(parser=whole(0, 1_000_000), metavar="REQUESTS", help="Most requests at the same time.")
+]
+MaxBody = Annotated[
+    int | None, typer.Option("--max-body", parser=whole(0), metavar="BYTES", help="A greater event is sent thin.")
+]
 Kind = Annotated[Any, choice(pb.Endpoint.SecretKind, "--kind", help="How the secret signs.")]
 Etag = Annotated[str, typer.Option(help="Only if it is as it was: `etag` of `webhooks show --json`.")]
 
@@ -145,7 +152,9 @@ async def disable(
 async def rotate(
     staff: Callers,
     endpoint: EndpointName,
-    overlap: Annotated[float, typer.Option(metavar="HOURS", min=0, max=720, help="The old one signs as well.")] = 24,
+    overlap: Annotated[
+        float, typer.Option(parser=number(0, 720), metavar="HOURS", help="The old one signs as well.")
+    ] = 24,
     kind: Kind = None,
     *,
     request_id: RequestId,

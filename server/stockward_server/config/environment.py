@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -70,8 +70,34 @@ def load_settings() -> Settings:
 
 def _problem(detail: ErrorDetails) -> str:
     message = re.sub(r"^Value error, ", "", detail["msg"])
-    message = re.sub(r"^(Input|String|Value) should ", "expected to ", message)
     if not detail["loc"]:
         return message  # a rule between fields, which names its variables
     name = str(detail["loc"][0])
-    return f"{variable(name) if name in Settings.model_fields else name.upper()}: {message}"
+    field = Settings.model_fields.get(name)
+    if field and _is_number(detail["type"]):
+        message = f"expected {_number(field)}"
+    elif detail["type"].startswith("bool_"):
+        message = "expected true or false"
+    message = re.sub(r"^(Input|String|Value) should ", "expected to ", message)
+    return f"{variable(name) if field else name.upper()}: {message}"
+
+
+def _is_number(kind: str) -> bool:
+    """Whether an error of pydantic is about a number or its bounds."""
+    return kind.startswith(("int_", "float_", "finite_", "greater_than", "less_than"))
+
+
+def _number(field: FieldInfo) -> str:
+    """What a field of numbers takes, such as `a whole number from 2 to 1,000`."""
+    kinds = get_args(field.annotation) or (field.annotation,)
+    words = "a whole number" if int in kinds else "a number"
+    bounds = {
+        name: getattr(each, name) for each in field.metadata for name in ("ge", "gt", "le") if hasattr(each, name)
+    }
+    if "gt" in bounds:
+        words += f" above {bounds['gt']:,}"
+    if "ge" in bounds:
+        words += f" from {bounds['ge']:,}"
+    if "le" in bounds:
+        words += f" up to {bounds['le']:,}"
+    return words

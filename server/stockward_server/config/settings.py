@@ -19,6 +19,7 @@ from stockward_server.config.checks import (
     check_networks,
     check_public_url,
     check_queue_url,
+    check_stream_name,
     check_token_roles,
     check_webhook_secrets,
     check_webhook_url,
@@ -341,7 +342,7 @@ class Settings(BaseModel):
     public_url: Annotated[str, AfterValidator(check_public_url)] | None = None
     """Where others find the edge, such as https://api.shop.example; links in webhooks begin with it."""
 
-    stream_name: str = Field(default="STOCKWARD", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    stream_name: Annotated[str, AfterValidator(check_stream_name)] = "STOCKWARD"
     """Name of the JetStream stream that has the events: letters, digits, `_` and `-`."""
 
     @model_validator(mode="after")

@@ -70,7 +70,10 @@ def product_bytes(product: Product) -> bytes:
 
 def import_bytes(action: ImportAction, product: Product) -> bytes:
     """The encoded result of one imported row."""
-    return pb.ImportResult(action=wire(action), product_id=product.product_id).SerializeToString()
+    blocking, _ = readiness(product)
+    return pb.ImportResult(
+        action=wire(action), product_id=product.product_id, blocking=map(_issue_message, blocking)
+    ).SerializeToString()
 
 
 def available_product_message(product: Product, available: Mapping[str, int]) -> pb.AvailableProduct:

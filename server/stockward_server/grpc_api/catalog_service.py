@@ -142,9 +142,16 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         """One row of an import by itself: raises the Refusal that would stand in its result."""
         validate(pb.CreateProductRequest(product=row.product, request_id=row.request_id))
         answer = await self._catalog.import_row(
-            request_of(context, row), row.product.etag, product_edit(row.product), import_bytes
+            request_of(context, row),
+            row.product.etag,
+            product_edit(row.product),
+            import_bytes,
+            validate_only=row.validate_only,
         )
-        return pb.ImportResult.FromString(answer)
+        result = pb.ImportResult.FromString(answer)
+        if row.validate_only and result.action == pb.ImportResult.ACTION_CREATED:
+            result.product_id = ""
+        return result
 
     async def ListAvailableProducts(
         self, request: pb.ListAvailableProductsRequest, context: Context

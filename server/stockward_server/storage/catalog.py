@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from stockward_server.application.catalog import CatalogTransaction, ProductFilter, ProductSort
 from stockward_server.application.locked_state import Cause, LockedState
-from stockward_server.application.request import Request
+from stockward_server.application.request import Clockwork, Request
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.product import Product
 from stockward_server.domain.search import Rank, search_query
@@ -28,6 +29,18 @@ SORT_KEYS = {
 """Column and type of each sort key; each has an index with the product id behind it. For relevance, within a rank."""
 
 
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Raises the Refusal that a database error stands for."""
+    try:
+        yield
+    except Exception as error:
+        refusal = refusal_of(error)
+        if refusal:
+            raise refusal from error
+        raise
+
+
 class SqlCatalog:
     """The application's CatalogStore on PostgreSQL."""
 
@@ -39,15 +52,17 @@ class SqlCatalog:
         async def run(connection: Executor, state: LockedState) -> bytes:
             return await work(LockedProducts(connection, state, cause))
 
-        try:
+        with refusals():
             if isinstance(cause, Request):
                 return await self._mutations.run(cause, run)
             return await self._mutations.run_unasked(run)
-        except Exception as error:
-            refusal = refusal_of(error)
-            if refusal:
-                raise refusal from error
-            raise
+
+    async def rehearse(self, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
+        async def run(connection: Executor, state: LockedState) -> bytes:
+            return await work(LockedProducts(connection, state, Clockwork()))
+
+        with refusals():
+            return await self._mutations.rehearse(run)
 
     async def product(self, product_id: str) -> Product | None:
         async with self._pool.acquire() as connection:

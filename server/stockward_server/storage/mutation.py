@@ -37,10 +37,17 @@ class Mutations:
     async def run(self, request: Request, work: Work) -> bytes:
         """The response, stored or fresh. Work that lost a race or its connection is done again from the start: had it
         been committed after all, its stored response answers."""
+        return await self._until_done(lambda: self._once(request, work))
+
+    async def rehearse(self, work: Work) -> bytes:
+        """The response that the work would have; nothing of it stays, and no request_id is used up."""
+        return await self._until_done(lambda: self._rolled_back(work))
+
+    async def _until_done(self, attempt: Callable[[], Awaitable[bytes]]) -> bytes:
         pause = FIRST_PAUSE
         for _ in range(MAX_TRIES):
             try:
-                return await self._once(request, work)
+                return await attempt()
             except Exception as error:
                 if not (is_race_lost(error) or is_database_down(error)):
                     raise
@@ -59,6 +66,16 @@ class Mutations:
             await write_state(connection, state)
         self._on_commit(state)
         return answer
+
+    async def _rolled_back(self, work: Work) -> bytes:
+        async with self._pool.acquire() as connection:
+            attempt = connection.transaction()
+            await attempt.start()
+            try:
+                now = await connection.fetchval("SELECT clock_timestamp()")
+                return await work(connection, LockedState(now, self._encode_event))
+            finally:
+                await attempt.rollback()
 
     async def _once(self, request: Request, work: Work) -> bytes:
         async with transaction(self._pool) as connection:

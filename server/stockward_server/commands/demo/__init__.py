@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stockward_server.commands.options import AsJson
+from stockward_server.commands.texts import number
 
 app = typer.Typer()
 
@@ -14,7 +15,7 @@ app = typer.Typer()
 @app.command()
 def demo(
     patience: Annotated[
-        float, typer.Option(min=0.1, max=60, metavar="SECONDS", help="How long each step may take.")
+        float, typer.Option(parser=number(0.1, 60), metavar="SECONDS", help="How long each step may take.")
     ] = 15.0,
     as_json: AsJson = False,
 ) -> None:

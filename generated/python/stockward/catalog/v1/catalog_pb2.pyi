@@ -991,8 +991,13 @@ class ImportProductsRequest(_message.Message):
 
     PRODUCT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID that makes a repetition of this row safe (AIP-155)."""
+    validate_only: _builtins.bool
+    """True: the row is checked as if it were imported, and answered so, but nothing is changed or recorded (AIP-163). What
+    other rows of the stream would change is not seen.
+    """
     @_builtins.property
     def product(self) -> Global___Product:
         """The product. Matched with an existing one by handle; all its editable fields are then replaced, and `etag` is
@@ -1005,10 +1010,11 @@ class ImportProductsRequest(_message.Message):
         *,
         product: Global___Product | None = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1078,15 +1084,20 @@ class ImportResult(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    BLOCKING_FIELD_NUMBER: _builtins.int
     action: Global___ImportResult.Action.ValueType
     """What was done."""
     product_id: _builtins.str
-    """Id of the product, unless refused."""
+    """Id of the product, unless refused. Of a product that would be created (`validate_only`) it is empty."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why it was refused, as the unary method would have answered. Once the errors of a stream come to about 2 MiB, further
         ones have only the beginning of their message, and no details but the reason.
         """
+
+    @_builtins.property
+    def blocking(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReadinessIssue]:
+        """What keeps the product from being published, as CheckReadiness says it; empty when nothing does."""
 
     def __init__(
         self,
@@ -1094,10 +1105,11 @@ class ImportResult(_message.Message):
         action: Global___ImportResult.Action.ValueType = ...,
         product_id: _builtins.str = ...,
         error: _status_pb2.Status | None = ...,
+        blocking: _abc.Iterable[Global___ReadinessIssue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "error", b"error", "product_id", b"product_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "blocking", b"blocking", "error", b"error", "product_id", b"product_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

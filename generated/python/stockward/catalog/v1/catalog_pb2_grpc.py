@@ -188,7 +188,8 @@ class CatalogServiceServicer:
     def ImportProducts(self, request_iterator, context):
         """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused row
         does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that have a handle
-        or a SKU in common are done one after another, others side by side.
+        or a SKU in common are done one after another, others side by side. A row may ask to be checked only
+        (`validate_only`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

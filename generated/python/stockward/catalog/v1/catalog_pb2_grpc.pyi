@@ -79,7 +79,8 @@ class CatalogServiceStub:
     ImportProducts: _grpc.StreamUnaryMultiCallable[_catalog_pb2.ImportProductsRequest, _catalog_pb2.ImportProductsResponse]
     """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused row
     does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that have a handle
-    or a SKU in common are done one after another, others side by side.
+    or a SKU in common are done one after another, others side by side. A row may ask to be checked only
+    (`validate_only`).
     """
     ListAvailableProducts: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListAvailableProductsRequest, _catalog_pb2.ListAvailableProductsResponse]
     """Lists published products with their availability, for a storefront."""
@@ -128,7 +129,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ImportProducts: _aio.StreamUnaryMultiCallable[_catalog_pb2.ImportProductsRequest, _catalog_pb2.ImportProductsResponse]  # type: ignore[assignment]
     """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused row
     does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that have a handle
-    or a SKU in common are done one after another, others side by side.
+    or a SKU in common are done one after another, others side by side. A row may ask to be checked only
+    (`validate_only`).
     """
     ListAvailableProducts: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListAvailableProductsRequest, _catalog_pb2.ListAvailableProductsResponse]  # type: ignore[assignment]
     """Lists published products with their availability, for a storefront."""
@@ -240,7 +242,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_catalog_pb2.ImportProductsResponse, _abc.Awaitable[_catalog_pb2.ImportProductsResponse]]:
         """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused row
         does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that have a handle
-        or a SKU in common are done one after another, others side by side.
+        or a SKU in common are done one after another, others side by side. A row may ask to be checked only
+        (`validate_only`).
         """
 
     @_abc_1.abstractmethod
