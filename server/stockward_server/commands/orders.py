@@ -20,7 +20,7 @@ from stockward_server.commands.staff import (
     order_id,
     pages,
 )
-from stockward_server.commands.texts import amount, choice, counted, numbered
+from stockward_server.commands.texts import amount, choice, counted, numbered, whole
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers
@@ -163,7 +163,10 @@ async def charge(
     reason: Annotated[str, typer.Option(help="Why, for people.")],
     description: Annotated[str, typer.Option(help="What the customer reads, such as a coupon code.")] = "",
     lines: Annotated[
-        list[int] | None, typer.Option("--line", metavar="LINE", help="A line of a tax or discount; once for each.")
+        list[int] | None,
+        typer.Option(
+            "--line", parser=whole(1, 1000), metavar="LINE", help="A line of a tax or discount; once for each."
+        ),
     ] = None,
     *,
     request_id: RequestId,
