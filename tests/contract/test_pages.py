@@ -9,6 +9,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
+from stockward_server.application.stock_views import PAGE_BYTES
 from stockward_server.grpc_api import pages
 from stockward_server.storage import event_log
 from tests.known_shop import METHODS, Known, send
@@ -48,7 +49,7 @@ async def test_pages_that_end_by_bytes_have_the_same_rows(
             await send(known.shop, inventory.SetStockPolicyRequest(sku=sku, safety_stock=1000))
     (rows,) = await walk(known, method, 1000)
     assert len(rows) > 1
-    monkeypatch.setattr(event_log, "BY_BYTES", event_log.BY_BYTES.replace(str(pages.PAGE_BYTES), "1"))
+    monkeypatch.setattr(event_log, "BY_BYTES", event_log.BY_BYTES.replace(str(PAGE_BYTES), "1"))
     monkeypatch.setattr(pages, "PAGE_BYTES", 1)
     for page_size in (1, 2, 1000):
         assert await walk(known, method, page_size) == [[row] for row in rows]
