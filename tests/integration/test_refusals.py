@@ -25,7 +25,9 @@ from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request
 from stockward_server.config import Settings
 from stockward_server.domain.errors import SkuUnknown
-from stockward_server.storage.database import Pool
+from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.storage.database import Executor, Pool
+from stockward_server.storage.mutation import Mutations
 from tests.command_examples import EXAMPLES, tripped
 from tests.commands import buy, committing, request, sell, verify
 from tests.incoming import SECRET, body_of, post, signed
@@ -101,6 +103,22 @@ async def test_a_command_that_fails_anywhere_writes_nothing_and_spares_its_batch
         assert await committer.submit(command) == outcomes[5]
         assert await snapshot(database) == after
     await verify(database)
+
+
+async def test_work_that_was_done_elsewhere_meanwhile_leaves_nothing_of_its_own(database: Pool) -> None:
+    """A setting is written, then refused for what the same request did at another server: that answer is the one."""
+    mutations, cause = Mutations(database, encode_event), request()
+
+    async def elsewhere(connection: Executor, state: LockedState) -> bytes:
+        return b"done elsewhere"
+
+    async def here(connection: Executor, state: LockedState) -> bytes:
+        await connection.execute("INSERT INTO locations SELECT 'half', name, 1, active, create_time FROM locations")
+        assert await mutations.run(cause, elsewhere) == b"done elsewhere"
+        raise SkuUnknown("refused for what it did itself")
+
+    assert await mutations.run(cause, here) == b"done elsewhere"
+    assert not await database.fetchval("SELECT count(*) FROM locations WHERE location_id = 'half'")
 
 
 @pytest.mark.parametrize("name", [name for name in MUTATIONS if name not in NO_EVENTS | {"SyncStock"}])

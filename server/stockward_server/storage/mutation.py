@@ -78,19 +78,24 @@ class Mutations:
                 await attempt.rollback()
 
     async def _once(self, request: Request, work: Work) -> bytes:
+        try:
+            return await self._transact(request, work)
+        except Refusal:
+            # The same request may have been committed elsewhere while this one waited for its locks. What was written
+            # before the refusal is rolled back by now.
+            async with transaction(self._pool) as connection:
+                _, _, stored = await find_responses(connection, [request])
+            for response in stored.values():
+                return response.replay(request)
+            raise
+
+    async def _transact(self, request: Request, work: Work) -> bytes:
         async with transaction(self._pool) as connection:
             now, _, stored = await find_responses(connection, [request])
             for response in stored.values():
                 return response.replay(request)
             state = LockedState(now, self._encode_event)
-            try:
-                answer = await work(connection, state)
-            except Refusal:
-                # The same request may have been committed elsewhere while this one waited for its locks.
-                _, _, stored = await find_responses(connection, [request])
-                for response in stored.values():
-                    return response.replay(request)
-                raise
+            answer = await work(connection, state)
             await write_state(connection, state, [(request, answer)])
         self._on_commit(state)
         return answer
