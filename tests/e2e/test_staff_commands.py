@@ -106,7 +106,7 @@ async def test_a_product_from_draft_to_archive(run: Run, both: Both) -> None:
     assert product["handle"] == "blue-mug"
     assert [variant["price"]["units"] for variant in product["variants"]] == ["12", "13"]
     assert "State        draft" in made
-    assert ["MUG/B", "Blue", "EUR", "12.50", "Colour:", "Blue", "0"] in rows(made)
+    assert ["MUG/B", "Blue", "EUR", "12.50", "Colour:", "Blue", "0", "no"] in rows(made)
 
     await both("products", "update", "MUG/B", "--vendor", "", "--title", "Mug")
     changed = (await run("products", "update", "MUG RED", "--price", "MUG RED=13.90", "--json")).json
@@ -165,7 +165,7 @@ async def test_stock(both: Both, sku: str) -> None:
     assert (await both("stock", "release", hold["reservationId"]))[1]["state"] == "STATE_RELEASED"
 
     printed, levels = await both("stock", "list", "--sku", sku)
-    assert rows(printed) == [[sku, "main", "20", "0", "0", "2", "18", "0"]]
+    assert rows(printed) == [[sku, "main", "20", "0", "0", "2", "18", "0", "0"]]
     assert levels["stockLevels"][0]["available"] == "18"
     printed, movements = await both("stock", "history", "--sku", sku, "--kind", "adjusted")
     assert [each["onHandDelta"] for each in movements["movements"]] == ["8", "-3", "5", "10"]
@@ -471,7 +471,7 @@ async def test_the_day_of_the_page(run: Run) -> None:
             done = await run(*words)
             assert (program, done.code) == ("stockward", 0), (line, done.err)
             said.append(done.out)
-    assert ["MUG-BLUE", "main", "8", "0", "0", "0", "8", "0"] in rows(said[-2])
+    assert ["MUG-BLUE", "main", "8", "0", "0", "0", "8", "0", "0"] in rows(said[-2])
     assert "fulfilled" in said[-3]
 
 
