@@ -184,7 +184,7 @@ async def test_stock(both: Both, sku: str) -> None:
     assert (await both("stock", "release", hold["reservationId"]))[1]["state"] == "STATE_RELEASED"
 
     printed, levels = await both("stock", "list", "--sku", sku)
-    assert rows(printed) == [[sku, "main", "20", "0", "0", "2", "18", "0"]]
+    assert rows(printed) == [[sku, "main", "20", "0", "0", "2", "18", "0", "0"]]
     assert levels["stockLevels"][0]["available"] == "18"
     printed, movements = await both("stock", "history", "--sku", sku, "--kind", "adjusted")
     assert [each["onHandDelta"] for each in movements["movements"]] == ["8", "-3", "5", "10"]
@@ -559,7 +559,7 @@ async def test_the_day_of_the_page(run: Run) -> None:
             done = await run(*words)
             assert (program, done.code) == ("stockward", 0), (line, done.err)
             said.append(done.out)
-    assert ["MUG-BLUE", "main", "8", "0", "0", "0", "8", "0"] in rows(said[-2])
+    assert ["MUG-BLUE", "main", "8", "0", "0", "0", "8", "0", "0"] in rows(said[-2])
     assert "fulfilled" in said[-3]
 
 
