@@ -320,11 +320,11 @@ class CatalogService:
         self, *, sku: str, new_sku: str, etag: str = "", request_id: str = "", timeout: float | None = None
     ) -> catalog_pb2.Product:
         """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both
-        SKUs may be used for other goods afterwards, so names can be swapped over a third one. A command that comes
-        later and names the old SKU is refused as for any SKU that is not there. Lines of orders and reservations,
-        old ones too, answer the new SKU; events of the past stay as they were. Tells `product.sku_renamed` and
-        `product.updated`, and for each stock row `stock.renamed`. The same SKU again changes nothing. NOT_FOUND
-        (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED (ETAG_MISMATCH).
+        SKUs may be used for other goods afterwards, so names can be swapped over a third one. A later command that
+        names the old SKU is refused like any SKU that does not exist. Lines of orders and reservations, old ones
+        too, show the new SKU; past events stay as they were. Records `product.sku_renamed` and `product.updated`,
+        and `stock.renamed` twice for each stock row: under the old SKU and under the new one. The same SKU again
+        changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED (ETAG_MISMATCH).
 
         Args:
             sku: The SKU as it is now.

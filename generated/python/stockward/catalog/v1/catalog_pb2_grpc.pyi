@@ -70,10 +70,10 @@ class CatalogServiceStub:
     """Brings an archived product back: to UNPUBLISHED when it was ever published, else to DRAFT."""
     RenameSku: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.RenameSkuRequest, _catalog_pb2.Product]
     """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both SKUs may be
-    used for other goods afterwards, so names can be swapped over a third one. A command that comes later and names the old
-    SKU is refused as for any SKU that is not there. Lines of orders and reservations, old ones too, answer the new SKU;
-    events of the past stay as they were. Tells `product.sku_renamed` and `product.updated`, and for each stock row
-    `stock.renamed`. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
+    used for other goods afterwards, so names can be swapped over a third one. A later command that names the old SKU is
+    refused like any SKU that does not exist. Lines of orders and reservations, old ones too, show the new SKU; past
+    events stay as they were. Records `product.sku_renamed` and `product.updated`, and `stock.renamed` twice for each
+    stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
     (ETAG_MISMATCH).
     """
     ImportProducts: _grpc.StreamUnaryMultiCallable[_catalog_pb2.ImportProductsRequest, _catalog_pb2.ImportProductsResponse]
@@ -120,10 +120,10 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Brings an archived product back: to UNPUBLISHED when it was ever published, else to DRAFT."""
     RenameSku: _aio.UnaryUnaryMultiCallable[_catalog_pb2.RenameSkuRequest, _catalog_pb2.Product]  # type: ignore[assignment]
     """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both SKUs may be
-    used for other goods afterwards, so names can be swapped over a third one. A command that comes later and names the old
-    SKU is refused as for any SKU that is not there. Lines of orders and reservations, old ones too, answer the new SKU;
-    events of the past stay as they were. Tells `product.sku_renamed` and `product.updated`, and for each stock row
-    `stock.renamed`. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
+    used for other goods afterwards, so names can be swapped over a third one. A later command that names the old SKU is
+    refused like any SKU that does not exist. Lines of orders and reservations, old ones too, show the new SKU; past
+    events stay as they were. Records `product.sku_renamed` and `product.updated`, and `stock.renamed` twice for each
+    stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
     (ETAG_MISMATCH).
     """
     ImportProducts: _aio.StreamUnaryMultiCallable[_catalog_pb2.ImportProductsRequest, _catalog_pb2.ImportProductsResponse]  # type: ignore[assignment]
@@ -227,10 +227,10 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.Product, _abc.Awaitable[_catalog_pb2.Product]]:
         """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both SKUs may be
-        used for other goods afterwards, so names can be swapped over a third one. A command that comes later and names the old
-        SKU is refused as for any SKU that is not there. Lines of orders and reservations, old ones too, answer the new SKU;
-        events of the past stay as they were. Tells `product.sku_renamed` and `product.updated`, and for each stock row
-        `stock.renamed`. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
+        used for other goods afterwards, so names can be swapped over a third one. A later command that names the old SKU is
+        refused like any SKU that does not exist. Lines of orders and reservations, old ones too, show the new SKU; past
+        events stay as they were. Records `product.sku_renamed` and `product.updated`, and `stock.renamed` twice for each
+        stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
         (ETAG_MISMATCH).
         """
 

@@ -325,12 +325,12 @@ class StockEvent(_message.Message):
     reference: _builtins.str
     """What caused it: an order id, a reservation id, or the reference that staff gave."""
     renamed_from_sku: _builtins.str
-    """For stock.renamed, the SKU under which this stock was told before: the first event of `<sku>@<location_id>` as the
-    name of this stock. Counters are as they were.
+    """For stock.renamed, the former SKU of these goods: this is their first event as `<sku>@<location_id>`. Counters are as
+    they were.
     """
     renamed_to_sku: _builtins.str
-    """For stock.renamed, the SKU under which this stock is told from now on: the last event of `<sku>@<location_id>` as the
-    name of this stock. Counters are zero, as nothing has this SKU now.
+    """For stock.renamed, the new SKU of these goods: this is their last event as `<sku>@<location_id>`. Counters are zero,
+    as no goods have this SKU now.
     """
     def __init__(
         self,

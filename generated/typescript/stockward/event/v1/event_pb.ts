@@ -405,16 +405,16 @@ export type StockEvent = Message<"stockward.event.v1.StockEvent"> & {
   reference: string;
 
   /**
-   * For stock.renamed, the SKU under which this stock was told before: the first event of `<sku>@<location_id>` as the
-   * name of this stock. Counters are as they were.
+   * For stock.renamed, the former SKU of these goods: this is their first event as `<sku>@<location_id>`. Counters are as
+   * they were.
    *
    * @generated from field: string renamed_from_sku = 17;
    */
   renamedFromSku: string;
 
   /**
-   * For stock.renamed, the SKU under which this stock is told from now on: the last event of `<sku>@<location_id>` as the
-   * name of this stock. Counters are zero, as nothing has this SKU now.
+   * For stock.renamed, the new SKU of these goods: this is their last event as `<sku>@<location_id>`. Counters are zero,
+   * as no goods have this SKU now.
    *
    * @generated from field: string renamed_to_sku = 18;
    */
