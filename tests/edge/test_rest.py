@@ -164,6 +164,18 @@ async def test_a_storefront_cannot_tell_what_is_not_for_sale_from_nothing(edge: 
         assert (told.http, told.body.replace(b"WITHDRAWN", b"NOBODYHAS")) == (nothing.http, nothing.body), path
 
 
+async def test_products_are_found_by_a_search_a_handle_or_a_sku(edge: Edge, edge_shop: Shop) -> None:
+    product = catalog.Product(title="Café bracelet", variants=[catalog.Variant(sku="KT-INS114-DRE", price=money("5"))])
+    made = await edge_shop.pms.catalog.CreateProduct(catalog.CreateProductRequest(product=product))
+    for query in ("search=cafe", "search=CAF%C3%89+brac", "search=INS114", "handle=cafe-bracelet", "sku=KT-INS114-DRE"):
+        found = await edge.get(f"/api/pms/products?{query}", by="pms")
+        assert [each["productId"] for each in found["products"]] == [made.product_id], query
+        assert (await edge.get(f"/api/storefront/products?{query}", by="storefront"))["products"] == []
+    await edge_shop.pms.catalog.PublishProduct(catalog.PublishProductRequest(product_id=made.product_id))
+    seen = await edge.get("/api/storefront/products?handle=cafe-bracelet", by="storefront")
+    assert [each["productId"] for each in seen["products"]] == [made.product_id]
+
+
 async def test_a_thousand_skus_fit_into_an_address(edge: Edge) -> None:
     skus = [f"{number:0>64}" for number in range(1000)]
     answer = await edge.get(f"/api/storefront/stock?{'&'.join(f'skus={sku}' for sku in skus)}")
