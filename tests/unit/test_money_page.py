@@ -49,10 +49,9 @@ COLUMNS: Mapping[str, Callable[[Order], object]] = {
     "Terms met": lambda o: "yes" if o.terms_met else "no",
     "Hold": lambda o: o.hold.name if o.hold else "–",
     "After its time": lambda o: (decide_order_expiry(o, DUE) or [o])[0].state.name,
-    **{
-        f"Discount of line {n}": lambda o, n=n: o.lines[n - 1].shares.discount if n <= len(o.lines) else "–"
-        for n in (1, 2, 3)
-    },
+    "Discount of line 1": lambda o: discount_of(o, 1),
+    "Discount of line 2": lambda o: discount_of(o, 2),
+    "Discount of line 3": lambda o: discount_of(o, 3),
 }
 
 Table = list[dict[str, str]]
@@ -64,6 +63,10 @@ def tables() -> Iterator[Table]:
         header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines())
         if header[0] == "Step":
             yield [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def discount_of(placed: Order, number: int) -> object:
+    return placed.lines[number - 1].shares.discount if number <= len(placed.lines) else "–"
 
 
 def cents(text: str) -> int:
