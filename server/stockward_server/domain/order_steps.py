@@ -36,7 +36,7 @@ from stockward_server.domain.order import (
     OrderState,
     PaymentTerms,
 )
-from stockward_server.domain.payment import PaymentEvent, PaymentKind
+from stockward_server.domain.payment import SUMS, PaymentEvent, PaymentKind
 from stockward_server.domain.pricing import charge_exceeded, spread_charge
 from stockward_server.domain.shipping import Shipment, plan_shipment, shippable
 from stockward_server.domain.stock import NOWHERE, MovementKind, Portion, StockChange, StockLevel, take_all
@@ -199,7 +199,7 @@ def decide_payment(
     order: Order, event: PaymentEvent, levels: Mapping[str, Sequence[StockLevel]], now: datetime
 ) -> tuple[Order, list[StockChange]]:
     """The order with one more payment event; an expired one revives when it is paid and its stock is still there."""
-    if sum(each.amount for each in (*order.payment.events, event)) > MAX_TOTAL_MINOR:
+    if sum(each.amount for each in (*order.payment.events, event) if each.kind in SUMS) > MAX_TOTAL_MINOR:
         raise QuantityOverflow("the order's payments are larger than can be counted", field="amount")
     if event.kind is PaymentKind.REFUND_FAILED:
         tender = order.payment.tender(event.tender)
