@@ -194,12 +194,9 @@ def _changed_order(logged: LoggedEvent) -> order_pb2.OrderChange:
     )
 
 
-def _offered(logged: LoggedEvent) -> Sequence[str]:
-    return [variant.sku for variant in event_pb2.Event.FromString(logged.payload).product.variants]
-
-
 def _skus(logged: LoggedEvent) -> Collection[str]:
-    """A product's events concern its SKUs: they are for sale from when it is published to when it is not."""
+    """Returns the SKUs whose availability an event may have changed. Those of a product are for sale while it is
+    published."""
     if logged.aggregate_type == "stock":
         return (key_of(logged),)
     if logged.aggregate_type == "product":
