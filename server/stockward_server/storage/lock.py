@@ -115,12 +115,13 @@ async def _lock_pairs(connection: Executor, pairs: Collection[tuple[str, str]], 
     )
 
 
-async def lock_stock(connection: Executor, skus: Collection[str]) -> list[StockLevel]:
-    """The stock rows of these SKUs at every location, locked in the global order."""
+async def lock_stock(connection: Executor, skus: Collection[str], strength: str = "NO KEY UPDATE") -> list[StockLevel]:
+    """Returns the stock rows of these SKUs at every location, locked in the global order. With the strength UPDATE they
+    may be deleted or renamed."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
-        WHERE s.sku = ANY($1::text[]) ORDER BY s.sku, s.location_id FOR NO KEY UPDATE OF s
+        WHERE s.sku = ANY($1::text[]) ORDER BY s.sku, s.location_id FOR {strength} OF s
         """,
         sorted(skus),
     )

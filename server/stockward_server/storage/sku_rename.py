@@ -9,7 +9,7 @@ import asyncpg
 
 from stockward_server.domain.stock import StockLevel
 from stockward_server.storage.database import Executor
-from stockward_server.storage.lock import stock_level
+from stockward_server.storage.lock import lock_stock
 
 LAST_VERSIONS = """
     SELECT id, (SELECT aggregate_version FROM events WHERE aggregate_id = id ORDER BY seq DESC LIMIT 1) AS version
@@ -25,22 +25,16 @@ async def begin_rename(connection: Executor) -> None:
 
 
 async def lock_goods(connection: Executor, sku: str) -> list[StockLevel]:
-    """The stock rows of a SKU; until the end of the transaction no other comes.
+    """Locks and returns the stock rows of a SKU; until the end of the transaction no other comes.
 
-    Stock rows come before the variant: whoever makes one has some of the SKU's under lock already and waits for the
-    variant then. One that was made in between is a race lost.
+    Stock rows come before the variant: a command that makes one has some of the SKU's under lock already and waits for
+    the variant then. One that was made in between is a race lost.
     """
-    rows = await connection.fetch(
-        """
-        SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
-        WHERE s.sku = $1 ORDER BY s.location_id FOR UPDATE OF s
-        """,
-        sku,
-    )
+    levels = await lock_stock(connection, [sku], "UPDATE")
     await connection.execute("SELECT FROM variants WHERE sku = $1 FOR UPDATE", sku)
-    if await connection.fetchval("SELECT count(*) FROM stock WHERE sku = $1", sku) != len(rows):
+    if await connection.fetchval("SELECT count(*) FROM stock WHERE sku = $1", sku) != len(levels):
         raise asyncpg.SerializationError(f"a stock row of {sku} was made meanwhile")
-    return [stock_level(row) for row in rows]
+    return levels
 
 
 async def rename_goods(
