@@ -1,7 +1,7 @@
 """SKUs and handles in requests: brought to their normal form as a request comes in, and checked with its other rules.
 
-Fields are found by their names, so a new one is covered on the day it is added: `sku`, `skus` and names that end in `_sku`
-or `_skus` are SKUs, `handle` is a handle, and an `aggregate_id` may have a SKU in it.
+Fields are found by their names, so a new one is covered on the day it is added: `sku`, `skus` and names that end in
+`_sku` or `_skus` are SKUs, `handle` is a handle, and an `aggregate_id` may have a SKU in it.
 """
 
 from __future__ import annotations
