@@ -183,6 +183,6 @@ def test_what_the_contract_ignores_is_left_to_its_own_check() -> None:
 
 def test_a_filter_of_a_list_may_be_what_no_name_is() -> None:
     """So one text can be looked up as a handle and as a SKU, and finds what there is."""
-    for name in ("TEE-L", "x" * 100, "A\u202eB", " A"):
+    for name in ("TEE-L", "x" * 64, "A\u202eB", " A"):
         validate(catalog.ListProductsRequest(handle=name, sku=name))
         validate(catalog.ListAvailableProductsRequest(handle=name, sku=name))

@@ -22,6 +22,9 @@ from stockward_server.domain.names import handle_fault, normal_name, sku_fault
 MAX_ELEMENTS = 10_000
 """Elements of a list that are looked at, more than any request may have: the contract's own rule refuses the others."""
 
+MAX_SHOWN = 40
+"""Characters of a wrong name that a message repeats."""
+
 _SKU = re.compile("(.+_)?skus?")
 
 Fault = Callable[[str], str | None]
@@ -56,7 +59,13 @@ def name_violations(message: Message) -> Iterator[FieldViolation]:
                 for found in name_violations(part):
                     yield FieldViolation(f"{_at(field, index)}.{found.field}", found.description)
             elif fault and part and (wrong := fault(part)):
-                yield FieldViolation(_at(field, index), wrong)
+                yield FieldViolation(_at(field, index), f"{_shown(part)} {wrong}")
+
+
+def _shown(name: str) -> str:
+    """The beginning of a name for people, without what cannot be seen."""
+    seen = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in name[:MAX_SHOWN])
+    return f"“{seen}{'…' if len(name) > MAX_SHOWN else ''}”"
 
 
 def _at(field: FieldDescriptor, index: int) -> str:

@@ -10,22 +10,27 @@ import protovalidate
 from google.protobuf.message import DecodeError, Message
 
 from stockward_server.domain.errors import FieldInvalid, FieldViolation, MessageTooLarge
+from stockward_server.grpc_api.counts import count_elements
 from stockward_server.grpc_api.names import name_violations, normalise_names
 from stockward_server.grpc_api.rule_words import words_of
 
-MAX_VIOLATIONS = 50
-"""Fields at fault that are put into words: an answer has room for some twenty."""
+FEW = 50
+"""Elements of a message in which every fault is looked for. Of a larger one the first fault must do: finding one takes
+as long as the rule that it breaks, and an answer has room for some twenty."""
 
 _validator = protovalidate.Validator()
 
 
 def validate(message: Message, prefix: str = "") -> None:
-    """FieldInvalid listing the fields of `message` that break their rules; paths are behind `prefix`."""
-    violations = [FieldViolation(prefix + each.field, each.description) for each in name_violations(message)]
+    """FieldInvalid listing the fields of `message` that break their rules; paths are behind `prefix`. Of a message with
+    many elements it names the first one."""
+    first_only = count_elements(message, prefix) > FEW
+    names_at_fault = islice(name_violations(message), 1 if first_only else None)
+    violations = [FieldViolation(prefix + each.field, each.description) for each in names_at_fault]
     names = {violation.field for violation in violations}
     violations += (
         FieldViolation(path, words_of(message.DESCRIPTOR, broken))
-        for broken in (each.proto for each in islice(_validator.collect_violations(message), MAX_VIOLATIONS))
+        for broken in (each.proto for each in _validator.collect_violations(message, fail_fast=first_only))
         if (path := prefix + _path(broken.field)) not in names
     )
     if violations:
@@ -81,6 +86,7 @@ class Rules:
             raise MessageTooLarge(
                 f"the message has {message.ByteSize()} bytes, {self._limit} are allowed", limit_bytes=self._limit
             )
+        count_elements(message)
         normalise_names(message)
         validate(message)
 
