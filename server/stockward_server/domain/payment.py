@@ -249,7 +249,7 @@ class Payment:
 
 
 def payment_of(events: tuple[PaymentEvent, ...]) -> Payment:
-    """What these events add up to, in whatever order they come."""
+    """Returns what these events add up to; their order makes no difference."""
     return Payment(tuple(sorted(events, key=_moment)))
 
 

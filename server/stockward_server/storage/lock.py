@@ -88,7 +88,7 @@ async def lock_holders(connection: Executor, holders: Collection[Holder], now: d
 
 
 async def _lock_tenders(connection: Executor, tenders: Collection[TenderKey]) -> dict[TenderKey, str]:
-    """The order of each tender that has one. Whoever reports one of them waits until this transaction ends."""
+    """Locks the tenders until this transaction ends; returns the order of each that has one."""
     await _lock_pairs(connection, tenders, TENDERS)
     rows = await connection.fetch(
         """

@@ -31,7 +31,7 @@ STALE_BATCH = 100
 async def refresh_search(pool: Pool) -> int:
     """Brings up to date what is stored for searching of products that a server of an earlier release has written.
 
-    Returns the number of products. They are locked a hundred at a time; one that somebody else has locked is left out.
+    Returns the number of products. They are locked a hundred at a time; one that is locked already is left out.
     """
     refreshed = 0
     while count := await _refresh_some(pool):

@@ -18,8 +18,10 @@ LAST_VERSIONS = """
 
 
 async def begin_rename(connection: Executor) -> None:
-    """Lets other renames wait, and the retention of the ledger: both move what a name has been counted under. The first
-    locks of a rename, as nobody else waits behind them."""
+    """Locks out other renames and the retention of the ledger, as both move the counts of a name.
+
+    These locks come first in a rename.
+    """
     await connection.execute("LOCK TABLE opening_balances IN ROW EXCLUSIVE MODE")
     await connection.execute("SELECT FROM sku_renames FOR UPDATE")
 
@@ -40,7 +42,7 @@ async def lock_goods(connection: Executor, sku: str) -> list[StockLevel]:
 async def rename_goods(
     connection: Executor, sku: str, new_sku: str, levels: Sequence[StockLevel], now: datetime
 ) -> list[int]:
-    """Renames what `lock_goods` locked, and what is claimed of it; answers the new version of each stock row.
+    """Renames what `lock_goods` locked, and what is claimed of it; returns the new version of each stock row.
 
     It is the next one of the aggregate that the row becomes. The name may have been another's, and versions under one
     name have no gap.
