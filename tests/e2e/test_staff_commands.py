@@ -326,6 +326,11 @@ async def test_a_product_is_named_by_its_id_its_handle_or_a_sku(run: Run) -> Non
     assert (await run("products", "archive", made["handle"], "--json")).json["state"] == "STATE_ARCHIVED"
     assert (await run("products", "restore", first, "--json")).json["state"] == "STATE_DRAFT"
 
+    title, sku = "long pot " * 20, f"POT-{uuid.uuid4().hex[:8]}"
+    long = (await run("products", "create", "--title", title, "--variant", f"{sku} 5", "--json")).json
+    assert len(long["handle"]) > 64, "more than a SKU may have"
+    assert (await run("products", "show", long["handle"], "--json")).json["productId"] == long["productId"]
+
     other = (await run("products", "create", "--title", "B pot", "--variant", f"{made['handle']} 5", "--json")).json
     refused = await run("products", "show", made["handle"])
     assert refused.code == 1

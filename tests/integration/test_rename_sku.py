@@ -304,22 +304,23 @@ async def test_watches_of_both_names_are_told(shop: Shop) -> None:
     staff = shop.pms.inventory.WatchStock(inventory.WatchStockRequest(skus=["A", "B"]))
     customer = shop.storefront.inventory.WatchStock(inventory.WatchStockRequest(skus=["A", "B"]))
     counters: dict[str, inventory.StockCounters] = {}
-    available: dict[str, int] = {}
+    available: dict[str, int | None] = {}
 
-    async def hear_staff() -> None:
+    async def read_staff() -> None:
         async for answer in staff:
             counters.update({each.sku: each for each in answer.counters})
 
-    async def hear_customer() -> None:
+    async def read_customer() -> None:
         async for answer in customer:
             available.update({each.sku: each.available for each in answer.availabilities})
+            available.update(dict.fromkeys(answer.unknown_skus))
 
-    listening = [asyncio.create_task(each()) for each in (hear_staff, hear_customer)]
-    await until(lambda: "A" in counters and available.get("A") == 4)
+    reading = [asyncio.create_task(each()) for each in (read_staff, read_customer)]
+    await until(lambda: "A" in counters and available == {"A": 4, "B": None})
     await rename(shop, "A", "B")
-    await until(lambda: "B" in counters and available == {"A": 0, "B": 4})
+    await until(lambda: "B" in counters and available == {"A": None, "B": 4})
     assert (counters["A"].on_hand, counters["B"].on_hand) == (0, 4)
-    for task in listening:
+    for task in reading:
         task.cancel()
 
 

@@ -20,6 +20,9 @@ from tests.events import until
 from tests.http2 import Http2
 from tests.shop import Shop, open_channel, refused, running_shop
 
+SERVING = b"\x08\x01"
+"""An encoded HealthCheckResponse."""
+
 
 async def is_served(address: str) -> bool:
     """Whether a connection of its own is."""
@@ -85,24 +88,29 @@ async def test_metadata_beyond_the_limit_is_refused_and_the_connection_goes_on(s
     assert await call(0) is grpc.StatusCode.OK
 
 
-async def test_health_is_watched_by_a_bounded_number_for_a_bounded_time(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_health_is_watched_by_a_bounded_number(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "MAX_WATCHES", 3)
-    monkeypatch.setattr(health, "MAX_WATCH_SECONDS", 3.0)
-    channel = shop.pms.channel
-    watch: Any = channel.unary_stream("/grpc.health.v1.Health/Watch")
+    watch: Any = shop.pms.channel.unary_stream("/grpc.health.v1.Health/Watch")
     watches = [watch(b"") for _ in range(3)]
     for each in watches:
-        assert await each.read() == b"\x08\x01"
+        assert await each.read() == SERVING
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await watch(b"").read()
     assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     for each in watches:
+        each.cancel()
+
+
+async def test_a_watch_of_health_ends_and_may_be_opened_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "MAX_WATCHES", 1)
+    monkeypatch.setattr(health, "MAX_WATCH_SECONDS", 1.0)
+    watch: Any = shop.pms.channel.unary_stream("/grpc.health.v1.Health/Watch")
+    for _ in range(2):
+        each = watch(b"")
+        assert await each.read() == SERVING
         with pytest.raises(grpc.aio.AioRpcError) as error:
-            assert await each.read() is not None
+            await each.read()
         assert error.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert await watch(b"").read() == b"\x08\x01"
 
 
 async def test_the_streams_of_a_connection_are_told(settings: Settings) -> None:

@@ -89,7 +89,7 @@ def test_a_handle_may_be_of_any_script(handle: str) -> None:
         ("a--b", "has U+002D (HYPHEN-MINUS) at position 3, which has no word before it"),
         ("-a", "has U+002D (HYPHEN-MINUS) at position 1, which has no word before it"),
         ("a-", "ends with a hyphen"),
-        ("ａ", "has U+FF41 (FULLWIDTH LATIN SMALL LETTER A) at position 1, for which 'a' is written"),
+        ("ａ", "has U+FF41 (FULLWIDTH LATIN SMALL LETTER A) at position 1, for which “a” is written"),
         ("a-\u0301", "has U+0301 (COMBINING ACUTE ACCENT) at position 3, a mark without a letter before it"),
         ("x" * 201, "has 201 characters; 200 are allowed"),
     ],
@@ -179,3 +179,10 @@ def test_a_wrong_name_is_one_violation_at_its_path() -> None:
 def test_what_the_contract_ignores_is_left_to_its_own_check() -> None:
     row = catalog.ImportProductsRequest(product=catalog.Product(handle="Tee"))
     assert not list(name_violations(row))
+
+
+def test_a_filter_of_a_list_may_be_what_no_name_is() -> None:
+    """So one text can be looked up as a handle and as a SKU, and finds what there is."""
+    for name in ("TEE-L", "x" * 64, "A\u202eB", " A"):
+        validate(catalog.ListProductsRequest(handle=name, sku=name))
+        validate(catalog.ListAvailableProductsRequest(handle=name, sku=name))

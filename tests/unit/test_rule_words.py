@@ -141,6 +141,12 @@ def test_there_are_rules_to_break() -> None:
     assert {"min_len", "max_len", "uuid", "pattern", "gte", "lte", "in", "not_in"} < {rule.name for rule in RULES}
 
 
+def test_words_stand_where_there_is_a_pattern_and_nowhere_else() -> None:
+    fields = {field.full_name: field for message in requests() for field in message.fields}
+    worded = {name for name, field in fields.items() if field.GetOptions().Extensions[error_pb2.allowed]}
+    assert worded == {rule.field.full_name for rule in RULES if rule.name == "pattern"}
+
+
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_who_breaks_a_rule_is_told_what_is_allowed(rule: Rule) -> None:
     named = [each.description for each in told(breaking(rule)) if each.field.partition("[")[0] == rule.field.name]

@@ -98,8 +98,8 @@ class AsyncKeyService:
         )
 
     async def revoke_key(self, *, key_id: str, request_id: str = "", timeout: float | None = None) -> key_pb2.Key:
-        """Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was
-        revoked before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
+        """Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that
+        was revoked before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
 
         Args:
             key_id: The key to be ended.
@@ -171,9 +171,9 @@ class AsyncCatalogService:
             search: What people type, in the syntax of web search engines: words, "quoted phrases", `or`, `-without`. A
                 word is found in title, SKUs, barcodes, handle, vendor, type, tags, titles and options of variants, and
                 there by any part of it, in any script; in the description by its beginning; and everywhere in its other
-                English forms. Case, accents and width make no difference. `-without` and phrases speak of whole words.
-                Of a description the first 50,000 characters count. A search that is nothing but signs finds what is
-                called exactly so.
+                English forms. Case, accents and width make no difference. `-without` and phrases match whole words. Of
+                a description the first 50,000 characters count. A search of nothing but punctuation and symbols finds
+                names that are exactly equal to it.
             order_by: `create_time`, `update_time` or `title`, with ` desc` behind it for descending; or `relevance`:
                 first what is called exactly as the search says (title, handle, SKU, barcode), then where all words
                 begin words of the title, then the rest, each newest first. When empty, `relevance` for a search and
@@ -332,7 +332,7 @@ class AsyncCatalogService:
 
         Args:
             sku: The SKU as it is now.
-            new_sku: The SKU as it shall be; one that no variant has.
+            new_sku: The SKU from now on; one that no variant has.
             etag: Compared with the product's when set.
             request_id: UUID that makes a repetition safe (AIP-155).
             timeout: Seconds for the call, its retries included; None: the client's.
@@ -523,7 +523,7 @@ class AsyncInventoryService:
         self, *, skus: Iterable[str] = (), location_id: str = "", cursor: str = "", timeout: float | None = None
     ) -> AsyncIterator[inventory_pb2.WatchStockResponse]:
         """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough.
-        Storefront keys are told availability, staff keys the counters of each location. To a storefront a SKU whose
+        Storefront keys receive availability, staff keys the counters of each location. To a storefront a SKU whose
         product is not published is unknown: it stands in `unknown_skus`, its availability comes when the product is
         published, and it stands in `unknown_skus` again when the product is unpublished.
 
@@ -539,8 +539,8 @@ class AsyncInventoryService:
         (ROLE_NOT_ALLOWED): a storefront key names a location.
 
         Args:
-            skus: Stock keeping units, up to 1,000. Those that are not for sale are told once they are. Staff may leave
-                it empty for all of them; a storefront must name some.
+            skus: Stock keeping units, up to 1,000. Those that are not for sale are reported once they are. Staff may
+                leave it empty for all of them; a storefront must name some.
             location_id: Only this location. Staff only.
             cursor: The last cursor that came, to go on after it; empty: from the present state. Cursors of ListEvents
                 will do, too.
@@ -882,6 +882,7 @@ class AsyncOrderService:
         same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH,
         PRODUCT_NOT_PUBLISHED (staff only), CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
         SKU_UNKNOWN (for a storefront also when the product is not published), RESERVATION_NOT_FOUND.
+        INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that is not there. OUT_OF_RANGE (QUANTITY_OVERFLOW).
         PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
 
         Args:
@@ -1047,10 +1048,10 @@ class AsyncOrderService:
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without
-        one, the locations that owe them to the order and, where the goods are not there, others that have units
-        which belong to nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and
-        ALLOCATED before FULFILLED. FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED,
-        STOCK_NEGATIVE (units are not on hand yet, or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
+        one, the locations that owe them to the order and, where the goods are not there, others that have unclaimed
+        units, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before
+        FULFILLED. FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units
+        are not on hand yet, or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
 
         Args:
             order_id: Id of the order.
@@ -1176,7 +1177,8 @@ class AsyncOrderService:
         to PROCESSING when its terms are met and its stock is still there, and otherwise marks a refund. An order
         whose terms were met and are so no longer, as an authorization ended or a dispute was lost, is on hold until
         a payment covers it again. FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED.
-        ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+        OUT_OF_RANGE (QUANTITY_OVERFLOW). ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other
+        content.
 
         Args:
             order_id: Id of the order.
@@ -1227,9 +1229,9 @@ class AsyncEventService:
         aggregate_id: str = "",
         timeout: float | None = None,
     ) -> AsyncPages[event_pb2.ListEventsResponse, event_pb2.Event]:
-        """Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed
-        nothing. A storefront is given those that it may see (above); the cursor leads over the others.
-        PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED) for the token of one customer.
+        """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
+        nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
+        (CUSTOMER_NOT_ALLOWED) for the token of one customer.
 
         Args:
             cursor: `next_cursor` of the answer before; empty: from the oldest event that is kept.

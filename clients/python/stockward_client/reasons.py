@@ -129,8 +129,8 @@ class CustomerNotAllowed(PermissionDenied):
 
 
 class FieldInvalid(InvalidArgument):
-    """A field breaks its rule. BadRequest lists the fields at fault, some twenty at the most, each with what is allowed
-    in words.
+    """A field breaks its rule. BadRequest lists the fields at fault, at most some twenty, each with what is allowed in
+    words.
     """
 
 
@@ -256,7 +256,7 @@ class ReservationLifetimeExceeded(FailedPrecondition):
 
 
 class ProductNotPublished(FailedPrecondition):
-    """The SKU belongs to a product that is not published. Told to staff only; a storefront gets SKU_UNKNOWN."""
+    """The SKU belongs to a product that is not published. For staff only; a storefront gets SKU_UNKNOWN."""
 
 
 class HoldLimitReached(FailedPrecondition):
@@ -300,7 +300,7 @@ class PaymentEventConflict(AlreadyExists):
 
 
 class LineUnknown(InvalidArgument):
-    """The order has no such line."""
+    """The order has no such line. `order_id` is absent where a charge names the line."""
 
 
 class TenderOfAnotherOrder(FailedPrecondition):

@@ -83,12 +83,12 @@ class CatalogTransaction(Protocol):
     async def product_by_handle(self, handle: str) -> Product | None: ...
 
     async def product_to_rename(self, sku: str) -> Product | None:
-        """The product with this SKU. Nobody else renames one meanwhile."""
+        """Returns the product with this SKU; until the end of the transaction no other SKU is renamed."""
         ...
 
     async def save_renamed(self, product: Product, sku: str, new_sku: str) -> Product:
-        """Stores the product, whose variant `sku` has become `new_sku`, with all that goes by that SKU; records the
-        events, and answers the product with its new version. Raises SkuTaken."""
+        """Stores the product, whose variant `sku` has become `new_sku`, with all that goes by that SKU, and records the
+        events. Returns the product with its new version; raises SkuTaken."""
         ...
 
     async def due_product(self, product_id: str) -> Product | None:
@@ -115,13 +115,13 @@ class CatalogStore(Protocol):
         ...
 
     async def rehearse(self, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
-        """The response that `change` would have, without any effect."""
+        """Returns the response that `change` would have, without any effect."""
         ...
 
     async def product(self, product_id: str) -> Product | None: ...
 
     async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
-        """At most `page.size` products after `page.after`, which is the `position` of one."""
+        """Returns at most `page.size` products after `page.after`, which is the `position` of one."""
         ...
 
     async def due_products(self, limit: int) -> Sequence[str]:
@@ -156,7 +156,7 @@ class Catalog:
         return await self._store.change(request, work)
 
     async def rename_sku(self, request: Request, sku: str, new_sku: str, etag: str, reply: Reply) -> bytes:
-        """The product with its variant `sku` called `new_sku`; SkuUnknown, SkuTaken, or EtagMismatch."""
+        """Renames the variant `sku` to `new_sku`. Raises SkuUnknown, SkuTaken or EtagMismatch."""
 
         async def work(transaction: CatalogTransaction) -> bytes:
             product = await transaction.product_to_rename(sku)
@@ -177,9 +177,9 @@ class Catalog:
         *,
         validate_only: bool = False,
     ) -> bytes:
-        """The product with the handle of the edit, created or changed; without a handle always a new one.
+        """Creates or changes the product with the handle of the edit; without a handle it creates one.
 
-        `validate_only` answers what would come of it, and changes nothing.
+        With `validate_only` the response is the same and nothing is changed.
         """
 
         async def work(transaction: CatalogTransaction) -> bytes:
@@ -229,7 +229,7 @@ class Catalog:
         return product
 
     async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
-        """At most `page.size` products after `page.after`, which is the `position` of one."""
+        """Returns at most `page.size` products after `page.after`, which is the `position` of one."""
         return await self._store.products(page, wanted)
 
     async def _create(self, transaction: CatalogTransaction, edit: ProductEdit) -> Product:
@@ -244,7 +244,7 @@ class Catalog:
 
 
 def position(product: Product, wanted: ProductFilter) -> Position:
-    """Where a product stands in a list that was asked for so."""
+    """Returns the position of a product in a list with this filter."""
     if wanted.sort is ProductSort.TITLE:
         return [title_key(product.title), product.product_id]
     if wanted.sort is ProductSort.RELEVANCE:

@@ -41,7 +41,7 @@ class Command(ABC):
 
     @property
     def tenders(self) -> Collection[TenderKey]:
-        """Those whose order is asked for: until the end of the transaction nobody else uses one for the first time."""
+        """Tenders whose order is looked up; no other command can be the first to use one until the transaction ends."""
         return ()
 
     @property

@@ -37,7 +37,7 @@ a thousand watches of one hot SKU leave four fifths of it to calls."""
 
 
 NOT_READ = (-1, False)
-"""Stands for the units of a SKU whose availability no watch was told yet."""
+"""Stands for the units of a SKU whose availability was not sent to any watch yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class Follower:
                     self.leave(queue)
 
     async def not_for_sale(self, skus: Collection[str]) -> Collection[str]:
-        """Those among the SKUs that a storefront does not see now."""
+        """Returns the SKUs that a storefront does not see now."""
         return set(skus) - (await self._for_sale(list(skus))).keys()
 
     async def _for_sale(self, skus: Sequence[str]) -> Mapping[str, AvailabilityRow]:

@@ -352,7 +352,7 @@ def _content(event: PaymentEvent) -> tuple[object, ...]:
 
 @dataclass(slots=True, kw_only=True)
 class ExpireOrder(Command):
-    """Ends an order that was not paid in time; does nothing when somebody was faster.
+    """Ends an order that was not paid in time; does nothing when it is no longer due.
 
     Where its terms were met once, that is stored, so that the sweeper does not come back to it.
     """

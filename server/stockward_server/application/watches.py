@@ -129,7 +129,7 @@ class Watches:
 
     async def availability(self, place: Place, skus: Collection[str], after: int | None) -> AsyncGenerator[Told, None]:
         """The availability of SKUs, or of those among them that changed after a position; then each change of it. Those
-        that are not for sale are always told at the beginning: no event names a SKU that its product no longer has. The
+        that are not for sale are always sent at the beginning: no event names a SKU that its product no longer has. The
         messages are pairs of a SKU and its availability, None when it is not for sale."""
         queue = place.queue = AvailabilityQueue(skus)
         await self._follower.join(queue)

@@ -40,7 +40,7 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 REFUSED, WRONG_USAGE, UNREACHABLE = 1, 2, 3
 """Exit codes: the server said no; so does typer, before it is asked; there is none, or it cannot answer now."""
 
-LONGEST_LINE = 4000
+MAX_LINE = 4000
 """Characters of a line of an error message."""
 
 NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -179,6 +179,6 @@ def told(work: Coroutine[Any, Any, Result], repetition: str = "") -> Result:
 
 def fail(message: str, code: int = REFUSED) -> NoReturn:
     """Say on stderr what is wrong, and end with this exit code."""
-    said = "\n".join(printable(line, LONGEST_LINE) for line in message.splitlines())
+    said = "\n".join(printable(line, MAX_LINE) for line in message.splitlines())
     Console(stderr=True).print(f"✗ {said}", style="bold red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)

@@ -169,7 +169,7 @@ async def publish(
 async def rename_sku(
     staff: Callers,
     sku: Sku,
-    new_sku: Annotated[str, typer.Argument(metavar="NEW", help="The SKU as it shall be.")],
+    new_sku: Annotated[str, typer.Argument(metavar="NEW", help="The new SKU.")],
     etag: Etag = "",
     *,
     request_id: RequestId,

@@ -1,4 +1,4 @@
-"""What is wrong with rows of a file, row by row for scripts, and once for each remedy for people."""
+"""Faults of the rows of a file: each row for scripts, each kind of fault once for people."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rich.text import Text
 
 from stockward_server.commands.tables import printable
 
-LONGEST = 1000
+MAX_TEXT = 1000
 """Characters of a cell of the report."""
 
-NAMED = 3
-"""Most names, texts and ranges of lines that are shown of those that have the same remedy."""
+MAX_NAMED = 3
+"""Most names, texts and ranges of lines that are shown for one kind of fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class RowProblem:
     reason: str
     """For scripts: FIELD_INVALID, ROW_MALFORMED and others when it was not sent, else a reason of the contract."""
     message: str
-    """For people; the same for all rows with the same remedy as far as that can be."""
+    """For people; the same for all rows with the same kind of fault as far as possible."""
     value: str = ""
     """What is in the cell, or should be, where the message is about that."""
 
@@ -44,17 +44,17 @@ class RowProblem:
 
 
 def table_of(problems: Iterable[RowProblem], name: str, why: str) -> Table:
-    """A row for each remedy, with the lines that it concerns; `name` and `why` are headings."""
-    remedies: defaultdict[tuple[str, str, str], list[RowProblem]] = defaultdict(list)
+    """Returns a table with a row for each kind of fault and its lines; `name` and `why` are headings."""
+    kinds: defaultdict[tuple[str, str, str], list[RowProblem]] = defaultdict(list)
     for each in sorted(problems, key=lambda problem: problem.line):
-        remedies[each.field, each.reason, _kind(each)].append(each)
+        kinds[each.field, each.reason, _kind(each)].append(each)
     table = Table("Lines", name, "Column", why, box=SIMPLE)
     for column in table.columns:
         column.overflow = "fold"
     table.columns[0].min_width = 5
-    for alike in remedies.values():
+    for alike in kinds.values():
         cells = (_lines(alike), _some([p.name for p in alike]), alike[0].field, _message(alike))
-        table.add_row(*(Text(printable(cell, LONGEST)) for cell in cells))
+        table.add_row(*(Text(printable(cell, MAX_TEXT)) for cell in cells))
     return table
 
 
@@ -86,7 +86,7 @@ def _lines(alike: Sequence[RowProblem]) -> str:
 def _some(texts: Sequence[str]) -> str:
     """The first few that differ, and how many there are besides."""
     different = list(dict.fromkeys(filter(None, texts)))
-    more = len(different) - NAMED
+    more = len(different) - MAX_NAMED
     if more <= 1:  # "and 1 more" is no shorter than the one
         return ", ".join(different)
-    return f"{', '.join(different[:NAMED])} and {more} more"
+    return f"{', '.join(different[:MAX_NAMED])} and {more} more"

@@ -28,6 +28,7 @@ from stockward.webhook.v1.webhook_pb2 import ListEndpointsRequest
 from stockward_server.commands.options import EPILOG, Address, AsJson, Key
 from stockward_server.commands.tables import lists_of, note, show
 from stockward_server.commands.texts import identifier, whole
+from stockward_server.domain.names import MAX_SKU, normal_name
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers
@@ -112,10 +113,9 @@ async def product_id(staff: Callers, name: str) -> str:
     """Of the product with this id, handle or SKU, in any state."""
     if PRODUCT_ID.fullmatch(name):
         return name
-    requests = (
-        ListProductsRequest(handle=name, states=EVERY_STATE),
-        ListProductsRequest(sku=name, states=EVERY_STATE),
-    )
+    requests = [ListProductsRequest(handle=name, states=EVERY_STATE)]
+    if len(normal_name(name)) <= MAX_SKU:
+        requests.append(ListProductsRequest(sku=name, states=EVERY_STATE))
     answers = await asyncio.gather(*map(staff.catalog.ListProducts, requests))
     ids = dict.fromkeys(product.product_id for answer in answers for product in answer.products)
     if not ids:

@@ -58,7 +58,7 @@ STYLES: Mapping[str, str] = {
 LONGEST = 200
 """Characters of a text that a cell shows."""
 
-LONGEST_NOTE = 10_000
+MAX_NOTE = 10_000
 """Characters of a hint."""
 
 NUMBER = re.compile(r"(-?\d+|[A-Z]{3} -?[\d.]+)?")
@@ -110,9 +110,7 @@ def working(what: str) -> contextlib.AbstractContextManager[object]:
 
 def note(text: str) -> None:
     """Say something beside the answer, on stderr."""
-    Console(stderr=True).print(
-        printable(text, LONGEST_NOTE), style="dim", markup=False, highlight=False, soft_wrap=True
-    )
+    Console(stderr=True).print(printable(text, MAX_NOTE), style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def word_of(enum: Any, number: int) -> str:
@@ -123,7 +121,7 @@ def word_of(enum: Any, number: int) -> str:
 
 
 def printable(text: str, longest: int = 40) -> str:
-    """One line without control characters: what somebody else wrote must not steer a terminal."""
+    """One line without control characters: text of others must not control a terminal."""
     text = "".join(char if char.isprintable() else " " for char in text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 

@@ -40,7 +40,7 @@ InFlight = Annotated[
     int | None, typer.Option(parser=whole(0, 1_000_000), metavar="REQUESTS", help="Most requests at the same time.")
 ]
 MaxBody = Annotated[
-    int | None, typer.Option("--max-body", parser=whole(0), metavar="BYTES", help="A greater event is sent thin.")
+    int | None, typer.Option("--max-body", parser=whole(0), metavar="BYTES", help="A larger event is sent thin.")
 ]
 Kind = Annotated[Any, choice(pb.Endpoint.SecretKind, "--kind", help="How the secret signs.")]
 Etag = Annotated[str, typer.Option(help="Only if it is as it was: `etag` of `webhooks show --json`.")]

@@ -70,9 +70,9 @@ class LineShares:
     since: int = 0
     """Units that were gone when the newest share came."""
     discount_before: int = 0
-    """What those units had taken of the discount."""
+    """Share of those units in the discount."""
     tax_before: int = 0
-    """What those units had taken of the tax."""
+    """Share of those units in the tax."""
     cancelled: int = 0
     """Tax less discount that the cancelled units took."""
     returned: int = 0

@@ -17,7 +17,7 @@ from stockward_server.domain.event import EndpointNews, EndpointState
 
 STOREFRONT = "storefront"
 """Id of the endpoint that STOREFRONT_WEBHOOK_URL makes. It is sent what a storefront may see; every other endpoint gets
-whatever it names."""
+the types that it names."""
 
 MAX_IN_FLIGHT = 32
 """Requests to one endpoint at the same time, where nobody says otherwise."""

@@ -31,13 +31,13 @@ EVENT_TYPES: Mapping[str, Sequence[str]] = {
 }
 """The second part of every type by its first one: `order.created` and so on."""
 
-TOLD_STOREFRONTS = ("product.unpublished", "reservation.*", "order.*", "payment.*")
-"""What a storefront is always told: to take a product down, and what became of customers' own holds and orders."""
+STOREFRONT_EVENTS = ("product.unpublished", "reservation.*", "order.*", "payment.*")
+"""What a storefront always receives: that a product is to be taken down, and customers' own holds and orders."""
 
-TOLD_STOREFRONTS_WHILE_PUBLISHED = ("product.*", "stock.*")
-"""What a storefront is told of a product that is published, and of its stock, since it was last published; it is told
-no other events. So drafts stay secret after they are published, and whoever hears that a product is published reads it
-and its availability anew."""
+STOREFRONT_EVENTS_WHILE_PUBLISHED = ("product.*", "stock.*")
+"""What a storefront receives of a product that is published, and of its stock, since it was last published; it receives
+no other events. So drafts stay secret after they are published, and a storefront that receives product.published has to
+read the product and its availability."""
 
 PINGED = "endpoint.pinged"
 """The trial of one endpoint; no other one is told."""
@@ -74,9 +74,9 @@ class StockNews:
     level: StockLevel
     movement: Movement | None = None
     renamed_from: str = ""
-    """The SKU before, when this is the first that is told under the new one."""
+    """The SKU before, when this is the first event under the new one."""
     renamed_to: str = ""
-    """The new SKU, when this is the last that is told under the old one."""
+    """The new SKU, when this is the last event under the old one."""
 
     @property
     def aggregate_id(self) -> str:

@@ -1,6 +1,6 @@
-"""One spelling for what people take for the same letters, and titles in the order that people expect.
+"""Folds text for searching, and makes the sort keys of titles.
 
-Unicode's tables decide, never a locale: every server and every database comes to the same.
+Unicode's tables decide, never a locale: the result is the same on every server and database.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SAME = {
     "\u2212": "-",
     "\u2044": "/",  # minus and fraction signs
 }
-"""Letters and signs that Unicode does not decompose and people do not tell apart."""
+"""Letters and signs that Unicode does not decompose and people take for the same."""
 
 _OWN_LETTERS = "й"
 """What looks like a letter with a mark and is one of the alphabet."""

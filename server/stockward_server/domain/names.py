@@ -122,5 +122,5 @@ def _fault_in_handle(character: str, before: str) -> str | None:
     if category[0] == "M" and before == "-":
         return "a mark without a letter before it"
     if (plain := unicodedata.normalize("NFKC", character)) != character:
-        return f"for which {plain!r} is written"
+        return f"for which “{plain}” is written"
     return None

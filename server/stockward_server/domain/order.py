@@ -137,7 +137,7 @@ class Amounts(NamedTuple):
     charged: int
     """Shipping, tax and fees less discounts and credits."""
     total: int
-    """Lines and charges, whatever became of them."""
+    """Lines and charges as ordered and added, before cancellations and returns."""
     cancelled: int
     """Value of the cancelled units, with their shares of discounts and taxes."""
     returned: int

@@ -433,5 +433,5 @@ def _shares_after(line: OrderLine, units: int, counter: str) -> LineShares:
     shares = line.shares
     if counter == "fulfilled" or shares is NO_SHARES:
         return shares
-    taken = shares.step(line.gone, units, line.quantity)
-    return replace(shares, **{counter: getattr(shares, counter) + taken})
+    share = shares.step(line.gone, units, line.quantity)
+    return replace(shares, **{counter: getattr(shares, counter) + share})

@@ -157,7 +157,7 @@ class Payment:
     @cached_property
     def tenders(self) -> tuple[Tender, ...]:
         """Those of which any amount was reported, by the time of their first event."""
-        return tuple(tender for tender in self._replayed[0].values() if tender != Tender(*_key(tender)))
+        return tuple(tender for key, tender in self._replayed[0].items() if tender != Tender(*key))
 
     @cached_property
     def history(self) -> tuple[Cover, ...]:
@@ -249,12 +249,13 @@ class Payment:
 
 
 def payment_of(events: tuple[PaymentEvent, ...]) -> Payment:
-    """What these events add up to, in whatever order they come."""
-    return Payment(tuple(sorted(events, key=lambda e: (e.event_time, e.kind, e.provider, e.provider_event_id))))
+    """Returns what these events add up to; their order makes no difference."""
+    return Payment(tuple(sorted(events, key=_moment)))
 
 
-def _key(tender: Tender) -> TenderKey:
-    return tender.provider, tender.payment_reference
+def _moment(event: PaymentEvent) -> tuple[datetime, PaymentKind, str, str]:
+    """Returns what events are sorted by: their time, and of one time always the same order."""
+    return event.event_time, event.kind, event.provider, event.provider_event_id
 
 
 def as_additions(events: Iterable[PaymentEvent]) -> list[PaymentEvent]:
@@ -267,8 +268,8 @@ def as_additions(events: Iterable[PaymentEvent]) -> list[PaymentEvent]:
     """
     single, largest, failed = Counter[object](), Counter[object](), Counter[object]()
     additions = []
-    for event in sorted(events, key=lambda e: (e.event_time, e.kind, e.provider, e.provider_event_id)):
-        tender = (event.provider, event.payment_reference)
+    for event in sorted(events, key=_moment):
+        tender = event.tender
         key = (*tender, event.kind)
         before = max(single[key], largest[key])
         if not event.running_total:

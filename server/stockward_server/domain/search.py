@@ -4,7 +4,7 @@ A product is found by its words in their English forms (PostgreSQL's text search
 it is called by: title, SKUs, barcodes, vendor, type, tags, handle, variants (as `marks` and `parts`). Both sides are
 folded first, see `folding`.
 
-Marks are kinds of keys, told apart by their first character, which no word has:
+Marks are keys of three kinds. The first character says which; no word begins with one:
 
     =kettle pot   the whole title, SKU, barcode or handle
     ^kettle       a word of the title
@@ -34,7 +34,7 @@ MARK_BYTES = 250_000
 PART = 3
 """Characters of a mark for a part."""
 
-LONGEST = 2_000
+MAX_KEY_BYTES = 2_000
 """UTF-8 bytes of the longest key; PostgreSQL takes 2,046."""
 
 QUERY_CHARACTERS = 500
@@ -90,7 +90,7 @@ def search_document(product: Product) -> SearchDocument:
         marks=_limited(
             chain(
                 _exact_marks(product),
-                ("^" + cut(word, LONGEST) for word in split_words(title)),
+                ("^" + cut(word, MAX_KEY_BYTES) for word in split_words(title)),
                 ("~" + part[at : at + PART] for part in parts for at in range(len(part))),
             ),
             MARK_BYTES,
@@ -127,7 +127,7 @@ class Term:
 
     @property
     def is_exact(self) -> bool:
-        """Whether whatever has the marks has the text."""
+        """Whether every product that has the marks has the text."""
         return len(self.text) <= PART
 
 
@@ -178,8 +178,8 @@ def rank(product: Product, query: SearchQuery) -> Rank:
 
 
 def _without_stop_words(terms: Sequence[Term]) -> Sequence[Term]:
-    telling = [term for term in terms if not term.is_stop_word]
-    return telling if any(not term.negative for term in telling) else terms
+    significant = [term for term in terms if not term.is_stop_word]
+    return significant if any(not term.negative for term in significant) else terms
 
 
 def _exact_marks(product: Product) -> Iterator[str]:
@@ -188,11 +188,11 @@ def _exact_marks(product: Product) -> Iterator[str]:
 
 
 def _exact_mark(folded: str) -> str:
-    return "=" + cut(" ".join(folded.replace('"', " ").split()), LONGEST)
+    return "=" + cut(" ".join(folded.replace('"', " ").split()), MAX_KEY_BYTES)
 
 
 def _names(product: Product) -> list[str]:
-    """Everything that a product is called by besides its title, folded: the most telling first, each once."""
+    """Everything that a product is called by besides its title, folded: the most significant first, each once."""
     names = chain(
         (product.handle,),
         (variant.sku for variant in product.variants),

@@ -15,7 +15,7 @@ class Shipment:
     leaving: Mapping[str, int]
     """Units that leave each location; fewer than wanted in all when there are not enough."""
     claimed: Mapping[str, int]
-    """Units that the order has to claim first, at locations where they belong to nobody."""
+    """Units that the order has to claim first, at locations where they are unclaimed."""
     released: Mapping[str, int]
     """Units that it gives up for them at other locations."""
     used: Mapping[str, int]
@@ -33,7 +33,7 @@ def plan_shipment(
     """Plans how `quantity` units of one SKU leave for an order that is owed `owed` (location -> units).
 
     `levels` are those of all locations, by priority. At its own locations the order has its claims, as far as they are
-    on hand; what is missing comes from goods that belong to nobody, safety stock included: from active locations first,
+    on hand; what is missing comes from unclaimed goods, safety stock included: from active locations first,
     then from inactive ones. With a `location_id` all units leave that one. Claims move from locations that are short
     of goods before they move from others, and the nearest location keeps its claim longest.
     """

@@ -121,7 +121,7 @@ class StockLevel:
 
     @property
     def free(self) -> int:
-        """Units that are here and belong to nobody, safety stock included; never negative."""
+        """Units that are here and unclaimed, safety stock included; never negative."""
         return max(0, self.on_hand - self.reserved - self.allocated)
 
     @property

@@ -94,7 +94,7 @@ def _connection_manager(
                     "name": "edge",
                     "domains": ["*"],
                     "routes": envoy_routes(contract, pages, limits),
-                    # What is answered is what it says it is: no browser makes a page of somebody's text.
+                    # Browsers go by the content-type, so text from others is never shown as a page.
                     "response_headers_to_add": [header("x-content-type-options", "nosniff")],
                     "typed_per_filter_config": {"envoy.filters.http.cors": _cors(origins)},
                 }

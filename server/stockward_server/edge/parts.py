@@ -47,7 +47,7 @@ def typed(name: str, kind: str, **fields: Any) -> dict[str, Any]:
 
 
 def header(name: str, value: str) -> dict[str, Any]:
-    """One that Envoy sets, whatever was there."""
+    """Returns a header that Envoy sets, replacing any other of its name."""
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 

@@ -13,7 +13,7 @@ from stockward_server.grpc_api.money_messages import money_message
 from stockward_server.grpc_api.order_messages import (
     charge_message,
     fulfillment_message,
-    told_of,
+    order_parts,
 )
 from stockward_server.grpc_api.stock_messages import reservation_lines
 from stockward_server.grpc_api.times import timestamp
@@ -75,7 +75,7 @@ def _stock(news: StockNews) -> pb.StockEvent:
 
 
 def _order(order: Order, event_type: str) -> pb.OrderEvent:
-    lines, totals, payment, hold = told_of(order)
+    lines, totals, payment, hold = order_parts(order)
     return pb.OrderEvent(
         order_id=order.order_id,
         state=wire(order.state),

@@ -1,4 +1,4 @@
-"""grpc.health.v1 as anybody may call it: without a key, so what it takes is bounded."""
+"""grpc.health.v1: its callers need no key, so what it costs is bounded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_WATCHES = 100
 """Watches of a process at the same time. Balancers that have more clients than that ask with Check."""
 
 MAX_WATCH_SECONDS = 600.0
-"""How long one lasts; whoever wants to know more opens it again."""
+"""How long a watch lasts; the caller may open it again."""
 
 LOOK_SECONDS = 1.0
 """Between two looks for a change."""

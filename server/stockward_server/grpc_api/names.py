@@ -1,7 +1,7 @@
 """SKUs and handles in requests: brought to their normal form as a request comes in, and checked with its other rules.
 
-Fields are found by their names, so a new one is covered on the day it is added: `sku`, `skus` and whatever ends in
-`_sku` or `_skus` is a SKU, `handle` is a handle, and an `aggregate_id` may have a SKU in it.
+Fields are found by their names, so a new one is covered on the day it is added: `sku`, `skus` and names that end in
+`_sku` or `_skus` are SKUs, `handle` is a handle, and an `aggregate_id` may have a SKU in it.
 """
 
 from __future__ import annotations
@@ -98,5 +98,8 @@ def _fault_of(field: FieldDescriptor) -> Fault | None:
 
 
 def _is_checked(field: FieldDescriptor) -> bool:
+    """Whether a name must be one that there could be. A filter of a list is only compared: others find nothing."""
+    if field.full_name.partition(".v1.")[2].startswith("List"):
+        return False
     rules = field.GetOptions().Extensions[validate_pb2.field]
     return validate_pb2.IGNORE_ALWAYS not in (rules.ignore, rules.repeated.items.ignore)

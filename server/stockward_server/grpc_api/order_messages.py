@@ -32,12 +32,12 @@ from stockward_server.grpc_api.times import timestamp
 # Messages from the domain
 
 
-Told = tuple[list[order_pb2.OrderLine], order_pb2.Totals, order_pb2.Payment, order_pb2.Hold | None]
+OrderParts = tuple[list[order_pb2.OrderLine], order_pb2.Totals, order_pb2.Payment, order_pb2.Hold | None]
 
 
 @lru_cache(maxsize=1024)
-def told_of(order: Order) -> Told:
-    """What the answer and the event of an order both tell, made once: to be put into another message, never changed."""
+def order_parts(order: Order) -> OrderParts:
+    """Returns what the response and the event of an order both have, made once: for other messages, never changed."""
     amounts = order.amounts
     return (
         [_line_message(line, order.currency) for line in order.lines],
@@ -49,7 +49,7 @@ def told_of(order: Order) -> Told:
 
 def order_message(order: Order) -> order_pb2.Order:
     """The whole order."""
-    lines, totals, payment, hold = told_of(order)
+    lines, totals, payment, hold = order_parts(order)
     return order_pb2.Order(
         order_id=order.order_id,
         state=wire(order.state),

@@ -20,7 +20,7 @@ from stockward_server.domain.order import OPEN_STATES, Order, OrderState
 from stockward_server.domain.stock import StockLevel
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.identity import current_call
-from stockward_server.grpc_api.order_messages import told_of
+from stockward_server.grpc_api.order_messages import order_parts
 from stockward_server.grpc_api.page_token import decode_cursor, encode_cursor
 from stockward_server.grpc_api.pages import FIRST_STEP, ORDERS_AT_FIRST, read_page
 from stockward_server.grpc_api.requests import Context
@@ -30,7 +30,7 @@ from stockward_server.grpc_api.times import timestamp
 Row = TypeVar("Row")
 
 PRESENT_PAGE = 500
-"""Rows of one response, at most, while the present state is told."""
+"""Most rows of one response while the present state is sent."""
 
 
 async def watch_stock(
@@ -161,7 +161,7 @@ def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockCounters:
 
 
 def _present_order(order: Order) -> order_pb2.OrderChange:
-    lines, totals, payment, hold = told_of(order)
+    lines, totals, payment, hold = order_parts(order)
     return order_pb2.OrderChange(
         order_id=order.order_id,
         state=wire(order.state),
@@ -194,12 +194,9 @@ def _changed_order(logged: LoggedEvent) -> order_pb2.OrderChange:
     )
 
 
-def _offered(logged: LoggedEvent) -> Sequence[str]:
-    return [variant.sku for variant in event_pb2.Event.FromString(logged.payload).product.variants]
-
-
 def _skus(logged: LoggedEvent) -> Collection[str]:
-    """A product's events concern its SKUs: they are for sale from when it is published to when it is not."""
+    """Returns the SKUs whose availability an event may have changed. Those of a product are for sale while it is
+    published."""
     if logged.aggregate_type == "stock":
         return (key_of(logged),)
     if logged.aggregate_type == "product":

@@ -33,8 +33,8 @@ async def open_nats(
     url: str, name: str, on_lost: Callable[[str], None], *, no_echo: bool = False
 ) -> AsyncIterator[Client]:
     """A connection that is never mended: what it had not sent yet must not reach the stream later, behind the back of
-    whoever publishes by then. `on_lost` hears at once when it breaks. `no_echo`: without its own
-    messages."""
+    whoever publishes by then. `on_lost` is called at once when it breaks. With `no_echo` it
+    does not receive its own messages."""
     closing = False
 
     async def closed() -> None:

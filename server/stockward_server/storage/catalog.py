@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from stockward_server.application.catalog import CatalogTransaction, ProductFilter, ProductSort
 from stockward_server.application.locked_state import Cause, LockedState
@@ -19,6 +18,7 @@ from stockward_server.storage.locked_products import LockedProducts
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.product_rows import SELECT_PRODUCTS, load_product, product_of
 from stockward_server.storage.product_search import Condition, has_rank, matches, plan_search
+from stockward_server.storage.statement import Parameters
 
 SORT_KEYS = {
     ProductSort.CREATE_TIME: ("p.create_time", "timestamptz"),
@@ -99,12 +99,8 @@ async def _listed(
 ) -> Sequence[Product]:
     """Those that meet the filter and the condition `found`, which needs a transaction."""
     many = await plan_search(connection, found) if found else False
-    arguments: list[Any] = []
-
-    def bind(value: Any) -> str:
-        arguments.append(value)
-        return f"${len(arguments)}"
-
+    parameters = Parameters()
+    bind = parameters.bind
     key, key_type = SORT_KEYS[wanted.sort]
     direction, beyond = ("DESC", "<") if wanted.descending else ("ASC", ">")
     conditions = [f"p.state = ANY({bind(list(wanted.states))}::smallint[])"]
@@ -127,6 +123,6 @@ async def _listed(
     rows = await connection.fetch(
         f"{SELECT_PRODUCTS} WHERE {' AND '.join(conditions)} "
         f"ORDER BY {key} {direction}, p.product_id {direction} LIMIT {bind(page.size)}",
-        *arguments,
+        *parameters.values,
     )
     return [product_of(row) for row in rows]

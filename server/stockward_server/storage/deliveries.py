@@ -21,6 +21,7 @@ from stockward_server.domain.errors import DeliveryExpired, DeliveryNotFound, De
 from stockward_server.domain.identifiers import first_id
 from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.statement import Parameters
 from stockward_server.storage.webhook_endpoints import hold_endpoint
 from stockward_server.storage.webhook_lanes import add_lane, lock_lane, wake_lanes
 
@@ -42,12 +43,8 @@ class SqlDeliveries:
 
     async def deliveries(self, page: Page, wanted: DeliveryFilter) -> Sequence[Delivery]:
         """Each endpoint's part of the key is read backwards: a page costs the same however much there is behind it."""
-        arguments: list[Any] = []
-
-        def bind(value: Any) -> str:
-            arguments.append(value)
-            return f"${len(arguments)}"
-
+        parameters = Parameters()
+        bind = parameters.bind
         conditions = [f"d.state IN ({', '.join(str(int(state)) for state in wanted.states or DeliveryState)})"]
         if wanted.types and "*" not in wanted.types:
             types = bind(list(wanted.types))
@@ -82,7 +79,7 @@ class SqlDeliveries:
                 LEFT JOIN lanes l ON l.endpoint_id = d.endpoint_id AND l.aggregate_id = d.aggregate_id
                 ORDER BY d.event_id DESC, d.endpoint_id
                 """,
-                *arguments,
+                *parameters.values,
             )
         return [_delivery_of(row) for row in rows]
 

@@ -32,8 +32,8 @@ class _Known(NamedTuple):
 class KnownKeys:
     """Who a key belongs to. They are looked up by digest, so a lookup says nothing of a key.
 
-    Keys that nobody knows yet are looked up together by their index, and an unknown one is remembered as well: guessing
-    costs the database a query for some hundred guesses, and no caller waits for it longer than for one such query.
+    Keys that are not known yet are looked up together by their index, and an unknown one is remembered as well. So
+    guessing costs the database a query for some hundred guesses, and no caller waits longer than for one such query.
     """
 
     def __init__(self, pool: Pool) -> None:

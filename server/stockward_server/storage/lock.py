@@ -88,7 +88,7 @@ async def lock_holders(connection: Executor, holders: Collection[Holder], now: d
 
 
 async def _lock_tenders(connection: Executor, tenders: Collection[TenderKey]) -> dict[TenderKey, str]:
-    """The order of each tender that has one. Whoever reports one of them waits until this transaction ends."""
+    """Locks the tenders until this transaction ends; returns the order of each that has one."""
     await _lock_pairs(connection, tenders, TENDERS)
     rows = await connection.fetch(
         """
@@ -115,12 +115,13 @@ async def _lock_pairs(connection: Executor, pairs: Collection[tuple[str, str]], 
     )
 
 
-async def lock_stock(connection: Executor, skus: Collection[str]) -> list[StockLevel]:
-    """The stock rows of these SKUs at every location, locked in the global order."""
+async def lock_stock(connection: Executor, skus: Collection[str], strength: str = "NO KEY UPDATE") -> list[StockLevel]:
+    """Returns the stock rows of these SKUs at every location, locked in the global order. With the strength UPDATE they
+    may be deleted or renamed."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
-        WHERE s.sku = ANY($1::text[]) ORDER BY s.sku, s.location_id FOR NO KEY UPDATE OF s
+        WHERE s.sku = ANY($1::text[]) ORDER BY s.sku, s.location_id FOR {strength} OF s
         """,
         sorted(skus),
     )

@@ -17,7 +17,7 @@ from stockward_server.domain.event import EventData, SkuRenamed, StockNews
 from stockward_server.domain.product import Product, ProductEdit
 from stockward_server.domain.stock import StockLevel
 from stockward_server.storage.database import Executor
-from stockward_server.storage.lock import lock_stock, stock_level
+from stockward_server.storage.lock import lock_stock
 from stockward_server.storage.product_rows import load_product, write_content, write_state, write_variants
 from stockward_server.storage.sku_rename import begin_rename, lock_goods, rename_goods
 
@@ -152,16 +152,10 @@ class LockedProducts:
             return
         # FOR UPDATE keeps new stock rows out: their foreign key needs the variant to stay.
         await self._connection.execute("SELECT FROM variants WHERE sku = ANY($1::text[]) ORDER BY sku FOR UPDATE", gone)
-        rows = await self._connection.fetch(
-            """
-            SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
-            WHERE s.sku = ANY($1::text[]) ORDER BY s.sku, s.location_id FOR UPDATE OF s
-            """,
-            gone,
-        )
+        levels = await lock_stock(self._connection, gone, "UPDATE")
         _require_unused(
             product,
-            [stock_level(row) for row in rows],
+            levels,
             lambda level: level.on_hand or level.reserved or level.allocated,
             "a variant that has stock, holds or open orders must stay",
         )

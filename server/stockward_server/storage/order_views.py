@@ -9,6 +9,7 @@ from stockward_server.domain.order import Order
 from stockward_server.storage.database import Pool
 from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.order_rows import load_orders
+from stockward_server.storage.statement import Parameters
 
 
 class SqlOrderViews:
@@ -23,28 +24,24 @@ class SqlOrderViews:
 
     async def orders(self, page: Page, wanted: OrderFilter) -> Sequence[Order]:
         """By id, which sorts by time. Only the conditions in use stand in the query, so that each finds its index."""
-        arguments: list[object] = []
-
-        def argument(value: object) -> str:
-            arguments.append(value)
-            return f"${len(arguments)}"
-
+        parameters = Parameters()
+        bind = parameters.bind
         conditions = ["true"]
         if page.after:
             comparison = ">" if wanted.oldest_first else "<"
-            conditions.append(f"order_id {comparison} {argument(page.after[0])}::uuid")
+            conditions.append(f"order_id {comparison} {bind(page.after[0])}::uuid")
         if len(wanted.states) == 1:
             conditions.append(f"state = {int(wanted.states[0])}")  # a constant: partial indexes need it in the text
         elif wanted.states:
-            conditions.append(f"state = ANY({argument([int(state) for state in wanted.states])}::smallint[])")
+            conditions.append(f"state = ANY({bind([int(state) for state in wanted.states])}::smallint[])")
         if wanted.customer_id:
-            conditions.append(f"customer_id = {argument(wanted.customer_id)} AND customer_id <> ''")
+            conditions.append(f"customer_id = {bind(wanted.customer_id)} AND customer_id <> ''")
         if wanted.reference:
-            conditions.append(f"reference = {argument(wanted.reference)} AND reference <> ''")
+            conditions.append(f"reference = {bind(wanted.reference)} AND reference <> ''")
         if wanted.order_ids:
-            conditions.append(f"order_id = ANY({argument(list(wanted.order_ids))}::uuid[])")
+            conditions.append(f"order_id = ANY({bind(list(wanted.order_ids))}::uuid[])")
         if wanted.sku:
-            sku = argument(wanted.sku)
+            sku = bind(wanted.sku)
             conditions.append(
                 f"order_id IN (SELECT order_id FROM order_lines l {renamed('l', 'sku_since')} "
                 f"WHERE l.sku = ANY({names_of(sku)}) AND {sku_now('l')} = {sku})"
@@ -52,8 +49,8 @@ class SqlOrderViews:
         async with self._pool.acquire() as connection:
             ids = await connection.fetch(
                 f"SELECT order_id::text AS id FROM orders WHERE {' AND '.join(conditions)} "
-                f"ORDER BY order_id {'ASC' if wanted.oldest_first else 'DESC'} LIMIT {argument(page.size)}",
-                *arguments,
+                f"ORDER BY order_id {'ASC' if wanted.oldest_first else 'DESC'} LIMIT {bind(page.size)}",
+                *parameters.values,
             )
             found = await load_orders(connection, [row["id"] for row in ids])
             return [found[row["id"]] for row in ids if row["id"] in found]

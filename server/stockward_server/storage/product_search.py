@@ -10,6 +10,7 @@ from typing import Any
 from stockward_server.domain.search import Rank, SearchQuery, Term
 from stockward_server.storage.database import Executor, Pool, transaction
 from stockward_server.storage.product_rows import SEARCH_VECTOR, SELECT_PRODUCTS, product_of, search_columns
+from stockward_server.storage.statement import Parameters
 
 Bind = Callable[[Any], str]
 """Takes a value of a statement and returns the name of its parameter."""
@@ -30,7 +31,7 @@ STALE_BATCH = 100
 async def refresh_search(pool: Pool) -> int:
     """Brings up to date what is stored for searching of products that a server of an earlier release has written.
 
-    Returns the number of products. They are locked a hundred at a time; one that somebody else has locked is left out.
+    Returns the number of products. They are locked a hundred at a time; one that is locked already is left out.
     """
     refreshed = 0
     while count := await _refresh_some(pool):
@@ -69,15 +70,10 @@ async def plan_search(connection: Executor | Pool, found: Condition) -> bool:
     By itself it would walk along the order of the list even where few products match. It may where many do, as
     statistics know, and a page comes from the first of them. Otherwise the index says all that match.
     """
-    arguments: list[Any] = []
-
-    def bind(value: Any) -> str:
-        arguments.append(value)
-        return f"${len(arguments)}"
-
+    parameters = Parameters()
     await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")  # one word is rare, another is not
     plan = await connection.fetchval(
-        f"EXPLAIN (FORMAT JSON) SELECT FROM products p WHERE {found(bind, False)}", *arguments
+        f"EXPLAIN (FORMAT JSON) SELECT FROM products p WHERE {found(parameters.bind, False)}", *parameters.values
     )
     many: bool = json.loads(plan)[0]["Plan"]["Plan Rows"] > MANY
     walk = "on" if many else "off"

@@ -9,7 +9,7 @@ import asyncpg
 
 from stockward_server.domain.stock import StockLevel
 from stockward_server.storage.database import Executor
-from stockward_server.storage.lock import stock_level
+from stockward_server.storage.lock import lock_stock
 
 LAST_VERSIONS = """
     SELECT id, (SELECT aggregate_version FROM events WHERE aggregate_id = id ORDER BY seq DESC LIMIT 1) AS version
@@ -18,35 +18,31 @@ LAST_VERSIONS = """
 
 
 async def begin_rename(connection: Executor) -> None:
-    """Lets other renames wait, and the retention of the ledger: both move what a name has been counted under. The first
-    locks of a rename, as nobody else waits behind them."""
+    """Locks out other renames and the retention of the ledger, as both move the counts of a name.
+
+    These locks come first in a rename.
+    """
     await connection.execute("LOCK TABLE opening_balances IN ROW EXCLUSIVE MODE")
     await connection.execute("SELECT FROM sku_renames FOR UPDATE")
 
 
 async def lock_goods(connection: Executor, sku: str) -> list[StockLevel]:
-    """The stock rows of a SKU; until the end of the transaction no other comes.
+    """Locks and returns the stock rows of a SKU; until the end of the transaction no other comes.
 
-    Stock rows come before the variant: whoever makes one has some of the SKU's under lock already and waits for the
-    variant then. One that was made in between is a race lost.
+    Stock rows come before the variant: a command that makes one has some of the SKU's under lock already and waits for
+    the variant then. One that was made in between is a race lost.
     """
-    rows = await connection.fetch(
-        """
-        SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
-        WHERE s.sku = $1 ORDER BY s.location_id FOR UPDATE OF s
-        """,
-        sku,
-    )
+    levels = await lock_stock(connection, [sku], "UPDATE")
     await connection.execute("SELECT FROM variants WHERE sku = $1 FOR UPDATE", sku)
-    if await connection.fetchval("SELECT count(*) FROM stock WHERE sku = $1", sku) != len(rows):
+    if await connection.fetchval("SELECT count(*) FROM stock WHERE sku = $1", sku) != len(levels):
         raise asyncpg.SerializationError(f"a stock row of {sku} was made meanwhile")
-    return [stock_level(row) for row in rows]
+    return levels
 
 
 async def rename_goods(
     connection: Executor, sku: str, new_sku: str, levels: Sequence[StockLevel], now: datetime
 ) -> list[int]:
-    """Renames what `lock_goods` locked, and what is claimed of it; answers the new version of each stock row.
+    """Renames what `lock_goods` locked, and what is claimed of it; returns the new version of each stock row.
 
     It is the next one of the aggregate that the row becomes. The name may have been another's, and versions under one
     name have no gap.

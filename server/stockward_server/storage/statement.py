@@ -35,6 +35,18 @@ class Statement:
             await connection.execute(f"WITH {', '.join(self._parts)} SELECT", *self._arguments)
 
 
+class Parameters:
+    """The values of a statement whose conditions are put together: each gets the next parameter."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    def bind(self, value: Any) -> str:
+        """Adds a value and returns the name of its parameter, such as `$1`."""
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
 async def execute(connection: Executor, sql: str, *arguments: Any) -> None:
     """One statement without comments, whose arrays travel as text."""
     text, sent = _with_text(sql, arguments)

@@ -155,7 +155,7 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
 
 
 async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
-    """Existing orders: state, charges, line counters, new parcels. Open claims are deleted, to be inserted anew.
+    """Existing orders: state, charges, line counters, new parcels. Open claims are deleted, to be inserted again.
 
     The sums of the payments are for servers of the release before; this one computes them from the payments.
     """

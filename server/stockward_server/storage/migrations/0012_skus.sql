@@ -21,7 +21,7 @@ CREATE TABLE sku_renames (
 );
 INSERT INTO sku_renames (count) VALUES (0);
 
--- Since when a variant has its SKU, and which time the SKU of a line is of. A SKU that is made anew must not be taken for
+-- Since when a variant has its SKU, and which time the SKU of a line is of. A SKU that is made again must not be taken for
 -- the one that was renamed.
 ALTER TABLE variants ADD COLUMN sku_since bigint NOT NULL DEFAULT 0;
 ALTER TABLE variants ALTER COLUMN sku_since SET DEFAULT nextval('movements_movement_id_seq');

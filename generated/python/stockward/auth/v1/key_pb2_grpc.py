@@ -86,8 +86,8 @@ class KeyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeKey(self, request, context):
-        """Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was revoked before is answered as it is.
-        NOT_FOUND (KEY_NOT_FOUND).
+        """Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that was revoked
+        before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

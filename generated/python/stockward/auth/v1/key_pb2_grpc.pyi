@@ -48,8 +48,8 @@ class KeyServiceStub:
     NOT_FOUND (KEY_NOT_FOUND). FAILED_PRECONDITION (KEY_NOT_ACTIVE) unless the key is ACTIVE.
     """
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_key_pb2.RevokeKeyRequest, _key_pb2.Key]
-    """Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was revoked before is answered as it is.
-    NOT_FOUND (KEY_NOT_FOUND).
+    """Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that was revoked
+    before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
     """
 
 @_typing.type_check_only
@@ -68,8 +68,8 @@ class KeyServiceAsyncStub(KeyServiceStub):
     NOT_FOUND (KEY_NOT_FOUND). FAILED_PRECONDITION (KEY_NOT_ACTIVE) unless the key is ACTIVE.
     """
     RevokeKey: _aio.UnaryUnaryMultiCallable[_key_pb2.RevokeKeyRequest, _key_pb2.Key]  # type: ignore[assignment]
-    """Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was revoked before is answered as it is.
-    NOT_FOUND (KEY_NOT_FOUND).
+    """Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that was revoked
+    before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
     """
 
 class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -109,8 +109,8 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_pb2.RevokeKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_pb2.Key, _abc.Awaitable[_key_pb2.Key]]:
-        """Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was revoked before is answered as it is.
-        NOT_FOUND (KEY_NOT_FOUND).
+        """Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that was revoked
+        before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
         """
 
 def add_KeyServiceServicer_to_server(servicer: KeyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

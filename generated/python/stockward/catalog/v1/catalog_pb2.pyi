@@ -353,8 +353,8 @@ class Variant(_message.Message):
     image_url: _builtins.str
     """Picture of this variant."""
     untracked: _builtins.bool
-    """True for services, downloads and whatever else never runs out: its stock is not counted, and every order can have up
-    to 1,000,000,000 units. FAILED_PRECONDITION (VARIANT_IN_USE) when it becomes true while units are reserved or
+    """True for services, downloads and other goods that never run out: stock is not counted, and every order can have up to
+    1,000,000,000 units. FAILED_PRECONDITION (VARIANT_IN_USE) when it becomes true while units are reserved or
     allocated. Units on hand then stay where they are and are not offered; their alert is cleared.
     """
     @_builtins.property
@@ -629,8 +629,8 @@ class ListProductsRequest(_message.Message):
     """What people type, in the syntax of web search engines: words, "quoted phrases", `or`, `-without`. A word is found in
     title, SKUs, barcodes, handle, vendor, type, tags, titles and options of variants, and there by any part of it, in
     any script; in the description by its beginning; and everywhere in its other English forms. Case, accents and width
-    make no difference. `-without` and phrases speak of whole words. Of a description the first 50,000 characters count.
-    A search that is nothing but signs finds what is called exactly so.
+    make no difference. `-without` and phrases match whole words. Of a description the first 50,000 characters count.
+    A search of nothing but punctuation and symbols finds names that are exactly equal to it.
     """
     order_by: _builtins.str
     """`create_time`, `update_time` or `title`, with ` desc` behind it for descending; or `relevance`: first what is called
@@ -962,7 +962,7 @@ class RenameSkuRequest(_message.Message):
     sku: _builtins.str
     """The SKU as it is now."""
     new_sku: _builtins.str
-    """The SKU as it shall be; one that no variant has."""
+    """The SKU from now on; one that no variant has."""
     etag: _builtins.str
     """Compared with the product's when set."""
     request_id: _builtins.str

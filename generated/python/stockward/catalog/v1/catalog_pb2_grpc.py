@@ -178,8 +178,8 @@ class CatalogServiceServicer:
         used for other goods afterwards, so names can be swapped over a third one. A later command that names the old SKU is
         refused like any SKU that does not exist. Lines of orders and reservations, old ones too, show the new SKU; past
         events stay as they were. Records `product.sku_renamed` and `product.updated`, and `stock.renamed` twice for each
-        stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
-        (ETAG_MISMATCH).
+        stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN),
+        ALREADY_EXISTS (SKU_TAKEN), ABORTED (ETAG_MISMATCH).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -73,8 +73,8 @@ class CatalogServiceStub:
     used for other goods afterwards, so names can be swapped over a third one. A later command that names the old SKU is
     refused like any SKU that does not exist. Lines of orders and reservations, old ones too, show the new SKU; past
     events stay as they were. Records `product.sku_renamed` and `product.updated`, and `stock.renamed` twice for each
-    stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
-    (ETAG_MISMATCH).
+    stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN),
+    ALREADY_EXISTS (SKU_TAKEN), ABORTED (ETAG_MISMATCH).
     """
     ImportProducts: _grpc.StreamUnaryMultiCallable[_catalog_pb2.ImportProductsRequest, _catalog_pb2.ImportProductsResponse]
     """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused row
@@ -123,8 +123,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     used for other goods afterwards, so names can be swapped over a third one. A later command that names the old SKU is
     refused like any SKU that does not exist. Lines of orders and reservations, old ones too, show the new SKU; past
     events stay as they were. Records `product.sku_renamed` and `product.updated`, and `stock.renamed` twice for each
-    stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
-    (ETAG_MISMATCH).
+    stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN),
+    ALREADY_EXISTS (SKU_TAKEN), ABORTED (ETAG_MISMATCH).
     """
     ImportProducts: _aio.StreamUnaryMultiCallable[_catalog_pb2.ImportProductsRequest, _catalog_pb2.ImportProductsResponse]  # type: ignore[assignment]
     """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused row
@@ -230,8 +230,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         used for other goods afterwards, so names can be swapped over a third one. A later command that names the old SKU is
         refused like any SKU that does not exist. Lines of orders and reservations, old ones too, show the new SKU; past
         events stay as they were. Records `product.sku_renamed` and `product.updated`, and `stock.renamed` twice for each
-        stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED
-        (ETAG_MISMATCH).
+        stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN),
+        ALREADY_EXISTS (SKU_TAKEN), ABORTED (ETAG_MISMATCH).
         """
 
     @_abc_1.abstractmethod

@@ -33,8 +33,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Not used."""
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, some twenty at the most, each with what
-    is allowed in words.
+    """INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, at most some twenty, each with what is
+    allowed in words.
 
         { "reason": "FIELD_INVALID", "domain": "stockward", "metadata": { "field": "lines[0].quantity" } }
     """
@@ -104,8 +104,8 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Not used."""
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, some twenty at the most, each with what
-is allowed in words.
+"""INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, at most some twenty, each with what is
+allowed in words.
 
     { "reason": "FIELD_INVALID", "domain": "stockward", "metadata": { "field": "lines[0].quantity" } }
 """
@@ -173,5 +173,5 @@ Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 ALLOWED_FIELD_NUMBER: _builtins.int
 allowed: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
 """What the pattern of a field allows, in words that follow the field's name: every field that has a pattern has them. They
-are what FIELD_INVALID says, as nobody should have to read a regular expression.
+are what FIELD_INVALID says in place of the regular expression.
 """

@@ -13,11 +13,11 @@ headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry t
     payment.updated
     endpoint.{failing,disabled,pinged}
 
-A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, whatever they name; of a
+A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, of any product; of a
 product that is published, product.* and stock.* since it was last published; and product.unpublished, so that it takes
 the product down. It sees no event of a draft, nothing that happened to a product before it was published, nothing of one
 that is no longer published but that it was unpublished, and no endpoint.*. Whether a product is published is asked when
-events are read. So read a product and its availability when product.published comes: what went before is not told.
+events are read. So read a product and its availability when product.published comes: earlier events are not listed.
 
 A consumer may see an event more than once: `event_id` tells. Versions of one aggregate rise by one with each event, so
 that a gap or an inversion can be seen.
@@ -98,9 +98,10 @@ class Event(_message.Message):
     aggregate_id: _builtins.str
     """The product's, reservation's, order's or endpoint's id; `<sku>@<location_id>` for stock."""
     aggregate_version: _builtins.int
-    """Number of this event among those of the aggregate, from 1, without gaps but for what a storefront does not see. The stock of a SKU that was dropped from the
-    catalogue and made again is a new aggregate. The stock of a SKU that was renamed goes on as another aggregate: after
-    the last event that is kept of it, from 1 where there is none. See `renamed_from_sku` of StockEvent.
+    """Number of this event among those of the aggregate, from 1, without gaps but for what a storefront does not see. The
+    stock of a SKU that was dropped from the catalogue and made again is a new aggregate. The stock of a SKU that was
+    renamed goes on as another aggregate: after the last event that is kept of it, from 1 where there is none. See
+    `renamed_from_sku` of StockEvent.
     """
     actor: _builtins.str
     """Name of the key that made it, or `jwt:` and the subject of the token; `customer` for what a customer did by a token of
@@ -229,7 +230,7 @@ class ProductEvent(_message.Message):
 
     @_builtins.property
     def renamed(self) -> Global___RenamedSku:
-        """The SKU that was given up and the one that took its place, for product.sku_renamed; `variants` has the new one."""
+        """The former SKU and the new one, for product.sku_renamed; `variants` has the new one."""
 
     def __init__(
         self,
@@ -445,7 +446,7 @@ class OrderEvent(_message.Message):
 
     @_builtins.property
     def hold(self) -> _order_pb2.Hold:
-        """Why it must wait; unset while it need not. Empty where a storefront lists events."""
+        """Why it must wait; unset while it need not, and where a storefront lists events."""
 
     @_builtins.property
     def charge(self) -> _order_pb2.Charge:

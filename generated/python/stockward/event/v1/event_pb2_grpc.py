@@ -47,8 +47,8 @@ class EventServiceServicer:
     """
 
     def ListEvents(self, request, context):
-        """Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed nothing. A
-        storefront is given those that it may see (above); the cursor leads over the others. PERMISSION_DENIED
+        """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
+        nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
         (CUSTOMER_NOT_ALLOWED) for the token of one customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -13,11 +13,11 @@ headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry t
     payment.updated
     endpoint.{failing,disabled,pinged}
 
-A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, whatever they name; of a
+A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, of any product; of a
 product that is published, product.* and stock.* since it was last published; and product.unpublished, so that it takes
 the product down. It sees no event of a draft, nothing that happened to a product before it was published, nothing of one
 that is no longer published but that it was unpublished, and no endpoint.*. Whether a product is published is asked when
-events are read. So read a product and its availability when product.published comes: what went before is not told.
+events are read. So read a product and its availability when product.published comes: earlier events are not listed.
 
 A consumer may see an event more than once: `event_id` tells. Versions of one aggregate rise by one with each event, so
 that a gap or an inversion can be seen.
@@ -54,8 +54,8 @@ class EventServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EventServiceAsyncStub: ...
     ListEvents: _grpc.UnaryUnaryMultiCallable[_event_pb2.ListEventsRequest, _event_pb2.ListEventsResponse]
-    """Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed nothing. A
-    storefront is given those that it may see (above); the cursor leads over the others. PERMISSION_DENIED
+    """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
+    nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
     (CUSTOMER_NOT_ALLOWED) for the token of one customer.
     """
 
@@ -65,8 +65,8 @@ class EventServiceAsyncStub(EventServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEvents: _aio.UnaryUnaryMultiCallable[_event_pb2.ListEventsRequest, _event_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed nothing. A
-    storefront is given those that it may see (above); the cursor leads over the others. PERMISSION_DENIED
+    """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
+    nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
     (CUSTOMER_NOT_ALLOWED) for the token of one customer.
     """
 
@@ -79,8 +79,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_pb2.ListEventsResponse, _abc.Awaitable[_event_pb2.ListEventsResponse]]:
-        """Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed nothing. A
-        storefront is given those that it may see (above); the cursor leads over the others. PERMISSION_DENIED
+        """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
+        nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
         (CUSTOMER_NOT_ALLOWED) for the token of one customer.
         """
 

@@ -162,7 +162,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "metadata": { "reservation_id": "0190...", "limit_seconds": "86400" } }
     """
     ERROR_REASON_PRODUCT_NOT_PUBLISHED: _ErrorReason.ValueType  # 12
-    """FAILED_PRECONDITION: the SKU belongs to a product that is not published. Told to staff only; a storefront gets
+    """FAILED_PRECONDITION: the SKU belongs to a product that is not published. For staff only; a storefront gets
     SKU_UNKNOWN.
 
         { "reason": "PRODUCT_NOT_PUBLISHED", "domain": "stockward", "metadata": { "sku": "TEE-L" } }
@@ -252,7 +252,7 @@ ERROR_REASON_RESERVATION_LIFETIME_EXCEEDED: ErrorReason.ValueType  # 11
       "metadata": { "reservation_id": "0190...", "limit_seconds": "86400" } }
 """
 ERROR_REASON_PRODUCT_NOT_PUBLISHED: ErrorReason.ValueType  # 12
-"""FAILED_PRECONDITION: the SKU belongs to a product that is not published. Told to staff only; a storefront gets
+"""FAILED_PRECONDITION: the SKU belongs to a product that is not published. For staff only; a storefront gets
 SKU_UNKNOWN.
 
     { "reason": "PRODUCT_NOT_PUBLISHED", "domain": "stockward", "metadata": { "sku": "TEE-L" } }
@@ -285,7 +285,7 @@ class Availability(_message.Message):
     sku: _builtins.str
     """Stock keeping unit."""
     available: _builtins.int
-    """Units that can be ordered now, over all locations, never negative: an order of so many is taken, one of more is not.
+    """Units that can be ordered now, over all locations, never negative: an order of up to so many units is accepted.
     1,000,000,000 when `untracked`.
     """
     in_stock: _builtins.bool
@@ -885,8 +885,8 @@ class WatchStockRequest(_message.Message):
     """The last cursor that came, to go on after it; empty: from the present state. Cursors of ListEvents will do, too."""
     @_builtins.property
     def skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Stock keeping units, up to 1,000. Those that are not for sale are told once they are. Staff may leave it empty for all of
-        them; a storefront must name some.
+        """Stock keeping units, up to 1,000. Those that are not for sale are reported once they are. Staff may leave it empty for
+        all of them; a storefront must name some.
         """
 
     def __init__(
@@ -926,8 +926,8 @@ class WatchStockResponse(_message.Message):
 
     @_builtins.property
     def unknown_skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """For storefront keys: those of the watched SKUs that cannot be bought, as nobody published a product that has them. They
-        come at the beginning, also after a cursor, and when a product is unpublished or drops a variant: show them no longer.
+        """For storefront keys: those of the watched SKUs that cannot be bought, as no published product has them. They come at
+        the beginning, also after a cursor, and when a product is unpublished or drops a variant: show them no longer.
         """
 
     def __init__(

@@ -180,7 +180,7 @@ class InventoryServiceServicer:
 
     def WatchStock(self, request, context):
         """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
-        are told availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
+        receive availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
         is unknown: it stands in `unknown_skus`, its availability comes when the product is published, and it stands in
         `unknown_skus` again when the product is unpublished.
 

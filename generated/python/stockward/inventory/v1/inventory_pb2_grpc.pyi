@@ -72,7 +72,7 @@ class InventoryServiceStub:
     """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE."""
     WatchStock: _grpc.UnaryStreamMultiCallable[_inventory_pb2.WatchStockRequest, _inventory_pb2.WatchStockResponse]
     """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
-    are told availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
+    receive availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
     is unknown: it stands in `unknown_skus`, its availability comes when the product is published, and it stands in
     `unknown_skus` again when the product is unpublished.
 
@@ -152,7 +152,7 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE."""
     WatchStock: _aio.UnaryStreamMultiCallable[_inventory_pb2.WatchStockRequest, _inventory_pb2.WatchStockResponse]  # type: ignore[assignment]
     """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
-    are told availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
+    receive availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
     is unknown: it stands in `unknown_skus`, its availability comes when the product is published, and it stands in
     `unknown_skus` again when the product is unpublished.
 
@@ -265,7 +265,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_inventory_pb2.WatchStockResponse], _abc.AsyncIterator[_inventory_pb2.WatchStockResponse]]:
         """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
-        are told availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
+        receive availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
         is unknown: it stands in `unknown_skus`, its availability comes when the product is published, and it stands in
         `unknown_skus` again when the product is unpublished.
 

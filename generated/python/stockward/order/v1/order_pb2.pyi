@@ -110,7 +110,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "metadata": { "provider": "stripe", "provider_event_id": "evt_1" } }
     """
     ERROR_REASON_LINE_UNKNOWN: _ErrorReason.ValueType  # 8
-    """INVALID_ARGUMENT: the order has no such line.
+    """INVALID_ARGUMENT: the order has no such line. `order_id` is absent where a charge names the line.
 
         { "reason": "LINE_UNKNOWN", "domain": "stockward", "metadata": { "order_id": "0190...", "line_number": "4" } }
     """
@@ -194,7 +194,7 @@ ERROR_REASON_PAYMENT_EVENT_CONFLICT: ErrorReason.ValueType  # 7
       "metadata": { "provider": "stripe", "provider_event_id": "evt_1" } }
 """
 ERROR_REASON_LINE_UNKNOWN: ErrorReason.ValueType  # 8
-"""INVALID_ARGUMENT: the order has no such line.
+"""INVALID_ARGUMENT: the order has no such line. `order_id` is absent where a charge names the line.
 
     { "reason": "LINE_UNKNOWN", "domain": "stockward", "metadata": { "order_id": "0190...", "line_number": "4" } }
 """
@@ -543,7 +543,7 @@ class OrderLine(_message.Message):
     """Units that came back, of those fulfilled."""
     untracked: _builtins.bool
     """True when its units were not counted when they were ordered: no stock was claimed for them, none is shipped or comes
-    back, whatever became of the variant since.
+    back, even if the variant is tracked by now.
     """
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
@@ -1726,7 +1726,7 @@ class RecordPaymentRequest(_message.Message):
         KIND_DISPUTE_LOST: RecordPaymentRequest._Kind.ValueType  # 9
         """A dispute was lost: the amount is gone."""
         KIND_AUTHORIZATION_EXPIRED: RecordPaymentRequest._Kind.ValueType  # 10
-        """The amount set aside was released because nobody captured it in time."""
+        """The amount set aside was released because it was not captured in time."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What the provider reports."""
@@ -1752,7 +1752,7 @@ class RecordPaymentRequest(_message.Message):
     KIND_DISPUTE_LOST: RecordPaymentRequest.Kind.ValueType  # 9
     """A dispute was lost: the amount is gone."""
     KIND_AUTHORIZATION_EXPIRED: RecordPaymentRequest.Kind.ValueType  # 10
-    """The amount set aside was released because nobody captured it in time."""
+    """The amount set aside was released because it was not captured in time."""
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int

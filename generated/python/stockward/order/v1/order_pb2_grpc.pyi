@@ -44,10 +44,12 @@ class OrderServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OrderServiceAsyncStub: ...
     CreateOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.CreateOrderRequest, _order_pb2.Order]
     """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
-    lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-    PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED (staff only), CHARGE_EXCEEDED, RESERVATION_EXPIRED,
-    RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN (for a storefront also when the product is not published),
-    RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
+    lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are
+    summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED (staff
+    only), CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN (for a storefront also when
+    the product is not published), RESERVATION_NOT_FOUND. INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that is
+    not there. OUT_OF_RANGE (QUANTITY_OVERFLOW). PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only
+    staff may.
     """
     BatchCreateOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.BatchCreateOrdersRequest, _order_pb2.BatchCreateOrdersResponse]
     """Creates up to 200 orders, each for itself: one result per order, in their order. Orders that would make the response
@@ -75,8 +77,8 @@ class OrderServiceStub:
     """
     FulfillOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.FulfillOrderRequest, _order_pb2.Order]
     """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
-    locations that owe them to the order and, where the goods are not there, others that have units which belong to
-    nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
+    locations that owe them to the order and, where the goods are not there, others that have unclaimed units, safety
+    stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
     FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet,
     or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
     """
@@ -101,7 +103,8 @@ class OrderServiceStub:
     request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
     when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
     are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
-    FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+    FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. OUT_OF_RANGE (QUANTITY_OVERFLOW).
+    ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
     """
 
 @_typing.type_check_only
@@ -111,10 +114,12 @@ class OrderServiceAsyncStub(OrderServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.CreateOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
-    lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-    PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED (staff only), CHARGE_EXCEEDED, RESERVATION_EXPIRED,
-    RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN (for a storefront also when the product is not published),
-    RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
+    lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are
+    summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED (staff
+    only), CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN (for a storefront also when
+    the product is not published), RESERVATION_NOT_FOUND. INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that is
+    not there. OUT_OF_RANGE (QUANTITY_OVERFLOW). PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only
+    staff may.
     """
     BatchCreateOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.BatchCreateOrdersRequest, _order_pb2.BatchCreateOrdersResponse]  # type: ignore[assignment]
     """Creates up to 200 orders, each for itself: one result per order, in their order. Orders that would make the response
@@ -142,8 +147,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     """
     FulfillOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.FulfillOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
-    locations that owe them to the order and, where the goods are not there, others that have units which belong to
-    nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
+    locations that owe them to the order and, where the goods are not there, others that have unclaimed units, safety
+    stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
     FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet,
     or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
     """
@@ -168,7 +173,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
     when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
     are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
-    FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+    FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. OUT_OF_RANGE (QUANTITY_OVERFLOW).
+    ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -181,10 +187,12 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
         """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
-        lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-        PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED (staff only), CHARGE_EXCEEDED, RESERVATION_EXPIRED,
-        RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN (for a storefront also when the product is not published),
-        RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
+        lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are
+        summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED (staff
+        only), CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN (for a storefront also when
+        the product is not published), RESERVATION_NOT_FOUND. INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that is
+        not there. OUT_OF_RANGE (QUANTITY_OVERFLOW). PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only
+        staff may.
         """
 
     @_abc_1.abstractmethod
@@ -254,8 +262,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
         """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
-        locations that owe them to the order and, where the goods are not there, others that have units which belong to
-        nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
+        locations that owe them to the order and, where the goods are not there, others that have unclaimed units, safety
+        stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
         FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet,
         or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
         """
@@ -304,7 +312,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
         when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
         are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
-        FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+        FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. OUT_OF_RANGE (QUANTITY_OVERFLOW).
+        ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
         """
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

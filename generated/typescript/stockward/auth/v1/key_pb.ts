@@ -439,8 +439,8 @@ export const KeyService: GenService<{
     output: typeof RotateKeyResponseSchema;
   },
   /**
-   * Ends a key: within 5 seconds no server takes it any more, and the streams that it opened end. A key that was revoked before is answered as it is.
-   * NOT_FOUND (KEY_NOT_FOUND).
+   * Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that was revoked
+   * before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
    *
    * @generated from rpc stockward.auth.v1.KeyService.RevokeKey
    */

@@ -34,8 +34,8 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, some twenty at the most, each with what
-   * is allowed in words.
+   * INVALID_ARGUMENT: a field breaks its rule. BadRequest lists the fields at fault, at most some twenty, each with what is
+   * allowed in words.
    *
    *     { "reason": "FIELD_INVALID", "domain": "stockward", "metadata": { "field": "lines[0].quantity" } }
    *
@@ -155,7 +155,7 @@ export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
 
 /**
  * What the pattern of a field allows, in words that follow the field's name: every field that has a pattern has them. They
- * are what FIELD_INVALID says, as nobody should have to read a regular expression.
+ * are what FIELD_INVALID says in place of the regular expression.
  *
  * @generated from extension: string allowed = 50220;
  */

@@ -10,11 +10,11 @@
 //     payment.updated
 //     endpoint.{failing,disabled,pinged}
 //
-// A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, whatever they name; of a
+// A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, of any product; of a
 // product that is published, product.* and stock.* since it was last published; and product.unpublished, so that it takes
 // the product down. It sees no event of a draft, nothing that happened to a product before it was published, nothing of one
 // that is no longer published but that it was unpublished, and no endpoint.*. Whether a product is published is asked when
-// events are read. So read a product and its availability when product.published comes: what went before is not told.
+// events are read. So read a product and its availability when product.published comes: earlier events are not listed.
 //
 // A consumer may see an event more than once: `event_id` tells. Versions of one aggregate rise by one with each event, so
 // that a gap or an inversion can be seen.
@@ -82,9 +82,10 @@ export type Event = Message<"stockward.event.v1.Event"> & {
   aggregateId: string;
 
   /**
-   * Number of this event among those of the aggregate, from 1, without gaps but for what a storefront does not see. The stock of a SKU that was dropped from the
-   * catalogue and made again is a new aggregate. The stock of a SKU that was renamed goes on as another aggregate: after
-   * the last event that is kept of it, from 1 where there is none. See `renamed_from_sku` of StockEvent.
+   * Number of this event among those of the aggregate, from 1, without gaps but for what a storefront does not see. The
+   * stock of a SKU that was dropped from the catalogue and made again is a new aggregate. The stock of a SKU that was
+   * renamed goes on as another aggregate: after the last event that is kept of it, from 1 where there is none. See
+   * `renamed_from_sku` of StockEvent.
    *
    * @generated from field: int64 aggregate_version = 5;
    */
@@ -223,7 +224,7 @@ export type ProductEvent = Message<"stockward.event.v1.ProductEvent"> & {
   scheduledPublishTime?: Timestamp | undefined;
 
   /**
-   * The SKU that was given up and the one that took its place, for product.sku_renamed; `variants` has the new one.
+   * The former SKU and the new one, for product.sku_renamed; `variants` has the new one.
    *
    * @generated from field: stockward.event.v1.RenamedSku renamed = 9;
    */
@@ -540,7 +541,7 @@ export type OrderEvent = Message<"stockward.event.v1.OrderEvent"> & {
   fulfillment?: Fulfillment | undefined;
 
   /**
-   * Why it must wait; unset while it need not. Empty where a storefront lists events.
+   * Why it must wait; unset while it need not, and where a storefront lists events.
    *
    * @generated from field: stockward.order.v1.Hold hold = 9;
    */
@@ -759,8 +760,8 @@ export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
  */
 export const EventService: GenService<{
   /**
-   * Lists events after a cursor, in an order that never changes: whoever goes on from the cursor has missed nothing. A
-   * storefront is given those that it may see (above); the cursor leads over the others. PERMISSION_DENIED
+   * Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
+   * nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
    * (CUSTOMER_NOT_ALLOWED) for the token of one customer.
    *
    * @generated from rpc stockward.event.v1.EventService.ListEvents

@@ -52,7 +52,7 @@ export type Availability = Message<"stockward.inventory.v1.Availability"> & {
   sku: string;
 
   /**
-   * Units that can be ordered now, over all locations, never negative: an order of so many is taken, one of more is not.
+   * Units that can be ordered now, over all locations, never negative: an order of up to so many units is accepted.
    * 1,000,000,000 when `untracked`.
    *
    * @generated from field: int64 available = 2;
@@ -823,8 +823,8 @@ export const BatchGetAvailabilityResponseSchema: GenMessage<BatchGetAvailability
  */
 export type WatchStockRequest = Message<"stockward.inventory.v1.WatchStockRequest"> & {
   /**
-   * Stock keeping units, up to 1,000. Those that are not for sale are told once they are. Staff may leave it empty for all of
-   * them; a storefront must name some.
+   * Stock keeping units, up to 1,000. Those that are not for sale are reported once they are. Staff may leave it empty for
+   * all of them; a storefront must name some.
    *
    * @generated from field: repeated string skus = 1;
    */
@@ -880,8 +880,8 @@ export type WatchStockResponse = Message<"stockward.inventory.v1.WatchStockRespo
   cursor: string;
 
   /**
-   * For storefront keys: those of the watched SKUs that cannot be bought, as nobody published a product that has them. They
-   * come at the beginning, also after a cursor, and when a product is unpublished or drops a variant: show them no longer.
+   * For storefront keys: those of the watched SKUs that cannot be bought, as no published product has them. They come at
+   * the beginning, also after a cursor, and when a product is unpublished or drops a variant: show them no longer.
    *
    * @generated from field: repeated string unknown_skus = 4;
    */
@@ -2262,7 +2262,7 @@ export enum ErrorReason {
   RESERVATION_LIFETIME_EXCEEDED = 11,
 
   /**
-   * FAILED_PRECONDITION: the SKU belongs to a product that is not published. Told to staff only; a storefront gets
+   * FAILED_PRECONDITION: the SKU belongs to a product that is not published. For staff only; a storefront gets
    * SKU_UNKNOWN.
    *
    *     { "reason": "PRODUCT_NOT_PUBLISHED", "domain": "stockward", "metadata": { "sku": "TEE-L" } }
@@ -2363,7 +2363,7 @@ export const InventoryService: GenService<{
   },
   /**
    * Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
-   * are told availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
+   * receive availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
    * is unknown: it stands in `unknown_skus`, its availability comes when the product is published, and it stands in
    * `unknown_skus` again when the product is unpublished.
    *

@@ -469,7 +469,7 @@ export type OrderLine = Message<"stockward.order.v1.OrderLine"> & {
 
   /**
    * True when its units were not counted when they were ordered: no stock was claimed for them, none is shipped or comes
-   * back, whatever became of the variant since.
+   * back, even if the variant is tracked by now.
    *
    * @generated from field: bool untracked = 15;
    */
@@ -1936,7 +1936,7 @@ export enum RecordPaymentRequest_Kind {
   DISPUTE_LOST = 9,
 
   /**
-   * The amount set aside was released because nobody captured it in time.
+   * The amount set aside was released because it was not captured in time.
    *
    * @generated from enum value: KIND_AUTHORIZATION_EXPIRED = 10;
    */
@@ -2068,7 +2068,7 @@ export enum ErrorReason {
   PAYMENT_EVENT_CONFLICT = 7,
 
   /**
-   * INVALID_ARGUMENT: the order has no such line.
+   * INVALID_ARGUMENT: the order has no such line. `order_id` is absent where a charge names the line.
    *
    *     { "reason": "LINE_UNKNOWN", "domain": "stockward", "metadata": { "order_id": "0190...", "line_number": "4" } }
    *
@@ -2142,10 +2142,12 @@ export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
 export const OrderService: GenService<{
   /**
    * Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
-   * lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK,
-   * PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED (staff only), CHARGE_EXCEEDED, RESERVATION_EXPIRED,
-   * RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN (for a storefront also when the product is not published),
-   * RESERVATION_NOT_FOUND. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
+   * lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are
+   * summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED (staff
+   * only), CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND: SKU_UNKNOWN (for a storefront also when
+   * the product is not published), RESERVATION_NOT_FOUND. INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that is
+   * not there. OUT_OF_RANGE (QUANTITY_OVERFLOW). PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only
+   * staff may.
    *
    * @generated from rpc stockward.order.v1.OrderService.CreateOrder
    */
@@ -2224,8 +2226,8 @@ export const OrderService: GenService<{
   },
   /**
    * Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
-   * locations that owe them to the order and, where the goods are not there, others that have units which belong to
-   * nobody, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
+   * locations that owe them to the order and, where the goods are not there, others that have unclaimed units, safety
+   * stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
    * FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet,
    * or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
    *
@@ -2278,7 +2280,8 @@ export const OrderService: GenService<{
    * request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
    * when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
    * are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
-   * FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+   * FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. OUT_OF_RANGE (QUANTITY_OVERFLOW).
+   * ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
    *
    * @generated from rpc stockward.order.v1.OrderService.RecordPayment
    */
