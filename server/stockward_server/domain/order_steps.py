@@ -201,19 +201,20 @@ def decide_payment(
     """The order with one more payment event; an expired one revives when it is paid and its stock is still there."""
     if sum(each.amount for each in (*order.payment.events, event) if each.kind in SUMS) > MAX_TOTAL_MINOR:
         raise QuantityOverflow("the order's payments are larger than can be counted", field="amount")
-    if event.kind is PaymentKind.REFUND_FAILED:
-        tender = order.payment.tender(event.tender)
-        if tender.refunds_failed + event.amount > tender.refunds:
-            failed, refunded = Money(order.currency, event.amount), Money(order.currency, tender.refunded)
-            raise RefundExceeded(
-                f"{failed} of a refund failed, and {refunded} of this tender is refunded: "
-                "send it again when the refund itself is recorded",
-                field="amount",
-                order_id=order.order_id,
-                provider=event.provider,
-                payment_reference=event.payment_reference,
-            )
-    paid = replace(order, payment=order.payment.record(event), update_time=now)
+    payment = order.payment.record(event)
+    tender = payment.tender(event.tender)
+    if event.kind is PaymentKind.REFUND_FAILED and tender.refunds_failed > tender.refunds:
+        failed = Money(order.currency, event.amount)
+        refunded = Money(order.currency, order.payment.tender(event.tender).refunded)
+        raise RefundExceeded(
+            f"{failed} of a refund failed, and {refunded} of this tender is refunded: "
+            "send it again when the refund itself is recorded",
+            field="amount",
+            order_id=order.order_id,
+            provider=event.provider,
+            payment_reference=event.payment_reference,
+        )
+    paid = replace(order, payment=payment, update_time=now)
     if order.state is OrderState.EXPIRED and paid.terms_met:
         wanted = {line.sku: line.open for line in order.lines if line.open and not line.untracked}
         try:

@@ -268,7 +268,7 @@ def as_additions(events: Iterable[PaymentEvent]) -> list[PaymentEvent]:
     single, largest, failed = Counter[object](), Counter[object](), Counter[object]()
     additions = []
     for event in sorted(events, key=lambda e: (e.event_time, e.kind, e.provider, e.provider_event_id)):
-        tender = (event.provider, event.payment_reference)
+        tender = event.tender
         key = (*tender, event.kind)
         before = max(single[key], largest[key])
         if not event.running_total:
@@ -277,7 +277,8 @@ def as_additions(events: Iterable[PaymentEvent]) -> list[PaymentEvent]:
             largest[key] = max(largest[key], event.amount + failed[tender])
         else:
             largest[key] = max(largest[key], event.amount)
+        added = max(single[key], largest[key]) - before
         if event.kind is PaymentKind.REFUND_FAILED:
-            failed[tender] += event.amount
-        additions.append(replace(event, amount=max(single[key], largest[key]) - before, running_total=False))
+            failed[tender] += added
+        additions.append(replace(event, amount=added, running_total=False))
     return additions
