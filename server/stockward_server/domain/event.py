@@ -34,6 +34,9 @@ EVENT_TYPES: Mapping[str, Sequence[str]] = {
 TOLD_STOREFRONTS = ("product.unpublished", "reservation.*", "order.*", "payment.*")
 """What a storefront is always told: to take a product down, and what became of customers' own holds and orders."""
 
+STAFF_ONLY = ("order.held", "order.released")
+"""What a storefront is not told: that an order waits, and why, is between staff."""
+
 TOLD_STOREFRONTS_WHILE_PUBLISHED = ("product.*", "stock.*")
 """What a storefront is told of a product that is published, and of its stock, since it was last published; it is told
 no other events. So drafts stay secret after they are published, and whoever hears that a product is published reads it

@@ -7,7 +7,7 @@ is younger. An event that is hidden stays so: whoever reads the record again, or
 
 from __future__ import annotations
 
-from stockward_server.domain.event import TOLD_STOREFRONTS, TOLD_STOREFRONTS_WHILE_PUBLISHED
+from stockward_server.domain.event import STAFF_ONLY, TOLD_STOREFRONTS, TOLD_STOREFRONTS_WHILE_PUBLISHED
 from stockward_server.domain.product import ProductState
 
 LAST_PUBLISHED = """
@@ -22,6 +22,7 @@ def seen_by_storefronts(type_: str, aggregate_id: str, seq: str) -> str:
     # An id is cast behind a subquery, as a constant would be cast while the statement is planned, UUID or not.
     return f"""
     CASE
+        WHEN {_is_one_of(type_, STAFF_ONLY)} THEN false
         WHEN {_is_one_of(type_, TOLD_STOREFRONTS)} THEN true
         WHEN NOT {_is_one_of(type_, TOLD_STOREFRONTS_WHILE_PUBLISHED)} THEN false
         WHEN starts_with({type_}, 'stock.') THEN {seq} >= (
