@@ -458,7 +458,7 @@ class Model:
         if tender:
             self.tenders[tender] = purchase
         purchase.payments.append((kind, amount, tender))
-        if purchase.state == "EXPIRED" and purchase.ready:
+        if purchase.state == "EXPIRED" and kind in ("AUTHORIZED", "CAPTURED") and purchase.ready:
             try:
                 units = self.pick({sku: n for sku, n in purchase.open.items() if sku not in purchase.endless})
             except RefusedError:

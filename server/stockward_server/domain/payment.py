@@ -29,6 +29,10 @@ class PaymentKind(IntEnum):
     AUTHORIZATION_EXPIRED = 10
 
 
+PAYING = (PaymentKind.AUTHORIZED, PaymentKind.CAPTURED)
+"""Reports of money that comes; all others are of what becomes of it."""
+
+
 class PaymentState(IntEnum):
     """The numbers are those of order.v1.Payment.State."""
 
