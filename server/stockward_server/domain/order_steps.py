@@ -47,8 +47,8 @@ MAX_TOTAL_MINOR = 2**62
 MAX_LOCATIONS_NAMED = 10
 """Locations that the message of a refusal names."""
 
-MAX_CHARGES = 200
-"""Most charges of one order."""
+MAX_CHARGES = 100
+"""Most charges of one order: with all of its lines it stays below the 4 MiB that a gRPC client reads."""
 
 
 def decide_order(
