@@ -8,7 +8,7 @@ order.
 
 from __future__ import annotations
 
-from stockward_server.domain.event import STOREFRONT_EVENTS, STOREFRONT_EVENTS_WHILE_PUBLISHED
+from stockward_server.domain.event import STAFF_ONLY, STOREFRONT_EVENTS, STOREFRONT_EVENTS_WHILE_PUBLISHED
 from stockward_server.domain.product import ProductState
 
 LAST_PUBLISHED = """
@@ -23,6 +23,7 @@ def seen_by_storefronts(type_: str, aggregate_id: str, seq: str) -> str:
     # An id is cast behind a subquery, as a constant would be cast while the statement is planned, UUID or not.
     return f"""
     CASE
+        WHEN {_is_one_of(type_, STAFF_ONLY)} THEN false
         WHEN {_is_one_of(type_, STOREFRONT_EVENTS)} THEN true
         WHEN NOT {_is_one_of(type_, STOREFRONT_EVENTS_WHILE_PUBLISHED)} THEN false
         WHEN starts_with({type_}, 'stock.') THEN {seq} >= (
