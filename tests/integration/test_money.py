@@ -424,3 +424,32 @@ async def test_a_storefront_is_not_told_that_an_order_is_on_hold(shop: Shop) -> 
     seen = [each.type for each in (await shop.storefront.events.ListEvents(wanted)).events]
     assert full[-2:] == ["payment.updated", "order.released"]
     assert seen == [each for each in full if each not in ("order.held", "order.released")]
+
+
+async def test_an_order_is_read_as_of_one_moment(shop: Shop) -> None:
+    """What a payment changes stands in several tables: a read among its writes would show figures of two moments."""
+    staff = await desk(shop)
+    async with shop.pool.acquire() as blocker, blocker.transaction():
+        await blocker.execute("LOCK TABLE order_lines IN ACCESS EXCLUSIVE MODE")
+        reads = [
+            asyncio.ensure_future(staff.seen()),
+            asyncio.ensure_future(shop.pms.orders.ListOrders(pb.ListOrdersRequest())),
+        ]
+
+        async def are_half_way() -> bool:
+            waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'order_lines'::regclass AND NOT granted"
+            return bool(await shop.pool.fetchval(waiting) == len(reads))
+
+        await until(are_half_way)
+        await blocker.execute(
+            "UPDATE orders SET state = 6, version = version + 1 WHERE order_id = $1", staff.order.order_id
+        )
+        await blocker.execute(
+            """
+            INSERT INTO payments (provider, provider_event_id, order_id, kind, amount, event_time, create_time)
+            VALUES ('test', 'between', $1, 2, 2000, now(), now())
+            """,
+            staff.order.order_id,
+        )
+    seen, listed = await asyncio.gather(*reads)
+    assert seen == listed.orders[0] == staff.order

@@ -260,6 +260,13 @@ def test_a_payment_counts_for_what_the_order_came_to_when_it_happened() -> None:
     assert (paid.terms_met_once, paid.terms_met, paid.hold) == (True, False, None)
 
 
+def test_a_payment_of_a_clock_that_is_ahead_counts_from_its_record() -> None:
+    ahead = report(PaymentKind.CAPTURED, 3500, event_time=LATER + 3600 * SECOND, record_time=LATER - SECOND)
+    paid, _ = decide_payment(order(), ahead, {}, LATER)
+    more = charged(paid, FEE, 500)
+    assert (more.terms_met, more.terms_met_once, more.hold, more.still_to_pay) == (False, True, None, 500)
+
+
 @pytest.mark.parametrize("captured", [0, 500])
 def test_a_fee_that_was_taken_back_does_not_make_an_order_paid_for(captured: int) -> None:
     """What was charged by mistake and given back is no price that was ever agreed on."""

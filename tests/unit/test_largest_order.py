@@ -24,7 +24,7 @@ def test_the_largest_order_is_smaller_than_what_a_client_reads() -> None:
     )
     numbers = tuple(range(1, LINES + 1))
     charge = Charge(ChargeKind.TAX, MAX_MINOR, WIDE * 200, numbers, WIDE * 1000, WIDE * 200, LATER)
-    address = Address(*[WIDE * 200, (WIDE * 200,) * 5, WIDE * 200, WIDE * 200, WIDE * 32, "DE", WIDE * 64])
+    address = Address(WIDE * 200, (WIDE * 200,) * 5, WIDE * 200, WIDE * 200, WIDE * 32, "DE", WIDE * 64)
     customer = Customer(WIDE * 128, WIDE * 320, WIDE * 200, address, address)
     largest = order(lines=lines, charges=(charge,) * MAX_CHARGES, customer=customer, reference=WIDE * 200)
     assert 3_500_000 < order_message(largest).ByteSize() < 4 * 1024 * 1024

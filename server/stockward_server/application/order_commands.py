@@ -317,6 +317,7 @@ class RecordPayment(OnOrder):
             self.event_time or state.now,
             self.payment_reference,
             self.running_total,
+            state.now,
         )
         known = state.payments.get((event.provider, event.provider_event_id))
         if known is not None:

@@ -65,6 +65,13 @@ class PaymentEvent:
     """The tender it belongs to, by the provider's id of it; empty for the one tender of this provider."""
     running_total: bool = False
     """`amount` is everything of this kind and tender so far, not one movement; see `as_additions`."""
+    record_time: datetime | None = None
+    """When it was recorded, by the database's clock, which is that of the order's charges."""
+
+    @property
+    def known_time(self) -> datetime:
+        """When it happened, by a provider whose clock may be ahead: no later than it was recorded."""
+        return min(self.event_time, self.record_time or self.event_time)
 
     @property
     def tender(self) -> TenderKey:
@@ -134,7 +141,7 @@ class Cover(NamedTuple):
     """What stood behind an order at one moment, in minor units."""
 
     time: datetime | None
-    """Of the newest event so far; None before the first."""
+    """Of the newest event so far, no later than it was recorded; None before the first."""
     secured: int
     """Everything captured until then, and the open authorizations."""
     at_hand: int
@@ -245,10 +252,11 @@ class Payment:
         for event in as_additions(self.events):
             before = tenders.get(event.tender) or Tender(*event.tender)
             after = tenders[event.tender] = before.record(event)
-            _, secured, at_hand = covers[-1]
+            time, secured, at_hand = covers[-1]
             held = after.open_authorization - before.open_authorization
             secured += after.captured - before.captured + held
-            covers.append(Cover(event.event_time, secured, at_hand + after.kept - before.kept + held))
+            time = max(event.known_time, time or event.known_time)
+            covers.append(Cover(time, secured, at_hand + after.kept - before.kept + held))
         return tenders, tuple(covers)
 
 

@@ -30,7 +30,9 @@ from stockward_server.domain.stock import Portion
 from stockward_server.storage.database import Executor
 from stockward_server.storage.former_skus import renamed, sku_now
 
-PAYMENT = "provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference, running_total"
+PAYMENT = """
+    provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference, running_total, create_time
+"""
 """The columns of a payment event."""
 
 LOCK = "ORDER BY 1 FOR NO KEY UPDATE"
@@ -206,6 +208,7 @@ def payment_event(row: Record) -> PaymentEvent:
         row["event_time"],
         row["payment_reference"],
         row["running_total"],
+        row["create_time"],
     )
 
 
