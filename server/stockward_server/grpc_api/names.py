@@ -1,7 +1,9 @@
-"""SKUs and handles in requests: brought to their normal form as a request comes in, and checked with its other rules.
+"""SKUs, handles and UUIDs in requests: brought to their normal form as a request comes in, so that a repetition is
+recognised however it is written; SKUs and handles are checked with the other rules.
 
-Fields are found by their names, so a new one is covered on the day it is added: `sku`, `skus` and names that end in
-`_sku` or `_skus` are SKUs, `handle` is a handle, and an `aggregate_id` may have a SKU in it.
+A UUID is what the contract says is one (RFC 9562: compared without regard to case). Names are found by the names of
+their fields, so a new one is covered on the day it is added: `sku`, `skus` and what ends in `_sku` or `_skus` are SKUs,
+`handle` is a handle, and an `aggregate_id` may have a SKU in it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -25,32 +27,45 @@ MAX_ELEMENTS = 10_000
 MAX_SHOWN = 40
 """Characters of a wrong name that a message repeats."""
 
+IDS = ("product_id", "endpoint_id", "request_id")
+"""Ids that are not held against a rule everywhere: where others say what a product is, where an endpoint has a name by
+the settings (in lower case, too), and in rows that are refused one by one."""
+
 _SKU = re.compile("(.+_)?skus?")
 
 Fault = Callable[[str], str | None]
-Plan = Sequence[tuple[FieldDescriptor, Fault | None, bool]]
-"""Fields of a message that are names or have some inside, what is wrong with a name, and whether it is checked here."""
+
+
+class _Named(NamedTuple):
+    """A field of a message that is a name or an id, or has some inside."""
+
+    field: FieldDescriptor
+    normal: Callable[[str], str]
+    fault: Fault | None
+    """What is wrong with a name."""
+    checked: bool
+    """Whether it is checked here."""
 
 
 def normalise_names(message: Message) -> None:
-    """Brings every SKU and handle in the message to its normal form, in place."""
-    for field, _, _ in _plan(message.DESCRIPTOR):
+    """Brings every SKU, handle and UUID in the message to its normal form, in place."""
+    for field, normal, _, _ in _plan(message.DESCRIPTOR):
         value: Any = getattr(message, field.name)
         if field.message_type:
             if field.is_repeated or message.HasField(field.name):
                 for part in islice(value, MAX_ELEMENTS) if field.is_repeated else (value,):
                     normalise_names(part)
         elif field.is_repeated:
-            if not all(map(str.isascii, islice(value, MAX_ELEMENTS))):
-                value[:] = [normal_name(each) for each in value]
-        elif not value.isascii():
-            setattr(message, field.name, normal_name(value))
+            if (parts := [normal(each) for each in islice(value, MAX_ELEMENTS)]) != value:
+                value[:] = parts
+        elif (text := normal(value)) != value:
+            setattr(message, field.name, text)
 
 
 def name_violations(message: Message) -> Iterator[FieldViolation]:
     """What is wrong with the SKUs and handles of a normalised message. A missing one is left to the contract's rules;
     fields that these ignore are ignored here as well."""
-    for field, fault, checked in _plan(message.DESCRIPTOR):
+    for field, _, fault, checked in _plan(message.DESCRIPTOR):
         if not checked:
             continue
         value: Any = getattr(message, field.name)
@@ -73,9 +88,19 @@ def _at(field: FieldDescriptor, index: int) -> str:
 
 
 @cache
-def _plan(message: Descriptor) -> Plan:
-    fields = ((field, _fault_of(field), _is_checked(field)) for field in message.fields)
-    return [each for each in fields if _is_name(each[0]) or _has_names(each[0])]
+def _plan(message: Descriptor) -> Sequence[_Named]:
+    return [
+        _Named(field, str.lower if _is_uuid(field) else normal_name, _fault_of(field), _is_checked(field))
+        for field in message.fields
+        if _is_uuid(field) or _is_name(field) or _has_names(field)
+    ]
+
+
+def _is_uuid(field: FieldDescriptor) -> bool:
+    if field.name in IDS:
+        return True
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    return rules.string.uuid or rules.repeated.items.string.uuid
 
 
 def _is_name(field: FieldDescriptor) -> bool:

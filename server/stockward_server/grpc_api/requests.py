@@ -28,7 +28,6 @@ def request_of(context: Context, message: Any, method: str | None = None) -> Req
     recognised however it is sent.
     """
     call = current_call.get()
-    message.request_id = message.request_id.lower()  # it compares as a UUID, and stands in the fingerprint, too
     remaining: float | None = context.time_remaining()  # None without a deadline, whatever the stubs say
     deadline = None
     if remaining is not None and remaining < LONGEST_DEADLINE:
