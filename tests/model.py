@@ -175,9 +175,12 @@ class Purchase:
         return amount == 0 or (secured >= amount and self.kept(payments) + sums["HELD"] > 0)
 
     def due(self, payments: int) -> int:
-        """What it comes to now, but for what was charged after the first so many payments."""
-        later = sum(amount for kind, amount, since in self.charges if kind in ADDED and since >= max(0, payments))
-        return max(0, self.left - later)
+        """The least that it came to after the first so many payments, with what is gone by now left out."""
+        amounts = [self.left]
+        for kind, amount, since in reversed(self.charges):
+            if since >= max(0, payments):
+                amounts.append(amounts[-1] + (amount if kind in TAKEN_OFF else -amount))
+        return max(0, min(amounts))
 
     @property
     def ready(self) -> bool:
@@ -455,7 +458,7 @@ class Model:
         if tender:
             self.tenders[tender] = purchase
         purchase.payments.append((kind, amount, tender))
-        if purchase.state == "EXPIRED" and purchase.ready:
+        if purchase.state == "EXPIRED" and kind in ("AUTHORIZED", "CAPTURED") and purchase.ready:
             try:
                 units = self.pick({sku: n for sku, n in purchase.open.items() if sku not in purchase.endless})
             except RefusedError:

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 from stockward.catalog.v1 import catalog_pb2 as catalog
+from stockward.order.v1 import order_pb2
 from stockward.webhook.v1 import webhook_pb2 as webhooks
 
 from stockward_server.config import Settings
@@ -151,6 +152,32 @@ async def test_the_storefront_hears_of_products_and_stock_while_they_are_for_sal
         replay.start_time.FromDatetime(datetime.now(UTC) - timedelta(hours=1))
         await shop.pms.webhooks.ReplayEvents(replay)
         await until(lambda: heard(stack.storefront) == [("product.unpublished", "Large lamp")])
+
+
+async def test_the_storefront_is_sent_nothing_that_is_between_staff(stack: Stack) -> None:
+    await stack.start()
+    charged = event("a", 1, "order.charged")
+    charged.order.hold.reason = order_pb2.Hold.REASON_PAYMENT
+    charged.order.lines.add(sku="TEE", price_override_reason="a friend")
+    charged.order.charge.description, charged.order.charge.reason = "Coupon", "so that they keep quiet"
+    charged.order.payment.tenders.add(provider="stripe", payment_reference="pi_1")
+    paid = event("a", 4, "payment.updated")
+    paid.order.payment.captured.units = 20
+    await record(stack.pool, charged, event("a", 2, "order.held"), event("a", 3, "order.released"), paid)
+
+    await until(lambda: len(stack.pms.taken) == 4 and len(stack.storefront.taken) == 2)
+    full, seen = (receiver.taken[0].data["data"] for receiver in (stack.pms, stack.storefront))
+    assert (full["actor"], seen["actor"]) == ("tests", "")
+    assert (full["order"]["lines"][0]["priceOverrideReason"], seen["order"]["lines"][0]["priceOverrideReason"]) == (
+        "a friend",
+        "",
+    )
+    assert (full["order"]["charge"]["reason"], seen["order"]["charge"]["reason"]) == ("so that they keep quiet", "")
+    assert seen["order"]["charge"]["description"] == "Coupon"
+    assert (len(full["order"]["payment"]["tenders"]), seen["order"]["payment"]["tenders"]) == (1, [])
+    assert ("hold" in full["order"], "hold" in seen["order"]) == (True, False)
+    update = stack.storefront.taken[1].data["data"]
+    assert (update["type"], "charge" in update["order"]) == ("payment.updated", False)
 
 
 async def test_it_tells_what_happens_from_its_beginning_and_not_what_was_before(stack: Stack) -> None:

@@ -411,3 +411,16 @@ async def test_a_storefront_sees_what_is_to_pay_and_nothing_of_how(shop: Shop) -
     )
     assert len(listed.events) == 3
     assert not any(event.order.payment.tenders or event.order.payment.HasField("lost") for event in listed.events)
+    assert not any(event.order.HasField("charge") for event in listed.events)
+
+
+async def test_a_storefront_is_not_told_that_an_order_is_on_hold(shop: Shop) -> None:
+    staff = await desk(shop)
+    await staff.pay("AUTHORIZED", TOTAL, "card")
+    await staff.pay("VOIDED", TOTAL, "card")
+    await staff.pay("AUTHORIZED", TOTAL, "another")
+    wanted = event_pb2.ListEventsRequest(aggregate_id=staff.order.order_id)
+    full = [each.type for each in (await shop.pms.events.ListEvents(wanted)).events]
+    seen = [each.type for each in (await shop.storefront.events.ListEvents(wanted)).events]
+    assert full[-2:] == ["payment.updated", "order.released"]
+    assert seen == [each for each in full if each not in ("order.held", "order.released")]

@@ -224,6 +224,19 @@ async def test_versions_under_one_name_have_no_gap(shop: Shop) -> None:
     assert versions == list(range(1, len(versions) + 1))
 
 
+async def test_versions_go_on_where_a_new_variant_is_given_the_name(shop: Shop) -> None:
+    await shop.sell("A", 10)
+    await order(shop, "A")
+    await rename(shop, "A", "B")
+    await shop.sell("A", 1)
+    await order(shop, "A")
+    answer = await shop.pms.events.ListEvents(event_pb2.ListEventsRequest(aggregate_id="A@main", page_size=1000))
+    versions = [each.aggregate_version for each in answer.events]
+    assert versions == list(range(1, len(versions) + 1))
+    assert (await level(shop, "A")).version == versions[-1]
+    await assert_books_agree(shop, "A", "B")
+
+
 @pytest.mark.parametrize(
     ("sku", "new_sku", "etag", "reason"),
     [

@@ -13,12 +13,13 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 from pydantic import SecretStr
+from stockward.order.v1 import order_pb2 as orders
 
 from stockward_server.config import Settings
 from stockward_server.domain.errors import WebhookSignatureInvalid, WebhookTimestampStale
 from stockward_server.grpc_api.signatures import verify_standard, verify_stripe
 from tests.incoming import STRIPE_SECRET, deliver_stripe, post, stripe_signed
-from tests.shop import Refused, Shop, refused, running_shop
+from tests.shop import Refused, Shop, money, refused, running_shop
 from tests.snapshot import nothing_written, snapshot
 from tests.stripe import charge, checkout, dispute, event, fresh, intent, refund, spoilt_events
 
@@ -214,6 +215,24 @@ async def test_another_currency_than_the_orders_is_answered_and_reported(
             assert (await deliver_stripe(shop, paid)).ignored == "CURRENCY_MISMATCH"
     (said, *_) = [record for record in caplog.records if record.levelname == "WARNING"]
     assert order.order_id in said.getMessage()
+
+
+async def test_a_part_of_a_unit_that_has_no_parts_is_answered_and_reported(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Stripe has hundredths where a price here has none (ISK, UGX, RSD): it would repeat the event for days."""
+    await shop.sell("SWEATER", 1, price="12500", currency="ISK")
+    order = await shop.order("SWEATER")
+    metadata = {"order_id": order.order_id}
+    await deliver_stripe(
+        shop, fresh("payment_intent.succeeded", intent(amount_received=1250000, currency="isk", metadata=metadata))
+    )
+    async with nothing_written(shop.pool):
+        part = fresh("refund.created", refund(amount=1250, currency="isk", metadata=metadata))
+        assert (await deliver_stripe(shop, part)).ignored == "MONEY_INVALID"
+    assert any(order.order_id in record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    paid = await shop.pms.orders.GetOrder(orders.GetOrderRequest(order_id=order.order_id))
+    assert (paid.payment.state, paid.payment.captured) == (orders.Payment.STATE_PAID, money("12500", "ISK"))
 
 
 async def test_what_the_order_cannot_accept_is_answered_and_reported(

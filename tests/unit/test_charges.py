@@ -260,6 +260,18 @@ def test_a_payment_counts_for_what_the_order_came_to_when_it_happened() -> None:
     assert (paid.terms_met_once, paid.terms_met, paid.hold) == (True, False, None)
 
 
+@pytest.mark.parametrize("captured", [0, 500])
+def test_a_fee_that_was_taken_back_does_not_make_an_order_paid_for(captured: int) -> None:
+    """What was charged by mistake and given back is no price that was ever agreed on."""
+    placed = charged(charged(order(payment=payment(captured=captured)), FEE, 3500), CREDIT, 3500)
+    assert (placed.amounts.net, placed.terms_met_once, placed.hold) == (3500, False, None)
+
+
+def test_a_credit_lowers_what_must_have_been_paid() -> None:
+    placed = charged(charged(order(payment=payment(captured=3000)), CREDIT, 500), FEE, 500)
+    assert (placed.terms_met, placed.terms_met_once, placed.hold, placed.still_to_pay) == (False, True, None, 500)
+
+
 # Anything
 
 

@@ -40,6 +40,23 @@ def test_part_of_the_money_does_not_revive() -> None:
     assert rest.state is PROCESSING
 
 
+@pytest.mark.parametrize("kind", ["REFUNDED", "DISPUTED", "DISPUTE_LOST", "DISPUTE_WON", "VOIDED", "FAILED"])
+def test_an_order_whose_money_goes_back_is_not_revived_by_stock_that_came(kind: str) -> None:
+    paid, _ = decide_payment(order(EXPIRED), report(PaymentKind.CAPTURED, TOTAL), offered(mugs=2), LATER)
+    after, changes = decide_payment(paid, report(PaymentKind[kind], 500, "evt-2"), offered(), LATER)
+    assert (after.state, after.allocations, changes) == (EXPIRED, (), [])
+    assert after.refund_due == after.payment.kept
+
+
+def test_an_order_is_not_revived_when_the_sku_of_one_line_has_become_that_of_another() -> None:
+    """The goods of line 2 were dropped, and those of line 1 were given their SKU: what is in stock is not what line 2
+    was of."""
+    expired = order(EXPIRED)
+    alike = replace(expired, lines=tuple(replace(line, sku="MUG") for line in expired.lines))
+    paid, changes = decide_payment(alike, report(PaymentKind.CAPTURED, TOTAL), offered(), LATER)
+    assert (paid.state, paid.allocations, changes, paid.refund_due) == (EXPIRED, (), [], TOTAL)
+
+
 def test_an_authorization_revives_too() -> None:
     revived, _ = decide_payment(order(EXPIRED), report(PaymentKind.AUTHORIZED, TOTAL), offered(), LATER)
     assert revived.state is PROCESSING

@@ -296,6 +296,16 @@ def test_a_refund_fails_only_after_it_was_made_and_only_once() -> None:
         decide_payment(failed, replace(failure, provider_event_id="evt-10", amount=1), {}, LATER)
 
 
+def test_a_refund_that_failed_may_be_reported_as_a_running_total() -> None:
+    start = with_payment(order(), (CAPTURED, TOTAL, "card"), (REFUNDED, 500, "card"))
+    so_far = report(REFUND_FAILED, 500, "evt-8", payment_reference="card", running_total=True)
+    failed, _ = decide_payment(start, so_far, {}, LATER)
+    again, _ = decide_payment(failed, replace(so_far, provider_event_id="evt-9"), {}, LATER)
+    assert (failed.payment.refunded, again.payment.refunded) == (0, 0)
+    with pytest.raises(RefundExceeded):
+        decide_payment(failed, replace(so_far, provider_event_id="evt-10", amount=501), {}, LATER)
+
+
 def test_payments_beyond_counting_are_refused() -> None:
     rich, _ = decide_payment(order(), report(CAPTURED, MAX_TOTAL_MINOR - 1), {}, LATER)
     decide_payment(rich, report(CAPTURED, 1, "evt-2"), {}, LATER)

@@ -59,6 +59,25 @@ def sums(*events: PaymentEvent) -> dict[str, int]:
             {"REFUNDED": 12, "REFUND_FAILED": 5},
         ),
         ([so_far("REFUNDED", 5), single("REFUND_FAILED", 5)], {"REFUNDED": 5, "REFUND_FAILED": 5}),
+        # Failures as a sum, too, and the same one reported both ways.
+        (
+            [
+                so_far("REFUNDED", 5),
+                so_far("REFUND_FAILED", 5, 1),
+                so_far("REFUNDED", 3, 2),
+                so_far("REFUND_FAILED", 8, 3),
+            ],
+            {"REFUNDED": 8, "REFUND_FAILED": 8},
+        ),
+        (
+            [
+                so_far("REFUNDED", 5),
+                single("REFUND_FAILED", 5, 1),
+                so_far("REFUND_FAILED", 5, 1),
+                so_far("REFUNDED", 5, 2),
+            ],
+            {"REFUNDED": 10, "REFUND_FAILED": 5},
+        ),
     ],
 )
 def test_what_moved_counts_once_in_every_order_of_arrival(

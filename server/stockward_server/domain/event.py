@@ -34,6 +34,9 @@ EVENT_TYPES: Mapping[str, Sequence[str]] = {
 STOREFRONT_EVENTS = ("product.unpublished", "reservation.*", "order.*", "payment.*")
 """What a storefront always receives: that a product is to be taken down, and customers' own holds and orders."""
 
+STAFF_ONLY = ("order.held", "order.released")
+"""What no storefront receives: that an order waits, and why, is between staff."""
+
 STOREFRONT_EVENTS_WHILE_PUBLISHED = ("product.*", "stock.*")
 """What a storefront receives of a product that is published, and of its stock, since it was last published; it receives
 no other events. So drafts stay secret after they are published, and a storefront that receives product.published has to

@@ -238,23 +238,25 @@ class Order:
         if agreed is None:
             if self.state is OrderState.PENDING:
                 return None  # never paid for: it waits for its payment
-            agreed = self._without_later_charges(remaining, None)
+            agreed = self._least_since(None, remaining)
         return None if self.payment.cover.meets(agreed) else HoldReason.PAYMENT
 
     def _agreed(self, remaining: int) -> int | None:
         """The most of what it comes to now that was covered at one moment; None when it never was.
 
-        A moment is held against the charges of its time. Cancellations and returns count as if they had been made
-        before it, as they only ever lower the amount.
+        A moment is held against the least that the order came to from then on. Cancellations and returns count as if
+        they had been made before it, as they only ever lower the amount.
         """
-        amounts = ((cover, self._without_later_charges(remaining, cover.time)) for cover in self.payment.history)
+        amounts = ((cover, self._least_since(cover.time, remaining)) for cover in self.payment.history)
         return max((amount for cover, amount in amounts if cover.meets(amount)), default=None)
 
-    def _without_later_charges(self, remaining: int, time: datetime | None) -> int:
-        """What it comes to without what was charged since `time`, or at any time after it was ordered."""
-        later = sum(
-            charge.amount
-            for charge in self.charges
-            if charge.added and not charge.kind.is_taken_off and (time is None or charge.added >= time)
-        )
-        return max(0, remaining - later)
+    def _least_since(self, time: datetime | None, remaining: int) -> int:
+        """The least that it came to since `time`, or since it was ordered: what was charged since is taken back one by
+        one, from the newest. So a fee that a credit took back has not lowered it."""
+        least = amount = remaining
+        for charge in reversed(self.charges):
+            if charge.added is None or (time is not None and charge.added < time):
+                break
+            amount -= charge.signed
+            least = min(least, amount)
+        return max(0, least)

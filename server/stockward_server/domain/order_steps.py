@@ -36,7 +36,7 @@ from stockward_server.domain.order import (
     OrderState,
     PaymentTerms,
 )
-from stockward_server.domain.payment import SUMS, PaymentEvent, PaymentKind
+from stockward_server.domain.payment import PAYING, SUMS, PaymentEvent, PaymentKind
 from stockward_server.domain.pricing import charge_exceeded, spread_charge
 from stockward_server.domain.shipping import Shipment, plan_shipment, shippable
 from stockward_server.domain.stock import NOWHERE, MovementKind, Portion, StockChange, StockLevel, take_all
@@ -47,8 +47,8 @@ MAX_TOTAL_MINOR = 2**62
 MAX_LOCATIONS_NAMED = 10
 """Locations that the message of a refusal names."""
 
-MAX_CHARGES = 200
-"""Most charges of one order."""
+MAX_CHARGES = 100
+"""Most charges of one order: with all of its lines it stays below the 4 MiB that a gRPC client reads."""
 
 
 def decide_order(
@@ -198,24 +198,31 @@ def decide_return(
 def decide_payment(
     order: Order, event: PaymentEvent, levels: Mapping[str, Sequence[StockLevel]], now: datetime
 ) -> tuple[Order, list[StockChange]]:
-    """The order with one more payment event; an expired one revives when it is paid and its stock is still there."""
+    """The order with one more payment event; an expired one revives when it is paid and its stock is still there.
+
+    Only by money that comes: one whose money is on its way back stays expired, whatever is in stock by then.
+    """
     if sum(each.amount for each in (*order.payment.events, event) if each.kind in SUMS) > MAX_TOTAL_MINOR:
         raise QuantityOverflow("the order's payments are larger than can be counted", field="amount")
-    if event.kind is PaymentKind.REFUND_FAILED:
-        tender = order.payment.tender(event.tender)
-        if tender.refunds_failed + event.amount > tender.refunds:
-            failed, refunded = Money(order.currency, event.amount), Money(order.currency, tender.refunded)
-            raise RefundExceeded(
-                f"{failed} of a refund failed, and {refunded} of this tender is refunded: "
-                "send it again when the refund itself is recorded",
-                field="amount",
-                order_id=order.order_id,
-                provider=event.provider,
-                payment_reference=event.payment_reference,
-            )
-    paid = replace(order, payment=order.payment.record(event), update_time=now)
-    if order.state is OrderState.EXPIRED and paid.terms_met:
-        wanted = {line.sku: line.open for line in order.lines if line.open and not line.untracked}
+    payment = order.payment.record(event)
+    tender = payment.tender(event.tender)
+    if event.kind is PaymentKind.REFUND_FAILED and tender.refunds_failed > tender.refunds:
+        failed = Money(order.currency, event.amount)
+        refunded = Money(order.currency, order.payment.tender(event.tender).refunded)
+        raise RefundExceeded(
+            f"{failed} of a refund failed, and {refunded} of this tender is refunded: "
+            "send it again when the refund itself is recorded",
+            field="amount",
+            order_id=order.order_id,
+            provider=event.provider,
+            payment_reference=event.payment_reference,
+        )
+    paid = replace(order, payment=payment, update_time=now)
+    if order.state is OrderState.EXPIRED and event.kind in PAYING and paid.terms_met:
+        counted = [line for line in order.lines if line.open and not line.untracked]
+        wanted = {line.sku: line.open for line in counted}
+        if len(wanted) < len(counted):
+            return paid, []  # the catalogue dropped the goods of one, and those of another were given their SKU
         try:
             return _allocate(replace(paid, state=OrderState.PROCESSING), take_all(wanted, levels))
         except InsufficientStock:

@@ -29,6 +29,10 @@ class PaymentKind(IntEnum):
     AUTHORIZATION_EXPIRED = 10
 
 
+PAYING = (PaymentKind.AUTHORIZED, PaymentKind.CAPTURED)
+"""Reports of money that comes; all others are of what becomes of it."""
+
+
 class PaymentState(IntEnum):
     """The numbers are those of order.v1.Payment.State."""
 
@@ -278,7 +282,8 @@ def as_additions(events: Iterable[PaymentEvent]) -> list[PaymentEvent]:
             largest[key] = max(largest[key], event.amount + failed[tender])
         else:
             largest[key] = max(largest[key], event.amount)
+        added = max(single[key], largest[key]) - before
         if event.kind is PaymentKind.REFUND_FAILED:
-            failed[tender] += event.amount
-        additions.append(replace(event, amount=max(single[key], largest[key]) - before, running_total=False))
+            failed[tender] += added
+        additions.append(replace(event, amount=added, running_total=False))
     return additions

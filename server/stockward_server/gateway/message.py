@@ -14,6 +14,7 @@ from stockward.event.v1.event_pb2 import Event
 from stockward_server import __version__
 from stockward_server.gateway.json_text import json_text
 from stockward_server.gateway.signature import signer
+from stockward_server.storefront_view import hide_event
 
 USER_AGENT = f"Stockward/{__version__}"
 
@@ -22,13 +23,16 @@ EVENTS_PATH = "/api/storefront/events"
 
 
 @lru_cache(maxsize=128)  # an event usually goes to several endpoints
-def body_of(payload: bytes) -> bytes:
+def body_of(payload: bytes, for_storefront: bool = False) -> bytes:
     """`{"type": "order.created", "timestamp": ..., "data": <the Event in proto JSON>}`.
 
     `data` has `eventId`, `aggregateId` and `aggregateVersion` beside what happened. Fields that are zero or empty are
-    written, too: `"available": "0"` is news. The same event always makes the same body.
+    written, too: `"available": "0"` is news. The same event always makes the same body, and another one for a
+    storefront, without what is between staff.
     """
     event = Event.FromString(payload)
+    if for_storefront:
+        hide_event(event)
     timestamp = json_text(event.time) if event.HasField("time") else "null"
     return f'{{"type":{json.dumps(event.type)},"timestamp":{timestamp},"data":{json_text(event)}}}'.encode()
 

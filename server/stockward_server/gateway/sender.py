@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from stockward_server.domain.endpoint import STOREFRONT
 from stockward_server.gateway.egress import Egress
 from stockward_server.gateway.message import body_of, headers_of, thin_body_of
 from stockward_server.gateway.resolver import Resolver
@@ -84,7 +85,7 @@ class Sender:
 
     async def send(self, endpoint: Endpoint, event_id: str, payload: bytes, traceparent: str = "") -> Answer:
         """Never raises for what the other side does. `traceparent` goes along where there is one."""
-        body = body_of(payload)
+        body = body_of(payload, endpoint.endpoint_id == STOREFRONT)
         if len(body) > endpoint.max_body_bytes:
             body = thin_body_of(payload, self._public_url)
         start_time, start = datetime.now(UTC), time.perf_counter()

@@ -9,9 +9,9 @@ from stockward_server.application.event_log import EventLog
 from stockward_server.application.request import Role
 from stockward_server.domain.errors import CustomerNotAllowed
 from stockward_server.grpc_api.identity import current_call
-from stockward_server.grpc_api.order_messages import hide_from_storefronts
 from stockward_server.grpc_api.page_token import decode_cursor, encode_cursor
 from stockward_server.grpc_api.requests import Context
+from stockward_server.storefront_view import hide_event
 
 DEFAULT_PAGE_SIZE = 100
 
@@ -37,9 +37,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         events = [pb.Event.FromString(payload) for payload in page.payloads]
         if for_storefront:
             for event in events:
-                event.ClearField("actor")
-                if event.HasField("order"):
-                    hide_from_storefronts(event.order)
+                hide_event(event)
         return pb.ListEventsResponse(
             events=events,
             next_cursor=encode_cursor(page.next_seq),

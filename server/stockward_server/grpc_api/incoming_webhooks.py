@@ -23,6 +23,7 @@ from stockward_server.application.stock_views import OrderViews
 from stockward_server.domain.errors import (
     Code,
     CurrencyMismatch,
+    MoneyInvalid,
     PaymentEventConflict,
     Refusal,
     WebhookBodyInvalid,
@@ -53,6 +54,9 @@ MAX_TYPE_LENGTH = 200
 
 NO_MONEY_MOVED, NO_ORDER = "NO_MONEY_MOVED", "NO_ORDER"
 """Why nothing was done, beside the reasons with which RecordPayment refuses."""
+
+FOR_GOOD = (PaymentEventConflict, MoneyInvalid)
+"""What RecordPayment refuses in another way than by a precondition, and will go on to refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
             for number, payment in enumerate(payments):
                 await _run("stripe", self._payment, payment, event_id + number * "+", context)
         except Refusal as refusal:
-            if not (refusal.code is Code.FAILED_PRECONDITION or isinstance(refusal, PaymentEventConflict)):
+            if refusal.code is not Code.FAILED_PRECONDITION and not isinstance(refusal, FOR_GOOD):
                 raise
             log.warning("%s %s is not recorded with order %s: %s", event["type"], event_id, order_id, refusal.message)
             return refusal.reason

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 from google.type.money_pb2 import Money
-from stockward.event.v1 import event_pb2
 from stockward.order.v1 import order_pb2
 
 from stockward_server.application.order_commands import WantedCharge
@@ -73,18 +72,6 @@ def order_message(order: Order) -> order_pb2.Order:
 def order_bytes(order: Order) -> bytes:
     """The encoded response of every order mutation."""
     return order_message(order).SerializeToString()
-
-
-def hide_from_storefronts(order: order_pb2.Order | event_pb2.OrderEvent) -> None:
-    """Takes out what is between staff."""
-    for line in order.lines:
-        line.ClearField("price_override_reason")
-    for charge in order.charges if isinstance(order, order_pb2.Order) else [order.charge]:
-        charge.ClearField("reason")
-        charge.ClearField("actor")
-    for name in ("disputed", "lost", "tenders"):
-        order.payment.ClearField(name)
-    order.ClearField("hold")
 
 
 def charge_message(charge: Charge, currency: str) -> order_pb2.Charge:

@@ -29,7 +29,6 @@ from stockward_server.grpc_api.identity import current_call
 from stockward_server.grpc_api.money_messages import money_of
 from stockward_server.grpc_api.order_messages import (
     customer_of,
-    hide_from_storefronts,
     line_quantities,
     order_bytes,
     order_message,
@@ -44,6 +43,7 @@ from stockward_server.grpc_api.stock_messages import DEFAULT_LOCATION
 from stockward_server.grpc_api.times import moment
 from stockward_server.grpc_api.validation import validate
 from stockward_server.grpc_api.watching import watch_orders
+from stockward_server.storefront_view import hide_order
 
 CREATE_ORDER = "/stockward.order.v1.OrderService/CreateOrder"
 
@@ -215,5 +215,5 @@ def _abridged(order: pb.Order) -> pb.Order:
 def _for_caller(order: pb.Order) -> pb.Order:
     """The order as its caller may see it."""
     if current_call.get().caller.role is Role.STOREFRONT:
-        hide_from_storefronts(order)
+        hide_order(order)
     return order

@@ -13,9 +13,10 @@ headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry t
     payment.updated
     endpoint.{failing,disabled,pinged}
 
-A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, of any product; of a
-product that is published, product.* and stock.* since it was last published; and product.unpublished, so that it takes
-the product down. It sees no event of a draft, nothing that happened to a product before it was published, nothing of one
+A storefront sees what concerns its customers: order.* but order.held and order.released, payment.updated and
+reservation.*, of any product; of a product that is published, product.* and stock.* since it was last published; and
+product.unpublished, so that it takes the product down. It sees no event of a draft, nothing that happened to a product
+before it was published, nothing of one
 that is no longer published but that it was unpublished, and no endpoint.*. Whether a product is published is asked when
 events are read. So read a product and its availability when product.published comes: earlier events are not listed.
 
@@ -100,12 +101,12 @@ class Event(_message.Message):
     aggregate_version: _builtins.int
     """Number of this event among those of the aggregate, from 1, without gaps but for what a storefront does not see. The
     stock of a SKU that was dropped from the catalogue and made again is a new aggregate. The stock of a SKU that was
-    renamed goes on as another aggregate: after the last event that is kept of it, from 1 where there is none. See
-    `renamed_from_sku` of StockEvent.
+    renamed goes on as another aggregate: after the last event that is kept of it, from 1 where there is none; so does the
+    stock of other goods that are given the SKU afterwards. See `renamed_from_sku` of StockEvent.
     """
     actor: _builtins.str
     """Name of the key that made it, or `jwt:` and the subject of the token; `customer` for what a customer did by a token of
-    their own, and `system` for what time brought about. Empty where a storefront lists events.
+    their own, and `system` for what time brought about. Empty for a storefront.
     """
     request_id: _builtins.str
     """request_id of the call that made it."""
@@ -446,7 +447,7 @@ class OrderEvent(_message.Message):
 
     @_builtins.property
     def hold(self) -> _order_pb2.Hold:
-        """Why it must wait; unset while it need not, and where a storefront lists events."""
+        """Why it must wait; unset while it need not. Staff only."""
 
     @_builtins.property
     def charge(self) -> _order_pb2.Charge:

@@ -13,9 +13,10 @@ headers (NATS binding, binary mode) and an `Event` as its data; webhooks carry t
     payment.updated
     endpoint.{failing,disabled,pinged}
 
-A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, of any product; of a
-product that is published, product.* and stock.* since it was last published; and product.unpublished, so that it takes
-the product down. It sees no event of a draft, nothing that happened to a product before it was published, nothing of one
+A storefront sees what concerns its customers: order.* but order.held and order.released, payment.updated and
+reservation.*, of any product; of a product that is published, product.* and stock.* since it was last published; and
+product.unpublished, so that it takes the product down. It sees no event of a draft, nothing that happened to a product
+before it was published, nothing of one
 that is no longer published but that it was unpublished, and no endpoint.*. Whether a product is published is asked when
 events are read. So read a product and its availability when product.published comes: earlier events are not listed.
 

@@ -143,7 +143,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the order has as many charges as an order may have.
 
         { "reason": "CHARGE_LIMIT_REACHED", "domain": "stockward",
-          "metadata": { "order_id": "0190...", "limit": "200" } }
+          "metadata": { "order_id": "0190...", "limit": "100" } }
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -227,7 +227,7 @@ ERROR_REASON_CHARGE_LIMIT_REACHED: ErrorReason.ValueType  # 13
 """FAILED_PRECONDITION: the order has as many charges as an order may have.
 
     { "reason": "CHARGE_LIMIT_REACHED", "domain": "stockward",
-      "metadata": { "order_id": "0190...", "limit": "200" } }
+      "metadata": { "order_id": "0190...", "limit": "100" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -10,9 +10,10 @@
 //     payment.updated
 //     endpoint.{failing,disabled,pinged}
 //
-// A storefront sees what concerns its customers: order.*, payment.updated and reservation.*, of any product; of a
-// product that is published, product.* and stock.* since it was last published; and product.unpublished, so that it takes
-// the product down. It sees no event of a draft, nothing that happened to a product before it was published, nothing of one
+// A storefront sees what concerns its customers: order.* but order.held and order.released, payment.updated and
+// reservation.*, of any product; of a product that is published, product.* and stock.* since it was last published; and
+// product.unpublished, so that it takes the product down. It sees no event of a draft, nothing that happened to a product
+// before it was published, nothing of one
 // that is no longer published but that it was unpublished, and no endpoint.*. Whether a product is published is asked when
 // events are read. So read a product and its availability when product.published comes: earlier events are not listed.
 //
@@ -84,8 +85,8 @@ export type Event = Message<"stockward.event.v1.Event"> & {
   /**
    * Number of this event among those of the aggregate, from 1, without gaps but for what a storefront does not see. The
    * stock of a SKU that was dropped from the catalogue and made again is a new aggregate. The stock of a SKU that was
-   * renamed goes on as another aggregate: after the last event that is kept of it, from 1 where there is none. See
-   * `renamed_from_sku` of StockEvent.
+   * renamed goes on as another aggregate: after the last event that is kept of it, from 1 where there is none; so does the
+   * stock of other goods that are given the SKU afterwards. See `renamed_from_sku` of StockEvent.
    *
    * @generated from field: int64 aggregate_version = 5;
    */
@@ -100,7 +101,7 @@ export type Event = Message<"stockward.event.v1.Event"> & {
 
   /**
    * Name of the key that made it, or `jwt:` and the subject of the token; `customer` for what a customer did by a token of
-   * their own, and `system` for what time brought about. Empty where a storefront lists events.
+   * their own, and `system` for what time brought about. Empty for a storefront.
    *
    * @generated from field: string actor = 7;
    */
@@ -541,7 +542,7 @@ export type OrderEvent = Message<"stockward.event.v1.OrderEvent"> & {
   fulfillment?: Fulfillment | undefined;
 
   /**
-   * Why it must wait; unset while it need not, and where a storefront lists events.
+   * Why it must wait; unset while it need not. Staff only.
    *
    * @generated from field: stockward.order.v1.Hold hold = 9;
    */

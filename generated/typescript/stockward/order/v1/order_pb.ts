@@ -2121,7 +2121,7 @@ export enum ErrorReason {
    * FAILED_PRECONDITION: the order has as many charges as an order may have.
    *
    *     { "reason": "CHARGE_LIMIT_REACHED", "domain": "stockward",
-   *       "metadata": { "order_id": "0190...", "limit": "200" } }
+   *       "metadata": { "order_id": "0190...", "limit": "100" } }
    *
    * @generated from enum value: ERROR_REASON_CHARGE_LIMIT_REACHED = 13;
    */

@@ -1,0 +1,30 @@
+"""What of orders and events is between staff, whichever way they reach a storefront."""
+
+from __future__ import annotations
+
+from stockward.event.v1 import event_pb2
+from stockward.order.v1 import order_pb2
+
+
+def hide_order(order: order_pb2.Order | event_pb2.OrderEvent) -> None:
+    """Takes out what is between staff."""
+    for line in order.lines:
+        line.ClearField("price_override_reason")
+    if isinstance(order, order_pb2.Order):
+        charges = list(order.charges)
+    else:
+        charges = [order.charge] if order.HasField("charge") else []
+    for charge in charges:
+        charge.ClearField("reason")
+        charge.ClearField("actor")
+    if order.HasField("payment"):
+        for name in ("disputed", "lost", "tenders"):
+            order.payment.ClearField(name)
+    order.ClearField("hold")
+
+
+def hide_event(event: event_pb2.Event) -> None:
+    """Takes out what is between staff: who brought it about, and what `hide_order` does."""
+    event.ClearField("actor")
+    if event.HasField("order"):
+        hide_order(event.order)
