@@ -118,7 +118,7 @@ async def watched(evidence: Evidence) -> Finding:
 
 def off_sale(events: Sequence[Recorded]) -> set[str]:
     """Ids of events that a storefront is told only when they reach it in time: those of a product and its stock from
-    before it was last published. When it is, the storefront reads all of it anew."""
+    before it was last published. When it is, the storefront reads all of it again."""
     product_of: dict[str, str] = {}  # by SKU
     since: dict[str, int] = {}
     for event in events:
