@@ -62,7 +62,7 @@ async def test_the_story_can_be_played_again_and_again(stack: Stack) -> None:
     file = stack.directory / "products.csv"
     file.write_text("Handle,Title,Variant SKU,Variant Price,Variant Inventory Qty\ntee,Tee,TEE,19.90,5\n")
     imported = await stockward("import", "products", file, "--publish", "--stock", cwd=stack.directory)
-    assert (imported.code, imported.err) == (0, "")
+    assert imported.code == 0, imported.err
 
     async def is_pending() -> bool:
         listed = await stockward("deliveries", "list", "--endpoint", "storefront", "--json", cwd=stack.directory)

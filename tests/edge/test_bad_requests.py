@@ -99,10 +99,18 @@ async def test_no_parameter_replaces_what_stands_in_a_path(edge: Edge) -> None:
                 assert spelled in answer.json["message"]
 
 
-@pytest.mark.parametrize("text", ["é", "€", "𝄞", "\ud7ff", "\ue000", "\U0010ffff", "a€b𝄞é"])
+@pytest.mark.parametrize("text", ["é", "€", "𝄞", "\ud7fb", "\ufb00", "\U0001f9ff", "a€b𝄞é"])
 async def test_text_beyond_ascii_is_read(edge: Edge, text: str) -> None:
     answer = await edge.get(f"/api/storefront/stock?skus=%{text.encode().hex('%')}")
     assert answer["unknownSkus"] == [text]
+
+
+@pytest.mark.parametrize("text", ["\ud7ff", "\ue000", "\U0010ffff"])
+async def test_text_at_the_ends_of_unicode_is_read_and_refused_by_the_server(edge: Edge, text: str) -> None:
+    """They are UTF-8, but no characters that a SKU may have."""
+    answer = await edge.call("GET", f"/api/storefront/stock?skus=%{text.encode().hex('%')}")
+    assert (answer.http, answer.reason, answer.fields) == (400, "FIELD_INVALID", ["skus[0]"])
+    assert f"U+{ord(text):04X}" in answer.json["message"]
 
 
 async def test_who_may_not(edge: Edge) -> None:
