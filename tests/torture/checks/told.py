@@ -118,10 +118,16 @@ async def watched(evidence: Evidence) -> Finding:
 
 def off_sale(events: Sequence[Recorded]) -> set[str]:
     """Ids of events that a storefront is told only when they reach it in time: those of a product and its stock from
-    before it was last published. When it is, the storefront reads all of it again."""
+    before it was last published, and those of stock under a SKU that was renamed since. When the product is published,
+    or the SKU is another's, the storefront reads all of it again."""
     product_of: dict[str, str] = {}  # by SKU
     since: dict[str, int] = {}
+    renamed: dict[str, int] = {}  # the last event of the goods that had the SKU before
     for event in events:
+        if event.data.stock.renamed_to_sku:
+            renamed[event.data.stock.sku] = event.seq
+        elif event.data.product.HasField("renamed"):
+            renamed[event.data.product.renamed.from_sku] = event.seq
         if event.type.startswith("product."):
             product_of |= {variant.sku: event.aggregate_id for variant in event.data.product.variants}
         if event.type == "product.published":
@@ -133,7 +139,10 @@ def off_sale(events: Sequence[Recorded]) -> set[str]:
         for event in events
         if event.type.startswith(("product.", "stock."))
         and event.type != "product.unpublished"
-        and event.seq < since.get(product_of.get(event.data.stock.sku, event.aggregate_id), sys.maxsize)
+        and (
+            event.seq < since.get(product_of.get(event.data.stock.sku, event.aggregate_id), sys.maxsize)
+            or event.seq <= renamed.get(event.data.stock.sku, 0)
+        )
     }
 
 
