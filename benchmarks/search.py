@@ -1,4 +1,4 @@
-"""Row 13. Is a search in a great catalogue answered while somebody types?"""
+"""Row 13. Is a search in a large catalogue answered while somebody types?"""
 
 from __future__ import annotations
 
@@ -160,4 +160,4 @@ def _percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-BENCHMARK = Benchmark(13, "Searching a great catalogue", answer, limit=600)
+BENCHMARK = Benchmark(13, "Searching a large catalogue", answer, limit=600)

@@ -20,10 +20,10 @@ from stockward_server.application.order_commands import (
     ExpireOrder,
     FulfillOrder,
     ProcessOrder,
-    RecordPayment,
     ReturnOrder,
     WantedCharge,
 )
+from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.request import Clockwork, Role
 from stockward_server.application.stock_commands import (
     AdjustStock,

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -13,6 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from stockward_server.config import Settings
 from stockward_server.embedded import free_port
 
 ISSUER = "https://id.shop.example"
@@ -51,6 +53,21 @@ class Issuer:
 
     def key_set(self) -> dict[str, Any]:
         return {"keys": [public_jwk(key, key_id, algorithm) for key_id, (key, algorithm) in self.private.items()]}
+
+    def settings(self, folder: Path, database_url: str, event_queue_url: str) -> Settings:
+        """Returns the settings of a server that accepts the issuer's tokens, those of customers too."""
+        key_set = folder / "keys.json"
+        key_set.write_text(json.dumps(self.key_set()))
+        return Settings.model_validate(
+            {
+                "database_url": database_url,
+                "event_queue_url": event_queue_url,
+                "jwks_file": key_set,
+                "jwt_issuer": ISSUER,
+                "jwt_audience": AUDIENCE,
+                "jwt_customer_claim": "customer_id",
+            }
+        )
 
     def token(self, key_id: str, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """A good token of staff, but for `claims`; None leaves one out."""

@@ -16,7 +16,7 @@ LOCATIONS = ("main", "north")
 """By priority."""
 
 ENDLESS = ""
-"""Where units are that nobody counts."""
+"""The location of units that are not counted."""
 
 Place = tuple[str, str]
 """SKU and location."""
@@ -42,7 +42,7 @@ class Shelf:
 
     @property
     def unowned(self) -> int:
-        """Below zero: units that somebody owns and that are not there."""
+        """Below zero: claimed units that are not there."""
         return self.on_hand - self.reserved - self.allocated
 
 
@@ -385,7 +385,7 @@ class Model:
         purchase.state = "PROCESSING"
 
     def fulfill(self, purchase: Purchase, units: Mapping[str, int], location: str | None = None) -> None:
-        """Unit by unit: the order's own where it is there, or else one that nobody owns, whose claim comes from where
+        """Unit by unit: the order's own where it is there, or else an unclaimed one, whose claim comes from where
         units are missing, or else from the last location."""
         require(purchase.state in ("PROCESSING", "PARTIALLY_FULFILLED"), "ORDER_STATE_INVALID")
         require(not purchase.held, "ORDER_ON_HOLD")

@@ -16,11 +16,10 @@ from stockward.event.v1 import event_pb2 as events
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server.config import Settings
 from stockward_server.embedded import Nats, Postgres
 from tests.conftest import TEMPLATE
 from tests.contract.test_access import allowed_by_contract
-from tests.issuer import AUDIENCE, ISSUER, Issuer
+from tests.issuer import Issuer
 from tests.known_shop import METHODS, NOBODY, hold, line, order, send
 from tests.shop import Callers, Refused, Shop, callers, money, refused, running_shop
 from tests.snapshot import nothing_written
@@ -57,18 +56,8 @@ class Customers:
 async def customers(
     postgres: Postgres, nats: Nats, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Customers]:
-    key_set = tmp_path_factory.mktemp("issuer") / "keys.json"
-    key_set.write_text(json.dumps(issuer.key_set()))
-    settings = Settings.model_validate(
-        {
-            "database_url": await postgres.create_database("customers_shop", template=TEMPLATE),
-            "event_queue_url": nats.url,
-            "jwks_file": key_set,
-            "jwt_issuer": ISSUER,
-            "jwt_audience": AUDIENCE,
-            "jwt_customer_claim": "customer_id",
-        }
-    )
+    database_url = await postgres.create_database("customers_shop", template=TEMPLATE)
+    settings = issuer.settings(tmp_path_factory.mktemp("issuer"), database_url, nats.url)
     async with running_shop(settings) as shop, AsyncExitStack() as stack:
         await shop.sell("TEE", 1000)
         yield Customers(shop, issuer, stack)

@@ -18,11 +18,10 @@ from stockward.event.v1 import event_pb2 as events
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server.config import Settings
 from stockward_server.embedded import Nats, Postgres
 from tests.conftest import TEMPLATE
 from tests.contract.test_access import allowed_by_contract
-from tests.issuer import AUDIENCE, ISSUER, Issuer
+from tests.issuer import Issuer
 from tests.known_shop import METHODS, hold, line, method_of, order
 from tests.shop import Callers, Refused, Shop, callers, money, refused, running_shop
 
@@ -80,18 +79,8 @@ async def retitle(shop: Shop, product_id: str, title: str) -> None:
 async def goods(
     postgres: Postgres, nats: Nats, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Goods]:
-    key_set = tmp_path_factory.mktemp("issuer") / "keys.json"
-    key_set.write_text(json.dumps(issuer.key_set()))
-    settings = Settings.model_validate(
-        {
-            "database_url": await postgres.create_database("goods_shop", template=TEMPLATE),
-            "event_queue_url": nats.url,
-            "jwks_file": key_set,
-            "jwt_issuer": ISSUER,
-            "jwt_audience": AUDIENCE,
-            "jwt_customer_claim": "customer_id",
-        }
-    )
+    database_url = await postgres.create_database("goods_shop", template=TEMPLATE)
+    settings = issuer.settings(tmp_path_factory.mktemp("issuer"), database_url, nats.url)
     async with running_shop(settings) as shop, AsyncExitStack() as stack:
         ada = callers(shop.address, issuer.token("key", role="storefront", sub="ada", customer_id="ada"))
         stack.push_async_callback(ada.channel.close)

@@ -22,10 +22,10 @@ from stockward_server.application.order_commands import (
     CancelOrder,
     FulfillOrder,
     ProcessOrder,
-    RecordPayment,
     ReturnOrder,
     WantedCharge,
 )
+from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.stock_commands import (
     ExtendReservation,
     ReleaseReservation,

@@ -148,9 +148,9 @@ async def test_the_greatest_product_is_stored_and_found(database: Pool) -> None:
     """2,048 variants and 50,000 characters of four bytes, no two words the same."""
     skus = [f"{number:04}{chr(0x20000 + number) * 60}" for number in range(2_048)]
     words = " ".join(chr(0x20000 + n) for n in range(25_000))
-    great = product("\U0001d306ﷺ" * 150, *skus, description=words, barcode="ﷺ" * 64)
+    large = product("\U0001d306ﷺ" * 150, *skus, description=words, barcode="ﷺ" * 64)
     async with database.acquire() as connection:
-        await store(connection, great)
+        await store(connection, large)
     for search in (skus[0], skus[0][:4], chr(0x20000), "x" * 500):
         assert len(await titles(database, search)) == (search[0] != "x")
 

@@ -40,7 +40,7 @@ NO_EVENTS = {
     "DisableEndpoint",
     *("RotateSecret", "ExpireSecrets", "RetryDelivery", "SkipDelivery", "RecoverDeliveries", "ReplayEvents"),
 }
-"""Settings, whose changes nobody is told of."""
+"""Settings, whose changes have no event."""
 
 
 @pytest.fixture

@@ -338,8 +338,8 @@ async def test_watches_of_both_names_are_told(shop: Shop) -> None:
 
 
 async def test_renames_under_load_break_no_command_and_no_book(shop: Shop) -> None:
-    """Orders, shipments, returns and holds go on while names move: who names a SKU that nobody has is refused, and what
-    is asked of an order or a hold always finds its goods."""
+    """Orders, shipments, returns and holds go on while names move: a command with an unknown SKU is refused, and one
+    on an order or a hold always finds its goods."""
     names = [f"N{number}" for number in range(6)]
     for name in names[:4]:
         await shop.sell(name, 1000)

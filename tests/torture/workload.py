@@ -333,7 +333,7 @@ class Client:
             await self._step("CancelOrder", orders.CancelOrderRequest(order_id=call.response.order_id, lines=unit))
 
     async def _refund_a_little(self) -> None:
-        """For goodwill, on an order that nobody processes."""
+        """For goodwill, on an order that is not processed."""
         lines = [Line(sku=self._rng.choice(GOODS), quantity=1)]
         call = await self._caller.call("orders", "CreateOrder", orders.CreateOrderRequest(lines=lines))
         for kind in (CAPTURED, REFUNDED) if call.response is not None else ():

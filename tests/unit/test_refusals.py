@@ -51,7 +51,7 @@ class Batch:
         return outcome
 
     def seen(self) -> Any:
-        """All that is in it, as values that nobody can change; its clock apart."""
+        """All that is in it but its clock, as immutable values."""
         return values(replace(self.state, now=None))  # type: ignore[arg-type]
 
 

@@ -80,13 +80,13 @@ def test_a_document_has_the_markup_of_a_description_as_blanks() -> None:
 def test_the_greatest_product_fits_a_search_vector() -> None:
     """1 MiB, for words in two dictionaries and marks."""
     letter = "\U0001d306"
-    great = product(
+    large = product(
         "ﷺ" * 300,
         *(f"{number:04}{chr(0x20000 + number) * 60}" for number in range(2_048)),
         description=" ".join(chr(0x20000 + n % 40_000) + letter for n in range(50_000)),
         tags=tuple(f"{n}{letter * 190}" for n in range(250)),
     )
-    document = search_document(great)
+    document = search_document(large)
     words = f"{document.title_words} {document.name_words} {document.description_words}"
     assert 2 * len(words.encode()) + sum(len(mark.encode()) for mark in document.marks) < 2**20
     assert sum(len(mark.encode()) for mark in document.marks) <= MARK_BYTES

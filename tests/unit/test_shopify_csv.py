@@ -450,7 +450,7 @@ def test_quantities_and_policies_matter_only_when_stock_is_set(file: Path) -> No
         ),
         (b"Handle,Title,Cost\ntee,Tee,5\n", "has the column Price (formerly Variant price), this one has not"),
         (b"Handle:Title:Price\n", "are its cells separated otherwise? --delimiter says how"),
-        (b"Handle,Title,Variant Price,Title\n", "has the column Title twice"),
+        (b"Handle,Title,Variant Price,Title\n", "has the column “Title” twice"),
     ],
 )
 def test_files_that_are_no_product_csv(file: Path, content: bytes, message: str) -> None:

@@ -300,7 +300,7 @@ def test_the_manual_names_every_type(document: str) -> None:
 
 
 def test_a_field_that_is_missing_or_of_another_type_is_refused_or_makes_a_valid_request() -> None:
-    """Stripe sends none such; whoever has the secret could."""
+    """Stripe sends none such; a sender with the secret could."""
     spoilt = [each for each in spoilt_events(ORDER) if each.get("type") in list(READERS)]
     assert len(spoilt) > 4000
     for each in spoilt:

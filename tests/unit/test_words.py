@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import typer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.webhook.v1 import webhook_pb2 as webhooks
@@ -195,6 +195,7 @@ def test_files_of_products_are_read_or_refused_in_words(tmp_path: Path, content:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(tables(STOCK_HEADERS))
+@example(b"\\S")
 def test_files_of_counts_are_read_or_refused_in_words(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "file.csv"
     file.write_bytes(content)

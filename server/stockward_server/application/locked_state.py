@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from stockward_server.application.alerts import ALERT_EVENTS, Alert, review_alert
 from stockward_server.application.overlay import Overlay
 from stockward_server.application.request import Clockwork, Request
 from stockward_server.domain.errors import (
@@ -48,27 +49,6 @@ Holder = tuple[str, str]
 
 Cause = Request | Clockwork
 """Who or what brings a change about."""
-
-ALERT_EVENTS = {
-    AlertLevel.NONE: "stock.recovered",
-    AlertLevel.LOW: "stock.low",
-    AlertLevel.DEPLETED: "stock.depleted",
-    AlertLevel.SHORTFALL: "stock.shortfall",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """An alert that a batch raised, changed or cleared. `known`: it stood before the batch."""
-
-    sku: str
-    location_id: str
-    level: AlertLevel
-    available: int
-    reorder_point: int | None
-    raise_time: datetime
-    known: bool = False
-    clear_time: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -317,10 +297,11 @@ class LockedState:
         return level if after is level.alert_level else self._set_alert(level, after, cause)
 
     def _set_alert(self, level: StockLevel, after: AlertLevel, cause: Cause) -> StockLevel:
-        self._review_alert(level, after)
+        key = (level.sku, level.location_id)
+        self.alerts[key] = review_alert(self.alerts.get(key, ()), level, after, self.now)
         level = level.but(alert_level=after, version=level.version + 1)
         self._record_stock(ALERT_EVENTS[after], StockNews(level), cause)
-        self.levels[level.sku, level.location_id] = level
+        self.levels[key] = level
         return level
 
     def _add_place(self, level: StockLevel) -> None:
@@ -329,28 +310,6 @@ class LockedState:
 
     def _record_stock(self, event_type: str, news: StockNews, cause: Cause) -> None:
         self.record(event_type, "stock", news.aggregate_id, news.level.version, news, cause)
-
-    def _review_alert(self, level: StockLevel, after: AlertLevel) -> None:
-        """Raises, changes or clears the alert of a level whose `alert_level` is still the one before."""
-        key, before = (level.sku, level.location_id), level.alert_level
-        alerts = self.alerts.get(key, ())
-        if alerts and alerts[-1].clear_time is None:
-            alerts, standing = alerts[:-1], alerts[-1]
-        else:
-            standing = Alert(
-                level.sku,
-                level.location_id,
-                after or before,
-                level.available,
-                level.reorder_point,
-                self.now,
-                known=before is not AlertLevel.NONE,
-            )
-        if after is AlertLevel.NONE:
-            standing = replace(standing, clear_time=self.now)
-        else:
-            standing = replace(standing, level=after, available=level.available)
-        self.alerts[key] = (*alerts, standing)
 
 
 def _by_priority(level: StockLevel) -> tuple[str, int, str]:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
 from stockward_server.application.command import Command
-from stockward_server.application.locked_state import LockedState, PaymentKey
+from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request
 from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import (
     CurrencyMismatch,
     FieldInvalid,
     OrderStateInvalid,
-    PaymentEventConflict,
     RoleNotAllowed,
     SkuUnknown,
-    TenderOfAnotherOrder,
 )
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.money import Money
@@ -37,12 +35,10 @@ from stockward_server.domain.order_steps import (
     decide_order,
     decide_order_expiry,
     decide_order_from_hold,
-    decide_payment,
     decide_processing,
     decide_return,
     payment_due,
 )
-from stockward_server.domain.payment import PaymentEvent, PaymentKind, TenderKey
 from stockward_server.domain.pricing import WantedLine, merge_lines, price_lines, spread_charge
 from stockward_server.domain.reservation import decide_conversion, require_active
 
@@ -230,7 +226,7 @@ class CancelOrder(OnOrder):
                     action="cancel",
                 )
         cancelled, changes = decide_cancellation(order, self.quantities, self.reason, state.now)
-        order = state.save_order(cancelled, self.cause, "order.cancelled", *_hold_events(order, cancelled))
+        order = state.save_order(cancelled, self.cause, "order.cancelled", *hold_events(order, cancelled))
         state.move(changes, self.cause)
         return self.reply(order)
 
@@ -257,7 +253,7 @@ class ReturnOrder(OnOrder):
             self.reason,
             state.now,
         )
-        order = state.save_order(returned, self.cause, "order.returned", *_hold_events(order, returned))
+        order = state.save_order(returned, self.cause, "order.returned", *hold_events(order, returned))
         # What the catalogue has dropped, or no longer tracks, comes back for its money alone: nothing counts it.
         state.move((change for change in changes if state.is_counted(change.sku)), self.cause)
         return self.reply(order)
@@ -276,79 +272,7 @@ class AddCharge(OnOrder):
         charge = self.charge.in_currency(order.currency)
         charge = replace(charge, reason=self.reason, actor=self.cause.actor, added=state.now)
         charged = decide_charge(order, charge, self.charge.path, state.now)
-        return self.reply(state.save_order(charged, self.cause, "order.charged", *_hold_events(order, charged)))
-
-
-@dataclass(slots=True, kw_only=True)
-class RecordPayment(OnOrder):
-    """Records what a provider reports, once. Without an `event_time` it is now, by the database's clock."""
-
-    provider: str
-    provider_event_id: str
-    kind: PaymentKind
-    amount: Money
-    event_time: datetime | None = None
-    payment_reference: str = ""
-    running_total: bool = False
-
-    @property
-    def payment_keys(self) -> Collection[PaymentKey]:
-        return ((self.provider, self.provider_event_id),)
-
-    @property
-    def tenders(self) -> Collection[TenderKey]:
-        return ((self.provider, self.payment_reference),) if self.payment_reference else ()
-
-    def execute(self, state: LockedState) -> bytes:
-        order = state.order(self.order_id, self.cause)
-        if self.amount.currency != order.currency:
-            raise CurrencyMismatch(
-                f"{self.amount.currency} where {order.currency} is expected",
-                field="amount",
-                expected=order.currency,
-                actual=self.amount.currency,
-            )
-        event = PaymentEvent(
-            self.provider,
-            self.provider_event_id,
-            self.order_id,
-            self.kind,
-            self.amount.minor,
-            self.event_time or state.now,
-            self.payment_reference,
-            self.running_total,
-            state.now,
-        )
-        known = state.payments.get((event.provider, event.provider_event_id))
-        if known is not None:
-            same_tender = known.payment_reference in ("", event.payment_reference)
-            if not same_tender or _content(known) != _content(event):
-                raise PaymentEventConflict(
-                    f"{event.provider} event {event.provider_event_id} is known with other content",
-                    field="provider_event_id",
-                    provider=event.provider,
-                    provider_event_id=event.provider_event_id,
-                )
-            return self.reply(order)
-        if state.tenders.get(event.tender, order.order_id) != order.order_id:
-            raise TenderOfAnotherOrder(
-                f"{event.provider} payment {event.payment_reference} belongs to another order",
-                field="payment_reference",
-                order_id=order.order_id,
-                provider=event.provider,
-                payment_reference=event.payment_reference,
-            )
-        paid, changes = decide_payment(order, event, state.levels_of({x.sku for x in order.lines}), state.now)
-        state.save_payment(event)
-        revived = ["order.processing"] if paid.state is not order.state else []
-        paid = state.save_order(paid, self.cause, "payment.updated", *revived, *_hold_events(order, paid))
-        state.move(changes, self.cause)
-        return self.reply(paid)
-
-
-def _content(event: PaymentEvent) -> tuple[object, ...]:
-    """What a repetition of the event has in common with it."""
-    return event.order_id, event.kind, event.amount, event.running_total
+        return self.reply(state.save_order(charged, self.cause, "order.charged", *hold_events(order, charged)))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -376,7 +300,7 @@ class ExpireOrder(Command):
         return b""
 
 
-def _hold_events(before: Order, after: Order) -> tuple[str, ...]:
+def hold_events(before: Order, after: Order) -> tuple[str, ...]:
     """The event of an order that has come to be on hold, or to be so no longer."""
     held, holds = before.hold is not None, after.hold is not None
     if held == holds or after.state not in OPEN_STATES:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from stockward_server.application.locked_state import Alert
+from stockward_server.application.alerts import Alert
 from stockward_server.application.request import Request
 from stockward_server.domain.event import Movement
 from stockward_server.domain.order import Order, OrderState

@@ -227,7 +227,7 @@ def _header(file: Path, table: CsvFile) -> tuple[Mapping[str, Sequence[int]], Se
         if about is None:
             ignored.append(at)
         elif any(spelled(table.columns[other]) == spelled(name) for other in places.get(about, ())):
-            raise FileUnreadable(f"{file}: the header has the column {name} twice")
+            raise FileUnreadable(f"{file}: the header has the column “{name}” twice")
         else:
             places.setdefault(about, []).append(at)
     missing = [words(about) for about in REQUIRED if about not in places]

@@ -45,7 +45,7 @@ def read_rows(
     if "sku" not in columns or len(amounts) != 1 or set(columns) - set(COLUMNS) or len(set(columns)) < len(columns):
         raise FileUnreadable(
             f"{file}: the header must have sku and either on_hand or delta, and may have location_id and "
-            f"expected_on_hand; it has {', '.join(table.columns)} ({table})"
+            f"expected_on_hand; it has “{', '.join(table.columns)}” ({table})"
         )
     (amount,) = amounts
     rows: list[Row] = []

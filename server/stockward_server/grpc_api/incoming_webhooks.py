@@ -32,7 +32,7 @@ from stockward_server.domain.errors import (
 from stockward_server.grpc_api.catalog_service import CatalogServicer
 from stockward_server.grpc_api.identity import Call, current_call
 from stockward_server.grpc_api.inventory_service import InventoryServicer
-from stockward_server.grpc_api.json_words import JsonInvalid, parse
+from stockward_server.grpc_api.json_parser import JsonInvalid, parse
 from stockward_server.grpc_api.names import normalise_names
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.requests import Context

@@ -16,9 +16,9 @@ from stockward_server.application.order_commands import (
     CreateOrder,
     FulfillOrder,
     ProcessOrder,
-    RecordPayment,
     ReturnOrder,
 )
+from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews
 from stockward_server.application.watches import Watches

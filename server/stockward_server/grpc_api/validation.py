@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from stockward_server.domain.errors import FieldInvalid, FieldViolation, MessageTooLarge
 from stockward_server.grpc_api.counts import count_elements
 from stockward_server.grpc_api.names import name_violations, normalise_names
-from stockward_server.grpc_api.rule_words import words_of
+from stockward_server.grpc_api.rule_messages import words_of
 
 FEW = 50
 """Elements of a message in which every fault is looked for. Of a larger one the first fault must do: finding one takes

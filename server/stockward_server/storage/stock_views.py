@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
-from stockward_server.application.locked_state import Alert
+from stockward_server.application.alerts import Alert
 from stockward_server.application.stock_views import (
     AlertRow,
     AvailabilityRow,

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from stockward_server.application.locked_state import Alert, LockedState
+from stockward_server.application.alerts import Alert
+from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request
 from stockward_server.domain.event import Movement, RecordedEvent
 from stockward_server.domain.stock import StockLevel

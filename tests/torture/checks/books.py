@@ -10,7 +10,7 @@ from tests.torture.history import Outcome
 from tests.torture.workload import FLASH, FLASH_UNITS, RENAMED
 
 GOODS = f"rtrim(sku, '{RENAMED}')"
-"""The goods that a row is about, whatever they were called when it was written."""
+"""The goods that a row is about, under any of their SKUs."""
 
 BOOKS = f"""
     WITH ledger AS (

@@ -1,4 +1,4 @@
-"""What orders came to, step by step, against the same sums taken anew from the record of events."""
+"""What orders came to, step by step, against the same sums computed from the record of events."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def _wrong_sums(events: Sequence[Recorded]) -> Iterable[str]:
         order = event.data.order
         for line in order.lines:
             number, left = line.line_number, line.quantity - line.cancelled - line.returned
-            borne = minor(line.discount), minor(line.tax)
+            share = minor(line.discount), minor(line.tax)
             known, former = units.setdefault(number, [(0, 0)] * line.quantity), shares.get(number, (0, 0))
             for _ in range(len(known) - left):
                 discount, tax = known.pop(0)
                 gone += minor(line.unit_price) - discount + tax
-            if borne != former:
-                shares[number] = borne
-                more = [sum(each[kind] for each in known) + borne[kind] - former[kind] for kind in (0, 1)]
+            if share != former:
+                shares[number] = share
+                more = [sum(each[kind] for each in known) + share[kind] - former[kind] for kind in (0, 1)]
                 known[:] = zip(*(_one_by_one(amount, len(known)) for amount in more), strict=True)
         totals = order.totals
         taken = minor(totals.cancelled) + minor(totals.returned)

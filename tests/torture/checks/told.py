@@ -118,16 +118,16 @@ async def watched(evidence: Evidence) -> Finding:
 
 def off_sale(events: Sequence[Recorded]) -> set[str]:
     """Ids of events that a storefront is told only when they reach it in time: those of a product and its stock from
-    before it was last published, and those of stock under a SKU that was given up since. When the product is published,
-    or the SKU is another's, the storefront reads all of it anew."""
+    before it was last published, and those of stock under a SKU that was renamed since. When the product is published,
+    or the SKU is another's, the storefront reads all of it again."""
     product_of: dict[str, str] = {}  # by SKU
     since: dict[str, int] = {}
-    given_up: dict[str, int] = {}  # the last event of the goods that had the SKU before
+    renamed: dict[str, int] = {}  # the last event of the goods that had the SKU before
     for event in events:
         if event.data.stock.renamed_to_sku:
-            given_up[event.data.stock.sku] = event.seq
+            renamed[event.data.stock.sku] = event.seq
         elif event.data.product.HasField("renamed"):
-            given_up[event.data.product.renamed.from_sku] = event.seq
+            renamed[event.data.product.renamed.from_sku] = event.seq
         if event.type.startswith("product."):
             product_of |= {variant.sku: event.aggregate_id for variant in event.data.product.variants}
         if event.type == "product.published":
@@ -141,7 +141,7 @@ def off_sale(events: Sequence[Recorded]) -> set[str]:
         and event.type != "product.unpublished"
         and (
             event.seq < since.get(product_of.get(event.data.stock.sku, event.aggregate_id), sys.maxsize)
-            or event.seq <= given_up.get(event.data.stock.sku, 0)
+            or event.seq <= renamed.get(event.data.stock.sku, 0)
         )
     }
 

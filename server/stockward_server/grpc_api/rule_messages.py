@@ -123,4 +123,4 @@ WORDS: dict[str, Callable[[FieldDescriptor, Any], str]] = {
     "min_pairs": _pairs,
     "max_pairs": _pairs,
 }
-"""By the name of a rule. `tests/unit/test_rule_words.py` breaks every rule of the contract, so that none is missing."""
+"""By the name of a rule. `tests/unit/test_rule_messages.py` breaks every rule of the contract."""

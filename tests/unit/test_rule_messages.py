@@ -22,7 +22,7 @@ NOT_FOR_PEOPLE = (
     *("regex", "pattern", "oneof", "list [", "[0]", "value must", "exactly one", "enum value", "repeated", "item(s)"),
     *("pair", "UNSPECIFIED", "field is", "0x", "\\", "^", "$", "(?", "]+", "<", ">", "None", "True", "{", "}", "'"),
 )
-"""What nobody should have to read."""
+"""Fragments that must not be in a message for people."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from stockward_server.grpc_api.rule_words import either
+from stockward_server.grpc_api.rule_messages import either
 
 M = TypeVar("M", bound=Message)
 

@@ -1,0 +1,86 @@
+"""The command that records payments of orders."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from stockward_server.application.locked_state import LockedState, PaymentKey
+from stockward_server.application.order_commands import OnOrder, hold_events
+from stockward_server.domain.errors import CurrencyMismatch, PaymentEventConflict, TenderOfAnotherOrder
+from stockward_server.domain.money import Money
+from stockward_server.domain.order_steps import decide_payment
+from stockward_server.domain.payment import PaymentEvent, PaymentKind, TenderKey
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordPayment(OnOrder):
+    """Records what a provider reports, once. Without an `event_time` it is now, by the database's clock."""
+
+    provider: str
+    provider_event_id: str
+    kind: PaymentKind
+    amount: Money
+    event_time: datetime | None = None
+    payment_reference: str = ""
+    running_total: bool = False
+
+    @property
+    def payment_keys(self) -> Collection[PaymentKey]:
+        return ((self.provider, self.provider_event_id),)
+
+    @property
+    def tenders(self) -> Collection[TenderKey]:
+        return ((self.provider, self.payment_reference),) if self.payment_reference else ()
+
+    def execute(self, state: LockedState) -> bytes:
+        order = state.order(self.order_id, self.cause)
+        if self.amount.currency != order.currency:
+            raise CurrencyMismatch(
+                f"{self.amount.currency} where {order.currency} is expected",
+                field="amount",
+                expected=order.currency,
+                actual=self.amount.currency,
+            )
+        event = PaymentEvent(
+            self.provider,
+            self.provider_event_id,
+            self.order_id,
+            self.kind,
+            self.amount.minor,
+            self.event_time or state.now,
+            self.payment_reference,
+            self.running_total,
+            state.now,
+        )
+        known = state.payments.get((event.provider, event.provider_event_id))
+        if known is not None:
+            same_tender = known.payment_reference in ("", event.payment_reference)
+            if not same_tender or _content(known) != _content(event):
+                raise PaymentEventConflict(
+                    f"{event.provider} event {event.provider_event_id} is known with other content",
+                    field="provider_event_id",
+                    provider=event.provider,
+                    provider_event_id=event.provider_event_id,
+                )
+            return self.reply(order)
+        if state.tenders.get(event.tender, order.order_id) != order.order_id:
+            raise TenderOfAnotherOrder(
+                f"{event.provider} payment {event.payment_reference} belongs to another order",
+                field="payment_reference",
+                order_id=order.order_id,
+                provider=event.provider,
+                payment_reference=event.payment_reference,
+            )
+        paid, changes = decide_payment(order, event, state.levels_of({x.sku for x in order.lines}), state.now)
+        state.save_payment(event)
+        revived = ["order.processing"] if paid.state is not order.state else []
+        paid = state.save_order(paid, self.cause, "payment.updated", *revived, *hold_events(order, paid))
+        state.move(changes, self.cause)
+        return self.reply(paid)
+
+
+def _content(event: PaymentEvent) -> tuple[object, ...]:
+    """What a repetition of the event has in common with it."""
+    return event.order_id, event.kind, event.amount, event.running_total
