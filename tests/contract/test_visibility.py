@@ -300,6 +300,28 @@ async def test_a_draft_stays_secret_after_it_is_published(goods: Goods) -> None:
     await shop.pms.catalog.UnpublishProduct(catalog.UnpublishProductRequest(product_id=product.product_id))
 
 
+async def test_the_stock_of_a_draft_stays_secret_when_its_name_goes_to_what_is_for_sale(goods: Goods) -> None:
+    shop = goods.shop
+    for sku in ("SECRET-1", "SECRET-2"):
+        draft = catalog.Product(title="Codename", variants=[catalog.Variant(sku=sku, price=money("99.00"))])
+        await shop.pms.catalog.CreateProduct(catalog.CreateProductRequest(product=draft))
+        await shop.receive(sku, 77)
+    await shop.sell("FOR-SALE-1", 5)
+    for_sale_2 = await shop.sell("FOR-SALE-2", 5)
+    for sku, new_sku in [("SECRET-1", "S1"), ("FOR-SALE-1", "SECRET-1"), ("SECRET-2", "S2")]:
+        await shop.pms.catalog.RenameSku(catalog.RenameSkuRequest(sku=sku, new_sku=new_sku))
+    two = [catalog.Variant(sku=sku, price=money("9.00"), options={"Size": sku}) for sku in ("FOR-SALE-2", "SECRET-2")]
+    edit = catalog.UpdateProductRequest(product=catalog.Product(product_id=for_sale_2, variants=two))
+    edit.update_mask.paths.append("variants")
+    await shop.pms.catalog.UpdateProduct(edit)
+    await shop.receive("SECRET-2", 3)
+
+    told = await listed(shop.storefront, types=["stock.*"])
+    of = {sku: [e.stock for e in told if e.aggregate_id == f"{sku}@main"] for sku in ("SECRET-1", "SECRET-2")}
+    assert [(each.on_hand, each.renamed_from_sku) for each in of["SECRET-1"]] == [(5, "FOR-SALE-1")]
+    assert [each.on_hand for each in of["SECRET-2"]] == [3]
+
+
 # What was promised stays
 
 

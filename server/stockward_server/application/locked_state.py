@@ -80,6 +80,8 @@ class LockedState:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     locations: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
     """Priority of each location, and whether it is active."""
+    last_versions: Mapping[StockKey, int] = field(default_factory=dict)
+    """Of stock rows that are to come, under names that other goods had: the version that their events go on from."""
 
     levels: Overlay[StockKey, StockLevel] = field(default_factory=Overlay)
     orders: Overlay[str, Order] = field(default_factory=Overlay)
@@ -115,6 +117,7 @@ class LockedState:
             self.encode_event,
             self.offers,
             self.locations,
+            self.last_versions,
             Overlay(self.levels),
             Overlay(self.orders),
             Overlay(self.reservations),
@@ -186,7 +189,8 @@ class LockedState:
             raise SkuUnknown(f"no variant has the SKU {sku!r}", field="sku", sku=sku)
         self.require_location(location_id)
         priority, active = self.locations[location_id]
-        return StockLevel(sku, location_id, priority=priority, active=active)
+        version = self.last_versions.get((sku, location_id), 0)
+        return StockLevel(sku, location_id, version=version, priority=priority, active=active)
 
     def require_location(self, location_id: str) -> None:
         """LocationUnknown for one that is not there."""

@@ -88,6 +88,8 @@ class Offer:
     """Whether its stock is not counted and never runs out."""
     sku_since: int = 0
     """Which of the goods that ever had this SKU they are: a position in the ledger, from which on they have it."""
+    name_reused: bool = False
+    """Whether other goods had this SKU until they were renamed."""
 
 
 @dataclass(frozen=True)

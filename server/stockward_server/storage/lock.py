@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import product
 
 import asyncpg
 from asyncpg import Record
 
 from stockward_server.application.command import Command
-from stockward_server.application.locked_state import Holder, LockedState, PaymentKey
+from stockward_server.application.locked_state import Holder, LockedState, PaymentKey, StockKey
 from stockward_server.application.overlay import Overlay
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.money import Money
@@ -63,6 +64,11 @@ async def lock_state(connection: Executor, commands: Sequence[Command], state: L
     if any(command.needs_locations for command in commands):
         rows = await connection.fetch("SELECT location_id, priority, active FROM locations")
         state.locations = {row["location_id"]: (row["priority"], row["active"]) for row in rows}
+    again = [offer.sku for offer in state.offers.values() if offer.name_reused]
+    rows_to_come = [key for key in product(again, state.locations) if key not in state.levels]
+    if rows_to_come:
+        last = await last_versions(connection, rows_to_come)
+        state.last_versions = dict(zip(rows_to_come, last, strict=True))
 
 
 async def lock_holders(connection: Executor, holders: Collection[Holder], now: datetime) -> dict[Holder, Held]:
@@ -127,12 +133,27 @@ async def lock_stock(connection: Executor, skus: Collection[str]) -> list[StockL
     return [stock_level(row) for row in rows]
 
 
+async def last_versions(connection: Executor, keys: Collection[StockKey]) -> list[int]:
+    """The version of the last event that is kept under the name of each stock row; 0 where there is none. Locks
+    nothing."""
+    rows = await connection.fetch(
+        """
+        SELECT coalesce((SELECT aggregate_version FROM events WHERE aggregate_id = sku || '@' || location_id
+                         ORDER BY seq DESC LIMIT 1), 0) AS version
+        FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS key (sku, location_id, place) ORDER BY place
+        """,
+        [sku for sku, _ in keys],
+        [location_id for _, location_id in keys],
+    )
+    return [row["version"] for row in rows]
+
+
 async def load_offers(connection: Executor, skus: Collection[str]) -> tuple[dict[str, Offer], int]:
     """What the catalogue says of these SKUs, and how many were renamed by now; those without a variant are left out."""
     rows = await connection.fetch(
         """
         SELECT r.count AS renames, v.sku, p.title, v.title AS variant, v.currency, v.price, p.state, v.untracked,
-               v.sku_since
+               v.sku_since, EXISTS (SELECT FROM former_skus WHERE name = v.sku) AS name_reused
         FROM sku_renames r LEFT JOIN (variants v JOIN products p USING (product_id)) ON v.sku = ANY($1::text[])
         """,
         list(skus),
@@ -145,6 +166,7 @@ async def load_offers(connection: Executor, skus: Collection[str]) -> tuple[dict
             row["state"] == ProductState.PUBLISHED,
             row["untracked"],
             row["sku_since"],
+            row["name_reused"],
         )
         for row in rows
         if row["sku"] is not None

@@ -9,12 +9,7 @@ import asyncpg
 
 from stockward_server.domain.stock import StockLevel
 from stockward_server.storage.database import Executor
-from stockward_server.storage.lock import stock_level
-
-LAST_VERSIONS = """
-    SELECT id, (SELECT aggregate_version FROM events WHERE aggregate_id = id ORDER BY seq DESC LIMIT 1) AS version
-    FROM unnest($1::text[]) AS id
-"""
+from stockward_server.storage.lock import last_versions, stock_level
 
 
 async def begin_rename(connection: Executor) -> None:
@@ -51,8 +46,8 @@ async def rename_goods(
     It is the next one of the aggregate that the row becomes. The name may have been another's, and versions under one
     name have no gap.
     """
-    last = await connection.fetch(LAST_VERSIONS, [f"{new_sku}@{level.location_id}" for level in levels])
-    versions = [(row["version"] or 0) + 1 for row in last]
+    last = await last_versions(connection, [(new_sku, level.location_id) for level in levels])
+    versions = [version + 1 for version in last]
     moment = await connection.fetchval("SELECT nextval('movements_movement_id_seq')")
     await connection.execute("UPDATE sku_renames SET count = count + 1")
     await connection.execute("UPDATE former_skus SET sku = $2 WHERE sku = $1", sku, new_sku)
@@ -65,7 +60,12 @@ async def rename_goods(
         new_sku,
         moment,
     )
-    await connection.execute("UPDATE variants SET sku = $2, sku_since = $3 WHERE sku = $1", sku, new_sku, moment)
+    await connection.execute(
+        "UPDATE variants SET sku = $2, sku_since = $3, events_since = nextval('event_seq') WHERE sku = $1",
+        sku,
+        new_sku,
+        moment,
+    )
     await connection.execute(  # they were given the name by their foreign key
         """
         UPDATE stock s SET version = n.version, update_time = $2

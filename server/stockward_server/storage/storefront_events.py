@@ -2,7 +2,8 @@
 
 An event of a product that is for sale is seen when it is not older than the one by which the product was last
 published. That one has the product's `publish_time` as its time; where it is no longer kept, every event that is kept
-is younger. An event that is hidden stays so: whoever reads the record again, or late, sees nothing out of order.
+is younger. Nor is an event of a stock row older than the SKU of the variant: before, the name was that of other goods.
+An event that is hidden stays so: whoever reads the record again, or late, sees nothing out of order.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def seen_by_storefronts(type_: str, aggregate_id: str, seq: str) -> str:
         WHEN {_is_one_of(type_, TOLD_STOREFRONTS)} THEN true
         WHEN NOT {_is_one_of(type_, TOLD_STOREFRONTS_WHILE_PUBLISHED)} THEN false
         WHEN starts_with({type_}, 'stock.') THEN {seq} >= (
-            SELECT {LAST_PUBLISHED} FROM variants v JOIN products p USING (product_id)
+            SELECT greatest(v.events_since, {LAST_PUBLISHED}) FROM variants v JOIN products p USING (product_id)
             WHERE v.sku = regexp_replace({aggregate_id}, '@[^@]*$', '') AND p.state = {ProductState.PUBLISHED:d})
         ELSE {seq} >= (
             SELECT {LAST_PUBLISHED} FROM products p

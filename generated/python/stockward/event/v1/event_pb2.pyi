@@ -100,7 +100,8 @@ class Event(_message.Message):
     aggregate_version: _builtins.int
     """Number of this event among those of the aggregate, from 1, without gaps but for what a storefront does not see. The stock of a SKU that was dropped from the
     catalogue and made again is a new aggregate. The stock of a SKU that was renamed goes on as another aggregate: after
-    the last event that is kept of it, from 1 where there is none. See `renamed_from_sku` of StockEvent.
+    the last event that is kept of it, from 1 where there is none; so does the stock of other goods that are given the
+    SKU afterwards. See `renamed_from_sku` of StockEvent.
     """
     actor: _builtins.str
     """Name of the key that made it, or `jwt:` and the subject of the token; `customer` for what a customer did by a token of

@@ -84,7 +84,8 @@ export type Event = Message<"stockward.event.v1.Event"> & {
   /**
    * Number of this event among those of the aggregate, from 1, without gaps but for what a storefront does not see. The stock of a SKU that was dropped from the
    * catalogue and made again is a new aggregate. The stock of a SKU that was renamed goes on as another aggregate: after
-   * the last event that is kept of it, from 1 where there is none. See `renamed_from_sku` of StockEvent.
+   * the last event that is kept of it, from 1 where there is none; so does the stock of other goods that are given the
+   * SKU afterwards. See `renamed_from_sku` of StockEvent.
    *
    * @generated from field: int64 aggregate_version = 5;
    */
