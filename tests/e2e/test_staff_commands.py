@@ -323,6 +323,7 @@ async def test_a_product_is_named_by_its_id_its_handle_or_a_sku(run: Run) -> Non
     made = (await run("products", "create", "--title", "A pot", *variants, "--json")).json
     for name in (made["productId"], made["productId"].upper(), made["handle"], first, hyphens):
         assert (await run("products", "show", name, "--json")).json["productId"] == made["productId"]
+    assert (await run("products", "show", "")).code == 1
     assert (await run("products", "archive", made["handle"], "--json")).json["state"] == "STATE_ARCHIVED"
     assert (await run("products", "restore", first, "--json")).json["state"] == "STATE_DRAFT"
 
@@ -333,11 +334,23 @@ async def test_a_product_is_named_by_its_id_its_handle_or_a_sku(run: Run) -> Non
     assert other["productId"] in refused.err
 
 
+async def test_a_handle_or_a_sku_may_look_like_an_id(run: Run) -> None:
+    handle, sku = (str(uuid.uuid4()) for _ in range(2))
+    create = ("products", "create", "--title", "Pan", "--json")
+    pan = (await run(*create, "--handle", handle, "--variant", f"{sku} 5")).json
+    for name in (handle, sku):
+        assert (await run("products", "show", name, "--json")).json["productId"] == pan["productId"]
+    other = (await run(*create, "--variant", f"{pan['productId']} 5")).json
+    assert other["productId"] != pan["productId"]
+    assert (await run("products", "show", pan["productId"], "--json")).json["productId"] == pan["productId"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("products", "show", str(uuid.UUID(int=0))), ["(PRODUCT_NOT_FOUND)"]),
         (("products", "show", "NO-SUCH-SKU"), ["No product has the id, handle or SKU NO-SUCH-SKU (PRODUCT_NOT_FOUND)"]),
+        (("products", "show", f" {'x' * 300}\t"), ["No product has the id, handle or SKU", "(PRODUCT_NOT_FOUND)"]),
         (("products", "create", "--title", " "), ["(FIELD_INVALID)", "product.title: "]),
         (("stock", "receive", "NO-SUCH-SKU", "1"), ["(SKU_UNKNOWN)", "sku"]),
         (("stock", "adjust", "{sku}", "-11", "--reason", "lost"), ["(STOCK_NEGATIVE)"]),

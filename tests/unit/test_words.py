@@ -208,6 +208,18 @@ def test_files_of_counts_are_read_or_refused_in_words(tmp_path: Path, content: b
             in_words(each.message)
 
 
+def test_a_count_may_have_any_number_of_digits(tmp_path: Path) -> None:
+    file = tmp_path / "file.csv"
+    many = "0" * 5_000
+    file.write_text(f"sku,on_hand\nA,{many}7\nB,{many}9{many}\nC,-{many}\nD,-{many}1\n")
+    _, rows, refused = read_rows(file)
+    assert [(row.sku, row.on_hand) for _, row in rows] == [("A", 7), ("C", 0)]
+    assert [(each.line, each.message) for each in refused] == [
+        (3, "must be from 0 to 1,000,000,000"),
+        (5, "must be from 0 to 1,000,000,000"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_type_hi
 
 import typer
 from google.protobuf.message import Message
-from stockward.catalog.v1.catalog_pb2 import ListProductsRequest, Product
+from stockward.catalog.v1.catalog_pb2 import GetProductRequest, ListProductsRequest, Product
 from stockward.order.v1.order_pb2 import ListOrdersRequest
 from stockward.webhook.v1.webhook_pb2 import ListEndpointsRequest
 
 from stockward_server.commands.options import EPILOG, Address, AsJson, Key
-from stockward_server.commands.tables import lists_of, note, show
+from stockward_server.commands.tables import lists_of, note, printable, show
 from stockward_server.commands.texts import identifier, whole
+from stockward_server.domain.names import handle_fault, normal_name, sku_fault
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers
@@ -109,20 +110,34 @@ async def pages(method: Callable[[Any], Awaitable[Listing]], request: Any, limit
 
 
 async def product_id(staff: Callers, name: str) -> str:
-    """Of the product with this id, handle or SKU, in any state."""
-    if PRODUCT_ID.fullmatch(name):
-        return name
-    requests = (
-        ListProductsRequest(handle=name, states=EVERY_STATE),
-        ListProductsRequest(sku=name, states=EVERY_STATE),
-    )
+    """Of the product with this id, handle or SKU, in any state; what is a product's id means that product."""
+    name = normal_name(name)
+    requests = []
+    if name and not handle_fault(name):
+        requests.append(ListProductsRequest(handle=name, states=EVERY_STATE))
+    if name and not sku_fault(name):
+        requests.append(ListProductsRequest(sku=name, states=EVERY_STATE))
     answers = await asyncio.gather(*map(staff.catalog.ListProducts, requests))
     ids = dict.fromkeys(product.product_id for answer in answers for product in answer.products)
+    if PRODUCT_ID.fullmatch(name) and (not ids or await _is_product(staff, name)):
+        return name
     if not ids:
-        _unknown(f"No product has the id, handle or SKU {name} (PRODUCT_NOT_FOUND)")
+        _unknown(f"No product has the id, handle or SKU {printable(name)} (PRODUCT_NOT_FOUND)")
     if len(ids) > 1:
         _unknown(f"{name} is the handle of one product and a SKU of another; name it by its id: {', '.join(ids)}")
     return next(iter(ids))
+
+
+async def _is_product(staff: Callers, product_id: str) -> bool:
+    import grpc
+
+    try:
+        await staff.catalog.GetProduct(GetProductRequest(product_id=product_id))
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 async def order_id(staff: Callers, name: str) -> str:

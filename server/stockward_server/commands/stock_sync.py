@@ -60,7 +60,7 @@ def read_rows(
                 RowProblem(each.line, cells["sku"], column, "FIELD_INVALID", *said) for column, *said in problems
             ]
         else:
-            numbers = {column: int(cells[column]) for column in NUMBERS if cells.get(column)}
+            numbers = {column: _number(cells[column]) for column in NUMBERS if cells.get(column)}
             row = SyncStockRequest.Row(sku=cells["sku"], location_id=cells.get("location_id", ""), **numbers)
             rows.append((each.line, row))
     return table, rows, refused
@@ -76,8 +76,14 @@ def _problems(cells: Mapping[str, str], amount: str) -> Iterator[tuple[str, str,
             yield column, f"{what} is missing; write a whole number such as {example}", ""
         elif text and not re.fullmatch(r"[+-]?\d+", text, re.ASCII):
             yield column, f"not a whole number such as {example}", text
-        elif text and not least <= int(text[:20]) <= UNITS:
+        elif text and not least <= _number(text) <= UNITS:
             yield column, f"must be from {least:,} to {UNITS:,}", text
+
+
+def _number(text: str) -> int:
+    """What the digits say, as far as they may matter: Python reads only so many."""
+    digits = text.lstrip("+-0")[:20] or "0"
+    return -int(digits) if text.startswith("-") else int(digits)
 
 
 class StockSync:
