@@ -89,6 +89,43 @@ async def test_an_address(edge: Edge, name: str) -> None:
     assert (answer.http, answer.reason) == (http, reason)
 
 
+SAID = {
+    "nothing but text": "the body is not JSON: Unexpected token",
+    "a list": "the body must be an object",
+    "a text for a number": 'lines[0].quantity: must be a whole number, not "many"',
+    "a fraction for a number": "lines[0].quantity: must be a whole number, not 1.5",
+    "a number for a text": "lines[0].sku: must not be an object",
+    "an object for a list": "reference: must be text, not 5",
+    "an enum that is none": 'payment_terms: must be PAYMENT_TERMS_PREPAID or PAYMENT_TERMS_ON_ACCOUNT, not "NEVER"',
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+async def test_what_is_wrong_with_a_body_is_said_in_words(edge: Edge, name: str) -> None:
+    answer = await edge.call("POST", ORDER, BODIES[name][0], by="storefront")
+    assert answer.json["message"] == SAID[name]
+
+
+async def test_what_is_wrong_is_said_in_words_elsewhere(edge: Edge) -> None:
+    async def said(verb: str, path: str, body: Any = None) -> Any:
+        return (await edge.call(verb, path, body, by="pms")).json["message"]
+
+    draft = {"product": {"title": "Tee", "publishTime": "yesterday"}}
+    time = "product.publish_time: must be a time with its offset, such as 2026-11-22T10:00:00Z"
+    assert await said("POST", "/api/pms/products/create", draft) == time
+    both = {"sku": "TEE", "delta": 1, "onHand": 2}
+    assert await said("POST", "/api/pms/inventory/adjust", both) == "onHand: another field is given that excludes it"
+    assert await said("GET", "/api/pms/orders?pageSize=many") == 'page_size: must be a whole number, not "many"'
+    assert await said("GET", "/api/storefront/stock/TEE?color=red") == "color: there is no such parameter"
+    states = await said("GET", "/api/pms/orders?states=OPEN")
+    assert states.startswith("states: must be STATE_PENDING, STATE_PROCESSING, ")
+    assert states.endswith(' or STATE_EXPIRED, not "OPEN"')
+    hostile = line(quantity='", "message": "x: invalid value 1 for type TYPE_BOOL\n\\ for type TYPE_INT64')
+    assert (await said("POST", ORDER, hostile)).startswith("lines[0].quantity: must be a whole number, not ")
+    answer = await edge.call("POST", ORDER, line(quantity="x" * MIB), by="storefront")
+    assert answer.reason == "REQUEST_MALFORMED"
+
+
 async def test_no_parameter_replaces_what_stands_in_a_path(edge: Edge) -> None:
     for route in routes(installed_contract()):
         path = re.sub(r"\{.*?\}", NOBODY, route.path)

@@ -333,3 +333,8 @@ async def test_the_command_republishes_what_it_is_told_to_and_nothing_by_default
     everything = await run("--all", "--json")
     assert (everything.code, everything.json) == (0, {"republished": 10})
     assert await pending(database) == 10
+
+    await database.execute("DELETE FROM outbox")
+    await database.execute("UPDATE events SET aggregate_id = 'Café@main' WHERE aggregate_id = 'a3'")
+    one = await run("--aggregate", "Cafe\u0301@main", "--json")
+    assert (one.code, one.json) == (0, {"republished": 2})

@@ -224,6 +224,22 @@ async def test_versions_under_one_name_have_no_gap(shop: Shop) -> None:
     assert versions == list(range(1, len(versions) + 1))
 
 
+async def test_a_sku_without_stock_is_renamed_and_found(shop: Shop) -> None:
+    product_id = await shop.sell("Service-1", untracked=True)
+    edit = catalog.UpdateProductRequest(product=catalog.Product(product_id=product_id, title="Repair"))
+    edit.update_mask.paths.append("title")
+    await shop.pms.catalog.UpdateProduct(edit)
+    made = await order(shop, "Service-1", 3)
+    await rename(shop, "Service-1", "Réparation-2")
+    found = await shop.pms.orders.GetOrder(orders.GetOrderRequest(order_id=made.order_id))
+    assert [(line.sku, line.quantity) for line in found.lines] == [("Réparation-2", 3)]
+    for search, count in [("service-1", 0), ("reparation-2", 1), ("paration", 1)]:
+        answer = await shop.storefront.catalog.ListAvailableProducts(
+            catalog.ListAvailableProductsRequest(search=search)
+        )
+        assert len(answer.products) == count, search
+
+
 async def test_versions_go_on_where_a_new_variant_is_given_the_name(shop: Shop) -> None:
     await shop.sell("A", 10)
     await order(shop, "A")

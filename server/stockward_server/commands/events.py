@@ -15,6 +15,7 @@ from stockward_server.commands.staff import PAGE, Limit, command, group
 from stockward_server.commands.tables import note
 from stockward_server.commands.texts import moment
 from stockward_server.config import load_settings
+from stockward_server.domain.names import normal_name
 
 if TYPE_CHECKING:
     from stockward.event.v1.event_pb2 import Event
@@ -120,7 +121,7 @@ def republish(
         raise typer.BadParameter("say which events: --since, --until, --type, --aggregate, or --all")
     from stockward_server.storage.event_log import Selection
 
-    count = asyncio.run(_republish(Selection(since, until, types or (), aggregate), quiet=as_json))
+    count = asyncio.run(_republish(Selection(since, until, types or (), normal_name(aggregate)), quiet=as_json))
     if as_json:
         typer.echo(json.dumps({"republished": count}))
     else:

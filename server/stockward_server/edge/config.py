@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from stockward_server.edge.contract import body_type, messages, routes, services
+from stockward_server.edge.contract import body_type, enums, messages, routes, services
 from stockward_server.edge.parts import CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, header, seconds, typed
 from stockward_server.edge.replies import local_replies
 from stockward_server.edge.routes import envoy_routes
@@ -122,7 +122,7 @@ def _filters(contract: FileDescriptorSet, limits: Limits) -> list[dict[str, Any]
             **typed(
                 STRICT_JSON,
                 f"{http}.lua.v3.Lua",
-                default_source_code={"inline_string": script(known, bodies)},
+                default_source_code={"inline_string": script(known, bodies, enums(contract))},
             ),
             "disabled": True,  # but for the routes of REST
         },

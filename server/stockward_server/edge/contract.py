@@ -119,6 +119,19 @@ def messages(contract: FileDescriptorSet) -> dict[str, DescriptorProto]:
     return found
 
 
+def enums(contract: FileDescriptorSet) -> dict[str, list[str]]:
+    """The values of every enum of the contract by its full name, but for zero, which means that none is given."""
+    files = [file for file in contract.file if file.package.startswith("stockward.")]
+    found = {f"{file.package}.{enum.name}": enum for file in files for enum in file.enum_type}
+    found |= {
+        f"{name[1:]}.{enum.name}": enum
+        for name, message in messages(contract).items()
+        if name.startswith(".stockward.")
+        for enum in message.enum_type
+    }
+    return {name: [value.name for value in enum.value if value.number] for name, enum in found.items()}
+
+
 def body_type(route: Route, known: dict[str, DescriptorProto]) -> str:
     """The type of the JSON body, empty where there is none."""
     if route.method.input_type == RAW:

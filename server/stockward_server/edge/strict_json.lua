@@ -3,7 +3,7 @@
 -- read; and a parameter that would replace what stands in the path. Everything else that can be wrong is left to the transcoder. Headers that the server has no use for go no further.
 --
 -- FIELDS[message][name] is what the field holds: a message's name, "*" and a message's name for a map of them, or "" for
--- whatever needs no look inside. It stands in front of this file.
+-- whatever needs no look inside. It stands in front of this file, as ALLOWED does.
 
 -- A body is walked once, byte by byte, in constant memory but for the nesting: callers send it before anything is known of
 -- them. So nothing is allocated for an element, plain bytes and plain `find` are used, which LuaJIT compiles, and the walk
@@ -200,10 +200,43 @@ function envoy_on_request(handle)
   handle:respond({ [":status"] = "400" }, "there is no such field")
 end
 
--- The server names the status where no gRPC code has it.
+-- What the transcoder says, in words: it speaks of protobuf's types. ALLOWED says what a type takes. The text is that of a
+-- JSON string, with its escapes.
+local function in_words(said)
+  if said == ": Root element must be a message." then return "the body must be an object" end
+  local path, name = said:match("^(.-): invalid value Starting an object on a scalar field for type ([%w_]+)$")
+  if path then return path .. (path == "" and "" or ".") .. name .. ": must not be an object" end
+  path, name = said:match("^(.-): invalid value oneof field '.-' is already set%. Cannot set '(.-)' for type oneof$")
+  if path then return path .. (path == "" and "" or ".") .. name .. ": another field is given that excludes it" end
+  local at, value, kind = said:match("^(.-): invalid value (.*) for type ([%w_./]+)$")
+  kind = kind and kind:gsub("^type%.googleapis%.com/", "")
+  if kind and ALLOWED[kind] then
+    return at .. ": must be " .. ALLOWED[kind] .. (find(kind, "google.", 1, true) and "" or ", not " .. value)
+  end
+  name = said:match('^Could not find field \\"(.-)\\" in the type ')
+  if name then return name .. ": there is no such parameter" end
+  name = said:match('^Encountered a non%-leaf field \\"(.-)\\" that is not a message')
+  if name then return name .. ": there is nothing in it that a parameter could set" end
+  local wrong = said:match("^(.-)%.\\n.*%^$")
+  return wrong and "the body is not JSON: " .. wrong or said
+end
+
+-- Longer answers of the transcoder stay as they are: they have the caller's own text in them, megabytes perhaps.
+local MAX_SAID = 2048
+
+-- The server names the status where no gRPC code has it. The headers are asked for anew behind `body`, which may wait.
 function envoy_on_response(handle)
   local status = handle:headers():get("x-http-status")
-  if not status then return end
-  handle:headers():replace(":status", status)
-  handle:headers():remove("x-http-status")
+  if status then
+    handle:headers():replace(":status", status)
+    handle:headers():remove("x-http-status")
+    return
+  end
+  if handle:headers():get(":status") ~= "400" then return end
+  local body = handle:body()
+  local reply = body and body:length() <= MAX_SAID and body:getBytes(0, body:length()) or ""
+  local before, said, after = reply:match('^(.*"domain":"stockward%.edge".*"message":")(.*)("}%s*)$')
+  if before then
+    handle:headers():replace("content-length", tostring(body:setBytes(before .. in_words(said) .. after)))
+  end
 end

@@ -1,8 +1,8 @@
-"""The script that refuses unknown fields of JSON bodies: `strict_json.lua` with the contract's fields in front."""
+"""The script for JSON bodies: `strict_json.lua` with the contract's fields, and what types take, in front."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
@@ -15,8 +15,21 @@ OWN_JSON = ".google.protobuf."
 """Messages of this package are written as something else than an object of their fields."""
 
 
-def script(known: dict[str, DescriptorProto], bodies: Iterable[str]) -> str:
-    """Lua that checks the messages `bodies` and all that they hold."""
+ALLOWED = {
+    **dict.fromkeys(("TYPE_INT32", "TYPE_INT64", "TYPE_UINT32", "TYPE_UINT64"), "a whole number"),
+    **dict.fromkeys(("TYPE_DOUBLE", "TYPE_FLOAT"), "a number"),
+    "TYPE_BOOL": "true or false",
+    "TYPE_STRING": "text",
+    "TYPE_BYTES": "text in base64",
+    "google.protobuf.Timestamp": "a time with its offset, such as 2026-11-22T10:00:00Z",
+    "google.protobuf.Duration": "seconds, such as 900s",
+    "google.protobuf.FieldMask": "names with commas between them, such as title,productType",
+}
+"""What the types take that the transcoder names in its errors, beside enums."""
+
+
+def script(known: dict[str, DescriptorProto], bodies: Iterable[str], enums: Mapping[str, Sequence[str]]) -> str:
+    """Lua that checks the messages `bodies` and all that they hold; `enums` are the values of each enum by its name."""
     lines = ["local FIELDS = {"]
     for name in sorted(_reachable(known, bodies)):
         fields = [
@@ -25,7 +38,15 @@ def script(known: dict[str, DescriptorProto], bodies: Iterable[str]) -> str:
             for spelling in sorted({field.name, json_name(field)})
         ]
         lines.append(f'["{name}"]={{{",".join(fields)}}},')
+    lines += ["}", "local ALLOWED = {"]
+    lines += [f'["{name}"]="{words}",' for name, words in ALLOWED.items()]
+    lines += [f'["{name}"]="{_either(values)}",' for name, values in sorted(enums.items())]
     return "\n".join([*lines, "}", SCRIPT.read_text(encoding="utf-8")])
+
+
+def _either(values: Sequence[str]) -> str:
+    *rest, last = values
+    return f"{', '.join(rest)} or {last}" if rest else last
 
 
 def _content(field: FieldDescriptorProto, known: dict[str, DescriptorProto]) -> str:

@@ -48,6 +48,9 @@ Change = (
 Listing = pb.ListProductsRequest | pb.ListAvailableProductsRequest
 
 
+SKUS_AT_ONCE = 2048
+"""SKUs whose availability is read at once, as many as one product may have."""
+
 TOLD_BYTES = 32 * 2**20
 """Memory, roughly, for messages of products as storefronts see them, those asked for last: some 8,000 small ones."""
 
@@ -184,9 +187,12 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
 
     async def _available(self, products: Sequence[Product]) -> Mapping[str, int]:
         """Units of every SKU of these products that can be ordered now."""
-        skus = (variant.sku for product in products for variant in product.variants)
-        rows = await self._window.availability(skus, Role.STOREFRONT)
-        return {sku: row.available for sku, row in rows.items()}
+        skus = [variant.sku for product in products for variant in product.variants]
+        available: dict[str, int] = {}
+        for start in range(0, len(skus), SKUS_AT_ONCE):
+            rows = await self._window.availability(skus[start : start + SKUS_AT_ONCE], Role.STOREFRONT)
+            available |= {sku: row.available for sku, row in rows.items()}
+        return available
 
     async def _change(
         self, message: Change, context: Context, product_id: str, etag: str, decide: Decision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -20,6 +21,9 @@ FIRST_STEP = 64
 
 ORDERS_AT_FIRST = 16
 """Orders that are read at first: each may have a thousand lines."""
+
+BYTES_AT_ONCE = 64 * 1024
+"""Bytes of messages that are made before others get their turn."""
 
 GROWTH = 8
 """How many times as many rows each further step may read."""
@@ -62,6 +66,8 @@ async def read_page(
             if messages and (len(messages) == page.size or used + size > PAGE_BYTES):
                 return ReadPage(messages, last)
             messages.append(made)
+            if used // BYTES_AT_ONCE < (used + size) // BYTES_AT_ONCE:
+                await asyncio.sleep(0)
             used += size
             last = position(row)
         if len(rows) < wanted:

@@ -16,7 +16,7 @@ from stockward_server.domain.search import Rank, search_query
 from stockward_server.storage.database import Executor, Pool, refusal_of, transaction
 from stockward_server.storage.locked_products import LockedProducts
 from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.product_rows import SELECT_PRODUCTS, load_product, product_of
+from stockward_server.storage.product_rows import SELECT_PRODUCTS, load_product, products_of
 from stockward_server.storage.product_search import Condition, has_rank, matches, plan_search
 from stockward_server.storage.statement import Parameters
 
@@ -125,4 +125,4 @@ async def _listed(
         f"ORDER BY {key} {direction}, p.product_id {direction} LIMIT {bind(page.size)}",
         *parameters.values,
     )
-    return [product_of(row) for row in rows]
+    return await products_of(rows)

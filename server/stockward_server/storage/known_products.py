@@ -8,7 +8,7 @@ from cachetools import LRUCache
 
 from stockward_server.domain.product import Product
 from stockward_server.storage.database import Pool
-from stockward_server.storage.product_rows import SELECT_PRODUCTS, product_of
+from stockward_server.storage.product_rows import SELECT_PRODUCTS, products_of
 
 MEBIBYTES = 128
 """What they may take all together, roughly: some 40,000 products with a few variants."""
@@ -52,7 +52,7 @@ class KnownProducts:
                 changed.append(product_id)
         if changed:
             rows = await self._pool.fetch(f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", changed)
-            products = {row["product_id"]: product_of(row) for row in rows}
+            products = {product.product_id: product for product in await products_of(rows)}
             self._known.update(products)
             found |= products
         return found

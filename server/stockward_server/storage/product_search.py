@@ -9,7 +9,7 @@ from typing import Any
 
 from stockward_server.domain.search import Rank, SearchQuery, Term
 from stockward_server.storage.database import Executor, Pool, transaction
-from stockward_server.storage.product_rows import SEARCH_VECTOR, SELECT_PRODUCTS, product_of, search_columns
+from stockward_server.storage.product_rows import SEARCH_VECTOR, SELECT_PRODUCTS, products_of, search_columns
 from stockward_server.storage.statement import Parameters
 
 Bind = Callable[[Any], str]
@@ -58,7 +58,7 @@ async def _refresh_some(pool: Pool) -> int:
                 search_parts = $6, title_key = $7
             WHERE product_id = $1
             """,
-            [(product.product_id, *search_columns(product)) for product in map(product_of, rows)],
+            [(product.product_id, *search_columns(product)) for product in await products_of(rows)],
         )
         return len(rows)
 
