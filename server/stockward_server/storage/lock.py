@@ -143,7 +143,8 @@ async def last_versions(connection: Executor, keys: Collection[StockKey]) -> lis
                          ORDER BY seq DESC LIMIT 1), 0) AS version
         FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS key (sku, location_id, place) ORDER BY place
         """,
-        *columns(keys),
+        [sku for sku, _ in keys],
+        [location_id for _, location_id in keys],
     )
     return [row["version"] for row in rows]
 
