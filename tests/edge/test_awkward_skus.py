@@ -22,6 +22,9 @@ async def test_a_sku_is_found_by_its_path(edge: Edge, edge_shop: Shop, sku: str)
             path = path.replace(".", "%2E")
         found = await edge.done("GET", f"/api/storefront/stock/{path}")
         assert (found["sku"], found["available"]) == (sku, "3")
+        assert (await edge.done("GET", f"/api/pms/inventory/explain/{path}", by="pms"))["available"] == "3"
+        many = await edge.done("GET", f"/api/storefront/stock?skus=NONE&skus={path}")
+        assert ([each["sku"] for each in many["availabilities"]], many["unknownSkus"]) == ([sku], ["NONE"])
         levels = await edge.done("GET", f"/api/pms/inventory/stock?sku={quote(written, safe='')}", by="pms")
         assert [level["sku"] for level in levels["stockLevels"]] == [sku]
     events = f"/api/pms/events?aggregateId={quote(sku, safe='')}%40main"

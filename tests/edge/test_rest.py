@@ -131,18 +131,6 @@ async def test_the_trace_of_a_caller_comes_through(edge: Edge, edge_shop: Shop) 
     assert [row["traceparent"] for row in told] == [trace]
 
 
-@pytest.mark.parametrize(
-    "sku", ["A/B", "50% off", "%2F", "a?b#c&d=e", "..", ".", "A+B", "A:B", "A:publish", "a b", "{x}"]
-)
-async def test_a_sku_may_be_anything(edge: Edge, edge_shop: Shop, sku: str) -> None:
-    await edge_shop.sell(sku, 3)
-    encoded = quote(sku, safe="").replace(".", "%2E")
-    assert (await edge.get(f"/api/storefront/stock/{encoded}", by="storefront"))["sku"] == sku
-    assert (await edge.get(f"/api/pms/inventory/explain/{encoded}", by="pms"))["available"] == "3"
-    many = await edge.get(f"/api/storefront/stock?skus=NONE&skus={encoded}", by="storefront")
-    assert ([each["sku"] for each in many["availabilities"]], many["unknownSkus"]) == ([sku], ["NONE"])
-
-
 async def test_a_storefront_cannot_tell_what_is_not_for_sale_from_nothing(edge: Edge, edge_shop: Shop) -> None:
     product_id = await edge_shop.sell("WITHDRAWN", 3)
     assert (await edge.get("/api/storefront/stock/WITHDRAWN", by="storefront"))["available"] == "3"

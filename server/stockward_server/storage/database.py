@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 from pogo_core.error import BadMigrationError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # generic to the type checker only
 else:
     Connection = Pool = Executor = Any
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -34,6 +36,9 @@ MIGRATION_LOCK = 0x73746F636B  # any constant will do; it spells "stock"
 LOCK_TIMEOUT = "500ms"
 """How long a change of the schema waits for its lock. Until it has it, whoever comes later waits behind it. It gives up
 before PostgreSQL looks for a deadlock (after 1 s), so that no server's transaction is ended for it."""
+
+SNAPSHOT_TRIES = 10
+"""How often the same is read at most while migrations come between."""
 
 LOCK_TRIES, LOCK_PAUSE = 60, 0.5
 """How often a migration tries to get its locks, and the seconds in between that are left to others."""
@@ -170,6 +175,20 @@ async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Executor]:
     """A connection of the pool inside a transaction."""
     async with pool.acquire() as connection, connection.transaction(**options):
         yield connection
+
+
+async def read_snapshot(pool: Pool, read: Callable[[Executor], Awaitable[T]]) -> T:
+    """Reads as of one moment, by several statements. Where a migration came between it reads again: the driver prepares
+    a statement anew by itself only outside of transactions."""
+    tries = SNAPSHOT_TRIES
+    while True:
+        tries -= 1
+        try:
+            async with transaction(pool, isolation="repeatable_read", readonly=True) as connection:
+                return await read(connection)
+        except (asyncpg.InvalidCachedStatementError, asyncpg.DeadlockDetectedError):
+            if not tries:
+                raise
 
 
 async def migrate(dsn: str, migrations: Path = MIGRATIONS) -> list[str]:

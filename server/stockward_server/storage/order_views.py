@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 
 from stockward_server.application.stock_views import OrderFilter, Page
 from stockward_server.domain.order import Order
-from stockward_server.storage.database import Executor, Pool, transaction
+from stockward_server.storage.database import Executor, Pool, read_snapshot
 from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.order_rows import load_orders
 from stockward_server.storage.statement import Parameters
 
 
 class SqlOrderViews:
-    """The application's OrderViews on PostgreSQL."""
+    """The application's OrderViews on PostgreSQL. An order is read as of one moment: several tables say what it comes
+    to."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    def _snapshot(self) -> AbstractAsyncContextManager[Executor]:
-        """A connection whose statements all see one moment: what an order comes to is computed from several tables."""
-        return transaction(self._pool, isolation="repeatable_read", readonly=True)
-
     async def order(self, order_id: str) -> Order | None:
-        async with self._snapshot() as connection:
-            return (await load_orders(connection, [order_id])).get(order_id.lower())
+        found = await read_snapshot(self._pool, lambda connection: load_orders(connection, [order_id]))
+        return found.get(order_id.lower())
 
     async def orders(self, page: Page, wanted: OrderFilter) -> Sequence[Order]:
         """By id, which sorts by time. Only the conditions in use stand in the query, so that each finds its index."""
@@ -51,14 +47,17 @@ class SqlOrderViews:
                 f"order_id IN (SELECT order_id FROM order_lines l {renamed('l', 'sku_since')} "
                 f"WHERE l.sku = ANY({names_of(sku)}) AND {sku_now('l')} = {sku})"
             )
-        async with self._snapshot() as connection:
-            ids = await connection.fetch(
-                f"SELECT order_id::text AS id FROM orders WHERE {' AND '.join(conditions)} "
-                f"ORDER BY order_id {'ASC' if wanted.oldest_first else 'DESC'} LIMIT {bind(page.size)}",
-                *parameters.values,
-            )
+        query = (
+            f"SELECT order_id::text AS id FROM orders WHERE {' AND '.join(conditions)} "
+            f"ORDER BY order_id {'ASC' if wanted.oldest_first else 'DESC'} LIMIT {bind(page.size)}"
+        )
+
+        async def read(connection: Executor) -> Sequence[Order]:
+            ids = await connection.fetch(query, *parameters.values)
             found = await load_orders(connection, [row["id"] for row in ids])
             return [found[row["id"]] for row in ids]
+
+        return await read_snapshot(self._pool, read)
 
     async def find_paid(self, order_id: str | None, provider: str, payment_reference: str) -> tuple[str, str] | None:
         async with self._pool.acquire() as connection:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
+from asyncpg import Record
+
 from stockward_server.application.alerts import Alert
 from stockward_server.application.stock_views import (
     AlertRow,
@@ -31,7 +33,7 @@ from stockward_server.domain.stock import (
     obtainable,
     untracked_level,
 )
-from stockward_server.storage.database import Pool, transaction
+from stockward_server.storage.database import Executor, Pool, read_snapshot
 from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.lock import stock_level
 from stockward_server.storage.order_rows import load_reservations
@@ -48,6 +50,23 @@ LIST_MOVEMENTS = f"""
       AND ($6::timestamptz IS NULL OR create_time >= $6) AND ($7::timestamptz IS NULL OR create_time < $7)
     ORDER BY movement_id DESC LIMIT $8
 """
+
+LEVELS_BY_PRIORITY = """
+    SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
+    WHERE s.sku = $1 ORDER BY l.priority, s.location_id
+"""
+
+CLAIMS = f"""
+    SELECT *, count(*) OVER () AS count FROM (
+        SELECT l.location_id, l.quantity, r.reservation_id::text, NULL AS order_id, r.expire_time, r.create_time
+        FROM reservation_lines l {renamed("l", "sku_since")} JOIN reservations r USING (reservation_id)
+        WHERE l.sku = ANY({names_of("$1")}) AND {sku_now("l")} = $1 AND l.location_id <> '' AND r.state = 1
+        UNION ALL
+        SELECT a.location_id, a.quantity, NULL, o.order_id::text, NULL, o.create_time
+        FROM allocations a JOIN orders o USING (order_id) WHERE a.sku = $1
+    ) AS claims ORDER BY create_time, reservation_id, order_id LIMIT $2
+"""
+"""Who owns the units of a SKU, oldest first, and how many they are."""
 
 
 class SqlStockViews:
@@ -166,32 +185,18 @@ class SqlStockViews:
 
     async def explain(self, sku: str) -> Explanation | None:
         """Levels, units that can be ordered, and the claims, oldest first."""
-        async with transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:
+
+        async def read(connection: Executor) -> tuple[bool | None, Sequence[Record], Sequence[Record]]:
             untracked = await connection.fetchval("SELECT untracked FROM variants WHERE sku = $1", sku)
-            if untracked is None:
-                return None
-            rows = await connection.fetch(
-                """
-                SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
-                WHERE s.sku = $1 ORDER BY l.priority, s.location_id
-                """,
-                sku,
+            return (
+                untracked,
+                await connection.fetch(LEVELS_BY_PRIORITY, sku),
+                await connection.fetch(CLAIMS, sku, MOST_CLAIMS),
             )
-            claims = await connection.fetch(
-                f"""
-                SELECT *, count(*) OVER () AS count FROM (
-                    SELECT l.location_id, l.quantity, r.reservation_id::text, NULL AS order_id, r.expire_time,
-                           r.create_time
-                    FROM reservation_lines l {renamed("l", "sku_since")} JOIN reservations r USING (reservation_id)
-                    WHERE l.sku = ANY({names_of("$1")}) AND {sku_now("l")} = $1 AND l.location_id <> '' AND r.state = 1
-                    UNION ALL
-                    SELECT a.location_id, a.quantity, NULL, o.order_id::text, NULL, o.create_time
-                    FROM allocations a JOIN orders o USING (order_id) WHERE a.sku = $1
-                ) AS claims ORDER BY create_time, reservation_id, order_id LIMIT $2
-                """,
-                sku,
-                MOST_CLAIMS,
-            )
+
+        untracked, rows, claims = await read_snapshot(self._pool, read)
+        if untracked is None:
+            return None
         levels = [stock_level(row) for row in rows]
         oldest = [
             Claim(row["location_id"], row["quantity"], row["reservation_id"], row["order_id"], row["expire_time"])
