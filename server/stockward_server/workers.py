@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 
 from stockward_server.config import Settings, variable
 
@@ -51,7 +52,7 @@ async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
                 variable("server_admin_address"): _nth_port(settings.server_admin_address, number),
             },
             start_new_session=True,  # Ctrl-C in a terminal reaches this process, which tells them
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=partial(_end_with_parent, os.getpid()) if sys.platform == "linux" else None,
         )
         log.info("worker %d is process %d", number, process.pid)
         ended = asyncio.create_task(process.wait())
@@ -101,6 +102,8 @@ def _reserve(address: str) -> socket.socket:
     return shared
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     """In the worker, before it becomes one: the kernel ends it when its parent is killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # killed before the line above
+        os._exit(1)
