@@ -1,4 +1,4 @@
-"""Row 13. Is a search in a large catalogue answered while somebody types?"""
+"""Row 13. Does search-as-you-type stay fast in a catalog of 100,000 products?"""
 
 from __future__ import annotations
 

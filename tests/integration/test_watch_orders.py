@@ -21,7 +21,7 @@ from stockward.order.v1.order_pb2 import CancelOrderRequest, Customer, Order, Pr
 from stockward_server.application.follower import Follower
 from stockward_server.application.stock_views import OrderFilter, Page
 from stockward_server.application.watch_queues import Interest
-from stockward_server.application.watches import Place, Present, Told, Watches, WatchLimits
+from stockward_server.application.watches import SnapshotItem, Watches, WatchLimits, WatchSlot, WatchUpdate
 from stockward_server.config import Settings
 from stockward_server.grpc_api.watching import WATCH_ENCODER
 from stockward_server.storage.database import Pool
@@ -111,13 +111,13 @@ async def test_a_long_present_state_comes_whole_and_each_version_once(
         assert watch.versions == {order.order_id: [1] for order in orders}
 
 
-async def slow_watch(channel: grpc.aio.Channel, sku: str, told: list[WatchStockResponse]) -> AsyncIterator[None]:
-    """Reads a response into `told` when it is asked for one, and otherwise nothing."""
+async def slow_watch(channel: grpc.aio.Channel, sku: str, responses: list[WatchStockResponse]) -> AsyncIterator[None]:
+    """Reads a response into `responses` when it is asked for one, and otherwise nothing."""
     stub = inventory_pb2_grpc.InventoryServiceStub(channel)
     metadata = [("authorization", f"Bearer {KEYS['pms']}")]
     call: Any = stub.WatchStock(WatchStockRequest(skus=[sku]), metadata=metadata, timeout=60)
     async for response in call:
-        told.append(response)
+        responses.append(response)
         yield
 
 
@@ -153,23 +153,23 @@ async def test_nothing_is_left_of_a_watch_that_has_ended(database: Pool) -> None
     )
     watches = Watches(events, follower, WATCH_ENCODER, WatchLimits(10, 10, 0.01))
 
-    async def nothing() -> AsyncIterator[Sequence[Present]]:
+    async def nothing() -> AsyncIterator[Sequence[SnapshotItem]]:
         return
         yield []
 
-    kinds: list[Callable[[Place], AsyncGenerator[Told, None]]] = [
-        lambda place: watches.availability(place, {"TEE", "MUG"}, None),
-        lambda place: watches.changes(place, Interest("stock", {"TEE", "MUG"}), None, nothing()),
-        lambda place: watches.changes(place, Interest("order", ()), None, nothing()),
+    kinds: list[Callable[[WatchSlot], AsyncGenerator[WatchUpdate, None]]] = [
+        lambda slot: watches.availability(slot, {"TEE", "MUG"}, None),
+        lambda slot: watches.changes(slot, Interest("stock", {"TEE", "MUG"}), None, nothing()),
+        lambda slot: watches.changes(slot, Interest("order", ()), None, nothing()),
     ]
     for open_ in kinds:
-        place = watches.enter()
-        told = open_(place)
-        await anext(told)
+        slot = watches.enter()
+        opened = open_(slot)
+        await anext(opened)
         assert (watches.open, follower.watching > 0) == (1, True)
-        await told.aclose()
-        place.close()
-        place.close()
+        await opened.aclose()
+        slot.close()
+        slot.close()
         assert (watches.open, follower.watching) == (0, 0)
     await follower.close()
 
@@ -186,8 +186,8 @@ async def test_one_who_reads_too_slowly_is_told_to_resume_and_holds_up_nobody(se
             watch_stock(shop.pms, sku) as quick,
             grpc.aio.insecure_channel(shop.address, options=small) as channel,
         ):
-            told: list[WatchStockResponse] = []
-            slow = slow_watch(channel, sku, told)
+            responses: list[WatchStockResponse] = []
+            slow = slow_watch(channel, sku, responses)
             await anext(slow)
             await quick.begun()
             for round_ in range(1, rounds + 1):
@@ -202,8 +202,8 @@ async def test_one_who_reads_too_slowly_is_told_to_resume_and_holds_up_nobody(se
             assert refusal.metadata == {"limit": "2000"}
             assert refusal.retry_after > 0
 
-            cursor = next(response.cursor for response in reversed(told) if response.cursor)
-            before = [counters.version for response in told for counters in response.counters]
+            cursor = next(response.cursor for response in reversed(responses) if response.cursor)
+            before = [counters.version for response in responses for counters in response.counters]
             async with watch_stock(shop.pms, sku, cursor=cursor) as resumed:
                 await resumed.begun()
                 final = (await shop.level(sku)).version

@@ -17,23 +17,23 @@ READERS = 4
 """Watches that read the database at the same time, to begin or to catch up: the connections are for everybody."""
 
 PROVING_SECONDS = 0.05
-"""Pause between two looks whether everything that the present state tells has come as events."""
+"""Pause between two checks that every event of the snapshot has been followed."""
 
 LONGEST_REPLAY = 20_000
-"""Events that are looked through for what changed after a cursor; beyond, all of the watched availability is told."""
+"""Events that are searched for changes after a cursor; with more of them, all watched availability is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one response tells, and the position to go on from; None while more of the present state is to come."""
+class WatchUpdate:
+    """The messages of one response and the position to resume from; None until the snapshot is complete."""
 
     messages: Sequence[Any]
     position: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
-    """One aggregate as it stands: `version` is that of its last event."""
+class SnapshotItem:
+    """The current state of one aggregate; `version` is that of its last event."""
 
     aggregate_id: str
     version: int
@@ -49,11 +49,11 @@ class WatchLimits:
     queue: int
     """Changes that may wait for one watch."""
     heartbeat: float
-    """Seconds of silence before a watch is told that there is nothing to tell."""
+    """Seconds of silence before a watch sends an empty response."""
 
 
-class Place:
-    """One of the watches that a process takes. Give it back with `close`, whatever happened; twice does no harm."""
+class WatchSlot:
+    """One of the open watches that a process allows. `close` releases it and may be called twice."""
 
     def __init__(self, watches: Watches) -> None:
         self._watches = watches
@@ -63,7 +63,7 @@ class Place:
     def close(self) -> None:
         if self._open:
             self._open = False
-            self._watches.give_back(self)
+            self._watches.release(self)
 
 
 class Watches:
@@ -78,41 +78,41 @@ class Watches:
         self.open = 0
         """How many there are."""
 
-    def enter(self) -> Place:
-        """Takes a place, or WatchLimitReached."""
+    def enter(self) -> WatchSlot:
+        """Takes a slot; raises WatchLimitReached when none is left."""
         if self.open >= self._limits.open:
             raise WatchLimitReached(
                 f"{self._limits.open} watches are open already", retry_after=1.0, limit=self._limits.open
             )
         self.open += 1
-        return Place(self)
+        return WatchSlot(self)
 
-    def give_back(self, place: Place) -> None:
+    def release(self, slot: WatchSlot) -> None:
         self.open -= 1
-        if place.queue is not None:
-            self._follower.leave(place.queue)
+        if slot.queue is not None:
+            self._follower.leave(slot.queue)
 
     async def changes(
-        self, place: Place, interest: Interest, after: int | None, present: AsyncIterator[Sequence[Present]]
-    ) -> AsyncGenerator[Told, None]:
+        self, slot: WatchSlot, interest: Interest, after: int | None, present: AsyncIterator[Sequence[SnapshotItem]]
+    ) -> AsyncGenerator[WatchUpdate, None]:
         """Every change after a position, or what is `present` and every change after it: each version once."""
-        queue = await self._join(place, interest)
+        queue = await self._join(slot, interest)
         position = queue.start if after is None else after
         known: dict[str, int] = {}  # versions that `present` told; events may still tell older ones
         if after is None:
             while (page := await self._next_page(present)) is not None:
                 known |= {each.aggregate_id: each.version for each in page}
-                yield Told([each.message for each in page], None)
+                yield WatchUpdate([each.message for each in page], None)
         drawn = await self._events.last_drawn() if known else 0
         while True:
             async for events in self._read(position, queue.start):
                 position = events[-1].seq
                 if messages := self._wanted(interest, events, known):
-                    yield Told(messages, None if known else position)
+                    yield WatchUpdate(messages, None if known else position)
             position = max(position, queue.start)
             if not queue.lagged:
                 break
-            queue = await self._join(place, interest)  # reading took too long: what it missed can be read as well
+            queue = await self._join(slot, interest)  # reading took too long: what it missed can be read as well
         while known and self._follower.proven < drawn:  # a cursor from here would tell some of the present again
             self._follower.wake()
             await queue.wait(PROVING_SECONDS)
@@ -123,15 +123,17 @@ class Watches:
             position = max(position, changes[-1].seq if changes else self._follower.position)
             *pieces, last = _pieces(fresh)
             for piece in pieces:
-                yield Told([change.message for change in piece], piece[-1].seq)
-            yield Told([change.message for change in last], position)
+                yield WatchUpdate([change.message for change in piece], piece[-1].seq)
+            yield WatchUpdate([change.message for change in last], position)
             await queue.wait(self._limits.heartbeat)
 
-    async def availability(self, place: Place, skus: Collection[str], after: int | None) -> AsyncGenerator[Told, None]:
+    async def availability(
+        self, slot: WatchSlot, skus: Collection[str], after: int | None
+    ) -> AsyncGenerator[WatchUpdate, None]:
         """The availability of SKUs, or of those among them that changed after a position; then each change of it. Those
         that are not for sale are always sent at the beginning: no event names a SKU that its product no longer has. The
         messages are pairs of a SKU and its availability, None when it is not for sale."""
-        queue = place.queue = AvailabilityQueue(skus)
+        queue = slot.queue = AvailabilityQueue(skus)
         await self._follower.join(queue)
         position = queue.start if after is None else max(after, queue.start)
         self._follower.begin(queue, skus if after is None else await self._changed(skus, after, queue.start))
@@ -139,15 +141,15 @@ class Watches:
             await queue.wait(self._limits.heartbeat)
         while True:
             position = max(position, self._follower.position)
-            yield Told(queue.take(), position)
+            yield WatchUpdate(queue.take(), position)
             await queue.wait(self._limits.heartbeat)
 
-    async def _join(self, place: Place, interest: Interest) -> ChangeQueue:
-        queue = place.queue = ChangeQueue(interest, self._limits.queue)
+    async def _join(self, slot: WatchSlot, interest: Interest) -> ChangeQueue:
+        queue = slot.queue = ChangeQueue(interest, self._limits.queue)
         await self._follower.join(queue)
         return queue
 
-    async def _next_page(self, present: AsyncIterator[Sequence[Present]]) -> Sequence[Present] | None:
+    async def _next_page(self, present: AsyncIterator[Sequence[SnapshotItem]]) -> Sequence[SnapshotItem] | None:
         async with self._reading:
             return await anext(present, None)
 

@@ -14,7 +14,7 @@ from stockward_server.application.follower import Encoder, key_of
 from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews, Page, Position, StockViews
 from stockward_server.application.watch_queues import Interest
-from stockward_server.application.watches import Present, Watches
+from stockward_server.application.watches import SnapshotItem, Watches
 from stockward_server.domain.errors import FieldInvalid, RoleNotAllowed
 from stockward_server.domain.order import OPEN_STATES, Order, OrderState
 from stockward_server.domain.stock import StockLevel
@@ -38,15 +38,15 @@ async def watch_stock(
 ) -> AsyncIterator[inventory_pb2.WatchStockResponse]:
     """Availability for a storefront, counters for staff."""
     skus, after = frozenset(request.skus), decode_cursor(request.cursor)
-    place = watches.enter()
-    context.add_done_callback(lambda _: place.close())  # type: ignore[arg-type]  # the stub has a client's callback
+    slot = watches.enter()
+    context.add_done_callback(lambda _: slot.close())  # type: ignore[arg-type]  # the stub has a client's callback
     if current_call.get().caller.role is Role.STOREFRONT:
         _check_storefront(request)
-        async for told in watches.availability(place, skus, after):
+        async for update in watches.availability(slot, skus, after):
             yield inventory_pb2.WatchStockResponse(
-                availabilities=[message for _, message in told.messages if message is not None],
-                unknown_skus=[sku for sku, message in told.messages if message is None],
-                cursor=_cursor(told.position),
+                availabilities=[message for _, message in update.messages if message is not None],
+                unknown_skus=[sku for sku, message in update.messages if message is None],
+                cursor=_cursor(update.position),
             )
         return
 
@@ -59,8 +59,8 @@ async def watch_stock(
         lambda level: [level.sku, level.location_id],
         lambda counters: f"{counters.sku}@{counters.location_id}",
     )
-    async for told in watches.changes(place, Interest("stock", skus, at_location), after, present):
-        yield inventory_pb2.WatchStockResponse(counters=told.messages, cursor=_cursor(told.position))
+    async for update in watches.changes(slot, Interest("stock", skus, at_location), after, present):
+        yield inventory_pb2.WatchStockResponse(counters=update.messages, cursor=_cursor(update.position))
 
 
 async def watch_orders(
@@ -69,8 +69,8 @@ async def watch_orders(
     """Orders without personal data."""
     after = decode_cursor(request.cursor)
     order_ids = frozenset(order_id.lower() for order_id in request.order_ids)
-    place = watches.enter()
-    context.add_done_callback(lambda _: place.close())  # type: ignore[arg-type]  # the stub has a client's callback
+    slot = watches.enter()
+    context.add_done_callback(lambda _: slot.close())  # type: ignore[arg-type]  # the stub has a client's callback
 
     def matches(change: order_pb2.OrderChange) -> bool:
         return (not request.states or change.state in request.states) and (
@@ -91,8 +91,8 @@ async def watch_orders(
         lambda change: change.order_id,
         first_step=ORDERS_AT_FIRST,
     )
-    async for told in watches.changes(place, Interest("order", order_ids, matches), after, present):
-        yield order_pb2.WatchOrdersResponse(changes=told.messages, cursor=_cursor(told.position))
+    async for update in watches.changes(slot, Interest("order", order_ids, matches), after, present):
+        yield order_pb2.WatchOrdersResponse(changes=update.messages, cursor=_cursor(update.position))
 
 
 def _check_storefront(request: inventory_pb2.WatchStockRequest) -> None:
@@ -111,13 +111,13 @@ async def _pages(
     aggregate_id: Callable[[Any], str],
     *,
     first_step: int = FIRST_STEP,
-) -> AsyncIterator[Sequence[Present]]:
+) -> AsyncIterator[Sequence[SnapshotItem]]:
     """The present state, one response after the other."""
     page = Page(PRESENT_PAGE, None)
     while True:
         read = await read_page(load, page, message, position, first_step=first_step)
         if read.messages:
-            yield [Present(aggregate_id(each), each.version, each) for each in read.messages]
+            yield [SnapshotItem(aggregate_id(each), each.version, each) for each in read.messages]
         if read.rest is None:
             return
         page = Page(PRESENT_PAGE, read.rest)
