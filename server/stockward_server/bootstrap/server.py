@@ -16,6 +16,7 @@ from stockward_server.application.catalog import Catalog
 from stockward_server.application.follower import Follower
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Role
+from stockward_server.application.session import heed_cancellation
 from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_commands import HoldPolicy
 from stockward_server.application.stock_views import Discrepancy
@@ -328,4 +329,5 @@ async def _every(seconds: float, name: str, work: Callable[[], Awaitable[object]
         except Exception as error:
             expected = isinstance(error, Refusal) or database.refusal_of(error)
             log.warning("%s failed: %r", name, error, exc_info=None if expected else error)
+        heed_cancellation()  # a connection that fails at that moment can lose it, see there
         await asyncio.sleep(seconds)
