@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stockward_server.application.command import Command
 from stockward_server.domain.errors import DatabaseUnavailable, DeadlinePassed, Overloaded
 from stockward_server.storage.committer import Committer
 from stockward_server.storage.database import Pool
@@ -102,3 +103,50 @@ async def test_closing_finishes_what_is_queued_and_takes_nothing_more(database: 
     await closing
     assert sorted(task.result().decode() for task in (first, *queued)) == await orders(database)
     assert len(await orders(database)) == 4
+
+
+HEAVY = [("MUG", 1), ("CUP", 1), ("TEE", 1)]
+"""Lines that are more than one batch of the next tests takes."""
+
+
+async def test_twenty_heavy_commands_of_one_caller_delay_another_ones_by_less_than_one_batch(database: Pool) -> None:
+    await sell(database, MUG=30, CUP=30, TEE=30)
+    finished: list[str] = []
+
+    async def finish(queue: Committer, order: Command) -> None:
+        await queue.submit(order)
+        finished.append(order.cause.actor)
+
+    async with committing(database, batch_limit=2) as committer:
+        async with flushing(database, committer, actor="bulk") as first:
+            orders = [buy(*HEAVY, cause=request(actor="bulk")) for _ in range(20)]
+            orders.append(buy(("MUG", 1), cause=request(actor="shop")))
+            tasks = [asyncio.create_task(finish(committer, order)) for order in orders]
+            await asyncio.sleep(0)
+        await asyncio.gather(first, *tasks)
+    assert finished == ["shop", *["bulk"] * 20]
+    await verify(database)
+
+
+async def test_repeated_request_ids_do_not_cut_the_batches_of_others(database: Pool, committer: Committer) -> None:
+    sizes: list[int] = []
+    async with committing(database, trace=lambda traces, *_: sizes.append(len(traces))) as committer:
+        async with flushing(database, committer) as first:
+            again = await submitted(committer, count=5, request_id="0190aaaa-0000-7000-8000-000000000001")
+            others = await submitted(committer, count=5, actor="shop")
+        answers = await asyncio.gather(first, *again, *others)
+    assert sizes[:2] == [1, 6]  # the first of the repeated ones, and everybody else's
+    assert len({answers[number] for number in range(1, 6)}) == 1
+    assert sorted({answer.decode() for answer in answers}) == await orders(database)
+
+
+async def test_one_caller_alone_does_not_fill_the_queue(database: Pool) -> None:
+    await sell(database, MUG=100)
+    async with committing(database, queue_limit=20) as committer:
+        async with flushing(database, committer) as first:
+            greedy = await submitted(committer, count=20, actor="bulk")
+            (shop,) = await submitted(committer, actor="shop")
+        outcomes = await asyncio.gather(first, *greedy, return_exceptions=True)
+        await shop
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Overloaded)]
+    assert len(refused) == 4

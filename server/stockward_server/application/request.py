@@ -77,6 +77,12 @@ class Request:
             return self.actor, self.request_id
         return f"{CUSTOMER}:{blake2b(self.customer_id.encode(), digest_size=16).hexdigest()}", self.request_id
 
+    @property
+    def share(self) -> tuple[str, str]:
+        """Whose share of the committer it takes: roles have one each, and in it each caller. Customers count by
+        themselves."""
+        return self.role.name, self.key[0]
+
     def acts_for(self, customer_id: str) -> bool:
         """Whether the caller may change what belongs to that customer; what it may not is to seem missing."""
         return self.customer_id in ("", customer_id)
@@ -91,6 +97,7 @@ class Clockwork:
     key: None = None
     deadline: float | None = None
     traceparent: str = ""
+    share: tuple[str, str] = (SYSTEM, SYSTEM)
 
     def acts_for(self, customer_id: str) -> bool:
         """Time passes for everybody."""

@@ -268,7 +268,8 @@ class Settings(BaseModel):
     """Stock commands that may wait for the next transaction; further ones get RESOURCE_EXHAUSTED."""
 
     committer_batch_limit: int = Field(default=500, ge=1, le=10_000)
-    """Stock commands decided and written in one transaction, at most."""
+    """Most lines and rows of stock commands that are decided and written in one transaction; a larger command has one
+    to itself."""
 
     otlp_endpoint: Annotated[str, AfterValidator(check_public_url)] | None = Field(
         default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"

@@ -2,15 +2,16 @@
 
 One order a transaction is bound by one row lock and one flush of the write-ahead log an order. So commands queue here;
 while one transaction is in flight the next batch gathers. An idle committer starts at once, so a quiet shop does not
-wait; only a process that is short of time lets a batch grow. See docs/architecture.md, "The write path".
+wait; only a process that is short of time lets a batch grow. Callers take turns, so that no caller's commands wait for
+all that another one asked for before. See docs/architecture.md, "The write path".
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -33,6 +34,7 @@ from stockward_server.storage.database import (
     refusal_of,
     transaction,
 )
+from stockward_server.storage.fair_queue import FairQueue
 from stockward_server.storage.idempotency import StoredResponse, find_responses
 from stockward_server.storage.lock import lock_state
 from stockward_server.storage.write import write_state
@@ -108,7 +110,7 @@ class Committer:
         self._on_commit = on_commit
         self._slow_seconds = slow_seconds
         self._trace = trace
-        self._queue: deque[Queued] = deque()
+        self._queue: FairQueue[Queued] = FairQueue(queue_limit)
         self._arrived = asyncio.Event()
         self._closing = False
         self._task = asyncio.create_task(self._run(), name="committer")
@@ -120,12 +122,9 @@ class Committer:
         """
         if self._closing:
             raise DatabaseUnavailable("the server is stopping")
-        if len(self._queue) >= self._queue_limit:
-            raise Overloaded(
-                f"{self._queue_limit} changes are waiting already", retry_after=1.0, limit=self._queue_limit
-            )
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._queue.append(Queued(command, future, time.perf_counter()))
+        if not self._put(Queued(command, future, time.perf_counter())):
+            raise self._overloaded()
         self._arrived.set()
         return await future
 
@@ -133,6 +132,10 @@ class Committer:
     def queued(self) -> int:
         """Commands that wait for their batch to begin."""
         return len(self._queue)
+
+    def _put(self, queued: Queued) -> bool:
+        command = queued.command
+        return self._queue.put(queued, max(1, command.weight), command.cause.share)
 
     async def close(self) -> None:
         """Takes no more commands, finishes those that are queued, and stops."""
@@ -150,7 +153,7 @@ class Committer:
                 outcomes = await self._run_batch(batch)
                 for queued, outcome in zip(batch, outcomes, strict=True):
                     _answer(queued, outcome)
-                seconds, waited = time.perf_counter() - since, since - batch[0].since
+                seconds, waited = time.perf_counter() - since, since - min(queued.since for queued in batch)
                 self.tally.add(len(batch), waited, seconds)
                 if seconds > self._slow_seconds or self._trace is not None:
                     phases = {phase: spent - before[phase] for phase, spent in self.tally.phases.items()}
@@ -170,28 +173,41 @@ class Committer:
             await asyncio.sleep(PAUSE)
 
     def _next_batch(self) -> list[Queued]:
-        """Commands in order of arrival up to the limit; a repeated request_id waits for the batch after."""
+        """Commands up to the limit, from callers in turn; a repeated request_id waits for the batch after."""
         now = asyncio.get_running_loop().time()
         batch: list[Queued] = []
+        repeated: list[Queued] = []
         keys: set[RequestKey] = set()
-        weight = 0
-        while self._queue and (not batch or weight + self._queue[0].command.weight <= self._batch_limit):
-            queued = self._queue[0]
+        taken = 0
+        while next_one := self._queue.take(self._batch_limit - taken if batch else sys.maxsize):
+            queued, weight = next_one
             key = queued.key
-            if key in keys:
-                break
-            self._queue.popleft()
             deadline = queued.command.cause.deadline
             if queued.future.done():
                 continue
             if deadline is not None and deadline <= now:
                 _answer(queued, DeadlinePassed("the deadline passed while the request was queued"))
                 continue
+            taken += weight
+            if key in keys:
+                repeated.append(queued)
+                continue
             if key is not None:
                 keys.add(key)
             batch.append(queued)
-            weight += queued.command.weight
+        for queued in repeated:
+            if not self._put(queued):
+                _answer(queued, self._overloaded())
+        if not batch:
+            self._queue.forgive()
         return batch
+
+    def _overloaded(self) -> Overloaded:
+        return Overloaded(
+            f"{len(self._queue)} changes are waiting, and too many of them for this caller or others of its role",
+            retry_after=1.0,
+            limit=self._queue_limit,
+        )
 
     async def _run_batch(self, batch: Sequence[Queued]) -> list[Outcome]:
         """One outcome a command. A batch that fails is replayed one command at a time, so that one that cannot be

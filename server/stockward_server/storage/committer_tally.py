@@ -26,7 +26,7 @@ class CommitterTally:
     sizes: Distribution = field(default_factory=lambda: Distribution(SIZES))
     """Commands of each batch."""
     waits: Distribution = field(default_factory=Distribution)
-    """Seconds that the first command of each batch was queued: none of its batch waited longer."""
+    """Seconds that the command of each batch that waited longest was queued."""
     seconds: Distribution = field(default_factory=Distribution)
     """Each batch from its beginning to its answers, repetitions included."""
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
