@@ -17,6 +17,7 @@ from stockward_server.domain.errors import CursorExpired, PageTokenInvalid
 from stockward_server.grpc_api.event_service import EventServicer
 from stockward_server.grpc_api.identity import Call, current_call
 from stockward_server.grpc_api.page_token import encode
+from stockward_server.grpc_api.seal import Seal
 from stockward_server.storage.database import EVENTS, Pool, ensure_partitions, transaction
 from stockward_server.storage.event_log import Selection, SqlEventLog, republish
 from stockward_server.storage.retention import delete_expired_idempotency, drop_expired_events
@@ -193,7 +194,7 @@ async def test_a_cursor_leads_through_the_record(database: Pool) -> None:
     assert rest.next_cursor
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "AAAA", encode(ListOrdersRequest(), [1])])
+@pytest.mark.parametrize("cursor", ["nonsense", "AAAA", encode(Seal(bytes(32)), ListOrdersRequest(), [1])])
 async def test_what_is_no_cursor_is_refused(database: Pool, cursor: str) -> None:
     servicer = EventServicer(SqlEventLog(database))
     current_call.set(BY_STAFF)

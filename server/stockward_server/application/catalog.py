@@ -10,6 +10,7 @@ from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from stockward_server.application.locked_state import Cause
+from stockward_server.application.positions import Part
 from stockward_server.application.request import Clockwork, Request
 from stockward_server.application.stock_views import Page, Position
 from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound, SkuUnknown
@@ -251,6 +252,15 @@ def position(product: Product, wanted: ProductFilter) -> Position:
         fit = rank(product, search_query(wanted.search))
         return [fit, product.create_time.isoformat(), product.product_id]
     return [getattr(product, wanted.sort).isoformat(), product.product_id]
+
+
+def position_shape(wanted: ProductFilter) -> Sequence[Part]:
+    """Returns what `position` consists of in a list with this filter."""
+    if wanted.sort is ProductSort.TITLE:
+        return [Part.TEXT, Part.ID]
+    if wanted.sort is ProductSort.RELEVANCE:
+        return [Part.NUMBER, Part.TIME, Part.ID]
+    return [Part.TIME, Part.ID]
 
 
 def not_found(product_id: str) -> ProductNotFound:

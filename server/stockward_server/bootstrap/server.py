@@ -34,6 +34,7 @@ from stockward_server.grpc_api.incoming_webhooks import IncomingWebhookServicer,
 from stockward_server.grpc_api.inventory_service import InventoryServicer
 from stockward_server.grpc_api.key_service import KeyServicer
 from stockward_server.grpc_api.order_service import OrderServicer
+from stockward_server.grpc_api.seal import Seals
 from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
 from stockward_server.grpc_api.token_keys import TokenKeys, from_file, from_url
 from stockward_server.grpc_api.tokens import TokenRules, Tokens
@@ -65,6 +66,7 @@ from stockward_server.storage.retention import (
     drop_expired_events,
     drop_expired_movements,
 )
+from stockward_server.storage.seal_key import read_seal_key
 from stockward_server.storage.short_audit import AuditTally, audit_recent
 from stockward_server.storage.stock_views import SqlStockViews
 from stockward_server.storage.webhook_endpoints import SqlEndpoints
@@ -160,7 +162,8 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     mutations = Mutations(pool, encode_event, heard)
     catalog = Catalog(SqlCatalog(pool, mutations))
     locations = Mutations(pool, encode_event, heard_of_location)
-    catalog_servicer = CatalogServicer(catalog, window)
+    seals = Seals(lambda: read_seal_key(pool))
+    catalog_servicer = CatalogServicer(catalog, window, seals)
     inventory_servicer = InventoryServicer(
         committer.submit,
         views,
@@ -172,10 +175,11 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
             HoldLimits(settings.hold_limit, settings.hold_unit_limit, settings.hold_limit_per_key),
         ),
         watches,
+        seals,
     )
     order_views = SqlOrderViews(pool)
     order_servicer = OrderServicer(
-        committer.submit, order_views, timedelta(seconds=settings.payment_due_seconds), watches
+        committer.submit, order_views, timedelta(seconds=settings.payment_due_seconds), watches, seals
     )
     keys = known_keys.KnownKeys(pool)
     token_keys = _token_keys(settings)
@@ -196,9 +200,10 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
                 SqlEndpoints(pool, mutations),
                 SqlDeliveries(pool, mutations),
                 SqlReplay(mutations),
+                seals,
                 require_https=settings.environment is Environment.PRODUCTION,
             ),
-            KeyServicer(SqlKeys(pool, Mutations(pool, encode_event))),
+            KeyServicer(SqlKeys(pool, Mutations(pool, encode_event)), seals),
         ),
         keys.authenticate,
         database.refusal_of,

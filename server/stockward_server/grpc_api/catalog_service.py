@@ -9,7 +9,7 @@ from cachetools import LRUCache
 from stockward.catalog.v1 import catalog_pb2 as pb
 from stockward.catalog.v1 import catalog_pb2_grpc
 
-from stockward_server.application.catalog import Catalog, Decision, ProductFilter, ProductSort, position
+from stockward_server.application.catalog import Catalog, Decision, ProductFilter, ProductSort, position, position_shape
 from stockward_server.application.request import Role
 from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_views import Page
@@ -33,6 +33,7 @@ from stockward_server.grpc_api.catalog_messages import (
 from stockward_server.grpc_api.pages import list_page
 from stockward_server.grpc_api.product_import import import_rows
 from stockward_server.grpc_api.requests import Context, request_of
+from stockward_server.grpc_api.seal import Seals
 from stockward_server.grpc_api.times import moment
 from stockward_server.grpc_api.validation import validate
 
@@ -71,8 +72,9 @@ def _bytes_of(told: _Told) -> int:
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     """See catalog.proto; every method raises a Refusal for a documented error."""
 
-    def __init__(self, catalog: Catalog, window: ShopWindow) -> None:
+    def __init__(self, catalog: Catalog, window: ShopWindow, seals: Seals) -> None:
         self._catalog = catalog
+        self._seals = seals
         self._window = window
         self._told: LRUCache[str, _Told] = LRUCache(TOLD_BYTES, getsizeof=_bytes_of)
 
@@ -87,10 +89,12 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         states = [ProductState(state) for state in request.states] or NOT_ARCHIVED
         wanted = _filter(request, states)
         products, token = await list_page(
+            self._seals,
             request,
             lambda page: self._catalog.products(page, wanted),
             product_message,
             lambda product: position(product, wanted),
+            position_shape(wanted),
         )
         return pb.ListProductsResponse(products=products, next_page_token=token)
 
@@ -167,10 +171,12 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             return [(product, available) for product in products]
 
         products, token = await list_page(
+            self._seals,
             request,
             load,
             lambda row: available_product_message(*row),
             lambda row: position(row[0], wanted),
+            position_shape(wanted),
         )
         return pb.ListAvailableProductsResponse(products=products, next_page_token=token)
 

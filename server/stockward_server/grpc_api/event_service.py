@@ -8,8 +8,8 @@ from stockward.event.v1 import event_pb2_grpc
 from stockward_server.application.event_log import EventLog
 from stockward_server.application.request import Role
 from stockward_server.domain.errors import CustomerNotAllowed
+from stockward_server.grpc_api.cursor import decode_cursor, encode_cursor
 from stockward_server.grpc_api.identity import current_call
-from stockward_server.grpc_api.page_token import decode_cursor, encode_cursor
 from stockward_server.grpc_api.requests import Context
 from stockward_server.storefront_view import hide_event
 

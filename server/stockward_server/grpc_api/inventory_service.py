@@ -9,6 +9,7 @@ from stockward.inventory.v1 import inventory_pb2 as pb
 from stockward.inventory.v1 import inventory_pb2_grpc
 
 from stockward_server.application.command import Submit
+from stockward_server.application.positions import Part
 from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_commands import (
     AdjustStock,
@@ -33,6 +34,7 @@ from stockward_server.domain.stock import MovementKind
 from stockward_server.grpc_api.identity import current_call
 from stockward_server.grpc_api.pages import list_page
 from stockward_server.grpc_api.requests import Context, customer_of_call, request_of
+from stockward_server.grpc_api.seal import Seals
 from stockward_server.grpc_api.stock_messages import (
     DEFAULT_LOCATION,
     adjustment_of,
@@ -67,6 +69,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         locations: Locations,
         policy: HoldPolicy,
         watches: Watches,
+        seals: Seals,
     ) -> None:
         self._submit = submit
         self._views = views
@@ -74,6 +77,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self._locations = locations
         self._policy = policy
         self._watches = watches
+        self._seals = seals
 
     # Availability
 
@@ -150,10 +154,12 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             request.customer_id or None,
         )
         reservations, token = await list_page(
+            self._seals,
             request,
             lambda page: self._views.reservations(page, wanted),
             reservation_message,
             lambda row: [row.reservation_id],
+            [Part.ID],
         )
         return pb.ListReservationsResponse(reservations=reservations, next_page_token=token)
 
@@ -185,19 +191,23 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     async def ListStockLevels(self, request: pb.ListStockLevelsRequest, context: Context) -> pb.ListStockLevelsResponse:
         skus = [request.sku] if request.sku else []
         levels, token = await list_page(
+            self._seals,
             request,
             lambda page: self._views.levels(page, skus, request.location_id or None),
             level_message,
             lambda row: [row.sku, row.location_id],
+            [Part.TEXT, Part.TEXT],
         )
         return pb.ListStockLevelsResponse(stock_levels=levels, next_page_token=token)
 
     async def ListStockAlerts(self, request: pb.ListStockAlertsRequest, context: Context) -> pb.ListStockAlertsResponse:
         alerts, token = await list_page(
+            self._seals,
             request,
             lambda page: self._views.alerts(page, request.sku or None, request.include_cleared),
             alert_message,
             lambda row: [row.alert_id],
+            [Part.NUMBER],
         )
         return pb.ListStockAlertsResponse(alerts=alerts, next_page_token=token)
 
@@ -213,10 +223,12 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             moment(request.end_time, "end_time") if request.HasField("end_time") else None,
         )
         movements, token = await list_page(
+            self._seals,
             request,
             lambda page: self._views.movements(page, wanted),
             movement_message,
             lambda row: [row.movement_id],
+            [Part.NUMBER],
         )
         return pb.ListStockMovementsResponse(movements=movements, next_page_token=token)
 

@@ -8,6 +8,7 @@ from stockward.auth.v1 import key_pb2 as pb
 from stockward.auth.v1 import key_pb2_grpc
 
 from stockward_server.application.keys import DEFAULT_OVERLAP, Keys, NewKey, NewSecret, Rotation
+from stockward_server.application.positions import Part
 from stockward_server.application.request import Role
 from stockward_server.grpc_api.key_messages import (
     created,
@@ -19,14 +20,16 @@ from stockward_server.grpc_api.key_messages import (
 )
 from stockward_server.grpc_api.pages import list_page
 from stockward_server.grpc_api.requests import Context, request_of
+from stockward_server.grpc_api.seal import Seals
 from stockward_server.grpc_api.times import moment, timespan
 
 
 class KeyServicer(key_pb2_grpc.KeyServiceServicer):
     """See key.proto; every method raises a Refusal for a documented error."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, seals: Seals) -> None:
         self._keys = keys
+        self._seals = seals
 
     async def CreateKey(self, request: pb.CreateKeyRequest, context: Context) -> pb.CreateKeyResponse:
         wanted, secret = NewKey(request.name, Role(request.role), _expire_time(request)), NewSecret()
@@ -35,10 +38,12 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
 
     async def ListKeys(self, request: pb.ListKeysRequest, context: Context) -> pb.ListKeysResponse:
         keys, token = await list_page(
+            self._seals,
             request,
             lambda page: self._keys.list(page, request.include_ended),
             lambda row: key_message(row.key, row.now),
             lambda row: [row.key.key_id],
+            [Part.ID],
         )
         return pb.ListKeysResponse(keys=keys, next_page_token=token)
 

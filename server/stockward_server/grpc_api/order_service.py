@@ -19,6 +19,7 @@ from stockward_server.application.order_commands import (
     ReturnOrder,
 )
 from stockward_server.application.payment_commands import RecordPayment
+from stockward_server.application.positions import Part
 from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews
 from stockward_server.application.watches import Watches
@@ -38,6 +39,7 @@ from stockward_server.grpc_api.order_messages import (
 )
 from stockward_server.grpc_api.pages import ORDERS_AT_FIRST, Room, list_page
 from stockward_server.grpc_api.requests import Context, customer_of_call, request_of
+from stockward_server.grpc_api.seal import Seals
 from stockward_server.grpc_api.status import status_of
 from stockward_server.grpc_api.stock_messages import DEFAULT_LOCATION
 from stockward_server.grpc_api.times import moment
@@ -51,12 +53,15 @@ CREATE_ORDER = "/stockward.order.v1.OrderService/CreateOrder"
 class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     """See order.proto; every method raises a Refusal for a documented error."""
 
-    def __init__(self, submit: Submit, views: OrderViews, payment_allowance: timedelta, watches: Watches) -> None:
+    def __init__(
+        self, submit: Submit, views: OrderViews, payment_allowance: timedelta, watches: Watches, seals: Seals
+    ) -> None:
         """`payment_allowance`: how long a prepaid order waits for its money."""
         self._submit = submit
         self._views = views
         self._payment_allowance = payment_allowance
         self._watches = watches
+        self._seals = seals
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
         return _for_caller(pb.Order.FromString(await self._create(request, context)))
@@ -125,10 +130,12 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         self, request: pb.ListOrdersRequest | pb.ListPendingOrdersRequest, wanted: OrderFilter
     ) -> tuple[Sequence[pb.Order], str]:
         return await list_page(
+            self._seals,
             request,
             lambda page: self._views.orders(page, wanted),
             lambda order: _for_caller(order_message(order)),
             lambda order: [order.order_id],
+            [Part.ID],
             first_step=ORDERS_AT_FIRST,
         )
 

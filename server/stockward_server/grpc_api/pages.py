@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from stockward_server.application.positions import Part
 from stockward_server.application.stock_views import PAGE_BYTES, Page, Position
 from stockward_server.grpc_api import page_token
+from stockward_server.grpc_api.seal import Seals
 
 Row = TypeVar("Row")
 Made = TypeVar("Made", bound="Sized")
@@ -78,17 +80,21 @@ async def read_page(
 
 
 async def list_page(
+    seals: Seals,
     request: Any,
     load: Callable[[Page], Awaitable[Sequence[Row]]],
     message: Callable[[Row], Made],
     position: Callable[[Row], Position],
+    shape: Sequence[Part],
     *,
     first_step: int = FIRST_STEP,
 ) -> tuple[Sequence[Made], str]:
-    """The messages of one page of a list, and the token of the next; empty on the last."""
-    page = Page(page_token.page_size(request), page_token.decode(request))
+    """The messages of one page of a list, and the token of the next; empty on the last. `shape`: what a position
+    consists of."""
+    seal = await seals.load()
+    page = Page(page_token.page_size(request), page_token.decode(seal, request, shape))
     read = await read_page(load, page, message, position, first_step=first_step)
-    return read.messages, page_token.encode(request, read.rest) if read.rest else ""
+    return read.messages, page_token.encode(seal, request, read.rest) if read.rest else ""
 
 
 class Room:

@@ -18,10 +18,10 @@ from stockward_server.application.watches import SnapshotItem, Watches
 from stockward_server.domain.errors import FieldInvalid, RoleNotAllowed
 from stockward_server.domain.order import OPEN_STATES, Order, OrderState
 from stockward_server.domain.stock import StockLevel
+from stockward_server.grpc_api.cursor import decode_cursor, encode_cursor
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.identity import current_call
 from stockward_server.grpc_api.order_messages import order_parts
-from stockward_server.grpc_api.page_token import decode_cursor, encode_cursor
 from stockward_server.grpc_api.pages import FIRST_STEP, ORDERS_AT_FIRST, read_page
 from stockward_server.grpc_api.requests import Context
 from stockward_server.grpc_api.stock_messages import availability_message

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from stockward.webhook.v1 import webhook_pb2 as pb
 from stockward.webhook.v1 import webhook_pb2_grpc
 
+from stockward_server.application.positions import Part
 from stockward_server.application.webhooks import (
     Batch,
     DeliveryFilter,
@@ -34,6 +35,7 @@ from stockward_server.domain.identifiers import new_id
 from stockward_server.grpc_api import page_token
 from stockward_server.grpc_api.pages import list_page
 from stockward_server.grpc_api.requests import Context, request_of
+from stockward_server.grpc_api.seal import Seal, Seals
 from stockward_server.grpc_api.times import moment, timespan
 from stockward_server.grpc_api.validation import validate
 from stockward_server.grpc_api.webhook_messages import (
@@ -69,12 +71,19 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
     """See webhook.proto; every method raises a Refusal for a documented error."""
 
     def __init__(
-        self, endpoints: EndpointStore, deliveries: DeliveryStore, replay: ReplayStore, *, require_https: bool
+        self,
+        endpoints: EndpointStore,
+        deliveries: DeliveryStore,
+        replay: ReplayStore,
+        seals: Seals,
+        *,
+        require_https: bool,
     ) -> None:
         """`require_https`: whether an endpoint over plain HTTP is refused."""
         self._endpoints = endpoints
         self._deliveries = deliveries
         self._replay = replay
+        self._seals = seals
         self._require_https = require_https
 
     # Endpoints
@@ -92,10 +101,12 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
 
     async def ListEndpoints(self, request: pb.ListEndpointsRequest, context: Context) -> pb.ListEndpointsResponse:
         endpoints, token = await list_page(
+            self._seals,
             request,
             self._endpoints.endpoints,
             endpoint_message,
             lambda row: [row.create_time.isoformat(), row.endpoint_id],
+            [Part.TIME, Part.TEXT],
         )
         return pb.ListEndpointsResponse(endpoints=endpoints, next_page_token=token)
 
@@ -167,10 +178,12 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
             end_time=_moment(request, "end_time"),
         )
         deliveries, token = await list_page(
+            self._seals,
             request,
             lambda page: self._deliveries.deliveries(page, wanted),
             delivery_message,
             lambda row: [row.event_id, row.endpoint_id],
+            [Part.ID, Part.TEXT],
         )
         return pb.ListDeliveriesResponse(deliveries=deliveries, next_page_token=token)
 
@@ -192,13 +205,14 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
     async def RecoverDeliveries(
         self, request: pb.RecoverDeliveriesRequest, context: Context
     ) -> pb.RecoverDeliveriesResponse:
+        seal = await self._seals.load()
         answer = await self._replay.recover(
             request_of(context, request),
             _name(request),
             moment(request.start_time, "start_time"),
-            _batch(request),
+            _batch(seal, request),
             lambda count, rest: pb.RecoverDeliveriesResponse(
-                recovered=count, next_position=_position(request, rest)
+                recovered=count, next_position=_position(seal, request, rest)
             ).SerializeToString(),
         )
         return pb.RecoverDeliveriesResponse.FromString(answer)
@@ -214,12 +228,13 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         )
         if not (wanted.types or wanted.aggregate_id or wanted.start_time or wanted.end_time):
             raise FieldInvalid("say which events: start_time, end_time, types or aggregate_id", field="start_time")
+        seal = await self._seals.load()
         answer = await self._replay.replay(
             request_of(context, request),
             wanted,
-            _batch(request),
+            _batch(seal, request),
             lambda count, rest: pb.ReplayEventsResponse(
-                replayed=count, next_position=_position(request, rest)
+                replayed=count, next_position=_position(seal, request, rest)
             ).SerializeToString(),
         )
         return pb.ReplayEventsResponse.FromString(answer)
@@ -236,10 +251,10 @@ def _moment(message: Any, field: str) -> Any:
     return moment(stamp, field) if message.HasField(field) else None
 
 
-def _batch(message: pb.RecoverDeliveriesRequest | pb.ReplayEventsRequest) -> Batch:
-    position = page_token.decode_position(message)
+def _batch(seal: Seal, message: pb.RecoverDeliveriesRequest | pb.ReplayEventsRequest) -> Batch:
+    position = page_token.decode(seal, message, [Part.NUMBER], "position")
     return Batch(message.limit or DEFAULT_BATCH, position[0] if position else 0)
 
 
-def _position(message: pb.RecoverDeliveriesRequest | pb.ReplayEventsRequest, rest: int | None) -> str:
-    return "" if rest is None else page_token.encode(message, [rest])
+def _position(seal: Seal, message: pb.RecoverDeliveriesRequest | pb.ReplayEventsRequest, rest: int | None) -> str:
+    return "" if rest is None else page_token.encode(seal, message, [rest])
