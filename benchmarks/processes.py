@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -245,3 +245,14 @@ def cpu_used(processes: Mapping[str, int]) -> Iterator[dict[str, float]]:
 def resident_bytes(pid: int) -> int:
     """Memory of a process that is in RAM, shared pages included (RSS)."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+def running_nanoseconds(pid: int) -> int:
+    """What a process and its children that run have been on a core, all threads together: more exact than
+    `cpu_seconds`, whose ticks are some milliseconds long. Children that ended in between are missing."""
+    used = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # it has just ended
+            used += int((task / "schedstat").read_text().split()[0])
+            used += sum(running_nanoseconds(int(child)) for child in (task / "children").read_text().split())
+    return used

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from asyncpg import Record
 from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.catalog.v1 import catalog_pb2
 
-from stockward_server.domain.product import Product
+from stockward_server.application.catalog import ProductFilter
+from stockward_server.application.stock_views import Page
+from stockward_server.domain.product import Product, ProductState
+from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.storage.catalog import SqlCatalog
+from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.known_products import KnownProducts
+from stockward_server.storage.mutation import Mutations
 from tests.shop import Shop
 
 
@@ -74,15 +83,59 @@ async def test_what_is_kept_is_counted_by_its_size(shop: Shop) -> None:
 async def test_a_storefront_sees_each_change_at_once(shop: Shop) -> None:
     """The message that was made before is used again only for the same product with the same units."""
     product_id = await shop.sell("TEE", 5)
-    wanted = catalog_pb2.GetAvailableProductRequest(product_id=product_id)
+    await shop.sell("MUG", 3)
+
+    async def shown(expected: str, units: int) -> None:
+        one = await shop.storefront.catalog.GetAvailableProduct(
+            catalog_pb2.GetAvailableProductRequest(product_id=product_id)
+        )
+        for search in ("", expected.lower()):
+            answer = await shop.storefront.catalog.ListAvailableProducts(
+                catalog_pb2.ListAvailableProductsRequest(search=search)
+            )
+            listed = [each for each in answer.products if each.product_id == product_id]
+            assert [(each.title, each.variants[0].available) for each in (one, *listed)] == [(expected, units)] * 2
+
     for units in (5, 6, 7):
-        shown = await shop.storefront.catalog.GetAvailableProduct(wanted)
-        assert (shown.title, shown.variants[0].available) == ("Product TEE", units)
+        await shown("Product TEE", units)
         await shop.receive("TEE", 1)
     await shop.pms.catalog.UpdateProduct(
         catalog_pb2.UpdateProductRequest(
             product=catalog_pb2.Product(product_id=product_id, title="Shirt"), update_mask=FieldMask(paths=["title"])
         )
     )
-    shown = await shop.storefront.catalog.GetAvailableProduct(wanted)
-    assert (shown.title, shown.variants[0].available) == ("Shirt", 8)
+    await shown("Shirt", 8)
+
+
+async def test_a_list_for_staff_has_each_change_at_once(shop: Shop) -> None:
+    product_id = await shop.sell("TEE", 5)
+    for title in ("Shirt", "Blouse", "Tunic"):
+        await shop.pms.catalog.UpdateProduct(
+            catalog_pb2.UpdateProductRequest(
+                product=catalog_pb2.Product(product_id=product_id, title=title), update_mask=FieldMask(paths=["title"])
+            )
+        )
+        for search in ("", title):
+            answer = await shop.pms.catalog.ListProducts(catalog_pb2.ListProductsRequest(search=search))
+            assert [product.title for product in answer.products] == [title]
+
+
+async def test_a_list_is_of_one_moment(database: Pool) -> None:
+    """What is listed and not known is read by a second statement: no change may come in between."""
+    await database.execute(
+        """
+        INSERT INTO products (product_id, handle, title, description, vendor, product_type, tags, images, attributes,
+                              state, create_time, update_time, version, search)
+        SELECT gen_random_uuid(), 'p-' || n, n::text, '', '', '', '{}', '[]', '{}', 2, now(), now(), 1, ''
+        FROM generate_series(1, 5) AS n
+        """
+    )
+
+    class Interrupted(KnownProducts):
+        async def of_versions(self, connection: Executor | Pool, rows: Sequence[Record]) -> list[Product]:
+            await database.execute("UPDATE products SET state = 3, version = version + 1")
+            return await super().of_versions(connection, rows)
+
+    catalog = SqlCatalog(database, Mutations(database, encode_event), Interrupted(database))
+    products = await catalog.products(Page(10, None), ProductFilter([ProductState.PUBLISHED]))
+    assert [(product.state, product.version) for product in products] == [(ProductState.PUBLISHED, 1)] * 5

@@ -158,9 +158,10 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         trace=tracer.note_batch if tracer else None,
     )
     stack.push_async_callback(committer.close)
-    window = ShopWindow(KnownProducts(pool).by_id, views.availability, settings.cache_seconds)
+    known_products = KnownProducts(pool)
+    window = ShopWindow(known_products.by_id, views.availability, settings.cache_seconds)
     mutations = Mutations(pool, encode_event, heard)
-    catalog = Catalog(SqlCatalog(pool, mutations))
+    catalog = Catalog(SqlCatalog(pool, mutations, known_products))
     locations = Mutations(pool, encode_event, heard_of_location)
     seals = Seals(lambda: read_seal_key(pool))
     catalog_servicer = CatalogServicer(catalog, window, seals)

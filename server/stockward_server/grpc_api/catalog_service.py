@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from cachetools import LRUCache
 from stockward.catalog.v1 import catalog_pb2 as pb
@@ -47,26 +47,27 @@ Change = (
     | pb.RestoreProductRequest
 )
 Listing = pb.ListProductsRequest | pb.ListAvailableProductsRequest
-
+Message = TypeVar("Message", pb.Product, pb.AvailableProduct)
 
 SKUS_AT_ONCE = 2048
 """SKUs whose availability is read at once, as many as one product may have."""
 
-TOLD_BYTES = 32 * 2**20
-"""Memory, roughly, for messages of products as storefronts see them, those asked for last: some 8,000 small ones."""
+MESSAGE_BYTES = 32 * 2**20
+"""Memory, roughly, for messages of products that are kept for each of staff and storefronts, those asked for last: some
+8,000 small ones."""
 
 
-class _Told(NamedTuple):
-    """A product as storefronts were told of it, and what that was made of."""
+class _Made(NamedTuple, Generic[Message]):
+    """A message of a product, and what it was made of."""
 
     product: Product
-    available: Mapping[str, int]
-    message: pb.AvailableProduct
+    available: Mapping[str, int] | None
+    message: Message
 
 
-def _bytes_of(told: _Told) -> int:
+def _bytes_of(made: _Made[Any]) -> int:
     """Measured: 3 KB for a message of 0.3 KB."""
-    return 2048 + 3 * told.message.ByteSize()
+    return 2048 + 3 * int(made.message.ByteSize())
 
 
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
@@ -76,7 +77,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self._catalog = catalog
         self._seals = seals
         self._window = window
-        self._told: LRUCache[str, _Told] = LRUCache(TOLD_BYTES, getsizeof=_bytes_of)
+        self._for_staff: LRUCache[str, _Made[pb.Product]] = LRUCache(MESSAGE_BYTES, getsizeof=_bytes_of)
+        self._for_storefronts: LRUCache[str, _Made[pb.AvailableProduct]] = LRUCache(MESSAGE_BYTES, getsizeof=_bytes_of)
 
     async def CreateProduct(self, request: pb.CreateProductRequest, context: Context) -> pb.Product:
         answer = await self._catalog.create(request_of(context, request), product_edit(request.product), product_bytes)
@@ -92,7 +94,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             self._seals,
             request,
             lambda page: self._catalog.products(page, wanted),
-            product_message,
+            self._product_message,
             lambda product: position(product, wanted),
             position_shape(wanted),
         )
@@ -174,7 +176,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             self._seals,
             request,
             load,
-            lambda row: available_product_message(*row),
+            lambda row: self._available_product_message(*row),
             lambda row: position(row[0], wanted),
             position_shape(wanted),
         )
@@ -184,12 +186,22 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: pb.GetAvailableProductRequest, context: Context
     ) -> pb.AvailableProduct:
         product = await self._window.product(request.product_id)
-        available = await self._available([product])
-        told = self._told.get(product.product_id)
-        if told is None or told.product is not product or told.available != available:
-            told = _Told(product, available, available_product_message(product, available))
-            self._told[product.product_id] = told
-        return told.message
+        return self._available_product_message(product, await self._available([product]))
+
+    def _product_message(self, product: Product) -> pb.Product:
+        made = self._for_staff.get(product.product_id)
+        if made is None or made.product is not product:
+            made = self._for_staff[product.product_id] = _Made(product, None, product_message(product))
+        return made.message
+
+    def _available_product_message(self, product: Product, available: Mapping[str, int]) -> pb.AvailableProduct:
+        """`available` may have SKUs of other products, too."""
+        made = self._for_storefronts.get(product.product_id)
+        own = {each.sku: available[each.sku] for each in product.variants if each.sku in available}
+        if made is None or made.product is not product or made.available != own:
+            made = _Made(product, own, available_product_message(product, own))
+            self._for_storefronts[product.product_id] = made
+        return made.message
 
     async def _available(self, products: Sequence[Product]) -> Mapping[str, int]:
         """Units of every SKU of these products that can be ordered now."""

@@ -58,23 +58,23 @@ async def read_page(
     more."""
     messages: list[Made] = []
     used, step, after = 0, first_step, page.after
-    last: Position | None = None
+    last: Row | None = None
     while True:
         wanted = min(step, page.size + 1 - len(messages))
         rows = await load(Page(wanted, after))
         for row in rows:
             made = message(row)
             size = made.ByteSize() + ROW_BYTES
-            if messages and (len(messages) == page.size or used + size > PAGE_BYTES):
-                return ReadPage(messages, last)
+            if last is not None and (len(messages) == page.size or used + size > PAGE_BYTES):
+                return ReadPage(messages, position(last))
             messages.append(made)
             if used // BYTES_AT_ONCE < (used + size) // BYTES_AT_ONCE:
                 await asyncio.sleep(0)
             used += size
-            last = position(row)
+            last = row
         if len(rows) < wanted:
             return ReadPage(messages, None)
-        after = last
+        after = position(rows[-1])
         room = (PAGE_BYTES - used) * len(messages) // used  # rows, if they go on as large as they were
         step = max(1, min(step * GROWTH, room + 1))
 

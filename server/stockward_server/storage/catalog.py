@@ -7,16 +7,19 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
+from asyncpg import Record
+
 from stockward_server.application.catalog import CatalogTransaction, ProductFilter, ProductSort
 from stockward_server.application.locked_state import Cause, LockedState
 from stockward_server.application.request import Clockwork, Request
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.product import Product
 from stockward_server.domain.search import Rank, search_query
-from stockward_server.storage.database import Executor, Pool, refusal_of, transaction
+from stockward_server.storage.database import Executor, Pool, read_snapshot, refusal_of
+from stockward_server.storage.known_products import VERSION, KnownProducts
 from stockward_server.storage.locked_products import LockedProducts
 from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.product_rows import SELECT_PRODUCTS, load_product, products_of
+from stockward_server.storage.product_rows import load_product
 from stockward_server.storage.product_search import Condition, has_rank, matches, plan_search
 from stockward_server.storage.statement import Parameters
 
@@ -44,9 +47,11 @@ def refusals() -> Iterator[None]:
 class SqlCatalog:
     """The application's CatalogStore on PostgreSQL."""
 
-    def __init__(self, pool: Pool, mutations: Mutations) -> None:
+    def __init__(self, pool: Pool, mutations: Mutations, known: KnownProducts | None = None) -> None:
+        """`known`: where products that were read are kept, when it is shared."""
         self._pool = pool
         self._mutations = mutations
+        self._known = known or KnownProducts(pool)
 
     async def change(self, cause: Cause, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
         async def run(connection: Executor, state: LockedState) -> bytes:
@@ -69,19 +74,10 @@ class SqlCatalog:
             return await load_product(connection, product_id)
 
     async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
-        if not wanted.search:
-            return await _listed(self._pool, page, wanted)
-        query = search_query(wanted.search)
-        async with transaction(self._pool) as connection:
-            if wanted.sort is not ProductSort.RELEVANCE:
-                return await _listed(connection, page, wanted, partial(matches, query))
-            first, *after = page.after or [Rank.EXACT]
-            found: list[Product] = []
-            for rank in list(Rank)[first:]:
-                rest = Page(page.size - len(found), after if rank == first else None)
-                if rest.size:
-                    found += await _listed(connection, rest, wanted, partial(has_rank, query, rank))
-            return found
+        async def read(connection: Executor) -> Sequence[Product]:
+            return await self._known.of_versions(connection, await _listed(connection, page, wanted))
+
+        return await read_snapshot(self._pool, read)
 
     async def due_products(self, limit: int) -> Sequence[str]:
         rows = await self._pool.fetch(
@@ -94,10 +90,26 @@ class SqlCatalog:
         return [row["product_id"] for row in rows]
 
 
-async def _listed(
-    connection: Executor | Pool, page: Page, wanted: ProductFilter, found: Condition | None = None
-) -> Sequence[Product]:
-    """Those that meet the filter and the condition `found`, which needs a transaction."""
+async def _listed(connection: Executor, page: Page, wanted: ProductFilter) -> Sequence[Record]:
+    """Rows of VERSION of those that meet the filter."""
+    if not wanted.search:
+        return await _page_of(connection, page, wanted)
+    query = search_query(wanted.search)
+    if wanted.sort is not ProductSort.RELEVANCE:
+        return await _page_of(connection, page, wanted, partial(matches, query))
+    first, *after = page.after or [Rank.EXACT]
+    found: list[Record] = []
+    for rank in list(Rank)[first:]:
+        rest = Page(page.size - len(found), after if rank == first else None)
+        if rest.size:
+            found += await _page_of(connection, rest, wanted, partial(has_rank, query, rank))
+    return found
+
+
+async def _page_of(
+    connection: Executor, page: Page, wanted: ProductFilter, found: Condition | None = None
+) -> Sequence[Record]:
+    """Those that meet the filter, but for its search, and the condition `found`, which needs a transaction."""
     many = await plan_search(connection, found) if found else False
     parameters = Parameters()
     bind = parameters.bind
@@ -120,9 +132,8 @@ async def _listed(
         last, product_id = page.after
         last = last if wanted.sort is ProductSort.TITLE else datetime.fromisoformat(last)
         conditions.append(f"({key}, p.product_id) {beyond} ({bind(last)}::{key_type}, {bind(product_id)}::uuid)")
-    rows = await connection.fetch(
-        f"{SELECT_PRODUCTS} WHERE {' AND '.join(conditions)} "
+    return await connection.fetch(
+        f"SELECT {VERSION} FROM products p WHERE {' AND '.join(conditions)} "
         f"ORDER BY {key} {direction}, p.product_id {direction} LIMIT {bind(page.size)}",
         *parameters.values,
     )
-    return await products_of(rows)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
+from asyncpg import Record
 from cachetools import LRUCache
 
 from stockward_server.domain.product import Product
-from stockward_server.storage.database import Pool
+from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.product_rows import SELECT_PRODUCTS, products_of
+
+VERSION = "p.product_id::text, p.version, p.update_time"
+"""Columns of `products p` that say which product it is and how it stands."""
 
 MEBIBYTES = 128
 """What they may take all together, roughly: some 40,000 products with a few variants."""
@@ -38,21 +43,25 @@ class KnownProducts:
     async def by_id(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
         """Those that exist, in any state. A product that did not change since is the same object as before."""
         rows = await self._pool.fetch(
-            "SELECT product_id::text, version, update_time FROM products WHERE product_id = ANY($1::uuid[])",
-            product_ids,
+            f"SELECT {VERSION} FROM products p WHERE p.product_id = ANY($1::uuid[])", product_ids
         )
-        found: dict[str, Product] = {}
-        changed: list[str] = []
-        for product_id, version, update_time in rows:
-            product = self._known.get(product_id)
-            # The time, too: a database that was restored counts its versions once more.
-            if product is not None and product.version == version and product.update_time == update_time:
-                found[product_id] = product
-            else:
-                changed.append(product_id)
+        return {product.product_id: product for product in await self.of_versions(self._pool, rows)}
+
+    async def of_versions(self, connection: Executor | Pool, rows: Sequence[Record]) -> list[Product]:
+        """Returns the products of rows of VERSION, in their order. Those that are not known as they are there are read
+        whole: in a snapshot that is the same version, otherwise a later one, and what is gone meanwhile is left out."""
+        found = {product_id: self._known_as(product_id, version, at) for product_id, version, at in rows}
+        changed = [product_id for product_id, product in found.items() if product is None]
         if changed:
-            rows = await self._pool.fetch(f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", changed)
-            products = {product.product_id: product for product in await products_of(rows)}
-            self._known.update(products)
-            found |= products
-        return found
+            rows = await connection.fetch(f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", changed)
+            read = {product.product_id: product for product in await products_of(rows)}
+            self._known.update(read)
+            found |= read
+        return [product for product in found.values() if product is not None]
+
+    def _known_as(self, product_id: str, version: int, update_time: datetime) -> Product | None:
+        product = self._known.get(product_id)
+        # The time, too: a database that was restored counts its versions once more.
+        if product is not None and product.version == version and product.update_time == update_time:
+            return product
+        return None
