@@ -78,6 +78,7 @@ __all__ = [
     "StockChanged",
     "StockNegative",
     "StockNotTracked",
+    "StreamLimitReached",
     "TenderOfAnotherOrder",
     "TokenKeysUnavailable",
     "VariantInUse",
@@ -181,6 +182,12 @@ class WatchLagged(Aborted):
 
 class WatchLimitReached(ResourceExhausted):
     """The server process has as many watches as it takes. RetryInfo says when to come back."""
+
+
+class StreamLimitReached(ResourceExhausted):
+    """The caller, or the customer it acts for, has as many watches and uploads open in this server process as one may
+    have. End one of them.
+    """
 
 
 class ProductNotFound(NotFound):
@@ -411,6 +418,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "MESSAGE_TOO_LARGE": MessageTooLarge,
     "WATCH_LAGGED": WatchLagged,
     "WATCH_LIMIT_REACHED": WatchLimitReached,
+    "STREAM_LIMIT_REACHED": StreamLimitReached,
     "PRODUCT_NOT_FOUND": ProductNotFound,
     "SKU_TAKEN": SkuTaken,
     "HANDLE_TAKEN": HandleTaken,

@@ -215,6 +215,8 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
             settings.max_connection_age_seconds,
             settings.calls_per_second,
             settings.rate_burst_seconds,
+            settings.max_streams_per_caller,
+            settings.max_streams_per_customer,
         ),
         authenticate_token=Tokens(token_keys, _token_rules(settings)).authenticate if token_keys else None,
         share_port=settings.share_port,

@@ -258,6 +258,12 @@ class Settings(BaseModel):
     max_watches: int = Field(default=2000, ge=0, le=1_000_000)
     """WatchStock and WatchOrders streams of a server process at once, beside the calls of max_concurrent_rpcs."""
 
+    max_streams_per_caller: int = Field(default=1000, ge=0, le=1_000_000)
+    """Watches and uploads that one key, or one subject's tokens, may have open in a server process; 0 for no limit."""
+
+    max_streams_per_customer: int = Field(default=20, ge=0, le=1_000_000)
+    """The same for all tokens of one customer."""
+
     watch_queue_limit: int = Field(default=1000, ge=1, le=1_000_000)
     """Changes that may wait for one watch; one that leaves more waiting is told to resume from its cursor."""
 

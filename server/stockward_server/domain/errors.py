@@ -134,6 +134,10 @@ class WatchLimitReached(Refusal):
     code, reason = Code.RESOURCE_EXHAUSTED, "WATCH_LIMIT_REACHED"
 
 
+class StreamLimitReached(Refusal):
+    code, reason = Code.RESOURCE_EXHAUSTED, "STREAM_LIMIT_REACHED"
+
+
 # Identity
 
 

@@ -22,6 +22,7 @@ from stockward_server.grpc_api.identity import Identity, credential, current_met
 from stockward_server.grpc_api.open_streams import OpenStreams
 from stockward_server.grpc_api.rate_limits import RateLimits
 from stockward_server.grpc_api.status import HTTP_STATUS, status_of
+from stockward_server.grpc_api.stream_limits import StreamLimits
 from stockward_server.grpc_api.validation import Rules, decoder
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class CallInterceptor(AsyncServerInterceptor):
         self,
         identity: Identity,
         rate_limits: RateLimits,
+        stream_limits: StreamLimits,
         rules: Rules,
         translate: Callable[[Exception], Refusal | None],
         logged: LoggedCalls = LoggedCalls.NONE,
@@ -51,6 +53,7 @@ class CallInterceptor(AsyncServerInterceptor):
         self._identity = identity
         self._streams = OpenStreams(identity.identify)
         self._rate_limits = rate_limits
+        self._stream_limits = stream_limits
         self._rules = rules
         self._translate = translate
 
@@ -71,6 +74,8 @@ class CallInterceptor(AsyncServerInterceptor):
             caller = await self._identity.admit(method_name)
             if caller is not None:
                 self._rate_limits.take(caller.name, method_name)
+                if (leave := self._stream_limits.enter(caller, method_name)) is not None:
+                    context.add_done_callback(leave)  # type: ignore[arg-type]  # the stub has a client's callback
             if method_name.startswith(OURS):
                 request_or_iterator = self._rules.check(request_or_iterator)
             if caller is not None and hasattr(request_or_iterator, "__aiter__"):

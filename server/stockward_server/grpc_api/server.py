@@ -26,6 +26,7 @@ from stockward_server.grpc_api.identity import Identity, roles_by_method, signed
 from stockward_server.grpc_api.interceptor import CallInterceptor
 from stockward_server.grpc_api.methods import Methods
 from stockward_server.grpc_api.rate_limits import RateLimits
+from stockward_server.grpc_api.stream_limits import StreamLimits
 from stockward_server.grpc_api.validation import Rules
 
 SERVICES = [
@@ -73,6 +74,10 @@ class Limits:
     """Calls of one caller; 0 for no limit."""
     burst_seconds: float
     """How much of that may come at once."""
+    streams_of_caller: int
+    """Watches and uploads of one caller at the same time; 0 for no limit."""
+    streams_of_customer: int
+    """The same for one customer's tokens."""
 
 
 class ApiServer:
@@ -111,6 +116,7 @@ class ApiServer:
         interceptor = CallInterceptor(
             Identity(authenticate, roles_by_method(SERVICES), signed_methods(SERVICES), authenticate_token),
             RateLimits(SERVICES, limits.calls_per_second, limits.burst_seconds),
+            StreamLimits(SERVICES, limits.streams_of_caller, limits.streams_of_customer),
             Rules(limits.message_bytes),
             translate,
             logged_calls,

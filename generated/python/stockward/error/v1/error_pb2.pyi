@@ -97,6 +97,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "WATCH_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "2000" } }
     """
+    ERROR_REASON_STREAM_LIMIT_REACHED: _ErrorReason.ValueType  # 13
+    """RESOURCE_EXHAUSTED: the caller, or the customer it acts for, has as many watches and uploads open in this server process
+    as one may have. End one of them.
+
+        { "reason": "STREAM_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "20", "counted": "customer" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons that are not particular to one area. The reason string is the value's name without `ERROR_REASON_`."""
@@ -167,6 +173,12 @@ ERROR_REASON_WATCH_LIMIT_REACHED: ErrorReason.ValueType  # 12
 """RESOURCE_EXHAUSTED: the server process has as many watches as it takes. RetryInfo says when to come back.
 
     { "reason": "WATCH_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "2000" } }
+"""
+ERROR_REASON_STREAM_LIMIT_REACHED: ErrorReason.ValueType  # 13
+"""RESOURCE_EXHAUSTED: the caller, or the customer it acts for, has as many watches and uploads open in this server process
+as one may have. End one of them.
+
+    { "reason": "STREAM_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "20", "counted": "customer" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
