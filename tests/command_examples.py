@@ -38,8 +38,10 @@ from stockward_server.application.stock_commands import (
 from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.domain.money import Money
+from stockward_server.domain.order import Customer
 from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
+from stockward_server.domain.unpaid_limits import UnpaidLimits
 from tests.commands import HOLDS, adjust, buy, nothing, on, request, reserve
 
 Example = Callable[[Submit], Awaitable[Command]]
@@ -80,6 +82,12 @@ async def create_order(submit: Submit) -> Command:
 
 async def create_order_from_hold(submit: Submit) -> Command:
     return buy(reservation_id=await held(submit))
+
+
+async def create_unpaid_order(submit: Submit) -> Command:
+    """By a storefront whose unpaid orders are counted."""
+    order = buy(("MUG", 9), ("CAP", 3), cause=request(role=Role.STOREFRONT))
+    return replace(order, customer=Customer("ann"), unpaid_limits=UnpaidLimits(orders=2, units=20))
 
 
 async def process_order(submit: Submit) -> Command:
@@ -165,6 +173,7 @@ async def set_stock_policy(submit: Submit) -> Command:
 EXAMPLES: dict[str, tuple[type[Command], Example]] = {
     "CreateOrder": (CreateOrder, create_order),
     "CreateOrder from a hold": (CreateOrder, create_order_from_hold),
+    "CreateOrder that is counted": (CreateOrder, create_unpaid_order),
     "ProcessOrder": (ProcessOrder, process_order),
     "FulfillOrder": (FulfillOrder, fulfill_order),
     "CancelOrder": (CancelOrder, cancel_order),

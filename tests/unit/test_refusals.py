@@ -19,6 +19,7 @@ from stockward_server.domain.errors import Refusal, SkuUnknown
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.money import Money
 from stockward_server.domain.stock import Adjustment, AdjustmentReason, Offer, StockLevel
+from stockward_server.domain.unpaid_limits import Unpaid
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.committer import _execute
 from tests.command_examples import EXAMPLES, all_commands, tripped
@@ -36,6 +37,7 @@ class Batch:
             {sku: Offer(sku, sku, Money("EUR", 1000), published=True) for sku in skus},
             {"main": (0, True), "north": (1, True)},
             held=Overlay({("ann", ""): Held()}),
+            unpaid=Overlay({("ann", ""): Unpaid()}),
         )
         self.state.load_levels([StockLevel("MUG", "main", 10, version=1), StockLevel("CAP", "main", 3, version=1)])
 

@@ -880,10 +880,11 @@ class AsyncOrderService:
         """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is
         used; lines may then be left out, or say the same units with the prices that were shown. Lines that name the
         same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH,
-        PRODUCT_NOT_PUBLISHED (staff only), CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE. NOT_FOUND:
-        SKU_UNKNOWN (for a storefront also when the product is not published), RESERVATION_NOT_FOUND.
-        INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that is not there. OUT_OF_RANGE (QUANTITY_OVERFLOW).
-        PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only staff may.
+        PRODUCT_NOT_PUBLISHED (staff only), CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE,
+        UNPAID_ORDER_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN (for a storefront also when the product is
+        not published), RESERVATION_NOT_FOUND. INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that is not
+        there. OUT_OF_RANGE (QUANTITY_OVERFLOW). PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what
+        only staff may.
 
         Args:
             lines: What to order, 1 to 1,000 lines. With a reservation: exactly what it holds, or empty.

@@ -81,6 +81,7 @@ __all__ = [
     "StreamLimitReached",
     "TenderOfAnotherOrder",
     "TokenKeysUnavailable",
+    "UnpaidOrderLimitReached",
     "VariantInUse",
     "WatchLagged",
     "WatchLimitReached",
@@ -330,6 +331,12 @@ class ChargeLimitReached(FailedPrecondition):
     """The order has as many charges as an order may have."""
 
 
+class UnpaidOrderLimitReached(FailedPrecondition):
+    """The customer has as many unpaid orders, or units in them, as the shop allows one customer at a time. Pay for one
+    of them, cancel it, or let it expire.
+    """
+
+
 class CursorExpired(OutOfRange):
     """Events after the cursor are no longer kept. Read the resources anew and start from an empty cursor."""
 
@@ -452,6 +459,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "ORDER_ON_HOLD": OrderOnHold,
     "CHARGE_EXCEEDED": ChargeExceeded,
     "CHARGE_LIMIT_REACHED": ChargeLimitReached,
+    "UNPAID_ORDER_LIMIT_REACHED": UnpaidOrderLimitReached,
     "CURSOR_EXPIRED": CursorExpired,
     "WEBHOOK_SIGNATURE_INVALID": WebhookSignatureInvalid,
     "WEBHOOK_TIMESTAMP_STALE": WebhookTimestampStale,

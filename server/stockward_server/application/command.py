@@ -50,6 +50,11 @@ class Command(ABC):
         return ()
 
     @property
+    def buyers(self) -> Collection[Holder]:
+        """Those whose unpaid orders are counted: until the end of the transaction nobody else makes one for them."""
+        return ()
+
+    @property
     def weight(self) -> int:
         """Rows it touches, roughly: the measure of how much goes into one batch."""
         return 1

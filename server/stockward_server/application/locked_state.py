@@ -37,6 +37,7 @@ from stockward_server.domain.stock import (
     alert_level,
     untracked_level,
 )
+from stockward_server.domain.unpaid_limits import Unpaid
 
 StockKey = tuple[str, str]
 """SKU and location id."""
@@ -45,7 +46,7 @@ PaymentKey = tuple[str, str]
 """Provider and the provider's event id."""
 
 Holder = tuple[str, str]
-"""A customer's id and nothing, or nothing and the name of a key that holds for no customer in particular."""
+"""A customer's id and nothing, or nothing and the name of a key that holds or orders for no customer in particular."""
 
 Cause = Request | Clockwork
 """Who or what brings a change about."""
@@ -70,6 +71,7 @@ class LockedState:
     tenders: Overlay[TenderKey, str] = field(default_factory=Overlay)
     """The order that each named tender belongs to, as far as it is known."""
     held: Overlay[Holder, Held] = field(default_factory=Overlay)
+    unpaid: Overlay[Holder, Unpaid] = field(default_factory=Overlay)
     alerts: Overlay[StockKey, tuple[Alert, ...]] = field(default_factory=Overlay)
     """The alerts of each stock row that were raised, changed or cleared, oldest first."""
     _places: Overlay[str, tuple[str, ...]] = field(default_factory=Overlay)
@@ -104,6 +106,7 @@ class LockedState:
             Overlay(self.payments),
             Overlay(self.tenders),
             Overlay(self.held),
+            Overlay(self.unpaid),
             Overlay(self.alerts),
             Overlay(self._places),
         )
@@ -116,6 +119,7 @@ class LockedState:
         self.payments.merge(scratch.payments)
         self.tenders.merge(scratch.tenders)
         self.held.merge(scratch.held)
+        self.unpaid.merge(scratch.unpaid)
         self.alerts.merge(scratch.alerts)
         self._places.merge(scratch._places)
         self.movements += scratch.movements

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from stockward_server.application.command import Command
-from stockward_server.application.locked_state import LockedState
+from stockward_server.application.locked_state import Holder, LockedState
 from stockward_server.application.request import Request
 from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import (
@@ -41,6 +41,7 @@ from stockward_server.domain.order_steps import (
 )
 from stockward_server.domain.pricing import WantedLine, merge_lines, price_lines, spread_charge
 from stockward_server.domain.reservation import decide_conversion, require_active
+from stockward_server.domain.unpaid_limits import NO_LIMITS, UnpaidLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class CreateOrder(Command):
     charges: Sequence[WantedCharge]
     terms: PaymentTerms
     payment_allowance: timedelta
+    unpaid_limits: UnpaidLimits = NO_LIMITS
     reply: Callable[[Order], bytes]
 
     @property
@@ -90,6 +92,15 @@ class CreateOrder(Command):
     @property
     def weight(self) -> int:
         return max(1, len(self.lines))
+
+    @property
+    def buyers(self) -> Collection[Holder]:
+        limits = self.unpaid_limits
+        if self.cause.role.is_staff:
+            return ()
+        if self.customer.customer_id:
+            return ((self.customer.customer_id, ""),) if limits.orders or limits.units else ()
+        return (("", self.cause.actor),) if limits.orders_of_key else ()
 
     def execute(self, state: LockedState) -> bytes:
         self._require_allowed_fields()
@@ -107,6 +118,7 @@ class CreateOrder(Command):
                 wanted[held.sku] = wanted.get(held.sku, 0) + held.quantity
             if self.lines and merge_lines(self.lines) != wanted:
                 raise FieldInvalid("with a reservation the lines must be what it holds, or empty", field="lines")
+        self._count_unpaid(wanted, state)
         currency, lines = price_lines(self.lines, wanted, state.offers)
         charges = tuple(charge.in_currency(currency) for charge in self.charges)
         for wanted_charge, charge in zip(self.charges, charges, strict=True):
@@ -125,6 +137,7 @@ class CreateOrder(Command):
             customer=self.customer,
             reference=self.reference,
             reservation_id=self.reservation_id,
+            actor="".join(key for _, key in self.buyers),
         )
         if hold is None:
             order, changes = decide_order(draft, wanted, state.levels_of(wanted))
@@ -135,6 +148,15 @@ class CreateOrder(Command):
         order = state.save_order(order, self.cause, "order.created")
         state.move(changes, self.cause)
         return self.reply(order)
+
+    def _count_unpaid(self, wanted: Mapping[str, int], state: LockedState) -> None:
+        units = sum(units for sku, units in wanted.items() if not state.offers[sku].untracked)
+        for buyer in self.buyers:
+            if self.customer.customer_id:
+                self.unpaid_limits.of_customer(state.unpaid[buyer], units)
+            else:
+                self.unpaid_limits.of_key(state.unpaid[buyer])
+            state.unpaid[buyer] = state.unpaid[buyer].and_one_of(units)
 
     def _require_allowed_fields(self) -> None:
         if self.cause.role.is_staff:

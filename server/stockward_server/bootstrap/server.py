@@ -27,6 +27,7 @@ from stockward_server.bootstrap.transport import certificates_of
 from stockward_server.config import Environment, Settings, variable
 from stockward_server.domain.errors import Refusal
 from stockward_server.domain.hold_limits import HoldLimits
+from stockward_server.domain.unpaid_limits import UnpaidLimits
 from stockward_server.grpc_api.catalog_service import CatalogServicer
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.grpc_api.event_service import EventServicer
@@ -180,7 +181,12 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     )
     order_views = SqlOrderViews(pool)
     order_servicer = OrderServicer(
-        committer.submit, order_views, timedelta(seconds=settings.payment_due_seconds), watches, seals
+        committer.submit,
+        order_views,
+        timedelta(seconds=settings.payment_due_seconds),
+        UnpaidLimits(settings.unpaid_order_limit, settings.unpaid_unit_limit, settings.unpaid_order_limit_per_key),
+        watches,
+        seals,
     )
     keys = known_keys.KnownKeys(pool)
     token_keys = _token_keys(settings)

@@ -301,6 +301,16 @@ class Settings(BaseModel):
     """Open reservations that a storefront's key may make without a customer_id; 0 for no limit. With one they are made
     one batch of one process after another."""
 
+    unpaid_order_limit: int = Field(default=20, ge=0, le=1_000_000)
+    """Orders that a storefront may make for one customer_id and that are not paid for, at a time; 0 for no limit."""
+
+    unpaid_unit_limit: int = Field(default=10_000, ge=0, le=10**12)
+    """Units in them, over all SKUs; 0 for no limit."""
+
+    unpaid_order_limit_per_key: int = Field(default=0, ge=0, le=1_000_000)
+    """Unpaid orders that a storefront's key may make without a customer_id; 0 for no limit. With one they are made one
+    batch of one process after another, and orders made before there was one are not counted."""
+
     payment_due_seconds: int = Field(default=1_800, ge=1, le=30 * 86_400)
     """How long an unpaid order keeps its stock before it expires, in seconds."""
 

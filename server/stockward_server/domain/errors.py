@@ -262,6 +262,10 @@ class ProductNotPublished(Refusal):
 # Orders
 
 
+class UnpaidOrderLimitReached(Refusal):
+    code, reason = Code.FAILED_PRECONDITION, "UNPAID_ORDER_LIMIT_REACHED"
+
+
 class OrderNotFound(Refusal):
     code, reason = Code.NOT_FOUND, "ORDER_NOT_FOUND"
 

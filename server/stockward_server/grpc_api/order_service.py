@@ -26,6 +26,7 @@ from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import OrderNotFound, Refusal, RoleNotAllowed
 from stockward_server.domain.order import OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentKind
+from stockward_server.domain.unpaid_limits import UnpaidLimits
 from stockward_server.grpc_api.identity import current_call
 from stockward_server.grpc_api.money_messages import money_of
 from stockward_server.grpc_api.order_messages import (
@@ -54,12 +55,19 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     """See order.proto; every method raises a Refusal for a documented error."""
 
     def __init__(
-        self, submit: Submit, views: OrderViews, payment_allowance: timedelta, watches: Watches, seals: Seals
+        self,
+        submit: Submit,
+        views: OrderViews,
+        payment_allowance: timedelta,
+        unpaid_limits: UnpaidLimits,
+        watches: Watches,
+        seals: Seals,
     ) -> None:
         """`payment_allowance`: how long a prepaid order waits for its money."""
         self._submit = submit
         self._views = views
         self._payment_allowance = payment_allowance
+        self._unpaid_limits = unpaid_limits
         self._watches = watches
         self._seals = seals
 
@@ -95,6 +103,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
                 charges=wanted_charges(request),
                 terms=PaymentTerms(request.payment_terms or PaymentTerms.PREPAID),
                 payment_allowance=self._payment_allowance,
+                unpaid_limits=self._unpaid_limits,
                 reply=order_bytes,
             )
         )

@@ -1,13 +1,13 @@
 """Locks what a batch of commands needs, and reads it.
 
-The order is the same everywhere, so that two processes can never wait for each other: holders, tenders, orders by id,
-reservations by id, then stock rows by (sku, location_id).
+The order is the same everywhere, so that two processes can never wait for each other: holders, buyers, tenders, orders
+by id, reservations by id, then stock rows by (sku, location_id).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import product
 
 import asyncpg
@@ -17,16 +17,24 @@ from stockward_server.application.command import Command
 from stockward_server.application.locked_state import Holder, LockedState, PaymentKey, StockKey
 from stockward_server.application.overlay import Overlay
 from stockward_server.domain.hold_limits import Held
+from stockward_server.domain.identifiers import first_id
 from stockward_server.domain.money import Money
 from stockward_server.domain.payment import PaymentEvent, TenderKey
 from stockward_server.domain.product import ProductState
 from stockward_server.domain.stock import AlertLevel, Offer, StockLevel
+from stockward_server.domain.unpaid_limits import Unpaid
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
 from stockward_server.storage.order_rows import PAYMENT, load_orders, load_reservations, payment_event
 
 HOLDERS = 0x686F6C64657273
 """Keeps the numbers of holders apart from other advisory locks; it spells "holders"."""
+
+BUYERS = 0x627579657273
+"""The same for buyers; it spells "buyers"."""
+
+OLDEST_UNPAID = timedelta(days=31)
+"""How long ago an order that is not past due may have been made: a day more than the settings allow."""
 
 TENDERS = 0x74656E64657273
 """The same for tenders; it spells "tenders"."""
@@ -46,6 +54,9 @@ async def lock_state(connection: Executor, commands: Sequence[Command], state: L
     tenders = {tender for command in commands for tender in command.tenders}
     if holders:
         state.held = Overlay(await lock_holders(connection, holders, state.now))
+    buyers = {buyer for command in commands for buyer in command.buyers}
+    if buyers:
+        state.unpaid = Overlay(await _lock_buyers(connection, buyers, state.now))
     if tenders:
         state.tenders = Overlay(await _lock_tenders(connection, tenders))
     if order_ids:
@@ -91,6 +102,16 @@ async def lock_holders(connection: Executor, holders: Collection[Holder], now: d
     )
     held = {(row["customer_id"], row["actor"]): Held(row["holds"], row["units"]) for row in rows}
     return {holder: held.get(holder, Held()) for holder in holders}
+
+
+async def _lock_buyers(connection: Executor, buyers: Collection[Holder], now: datetime) -> dict[Holder, Unpaid]:
+    """Returns what each has ordered and not paid for. Whoever orders for one of them waits until this transaction
+    ends."""
+    rows = await connection.fetch(
+        "SELECT * FROM lock_buyers($1, $2, $3, $4, $5)", *columns(buyers), BUYERS, first_id(now - OLDEST_UNPAID), now
+    )
+    unpaid = {(row["customer_id"], row["actor"]): Unpaid(row["orders"], row["units"]) for row in rows}
+    return {buyer: unpaid.get(buyer, Unpaid()) for buyer in buyers}
 
 
 async def _lock_tenders(connection: Executor, tenders: Collection[TenderKey]) -> dict[TenderKey, str]:

@@ -145,6 +145,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "CHARGE_LIMIT_REACHED", "domain": "stockward",
           "metadata": { "order_id": "0190...", "limit": "100" } }
     """
+    ERROR_REASON_UNPAID_ORDER_LIMIT_REACHED: _ErrorReason.ValueType  # 14
+    """FAILED_PRECONDITION: the customer has as many unpaid orders, or units in them, as the shop allows one customer at a time.
+    Pay for one of them, cancel it, or let it expire.
+
+        { "reason": "UNPAID_ORDER_LIMIT_REACHED", "domain": "stockward",
+          "metadata": { "limit": "20", "unpaid": "20", "counted": "orders" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this area. The reason string is the value's name without `ERROR_REASON_`."""
@@ -228,6 +235,13 @@ ERROR_REASON_CHARGE_LIMIT_REACHED: ErrorReason.ValueType  # 13
 
     { "reason": "CHARGE_LIMIT_REACHED", "domain": "stockward",
       "metadata": { "order_id": "0190...", "limit": "100" } }
+"""
+ERROR_REASON_UNPAID_ORDER_LIMIT_REACHED: ErrorReason.ValueType  # 14
+"""FAILED_PRECONDITION: the customer has as many unpaid orders, or units in them, as the shop allows one customer at a time.
+Pay for one of them, cancel it, or let it expire.
+
+    { "reason": "UNPAID_ORDER_LIMIT_REACHED", "domain": "stockward",
+      "metadata": { "limit": "20", "unpaid": "20", "counted": "orders" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
