@@ -24,7 +24,10 @@ _validator = protovalidate.Validator()
 def validate(message: Message, prefix: str = "") -> None:
     """FieldInvalid listing the fields of `message` that break their rules; paths are behind `prefix`. Of a message with
     many elements it names the first one."""
-    first_only = count_elements(message, prefix) > FEW
+    _refuse_faults(message, first_only=count_elements(message, prefix) > FEW, prefix=prefix)
+
+
+def _refuse_faults(message: Message, *, first_only: bool, prefix: str = "") -> None:
     names_at_fault = islice(name_violations(message), 1 if first_only else None)
     violations = [FieldViolation(prefix + each.field, each.description) for each in names_at_fault]
     names = {violation.field for violation in violations}
@@ -86,9 +89,9 @@ class Rules:
             raise MessageTooLarge(
                 f"the message has {message.ByteSize()} bytes, {self._limit} are allowed", limit_bytes=self._limit
             )
-        count_elements(message)
+        first_only = count_elements(message) > FEW
         normalise_names(message)
-        validate(message)
+        _refuse_faults(message, first_only=first_only)
 
     async def _each(self, messages: AsyncIterator[Message]) -> AsyncIterator[Message]:
         async for message in messages:
