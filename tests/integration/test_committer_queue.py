@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from stockward_server.application import turns
 from stockward_server.application.command import Command
 from stockward_server.domain.errors import DatabaseUnavailable, DeadlinePassed, Overloaded
 from stockward_server.storage.committer import Committer
@@ -150,3 +152,26 @@ async def test_one_caller_alone_does_not_fill_the_queue(database: Pool) -> None:
         await shop
     refused = [outcome for outcome in outcomes if isinstance(outcome, Overloaded)]
     assert len(refused) == 4
+
+
+async def test_the_commands_of_a_batch_are_decided_in_turns(database: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SLICE", 0.0)
+    await sell(database, MUG=100)
+    given = 0
+    seen: list[int] = []
+
+    async def count() -> None:
+        nonlocal given
+        while True:
+            given += 1
+            await asyncio.sleep(0)
+
+    def reply(_: object) -> bytes:
+        seen.append(given)
+        return b""
+
+    async with committing(database) as committer:
+        other = asyncio.create_task(count())
+        await asyncio.gather(*(committer.submit(replace(buy(("MUG", 1)), reply=reply)) for _ in range(20)))
+        other.cancel()
+    assert len(set(seen)) == 20

@@ -1,17 +1,22 @@
-"""Large products hold nobody up: while a page of them is made, others get their turn."""
+"""Long work holds nobody up: others get their turn between its steps."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Awaitable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from stockward.catalog.v1 import catalog_pb2 as catalog
+from stockward.order.v1 import order_pb2 as orders
 
+from stockward_server.application import turns
+from stockward_server.application.command import Command
 from stockward_server.application.stock_views import PAGE_BYTES, Page
 from stockward_server.domain.product import ProductState
+from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.pages import read_page
 from stockward_server.storage.product_rows import products_of
 
@@ -20,18 +25,18 @@ NOW = datetime.now(UTC)
 
 async def turns_during(work: Awaitable[Any]) -> int:
     """How often somebody else had a turn."""
-    turns = 0
+    given = 0
 
     async def count() -> None:
-        nonlocal turns
+        nonlocal given
         while True:
-            turns += 1
+            given += 1
             await asyncio.sleep(0)
 
     other = asyncio.create_task(count())
     await work
     other.cancel()
-    return turns
+    return given
 
 
 def row(variants: int) -> Any:
@@ -57,11 +62,23 @@ def row(variants: int) -> Any:
     }
 
 
-async def test_products_are_made_of_rows_in_turns() -> None:
-    assert await turns_during(products_of([row(2048)] * 10)) >= 10
+@pytest.fixture
+def in_smallest_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine where each step takes long."""
+    monkeypatch.setattr(turns, "SLICE", 0.0)
+
+
+async def test_work_that_is_quickly_done_gives_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SLICE", float("inf"))
     assert await turns_during(products_of([row(3)] * 10)) == 0
 
 
+@pytest.mark.usefixtures("in_smallest_slices")
+async def test_products_are_made_of_rows_in_turns() -> None:
+    assert await turns_during(products_of([row(2048)] * 10)) >= 10
+
+
+@pytest.mark.usefixtures("in_smallest_slices")
 async def test_a_page_is_made_in_turns() -> None:
     large = catalog.Product(description="x" * 100_000)
 
@@ -74,3 +91,22 @@ async def test_a_page_is_made_in_turns() -> None:
 
     assert await read(large) == PAGE_BYTES // 100_000
     assert await turns_during(read(large)) >= 20
+
+
+@pytest.mark.usefixtures("in_smallest_slices")
+async def test_the_orders_of_a_batch_are_checked_in_turns() -> None:
+    async def submit(command: Command) -> bytes:
+        raise AssertionError(f"{command} was submitted")
+
+    unused: Any = None
+    servicer = OrderServicer(submit, unused, timedelta(), unused, unused, unused)
+    batch = orders.BatchCreateOrdersRequest(
+        requests=[orders.CreateOrderRequest(lines=[orders.CreateOrderRequest.Line()])] * 20
+    )
+    answers: list[orders.BatchCreateOrdersResponse] = []
+
+    async def create() -> None:
+        answers.append(await servicer.BatchCreateOrders(batch, unused))
+
+    assert await turns_during(create()) >= 20
+    assert [result.error.code for result in answers[0].results] == [3] * 20

@@ -9,7 +9,7 @@ from datetime import timedelta
 from stockward.order.v1 import order_pb2 as pb
 from stockward.order.v1 import order_pb2_grpc
 
-from stockward_server.application.command import Submit
+from stockward_server.application.command import Command, Submit
 from stockward_server.application.order_commands import (
     AddCharge,
     CancelOrder,
@@ -22,6 +22,7 @@ from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.positions import Part
 from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews
+from stockward_server.application.turns import Turns
 from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import OrderNotFound, Refusal, RoleNotAllowed
 from stockward_server.domain.order import OrderState, PaymentTerms
@@ -72,40 +73,46 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         self._seals = seals
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
-        return _for_caller(pb.Order.FromString(await self._create(request, context)))
+        return _for_caller(pb.Order.FromString(await self._submit(self._command(request, context))))
 
     async def BatchCreateOrders(
         self, request: pb.BatchCreateOrdersRequest, context: Context
     ) -> pb.BatchCreateOrdersResponse:
+        commands: list[Command | Refusal] = []
+        turns = Turns()
+        for each in request.requests:
+            try:
+                validate(each)
+                commands.append(self._command(each, context))
+            except Refusal as refusal:
+                commands.append(refusal)
+            await turns.give()
         room = Room()
-        results = await asyncio.gather(*(self._create_one(each, context, room) for each in request.requests))
+        results = await asyncio.gather(*(self._create(command, room) for command in commands))
         return pb.BatchCreateOrdersResponse(results=results)
 
-    async def _create_one(
-        self, request: pb.CreateOrderRequest, context: Context, room: Room
-    ) -> pb.BatchCreateOrdersResponse.Result:
+    async def _create(self, command: Command | Refusal, room: Room) -> pb.BatchCreateOrdersResponse.Result:
         try:
-            validate(request)
-            order = _for_caller(pb.Order.FromString(await self._create(request, context)))
+            if isinstance(command, Refusal):
+                raise command
+            order = _for_caller(pb.Order.FromString(await self._submit(command)))
             abridged = not room.take(order.ByteSize())
             return pb.BatchCreateOrdersResponse.Result(order=_abridged(order) if abridged else order, abridged=abridged)
         except Refusal as refusal:
             return pb.BatchCreateOrdersResponse.Result(error=status_of(refusal))
 
-    async def _create(self, request: pb.CreateOrderRequest, context: Context) -> bytes:
-        return await self._submit(
-            CreateOrder(
-                cause=request_of(context, request, CREATE_ORDER),
-                lines=wanted_lines(request),
-                reservation_id=request.reservation_id.lower() or None,
-                customer=customer_of(request, customer_of_call(request.customer.customer_id, "customer.customer_id")),
-                reference=request.reference,
-                charges=wanted_charges(request),
-                terms=PaymentTerms(request.payment_terms or PaymentTerms.PREPAID),
-                payment_allowance=self._payment_allowance,
-                unpaid_limits=self._unpaid_limits,
-                reply=order_bytes,
-            )
+    def _command(self, request: pb.CreateOrderRequest, context: Context) -> Command:
+        return CreateOrder(
+            cause=request_of(context, request, CREATE_ORDER),
+            lines=wanted_lines(request),
+            reservation_id=request.reservation_id.lower() or None,
+            customer=customer_of(request, customer_of_call(request.customer.customer_id, "customer.customer_id")),
+            reference=request.reference,
+            charges=wanted_charges(request),
+            terms=PaymentTerms(request.payment_terms or PaymentTerms.PREPAID),
+            payment_allowance=self._payment_allowance,
+            unpaid_limits=self._unpaid_limits,
+            reply=order_bytes,
         )
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:

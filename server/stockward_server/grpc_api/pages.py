@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from stockward_server.application.positions import Part
 from stockward_server.application.stock_views import PAGE_BYTES, Page, Position
+from stockward_server.application.turns import Turns
 from stockward_server.grpc_api import page_token
 from stockward_server.grpc_api.seal import Seals
 
@@ -23,9 +23,6 @@ FIRST_STEP = 64
 
 ORDERS_AT_FIRST = 16
 """Orders that are read at first: each may have a thousand lines."""
-
-BYTES_AT_ONCE = 64 * 1024
-"""Bytes of messages that are made before others get their turn."""
 
 GROWTH = 8
 """How many times as many rows each further step may read."""
@@ -59,6 +56,7 @@ async def read_page(
     messages: list[Made] = []
     used, step, after = 0, first_step, page.after
     last: Row | None = None
+    turns = Turns()
     while True:
         wanted = min(step, page.size + 1 - len(messages))
         rows = await load(Page(wanted, after))
@@ -68,8 +66,7 @@ async def read_page(
             if last is not None and (len(messages) == page.size or used + size > PAGE_BYTES):
                 return ReadPage(messages, position(last))
             messages.append(made)
-            if used // BYTES_AT_ONCE < (used + size) // BYTES_AT_ONCE:
-                await asyncio.sleep(0)
+            await turns.give()
             used += size
             last = row
         if len(rows) < wanted:

@@ -19,6 +19,7 @@ from typing import TypeVar
 from stockward_server.application.command import Command
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request, RequestKey
+from stockward_server.application.turns import Turns
 from stockward_server.domain.errors import (
     DatabaseUnavailable,
     DeadlinePassed,
@@ -257,7 +258,11 @@ class Committer:
                 fresh = [command for command in commands if command.cause.key not in stored]
                 await lock_state(connection, fresh, state, renames)
                 phases.end("lock")
-                outcomes = [_execute(command, state, stored) for command in commands]
+                outcomes: list[Outcome] = []
+                turns = Turns()
+                for command in commands:
+                    outcomes.append(_execute(command, state, stored))
+                    await turns.give()
                 failed = [
                     command.cause
                     for command, outcome in zip(commands, outcomes, strict=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from asyncpg import Record
 
+from stockward_server.application.turns import Turns
 from stockward_server.domain.charge import NO_SHARES, Charge, ChargeKind, LineShares
 from stockward_server.domain.order import (
     OPEN_STATES,
@@ -87,11 +88,13 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
             ids,
         )
     )
-    return {
-        id: _order(head, lines[id], allocations[id], fulfillments[id], payments[id], contacts[id])
-        for head in heads
-        for id in [head["id"]]
-    }
+    orders: dict[str, Order] = {}
+    turns = Turns()
+    for head in heads:
+        id = head["id"]
+        orders[id] = _order(head, lines[id], allocations[id], fulfillments[id], payments[id], contacts[id])
+        await turns.give()
+    return orders
 
 
 async def load_reservations(
@@ -116,8 +119,10 @@ async def load_reservations(
             ids,
         )
     )
-    return {
-        head["id"]: Reservation(
+    reservations: dict[str, Reservation] = {}
+    turns = Turns()
+    for head in heads:
+        reservations[head["id"]] = Reservation(
             head["id"],
             ReservationState(head["state"]),
             tuple(Portion(line["sku"], line["location_id"], line["quantity"]) for line in lines[head["id"]]),
@@ -129,8 +134,8 @@ async def load_reservations(
             head["version"],
             head["actor"],
         )
-        for head in heads
-    }
+        await turns.give()
+    return reservations
 
 
 def address_json(address: Address | None) -> dict[str, Any] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from asyncpg import Record
 
+from stockward_server.application.turns import Turns
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Image, Product, ProductState, Variant
 from stockward_server.domain.search import search_document
@@ -23,9 +23,6 @@ SELECT_PRODUCTS = """
             FROM variants v WHERE v.product_id = p.product_id) AS variants
     FROM products p
 """
-
-VARIANTS_AT_ONCE = 1000
-"""Variants that are made of rows, in some 20 ms, before others get their turn."""
 
 # `english` finds words in all their forms; `simple` finds them by their beginnings, and stop words, which `english`
 # does not know. A lexeme that no query has keeps the parts apart, so that no phrase is found across them.
@@ -161,14 +158,10 @@ def _variant_row(position: int, variant: Variant) -> tuple[Any, ...]:
 async def products_of(rows: Iterable[Record]) -> list[Product]:
     """Rows of SELECT_PRODUCTS. A product may have thousands of variants, and a page a hundred of such products."""
     products: list[Product] = []
-    variants = 0
+    turns = Turns()
     for row in rows:
-        product = product_of(row)
-        products.append(product)
-        variants += len(product.variants)
-        if variants >= VARIANTS_AT_ONCE:
-            variants = 0
-            await asyncio.sleep(0)
+        products.append(product_of(row))
+        await turns.give()
     return products
 
 
