@@ -77,11 +77,11 @@ async def pending(pool: Pool) -> int:
     return int(await pool.fetchval("SELECT count(*) FROM outbox"))
 
 
-async def stored(nats_url: str, stream: str = STREAM) -> list[Msg]:
+async def stored(nats_url: str, stream: str = STREAM, api: str = "$JS.API") -> list[Msg]:
     """Every message of the stream, in order."""
     client = await nats.connect(nats_url)
     try:
-        js = client.jetstream()
+        js = client.jetstream(prefix=api)
         count = (await js.stream_info(stream)).state.messages
         consumer = await js.pull_subscribe(">", stream=stream, config=ConsumerConfig(ack_policy=None))
         messages: list[Msg] = []

@@ -35,7 +35,7 @@ from stockward_server.commands import (
     webhooks,
 )
 from stockward_server.commands.texts import whole
-from stockward_server.config import Environment, Settings, SettingsError, load_settings, variables
+from stockward_server.config import Environment, Settings, SettingsError, Use, load_settings, variables
 
 app = typer.Typer(
     help="Commerce core: catalog, inventory and orders over gRPC, with durable events and webhooks.",
@@ -73,6 +73,7 @@ def run() -> None:
     from stockward_server.bootstrap.transport import check_transport
     from stockward_server.embedded.screen import Screen
     from stockward_server.embedded.supervisor import Supervisor
+    from stockward_server.relay.accounts import SUBSCRIBER_API, accounts
 
     check_transport(settings)
     check_edge(settings)
@@ -86,7 +87,7 @@ def run() -> None:
             await ensure_key(settings, role, role, key)
         return migrations
 
-    supervisor = Supervisor(settings, prepare, configure_edge, Screen())
+    supervisor = Supervisor(settings, prepare, configure_edge, accounts, SUBSCRIBER_API, Screen())
     raise typer.Exit(asyncio.run(supervisor.run()))
 
 
@@ -117,7 +118,7 @@ def serve(
 @app.command()
 def relay() -> None:
     """Run the relay, which publishes committed events to NATS."""
-    settings = load_settings()
+    settings = load_settings(Use.RELAY)
     from stockward_server.bootstrap.relay import relay
 
     _run_process(relay, settings)
@@ -126,7 +127,7 @@ def relay() -> None:
 @app.command()
 def gateway() -> None:
     """Run the webhook gateway."""
-    settings = load_settings()
+    settings = load_settings(Use.GATEWAY)
     from stockward_server.bootstrap.gateway import gateway
 
     _run_process(gateway, settings)
@@ -135,7 +136,7 @@ def gateway() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database up to date."""
-    settings = load_settings()
+    settings = load_settings(Use.DATABASE)
     from stockward_server.bootstrap.database import migrate
 
     applied = asyncio.run(migrate(settings))
@@ -150,7 +151,7 @@ def config(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show the settings in force, secrets masked."""
-    settings = load_settings()
+    settings = load_settings(Use.NONE)
     if as_json:
         typer.echo(json.dumps({name: settings.shown(field) for name, field in variables().items()}, indent=2))
         return

@@ -12,12 +12,13 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from stockward_server.config import Settings, load_settings, variable, variables
+from stockward_server.config import Settings, Use, load_settings, variable, variables
 from stockward_server.relay.publisher import ACK_SECONDS
 from stockward_server.relay.stream import CLOSE_SECONDS
 from tests.cli_tree import problem_of
@@ -45,6 +46,17 @@ SECRETS = {
     "WEBHOOK_SECRET": "whsec_" + b64encode(secrets.token_bytes(32)).decode(),
 }
 
+USES = {
+    "server": Use.SERVER,
+    "relay": Use.RELAY,
+    "gateway": Use.GATEWAY,
+    "migrate": Use.DATABASE,
+    "edge": Use.NONE,
+}
+"""What each workload uses."""
+
+SECRET = {field for use in Use for field in use.services} | {"stripe_webhook_secret"}
+"""Settings that are secrets, or addresses with a password in them."""
 
 EDGE_NOTICE = 15
 """Seconds for which Envoy goes on before it is told to end, which it does at once."""
@@ -69,14 +81,14 @@ def containers(workload: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*pod.get("initContainers", ()), *pod["containers"]]
 
 
-def settings_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+def settings_of(monkeypatch: pytest.MonkeyPatch, given: Mapping[str, str], use: Use = Use.SERVER) -> Settings:
     """Those of a process with these variables beside the image's, and no other."""
     for name in set(os.environ) - set(clean_environment()):
         monkeypatch.delenv(name)
-    for name, value in {**IMAGE, **variables}.items():
+    for name, value in {**IMAGE, **given}.items():
         if name != "PATH":
             monkeypatch.setenv(name, value)
-    return load_settings()
+    return load_settings(use)
 
 
 def stockward_calls(command: list[str]) -> Iterator[list[str]]:
@@ -125,7 +137,7 @@ def test_what_a_pod_runs_exists_and_has_no_more_rights_than_it_needs(workload: d
 def test_the_settings_are_known_and_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     (configuration,) = of_kind("ConfigMap")
     assert set(configuration["data"]) <= set(variables())
-    settings = settings_of(monkeypatch, **configuration["data"], **SECRETS)
+    settings = settings_of(monkeypatch, {**configuration["data"], **SECRETS})
     for workload in of_kind("Deployment"):
         seconds = workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
         name = workload["metadata"]["name"]
@@ -138,6 +150,25 @@ def test_the_settings_are_known_and_agree(monkeypatch: pytest.MonkeyPatch) -> No
         assert seconds >= needed, f"{name} may be killed before it has drained"
 
 
+def test_each_container_has_the_secrets_that_it_uses_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    (configuration,) = of_kind("ConfigMap")
+    assert not set(configuration["data"]) & {variable(field) for field in SECRET}
+    kept: dict[str, set[str]] = {}
+    comment = (DEPLOY / "kubernetes" / "configuration.yaml").read_text().replace("\\\n#", "")
+    for line in re.findall(r"^#   new (stockward-.*)$", comment, re.MULTILINE):
+        kept[line.split()[0]] = set(re.findall(r"--from-literal=(\w+)=", line))
+    for workload in workloads():
+        name = workload["metadata"]["name"]
+        use = USES[name]
+        for container in containers(workload):
+            sources = [each["secretRef"]["name"] for each in container.get("envFrom", ()) if "secretRef" in each]
+            assert "env" not in container
+            given = {key for source in sources for key in kept[source]}
+            assert given == {variable(field) for field in use.services}, name
+            assert ("EVENT_QUEUE_URL" in given) == (f"EVENT_QUEUE_URL=nats://{name}:" in comment)
+            settings_of(monkeypatch, {**configuration["data"], **{key: SECRETS[key] for key in given}}, use)
+
+
 def test_the_edge_goes_on_until_nobody_sends_it_anything_new() -> None:
     (edge,) = (each for each in of_kind("Deployment") if each["metadata"]["name"] == "edge")
     (container,) = edge["spec"]["template"]["spec"]["containers"]
@@ -145,7 +176,7 @@ def test_the_edge_goes_on_until_nobody_sends_it_anything_new() -> None:
 
 
 def test_ports_probes_and_selectors_meet(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = settings_of(monkeypatch, **SECRETS)
+    settings = settings_of(monkeypatch, SECRETS)
     addresses = {
         "server": [settings.grpc_address, settings.server_admin_address],
         "relay": [settings.relay_admin_address],
@@ -228,7 +259,10 @@ def test_a_service_of_compose_runs_what_exists(name: str, monkeypatch: pytest.Mo
     assert check.get("disable") or not problem_of(check.get("test", ["CMD", "stockward", "health"])[2:])
     assert set(service["environment"]) <= set(variables())
     filled = {key: substituted(value) for key, value in service["environment"].items() if "WEBHOOK_URL" not in key}
-    settings = settings_of(monkeypatch, **filled)
+    assert {variables()[key] for key in filled} & SECRET == set(USES[name].services)
+    user = urlsplit(filled.get("EVENT_QUEUE_URL", "")).username
+    assert user in (None, name), f"{name} has another one's rights in NATS"
+    settings = settings_of(monkeypatch, filled, USES[name])
     assert int(service["stop_grace_period"].removesuffix("s")) >= settings.stop_seconds
     for other, condition in service.get("depends_on", {}).items():
         assert other in COMPOSE["services"]
@@ -272,9 +306,17 @@ def test_the_image_runs_as_nobody_and_carries_no_build_tools() -> None:
     assert "hatchling" in removed
 
 
+def test_nats_of_compose_has_our_accounts() -> None:
+    nats = COMPOSE["services"]["nats"]
+    assert 'include "accounts.conf"' in COMPOSE["configs"]["nats"]["content"]
+    assert {"source": "nats-accounts", "target": "/etc/nats/accounts.conf"} in nats["configs"]
+    accounts = DEPLOY / COMPOSE["configs"]["nats-accounts"]["file"]
+    assert set(re.findall(r"\$(NATS_\w+)", accounts.read_text())) == set(nats["environment"])
+
+
 def test_the_image_speaks_the_programs_language(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {name for name in IMAGE if name.startswith("STOCKWARD_")} <= set(variables())
-    settings = settings_of(monkeypatch, **SECRETS)
+    settings = settings_of(monkeypatch, SECRETS)
     exposed = {int(port) for port in re.findall(r"^EXPOSE (.*)$", FINAL, re.MULTILINE)[0].split()}
     used = [
         getattr(settings, field) for field in Settings.model_fields if variable(field) in IMAGE and "address" in field

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,15 +15,27 @@ from contextlib import closing
 
 import asyncpg
 import nats
+import nats.errors
 import pytest
 
+from stockward_server.embedded.home import Keys
 from stockward_server.embedded.worker import answers, grpc_serves, listens
 from tests.authority import Authority
-from tests.events import until
+from tests.events import stored, until
 from tests.stack import Stack, alive, new_stack, wait_until
 from tests.terminal import stockward
 
 CHILDREN = ("postgres", "nats", "relay", "gateway", "server", "edge")
+
+
+async def ignore(_: Exception) -> None:
+    """What matters is raised."""
+
+
+def relay_of(stack: Stack, subscriber: str) -> str:
+    """The address of NATS for the relay, which alone may publish."""
+    keys = Keys(**json.loads((stack.home / "keys.json").read_text()))
+    return f"nats://relay:{keys.nats_password('relay')}@{subscriber.rpartition('@')[2]}"
 
 
 @pytest.fixture
@@ -50,8 +63,10 @@ async def test_everything_is_up_and_run_json_says_where(shared: Stack) -> None:
     assert await connection.fetchval("SELECT current_setting('synchronous_commit')") == "on"
     await connection.close()
     client = await nats.connect(running["nats"])
-    assert (await client.jetstream().account_info()).streams >= 0
+    assert (await client.jetstream(prefix=running["nats_api"]).stream_info("STOCKWARD")).config.deny_purge
     await client.close()
+    with pytest.raises(nats.errors.Error):
+        await nats.connect(f"nats://{running['nats'].rpartition('@')[2]}", allow_reconnect=False, error_cb=ignore)
     for role in ("pms", "storefront", "admin"):
         assert re.fullmatch(rf"swk_{role}_[a-z2-7]{{32}}", running["keys"][role])
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", running["webhook_secret"])
@@ -137,9 +152,8 @@ async def test_data_and_keys_survive_a_restart(stack: Stack) -> None:
     connection = await asyncpg.connect(before["database"])
     await connection.execute("CREATE TABLE kept_by_test AS SELECT 42 AS answer")
     await connection.close()
-    client = await nats.connect(before["nats"])
-    await client.jetstream().add_stream(name="KEPT", subjects=["kept"])
-    await client.jetstream().publish("kept", b"message")
+    client = await nats.connect(relay_of(stack, before["nats"]))
+    await client.jetstream().publish("stockward.v1.kept", b"message")
     await client.close()
     stack.signal(signal.SIGINT)
 
@@ -149,9 +163,7 @@ async def test_data_and_keys_survive_a_restart(stack: Stack) -> None:
     connection = await asyncpg.connect(after["database"])
     assert await connection.fetchval("SELECT answer FROM kept_by_test") == 42
     await connection.close()
-    client = await nats.connect(after["nats"])
-    assert (await client.jetstream().get_last_msg("KEPT", "kept")).data == b"message"
-    await client.close()
+    assert [each.data for each in await stored(after["nats"], api=after["nats_api"])] == [b"message"]
 
 
 async def test_a_port_in_use_is_replaced_and_said(stack: Stack) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import nats
+import nats.js.errors
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -111,14 +112,21 @@ async def test_the_stream_is_made_as_it_has_to_be_and_what_an_operator_chose_sta
     database: Pool, database_url: str, own_nats: Nats
 ) -> None:
     client = await nats.connect(own_nats.url)
-    await client.jetstream().add_stream(StreamConfig(name=STREAM, subjects=["old.>"], max_bytes=1_000_000_000))
+    stream = client.jetstream()
+    await stream.add_stream(StreamConfig(name=STREAM, subjects=["old.>"], max_bytes=1_000_000_000))
+    await stream.publish("old.a", b"kept")
 
     async with relaying(database_url, own_nats.url):
         await record(database, event("a", 1))
         await until(lambda: drained(database))
 
-    config = (await client.jetstream().stream_info(STREAM)).config
+    for emptied in (stream.purge_stream(STREAM), stream.delete_msg(STREAM, 1)):
+        with pytest.raises(nats.js.errors.ServerError, match="not permitted"):
+            await emptied
+    info = await stream.stream_info(STREAM)
+    config = info.config
     await client.close()
+    assert info.state.messages == 2
     assert config.subjects == ["stockward.v1.>"]
     assert config.allow_atomic
     assert (config.duplicate_window, config.max_age) == (600.0, 86400.0)

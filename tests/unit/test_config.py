@@ -36,6 +36,7 @@ def running_stack() -> RunFile:
         gateway="http://127.0.0.1:2",
         admin={},
         nats="nats://token@127.0.0.1:3",
+        nats_api="ITS.API",
         database="postgresql://stockward@/running?host=/run",
         keys={},
         webhook_secret=SECRET,
@@ -76,6 +77,9 @@ def test_a_stack_running_here_fills_in(monkeypatch: pytest.MonkeyPatch, home: st
     monkeypatch.setenv("DATABASE_URL", "postgresql://own/a")
     assert load_settings().database_url.get_secret_value() == "postgresql://own/a"
     assert load_settings().event_queue_url.get_secret_value() == "nats://token@127.0.0.1:3"
+    assert load_settings().event_queue_api == "ITS.API"
+    monkeypatch.setenv("EVENT_QUEUE_URL", "nats://own")
+    assert load_settings().event_queue_api == "$JS.API", "the prefix belongs to the address"
 
 
 def test_the_file_of_a_stack_that_was_killed_is_ignored() -> None:
@@ -132,6 +136,7 @@ def test_production_takes_no_defaults_for_its_services(monkeypatch: pytest.Monke
         ("STOCKWARD_WEBHOOK_WARN_DAYS", "0", "expected a number above 0 up to 365"),
         ("STOCKWARD_SHARE_PORT", "hunter2", "expected true or false"),
         ("STOCKWARD_LOG_LEVEL", "hunter2", "expected to be 'debug', 'info', 'warning' or 'error'"),
+        ("STOCKWARD_EVENT_QUEUE_API", "hunter2 >", "expected words separated by dots"),
         ("STOCKWARD_STREAM_NAME", "hunter2.*", "expected 1 to 64 letters A to Z, digits, _ or -"),
         ("STOCKWARD_RESERVATION_TTL_SECONDS", "86400", "expected to be at most"),
         ("STOCKWARD_WEBHOOK_NETWORKS", "10.0.0.0/8, hunter2", "expected networks such as 10.0.0.0/8"),

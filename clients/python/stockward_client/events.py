@@ -51,6 +51,7 @@ async def subscribe(
     retry_delays: Sequence[float] = (1, 5, 30, 60),
     max_deliveries: int | None = None,
     on_dead: Handler | None = None,
+    api_prefix: str = "$JS.API",
     **options: Any,
 ) -> None:
     """Hands every event to `handler`, one after the other, until cancelled.
@@ -74,6 +75,7 @@ async def subscribe(
             the last one stands for all further ones.
         max_deliveries: After so many times the event is given up: logged, told to `on_dead`, and left out. None: never.
         on_dead: Awaited with each event that is given up.
+        api_prefix: Of JetStream: `STOCKWARD.API` for a user of Stockward's that may only read events.
         options: Of `nats.connect`, such as `user_credentials` or `tls`.
 
     Raises:
@@ -87,7 +89,9 @@ async def subscribe(
             if task and task.cancelling():  # the client's asyncio.wait_for loses it now and then before Python 3.12
                 raise asyncio.CancelledError
             try:
-                subscription = subscription or await _consumer(client, stream, durable, types, only_new, ack_wait)
+                subscription = subscription or await _consumer(
+                    client.jetstream(prefix=api_prefix), stream, durable, types, only_new, ack_wait
+                )
                 (message,) = await subscription.fetch(1, timeout=FETCH_SECONDS)
                 await _handle(message, handler, seen, ack_wait, retry_delays, max_deliveries, on_dead)
                 waiting = pauses()
@@ -210,10 +214,9 @@ async def _connected(url: str, options: dict[str, Any]) -> AsyncIterator[Client]
 
 
 async def _consumer(
-    client: Client, stream: str, durable: str, types: Sequence[str], only_new: bool, ack_wait: float
+    context: JetStreamContext, stream: str, durable: str, types: Sequence[str], only_new: bool, ack_wait: float
 ) -> JetStreamContext.PullSubscription:
     """The durable consumer, made or brought up to date. One event is out at a time: that is what keeps the order."""
-    context = client.jetstream()
     config = ConsumerConfig(
         durable_name=durable,
         ack_policy=AckPolicy.EXPLICIT,

@@ -22,7 +22,7 @@ from stockward.order.v1.order_pb2_grpc import OrderServiceStub
 from stockward.webhook.v1.webhook_pb2_grpc import WebhookServiceStub
 
 from stockward_server.commands.tables import printable
-from stockward_server.config import Plaintext, Settings, is_loopback, load_settings, variable
+from stockward_server.config import Plaintext, Settings, Use, is_loopback, load_settings, variable
 from stockward_server.embedded.home import RunFile
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ async def calling(address: str, *keys: str) -> AsyncIterator[list[Callers]]:
 async def channel_to(address: str) -> AsyncIterator[grpc.aio.Channel]:
     """Over TLS where the settings say so."""
     options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", MAX_ANSWER_BYTES)]
-    credentials = _credentials(load_settings(), address)
+    credentials = _credentials(load_settings(Use.NONE), address)
     async with (
         grpc.aio.secure_channel(address, credentials, options)
         if credentials
@@ -149,7 +149,7 @@ def _read(settings: Settings, field: str) -> bytes | None:
 @asynccontextmanager
 async def connected(address: str | None, key: str | None) -> AsyncIterator[Callers]:
     """The server that was named, or else that of the stack running here; with staff's key where none is given."""
-    stack = RunFile.read(load_settings().home)
+    stack = RunFile.read(load_settings(Use.NONE).home)
     if stack and address in (None, stack.grpc):
         address, key = stack.grpc, key or stack.keys["pms"]
     if address is None:

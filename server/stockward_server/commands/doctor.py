@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from stockward_server.commands.options import AsJson
-from stockward_server.config import Environment, Settings, SettingsError, load_settings
+from stockward_server.config import Environment, Settings, SettingsError, Use, load_settings
 
 if TYPE_CHECKING:
     from stockward_server.observability.checkup import Finding, Subject
@@ -42,7 +42,7 @@ async def _look(progress: Callable[[Finding], None]) -> list[Finding]:
     from stockward_server.observability.checkup import check_up, problem
 
     try:
-        settings = load_settings()
+        settings = load_settings(Use.RELAY)
     except SettingsError as error:
         return [problem("settings", text, "mend the variable, here or in .env") for text in error.problems]
     findings = [_check_settings(settings)]
@@ -62,6 +62,7 @@ def _subject(settings: Settings) -> Subject:
     return Subject(
         database_url=settings.database_url.get_secret_value(),
         nats_url=settings.event_queue_url.get_secret_value(),
+        nats_api=settings.event_queue_api,
         stream_name=settings.stream_name,
         stream_age=timedelta(days=settings.event_retention_days),
         grpc_address=stack.grpc if stack and here else settings.grpc_address,

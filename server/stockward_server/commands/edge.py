@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stockward_server.config import check_address, load_settings
+from stockward_server.config import Use, check_address, load_settings
 
 app = typer.Typer(
     name="edge", help="The Envoy in front of the servers: REST, gRPC-Web, balancing.", no_args_is_help=True
@@ -45,7 +45,7 @@ def config(
     ] = None,
 ) -> None:
     """Print Envoy's whole configuration as JSON, which Envoy reads: `envoy --config-path FILE.json`."""
-    settings = load_settings()
+    settings = load_settings(Use.NONE)
     from stockward_server.bootstrap.edge import edge_files
 
     for address in (*(upstream or ()), *((listen,) if listen else ())):

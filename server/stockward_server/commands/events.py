@@ -14,7 +14,7 @@ from stockward_server.commands.options import EPILOG, Address, AsJson, Key
 from stockward_server.commands.staff import PAGE, Limit, command, group
 from stockward_server.commands.tables import note
 from stockward_server.commands.texts import moment
-from stockward_server.config import load_settings
+from stockward_server.config import Use, load_settings
 from stockward_server.domain.names import normal_name
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 app = group("events", "Events: read the record, follow it, publish events again.")
 
 STATEMENT_SECONDS = 600.0
+
+FETCH_SECONDS = 5.0
+"""How long NATS is asked for the next event before it is asked again."""
 
 ROUND_SECONDS = 0.5
 """Pause of a follower that has read everything."""
@@ -139,7 +142,7 @@ async def _republish(selection: Selection, *, quiet: bool) -> int:
     with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
         task = progress.add_task("", total=None)
         try:
-            pool = await open_pool(load_settings().database_url.get_secret_value(), 2, STATEMENT_SECONDS)
+            pool = await open_pool(load_settings(Use.DATABASE).database_url.get_secret_value(), 2, STATEMENT_SECONDS)
             async with pool:
                 count = await republish(pool, selection, lambda count: progress.update(task, completed=count))
         except Exception as error:
@@ -164,31 +167,38 @@ def tail(
 async def _tail(types: list[str], *, as_json: bool) -> None:
     import nats
     import nats.errors
-    from nats.js.api import ConsumerConfig, DeliverPolicy
+    from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
     from rich.console import Console
     from stockward.event.v1.event_pb2 import Event
 
     async def ignore(_: Exception) -> None: ...
 
-    settings = load_settings()
+    async def next_event() -> Event | None:
+        try:
+            (message,) = await subscription.fetch(1, timeout=FETCH_SECONDS)
+        except TimeoutError:
+            return None  # there was none
+        return Event.FromString(message.data)
+
+    settings = load_settings(Use.RELAY)
     try:
         servers = settings.event_queue_url.get_secret_value().split(",")
         client = await nats.connect(servers, max_reconnect_attempts=3, reconnect_time_wait=1, error_cb=ignore)
-        subscription = await client.jetstream().subscribe(
+        stream = client.jetstream(prefix=settings.event_queue_api)
+        subscription = await stream.pull_subscribe(
             "stockward.v1.>",
             stream=settings.stream_name,
-            ordered_consumer=True,
-            config=ConsumerConfig(deliver_policy=DeliverPolicy.NEW),
+            config=ConsumerConfig(deliver_policy=DeliverPolicy.NEW, ack_policy=AckPolicy.NONE, inactive_threshold=60),
         )
+        Console(stderr=True).print(f"Watching {settings.stream_name}; Ctrl-C ends it", style="dim")
+        while True:
+            event = await next_event()
+            if event and (not types or {event.type, event.type.partition(".")[0] + ".*"} & set(types)):
+                _show(event, as_json=as_json)
     except (nats.errors.Error, OSError) as error:
         from stockward_server.commands.connection import UNREACHABLE, fail
 
         fail(f"The events cannot be watched: {error}", UNREACHABLE)
-    Console(stderr=True).print(f"Watching {settings.stream_name}; Ctrl-C ends it", style="dim")
-    async for message in subscription.messages:
-        event = Event.FromString(message.data)
-        if not types or {event.type, event.type.partition(".")[0] + ".*"} & set(types):
-            _show(event, as_json=as_json)
 
 
 def _show(event: Event, *, as_json: bool) -> None:

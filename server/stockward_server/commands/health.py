@@ -53,9 +53,9 @@ def health(
     ] = Part.SERVER,
 ) -> None:
     """Tell whether a server, relay, gateway or edge on this machine does its work; exit code 1 when it does not."""
-    from stockward_server.config import load_settings
+    from stockward_server.config import Use, load_settings
 
-    settings = load_settings()
+    settings = load_settings(Use.NONE)
     setting, path = WHERE[part]
     host, _, port = getattr(settings, setting).rpartition(":")
     address = f"{ANYWHERE.get(host, host)}:{port}"

@@ -21,12 +21,12 @@ def on_database(
     import asyncpg
 
     from stockward_server.commands.connection import REFUSED, UNREACHABLE, fail
-    from stockward_server.config import load_settings
+    from stockward_server.config import Use, load_settings
     from stockward_server.domain.errors import DatabaseUnavailable, Refusal
     from stockward_server.storage.database import NOT_MIGRATED, is_database_down
 
     async def run() -> Result:
-        async with opened(load_settings()) as subject:
+        async with opened(load_settings(Use.DATABASE)) as subject:
             return await work(subject)
 
     try:

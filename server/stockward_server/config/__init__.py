@@ -5,7 +5,7 @@ the one place that looks at the environment.
 """
 
 from stockward_server.config.checks import check_address, is_loopback
-from stockward_server.config.environment import load_settings
+from stockward_server.config.environment import Use, load_settings
 from stockward_server.config.settings import (
     PREFIX,
     Environment,
@@ -26,6 +26,7 @@ __all__ = [
     "Plaintext",
     "Settings",
     "SettingsError",
+    "Use",
     "check_address",
     "is_loopback",
     "load_settings",

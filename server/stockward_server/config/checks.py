@@ -49,6 +49,12 @@ def check_stream_name(value: str) -> str:
     return value
 
 
+def check_api_prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_$-]+(\.[A-Za-z0-9_-]+)*", value):
+        raise ValueError("expected words separated by dots, such as $JS.API")
+    return value
+
+
 def check_queue_url(value: SecretStr) -> SecretStr:
     for server in value.get_secret_value().split(","):
         parts = _split(server.strip())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stockward_server.config.production import WHERE
 from stockward_server.config.settings import PREFIX, Environment, Settings, SettingsError, variable
 from stockward_server.embedded.home import RunFile
 
@@ -30,9 +33,11 @@ class _RunningStack(PydanticBaseSettingsSource):
         stack = RunFile.read(Path(self.current_state.get("home", Settings.model_fields["home"].default)))
         if stack is None:
             return {}
+        own_queue = "EVENT_QUEUE_URL" in self.current_state
         return {
             "DATABASE_URL": stack.database,
             "EVENT_QUEUE_URL": stack.nats,
+            **({} if own_queue else {"event_queue_api": stack.nats_api}),
             "WEBHOOK_SECRET": stack.webhook_secret,
             **{CLIENT_FILES[name]: file for name, file in stack.tls.items()},
         }
@@ -55,17 +60,49 @@ class _EnvironmentSettings(Settings, BaseSettings):
         return init_settings, env_settings, dotenv_settings, _RunningStack(settings_cls)
 
 
-def load_settings() -> Settings:
+class Use(StrEnum):
+    """What the settings are for. Production has no defaults for the services that a use has, and asks for no others, so
+    that no process needs secrets which it does not use."""
+
+    SERVER = "server"
+    RELAY = "relay"
+    GATEWAY = "gateway"
+    DATABASE = "database"
+    """`stockward migrate`, and what else works on the database alone."""
+    NONE = "none"
+    """The edge, and commands that call a server."""
+
+    @property
+    def services(self) -> Sequence[str]:
+        """Settings that name what it uses, and its secrets."""
+        return _SERVICES[self]
+
+
+_SERVICES: Mapping[Use, Sequence[str]] = {
+    Use.SERVER: ("database_url", "event_queue_url", "webhook_secret"),
+    Use.RELAY: ("database_url", "event_queue_url"),
+    Use.GATEWAY: ("database_url", "event_queue_url", "webhook_secret"),
+    Use.DATABASE: ("database_url",),
+    Use.NONE: (),
+}
+
+
+def load_settings(use: Use = Use.SERVER) -> Settings:
     """The settings in force for this process.
 
-    Raises SettingsError where a variable is wrong or `.env` cannot be read.
+    Raises SettingsError where a variable is wrong or missing, or `.env` cannot be read.
     """
     try:
-        return _EnvironmentSettings()
+        settings = _EnvironmentSettings()
     except ValidationError as error:
         raise SettingsError([_problem(detail) for detail in error.errors(include_input=False)]) from None
     except (OSError, UnicodeDecodeError):
         raise SettingsError([".env: expected a readable file of NAME=value lines in UTF-8"]) from None
+    if settings.environment is Environment.PRODUCTION:
+        for field in use.services:
+            if field not in settings.model_fields_set:
+                raise SettingsError([f"{variable(field)}: required {WHERE}"])
+    return settings
 
 
 def _problem(detail: ErrorDetails) -> str:

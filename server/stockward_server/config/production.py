@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from stockward_server.config.settings import Settings
 
 
+WHERE = "where STOCKWARD_ENVIRONMENT is production"
+
+
 def refuse_conveniences(settings: Settings, variable: Callable[[str], str]) -> None:
     """ValueError for what makes one's own machine easy and a shop open; `variable` names the one of a field."""
-    where = "where STOCKWARD_ENVIRONMENT is production"
-    for field in ("database_url", "event_queue_url", "webhook_secret"):
-        if field not in settings.model_fields_set:
-            raise ValueError(f"{variable(field)}: required {where}")
+    where = WHERE
     if any(is_weak(secret) for secret in settings.webhook_secrets):
         raise ValueError(f"WEBHOOK_SECRET: expected random bytes {where}, such as of `openssl rand -base64 32`")
     for field in ("storefront_webhook_url", "pms_webhook_url", "public_url"):

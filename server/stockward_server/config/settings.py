@@ -14,6 +14,7 @@ from stockward_server.application.calls import LoggedCalls, MethodKind
 from stockward_server.config.checks import (
     check_address,
     check_algorithms,
+    check_api_prefix,
     check_database_url,
     check_jwks_url,
     check_networks,
@@ -99,7 +100,12 @@ class Settings(BaseModel):
     event_queue_url: Annotated[SecretStr, AfterValidator(check_queue_url)] = Field(
         default=SecretStr("nats://127.0.0.1:4222"), validation_alias="EVENT_QUEUE_URL"
     )
-    """NATS with JetStream, where events go; several servers by commas; must be set in production."""
+    """NATS with JetStream, where events go; several servers by commas; must be set in production. Each process has a
+    user of its own there."""
+
+    event_queue_api: Annotated[str, AfterValidator(check_api_prefix)] = "$JS.API"
+    """Prefix of JetStream's API there for `stockward doctor` and `events tail`: `STOCKWARD.API` for a user who may only
+    read events."""
 
     webhook_secret: Annotated[SecretStr, AfterValidator(check_webhook_secrets)] | None = Field(
         default=None, validation_alias="WEBHOOK_SECRET"

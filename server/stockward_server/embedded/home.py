@@ -13,6 +13,7 @@ import base64
 import contextlib
 import dataclasses
 import fcntl
+import hmac
 import json
 import os
 import secrets
@@ -47,7 +48,9 @@ class RunFile:
     admin: dict[str, str]
     """URL of health and metrics (/livez, /readyz, /metrics) of server, relay and gateway."""
     nats: str
-    """URL of NATS, with its token."""
+    """URL of NATS for those that only read events, user and password included."""
+    nats_api: str
+    """Prefix of JetStream's API there."""
     database: str
     """URL of PostgreSQL, for asyncpg and libpq alike."""
     keys: dict[str, str]
@@ -82,6 +85,7 @@ class Keys:
     admin: str
     webhook_secret: str
     nats_token: str
+    """What the passwords of NATS are derived from."""
 
     @classmethod
     def generate(cls) -> Keys:
@@ -92,6 +96,11 @@ class Keys:
             webhook_secret="whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
             nats_token=_base32(20),
         )
+
+    def nats_password(self, user: str) -> str:
+        """The password of one user of NATS, of which no other one can be told."""
+        digest = hmac.digest(self.nats_token.encode(), f"NATS {user}".encode(), "sha256")
+        return base64.b32encode(digest[:20]).decode().lower()
 
     @property
     def of_roles(self) -> dict[str, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from stockward_server.embedded.files import write_private
 from stockward_server.embedded.ports import free_port
@@ -18,7 +20,8 @@ class Nats(Service):
     """NATS on 127.0.0.1 with its streams in ``store_dir``.
 
     It keeps its port over restarts: ``port``, or a free one. With a ``token`` only clients that have it (it
-    is in ``url``) are let in. ``durable`` writes every message to the disk before acknowledging it.
+    is in ``url``) are let in, with ``accounts`` (as its configuration has them) only their users: see ``url_of``.
+    ``durable`` writes every message to the disk before acknowledging it.
     """
 
     def __init__(
@@ -27,6 +30,7 @@ class Nats(Service):
         *,
         port: int | None = None,
         token: str | None = None,
+        accounts: Mapping[str, Any] | None = None,
         durable: bool = True,
         log: Path | None = None,
         lock: Path | None = None,
@@ -39,12 +43,17 @@ class Nats(Service):
         self.store_dir = store_dir
         self.port = port or free_port()
         self._token = token
+        self._accounts = accounts
         self._durable = durable
 
     @property
     def url(self) -> str:
         """Address for clients, the token included."""
         return f"nats://{self._token + '@' if self._token else ''}127.0.0.1:{self.port}"
+
+    def url_of(self, user: str, password: str) -> str:
+        """Address for a user of its accounts, the password included."""
+        return f"nats://{user}:{password}@127.0.0.1:{self.port}"
 
     async def prepare(self) -> None:
         self.store_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,7 +68,17 @@ class Nats(Service):
         }
         if self._token:
             configuration["authorization"] = {"token": self._token}
+        if self._accounts:
+            configuration["accounts"] = self._accounts
+            self._adopt_streams(self._accounts)
         write_private(self._configuration, json.dumps(configuration, indent=2))
+
+    def _adopt_streams(self, accounts: Mapping[str, Any]) -> None:
+        """Gives streams and consumers from before there were accounts to the account that has JetStream."""
+        (owner,) = (name for name, account in accounts.items() if account.get("jetstream"))
+        former, present = (self.store_dir / "jetstream" / name for name in ("$G", owner))
+        if former.exists() and not present.exists():
+            former.rename(present)
 
     @property
     def _configuration(self) -> Path:

@@ -40,6 +40,12 @@ STOP_ORDER = ("edge", "server", "gateway", "relay", "nats", "postgres")
 Prepare = Callable[[Settings, Mapping[str, str]], Awaitable[list[str]]]
 """Bring the database up to date and make each role's API key known; the migrations applied."""
 
+NatsAccounts = Callable[[str, Mapping[str, str]], Mapping[str, Any]]
+"""The accounts of NATS, as its configuration has them, for the name of the stream and the password of each user."""
+
+NATS_USERS = ("server", "relay", "gateway", "subscriber")
+"""Those that it is called for; each process has the user of its name."""
+
 ConfigureEdge = Callable[[Settings, Path], Mapping[str, Any]]
 """Envoy's files for a directory, by name: `envoy.json`, at `edge_address` in front of the server at `grpc_address`, and
 others."""
@@ -52,10 +58,21 @@ class StopRequested(Exception):
 class Supervisor:
     """One stack in one home directory, from the first start of its processes to the end of the last."""
 
-    def __init__(self, settings: Settings, prepare: Prepare, configure_edge: ConfigureEdge, screen: Screen) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        prepare: Prepare,
+        configure_edge: ConfigureEdge,
+        nats_accounts: NatsAccounts,
+        subscriber_api: str,
+        screen: Screen,
+    ) -> None:
+        """`subscriber_api` is the prefix of JetStream's API for the user `subscriber` of `nats_accounts`."""
         self._settings = settings
         self._prepare = prepare
         self._configure_edge = configure_edge
+        self._nats_accounts = nats_accounts
+        self._subscriber_api = subscriber_api
         self._screen = screen
         self._home = Home(settings.home)
         self._services: dict[str, Service] = {}
@@ -134,10 +151,11 @@ class Supervisor:
         if postgres.data_dir.is_symlink():
             self._screen.say(f"  Its data is in {postgres.data_dir.resolve()}, where its user may go")
 
+        passwords = {user: keys.nats_password(user) for user in NATS_USERS}
         nats = Nats(
             self._home.path / "nats",
             port=self._port("NATS", "127.0.0.1", NATS_PORT),
-            token=keys.nats_token,
+            accounts=self._nats_accounts(self._settings.stream_name, passwords),
             log=self._log("nats"),
             lock=self._lock("nats"),
         )
@@ -147,7 +165,6 @@ class Supervisor:
         settings = self._settings = self._settings.model_copy(
             update={
                 "database_url": SecretStr(database),
-                "event_queue_url": SecretStr(nats.url),
                 "webhook_secret": self._settings.webhook_secret or SecretStr(keys.webhook_secret),
                 "grpc_address": self._address("gRPC", self._settings.grpc_address),
                 "edge_address": self._address("Edge", self._settings.edge_address),
@@ -164,7 +181,7 @@ class Supervisor:
             self._screen.say(f"  Applied {', '.join(migrations)}")
 
         with self._screen.step("Starting relay, gateway and server", "Relay, gateway and server are ready"):
-            await self._bring_up(self._workers(webhooks))
+            await self._bring_up(self._workers(webhooks, lambda name: nats.url_of(name, passwords[name])))
         directory = self._home.path / "edge"
         edge = Envoy(
             directory,
@@ -182,7 +199,8 @@ class Supervisor:
             edge=edge.url,
             gateway=f"http://{settings.gateway_address}",
             admin=self._admin_urls(),
-            nats=nats.url,
+            nats=nats.url_of("subscriber", passwords["subscriber"]),
+            nats_api=self._subscriber_api,
             database=database,
             keys=keys.of_roles,
             webhook_secret=settings.webhook_secrets[0],
@@ -208,12 +226,11 @@ class Supervisor:
         address = self._address("Demo", self._settings.demo_address)
         return {role: f"http://{address}/{role}" for role in unset}
 
-    def _workers(self, webhooks: Mapping[str, str]) -> dict[str, Service]:
+    def _workers(self, webhooks: Mapping[str, str], nats_url: Callable[[str], str]) -> dict[str, Service]:
         settings = self._settings
         assert settings.webhook_secret is not None
         variables = {
             "DATABASE_URL": settings.database_url.get_secret_value(),
-            "EVENT_QUEUE_URL": settings.event_queue_url.get_secret_value(),
             "WEBHOOK_SECRET": settings.webhook_secret.get_secret_value(),
             "STOCKWARD_GRPC_ADDRESS": settings.grpc_address,
             "STOCKWARD_GATEWAY_ADDRESS": settings.gateway_address,
@@ -226,7 +243,7 @@ class Supervisor:
             name: Worker(
                 name,
                 "serve" if name == "server" else name,
-                variables=variables,
+                variables={**variables, "EVENT_QUEUE_URL": nats_url(name)},
                 ready=functools.partial(answers, f"{url}/readyz"),
                 stop_within=settings.stop_seconds,
                 log=self._log(name),

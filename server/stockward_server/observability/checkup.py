@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 import grpc
+import nats.errors
 import nats.js.errors
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -61,6 +62,8 @@ class Subject:
 
     database_url: str
     nats_url: str
+    nats_api: str
+    """Prefix of JetStream's API there."""
     stream_name: str
     stream_age: timedelta
     """How long the stream keeps events."""
@@ -231,7 +234,9 @@ async def check_stream(subject: Subject) -> Sequence[Finding]:
     async with open_nats(subject.nats_url, "stockward doctor", lambda reason: None) as client:
         with nats_errors("JetStream does not answer"):
             try:
-                info = await client.jetstream().stream_info(subject.stream_name)
+                info = await client.jetstream(prefix=subject.nats_api).stream_info(subject.stream_name)
+            except nats.errors.TimeoutError:
+                return [warning(check, "NATS is there, and does not say how the stream is", ASK_AS_RELAY)]
             except nats.js.errors.NotFoundError:
                 return [problem(check, f"there is no stream {subject.stream_name}", "start `stockward relay`")]
     wrong = differences(info.config, subject.stream_age)
@@ -271,6 +276,9 @@ def check_certificate(name: str, file: Path, now: datetime) -> Finding:
 
 
 START_NATS = "start NATS with JetStream, or mend EVENT_QUEUE_URL; events wait meanwhile"
+ASK_AS_RELAY = (
+    "see whether JetStream runs; a server's user may not ask for it, those of relay, gateway and subscribers may"
+)
 START_SERVER = "start `stockward serve`, or say where it runs: STOCKWARD_GRPC_ADDRESS, for TLS STOCKWARD_SERVER_CA"
 START_POSTGRESQL = "start PostgreSQL, or mend DATABASE_URL (`stockward config` shows it)"
 SEE_DATABASE = "see whether the database is well"

@@ -111,6 +111,8 @@ def _wanted(max_age: timedelta) -> dict[str, Any]:
         "duplicate_window": DUPLICATE_WINDOW.total_seconds(),
         "allow_atomic": True,
         "allow_direct": True,
+        "deny_delete": True,
+        "deny_purge": True,
     }
 
 

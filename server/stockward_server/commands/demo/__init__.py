@@ -27,13 +27,13 @@ def demo(
     from stockward_server.commands.connection import UNREACHABLE, fail, told
     from stockward_server.commands.demo.performance import perform
     from stockward_server.commands.demo.telling import DidNotHappen, Telling
-    from stockward_server.config import load_settings
+    from stockward_server.config import Use, load_settings
     from stockward_server.embedded.home import RunFile
 
-    stack = RunFile.read(load_settings().home)
+    stack = RunFile.read(load_settings(Use.NONE).home)
     if stack is None:
         fail("Nothing is running here: start it with `make run`", UNREACHABLE)
     try:
         told(perform(stack, Telling(patience, as_json=as_json)))
     except DidNotHappen as error:
-        fail(f"{error}\n  The logs of the stack may say why: {load_settings().home / 'logs'}")
+        fail(f"{error}\n  The logs of the stack may say why: {load_settings(Use.NONE).home / 'logs'}")
