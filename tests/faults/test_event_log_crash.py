@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from stockward.event.v1.event_pb2 import Event
 
+from stockward_server.application.event_log import Cursor
 from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool, is_database_down, transaction
@@ -76,10 +77,10 @@ async def test_seqs_that_a_crash_takes_back_are_not_below_the_horizon(
     async with transaction(pool) as late:
         await insert(late, [event("late", 1)])
         await record(pool, event("early", 1))
-        page = await log.list_events(page.next_seq, 100)
+        page = await log.list_events(page.next, 100)
         seen += [Event.FromString(payload).aggregate_id for payload in page.payloads]
         assert "early" not in seen, "whoever went on from `early` would never see `late`"
-    page = await log.list_events(page.next_seq, 100)
+    page = await log.list_events(page.next, 100)
     seen += [Event.FromString(payload).aggregate_id for payload in page.payloads]
     assert seen == ["before", "late", "early"]
     assert await pool.fetchval(DRAWN_SEQ) > drawn, "what a reader has seen drawn is never drawn again"
@@ -110,7 +111,7 @@ async def test_readers_miss_nothing_over_crashes_under_load(durable: Postgres, p
                 await asyncio.sleep(0.05)
 
     async def read(log: SqlEventLog, seen: list[str]) -> None:
-        after: int | None = None
+        after: Cursor | None = None
         while True:
             last_look = closing.is_set() and all(task.done() for task in writing)
             try:
@@ -121,7 +122,7 @@ async def test_readers_miss_nothing_over_crashes_under_load(durable: Postgres, p
                 await asyncio.sleep(0.05)
                 continue
             seen += [Event.FromString(payload).event_id for payload in page.payloads]
-            after = page.next_seq
+            after = page.next
             if last_look and page.caught_up:
                 return
 

@@ -11,13 +11,14 @@ from stockward.event.v1.event_pb2 import Event, ListEventsRequest
 from stockward.order.v1.order_pb2 import ListOrdersRequest
 from typer.testing import CliRunner
 
+from stockward_server.application.event_log import Cursor
 from stockward_server.application.request import Caller, Role
 from stockward_server.cli import app
 from stockward_server.domain.errors import CursorExpired, PageTokenInvalid
 from stockward_server.grpc_api.event_service import EventServicer
 from stockward_server.grpc_api.identity import Call, current_call
 from stockward_server.grpc_api.page_token import encode
-from stockward_server.grpc_api.seal import Seal
+from stockward_server.grpc_api.seal import Seal, Seals
 from stockward_server.storage.database import EVENTS, Pool, ensure_partitions, transaction
 from stockward_server.storage.event_log import Selection, SqlEventLog, republish
 from stockward_server.storage.retention import delete_expired_idempotency, drop_expired_events
@@ -26,18 +27,25 @@ from tests.events import event, insert, pending, record, record_many, until
 from tests.terminal import Outcome
 
 NOW = datetime.now(UTC)
+
+
+async def key() -> bytes:
+    return bytes(32)
+
+
+SEALS = Seals(key)
 BY_STAFF = Call(Caller("pms", Role.PMS), "/stockward.event.v1.EventService/ListEvents")
 
 
 async def read_all(
-    log: SqlEventLog, after: int | None = None, *, types: Sequence[str] = (), aggregate_id: str = ""
+    log: SqlEventLog, after: Cursor | None = None, *, types: Sequence[str] = (), aggregate_id: str = ""
 ) -> list[Event]:
     """Page by page until caught up."""
     events: list[Event] = []
     while True:
         page = await log.list_events(after, 100, types, aggregate_id)
         events += [Event.FromString(payload) for payload in page.payloads]
-        after = page.next_seq
+        after = page.next
         if page.caught_up:
             return events
 
@@ -56,7 +64,7 @@ async def test_an_event_with_a_lower_seq_that_commits_later_is_not_missed(databa
         seen = [Event.FromString(payload).aggregate_id for payload in page.payloads]
         assert seen in ([], ["before"]), "whoever went on from `early` would never see `late`"
 
-    page = await log.list_events(page.next_seq, 100)
+    page = await log.list_events(page.next, 100)
     seen += [Event.FromString(payload).aggregate_id for payload in page.payloads]
     assert seen == ["before", "late", "early"]
     assert page.caught_up
@@ -76,7 +84,7 @@ async def test_writers_above_all_finished_transactions_hold_the_horizon_back(dat
         await gate.execute("ROLLBACK; BEGIN")
         page = await listing
         assert page.payloads == []
-    assert [each.aggregate_id for each in await read_all(log, page.next_seq)] == ["late", "early"]
+    assert [each.aggregate_id for each in await read_all(log, page.next)] == ["late", "early"]
 
 
 async def waits_for_a_lock(pool: Pool) -> bool:
@@ -116,12 +124,12 @@ async def test_readers_beside_busy_writers_see_every_event_once_and_in_order(dat
     writing = asyncio.gather(*(write(number) for number in range(6)))
     log = SqlEventLog(database)
     seen: list[Event] = []
-    after: int | None = None
+    after: Cursor | None = None
     while True:
         finished = writing.done()
         page = await log.list_events(after, 7)
         seen += [Event.FromString(payload) for payload in page.payloads]
-        after = page.next_seq
+        after = page.next
         if finished and page.caught_up:
             break
     await writing
@@ -140,11 +148,11 @@ async def test_pages_follow_each_other_and_the_end_is_told(database: Pool) -> No
     assert (empty.payloads, empty.caught_up) == ([], True)
     await record_many(database, 5, 5)
 
-    first = await log.list_events(empty.next_seq, 10)
+    first = await log.list_events(empty.next, 10)
     assert (len(first.payloads), first.caught_up) == (10, False)
-    second = await log.list_events(first.next_seq, 15)
+    second = await log.list_events(first.next, 15)
     assert (len(second.payloads), second.caught_up) == (15, False)
-    assert (await log.list_events(second.next_seq, 10)).caught_up
+    assert (await log.list_events(second.next, 10)).caught_up
 
 
 async def test_filters_by_type_family_and_aggregate(database: Pool) -> None:
@@ -172,7 +180,7 @@ async def test_a_rare_type_is_found_though_a_call_looks_at_a_part_of_the_record(
 
     log = SqlEventLog(database)
     first = await log.list_events(None, 10, types=["stock.*"])
-    assert (first.payloads, first.next_seq, first.caught_up) == ([], 10, False)
+    assert (first.payloads, first.next.seq, first.caught_up) == ([], 10, False)
     assert [each.aggregate_id for each in await read_all(log, types=["stock.*"])] == ["rare"]
 
 
@@ -180,7 +188,7 @@ async def test_a_rare_type_is_found_though_a_call_looks_at_a_part_of_the_record(
 
 
 async def test_a_cursor_leads_through_the_record(database: Pool) -> None:
-    servicer = EventServicer(SqlEventLog(database))
+    servicer = EventServicer(SqlEventLog(database), SEALS)
     current_call.set(BY_STAFF)
     await record_many(database, 3, 2)
 
@@ -196,7 +204,7 @@ async def test_a_cursor_leads_through_the_record(database: Pool) -> None:
 
 @pytest.mark.parametrize("cursor", ["nonsense", "AAAA", encode(Seal(bytes(32)), ListOrdersRequest(), [1])])
 async def test_what_is_no_cursor_is_refused(database: Pool, cursor: str) -> None:
-    servicer = EventServicer(SqlEventLog(database))
+    servicer = EventServicer(SqlEventLog(database), SEALS)
     current_call.set(BY_STAFF)
     with pytest.raises(PageTokenInvalid) as refused:
         await servicer.ListEvents(ListEventsRequest(cursor=cursor), None)  # type: ignore[arg-type]
@@ -228,9 +236,9 @@ async def test_expired_events_go_and_a_cursor_among_them_is_told(database: Pool)
     assert await drop_expired_events(database, 30) == [f"events_{old:%Y%m%d}"]
 
     with pytest.raises(CursorExpired) as refused:
-        await log.list_events(first.next_seq, 10)
+        await log.list_events(first.next, 10)
     assert refused.value.metadata["oldest_time"] == f"{old + timedelta(hours=12):%Y-%m-%dT%H:%M:%SZ}"
-    assert [each.aggregate_id for each in await read_all(log, last_of_old.next_seq)] == ["kept"]
+    assert [each.aggregate_id for each in await read_all(log, last_of_old.next)] == ["kept"]
     assert [each.aggregate_id for each in await read_all(log)] == ["kept"]
 
 

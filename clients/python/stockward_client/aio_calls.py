@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from stockward_client.connection import advance, number, pauses
 from stockward_client.errors import Aborted, Unavailable
+from stockward_client.reasons import CursorExpired, CursorLost
 from stockward_client.status import typed_errors
 
 Request = TypeVar("Request", bound=Message)
@@ -116,6 +117,7 @@ class AsyncCalls:
         self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Any, timeout: float | None
     ) -> AsyncIterator[Response]:
         """A stream that is opened again after the last cursor that came when it ends or breaks: nothing is missed.
+        Where the cursor is good no longer (CursorExpired, CursorLost), the present state comes again.
 
         Raises Unavailable once the server was away for `timeout` seconds. Closing the iterator cancels the call.
         """
@@ -129,6 +131,8 @@ class AsyncCalls:
                         waiting = pauses()
                         yield response
                         heard = time.monotonic()
+            except (CursorExpired, CursorLost):
+                request.cursor = ""
             except (Unavailable, Aborted):  # away, or faster than we read
                 if timeout is not None and time.monotonic() - heard > timeout:
                     raise

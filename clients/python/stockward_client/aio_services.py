@@ -535,8 +535,9 @@ class AsyncInventoryService:
         A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the
         caller reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed.
         OUT_OF_RANGE (CURSOR_EXPIRED): the changes after the cursor are no longer kept; watch without one.
-        RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED): the server has as many watches as it takes. PERMISSION_DENIED
-        (ROLE_NOT_ALLOWED): a storefront key names a location.
+        OUT_OF_RANGE (CURSOR_LOST): those before it are lost, since the database was restored or failed over; watch
+        without one. RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED): the server has as many watches as it takes.
+        PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key names a location.
 
         Args:
             skus: Stock keeping units, up to 1,000. Those that are not for sale are reported once they are. Staff may
@@ -1232,7 +1233,8 @@ class AsyncEventService:
     ) -> AsyncPages[event_pb2.ListEventsResponse, event_pb2.Event]:
         """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
         nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
-        (CUSTOMER_NOT_ALLOWED) for the token of one customer.
+        (CUSTOMER_NOT_ALLOWED) for the token of one customer. OUT_OF_RANGE: the events after the cursor are no longer
+        kept (CURSOR_EXPIRED), or those before it are lost (CURSOR_LOST).
 
         Args:
             cursor: `next_cursor` of the answer before; empty: from the oldest event that is kept.

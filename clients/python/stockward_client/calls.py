@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from stockward_client.connection import advance, number, pauses
 from stockward_client.errors import Aborted, Unavailable
+from stockward_client.reasons import CursorExpired, CursorLost
 from stockward_client.status import typed_errors
 
 Request = TypeVar("Request", bound=Message)
@@ -107,6 +108,7 @@ class Calls:
         self, method: grpc.UnaryStreamMultiCallable[Request, Response], request: Any, timeout: float | None
     ) -> Iterator[Response]:
         """A stream that is opened again after the last cursor that came when it ends or breaks: nothing is missed.
+        Where the cursor is good no longer (CursorExpired, CursorLost), the present state comes again.
 
         Raises Unavailable once the server was away for `timeout` seconds. Leaving the iterator cancels the call.
         """
@@ -120,6 +122,8 @@ class Calls:
                         waiting = pauses()
                         yield response
                         heard = time.monotonic()
+            except (CursorExpired, CursorLost):
+                request.cursor = ""
             except (Unavailable, Aborted):  # away, or faster than we read
                 if timeout is not None and time.monotonic() - heard > timeout:
                     raise

@@ -24,6 +24,7 @@ __all__ = [
     "CredentialsInvalid",
     "CurrencyMismatch",
     "CursorExpired",
+    "CursorLost",
     "CustomerNotAllowed",
     "DatabaseUnavailable",
     "DeadlinePassed",
@@ -137,7 +138,9 @@ class FieldInvalid(InvalidArgument):
 
 
 class PageTokenInvalid(InvalidArgument):
-    """The page token or cursor was not made by this method for these arguments (AIP-158)."""
+    """The page token was not made by these servers for this method and these arguments (AIP-158), or not by their
+    present release: begin the list again. Or the cursor was not made by these servers.
+    """
 
 
 class MoneyInvalid(InvalidArgument):
@@ -341,6 +344,14 @@ class CursorExpired(OutOfRange):
     """Events after the cursor are no longer kept. Read the resources anew and start from an empty cursor."""
 
 
+class CursorLost(OutOfRange):
+    """Events that were told before this cursor are lost, since the database was restored from a backup, or a standby
+    that was behind took over: what came of them never happened. Read the resources anew, then go on from `cursor` in
+    the metadata. `common` says whether the record up to there is what it was when the cursor was given ("true"), or
+    that is only where the record ends now ("false").
+    """
+
+
 class WebhookSignatureInvalid(Unauthenticated):
     """The headers of the signature are missing, or no secret of ours makes this signature of this body."""
 
@@ -461,6 +472,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "CHARGE_LIMIT_REACHED": ChargeLimitReached,
     "UNPAID_ORDER_LIMIT_REACHED": UnpaidOrderLimitReached,
     "CURSOR_EXPIRED": CursorExpired,
+    "CURSOR_LOST": CursorLost,
     "WEBHOOK_SIGNATURE_INVALID": WebhookSignatureInvalid,
     "WEBHOOK_TIMESTAMP_STALE": WebhookTimestampStale,
     "WEBHOOK_TYPE_UNKNOWN": WebhookTypeUnknown,

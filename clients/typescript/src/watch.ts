@@ -22,8 +22,8 @@ export interface WatchOptions {
  * A stream that is opened again after its last cursor whenever it ends or breaks: nothing is missed, and nothing comes
  * twice. `for await (const { availabilities } of watch(shop.inventory.watchStock, { skus: ["TEE-L"] }))`
  *
- * Where the events after the cursor are no longer kept (CURSOR_EXPIRED), the present state comes again. Leaving the loop
- * closes the stream.
+ * Where the cursor is good no longer (CURSOR_EXPIRED: the events after it are no longer kept; CURSOR_LOST: those before it
+ * are lost, since the database was restored), the present state comes again. Leaving the loop closes the stream.
  *
  * @throws StockwardError for what asking again cannot mend, such as PERMISSION_DENIED.
  */
@@ -51,7 +51,7 @@ export async function* watch<Request extends object, Response extends { cursor: 
       }
     } catch (cause) {
       const error = StockwardError.from(cause);
-      if (error.reason === "CURSOR_EXPIRED") cursor = "";
+      if (error.reason === "CURSOR_EXPIRED" || error.reason === "CURSOR_LOST") cursor = "";
       else if (!connection.signal.aborted && !RESUMABLE.has(error.code)) throw error;
       pause = 1000 * (error.retryAfter ?? 0);
     } finally {

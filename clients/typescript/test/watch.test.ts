@@ -70,3 +70,15 @@ test("what asking again cannot mend is thrown", async () => {
   const stream = watch(shop.inventory.watchStock, { skus: [], locationId: newSku() });
   await assert.rejects(stream.next(), (error: StockwardError) => [Code.PermissionDenied, Code.InvalidArgument].includes(error.code));
 });
+
+test("a cursor behind events that the shop has lost brings the present state", async () => {
+  const { sku } = await sell(5);
+  const ahead = "9f8zhs00y7DVcOLgWzQ2MTE2ODYwMTg0MjczODc5MDRd"; // of a record with 2^62 events
+  const seen: bigint[] = [];
+  for await (const { availabilities } of watch(shop.inventory.watchStock, { skus: [sku], cursor: ahead })) {
+    seen.push(...availabilities.map((each) => each.available));
+    if (seen.length) break;
+  }
+  assert.deepEqual(seen, [5n]);
+  await assert.rejects(shop.events.listEvents({ cursor: ahead }), (error: StockwardError) => error.reason === "CURSOR_LOST");
+});

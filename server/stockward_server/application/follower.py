@@ -70,6 +70,8 @@ class Follower:
     ) -> None:
         """`poll_seconds`: how often it looks when no hint comes. `refresh_seconds`: how often all watched availability
         is read anew, for changes that no event tells, such as a location that another process closed."""
+        self.epoch = ""
+        """Of the record that is followed. When it ends, every watch does: each must say from where it can go on."""
         self.position = 0
         """Where to go on: everything up to here is in the queues."""
         self.proven = 0
@@ -114,7 +116,8 @@ class Follower:
         """From now on the queue is filled with what comes after its `start`."""
         async with self._starting:
             if self._task is None and not self._closed:
-                self.position, self.proven = await self._events.end()
+                end, self.proven = await self._events.end()
+                self.position, self.epoch = end.seq, end.epoch
                 self._task = asyncio.create_task(self._run(), name="follower")
         if self._closed:
             raise _stopping()
@@ -179,6 +182,8 @@ class Follower:
     async def _round(self) -> int:
         """One page of events and what they did to availability; answers how many watches were told something."""
         stretch = await self._events.follow(self.position, PAGE)
+        if stretch.epoch != self.epoch:
+            raise epoch_ended()
         events = stretch.events
         if stretch.more:
             self._hint.set()
@@ -244,6 +249,11 @@ class Follower:
         self._shoppers.clear()
         self._beginning.clear()
         self._available.clear()
+
+
+def epoch_ended() -> DatabaseUnavailable:
+    """What ends a watch when the record of events is another one from now on."""
+    return DatabaseUnavailable("the database was restored or failed over; go on from the last cursor", retry_after=0.1)
 
 
 def _stopping() -> DatabaseUnavailable:

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator,
 from dataclasses import dataclass
 from typing import Any
 
-from stockward_server.application.event_log import EventLog, LoggedEvent
-from stockward_server.application.follower import PAGE, Encoder, Follower, key_of
+from stockward_server.application.event_log import Cursor, EventLog, LoggedEvent
+from stockward_server.application.follower import PAGE, Encoder, Follower, epoch_ended, key_of
 from stockward_server.application.stock_views import PAGE_BYTES
 from stockward_server.application.watch_queues import AvailabilityQueue, Change, ChangeQueue, Interest
 from stockward_server.domain.errors import WatchLimitReached
@@ -28,7 +28,7 @@ class WatchUpdate:
     """The messages of one response and the position to resume from; None until the snapshot is complete."""
 
     messages: Sequence[Any]
-    position: int | None
+    position: Cursor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,13 @@ class Watches:
             self._follower.leave(slot.queue)
 
     async def changes(
-        self, slot: WatchSlot, interest: Interest, after: int | None, present: AsyncIterator[Sequence[SnapshotItem]]
+        self, slot: WatchSlot, interest: Interest, after: Cursor | None, present: AsyncIterator[Sequence[SnapshotItem]]
     ) -> AsyncGenerator[WatchUpdate, None]:
-        """Every change after a position, or what is `present` and every change after it: each version once."""
+        """Every change after a position, or what is `present` and every change after it: each version once.
+        CursorExpired and EventsLost as EventLog has them."""
         queue = await self._join(slot, interest)
-        position = queue.start if after is None else after
+        epoch = await self._epoch_after(after)
+        position = queue.start if after is None else after.seq
         known: dict[str, int] = {}  # versions that `present` told; events may still tell older ones
         if after is None:
             while (page := await self._next_page(present)) is not None:
@@ -105,10 +107,10 @@ class Watches:
                 yield WatchUpdate([each.message for each in page], None)
         drawn = await self._events.last_drawn() if known else 0
         while True:
-            async for events in self._read(position, queue.start):
+            async for events in self._read(position, queue.start, epoch):
                 position = events[-1].seq
                 if messages := self._wanted(interest, events, known):
-                    yield WatchUpdate(messages, None if known else position)
+                    yield WatchUpdate(messages, None if known else Cursor(position, epoch))
             position = max(position, queue.start)
             if not queue.lagged:
                 break
@@ -123,25 +125,26 @@ class Watches:
             position = max(position, changes[-1].seq if changes else self._follower.position)
             *pieces, last = _pieces(fresh)
             for piece in pieces:
-                yield WatchUpdate([change.message for change in piece], piece[-1].seq)
-            yield WatchUpdate([change.message for change in last], position)
+                yield WatchUpdate([change.message for change in piece], Cursor(piece[-1].seq, epoch))
+            yield WatchUpdate([change.message for change in last], Cursor(position, epoch))
             await queue.wait(self._limits.heartbeat)
 
     async def availability(
-        self, slot: WatchSlot, skus: Collection[str], after: int | None
+        self, slot: WatchSlot, skus: Collection[str], after: Cursor | None
     ) -> AsyncGenerator[WatchUpdate, None]:
         """The availability of SKUs, or of those among them that changed after a position; then each change of it. Those
         that are not for sale are always sent at the beginning: no event names a SKU that its product no longer has. The
         messages are pairs of a SKU and its availability, None when it is not for sale."""
         queue = slot.queue = AvailabilityQueue(skus)
         await self._follower.join(queue)
-        position = queue.start if after is None else max(after, queue.start)
-        self._follower.begin(queue, skus if after is None else await self._changed(skus, after, queue.start))
+        epoch = await self._epoch_after(after)
+        position = queue.start if after is None else max(after.seq, queue.start)
+        self._follower.begin(queue, skus if after is None else await self._changed(skus, after.seq, queue.start, epoch))
         while not queue.begun:
             await queue.wait(self._limits.heartbeat)
         while True:
             position = max(position, self._follower.position)
-            yield WatchUpdate(queue.take(), position)
+            yield WatchUpdate(queue.take(), Cursor(position, epoch))
             await queue.wait(self._limits.heartbeat)
 
     async def _join(self, slot: WatchSlot, interest: Interest) -> ChangeQueue:
@@ -153,11 +156,19 @@ class Watches:
         async with self._reading:
             return await anext(present, None)
 
-    async def _read(self, after: int, until: int) -> AsyncIterator[Sequence[LoggedEvent]]:
+    async def _epoch_after(self, after: Cursor | None) -> str:
+        """The epoch that the follower is in, once a cursor was found to be good in it."""
+        if after is not None and (await self._events.check(after)).epoch != self._follower.epoch:
+            raise epoch_ended()
+        return self._follower.epoch
+
+    async def _read(self, after: int, until: int, epoch: str) -> AsyncIterator[Sequence[LoggedEvent]]:
         """The events after a position up to another one, page by page."""
         while after < until:
             async with self._reading:
                 stretch = await self._events.follow(after, PAGE)
+            if stretch.epoch != epoch:
+                raise epoch_ended()
             events = [event for event in stretch.events if event.seq <= until]
             if not events:
                 return
@@ -175,14 +186,13 @@ class Watches:
         )
         return [message for message in messages if interest.matches(message)]
 
-    async def _changed(self, skus: Collection[str], after: int, until: int) -> Collection[str]:
+    async def _changed(self, skus: Collection[str], after: int, until: int, epoch: str) -> Collection[str]:
         """The SKUs among these whose availability an event may have changed; all of them when there are too many events
         to look through."""
         if until - after > LONGEST_REPLAY:
-            await self._events.follow(after, 1)  # an expired cursor is refused all the same
             return skus
         changed: set[str] = set()
-        async for events in self._read(after, until):
+        async for events in self._read(after, until, epoch):
             changed.update(sku for event in events for sku in self._encoder.skus(event))
         async with self._reading:
             changed.update(await self._follower.not_for_sale(skus))

@@ -195,7 +195,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
             catalog_servicer,
             inventory_servicer,
             order_servicer,
-            EventServicer(events),
+            EventServicer(events, seals),
             IncomingWebhookServicer(
                 catalog_servicer,
                 inventory_servicer,

@@ -155,6 +155,36 @@ async def _republish(selection: Selection, *, quiet: bool) -> int:
     return count
 
 
+@app.command("new-epoch")
+def new_epoch(as_json: AsJson = False) -> None:
+    """Say that the record of events may have lost some: cursors behind what is left are refused from now on.
+
+    Servers notice by themselves when the database was restored from a dump or from archived WAL, or failed over. Run
+    this after a restore that they cannot see, such as that of a file system's snapshot.
+    """
+    kept = asyncio.run(_new_epoch())
+    if as_json:
+        typer.echo(json.dumps({"kept_seq": kept}))
+    else:
+        typer.echo(f"✓ a new epoch: the record is taken for common up to seq {kept}")
+
+
+async def _new_epoch() -> int:
+    from stockward_server.storage.database import is_database_down, open_pool
+    from stockward_server.storage.log_epoch import begin_epoch
+
+    try:
+        url = load_settings().database_url.get_secret_value()
+        async with await open_pool(url, 1, STATEMENT_SECONDS, read_only=True) as pool, pool.acquire() as connection:
+            return await begin_epoch(connection)
+    except Exception as error:
+        if not is_database_down(error):
+            raise
+        from stockward_server.commands.connection import UNREACHABLE, fail
+
+        fail(f"The database cannot be reached: {error}", UNREACHABLE)
+
+
 @app.command()
 def tail(
     types: Types = None,

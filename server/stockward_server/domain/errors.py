@@ -389,3 +389,7 @@ class DeliveryExpired(Refusal):
 
 class CursorExpired(Refusal):
     code, reason = Code.OUT_OF_RANGE, "CURSOR_EXPIRED"
+
+
+class CursorLost(Refusal):
+    code, reason = Code.OUT_OF_RANGE, "CURSOR_LOST"

@@ -8,9 +8,10 @@ from stockward.event.v1 import event_pb2_grpc
 from stockward_server.application.event_log import EventLog
 from stockward_server.application.request import Role
 from stockward_server.domain.errors import CustomerNotAllowed
-from stockward_server.grpc_api.cursor import decode_cursor, encode_cursor
+from stockward_server.grpc_api.cursor import going_on
 from stockward_server.grpc_api.identity import current_call
 from stockward_server.grpc_api.requests import Context
+from stockward_server.grpc_api.seal import Seals
 from stockward_server.storefront_view import hide_event
 
 DEFAULT_PAGE_SIZE = 100
@@ -19,27 +20,21 @@ DEFAULT_PAGE_SIZE = 100
 class EventServicer(event_pb2_grpc.EventServiceServicer):
     """See event.proto; raises a Refusal for a documented error."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, seals: Seals) -> None:
         self._log = log
+        self._seals = seals
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
         caller = current_call.get().caller
         if caller.customer_id:
             raise CustomerNotAllowed("events are told to the shop, not to one of its customers")
         for_storefront = caller.role is Role.STOREFRONT
-        page = await self._log.list_events(
-            decode_cursor(request.cursor),
-            request.page_size or DEFAULT_PAGE_SIZE,
-            request.types,
-            request.aggregate_id,
-            for_storefront,
-        )
+        async with going_on(self._seals, request.cursor) as (after, encode):
+            page = await self._log.list_events(
+                after, request.page_size or DEFAULT_PAGE_SIZE, request.types, request.aggregate_id, for_storefront
+            )
         events = [pb.Event.FromString(payload) for payload in page.payloads]
         if for_storefront:
             for event in events:
                 hide_event(event)
-        return pb.ListEventsResponse(
-            events=events,
-            next_cursor=encode_cursor(page.next_seq),
-            caught_up=page.caught_up,
-        )
+        return pb.ListEventsResponse(events=events, next_cursor=encode(page.next), caught_up=page.caught_up)

@@ -97,7 +97,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         )
 
     async def WatchStock(self, request: pb.WatchStockRequest, context: Context) -> AsyncIterator[pb.WatchStockResponse]:
-        async for response in watch_stock(self._watches, self._views, request, context):
+        async for response in watch_stock(self._watches, self._views, self._seals, request, context):
             yield response
 
     # Reservations

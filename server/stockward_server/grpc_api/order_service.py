@@ -158,7 +158,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     async def WatchOrders(
         self, request: pb.WatchOrdersRequest, context: Context
     ) -> AsyncIterator[pb.WatchOrdersResponse]:
-        async for response in watch_orders(self._watches, self._views, request, context):
+        async for response in watch_orders(self._watches, self._views, self._seals, request, context):
             yield response
 
     async def ProcessOrder(self, request: pb.ProcessOrderRequest, context: Context) -> pb.Order:

@@ -9,7 +9,7 @@ from stockward.event.v1 import event_pb2
 from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
-from stockward_server.application.event_log import LoggedEvent
+from stockward_server.application.event_log import Cursor, LoggedEvent
 from stockward_server.application.follower import Encoder, key_of
 from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews, Page, Position, StockViews
@@ -18,12 +18,13 @@ from stockward_server.application.watches import SnapshotItem, Watches
 from stockward_server.domain.errors import FieldInvalid, RoleNotAllowed
 from stockward_server.domain.order import OPEN_STATES, Order, OrderState
 from stockward_server.domain.stock import StockLevel
-from stockward_server.grpc_api.cursor import decode_cursor, encode_cursor
+from stockward_server.grpc_api.cursor import Encode, going_on
 from stockward_server.grpc_api.enums import wire
 from stockward_server.grpc_api.identity import current_call
 from stockward_server.grpc_api.order_messages import order_parts
 from stockward_server.grpc_api.pages import FIRST_STEP, ORDERS_AT_FIRST, read_page
 from stockward_server.grpc_api.requests import Context
+from stockward_server.grpc_api.seal import Seals
 from stockward_server.grpc_api.stock_messages import availability_message
 from stockward_server.grpc_api.times import timestamp
 
@@ -34,10 +35,23 @@ PRESENT_PAGE = 500
 
 
 async def watch_stock(
-    watches: Watches, views: StockViews, request: inventory_pb2.WatchStockRequest, context: Context
+    watches: Watches, views: StockViews, seals: Seals, request: inventory_pb2.WatchStockRequest, context: Context
 ) -> AsyncIterator[inventory_pb2.WatchStockResponse]:
     """Availability for a storefront, counters for staff."""
-    skus, after = frozenset(request.skus), decode_cursor(request.cursor)
+    async with going_on(seals, request.cursor) as (after, encode):
+        async for response in _watch_stock(watches, views, request, context, after, encode):
+            yield response
+
+
+async def _watch_stock(
+    watches: Watches,
+    views: StockViews,
+    request: inventory_pb2.WatchStockRequest,
+    context: Context,
+    after: Cursor | None,
+    encode: Encode,
+) -> AsyncIterator[inventory_pb2.WatchStockResponse]:
+    skus = frozenset(request.skus)
     slot = watches.enter()
     context.add_done_callback(lambda _: slot.close())  # type: ignore[arg-type]  # the stub has a client's callback
     if current_call.get().caller.role is Role.STOREFRONT:
@@ -46,7 +60,7 @@ async def watch_stock(
             yield inventory_pb2.WatchStockResponse(
                 availabilities=[message for _, message in update.messages if message is not None],
                 unknown_skus=[sku for sku, message in update.messages if message is None],
-                cursor=_cursor(update.position),
+                cursor=_cursor(update.position, encode),
             )
         return
 
@@ -60,14 +74,26 @@ async def watch_stock(
         lambda counters: f"{counters.sku}@{counters.location_id}",
     )
     async for update in watches.changes(slot, Interest("stock", skus, at_location), after, present):
-        yield inventory_pb2.WatchStockResponse(counters=update.messages, cursor=_cursor(update.position))
+        yield inventory_pb2.WatchStockResponse(counters=update.messages, cursor=_cursor(update.position, encode))
 
 
 async def watch_orders(
-    watches: Watches, views: OrderViews, request: order_pb2.WatchOrdersRequest, context: Context
+    watches: Watches, views: OrderViews, seals: Seals, request: order_pb2.WatchOrdersRequest, context: Context
 ) -> AsyncIterator[order_pb2.WatchOrdersResponse]:
     """Orders without personal data."""
-    after = decode_cursor(request.cursor)
+    async with going_on(seals, request.cursor) as (after, encode):
+        async for response in _watch_orders(watches, views, request, context, after, encode):
+            yield response
+
+
+async def _watch_orders(
+    watches: Watches,
+    views: OrderViews,
+    request: order_pb2.WatchOrdersRequest,
+    context: Context,
+    after: Cursor | None,
+    encode: Encode,
+) -> AsyncIterator[order_pb2.WatchOrdersResponse]:
     order_ids = frozenset(order_id.lower() for order_id in request.order_ids)
     slot = watches.enter()
     context.add_done_callback(lambda _: slot.close())  # type: ignore[arg-type]  # the stub has a client's callback
@@ -92,7 +118,7 @@ async def watch_orders(
         first_step=ORDERS_AT_FIRST,
     )
     async for update in watches.changes(slot, Interest("order", order_ids, matches), after, present):
-        yield order_pb2.WatchOrdersResponse(changes=update.messages, cursor=_cursor(update.position))
+        yield order_pb2.WatchOrdersResponse(changes=update.messages, cursor=_cursor(update.position, encode))
 
 
 def _check_storefront(request: inventory_pb2.WatchStockRequest) -> None:
@@ -123,8 +149,8 @@ async def _pages(
         page = Page(PRESENT_PAGE, read.rest)
 
 
-def _cursor(position: int | None) -> str:
-    return "" if position is None else encode_cursor(position)
+def _cursor(position: Cursor | None, encode: Encode) -> str:
+    return "" if position is None else encode(position)
 
 
 # What watches are told

@@ -89,7 +89,7 @@ def problem(check: str, found: str, next_step: str) -> Finding:
 async def check_up(subject: Subject) -> AsyncIterator[Finding]:
     """One finding after another, the most basic ones first. What cannot be looked at for an earlier problem is left
     out."""
-    pool = await open_pool(subject.database_url, 2, command_timeout=SECONDS)
+    pool = await open_pool(subject.database_url, 2, command_timeout=SECONDS, read_only=True)
     try:
         for name, check, next_step in ON_DATABASE:
             findings = await _safely(name, check(pool), next_step)

@@ -24,7 +24,7 @@ async def watching(
     dsn: str, families: Sequence[Families], on_change: Callable[[bool], Awaitable[None]] | None = None
 ) -> AsyncIterator[Exposition]:
     """Watches until the end of the block. `on_change` hears when PostgreSQL goes away, and when it is back."""
-    pool = await open_pool(dsn, CONNECTIONS, command_timeout=ANSWER_SECONDS)
+    pool = await open_pool(dsn, CONNECTIONS, command_timeout=ANSWER_SECONDS, read_only=True)
 
     async def read() -> Iterable[Metric]:
         return behind(await read_backlog(pool))

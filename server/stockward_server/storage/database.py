@@ -16,6 +16,7 @@ from pogo_core.error import BadMigrationError
 from pogo_core.util.migrate import apply
 
 from stockward_server.domain.errors import DatabaseUnavailable, FieldInvalid, Refusal
+from stockward_server.storage.log_epoch import ensure_epoch
 
 if TYPE_CHECKING:  # generic to the type checker only
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -92,8 +93,9 @@ def is_race_lost(error: BaseException) -> bool:
     )
 
 
-async def open_pool(dsn: str, size: int, command_timeout: float = 30.0) -> Pool:
-    """A pool of up to `size` connections; statements are given up after `command_timeout` seconds.
+async def open_pool(dsn: str, size: int, command_timeout: float = 30.0, *, read_only: bool = False) -> Pool:
+    """A pool of up to `size` connections; statements are given up after `command_timeout` seconds. `read_only`: nothing
+    is ever written, so no epoch of the record of events is begun either.
 
     Nothing in the code changes session state on a pooled connection, so releasing one costs no round trip.
     """
@@ -103,13 +105,19 @@ async def open_pool(dsn: str, size: int, command_timeout: float = 30.0) -> Pool:
         max_size=size,
         command_timeout=command_timeout,
         timeout=10.0,
-        init=prepare_connection,
+        init=decode_json if read_only else prepare_connection,
         reset=_keep_session,
         server_settings={"application_name": "stockward", "timezone": "UTC"},
     )
 
 
 async def prepare_connection(connection: Connection) -> None:
+    """Makes sure that what is written over it goes into the right epoch of the record of events."""
+    await decode_json(connection)
+    await ensure_epoch(connection)
+
+
+async def decode_json(connection: Connection) -> None:
     """JSON columns as Python objects."""
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
 

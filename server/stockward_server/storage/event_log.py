@@ -27,7 +27,7 @@ from typing import cast
 
 from asyncpg import Record
 
-from stockward_server.application.event_log import EventPage, LoggedEvent, Stretch
+from stockward_server.application.event_log import Cursor, EventPage, EventsLost, LoggedEvent, Stretch
 from stockward_server.application.stock_views import PAGE_BYTES
 from stockward_server.domain.errors import CursorExpired
 from stockward_server.domain.event import shard_of
@@ -54,6 +54,16 @@ BY_BYTES = f"""
 """The events of a query with their `seq` and `payload`, up to PAGE_BYTES but at least one. The length of a payload is
 known without reading it."""
 
+EPOCH = "(SELECT epoch FROM log_epochs ORDER BY number DESC LIMIT 1)"
+
+LOST = """
+    SELECT min(kept_seq), $1 = '' OR EXISTS (SELECT FROM log_epochs WHERE epoch = $1) FROM log_epochs later
+    WHERE kept_seq < $2 AND CASE $1 WHEN '' THEN $2 <= first_seq
+        ELSE number > (SELECT number FROM log_epochs WHERE epoch = $1) END
+"""
+"""Up to where the record still is what it was at the seq $2 of the epoch $1, null for all of that; and whether there
+was such an epoch. Without an epoch the seq alone must do: it lies where the sequence was moved on, or it does not."""
+
 DROPPED_SEQ = "SELECT dropped_seq FROM event_retention"
 
 DRAWN_SEQ = "SELECT coalesce(pg_sequence_last_value('event_seq'), 0)"
@@ -72,24 +82,33 @@ class SqlEventLog:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._epoch = ""
         self._horizon = 0
         self._mark: tuple[int, int] | None = None  # h and x, both on the disk, of a horizon that is not proven yet
         self._proving = asyncio.Lock()
 
     async def list_events(
         self,
-        after_seq: int | None,
+        after: Cursor | None,
         limit: int,
         types: Sequence[str] = (),
         aggregate_id: str = "",
         for_storefront: bool = False,
     ) -> EventPage:
         """See EventLog. The position is the seq of an event that is committed, never one that a crash could undo."""
-        horizon = await self._prove_horizon()
-        after = await self._pool.fetchval(DROPPED_SEQ) if after_seq is None else after_seq
+        epoch, horizon, drawn = await self._prove_horizon()
+        if after is None:
+            after_seq = await self._pool.fetchval(DROPPED_SEQ)
+        else:
+            await self._refuse_lost(after, epoch, drawn)
+            after_seq = after.seq
         # Of one aggregate it is looked up once how far back a storefront sees, however many events it has.
         seen = seen_by_storefronts("e.type", "$4::text" if aggregate_id else "e.aggregate_id", "e.seq")
-        until = min(horizon, after + SCAN_LIMIT) if (types or for_storefront) and not aggregate_id else horizon
+        until = horizon
+        if (types or for_storefront) and not aggregate_id:
+            next_seq = await self._pool.fetchval("SELECT min(seq) FROM events WHERE seq > $1", after_seq)
+            if next_seq is not None:  # from there, as gaps may be wide
+                until = min(horizon, next_seq - 1 + SCAN_LIMIT)
         rows = await self._pool.fetch(
             BY_BYTES.format(
                 f"""
@@ -101,7 +120,7 @@ class SqlEventLog:
                 ORDER BY seq LIMIT $5
                 """
             ),
-            after,
+            after_seq,
             until,
             list(types),
             aggregate_id,
@@ -112,14 +131,21 @@ class SqlEventLog:
             next_seq = rows[-1]["seq"]
         else:
             next_seq = await self._pool.fetchval(
-                "SELECT coalesce(max(seq), $1) FROM events WHERE seq > $1 AND seq <= $2", after, until
+                "SELECT coalesce(max(seq), $1) FROM events WHERE seq > $1 AND seq <= $2", after_seq, until
             )
-        await self._refuse_expired(after)  # last, so that nothing was dropped unseen in the meantime
-        return EventPage([row["payload"] for row in rows], next_seq, not more and until == horizon)
+        await self._refuse_expired(after_seq)  # last, so that nothing was dropped unseen in the meantime
+        return EventPage([row["payload"] for row in rows], Cursor(next_seq, epoch), not more and until == horizon)
+
+    async def check(self, cursor: Cursor) -> Cursor:
+        """See EventLog."""
+        epoch, drawn = await self._state()
+        await self._refuse_lost(cursor, epoch, drawn)
+        await self._refuse_expired(cursor.seq)
+        return Cursor(cursor.seq, epoch)
 
     async def follow(self, after_seq: int, limit: int) -> Stretch:
         """See EventLog."""
-        horizon = await self._prove_horizon()
+        epoch, horizon, _ = await self._prove_horizon()
         rows = await self._pool.fetch(
             BY_BYTES.format(
                 """
@@ -139,15 +165,15 @@ class SqlEventLog:
             )
             for row in rows
         ]
-        return Stretch(events, rows[-1]["seq"] if more else horizon, more)
+        return Stretch(events, rows[-1]["seq"] if more else horizon, epoch, more)
 
-    async def end(self) -> tuple[int, int]:
+    async def end(self) -> tuple[Cursor, int]:
         """See EventLog."""
-        horizon = await self._prove_horizon()
+        epoch, horizon, _ = await self._prove_horizon()
         end = await self._pool.fetchval(
             f"SELECT coalesce((SELECT max(seq) FROM events WHERE seq <= $1), ({DROPPED_SEQ}))", horizon
         )
-        return end, horizon
+        return Cursor(end, epoch), horizon
 
     async def last_drawn(self) -> int:
         """See EventLog."""
@@ -162,16 +188,36 @@ class SqlEventLog:
                 oldest_time=row["oldest_time"].isoformat().replace("+00:00", "Z"),
             )
 
-    async def _prove_horizon(self) -> int:
-        """The highest seq up to which nothing can appear any more, as far as can be told within HORIZON_SECONDS."""
+    async def _state(self) -> tuple[str, int]:
+        """The present epoch, and the last seq that was drawn."""
+        row = cast(Record, await self._pool.fetchrow(f"SELECT {EPOCH} AS epoch, ({DRAWN_SEQ}) AS drawn"))
+        return row["epoch"], row["drawn"]
+
+    async def _refuse_lost(self, cursor: Cursor, epoch: str, drawn: int) -> None:
+        """EventsLost unless the record still has everything that the cursor stands behind."""
+        if cursor.seq <= drawn and cursor.epoch == epoch:
+            return
+        kept, known = cast(Record, await self._pool.fetchrow(LOST, cursor.epoch, cursor.seq))
+        if known and kept is not None:
+            raise EventsLost(Cursor(kept, epoch), known=True)
+        if not known or cursor.seq > drawn:
+            end, _ = await self.end()
+            raise EventsLost(end, known=False)
+
+    async def _prove_horizon(self) -> tuple[str, int, int]:
+        """The present epoch; the highest seq up to which nothing can appear any more, as far as can be told within
+        HORIZON_SECONDS; the last seq that was drawn."""
         deadline = asyncio.get_running_loop().time() + HORIZON_SECONDS
         async with self._proving:  # callers at the same time share one proof
-            last = await self._pool.fetchval(DRAWN_SEQ)
+            epoch, drawn = await self._state()
+            if epoch != self._epoch:  # what was proven was proven of another record
+                self._epoch, self._horizon, self._mark = epoch, 0, None
+            last = drawn
             while self._horizon < last:
                 if self._mark is None:
-                    drawn, xid, _ = cast(Record, await self._pool.fetchrow(MARK))
-                    self._mark = drawn, xid
-                    last = min(last, drawn)  # a crash since may have taken some back
+                    marked, xid, _ = cast(Record, await self._pool.fetchrow(MARK))
+                    self._mark = marked, xid
+                    last = min(last, marked)  # a crash since may have taken some back
                 seq, xid = self._mark
                 if await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > $1", xid):
                     self._horizon, self._mark = seq, None
@@ -179,7 +225,7 @@ class SqlEventLog:
                     await asyncio.sleep(LOOK_SECONDS)
                 else:
                     break
-            return self._horizon
+            return epoch, self._horizon, drawn
 
 
 def _is_full(rows: Sequence[Record], limit: int) -> bool:

@@ -30,13 +30,15 @@ export class StorefrontSync {
     return this.#catalogue.visible;
   }
 
-  /** Reads what happened since the last time; all there is, the first time and when that was too long ago. */
+  /** Reads what happened since the last time; all there is, the first time, when that was too long ago, and when the shop
+   * has lost what it told then. */
   async catchUp(): Promise<void> {
     try {
       if (this.#catalogue.cursor) await this.#readEvents(this.#catalogue);
       else await this.#begin();
     } catch (error) {
-      if (!(error instanceof StockwardError && error.reason === "CURSOR_EXPIRED")) throw error;
+      const startOver = error instanceof StockwardError && ["CURSOR_EXPIRED", "CURSOR_LOST"].includes(error.reason);
+      if (!startOver) throw error;
       await this.#begin();
     }
     this.#catalogue.save(this.file);

@@ -39,7 +39,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "FIELD_INVALID", "domain": "stockward", "metadata": { "field": "lines[0].quantity" } }
     """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 2
-    """INVALID_ARGUMENT: the page token or cursor was not made by this method for these arguments (AIP-158).
+    """INVALID_ARGUMENT: the page token was not made by these servers for this method and these arguments (AIP-158), or not
+    by their present release: begin the list again. Or the cursor was not made by these servers.
 
         { "reason": "PAGE_TOKEN_INVALID", "domain": "stockward", "metadata": { "field": "page_token" } }
     """
@@ -116,7 +117,8 @@ allowed in words.
     { "reason": "FIELD_INVALID", "domain": "stockward", "metadata": { "field": "lines[0].quantity" } }
 """
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 2
-"""INVALID_ARGUMENT: the page token or cursor was not made by this method for these arguments (AIP-158).
+"""INVALID_ARGUMENT: the page token was not made by these servers for this method and these arguments (AIP-158), or not
+by their present release: begin the list again. Or the cursor was not made by these servers.
 
     { "reason": "PAGE_TOKEN_INVALID", "domain": "stockward", "metadata": { "field": "page_token" } }
 """

@@ -58,6 +58,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "CURSOR_EXPIRED", "domain": "stockward", "metadata": { "oldest_time": "2026-10-23T00:00:00Z" } }
     """
+    ERROR_REASON_CURSOR_LOST: _ErrorReason.ValueType  # 2
+    """OUT_OF_RANGE: events that were told before this cursor are lost, since the database was restored from a backup, or a
+    standby that was behind took over: what came of them never happened. Read the resources anew, then go on from `cursor`
+    in the metadata. `common` says whether the record up to there is what it was when the cursor was given ("true"), or
+    that is only where the record ends now ("false").
+
+        { "reason": "CURSOR_LOST", "domain": "stockward",
+          "metadata": { "field": "cursor", "cursor": "kYQK...", "common": "true" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of this area. The reason string is the value's name without `ERROR_REASON_`."""
@@ -68,6 +77,15 @@ ERROR_REASON_CURSOR_EXPIRED: ErrorReason.ValueType  # 1
 """OUT_OF_RANGE: events after the cursor are no longer kept. Read the resources anew and start from an empty cursor.
 
     { "reason": "CURSOR_EXPIRED", "domain": "stockward", "metadata": { "oldest_time": "2026-10-23T00:00:00Z" } }
+"""
+ERROR_REASON_CURSOR_LOST: ErrorReason.ValueType  # 2
+"""OUT_OF_RANGE: events that were told before this cursor are lost, since the database was restored from a backup, or a
+standby that was behind took over: what came of them never happened. Read the resources anew, then go on from `cursor`
+in the metadata. `common` says whether the record up to there is what it was when the cursor was given ("true"), or
+that is only where the record ends now ("false").
+
+    { "reason": "CURSOR_LOST", "domain": "stockward",
+      "metadata": { "field": "cursor", "cursor": "kYQK...", "common": "true" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

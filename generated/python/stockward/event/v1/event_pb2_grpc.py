@@ -49,7 +49,8 @@ class EventServiceServicer:
     def ListEvents(self, request, context):
         """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
         nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
-        (CUSTOMER_NOT_ALLOWED) for the token of one customer.
+        (CUSTOMER_NOT_ALLOWED) for the token of one customer. OUT_OF_RANGE: the events after the cursor are no longer kept
+        (CURSOR_EXPIRED), or those before it are lost (CURSOR_LOST).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -57,7 +57,8 @@ class EventServiceStub:
     ListEvents: _grpc.UnaryUnaryMultiCallable[_event_pb2.ListEventsRequest, _event_pb2.ListEventsResponse]
     """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
     nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
-    (CUSTOMER_NOT_ALLOWED) for the token of one customer.
+    (CUSTOMER_NOT_ALLOWED) for the token of one customer. OUT_OF_RANGE: the events after the cursor are no longer kept
+    (CURSOR_EXPIRED), or those before it are lost (CURSOR_LOST).
     """
 
 @_typing.type_check_only
@@ -68,7 +69,8 @@ class EventServiceAsyncStub(EventServiceStub):
     ListEvents: _aio.UnaryUnaryMultiCallable[_event_pb2.ListEventsRequest, _event_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
     nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
-    (CUSTOMER_NOT_ALLOWED) for the token of one customer.
+    (CUSTOMER_NOT_ALLOWED) for the token of one customer. OUT_OF_RANGE: the events after the cursor are no longer kept
+    (CURSOR_EXPIRED), or those before it are lost (CURSOR_LOST).
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -82,7 +84,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_event_pb2.ListEventsResponse, _abc.Awaitable[_event_pb2.ListEventsResponse]]:
         """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
         nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
-        (CUSTOMER_NOT_ALLOWED) for the token of one customer.
+        (CUSTOMER_NOT_ALLOWED) for the token of one customer. OUT_OF_RANGE: the events after the cursor are no longer kept
+        (CURSOR_EXPIRED), or those before it are lost (CURSOR_LOST).
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

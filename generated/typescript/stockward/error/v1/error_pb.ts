@@ -44,7 +44,8 @@ export enum ErrorReason {
   FIELD_INVALID = 1,
 
   /**
-   * INVALID_ARGUMENT: the page token or cursor was not made by this method for these arguments (AIP-158).
+   * INVALID_ARGUMENT: the page token was not made by these servers for this method and these arguments (AIP-158), or not
+   * by their present release: begin the list again. Or the cursor was not made by these servers.
    *
    *     { "reason": "PAGE_TOKEN_INVALID", "domain": "stockward", "metadata": { "field": "page_token" } }
    *

@@ -2374,7 +2374,8 @@ export const InventoryService: GenService<{
    *
    * A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the caller
    * reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed. OUT_OF_RANGE
-   * (CURSOR_EXPIRED): the changes after the cursor are no longer kept; watch without one. RESOURCE_EXHAUSTED
+   * (CURSOR_EXPIRED): the changes after the cursor are no longer kept; watch without one. OUT_OF_RANGE (CURSOR_LOST): those
+   * before it are lost, since the database was restored or failed over; watch without one. RESOURCE_EXHAUSTED
    * (WATCH_LIMIT_REACHED): the server has as many watches as it takes. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a
    * storefront key names a location.
    *
