@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import Event
+from h2.events import Event, ResponseReceived, TrailersReceived
 
 Heard = TypeVar("Heard", bound=Event)
 
@@ -21,6 +21,7 @@ class Http2:
         self._reader, self._writer = reader, writer
         self.http = H2Connection(H2Configuration(client_side=True, validate_outbound_headers=False))
         self.http.initiate_connection()
+        self._statuses: dict[int, int] = {}
 
     @classmethod
     @asynccontextmanager
@@ -39,11 +40,36 @@ class Http2:
 
     async def hear(self, kind: type[Heard]) -> Heard:
         """The first event of this kind. IncompleteReadError when the connection ends without it."""
+        while True:
+            for event in await self._events():
+                if isinstance(event, kind):
+                    return event
+
+    async def _events(self) -> list[Event]:
+        """What the next frame brings. Behind the frame that ends a connection there may be others."""
         await self.flush()
         async with asyncio.timeout(30):
-            while True:  # frame by frame: behind the one that ends a connection there may be others
-                head = await self._reader.readexactly(9)
-                body = await self._reader.readexactly(int.from_bytes(head[:3]))
-                for event in self.http.receive_data(head + body):
-                    if isinstance(event, kind):
-                        return event
+            head = await self._reader.readexactly(9)
+            body = await self._reader.readexactly(int.from_bytes(head[:3]))
+        return list(self.http.receive_data(head + body))
+
+    def begin(self, method: str, key: str | None = None, **headers: str) -> int:
+        """Sends the headers of a gRPC call, `/package.Service/Method`, and no message yet; returns its stream."""
+        stream = int(self.http.get_next_available_stream_id())
+        credential = [("authorization", f"Bearer {key}")] if key else []
+        call = {":method": "POST", ":scheme": "http", ":authority": "localhost", ":path": method}
+        self.http.send_headers(
+            stream,
+            [*call.items(), ("content-type", "application/grpc"), ("te", "trailers"), *credential, *headers.items()],
+        )
+        return stream
+
+    async def status(self, stream: int) -> int:
+        """Returns the grpc-status with which a call ends. IncompleteReadError when the connection ends without it."""
+        while stream not in self._statuses:
+            for event in await self._events():
+                if isinstance(event, ResponseReceived | TrailersReceived):
+                    found = dict(event.headers)
+                    if b"grpc-status" in found:
+                        self._statuses[event.stream_id] = int(found[b"grpc-status"])
+        return self._statuses[stream]

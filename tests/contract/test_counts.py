@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -12,14 +13,20 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
+from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.order.v1 import order_pb2 as orders
 
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.grpc_api import validation
 from stockward_server.grpc_api.counts import MAX_ELEMENTS, count_elements
+from stockward_server.grpc_api.sizes import max_bytes
+from stockward_server.grpc_api.wire_counts import SMALL, check_counts
 from tests.known_shop import METHODS
 
 LINE = orders.CreateOrderRequest.Line
+
+UNKNOWN = b"\xfa\x3f\x80\x80\x01" + bytes(SMALL)
+"""A field that no message has, of such a size that its message is counted."""
 
 
 def lists_of(message: Descriptor, path: tuple[FieldDescriptor, ...] = ()) -> Iterator[tuple[FieldDescriptor, ...]]:
@@ -71,6 +78,77 @@ def test_a_list_that_is_too_long_is_refused_by_its_length(name: str, monkeypatch
     with pytest.raises(FieldInvalid, match=r"must have (at most [\d,]+|no) entries, not 10,001$") as refusal:
         validation.Rules(1 << 30).check(message)
     assert refusal.value.violations[0].field.endswith(path[-1].name)
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_list_that_is_too_long_is_refused_before_it_is_parsed(name: str) -> None:
+    kind, path = LISTS[name]
+    message = GetMessageClass(kind)()
+    overfill(message, path)
+    with pytest.raises(FieldInvalid, match=r"must have (at most [\d,]+|no) entries") as refusal:
+        await check_counts(message.SerializeToString() + UNKNOWN, kind)
+    assert refusal.value.violations[0].field.endswith(path[-1].name)
+
+
+TOO_MANY: dict[str, tuple[Any, bytes]] = {
+    "elements of all lists together": (
+        orders.BatchCreateOrdersRequest,
+        orders.BatchCreateOrdersRequest(
+            requests=[orders.CreateOrderRequest(lines=[LINE()] * 2000)] * 200
+        ).SerializeToString(),
+    ),
+    "numbers in one piece": (orders.WatchOrdersRequest, b"\x1a\x80\x80\x01" + bytes(16384)),
+    "one field again and again": (orders.GetOrderRequest, b"\x0a\x00" * SMALL),
+    "one message again and again": (catalog.CreateProductRequest, b"\x0a\x02\x12\x00" * SMALL),
+    "unknown fields": (orders.GetOrderRequest, b"\x98\x3f\x00" * SMALL),
+}
+"""Of which each is small."""
+
+
+@pytest.mark.parametrize("name", TOO_MANY)
+async def test_what_is_many_in_other_ways_is_refused_before_it_is_parsed(name: str) -> None:
+    kind, raw = TOO_MANY[name]
+    kind.FromString(raw)  # so it is a message
+    with pytest.raises(FieldInvalid):
+        await check_counts(raw, kind.DESCRIPTOR)
+
+
+LARGEST: list[Any] = [
+    orders.BatchCreateOrdersRequest(requests=[orders.CreateOrderRequest(lines=[LINE(sku="A")] * 1000)] * 200),
+    catalog.CreateProductRequest(
+        product=catalog.Product(
+            variants=[
+                catalog.Variant(sku=f"S{number}", options={str(option): "x" for option in range(10)})
+                for number in range(2048)
+            ]
+        )
+    ),
+    HttpBody(data=bytes(1 << 20)),
+]
+
+
+@pytest.mark.parametrize("message", LARGEST, ids=lambda message: type(message).__name__)
+async def test_the_largest_legal_messages_are_not_refused(message: Any) -> None:
+    raw = message.SerializeToString() + UNKNOWN
+    await check_counts(raw, message.DESCRIPTOR)
+    assert len(raw) <= max_bytes(message.DESCRIPTOR)
+    for cut in range(1, 100):  # what ends too soon is the parser's to refuse
+        await check_counts(raw[:-cut], message.DESCRIPTOR)
+
+
+async def test_other_calls_have_their_turn_while_a_large_message_is_counted() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await check_counts(LARGEST[0].SerializeToString(), LARGEST[0].DESCRIPTOR)
+    task.cancel()
+    assert turns > 50
 
 
 def test_the_parts_of_a_batch_are_counted_together() -> None:

@@ -155,8 +155,8 @@ async def test_thousands_of_metadata_entries(known: Known) -> None:
 async def test_many_of_the_largest_messages_at_once(known: Known) -> None:
     """Each is 4 MiB of unknown fields: read, and refused or ignored."""
     raw = b"\x82\xb5\x18" + b"\xfc\xff\xff\x01" + bytes(4 * MEBIBYTE - 8)
-    method = next(each for each in METHODS if each.name == "CreateOrder")
+    method = next(each for each in METHODS if each.name == "BatchCreateOrders")
     async with open_channel(known.shop.address) as channel:
         answers = await asyncio.gather(*(send(channel, method, raw) for _ in range(8)))
-    assert {code for code, _ in answers} == {"INVALID_ARGUMENT"}, "there are no lines in it"
+    assert {code for code, _ in answers} == {"INVALID_ARGUMENT"}, "there are no orders in it"
     await alive(known)

@@ -16,6 +16,7 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
+from stockward_server.grpc_api.sizes import max_bytes
 from tests.known_shop import METHODS, NOBODY, Known, adjust, hold, line, order, product, refusal_of, send, sync
 from tests.shop import KEYS, money, open_channel, refused
 from tests.snapshot import nothing_written
@@ -100,15 +101,26 @@ async def test_a_page_token_of_another_method_or_of_other_arguments(known: Known
 # Size
 
 
+DESCRIBED = catalog.Product(title="x", description="x" * (5 * MIB))
+
+
 @pytest.mark.parametrize(
-    "request_",
-    [order(line(), reference="x" * (5 * MIB)), sync(inventory.SyncStockRequest.Row(sku="x" * (5 * MIB), delta=1))],
-    ids=["unary", "stream"],
+    ("request_", "limit"),
+    [
+        (catalog.CreateProductRequest(product=DESCRIBED), 4 * MIB),
+        (order(line(), reference="x" * (5 * MIB)), max_bytes(orders.CreateOrderRequest.DESCRIPTOR)),
+        (
+            sync(inventory.SyncStockRequest.Row(sku="x" * MIB, delta=1)),
+            max_bytes(inventory.SyncStockRequest.DESCRIPTOR),
+        ),
+    ],
+    ids=["unary", "by its method", "stream"],
 )
-async def test_a_message_that_is_too_large_is_told_so(known: Known, request_: Message) -> None:
+async def test_a_message_that_is_too_large_is_told_so(known: Known, request_: Message, limit: int) -> None:
+    assert limit <= 4 * MIB
     refusal = await refusal_of(known.shop, request_)
     assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE")
-    assert refusal.metadata == {"limit_bytes": str(4 * MIB)}
+    assert refusal.metadata == {"limit_bytes": str(limit)}
 
 
 async def test_a_message_that_is_far_too_large_is_not_even_read(known: Known) -> None:
@@ -120,8 +132,9 @@ async def test_a_message_that_is_far_too_large_is_not_even_read(known: Known) ->
 
 async def test_a_message_within_the_limit_is_read(known: Known) -> None:
     """A million characters break another rule, so the size was not the trouble."""
-    refusal = await refusal_of(known.shop, order(line(), reference="x" * (4 * MIB - 100)))
-    assert (refusal.reason, refusal.fields) == ("FIELD_INVALID", ["reference"])
+    product = catalog.Product(title="x", description="x" * (4 * MIB - 100))
+    refusal = await refusal_of(known.shop, catalog.CreateProductRequest(product=product))
+    assert (refusal.reason, refusal.fields) == ("FIELD_INVALID", ["product.description"])
 
 
 LONG = {

@@ -169,7 +169,8 @@ async def test_conflicts_and_conditions(edge: Edge, edge_shop: Shop) -> None:
 
 async def test_a_huge_body(edge: Edge) -> None:
     for size, http, reason in ((4 * MIB - 100, 400, "FIELD_INVALID"), (4 * MIB + 1, 413, "BODY_TOO_LARGE")):
-        answer = await edge.call("POST", ORDER, b'{"reference":"' + b"x" * (size - 16) + b'"}')
+        body = b'{"product":{"description":"' + b"x" * (size - 29) + b'"}}'
+        answer = await edge.call("POST", "/api/pms/products/create", body)
         assert (answer.http, answer.reason) == (http, reason)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from google.rpc import status_pb2
 
-from stockward_server.grpc_api.interceptor import CallInterceptor
+from stockward_server.grpc_api.interceptor import CallInterceptor, Method
 from stockward_server.storage.database import Pool
 from tests.mutations import MUTATIONS, as_repeated
 from tests.shop import Shop
@@ -52,8 +52,9 @@ class Leaving:
         self._method = f"/{method}"
         self._intercept = CallInterceptor.intercept
 
-    async def intercept(self, interceptor: CallInterceptor, method: Any, request: Any, context: Any, name: str) -> Any:
-        return await self._intercept(interceptor, self._leaving(method, name), request, context, name)
+    async def intercept(self, interceptor: CallInterceptor, method: Method, context: Any) -> Any:
+        method = method._replace(behaviour=self._leaving(method.behaviour, method.name))
+        return await self._intercept(interceptor, method, context)
 
     def _leaving(self, method: Any, name: str) -> Any:
         if not name.endswith(self._method):

@@ -22,15 +22,7 @@ from tests.http2 import Http2
 from tests.shop import KEYS, callers
 
 STREAMS = 2000
-HEADERS = [
-    (":method", "POST"),
-    (":scheme", "http"),
-    (":authority", "localhost"),
-    (":path", "/stockward.inventory.v1.InventoryService/GetAvailability"),
-    ("content-type", "application/grpc"),
-    ("te", "trailers"),
-    ("authorization", f"Bearer {KEYS['storefront']}"),
-]
+METHOD = "/stockward.inventory.v1.InventoryService/GetAvailability"
 
 
 @pytest.fixture
@@ -63,22 +55,18 @@ def address_of(server: Worker) -> str:
 class Abuser(Http2):
     """A server that closes its connection has every right to."""
 
-    def begin(self) -> int:
-        """A call without an end."""
-        stream = self.http.get_next_available_stream_id()
-        self.http.send_headers(stream, HEADERS)
-        return stream
-
 
 async def rapid_reset(abuser: Abuser) -> None:
     for _ in range(STREAMS):
-        abuser.http.reset_stream(abuser.begin())
+        abuser.http.reset_stream(abuser.begin(METHOD, KEYS["storefront"]))
         await abuser.flush()
 
 
 async def slow_streams(abuser: Abuser) -> None:
     """Calls of which a byte comes now and then."""
-    streams = [abuser.begin() for _ in range(90)]  # 100 are allowed before the settings of the server are known
+    streams = [
+        abuser.begin(METHOD, KEYS["storefront"]) for _ in range(90)
+    ]  # 100 are allowed before the settings of the server are known
     await abuser.flush()
     for byte in b"\0\0\0\0\5\x0a":
         for stream in streams:

@@ -219,6 +219,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
             settings.max_concurrent_rpcs + settings.max_watches,
             settings.max_connections,
             settings.max_connection_age_seconds,
+            settings.max_connection_idle_seconds,
             settings.calls_per_second,
             settings.rate_burst_seconds,
             settings.max_streams_per_caller,

@@ -261,6 +261,9 @@ class Settings(BaseModel):
     max_connection_age_seconds: float = Field(default=1800.0, ge=1, le=86_400, allow_inf_nan=False)
     """How long a connection to the gRPC server may last, in seconds; calls under way have a minute more."""
 
+    max_connection_idle_seconds: float = Field(default=300.0, ge=0.1, le=86_400, allow_inf_nan=False)
+    """How long a connection to the gRPC server may be without a call, in seconds; then it is closed."""
+
     max_watches: int = Field(default=2000, ge=0, le=1_000_000)
     """WatchStock and WatchOrders streams of a server process at once, beside the calls of max_concurrent_rpcs."""
 

@@ -25,7 +25,7 @@ MAX_ELEMENTS = 250_000
 """Elements of a message in all its lists: somewhat more than the 200 orders of a batch can have lines."""
 
 
-class _Counted(NamedTuple):
+class Counted(NamedTuple):
     """A field of a message that has elements, or in which there may be some."""
 
     field: FieldDescriptor
@@ -57,7 +57,7 @@ def count_elements(message: Message, prefix: str = "") -> int:
 
 def _count(message: Message, strict: bool) -> int:
     count = 0
-    for field, limit, inside, parts_strict in _plan(message.DESCRIPTOR):
+    for field, limit, inside, parts_strict in plan(message.DESCRIPTOR):
         if field.is_repeated:
             parts: Any = getattr(message, field.name)
             elements = len(parts)
@@ -81,17 +81,29 @@ def _count(message: Message, strict: bool) -> int:
 
 
 @cache
-def _plan(message: Descriptor) -> Sequence[_Counted]:
+def plan(message: Descriptor) -> Sequence[Counted]:
+    """Returns the fields of a message that have elements, or in which there may be some."""
     return [counted for field in message.fields if (counted := _counted(field)) is not None]
 
 
-def _counted(field: FieldDescriptor) -> _Counted | None:
-    rules: Any = field.GetOptions().Extensions[validate_pb2.field]
-    part = field.message_type
-    is_map = part is not None and part.GetOptions().map_entry
-    inside = part is not None and not is_map and bool(_plan(part))
+def _counted(field: FieldDescriptor) -> Counted | None:
+    inside = field.message_type is not None and not _is_map(field) and bool(plan(field.message_type))
     if not (field.is_repeated or inside):
         return None
-    limit = (rules.map.max_pairs if is_map else rules.repeated.max_items) or UNLIMITED
-    strict = rules.repeated.items.ignore != validate_pb2.IGNORE_ALWAYS
-    return _Counted(field, 0 if field.full_name == UNUSED else limit, inside, strict)
+    strict = _rules(field).repeated.items.ignore != validate_pb2.IGNORE_ALWAYS
+    return Counted(field, limit_of(field), inside, strict)
+
+
+def limit_of(field: FieldDescriptor) -> int:
+    """Returns how many elements a list or map may have."""
+    if field.full_name == UNUSED:
+        return 0
+    return (_rules(field).map.max_pairs if _is_map(field) else _rules(field).repeated.max_items) or UNLIMITED
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
+def _rules(field: FieldDescriptor) -> Any:
+    return field.GetOptions().Extensions[validate_pb2.field]

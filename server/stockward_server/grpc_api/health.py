@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -26,7 +27,9 @@ class HealthServicer(health.aio.HealthServicer):
         super().__init__()
         self._watches = 0
 
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
+    async def Watch(  # type: ignore[override]  # the library's writes to the context
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         if self._watches >= MAX_WATCHES:
             await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHES} watches are open already: use Check"
@@ -39,7 +42,7 @@ class HealthServicer(health.aio.HealthServicer):
                     statuses = self._server_status  # type: ignore[attr-defined]  # the stub has only what is public
                     status = statuses.get(request.service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
                     if status != sent:
-                        await context.write(health_pb2.HealthCheckResponse(status=status))
+                        yield health_pb2.HealthCheckResponse(status=status)
                         sent = status
                     await asyncio.sleep(LOOK_SECONDS)
         except TimeoutError:

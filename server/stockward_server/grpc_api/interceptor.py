@@ -6,15 +6,16 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
 from math import ceil
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import grpc
-from grpc_interceptor.server import AsyncServerInterceptor
+from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 from stockward_server.application.calls import LoggedCalls
 from stockward_server.application.request import Caller
-from stockward_server.domain.errors import CredentialsInvalid, InternalError, Refusal
+from stockward_server.domain.errors import CredentialsInvalid, FieldInvalid, InternalError, Overloaded, Refusal
+from stockward_server.grpc_api.arrivals import MAX_STRANGERS, Arrivals, Slots
 from stockward_server.grpc_api.call_log import CallLog
 from stockward_server.grpc_api.call_tally import CallTally
 from stockward_server.grpc_api.call_trace import CallTracer, current_span
@@ -23,18 +24,33 @@ from stockward_server.grpc_api.open_streams import OpenStreams
 from stockward_server.grpc_api.rate_limits import RateLimits
 from stockward_server.grpc_api.status import HTTP_STATUS, status_of
 from stockward_server.grpc_api.stream_limits import StreamLimits
-from stockward_server.grpc_api.validation import Rules, decoder
+from stockward_server.grpc_api.validation import Rules
 
 log = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-OURS = "/stockward."
-"""Health and reflection keep rules of their own."""
+HEALTH_CHECK = "/grpc.health.v1.Health/Check"
+"""Answered even where there is no room to wait for its question: whoever asks decides whether calls still come here."""
 
 
-class CallInterceptor(AsyncServerInterceptor):
-    """One interceptor rather than one a concern: each puts two more coroutines around a call."""
+class Method(NamedTuple):
+    """A method of a service, as its servicer has it."""
+
+    name: str
+    """`/package.Service/Method`"""
+    behaviour: Callable[[Any, Context], Any]
+    kind: type[Message]
+    """Of its requests."""
+    takes_stream: bool
+
+
+class CallInterceptor:
+    """One interceptor rather than one a concern: each puts two more coroutines around a call.
+
+    To gRPC every method takes a stream of bytes: only of such it leaves the reading to us. Else it would receive and
+    parse a message, however large, before anything is known of who sent it, and wait for it for ever.
+    """
 
     def __init__(
         self,
@@ -42,6 +58,7 @@ class CallInterceptor(AsyncServerInterceptor):
         rate_limits: RateLimits,
         stream_limits: StreamLimits,
         rules: Rules,
+        slots: Slots,
         translate: Callable[[Exception], Refusal | None],
         logged: LoggedCalls = LoggedCalls.NONE,
         tracer: CallTracer | None = None,
@@ -55,51 +72,81 @@ class CallInterceptor(AsyncServerInterceptor):
         self._rate_limits = rate_limits
         self._stream_limits = stream_limits
         self._rules = rules
+        self._slots = slots
+        self._strangers = Arrivals(MAX_STRANGERS)
         self._translate = translate
 
-    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        """The handler with this interceptor around it; what cannot be decoded is refused here, not by gRPC."""
-        handler = await super().intercept_service(continuation, handler_call_details)  # type: ignore[no-untyped-call]
-        if handler_call_details.method.startswith(OURS):
-            handler = handler._replace(request_deserializer=decoder(handler.request_deserializer))
-        return handler
+    def around(self, name: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
+        """Returns the handler of a method with all of this around it."""
+        behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        kind = handler.request_deserializer.__self__  # it is the class's FromString
+        method = Method(name, behaviour, kind, handler.request_streaming)
 
-    async def intercept(
-        self, method: Callable[..., Any], request_or_iterator: Any, context: Context, method_name: str
-    ) -> Any:
-        since = self.calls.begin(method_name)
+        async def one(_: object, context: Context) -> Any:
+            return await self.intercept(method, context)
+
+        async def each(_: object, context: Context) -> AsyncIterator[Any]:
+            async for response in await self.intercept(method, context):
+                yield response
+
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(each, None, handler.response_serializer)
+        return grpc.stream_unary_rpc_method_handler(one, None, handler.response_serializer)
+
+    async def intercept(self, method: Method, context: Context) -> Any:
+        """Returns the response, or an iterator of them, or ends the call with an error."""
+        since, request = self.calls.begin(method.name), None
         if self._tracer is not None:
-            current_span.set(self._tracer.begin_call(method_name, current_metadata.get(())))
+            current_span.set(self._tracer.begin_call(method.name, current_metadata.get(())))
         try:
-            caller = await self._identity.admit(method_name)
+            caller = await self._identity.admit(method.name)
             if caller is not None:
-                self._rate_limits.take(caller.name, method_name)
-                if (leave := self._stream_limits.enter(caller, method_name)) is not None:
-                    context.add_done_callback(leave)  # type: ignore[arg-type]  # the stub has a client's callback
-            if method_name.startswith(OURS):
-                request_or_iterator = self._rules.check(request_or_iterator)
-            if caller is not None and hasattr(request_or_iterator, "__aiter__"):
-                request_or_iterator = self._admitted(request_or_iterator, method_name, caller)
-            response = method(request_or_iterator, context)
+                self._rate_limits.take(caller.name, method.name)
+                self._slots.take()
+                context.add_done_callback(self._slots.leave)  # type: ignore[arg-type]  # the stub has a client's callback
+                if (leave := self._stream_limits.enter(caller, method.name)) is not None:
+                    context.add_done_callback(leave)  # type: ignore[arg-type]
+            request = await self._request(method, context, caller)
+            response = method.behaviour(request, context)
             if hasattr(response, "__aiter__"):
                 if caller is not None:
-                    response = self._held(response, method_name, caller)
-                return self._each(response, context, method_name, since, request_or_iterator)
+                    response = self._held(response, method.name, caller)
+                return self._each(response, context, method.name, since, request)
             answer = await response
         except Exception as error:
-            await self._abort(error, context, method_name, since, request_or_iterator)
+            await self._abort(error, context, method.name, since, request)
         except BaseException:
-            self._end(method_name, _broken_off(context), since, request_or_iterator)
+            self._end(method.name, _broken_off(context), since, request)
             raise
-        self._end(method_name, "OK", since, request_or_iterator)
+        self._end(method.name, "OK", since, request)
         return answer
 
-    async def _admitted(self, messages: AsyncIterator[Any], method_name: str, caller: Caller) -> AsyncIterator[Any]:
-        """What a stream brings in, each message as long as its caller may send it."""
-        async for message in messages:
-            if await self._identity.admit(method_name) != caller:
+    async def _request(self, method: Method, context: Context, caller: Caller | None) -> Any:
+        """Returns the message that the method takes, or what gives it one after the other."""
+        arrivals = self._strangers if caller is None else self._slots.arrivals
+        if method.takes_stream:
+            return self._messages(method, context, caller, arrivals)
+        try:
+            raw = await arrivals.message(context.read)
+        except Overloaded:
+            if method.name != HEALTH_CHECK:
+                raise
+            raw = b""  # as if it were about the server as a whole
+        if raw is grpc.aio.EOF:
+            raise FieldInvalid("the call ended without a message")
+        return await self._rules.read(raw, method.kind)
+
+    async def _messages(
+        self, method: Method, context: Context, caller: Caller | None, arrivals: Arrivals
+    ) -> AsyncIterator[Any]:
+        """What a stream brings in, each message as long as its caller may send it. Without a caller none may be long in
+        coming."""
+        raw = await arrivals.message(context.read)
+        while raw is not grpc.aio.EOF:
+            if caller is not None and await self._identity.admit(method.name) != caller:
                 raise CredentialsInvalid("the credential changed: open the stream again", scheme="Bearer")
-            yield message
+            yield await self._rules.read(raw, method.kind)
+            raw = await (context.read() if caller is not None else arrivals.message(context.read))
 
     async def _held(self, responses: AsyncIterator[Any], method_name: str, caller: Caller) -> AsyncIterator[Any]:
         """What a stream gives, as long as its caller may have it."""

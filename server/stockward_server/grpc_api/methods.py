@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
-from grpc_interceptor.server import AsyncServerInterceptor
 
 from stockward_server.grpc_api.identity import current_metadata
-
-
-class _Method(NamedTuple):
-    """What an interceptor has to know of a method when nobody calls it yet."""
-
-    method: str
-    invocation_metadata: tuple[()] = ()
+from stockward_server.grpc_api.interceptor import CallInterceptor
 
 
 class Methods(grpc.GenericRpcHandler):
@@ -36,14 +29,9 @@ class Methods(grpc.GenericRpcHandler):
         """The methods of one service, by their short names."""
         self._handlers.update({f"/{service}/{name}": handler for name, handler in handlers.items()})
 
-    async def intercept(self, interceptor: AsyncServerInterceptor) -> None:
+    def intercept(self, interceptor: CallInterceptor) -> None:
         """Puts `interceptor` around every method that was added."""
-        for name, handler in self._handlers.items():
-
-            async def itself(_: Any, handler: Any = handler) -> Any:
-                return handler
-
-            self._handlers[name] = await interceptor.intercept_service(itself, _Method(name))  # type: ignore[no-untyped-call]
+        self._handlers = {name: interceptor.around(name, handler) for name, handler in self._handlers.items()}
 
     def service(self, handler_call_details: Any) -> Any:
         """The handler of the method that is called, None for one that nobody has. It runs in the call's own task."""

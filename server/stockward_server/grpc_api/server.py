@@ -20,6 +20,7 @@ from stockward.webhook.v1 import incoming_pb2, incoming_pb2_grpc, webhook_pb2, w
 from stockward_server.application.calls import LoggedCalls, MethodKind
 from stockward_server.application.request import Caller
 from stockward_server.domain.errors import Refusal
+from stockward_server.grpc_api.arrivals import Slots
 from stockward_server.grpc_api.call_trace import CallTracer
 from stockward_server.grpc_api.health import HealthServicer
 from stockward_server.grpc_api.identity import Identity, roles_by_method, signed_methods
@@ -43,6 +44,13 @@ SERVICES = [
 
 METADATA_BYTES = 16 * 1024
 """Metadata of one call."""
+
+HANDSHAKE_SECONDS = 10.0
+"""How long a connection may take to begin, with TLS and HTTP/2."""
+
+SPARE_CALLS = 2048
+"""Calls beside those of known callers: without a key, being refused, and asking for health. At the sum gRPC itself
+refuses every call, the edge's question for health as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ class Limits:
     """Connections at the same time."""
     connection_age_seconds: float
     """How long each may last."""
+    connection_idle_seconds: float
+    """How long each may be without a call."""
     calls_per_second: Mapping[MethodKind, float]
     """Calls of one caller; 0 for no limit."""
     burst_seconds: float
@@ -110,14 +120,17 @@ class ApiServer:
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.max_connection_age_ms", round(limits.connection_age_seconds * 1000)),
                 ("grpc.max_connection_age_grace_ms", 60 * 1000),
+                ("grpc.max_connection_idle_ms", round(limits.connection_idle_seconds * 1000)),
+                ("grpc.server_handshake_timeout_ms", round(HANDSHAKE_SECONDS * 1000)),
             ],
-            maximum_concurrent_rpcs=limits.concurrent_calls,
+            maximum_concurrent_rpcs=limits.concurrent_calls + SPARE_CALLS,
         )
         interceptor = CallInterceptor(
             Identity(authenticate, roles_by_method(SERVICES), signed_methods(SERVICES), authenticate_token),
             RateLimits(SERVICES, limits.calls_per_second, limits.burst_seconds),
             StreamLimits(SERVICES, limits.streams_of_caller, limits.streams_of_customer),
             Rules(limits.message_bytes),
+            Slots(limits.concurrent_calls),
             translate,
             logged_calls,
             tracer,
@@ -150,7 +163,7 @@ class ApiServer:
                 port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address}: {error}") from error
-        await self._methods.intercept(self._interceptor)
+        self._methods.intercept(self._interceptor)
         self._server.add_generic_rpc_handlers([self._methods])
         await self._server.start()
         await self.set_serving(True)

@@ -25,7 +25,7 @@ MAX_LISTED = 1500
 """Bytes of a list in a Status, some twenty lines: it travels in HTTP trailers, and gRPC clients take 8 KiB of them."""
 
 
-HTTP_STATUS = {"WEBHOOK_TYPE_UNKNOWN": "422"}
+HTTP_STATUS = {"WEBHOOK_TYPE_UNKNOWN": "422", "MESSAGE_TOO_LARGE": "413"}
 """By reason, where HTTP has a better status than the one that a gRPC code stands for. It goes out as the trailer
 `x-http-status`, which the edge turns into the status of its answer."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import protovalidate
 from google.protobuf.message import DecodeError, Message
@@ -13,6 +12,10 @@ from stockward_server.domain.errors import FieldInvalid, FieldViolation, Message
 from stockward_server.grpc_api.counts import count_elements
 from stockward_server.grpc_api.names import name_violations, normalise_names
 from stockward_server.grpc_api.rule_messages import words_of
+from stockward_server.grpc_api.sizes import max_bytes
+from stockward_server.grpc_api.wire_counts import check_counts
+
+M = TypeVar("M", bound=Message)
 
 FEW = 50
 """Elements of a message in which every fault is looked for. Of a larger one the first fault must do: finding one takes
@@ -53,47 +56,29 @@ def _path(field: Any) -> str:
     return path
 
 
-MALFORMED = object()
-"""Stands for bytes that are no message of the method's type, until its sender can be told so."""
-
-
-def decoder(decode: Callable[[bytes], Message]) -> Callable[[bytes], Any]:
-    """Answers MALFORMED where `decode` fails: gRPC itself would end the call as UNKNOWN, with the exception's text."""
-
-    def decoded(raw: bytes) -> Any:
-        try:
-            return decode(raw)
-        except DecodeError:
-            return MALFORMED
-
-    return decoded
-
-
 class Rules:
     """The contract's rules and the size limit (bytes), for what a call brings in."""
 
     def __init__(self, max_message_bytes: int) -> None:
         self._limit = max_message_bytes
 
-    def check(self, request_or_iterator: Any) -> Any:
-        """The message that was checked, or the messages, each checked as it comes."""
-        if isinstance(request_or_iterator, Message) or request_or_iterator is MALFORMED:
-            self._check(request_or_iterator)
-            return request_or_iterator
-        return self._each(request_or_iterator)
+    async def read(self, raw: bytes, kind: type[M]) -> M:
+        """Returns the message in the bytes, checked; raises FieldInvalid or MessageTooLarge. What the bytes alone
+        tell is looked at before they are parsed; a large message is read in turns with others."""
+        descriptor: Any = kind.DESCRIPTOR  # its stub has another type
+        limit = min(self._limit, max_bytes(descriptor))
+        if len(raw) > limit:
+            raise MessageTooLarge(f"the message has {len(raw)} bytes, {limit} are allowed", limit_bytes=limit)
+        await check_counts(raw, descriptor)
+        try:
+            message = kind.FromString(raw)
+        except DecodeError:  # gRPC itself would end the call as UNKNOWN, with the exception's text
+            raise FieldInvalid("the bytes are not a message of this method's type") from None
+        self.check(message)
+        return message
 
-    def _check(self, message: Any) -> None:
-        if message is MALFORMED:
-            raise FieldInvalid("the bytes are not a message of this method's type")
-        if message.ByteSize() > self._limit:
-            raise MessageTooLarge(
-                f"the message has {message.ByteSize()} bytes, {self._limit} are allowed", limit_bytes=self._limit
-            )
+    def check(self, message: Message) -> None:
+        """Puts names into their one form, and raises FieldInvalid where the message breaks a rule."""
         first_only = count_elements(message) > FEW
         normalise_names(message)
         _refuse_faults(message, first_only=first_only)
-
-    async def _each(self, messages: AsyncIterator[Message]) -> AsyncIterator[Message]:
-        async for message in messages:
-            self._check(message)
-            yield message
