@@ -41,8 +41,8 @@ IMAGE = dict(re.findall(r"([A-Z_]+)=(\S+)", "\n".join(re.findall(r"^ENV (.*)$", 
 """Variables of the image."""
 
 SECRETS = {
-    "DATABASE_URL": "postgresql://stockward:secret@db.internal:5432/stockward",
-    "EVENT_QUEUE_URL": "nats://a:4222,nats://b:4222,nats://c:4222",
+    "DATABASE_URL": "postgresql://stockward:secret@db.internal:5432/stockward?sslmode=verify-full&sslrootcert=/roots.pem",
+    "EVENT_QUEUE_URL": "nats://a:p@a:4222,nats://a:p@b:4222,nats://a:p@c:4222",
     "WEBHOOK_SECRET": "whsec_" + b64encode(secrets.token_bytes(32)).decode(),
 }
 
@@ -167,6 +167,21 @@ def test_each_container_has_the_secrets_that_it_uses_and_no_others(monkeypatch: 
             assert given == {variable(field) for field in use.services}, name
             assert ("EVENT_QUEUE_URL" in given) == (f"EVENT_QUEUE_URL=nats://{name}:" in comment)
             settings_of(monkeypatch, {**configuration["data"], **{key: SECRETS[key] for key in given}}, use)
+
+
+def test_the_roots_of_the_database_are_where_the_address_says() -> None:
+    comment = (DEPLOY / "kubernetes" / "configuration.yaml").read_text()
+    (file,) = re.findall(r"sslmode=verify-full&sslrootcert=([\w./-]+)", comment)
+    for workload in workloads():
+        mounts = {mount["name"]: mount for each in containers(workload) for mount in each.get("volumeMounts", ())}
+        if "database_url" in USES[workload["metadata"]["name"]].services:
+            (volume,) = workload["spec"]["template"]["spec"]["volumes"]
+            assert f"create configmap {volume['configMap']['name']} --from-file={Path(file).name}" in comment
+            assert mounts[volume["name"]] == {
+                "name": volume["name"],
+                "mountPath": str(Path(file).parent),
+                "readOnly": True,
+            }
 
 
 def test_the_edge_goes_on_until_nobody_sends_it_anything_new() -> None:

@@ -17,6 +17,7 @@ from stockward_server.config import Environment, Settings, SettingsError, load_s
 from stockward_server.embedded.home import RunFile
 
 SECRET = "whsec_" + "QUJD" * 10
+VERIFIED = "postgresql://db/a?sslmode=verify-full&sslrootcert=roots.pem"
 RANDOM_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
@@ -96,10 +97,10 @@ def test_production_takes_no_defaults_for_its_services(monkeypatch: pytest.Monke
     monkeypatch.setenv("STOCKWARD_ENVIRONMENT", "Production")
     with pytest.raises(SettingsError, match="DATABASE_URL: required"):
         load_settings()
-    monkeypatch.setenv("DATABASE_URL", "postgresql://db/a")
+    monkeypatch.setenv("DATABASE_URL", VERIFIED)
     with pytest.raises(SettingsError, match="EVENT_QUEUE_URL: required"):
         load_settings()
-    monkeypatch.setenv("EVENT_QUEUE_URL", "tls://one:4222,tls://two:4222")
+    monkeypatch.setenv("EVENT_QUEUE_URL", "tls://server:a@one:4222,tls://server:a@two:4222")
     with pytest.raises(SettingsError, match="WEBHOOK_SECRET: required"):
         load_settings()
     monkeypatch.setenv("WEBHOOK_SECRET", RANDOM_SECRET)
@@ -167,8 +168,8 @@ def test_every_problem_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PRODUCTION = {
     "STOCKWARD_ENVIRONMENT": "production",
-    "DATABASE_URL": "postgresql://db/a",
-    "EVENT_QUEUE_URL": "nats://queue:4222",
+    "DATABASE_URL": VERIFIED,
+    "EVENT_QUEUE_URL": "nats://server:secret@queue:4222",
     "WEBHOOK_SECRET": RANDOM_SECRET,
 }
 
@@ -176,8 +177,21 @@ PRODUCTION = {
 @pytest.mark.parametrize(
     ("name", "convenient", "expected", "fit"),
     [
-        ("DATABASE_URL", "", "required", "postgresql://db/a"),
-        ("EVENT_QUEUE_URL", "", "required", "nats://queue:4222"),
+        ("DATABASE_URL", "", "required", VERIFIED),
+        ("DATABASE_URL", "postgresql://db/a", "expected TLS", "postgresql://db/a?sslmode=verify-ca"),
+        (
+            "DATABASE_URL",
+            "postgresql://u:p@db/a?sslmode=require",
+            "expected TLS",
+            "postgresql:///a?host=/run/postgresql",
+        ),
+        ("DATABASE_URL", "postgresql://u@/a?host=db", "expected TLS", "postgresql://u:p@127.0.0.1:5432/a"),
+        ("DATABASE_URL", "postgresql://localhost,db/a", "expected TLS", "postgresql://u:p@[::1]:5432/a"),
+        ("DATABASE_URL", "postgresql://127.0.0.1.example/a", "expected TLS", "postgresql://%2Frun%2Fpostgresql/a"),
+        ("EVENT_QUEUE_URL", "", "required", "nats://token@queue:4222"),
+        ("EVENT_QUEUE_URL", "nats://queue:4222", "expected credentials", "nats://server:secret@queue:4222"),
+        ("EVENT_QUEUE_URL", "tls://a:b@one, tls://two", "expected credentials", "tls://a:b@one, tls://a:b@two"),
+        ("EVENT_QUEUE_URL", "nats://127.0.0.1:4222", "expected credentials", "nats://a:b@127.0.0.1:4222"),
         ("WEBHOOK_SECRET", "", "required", RANDOM_SECRET),
         ("WEBHOOK_SECRET", SECRET, "expected random bytes", RANDOM_SECRET),
         ("WEBHOOK_SECRET", f"{RANDOM_SECRET} {SECRET}", "expected random bytes", RANDOM_SECRET),

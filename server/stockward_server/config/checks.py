@@ -7,7 +7,7 @@ import binascii
 import re
 from ipaddress import ip_address, ip_network
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -29,7 +29,10 @@ def check_address(value: str) -> str:
 
 def is_loopback(address: str) -> bool:
     """Whether HOST:PORT can be reached from this machine only."""
-    host = address.rpartition(":")[0].strip("[]")
+    return _is_this_machine(address.rpartition(":")[0].strip("[]"))
+
+
+def _is_this_machine(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -41,6 +44,24 @@ def check_database_url(value: SecretStr) -> SecretStr:
     if parts is None or parts.scheme not in ("postgresql", "postgres") or len(parts.path) < 2:
         raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
     return value
+
+
+def crosses_a_network_unverified(database_url: str) -> bool:
+    """Whether a connection to PostgreSQL leaves this machine without TLS, or does not check whom it speaks to.
+
+    Several hosts are separated by commas, in the address or as its parameter `host`; a path is a socket.
+    """
+    parts = urlsplit(database_url)
+    query = parse_qs(parts.query)
+    named = parts.netloc.rpartition("@")[2] or ",".join(query.get("host", ()))
+    hosts = [re.sub(r":\d*$", "", host).strip("[]") for host in unquote(named).split(",")]
+    outside = [host for host in hosts if host and not host.startswith("/") and not _is_this_machine(host)]
+    return bool(outside) and query.get("sslmode", [""])[-1] not in ("verify-full", "verify-ca")
+
+
+def has_credentials(queue_url: str) -> bool:
+    """Whether every server of NATS is named with a user or a token."""
+    return all(urlsplit(server.strip()).username for server in queue_url.split(","))
 
 
 def check_stream_name(value: str) -> str:
