@@ -15,6 +15,7 @@ from stockward.order.v1 import order_pb2 as orders
 from stockward_server.application import turns
 from stockward_server.application.command import Command
 from stockward_server.application.stock_views import PAGE_BYTES, Page
+from stockward_server.application.turns import Turns, whose
 from stockward_server.domain.product import ProductState
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.pages import read_page
@@ -71,6 +72,52 @@ def in_smallest_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_work_that_is_quickly_done_gives_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "SLICE", float("inf"))
     assert await turns_during(products_of([row(3)] * 10)) == 0
+
+
+async def test_callers_take_turns_however_much_work_each_has() -> None:
+    done: list[str] = []
+
+    async def work(caller: str) -> None:
+        whose.set(caller)
+        mine = Turns()
+        for _ in range(3):
+            await mine.begin()
+            done.append(caller)
+
+    busy = [asyncio.create_task(work("busy")) for _ in range(10)]
+    gone = asyncio.create_task(work("gone"))
+    modest = asyncio.create_task(work("modest"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await modest
+    assert done.count("busy") <= 4
+    await asyncio.gather(*busy)
+    assert done.count("busy") == 30
+    assert "gone" not in done
+
+
+@pytest.mark.usefixtures("in_smallest_slices")
+async def test_one_slice_of_long_work_is_done_in_a_round() -> None:
+    """However many calls want theirs: between two of them everybody else has a turn."""
+    rounds = 0
+    seen: list[int] = []
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    async def work() -> None:
+        mine = Turns()
+        for _ in range(5):
+            await mine.give()
+            seen.append(rounds)
+
+    other = asyncio.create_task(count())
+    await asyncio.gather(*(work() for _ in range(10)))
+    other.cancel()
+    assert len(set(seen)) == 50
 
 
 @pytest.mark.usefixtures("in_smallest_slices")

@@ -1,22 +1,78 @@
-"""Long work in slices: all calls of a process share one thread, and each of them is to have its turn soon."""
+"""Long work in slices: all calls of a process share one thread, and each of them is to have its turn soon.
+
+A call that answers quickly never waits here. Work that takes longer stands in line after each slice: one slice of it is
+done in each round of the event loop, whose calls take turns by caller.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict, deque
+from contextvars import ContextVar
+from weakref import WeakKeyDictionary
 
 SLICE = 0.005
 """Seconds that work may take before others have their turn."""
 
+MUCH = 100
+"""Rows or elements from which on a call is known to be long before it begins."""
 
-class Turns:
-    """The turns that some work gives to others. It begins when this is made."""
+whose: ContextVar[str] = ContextVar("whose", default="")
+"""The caller that work is done for; what nobody in particular has asked for shares one place in line."""
+
+
+class Line:
+    """Work that waits for its next slice, by caller. A caller with much waiting gets no more slices than one with
+    little."""
 
     def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    def join(self) -> asyncio.Future[None]:
+        """Returns what is done when the turn of the present caller's work has come."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._call_next, loop)
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiting.setdefault(whose.get(), deque()).append(future)
+        return future
+
+    def _call_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Ends one wait, and comes back in the next round of the loop where there are more."""
+        called = False
+        while self._waiting and not called:
+            caller, waits = self._waiting.popitem(last=False)
+            wait = waits.popleft()
+            if waits:
+                self._waiting[caller] = waits  # behind the others
+            if not wait.done():  # whoever waited may have gone away
+                wait.set_result(None)
+                called = True
+        if self._waiting:
+            loop.call_soon(self._call_next, loop)
+
+
+_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Line] = WeakKeyDictionary()
+
+
+class Turns:
+    """The turns that some work gives to others. It begins when this is made, or at `begin`."""
+
+    def __init__(self, *, ahead: bool = False) -> None:
+        """`ahead`: does not stand in line, as everybody waits for it, but lets the short calls pass."""
+        self._ahead = ahead
+        self._since = time.perf_counter()
+
+    async def begin(self) -> None:
+        """Waits for the first turn, where it is known that the work is long."""
+        if self._ahead:
+            await asyncio.sleep(0)
+        else:
+            await _lines.setdefault(asyncio.get_running_loop(), Line()).join()
         self._since = time.perf_counter()
 
     async def give(self) -> None:
         """Lets others have their turn when this one has taken its slice; to be called between two steps of the work."""
         if time.perf_counter() - self._since >= SLICE:
-            await asyncio.sleep(0)
-            self._since = time.perf_counter()
+            await self.begin()

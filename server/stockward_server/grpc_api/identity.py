@@ -10,6 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from stockward.auth.v1 import auth_pb2
 
 from stockward_server.application.request import Caller, Role
+from stockward_server.application.turns import whose
 from stockward_server.domain.errors import CredentialsInvalid, RoleNotAllowed
 
 OPEN = ("/grpc.health.", "/grpc.reflection.")
@@ -84,6 +85,7 @@ class Identity:
             return None
         caller = await self.identify(credential(), method_name)
         current_call.set(Call(caller, method_name))
+        whose.set(caller.name)
         return caller
 
     async def identify(self, credential: str, method_name: str) -> Caller:

@@ -80,6 +80,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     ) -> pb.BatchCreateOrdersResponse:
         commands: list[Command | Refusal] = []
         turns = Turns()
+        await turns.begin()
         for each in request.requests:
             try:
                 validate(each)

@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from stockward_server.application.positions import Part
 from stockward_server.application.stock_views import PAGE_BYTES, Page, Position
-from stockward_server.application.turns import Turns
+from stockward_server.application.turns import MUCH, Turns
 from stockward_server.grpc_api import page_token
 from stockward_server.grpc_api.seal import Seals
 
@@ -57,6 +57,8 @@ async def read_page(
     used, step, after = 0, first_step, page.after
     last: Row | None = None
     turns = Turns()
+    if page.size > MUCH:
+        await turns.begin()
     while True:
         wanted = min(step, page.size + 1 - len(messages))
         rows = await load(Page(wanted, after))

@@ -259,7 +259,7 @@ class Committer:
                 await lock_state(connection, fresh, state, renames)
                 phases.end("lock")
                 outcomes: list[Outcome] = []
-                turns = Turns()
+                turns = Turns(ahead=True)
                 for command in commands:
                     outcomes.append(_execute(command, state, stored))
                     await turns.give()
