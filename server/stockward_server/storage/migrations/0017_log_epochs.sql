@@ -1,5 +1,5 @@
 -- The epochs of the record of events: a cursor names the one in which it was given.
--- depends: 0015_seal_key
+-- depends: 0016_unpaid_orders
 
 -- migrate: apply
 -- A new epoch begins where the record may have lost events that were told: after a restore, or on a standby that took over.
