@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from stockward_server.application.reads import RememberedReads
+from stockward_server.application.reads import ENTRY_BYTES, RememberedReads
 
 
 class Store:
@@ -118,3 +118,38 @@ async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
 
 async def _fail(keys: Sequence[str]) -> Mapping[str, int]:
     raise ConnectionError("the database went away")
+
+
+async def test_answers_take_no_more_memory_than_they_may() -> None:
+    async def load(keys: Sequence[int]) -> Mapping[int, bytes]:
+        return {key: bytes(100_000) for key in keys}
+
+    reads = RememberedReads(load, max_age=60, max_bytes=1_000_000, size_of=len)
+    for key in range(100):
+        assert await reads.get(key) == bytes(100_000)
+    assert 800_000 < reads.bytes <= 1_000_000
+    assert len(await reads.get_all(range(92, 100))) == 8
+    assert (reads.hits, reads.misses) == (8, 100), "those asked for last are remembered"
+    await reads.get(0)
+    assert reads.misses == 101
+    reads.forget([0, 99, "never read"])  # type: ignore[list-item]
+    reads.forget_all()
+    assert reads.bytes == 0
+
+
+async def test_what_is_larger_than_all_may_take_is_not_remembered() -> None:
+    async def load(keys: Sequence[str]) -> Mapping[str, bytes]:
+        return {key: bytes(2_000) for key in keys}
+
+    reads = RememberedReads(load, max_age=60, max_bytes=2_000, size_of=len)
+    assert await reads.get("a") == await reads.get("a") == bytes(2_000)
+    assert (reads.bytes, reads.misses) == (0, 2)
+
+
+async def test_answers_that_are_too_old_take_no_memory() -> None:
+    store = Store()
+    reads = RememberedReads(store.load, max_age=0.01)
+    for key in "abcdef":
+        await reads.get(key)
+        await asyncio.sleep(0.02)
+    assert reads.bytes == ENTRY_BYTES

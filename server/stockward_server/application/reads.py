@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
-
-from cachetools import TTLCache
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -18,6 +17,9 @@ V = TypeVar("V")
 Load = Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]
 """Reads many keys at once; those that do not exist are left out."""
 
+
+ENTRY_BYTES = 1024
+"""Memory of one answer that is remembered, with its key, if it is a small one; measured."""
 
 GATHER_SECONDS = 0.005
 """Between two queries while others ask: one costs about the same for many keys as for few, and answers that leave
@@ -63,21 +65,41 @@ class GatheredReads(Generic[K, V]):
             self._task = None
 
 
+@dataclass(eq=False, slots=True)
+class _Remembered(Generic[V]):
+    answer: asyncio.Future[V | None]
+    end: float
+    """When it is too old, by the event loop's clock."""
+    size: int
+
+
 class RememberedReads(Generic[K, V]):
     """Gathered reads whose answers are given again for up to `max_age` seconds, counted from when they were asked for.
 
     `forget` drops what a commit made old, at once: a writer reads its own write. What other processes write shows
-    within `max_age`. With `max_age` 0 nothing is remembered.
+    within `max_age`. With `max_age` 0 nothing is remembered. Answers that were asked for first go first, once they
+    would take more than `max_bytes`.
     """
 
-    def __init__(self, load: Load[K, V], max_age: float, max_entries: int = 100_000) -> None:
+    def __init__(
+        self,
+        load: Load[K, V],
+        max_age: float,
+        max_bytes: int = 32 * 2**20,
+        size_of: Callable[[V], int] = lambda value: 0,
+    ) -> None:
+        """`size_of`: bytes of a value beyond those that every answer takes, ENTRY_BYTES."""
         self.hits = 0
         """Answers that were remembered, or being read already."""
         self.misses = 0
+        self.bytes = 0
+        """What is remembered takes so much memory, roughly."""
         self._reads = GatheredReads(load)
-        self._remembered: TTLCache[K, asyncio.Future[V | None]] | None = (
-            TTLCache(max_entries, max_age) if max_age else None
-        )
+        self._max_age = max_age
+        self._max_bytes = max_bytes
+        self._size_of = size_of
+        self._remembered: dict[K, _Remembered[V]] = {}
+        """In the order in which they were asked for, so that those whose time is over are the first ones."""
 
     async def get(self, key: K) -> V | None:
         """The value, or None when there is none."""
@@ -94,26 +116,47 @@ class RememberedReads(Generic[K, V]):
 
     def forget(self, keys: Iterable[K]) -> None:
         """The next `get` of these reads anew. A read under way answers those who wait for it, and no one else."""
-        if self._remembered is not None:
-            for key in keys:
-                self._remembered.pop(key, None)
+        for key in keys:
+            if (known := self._remembered.pop(key, None)) is not None:
+                self.bytes -= known.size
 
     def forget_all(self) -> None:
         """The next `get` of anything reads anew."""
-        if self._remembered is not None:
-            self._remembered.clear()
+        self._remembered.clear()
+        self.bytes = 0
 
     def _future(self, key: K) -> asyncio.Future[V | None]:
-        if self._remembered is None:
+        if not self._max_age:
             self.misses += 1
             return self._reads.read(key)
-        try:
-            future = self._remembered[key]  # `get` would look twice
-            if not future.done() or future.exception() is None:
-                self.hits += 1
-                return future
-        except KeyError:
-            pass
+        now = asyncio.get_running_loop().time()
+        known = self._remembered.get(key)
+        if known is not None and now < known.end and not (known.answer.done() and known.answer.exception()):
+            self.hits += 1
+            return known.answer
         self.misses += 1
-        future = self._remembered[key] = self._reads.read(key)
-        return future
+        self.forget([key])
+        known = self._remembered[key] = _Remembered(self._reads.read(key), now + self._max_age, ENTRY_BYTES)
+        self.bytes += ENTRY_BYTES
+        known.answer.add_done_callback(lambda answer: self._weigh(key, known))
+        self._make_room(now)
+        return known.answer
+
+    def _weigh(self, key: K, known: _Remembered[V]) -> None:
+        """Counts what was answered, unless that was forgotten before it was there."""
+        if self._remembered.get(key) is not known or known.answer.exception() is not None:
+            return
+        value = known.answer.result()
+        if value is not None:
+            size = self._size_of(value)
+            known.size += size
+            self.bytes += size
+            self._make_room(asyncio.get_running_loop().time())
+
+    def _make_room(self, now: float) -> None:
+        while self._remembered:
+            key, oldest = next(iter(self._remembered.items()))
+            if now < oldest.end and self.bytes <= self._max_bytes:
+                return
+            del self._remembered[key]
+            self.bytes -= oldest.size

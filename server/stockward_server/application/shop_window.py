@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from stockward_server.application.locked_state import LockedState
@@ -17,9 +17,14 @@ class ShopWindow:
     """What customers see. Never older than `max_age` seconds, and never older than this process's own last commit."""
 
     def __init__(
-        self, load_products: Load[str, Product], load_availability: Load[str, AvailabilityRow], max_age: float
+        self,
+        load_products: Load[str, Product],
+        load_availability: Load[str, AvailabilityRow],
+        max_age: float,
+        size_of: Callable[[Product], int],
     ) -> None:
-        self._products = RememberedReads(load_products, max_age)
+        """`size_of`: bytes of a product."""
+        self._products = RememberedReads(load_products, max_age, size_of=size_of)
         self._availability = RememberedReads(load_availability, max_age)
 
     @property

@@ -52,7 +52,7 @@ from stockward_server.storage.deliveries import SqlDeliveries
 from stockward_server.storage.due_work import SqlDueWork
 from stockward_server.storage.event_log import SqlEventLog
 from stockward_server.storage.keys import SqlKeys
-from stockward_server.storage.known_products import KnownProducts
+from stockward_server.storage.known_products import KnownProducts, kibibytes
 from stockward_server.storage.locations import SqlLocations
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.order_views import SqlOrderViews
@@ -160,7 +160,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     )
     stack.push_async_callback(committer.close)
     known_products = KnownProducts(pool)
-    window = ShopWindow(known_products.by_id, views.availability, settings.cache_seconds)
+    window = ShopWindow(known_products.by_id, views.availability, settings.cache_seconds, lambda p: 1024 * kibibytes(p))
     mutations = Mutations(pool, encode_event, heard)
     catalog = Catalog(SqlCatalog(pool, mutations, known_products))
     locations = Mutations(pool, encode_event, heard_of_location)

@@ -6,15 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from urllib.parse import unquote
 
 import nats
 import nats.errors
 import nats.js.errors
-from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from stockward.event.v1.event_pb2 import Event
 
 from stockward_server.application.session import heed_cancellation, keep_running, lifeline, undisturbed
 from stockward_server.gateway.tally import GatewayTally
@@ -28,6 +27,9 @@ BATCH = 500
 
 LEAD_SECONDS = 1.0
 """How often a gateway asks whether the one that feeds is gone."""
+
+TYPE_PREFIX = "stockward.v1."
+"""What CloudEvents put before the type of an event."""
 
 FETCH_SECONDS = 5.0
 
@@ -76,6 +78,7 @@ async def _feed(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=start,
             ack_policy=AckPolicy.NONE,  # the position is kept with the deliveries
+            headers_only=True,  # what a delivery says is read when it is sent: the largest orders take megabytes
             inactive_threshold=60,
             mem_storage=True,
             num_replicas=1,
@@ -123,17 +126,16 @@ def _events(messages: Sequence[Msg]) -> Sequence[FeedEvent]:
     for message in messages:
         headers = message.headers or {}
         try:
-            event = Event.FromString(message.data)
             events.append(
                 FeedEvent(
-                    event.event_id,
-                    event.type,
-                    event.aggregate_id,
+                    headers["ce-id"],
+                    headers["ce-type"].removeprefix(TYPE_PREFIX),
+                    unquote(headers["ce-subject"]),
                     int(headers["ce-recordseq"]),
                     datetime.fromisoformat(headers["ce-time"]),
                 )
             )
-        except (DecodeError, KeyError, ValueError) as error:
+        except (KeyError, ValueError) as error:
             log.warning("a message on %s is no event of ours: %r", message.subject, error)
     return events
 

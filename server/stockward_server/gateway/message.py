@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import urlencode
 
+from cachetools import LRUCache, cached
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_server import __version__
@@ -22,7 +22,11 @@ EVENTS_PATH = "/api/storefront/events"
 """EventService.ListEvents, which every key may call."""
 
 
-@lru_cache(maxsize=128)  # an event usually goes to several endpoints
+BODY_BYTES = 16 * 2**20
+"""Memory, roughly, for bodies that were made last."""
+
+
+@cached(LRUCache(BODY_BYTES, getsizeof=lambda body: 2 * len(body)))  # an event usually goes to several endpoints
 def body_of(payload: bytes, for_storefront: bool = False) -> bytes:
     """`{"type": "order.created", "timestamp": ..., "data": <the Event in proto JSON>}`.
 

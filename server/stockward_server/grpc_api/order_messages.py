@@ -14,6 +14,7 @@ from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.order import (
     NOBODY,
+    UNPAID,
     Address,
     Amounts,
     Customer,
@@ -34,7 +35,7 @@ from stockward_server.grpc_api.times import timestamp
 OrderParts = tuple[list[order_pb2.OrderLine], order_pb2.Totals, order_pb2.Payment, order_pb2.Hold | None]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2)  # asked for by the event of an order and then by its response; the largest take megabytes
 def order_parts(order: Order) -> OrderParts:
     """Returns what the response and the event of an order both have, made once: for other messages, never changed."""
     amounts = order.amounts
@@ -119,8 +120,17 @@ def _totals_message(amounts: Amounts, currency: str) -> order_pb2.Totals:
     )
 
 
-@lru_cache(maxsize=8192)
 def _payment_message(payment: Payment, amounts: Amounts, currency: str) -> order_pb2.Payment:
+    # A payment may have any number of events, so only that of a new order is kept.
+    return _paid_message(payment, amounts, currency) if payment.events else _unpaid_message(amounts, currency)
+
+
+@lru_cache(maxsize=8192)  # as above
+def _unpaid_message(amounts: Amounts, currency: str) -> order_pb2.Payment:
+    return _paid_message(UNPAID, amounts, currency)
+
+
+def _paid_message(payment: Payment, amounts: Amounts, currency: str) -> order_pb2.Payment:
     refund_due = payment.refund_due(amounts.net)
     return order_pb2.Payment(
         state=wire(payment.state(amounts.asked)),

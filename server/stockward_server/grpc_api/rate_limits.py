@@ -11,7 +11,7 @@ from stockward_server.application.calls import MethodKind
 from stockward_server.domain.errors import RateLimited
 
 MOST_CALLERS = 100_000
-"""Callers that are remembered at the same time, about 20 MB; beyond, those whose bucket is full are forgotten."""
+"""Callers that are remembered at a time, about 10 MB a kind; beyond, those whose bucket is full are forgotten."""
 
 
 def kind_of(method: MethodDescriptor) -> MethodKind:
@@ -66,9 +66,11 @@ class _Buckets:
         self._rate = rate
         self._interval = 1 / rate
         self._slack = holds - self._interval
-        self._full_at: dict[str, float] = {}
+        self._full_at: dict[int, float] = {}
+        """By a hash of the caller, whose name may be long. It is keyed, so nobody finds another one with the same."""
 
-    def take(self, caller: str, now: float) -> None:
+    def take(self, name: str, now: float) -> None:
+        caller = hash(name)
         full_at = self._full_at.get(caller, now)
         if full_at < now:
             full_at = now

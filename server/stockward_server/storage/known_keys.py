@@ -15,8 +15,8 @@ REFRESH_SECONDS = 3.0
 """A key that was revoked, or whose time is over, stops working within this time. One that was asked for before it was
 there works within this time, too; any other new one at once."""
 
-REMEMBERED = 10_000
-"""Keys that are remembered, unknown ones included: those that were not presented for longest go first."""
+REMEMBERED_BYTES = 10 * 2**20
+"""What the keys that are remembered may take, unknown ones included: some 10,000. The oldest go first."""
 
 USES_SECONDS = 60.0
 """How often it is written down which keys were used."""
@@ -38,7 +38,7 @@ class KnownKeys:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._keys = RememberedReads(self._load, REFRESH_SECONDS, REMEMBERED)
+        self._keys = RememberedReads(self._load, REFRESH_SECONDS, REMEMBERED_BYTES)
         self._used: set[str] = set()
 
     async def authenticate(self, key: str) -> Caller | None:
