@@ -20,15 +20,17 @@ from stockward.order.v1.order_pb2 import CancelOrderRequest, Customer, Order, Pr
 
 from stockward_server.application.follower import Follower
 from stockward_server.application.stock_views import OrderFilter, Page
-from stockward_server.application.watch_queues import Interest
+from stockward_server.application.watch_queues import Change, ChangeQueue, Interest
 from stockward_server.application.watches import SnapshotItem, Watches, WatchLimits, WatchSlot, WatchUpdate
 from stockward_server.config import Settings
+from stockward_server.domain.errors import WatchLagged
+from stockward_server.domain.identifiers import new_id
 from stockward_server.grpc_api.watching import WATCH_ENCODER
 from stockward_server.storage.database import Pool
 from stockward_server.storage.event_log import SqlEventLog
 from stockward_server.storage.order_views import SqlOrderViews
 from stockward_server.storage.stock_views import SqlStockViews
-from tests.events import until
+from tests.events import event, record, until
 from tests.shop import KEYS, Refused, Shop, callers, refused, running_shop
 from tests.watching import Watch, timed, watch_orders, watch_stock
 
@@ -172,6 +174,62 @@ async def test_nothing_is_left_of_a_watch_that_has_ended(database: Pool) -> None
         slot.close()
         assert (watches.open, follower.watching) == (0, 0)
     await follower.close()
+
+
+async def test_what_waits_for_all_watches_is_bounded_by_its_bytes(database: Pool) -> None:
+    """Of two watches, the one that does not take what waits for it is cut off, the other one is not."""
+    size = len(event(new_id(), 1).SerializeToString())
+    log = SqlEventLog(database)
+    follower = Follower(
+        log,
+        SqlStockViews(database).availability,
+        WATCH_ENCODER,
+        poll_seconds=0.01,
+        refresh_seconds=60,
+        window_bytes=10 * size + size // 2,
+    )
+    idle, quick = ChangeQueue(Interest("order", ()), 1000), ChangeQueue(Interest("order", ()), 1000)
+    for queue in (idle, quick):
+        await follower.join(queue)
+    for number in range(1, 12):
+        assert not idle.lagged
+        await record(database, event(new_id(), 1))
+        assert await quick.wait(10)
+        assert len(quick.take(1)) == 1
+        assert number == 11 or idle.oldest is not None
+    await until(lambda: idle.lagged)
+    with pytest.raises(WatchLagged):
+        await idle.wait(1)
+    assert not quick.lagged
+    assert follower.watching == 1
+    await follower.close()
+
+
+async def test_a_queue_gives_its_changes_in_parts(database: Pool) -> None:
+    queue = ChangeQueue(Interest("order", ()), 10)
+    for seq, size in enumerate((10, 30, 100, 20, 20), 1):
+        queue.put(Change(seq, "a", seq, None, size))
+    assert [[change.seq for change in queue.take(50)] for _ in range(4)] == [[1, 2], [3], [4, 5], []]
+
+
+async def test_names_that_are_watched_are_counted(settings: Settings) -> None:
+    async with running_shop(settings.model_copy(update={"max_watched_keys": 5})) as shop:
+        for sku in ("A", "B", "C"):
+            await shop.sell(sku, 1)
+        async with watch_stock(shop.storefront, "A", "B", "C") as first, watch_stock(shop.pms, "A", "B") as second:
+            await first.begun()
+            await second.begun()
+            for by in (shop.storefront, shop.pms):
+                async with watch_stock(by, "A") as third:
+                    refusal = await third.end()
+                    assert (refusal.reason, refusal.metadata) == ("WATCH_LIMIT_REACHED", {"limit": "5"})
+
+        async def again() -> bool:
+            async with watch_stock(shop.storefront, "A", "B", "C") as watch:
+                await watch.until(lambda watch: watch.cursor or watch.ended)
+                return not watch.ended
+
+        await until(again)
 
 
 async def test_one_who_reads_too_slowly_is_told_to_resume_and_holds_up_nobody(settings: Settings) -> None:

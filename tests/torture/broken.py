@@ -321,8 +321,8 @@ def delivers_backwards(patch: Patch) -> None:
     """The gateway sends what waits in a lane from the last to the first."""
     claim = SqlWebhooks.claim
 
-    async def claimed(self: SqlWebhooks, slots: Any, lease: Any) -> Sequence[Lane]:
-        lanes = await claim(self, slots, lease)
+    async def claimed(self: SqlWebhooks, *asked: Any) -> Sequence[Lane]:
+        lanes = await claim(self, *asked)
         for lane in lanes:
             lane.deliveries.reverse()
         return lanes

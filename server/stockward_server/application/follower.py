@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 
 PAGE = 500
 """Events read at once."""
+
+WINDOW_BYTES = 64 * 2**20
+"""Encoded changes that may wait for watches, those that several wait for counted once."""
 
 SKUS_AT_ONCE = 1000
 """SKUs of one query for availability."""
@@ -67,9 +71,11 @@ class Follower:
         *,
         poll_seconds: float,
         refresh_seconds: float,
+        window_bytes: int = WINDOW_BYTES,
     ) -> None:
         """`poll_seconds`: how often it looks when no hint comes. `refresh_seconds`: how often all watched availability
-        is read anew, for changes that no event tells, such as a location that another process closed."""
+        is read anew, for changes that no event tells, such as a location that another process closed. `window_bytes`:
+        a watch for which a change still waits is cut off when so many bytes of others came after it."""
         self.epoch = ""
         """Of the record that is followed. When it ends, every watch does: each must say from where it can go on."""
         self.position = 0
@@ -87,16 +93,17 @@ class Follower:
         self._beginning: dict[AvailabilityQueue, Collection[str]] = {}
         self._available: dict[str, tuple[int, bool] | None] = {}
         """By SKU, units and whether they are untracked; None while it is not for sale."""
+        self.watching = 0
+        """SKUs and ids that queues name, and one for each queue that names none."""
         self._stale: set[str] = set()  # SKUs
+        self._window: deque[tuple[int, int]] = deque()
+        """Seq and bytes of the newest changes that went to any watch, together at most `window_bytes`."""
+        self._window_bytes = 0
+        self._max_window_bytes = window_bytes
         self._hint = asyncio.Event()
         self._starting = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
-
-    @property
-    def watching(self) -> int:
-        """Entries of queues in the indexes."""
-        return sum(map(len, self._changes.values())) + sum(map(len, self._shoppers.values()))
 
     def wake(self) -> None:
         """Something was committed, here or elsewhere."""
@@ -123,6 +130,7 @@ class Follower:
             raise _stopping()
         queue.start = self.position
         self._queues.add(queue)
+        self.watching += _count(queue)
         if isinstance(queue, ChangeQueue):
             for key in queue.interest.keys or ("",):
                 self._changes.setdefault((queue.interest.topic, key), {})[queue] = None
@@ -137,7 +145,9 @@ class Follower:
 
     def leave(self, queue: ChangeQueue | AvailabilityQueue) -> None:
         """The queue is filled no longer. Leaving twice does no harm."""
-        self._queues.discard(queue)
+        if queue in self._queues:
+            self._queues.remove(queue)
+            self.watching -= _count(queue)
         if isinstance(queue, ChangeQueue):
             for key in queue.interest.keys or ("",):
                 _remove(self._changes, (queue.interest.topic, key), queue)
@@ -195,6 +205,7 @@ class Follower:
             self._tell_change(event, key, told)
         if self._stale or self._beginning:
             await self._tell_availability(told)
+        self._cut_off_slow_watches()
         if events:
             self.position = events[-1].seq
         self.proven = stretch.proven
@@ -207,12 +218,27 @@ class Follower:
             return
         message = self._encoder.change[topic](event)
         change = Change(event.seq, event.aggregate_id, event.version, message, len(event.payload))
-        for queue in queues:
-            if queue.interest.matches(change.message):
-                queue.put(change)
-                told.add(queue)
-                if queue.lagged:
-                    self.leave(queue)
+        wanted = [queue for queue in queues if queue.interest.matches(change.message)]
+        for queue in wanted:
+            queue.put(change)
+            told.add(queue)
+            if queue.lagged:
+                self.leave(queue)
+        if wanted:
+            self._window.append((change.seq, change.size))
+            self._window_bytes += change.size
+
+    def _cut_off_slow_watches(self) -> None:
+        """Ends the watches for which a change waits that is too old: what waits for all of them is bounded by that."""
+        if self._window_bytes <= self._max_window_bytes:
+            return
+        while self._window_bytes > self._max_window_bytes:
+            oldest, size = self._window.popleft()
+            self._window_bytes -= size
+        for queue in [*self._queues]:
+            if isinstance(queue, ChangeQueue) and queue.oldest is not None and queue.oldest <= oldest:
+                queue.cut_off()
+                self.leave(queue)
 
     async def not_for_sale(self, skus: Collection[str]) -> Collection[str]:
         """Returns the SKUs that a storefront does not see now."""
@@ -245,6 +271,7 @@ class Follower:
         for queue in self._queues:
             queue.fail(error)
         self._queues.clear()
+        self.watching = 0
         self._changes.clear()
         self._shoppers.clear()
         self._beginning.clear()
@@ -258,6 +285,10 @@ def epoch_ended() -> DatabaseUnavailable:
 
 def _stopping() -> DatabaseUnavailable:
     return DatabaseUnavailable("the server is stopping; go on elsewhere from the last cursor", retry_after=0.1)
+
+
+def _count(queue: ChangeQueue | AvailabilityQueue) -> int:
+    return max(1, len(queue.interest.keys if isinstance(queue, ChangeQueue) else queue.skus))
 
 
 def _remove(index: dict[Any, dict[Any, None]], key: Any, queue: WatchQueue) -> None:

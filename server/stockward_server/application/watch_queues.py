@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,21 +73,34 @@ class ChangeQueue(WatchQueue):
         self.interest = interest
         self.lagged = False
         self._limit = limit
-        self._changes: list[Change] = []
+        self._changes: deque[Change] = deque()
 
     def put(self, change: Change) -> None:
         if len(self._changes) < self._limit:
             self._changes.append(change)
         else:
-            self.lagged = True
-            self._changes.clear()
-            self.fail(self._refusal())
+            self.cut_off()
         self._filled.set()
 
-    def take(self) -> Sequence[Change]:
-        """What is waiting."""
-        changes, self._changes = self._changes, []
+    @property
+    def oldest(self) -> int | None:
+        """The seq of the first change that is waiting; None when nothing is."""
+        return self._changes[0].seq if self._changes else None
+
+    def take(self, max_bytes: int) -> Sequence[Change]:
+        """Removes and returns what waits first: up to so many bytes, but one change at least."""
+        changes: list[Change] = []
+        size = 0
+        while self._changes and (not changes or size + self._changes[0].size <= max_bytes):
+            changes.append(self._changes.popleft())
+            size += changes[-1].size
         return changes
+
+    def cut_off(self) -> None:
+        """Ends the watch: it has left too much waiting."""
+        self.lagged = True
+        self._changes.clear()
+        self.fail(self._refusal())
 
     def _refusal(self) -> StockwardError:
         return WatchLagged(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stockward_server.application.event_log import Cursor, EventLog, LoggedEvent
 from stockward_server.application.follower import PAGE, Encoder, Follower, epoch_ended, key_of
 from stockward_server.application.stock_views import PAGE_BYTES
-from stockward_server.application.watch_queues import AvailabilityQueue, Change, ChangeQueue, Interest
+from stockward_server.application.watch_queues import AvailabilityQueue, ChangeQueue, Interest
 from stockward_server.domain.errors import WatchLimitReached
 
 READERS = 4
@@ -50,6 +50,8 @@ class WatchLimits:
     """Changes that may wait for one watch."""
     heartbeat: float
     """Seconds of silence before a watch sends an empty response."""
+    keys: int = 500_000
+    """SKUs and orders that all watches may name, counted once for each of them."""
 
 
 class WatchSlot:
@@ -119,15 +121,14 @@ class Watches:
             self._follower.wake()
             await queue.wait(PROVING_SECONDS)
         while True:
-            changes = queue.take()
+            changes = queue.take(PAGE_BYTES)
             fresh = [c for c in changes if c.seq > position and c.version > known.get(c.aggregate_id, 0)]
-            known = {}
+            if queue.oldest is None or queue.oldest > drawn:
+                known = {}
             position = max(position, changes[-1].seq if changes else self._follower.position)
-            *pieces, last = _pieces(fresh)
-            for piece in pieces:
-                yield WatchUpdate([change.message for change in piece], Cursor(piece[-1].seq, epoch))
-            yield WatchUpdate([change.message for change in last], Cursor(position, epoch))
-            await queue.wait(self._limits.heartbeat)
+            yield WatchUpdate([change.message for change in fresh], Cursor(position, epoch))
+            if queue.oldest is None:
+                await queue.wait(self._limits.heartbeat)
 
     async def availability(
         self, slot: WatchSlot, skus: Collection[str], after: Cursor | None
@@ -136,6 +137,7 @@ class Watches:
         that are not for sale are always sent at the beginning: no event names a SKU that its product no longer has. The
         messages are pairs of a SKU and its availability, None when it is not for sale."""
         queue = slot.queue = AvailabilityQueue(skus)
+        self._require_room(len(skus))
         await self._follower.join(queue)
         epoch = await self._epoch_after(after)
         position = queue.start if after is None else max(after.seq, queue.start)
@@ -149,8 +151,17 @@ class Watches:
 
     async def _join(self, slot: WatchSlot, interest: Interest) -> ChangeQueue:
         queue = slot.queue = ChangeQueue(interest, self._limits.queue)
+        self._require_room(len(interest.keys))
         await self._follower.join(queue)
         return queue
+
+    def _require_room(self, keys: int) -> None:
+        if self._follower.watching + keys > self._limits.keys:
+            raise WatchLimitReached(
+                f"{self._follower.watching} SKUs and orders are watched already, and {keys} more would be too many",
+                retry_after=1.0,
+                limit=self._limits.keys,
+            )
 
     async def _next_page(self, present: AsyncIterator[Sequence[SnapshotItem]]) -> Sequence[SnapshotItem] | None:
         async with self._reading:
@@ -197,16 +208,3 @@ class Watches:
         async with self._reading:
             changed.update(await self._follower.not_for_sale(skus))
         return changed.intersection(skus)
-
-
-def _pieces(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    """The changes in pieces of at most PAGE_BYTES; one that is empty when there are none."""
-    piece: list[Change] = []
-    size = 0
-    for change in changes:
-        if piece and size + change.size > PAGE_BYTES:
-            yield piece
-            piece, size = [], 0
-        piece.append(change)
-        size += change.size
-    yield piece

@@ -131,7 +131,12 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         events,
         follower,
         WATCH_ENCODER,
-        WatchLimits(settings.max_watches, settings.watch_queue_limit, settings.watch_heartbeat_seconds),
+        WatchLimits(
+            settings.max_watches,
+            settings.watch_queue_limit,
+            settings.watch_heartbeat_seconds,
+            settings.max_watched_keys,
+        ),
     )
     waker = Waker(settings.event_queue_url.get_secret_value(), follower.wake)
     stack.push_async_callback(waker.close)
@@ -224,6 +229,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
             settings.rate_burst_seconds,
             settings.max_streams_per_caller,
             settings.max_streams_per_customer,
+            settings.max_unread_bytes,
         ),
         authenticate_token=Tokens(token_keys, _token_rules(settings)).authenticate if token_keys else None,
         share_port=settings.share_port,

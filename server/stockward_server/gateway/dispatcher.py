@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from stockward_server.application.session import keep_running, wait_for_any
 from stockward_server.domain.delivery import DeliveryState
+from stockward_server.gateway.claim_budget import ClaimBudget
 from stockward_server.gateway.failing import Patience, note_outcomes
 from stockward_server.gateway.gate import BreakerPolicy, Gate
 from stockward_server.gateway.recorder import Recorder
@@ -87,6 +88,7 @@ class Dispatcher:
         self._tally = tally
         tally.lanes, tally.open_breakers = lambda: len(self._tasks), self.open_breakers
         self._gates: dict[str, Gate] = {}
+        self._budget = ClaimBudget()
         self._refresh_time = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -121,11 +123,14 @@ class Dispatcher:
                 await self._refresh(loop.time())
             now = loop.time()
             free = {name: places for name, gate in self._gates.items() if (places := gate.places(now))}
-            lanes = await self._store.claim(free, self._lease) if free else ()
+            room = self._budget.room(free)
+            free = {name: free[name] for name in room}
+            lanes = await self._store.claim(free, self._lease, room, self._budget.free) if free else ()
             give_back_time = now + self._lease.total_seconds() / 2
             for lane in lanes:
                 gate = self._gates[lane.endpoint_id]
                 trial = gate.enter(loop.time())
+                self._budget.take(lane.endpoint_id, lane.size)
                 task = asyncio.create_task(self._see_through(gate, lane, trial, give_back_time))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -158,6 +163,7 @@ class Dispatcher:
         their own ids.
         """
         now = asyncio.get_running_loop().time
+        size = lane.size
         delay: timedelta | None = None
         try:
             async with gate.slots:
@@ -172,6 +178,7 @@ class Dispatcher:
             if gate.closed and not gate.gone:
                 delay = None  # it failed at what the endpoint was before
             gate.leave(trial)
+            self._budget.give_back(lane.endpoint_id, size)
             self._recorder.add(Release(lane, delay or timedelta(0)))
 
     async def _deliver(self, gate: Gate, delivery: PendingDelivery) -> timedelta | None:

@@ -22,6 +22,7 @@ from stockward_server.grpc_api.call_trace import CallTracer, current_span
 from stockward_server.grpc_api.identity import Identity, credential, current_metadata
 from stockward_server.grpc_api.open_streams import OpenStreams
 from stockward_server.grpc_api.rate_limits import RateLimits
+from stockward_server.grpc_api.send_budget import SendBudget
 from stockward_server.grpc_api.status import HTTP_STATUS, status_of
 from stockward_server.grpc_api.stream_limits import StreamLimits
 from stockward_server.grpc_api.validation import Rules
@@ -60,10 +61,12 @@ class CallInterceptor:
         rules: Rules,
         slots: Slots,
         translate: Callable[[Exception], Refusal | None],
+        send_bytes: int,
         logged: LoggedCalls = LoggedCalls.NONE,
         tracer: CallTracer | None = None,
     ) -> None:
-        """`translate` knows the exceptions of the layers below that have a documented answer."""
+        """`translate` knows the exceptions of the layers below that have a documented answer. `send_bytes`: how much of
+        the responses may wait to be read."""
         self.calls = CallTally()
         self._log = CallLog(logged)
         self._tracer = tracer
@@ -71,6 +74,7 @@ class CallInterceptor:
         self._streams = OpenStreams(identity.identify)
         self._rate_limits = rate_limits
         self._stream_limits = stream_limits
+        self._sending = SendBudget(send_bytes)
         self._rules = rules
         self._slots = slots
         self._strangers = Arrivals(MAX_STRANGERS)
@@ -113,6 +117,8 @@ class CallInterceptor:
                     response = self._held(response, method.name, caller)
                 return self._each(response, context, method.name, since, request)
             answer = await response
+            sent = self._sending.begin(answer.ByteSize())
+            context.add_done_callback(lambda _: sent())  # type: ignore[arg-type]
         except Exception as error:
             await self._abort(error, context, method.name, since, request)
         except BaseException:
@@ -159,7 +165,11 @@ class CallInterceptor:
     ) -> AsyncIterator[Any]:
         try:
             async for response in responses:
-                yield response
+                sent = self._sending.begin(response.ByteSize())
+                try:
+                    yield response
+                finally:
+                    sent()
         except Exception as error:
             await self._abort(error, context, method_name, since, request)
         except BaseException:

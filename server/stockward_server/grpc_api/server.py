@@ -88,6 +88,8 @@ class Limits:
     """Watches and uploads of one caller at the same time; 0 for no limit."""
     streams_of_customer: int
     """The same for one customer's tokens."""
+    send_bytes: int
+    """Responses that were made and not yet read, all together."""
 
 
 class ApiServer:
@@ -132,6 +134,7 @@ class ApiServer:
             Rules(limits.message_bytes),
             Slots(limits.concurrent_calls),
             translate,
+            limits.send_bytes,
             logged_calls,
             tracer,
         )

@@ -78,6 +78,11 @@ class Lane:
     lease_end: datetime
     deliveries: list[PendingDelivery] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        """Bytes of its events, encoded."""
+        return sum(len(each.payload or b"") for each in self.deliveries)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -121,8 +126,14 @@ class SqlWebhooks:
         )
         return [Endpoint(*row.values()) for row in rows]
 
-    async def claim(self, slots: Mapping[str, int], lease: timedelta) -> Sequence[Lane]:
+    async def claim(
+        self, slots: Mapping[str, int], lease: timedelta, room: Mapping[str, int], most_bytes: int
+    ) -> Sequence[Lane]:
         """Up to the given number of due lanes of each endpoint, longest due first, with their next deliveries.
+
+        `room` and `most_bytes`: bytes of events for each endpoint, and for all together, each but for the last event.
+        The first event of every lane comes before the second of any; a lane for which there is no room has no
+        deliveries, and is to be given back.
 
         The deliveries are read in a statement of their own: a lane may have been given back a moment ago, and the
         snapshot that found it due may not yet show what was recorded with that.
@@ -130,28 +141,40 @@ class SqlWebhooks:
         rows = await self._pool.fetch(CLAIM, list(slots.keys()), list(slots.values()), lease)
         lanes = {(row["endpoint_id"], row["aggregate_id"]): Lane(*row.values()) for row in rows}
         if lanes:
-            for row in await self._load([endpoint for endpoint, _ in lanes], [aggregate for _, aggregate in lanes]):
+            for row in await self._load(list(lanes), room, most_bytes):
                 lane = lanes[row["endpoint_id"], row["aggregate_id"]]
                 lane.deliveries.append(PendingDelivery(*list(row.values())[2:]))
         return list(lanes.values())
 
-    async def _load(self, endpoint_ids: Sequence[str], aggregate_ids: Sequence[str]) -> Sequence[asyncpg.Record]:
+    async def _load(
+        self, lanes: Sequence[tuple[str, str]], room: Mapping[str, int], most_bytes: int
+    ) -> Sequence[asyncpg.Record]:
         return await fetch(
             self._pool,
             """
-            SELECT lane.endpoint_id, lane.aggregate_id, d.event_id::text AS event_id, d.attempts, d.past_attempts,
-                   e.payload, coalesce(e.traceparent, '') AS traceparent
-            FROM unnest($1::text[], $2::text[]) AS lane (endpoint_id, aggregate_id),
-                LATERAL (SELECT event_id, seq, event_time, attempts, past_attempts FROM deliveries
-                         WHERE endpoint_id = lane.endpoint_id AND aggregate_id = lane.aggregate_id AND state = 1
-                         ORDER BY seq LIMIT $3) d
-                LEFT JOIN LATERAL (SELECT payload, traceparent FROM events
-                                   WHERE seq = d.seq AND create_time = d.event_time OFFSET 0) e ON true
-            ORDER BY d.seq
+            SELECT endpoint_id, aggregate_id, event_id, attempts, past_attempts, payload, traceparent
+            FROM (
+                SELECT found.*, sum(size) OVER (ORDER BY place, seq, endpoint_id) - size AS before,
+                       sum(size) OVER (PARTITION BY endpoint_id ORDER BY place, seq) - size AS before_of_endpoint
+                FROM (
+                    SELECT lane.*, d.event_id::text AS event_id, d.seq, d.attempts, d.past_attempts, d.place, e.payload,
+                           coalesce(octet_length(e.payload), 0) AS size, coalesce(e.traceparent, '') AS traceparent
+                    FROM unnest($1::text[], $2::text[], $4::bigint[]) AS lane (endpoint_id, aggregate_id, room),
+                        LATERAL (SELECT event_id, seq, event_time, attempts, past_attempts,
+                                        row_number() OVER (ORDER BY seq) AS place FROM deliveries
+                                 WHERE endpoint_id = lane.endpoint_id AND aggregate_id = lane.aggregate_id AND state = 1
+                                 ORDER BY seq LIMIT $3) d
+                        LEFT JOIN LATERAL (SELECT payload, traceparent FROM events
+                                           WHERE seq = d.seq AND create_time = d.event_time OFFSET 0) e ON true
+                ) AS found
+            ) AS measured
+            WHERE before < $5 AND before_of_endpoint < room ORDER BY seq
             """,
-            endpoint_ids,
-            aggregate_ids,
+            [endpoint_id for endpoint_id, _ in lanes],
+            [aggregate_id for _, aggregate_id in lanes],
             LANE_LIMIT,
+            [room[endpoint_id] for endpoint_id, _ in lanes],
+            most_bytes,
         )
 
     async def record(self, attempts: Sequence[Attempt], releases: Sequence[Release]) -> None:
