@@ -36,6 +36,7 @@ from stockward_server.commands import (
 )
 from stockward_server.commands.texts import whole
 from stockward_server.config import Environment, Settings, SettingsError, Use, load_settings, variables
+from stockward_server.last_resort import end_by_force
 
 app = typer.Typer(
     help="Commerce core: catalog, inventory and orders over gRPC, with durable events and webhooks.",
@@ -110,7 +111,8 @@ def serve(
     if workers > 1:
         from stockward_server.workers import serve as serve_with_workers
 
-        _run_process(lambda settings, stop: serve_with_workers(settings, workers, stop), settings)
+        # A worker that has to be killed is waited for.
+        _run_process(lambda settings, stop: serve_with_workers(settings, workers, stop), settings, more_seconds=2.0)
         return
     _run_process(serve, settings)
 
@@ -173,21 +175,32 @@ def version() -> None:
     typer.echo(f"stockward {__version__}")
 
 
-def _run_process(process: Process, settings: Settings) -> None:
-    """Run one of our processes until SIGINT or SIGTERM, which it is told by an event."""
+def _run_process(process: Process, settings: Settings, more_seconds: float = 0.0) -> None:
+    """Run one of our processes until SIGINT or SIGTERM, which it is told by an event. One that has not ended
+    `stop_seconds` later, and `more_seconds`, is ended by force, as it keeps nothing that is not in PostgreSQL."""
     import uvloop
 
+    from stockward_server.application import session
     from stockward_server.observability import logs
 
     logs.set_up(settings.log_level, settings.log_format)
     _collect_seldom()
 
     async def until_stopped() -> None:
-        stop = asyncio.Event()
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def end() -> None:
+            if not stop.is_set():
+                stop.set()
+                end_by_force(settings.stop_seconds + more_seconds, loop)
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        asyncio.get_running_loop().set_exception_handler(logs.note_unhandled)
-        await process(settings, stop)
+            loop.add_signal_handler(number, end)
+        loop.set_exception_handler(logs.note_unhandled)
+        try:
+            await process(settings, stop)
+        finally:
+            await session.end(*asyncio.all_tasks() - {asyncio.current_task()})
 
     uvloop.run(until_stopped())
 

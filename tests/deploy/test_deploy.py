@@ -19,8 +19,6 @@ import pytest
 import yaml
 
 from stockward_server.config import Settings, Use, load_settings, variable, variables
-from stockward_server.relay.publisher import ACK_SECONDS
-from stockward_server.relay.stream import CLOSE_SECONDS
 from tests.cli_tree import problem_of
 from tests.terminal import clean_environment
 
@@ -143,8 +141,8 @@ def test_the_settings_are_known_and_agree(monkeypatch: pytest.MonkeyPatch) -> No
         name = workload["metadata"]["name"]
         needed = {
             "server": settings.stop_seconds,
-            "gateway": settings.shutdown_grace_seconds + 5,
-            "relay": ACK_SECONDS + CLOSE_SECONDS,
+            "gateway": settings.stop_seconds,
+            "relay": settings.stop_seconds,
             "edge": EDGE_NOTICE + 5,
         }[name]
         assert seconds >= needed, f"{name} may be killed before it has drained"

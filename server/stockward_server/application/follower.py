@@ -17,6 +17,7 @@ from typing import Any
 from stockward_server.application.event_log import EventLog, LoggedEvent
 from stockward_server.application.reads import Load
 from stockward_server.application.request import Role
+from stockward_server.application.session import end
 from stockward_server.application.stock_views import AvailabilityRow
 from stockward_server.application.watch_queues import AvailabilityQueue, Change, ChangeQueue, WatchQueue
 from stockward_server.domain.errors import DatabaseUnavailable
@@ -163,8 +164,7 @@ class Follower:
         self._closed = True
         self._end(_stopping())
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

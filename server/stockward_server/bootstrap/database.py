@@ -25,11 +25,8 @@ async def migrate(settings: Settings) -> list[str]:
     """
     url = settings.database_url.get_secret_value()
     applied = await database.migrate(url)
-    pool = await database.open_pool(url, 1)
-    try:
+    async with database.opened_pool(url, 1) as pool:
         await refresh_search(pool)
-    finally:
-        await pool.close()
     return applied
 
 
@@ -45,18 +42,12 @@ async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None
 @asynccontextmanager
 async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
     """The API keys in the database, for whoever may open that."""
-    pool = await database.open_pool(settings.database_url.get_secret_value(), 1)
-    try:
+    async with database.opened_pool(settings.database_url.get_secret_value(), 1) as pool:
         yield keys.SqlKeys(pool, Mutations(pool, encode_event))
-    finally:
-        await pool.close()
 
 
 @asynccontextmanager
 async def opened_customers(settings: Settings) -> AsyncIterator[SqlCustomers]:
     """What is stored about customers, for whoever may open the database."""
-    pool = await database.open_pool(settings.database_url.get_secret_value(), 2, command_timeout=600.0)
-    try:
+    async with database.opened_pool(settings.database_url.get_secret_value(), 2, command_timeout=600.0) as pool:
         yield SqlCustomers(pool, event_without, answer_without)
-    finally:
-        await pool.close()

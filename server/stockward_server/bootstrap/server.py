@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +16,7 @@ from stockward_server.application.catalog import Catalog
 from stockward_server.application.follower import Follower
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Role
-from stockward_server.application.session import heed_cancellation
+from stockward_server.application.session import end, heed_cancellation
 from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_commands import HoldPolicy
 from stockward_server.application.stock_views import Discrepancy
@@ -116,8 +116,9 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     """Puts on `stack` what ends each part, in the order of their start."""
     certificates = certificates_of(settings)
     tracer = await stack.enter_async_context(tracing(settings, "server"))
-    pool = await database.open_pool(settings.database_url.get_secret_value(), settings.pool_size)
-    stack.push_async_callback(pool.close)
+    pool = await stack.enter_async_context(
+        database.opened_pool(settings.database_url.get_secret_value(), settings.pool_size)
+    )
     views = SqlStockViews(pool)
     events = SqlEventLog(pool)
     follower = Follower(
@@ -266,8 +267,8 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         clockwork.append((TLS_SECONDS, "reading the TLS files", certificates.reload))
     port = await server.start(settings.grpc_address)
     stack.push_async_callback(server.stop, 0)
-    tasks = [asyncio.create_task(_every(*each)) for each in clockwork]
-    stack.push_async_callback(_cancel, tasks)
+    tasks = [asyncio.create_task(_every(*each), name=each[1]) for each in clockwork]
+    stack.push_async_callback(end, *tasks)
     exposition = await stack.enter_async_context(
         watching(settings.database_url.get_secret_value(), told, server.set_serving)
     )
@@ -278,15 +279,9 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         exposition.readiness.stopping = True
         await server.give_notice(settings.shutdown_notice)
         await follower.close()
-        await server.stop(settings.shutdown_grace_seconds)
+        await asyncio.gather(server.stop(settings.shutdown_grace_seconds), end(*tasks))
 
     return Running(port, pool, committer, exposition)
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _token_keys(settings: Settings) -> TokenKeys | None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from stockward_server.application.session import keep_running, wait_for_any
+from stockward_server.application.session import end, keep_running, wait_for_any
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.gateway.claim_budget import ClaimBudget
 from stockward_server.gateway.failing import Patience, note_outcomes
@@ -109,9 +109,7 @@ class Dispatcher:
         await keep_running("deliveries", self._dispatch, stop, is_database_down)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace_seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end(*late)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._recorder.drained(), GIVE_BACK_SECONDS)
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from stockward_server.admin_port import listening
-from stockward_server.application.session import keep_running
+from stockward_server.application.session import end, keep_running
 from stockward_server.domain.event import Event
 from stockward_server.gateway import feed
 from stockward_server.gateway.defaults import put_default_endpoints
@@ -23,7 +23,7 @@ from stockward_server.gateway.recorder import Recorder
 from stockward_server.gateway.retry import RETRY_DELAYS
 from stockward_server.gateway.sender import Sender
 from stockward_server.gateway.tally import GatewayTally
-from stockward_server.storage.database import is_database_down, open_pool
+from stockward_server.storage.database import is_database_down, opened_pool
 from stockward_server.storage.endpoint_health import SqlEndpointHealth
 from stockward_server.storage.webhooks import SqlWebhooks
 
@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 POOL_SIZE = 4
 """Connections: one claims, one records, and health asks."""
+
+CLOSE_SECONDS = 3.0
+"""How long it may take, beyond the grace of requests under way, to give lanes back and to end."""
 
 BREAKER, PATIENCE = BreakerPolicy(), Patience()
 
@@ -70,8 +73,7 @@ async def run(
     health = Health(counted)
 
     async def session() -> None:
-        pool = await open_pool(dsn, POOL_SIZE)
-        try:
+        async with opened_pool(dsn, POOL_SIZE) as pool:
             store = SqlWebhooks(pool)
             await put_default_endpoints(store, urls, secret)
             async with Sender.open(egress, timeout_seconds=timeout_seconds, public_url=public_url) as sender:
@@ -99,11 +101,7 @@ async def run(
                     await dispatcher.run(stop, grace_seconds)
                 finally:
                     health.pool = None
-                    for task in background:
-                        task.cancel()
-                    await asyncio.gather(*background, return_exceptions=True)
-        finally:
-            await pool.close()
+                    await end(*background)
 
     async with listening(address, [web.get("/healthz", health.answer), *routes]):
-        await keep_running("gateway", session, stop, is_database_down)
+        await keep_running("gateway", session, stop, is_database_down, grace_seconds + CLOSE_SECONDS)

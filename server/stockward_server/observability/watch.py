@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import Metric
 
+from stockward_server.application.session import end
 from stockward_server.observability.exposition import Exposition, Families
 from stockward_server.observability.families import behind
 from stockward_server.observability.readiness import ANSWER_SECONDS, Readiness
 from stockward_server.storage.backlog import read_backlog
-from stockward_server.storage.database import open_pool
+from stockward_server.storage.database import opened_pool
 
 CONNECTIONS = 2
 """To PostgreSQL, beside those of the work: one looks whether it answers, the other reads while somebody asks."""
@@ -24,23 +24,19 @@ async def watching(
     dsn: str, families: Sequence[Families], on_change: Callable[[bool], Awaitable[None]] | None = None
 ) -> AsyncIterator[Exposition]:
     """Watches until the end of the block. `on_change` hears when PostgreSQL goes away, and when it is back."""
-    pool = await open_pool(dsn, CONNECTIONS, command_timeout=ANSWER_SECONDS, read_only=True)
+    async with opened_pool(dsn, CONNECTIONS, command_timeout=ANSWER_SECONDS, read_only=True) as pool:
 
-    async def read() -> Iterable[Metric]:
-        return behind(await read_backlog(pool))
+        async def read() -> Iterable[Metric]:
+            return behind(await read_backlog(pool))
 
-    readiness = Readiness(pool, on_change)
-    await readiness.look()
-    exposition = Exposition(readiness, families, read)
-    tasks = [
-        asyncio.create_task(readiness.watch(), name="readiness"),
-        asyncio.create_task(exposition.watch(), name="event loop lag"),
-    ]
-    try:
-        yield exposition
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(TimeoutError):  # then its connections are broken off
-            await asyncio.wait_for(pool.close(), ANSWER_SECONDS)
+        readiness = Readiness(pool, on_change)
+        await readiness.look()
+        exposition = Exposition(readiness, families, read)
+        tasks = [
+            asyncio.create_task(readiness.watch(), name="readiness"),
+            asyncio.create_task(exposition.watch(), name="event loop lag"),
+        ]
+        try:
+            yield exposition
+        finally:
+            await end(*tasks)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from nats.aio.client import Client
 
-from stockward_server.application.session import heed_cancellation, keep_running, lifeline
+from stockward_server.application.session import end, heed_cancellation, keep_running, lifeline
 from stockward_server.relay.stream import nats_errors, open_nats
 
 WAKE_SUBJECT = "stockward.wake"
@@ -40,8 +40,7 @@ class Waker:
         self._wanted.set()
 
     async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _session(self) -> None:
         """Sends and receives hints for as long as one connection lasts."""

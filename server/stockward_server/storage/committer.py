@@ -19,6 +19,7 @@ from typing import TypeVar
 from stockward_server.application.command import Command
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request, RequestKey
+from stockward_server.application.session import end, heed_cancellation
 from stockward_server.application.turns import Turns
 from stockward_server.domain.errors import (
     DatabaseUnavailable,
@@ -27,6 +28,7 @@ from stockward_server.domain.errors import (
     Refusal,
 )
 from stockward_server.domain.event import Event
+from stockward_server.storage.commit_hook import CommitHook, guarded
 from stockward_server.storage.committer_tally import CommitterTally, Phases, log_slow_batch
 from stockward_server.storage.database import (
     Pool,
@@ -44,6 +46,9 @@ log = logging.getLogger(__name__)
 
 MAX_TRIES = 5
 """Transactions tried for one batch or command before its callers are told to come back."""
+
+CLOSE_SECONDS = 2.0
+"""How long the last transaction may take once the server ends."""
 
 FIRST_PAUSE = 0.05
 """Seconds before the second try; doubled for each one after it."""
@@ -96,7 +101,7 @@ class Committer:
         *,
         queue_limit: int,
         batch_limit: int,
-        on_commit: Callable[[LockedState], None] = lambda state: None,
+        on_commit: CommitHook = lambda state: None,
         slow_seconds: float = float("inf"),
         trace: Callable[[Sequence[str], float, Mapping[str, float]], None] | None = None,
     ) -> None:
@@ -108,7 +113,7 @@ class Committer:
         self._encode_event = encode_event
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
-        self._on_commit = on_commit
+        self._on_commit = guarded(on_commit)
         self._slow_seconds = slow_seconds
         self._trace = trace
         self._queue: FairQueue[Queued] = FairQueue(queue_limit)
@@ -122,7 +127,7 @@ class Committer:
         A caller that goes away while its command is queued takes it along; once its batch has begun it has no say.
         """
         if self._closing:
-            raise DatabaseUnavailable("the server is stopping")
+            raise _stopping()
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if not self._put(Queued(command, future, time.perf_counter())):
             raise self._overloaded()
@@ -139,10 +144,14 @@ class Committer:
         return self._queue.put(queued, max(1, command.weight), command.cause.share)
 
     async def close(self) -> None:
-        """Takes no more commands, finishes those that are queued, and stops."""
+        """Takes no more commands, finishes those that are queued, and stops. What a database that does not answer has
+        not finished after CLOSE_SECONDS is broken off; its callers are gone by then, and can repeat it."""
         self._closing = True
         self._arrived.set()
-        await self._task
+        await asyncio.wait((self._task,), timeout=CLOSE_SECONDS)
+        await end(self._task)
+        while left := self._queue.take(sys.maxsize):
+            _answer(left[0], _stopping())
 
     async def _run(self) -> None:
         while not (self._closing and not self._queue):
@@ -150,19 +159,31 @@ class Committer:
             self._arrived.clear()
             while batch := self._next_batch():
                 effort = Effort()
-                since, before = time.perf_counter(), dict(self.tally.phases)
-                outcomes = await self._run_batch(batch)
-                for queued, outcome in zip(batch, outcomes, strict=True):
-                    _answer(queued, outcome)
-                seconds, waited = time.perf_counter() - since, since - min(queued.since for queued in batch)
-                self.tally.add(len(batch), waited, seconds)
-                if seconds > self._slow_seconds or self._trace is not None:
-                    phases = {phase: spent - before[phase] for phase, spent in self.tally.phases.items()}
-                    if seconds > self._slow_seconds:
-                        log_slow_batch(len(batch), waited, seconds, phases)
-                    if self._trace is not None:
-                        self._trace([queued.command.cause.traceparent for queued in batch], seconds, phases)
+                try:
+                    await self._work_off(batch)
+                except asyncio.CancelledError:
+                    _answer_all(batch, _unknown())
+                    raise
+                except Exception as error:
+                    log.exception("the committer failed and goes on")
+                    _answer_all(batch, error)
+                heed_cancellation()
                 await self._gather(effort)
+
+    async def _work_off(self, batch: Sequence[Queued]) -> None:
+        """Runs a batch, answers its callers and tells what it took."""
+        since, before = time.perf_counter(), dict(self.tally.phases)
+        outcomes = await self._run_batch(batch)
+        for queued, outcome in zip(batch, outcomes, strict=True):
+            _answer(queued, outcome)
+        seconds, waited = time.perf_counter() - since, since - min(queued.since for queued in batch)
+        self.tally.add(len(batch), waited, seconds)
+        if seconds > self._slow_seconds or self._trace is not None:
+            phases = {phase: spent - before[phase] for phase, spent in self.tally.phases.items()}
+            if seconds > self._slow_seconds:
+                log_slow_batch(len(batch), waited, seconds, phases)
+            if self._trace is not None:
+                self._trace([queued.command.cause.traceparent for queued in batch], seconds, phases)
 
     async def _gather(self, effort: Effort) -> None:
         """Lets the next batch grow while this thread is short of time: a transaction costs the same for many commands
@@ -234,12 +255,7 @@ class Committer:
                     if refusal is None:
                         log.error("command failed", exc_info=error)
                     return [refusal or error]
-        unavailable = DatabaseUnavailable(
-            "the database cannot be reached; it is not known whether the change was made: "
-            "send the request again with the same request_id",
-            retry_after=1.0,
-        )
-        return [unavailable for _ in batch]
+        return [_unknown() for _ in batch]
 
     async def _transact(self, commands: Sequence[Command]) -> list[Outcome]:
         """Runs all commands in one transaction and answers once it is durable.
@@ -301,6 +317,23 @@ def _answer(queued: Queued, outcome: Outcome) -> None:
         queued.future.set_exception(outcome)
     else:
         queued.future.set_result(outcome)
+
+
+def _answer_all(batch: Sequence[Queued], outcome: Outcome) -> None:
+    for queued in batch:
+        _answer(queued, outcome)
+
+
+def _unknown() -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        "the database cannot be reached; it is not known whether the change was made: "
+        "send the request again with the same request_id",
+        retry_after=1.0,
+    )
+
+
+def _stopping() -> DatabaseUnavailable:
+    return DatabaseUnavailable("the server is stopping")
 
 
 def _execute(command: Command, state: LockedState, stored: Mapping[RequestKey, StoredResponse]) -> Outcome:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,6 +37,9 @@ MIGRATION_LOCK = 0x73746F636B  # any constant will do; it spells "stock"
 LOCK_TIMEOUT = "500ms"
 """How long a change of the schema waits for its lock. Until it has it, whoever comes later waits behind it. It gives up
 before PostgreSQL looks for a deadlock (after 1 s), so that no server's transaction is ended for it."""
+
+CLOSE_SECONDS = 1.0
+"""How long the connections of a pool may take to close."""
 
 SNAPSHOT_TRIES = 10
 """How often the same is read at most while migrations come between."""
@@ -109,6 +112,21 @@ async def open_pool(dsn: str, size: int, command_timeout: float = 30.0, *, read_
         reset=_keep_session,
         server_settings={"application_name": "stockward", "timezone": "UTC"},
     )
+
+
+@asynccontextmanager
+async def opened_pool(
+    dsn: str, size: int, command_timeout: float = 30.0, *, read_only: bool = False
+) -> AsyncIterator[Pool]:
+    """The same for the length of a block. Connections that are not closed within CLOSE_SECONDS are broken off: to a
+    PostgreSQL that no longer answers, closing one takes as long as a statement may."""
+    pool = await open_pool(dsn, size, command_timeout, read_only=read_only)
+    try:
+        yield pool
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await pool.close()
 
 
 async def prepare_connection(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -9,6 +10,8 @@ from types import MappingProxyType
 import asyncpg
 
 from stockward_server.storage.database import Connection, SessionNotKept, check_session, is_database_down
+
+CLOSE_SECONDS = 2.0
 
 KEEPALIVES = {
     # Should this machine vanish, PostgreSQL notices within a minute, and others can have the locks.
@@ -49,7 +52,8 @@ async def held_connection(
     finally:
         connection.remove_termination_listener(lost)
         try:
-            await connection.close(timeout=2.0)
+            async with asyncio.timeout(CLOSE_SECONDS):  # the driver's own does not end its wait for a cancelled query
+                await connection.close()
         except Exception as error:
             connection.terminate()
             if not is_database_down(error):

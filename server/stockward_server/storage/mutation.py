@@ -9,6 +9,7 @@ from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request
 from stockward_server.domain.errors import DatabaseUnavailable, Refusal
 from stockward_server.domain.event import Event
+from stockward_server.storage.commit_hook import CommitHook, guarded
 from stockward_server.storage.database import Executor, Pool, is_database_down, is_race_lost, transaction
 from stockward_server.storage.idempotency import find_responses
 from stockward_server.storage.write import write_state
@@ -27,12 +28,12 @@ class Mutations:
         self,
         pool: Pool,
         encode_event: Callable[[Event], bytes],
-        on_commit: Callable[[LockedState], None] = lambda state: None,
+        on_commit: CommitHook = lambda state: None,
     ) -> None:
         """`on_commit` hears of every commit."""
         self._pool = pool
         self._encode_event = encode_event
-        self._on_commit = on_commit
+        self._on_commit = guarded(on_commit)
 
     async def run(self, request: Request, work: Work) -> bytes:
         """The response, stored or fresh. Work that lost a race or its connection is done again from the start: had it

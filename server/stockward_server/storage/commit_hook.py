@@ -1,0 +1,25 @@
+"""What hears of commits: caches to be dropped, hints to be sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from stockward_server.application.locked_state import LockedState
+
+log = logging.getLogger(__name__)
+
+CommitHook = Callable[[LockedState], None]
+"""Called after each commit, before its callers are answered."""
+
+
+def guarded(hook: CommitHook) -> CommitHook:
+    """The same hook, whose errors are logged: what is committed must be answered as such, whoever hears of it."""
+
+    def call(state: LockedState) -> None:
+        try:
+            hook(state)
+        except Exception:
+            log.exception("a commit could not be told")
+
+    return call
