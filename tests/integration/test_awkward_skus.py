@@ -132,6 +132,23 @@ async def test_the_same_request_in_either_form_is_done_once(stocked: Shop) -> No
     assert answers[0] == answers[1]
 
 
+async def test_the_same_row_and_order_of_a_batch_in_either_form_are_done_once(stocked: Shop) -> None:
+    request_id, order_id = str(uuid.uuid4()), str(uuid.uuid4())
+    levels, bought = [], []
+    for sku in ("GRÜN-1", decomposed("GRÜN-1")):
+        row = inventory.SyncStockRequest.Row(sku=sku, delta=1)
+        message = inventory.SyncStockRequest(rows=[row], request_id=request_id)
+        levels += [answer async for answer in stocked.pms.inventory.SyncStock(iter([message]))]
+        line = orders.CreateOrderRequest.Line(sku=sku, quantity=1)
+        batch = orders.BatchCreateOrdersRequest(requests=[orders.CreateOrderRequest(lines=[line], request_id=order_id)])
+        bought.append(await stocked.storefront.orders.BatchCreateOrders(batch))
+        order_id = order_id.upper()
+    assert levels[0] == levels[1]
+    assert not levels[0].results[0].HasField("error")
+    assert bought[0] == bought[1]
+    assert bought[0].results[0].order.order_id
+
+
 async def test_two_forms_of_one_sku_are_one(stocked: Shop) -> None:
     for product in (
         catalog.Product(title="Again", variants=[catalog.Variant(sku=decomposed("GRÜN-1"), price=money("1.00"))]),

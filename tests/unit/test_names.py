@@ -154,7 +154,7 @@ def test_a_request_is_brought_to_its_form_at_any_depth() -> None:
     row = catalog.ImportProductsRequest(
         product=catalog.Product(handle="cafe\u0301", variants=[catalog.Variant(sku="GRU\u0308N")])
     )
-    for message in (batch, sync, many, row):
+    for message in (*batch.requests, *sync.rows, many, row):
         normalise_names(message)
     assert batch.requests[0].lines[0].sku == sync.rows[0].sku == row.product.variants[0].sku == "GRÜN"
     assert list(many.skus) == ["A", "GRÜN"]

@@ -33,7 +33,6 @@ from stockward_server.grpc_api.catalog_service import CatalogServicer
 from stockward_server.grpc_api.identity import Call, current_call
 from stockward_server.grpc_api.inventory_service import InventoryServicer
 from stockward_server.grpc_api.json_parser import JsonInvalid, parse
-from stockward_server.grpc_api.names import normalise_names
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.requests import Context
 from stockward_server.grpc_api.signatures import verify_standard, verify_stripe
@@ -178,7 +177,6 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
 async def _run(source: str, effect: Effect, message: Any, webhook_id: str, context: Context) -> None:
     """Calls the method as the webhook's sender. The request_id is made from the id, so a repetition is recognised."""
     message.request_id = str(uuid5(NAMESPACE_URL, f"webhook:{webhook_id}"))
-    normalise_names(message)
     validate(message)
     current_call.set(Call(Caller(f"webhook:{source}", Role.PMS), effect.method))
     await effect.run(message, context)

@@ -176,9 +176,8 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self, requests: AsyncIterator[pb.SyncStockRequest], context: Context
     ) -> AsyncIterator[pb.SyncStockResponse]:
         async for request in requests:
-            command = SyncStock(
-                cause=request_of(context, request), adjustments=adjustments_of(request), reply=sync_bytes
-            )
+            adjustments = adjustments_of(request)  # and all names in their one form, as a repetition is known by them
+            command = SyncStock(cause=request_of(context, request), adjustments=adjustments, reply=sync_bytes)
             yield pb.SyncStockResponse.FromString(await self._submit(command))
 
     async def SetStockPolicy(self, request: pb.SetStockPolicyRequest, context: Context) -> pb.StockLevel:

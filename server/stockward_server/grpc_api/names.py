@@ -48,11 +48,12 @@ class _Named(NamedTuple):
 
 
 def normalise_names(message: Message) -> None:
-    """Brings every SKU, handle and UUID in the message to its normal form, in place."""
-    for field, normal, _, _ in _plan(message.DESCRIPTOR):
+    """Brings every SKU, handle and UUID in the message to its normal form, in place. The parts of a batch, whose rules
+    are left to its method, have their own turn."""
+    for field, normal, _, checked in _plan(message.DESCRIPTOR):
         value: Any = getattr(message, field.name)
         if field.message_type:
-            if field.is_repeated or message.HasField(field.name):
+            if checked if field.is_repeated else message.HasField(field.name):
                 for part in islice(value, MAX_ELEMENTS) if field.is_repeated else (value,):
                     normalise_names(part)
         elif field.is_repeated:

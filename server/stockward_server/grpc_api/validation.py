@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 import protovalidate
 from google.protobuf.message import DecodeError, Message
 
+from stockward_server.application.turns import Turns
 from stockward_server.domain.errors import FieldInvalid, FieldViolation, MessageTooLarge
 from stockward_server.grpc_api.counts import count_elements
 from stockward_server.grpc_api.names import name_violations, normalise_names
 from stockward_server.grpc_api.rule_messages import words_of
 from stockward_server.grpc_api.sizes import max_bytes
-from stockward_server.grpc_api.wire_counts import check_counts
+from stockward_server.grpc_api.wire_counts import SMALL, check_counts
 
 M = TypeVar("M", bound=Message)
 
@@ -25,12 +26,11 @@ _validator = protovalidate.Validator()
 
 
 def validate(message: Message, prefix: str = "") -> None:
-    """FieldInvalid listing the fields of `message` that break their rules; paths are behind `prefix`. Of a message with
-    many elements it names the first one."""
-    _refuse_faults(message, first_only=count_elements(message, prefix) > FEW, prefix=prefix)
-
-
-def _refuse_faults(message: Message, *, first_only: bool, prefix: str = "") -> None:
+    """Puts the names in the message into their one form, and raises FieldInvalid listing the fields that break their
+    rules; paths are behind `prefix`. Of a message with many elements it names the first one. The parts of a batch are
+    left to its method, which calls this for each."""
+    first_only = count_elements(message, prefix) > FEW
+    normalise_names(message)
     names_at_fault = islice(name_violations(message), 1 if first_only else None)
     violations = [FieldViolation(prefix + each.field, each.description) for each in names_at_fault]
     names = {violation.field for violation in violations}
@@ -69,16 +69,12 @@ class Rules:
         limit = min(self._limit, max_bytes(descriptor))
         if len(raw) > limit:
             raise MessageTooLarge(f"the message has {len(raw)} bytes, {limit} are allowed", limit_bytes=limit)
-        await check_counts(raw, descriptor)
+        if len(raw) > SMALL:
+            await Turns().begin()
+            await check_counts(raw, descriptor)
         try:
             message = kind.FromString(raw)
         except DecodeError:  # gRPC itself would end the call as UNKNOWN, with the exception's text
             raise FieldInvalid("the bytes are not a message of this method's type") from None
-        self.check(message)
+        validate(message)
         return message
-
-    def check(self, message: Message) -> None:
-        """Puts names into their one form, and raises FieldInvalid where the message breaks a rule."""
-        first_only = count_elements(message) > FEW
-        normalise_names(message)
-        _refuse_faults(message, first_only=first_only)
