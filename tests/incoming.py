@@ -17,16 +17,18 @@ from stockward.webhook.v1.incoming_pb2 import ReceiveWebhookResponse
 
 from tests.shop import Shop
 
-SECRET, OLD_SECRET, FOREIGN_SECRET = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in range(3))
+SECRET, OLD_SECRET, FOREIGN_SECRET, STOREFRONT_SECRET = (
+    "whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in range(4)
+)
 STRIPE_SECRET = "whsec_stripe_test"
 
 Headers = dict[str, str]
 
 
-def body_of(type_: str, data: Message | dict[str, Any]) -> bytes:
-    """`data` as proto3 JSON."""
+def body_of(type_: str, data: Message | dict[str, Any], **fields: object) -> bytes:
+    """`data` as proto3 JSON; `fields` come beside it."""
     content = MessageToDict(data) if isinstance(data, Message) else data
-    return json.dumps({"type": type_, "timestamp": "2026-11-22T10:00:00Z", "data": content}).encode()
+    return json.dumps({"type": type_, "timestamp": "2026-11-22T10:00:00Z", "data": content, **fields}).encode()
 
 
 def signed(body: bytes, webhook_id: str = "", secret: str = SECRET, at: float | None = None) -> Headers:

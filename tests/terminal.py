@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-OURS = re.compile("STOCKWARD_|(DATABASE_URL|EVENT_QUEUE_URL|WEBHOOK_SECRET|.*_WEBHOOK_URL)$")
+OURS = re.compile("STOCKWARD_|(DATABASE_URL|EVENT_QUEUE_URL|WEBHOOK_SECRET|.*_WEBHOOK_(URL|SECRET))$")
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Stack:
             "stream_name": STREAM,
             "address": f"127.0.0.1:{free_port()}",
             "urls": {"storefront": self.storefront.url, "pms": self.pms.url},
-            "secret": SECRET,
+            "secrets": dict.fromkeys(WHO, SECRET),
             "encode_event": encode_event,
             "egress": Egress.of(LOOPBACK, require_https=False),
             "poll_seconds": 0.05,

@@ -185,14 +185,14 @@ WEBHOOKS = {
         "SETTINGS",
         lambda each: webhooks.RotateSecretRequest(endpoint_id=each),
         "ENDPOINT_MANAGED_BY_SETTINGS",
-        setting="WEBHOOK_SECRET",
+        setting="PMS_WEBHOOK_SECRET",
     ),
     "old secret of the settings": refused_step(
         "endpoints",
         "SETTINGS",
         lambda each: webhooks.ExpireSecretsRequest(endpoint_id=each),
         "ENDPOINT_MANAGED_BY_SETTINGS",
-        setting="WEBHOOK_SECRET",
+        setting="PMS_WEBHOOK_SECRET",
     ),
     "endpoint of the settings": refused_step(
         "endpoints",

@@ -18,7 +18,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from stockward_server.config import Settings, Use, load_settings, variable, variables
+from stockward_server.config import WEBHOOK_SECRETS, Settings, Use, load_settings, variable, variables
 from tests.cli_tree import problem_of
 from tests.terminal import clean_environment
 
@@ -41,7 +41,7 @@ IMAGE = dict(re.findall(r"([A-Z_]+)=(\S+)", "\n".join(re.findall(r"^ENV (.*)$", 
 SECRETS = {
     "DATABASE_URL": "postgresql://stockward:secret@db.internal:5432/stockward?sslmode=verify-full&sslrootcert=/roots.pem",
     "EVENT_QUEUE_URL": "nats://a:p@a:4222,nats://a:p@b:4222,nats://a:p@c:4222",
-    "WEBHOOK_SECRET": "whsec_" + b64encode(secrets.token_bytes(32)).decode(),
+    **{variable(field): "whsec_" + b64encode(secrets.token_bytes(32)).decode() for field in WEBHOOK_SECRETS},
 }
 
 USES = {
@@ -53,7 +53,12 @@ USES = {
 }
 """What each workload uses."""
 
-SECRET = {field for use in Use for field in use.services} | {"stripe_webhook_secret"}
+WEBHOOKS = {"server": WEBHOOK_SECRETS[2:], "gateway": WEBHOOK_SECRETS[:2]}
+"""Secrets of webhooks that each uses: a server checks with them what comes in, a gateway signs what goes out."""
+
+SECRET = {field for use in Use for field in use.services} | {
+    field for field in Settings.model_fields if field.endswith("_secret")
+}
 """Settings that are secrets, or addresses with a password in them."""
 
 EDGE_NOTICE = 15
@@ -162,7 +167,7 @@ def test_each_container_has_the_secrets_that_it_uses_and_no_others(monkeypatch: 
             sources = [each["secretRef"]["name"] for each in container.get("envFrom", ()) if "secretRef" in each]
             assert "env" not in container
             given = {key for source in sources for key in kept[source]}
-            assert given == {variable(field) for field in use.services}, name
+            assert given == {variable(field) for field in (*use.services, *WEBHOOKS.get(name, ()))}, name
             assert ("EVENT_QUEUE_URL" in given) == (f"EVENT_QUEUE_URL=nats://{name}:" in comment)
             settings_of(monkeypatch, {**configuration["data"], **{key: SECRETS[key] for key in given}}, use)
 
@@ -244,8 +249,8 @@ def test_every_deployment_survives_the_loss_of_a_node() -> None:
 
 
 def substituted(text: str) -> str:
-    """As compose does with `.env` filled in."""
-    return re.sub(r"\$\{(\w+)(?::[?-][^}]*)?\}", lambda found: SECRETS.get(found[1], "secret"), text)
+    """As compose does with `.env` filled in but for what need not be there."""
+    return re.sub(r"\$\{(\w+)(:-)?[^}]*\}", lambda found: SECRETS.get(found[1], "" if found[2] else "secret"), text)
 
 
 OURS = {name: each for name, each in COMPOSE["services"].items() if each["image"].startswith("stockward:")}
@@ -272,7 +277,11 @@ def test_a_service_of_compose_runs_what_exists(name: str, monkeypatch: pytest.Mo
     assert check.get("disable") or not problem_of(check.get("test", ["CMD", "stockward", "health"])[2:])
     assert set(service["environment"]) <= set(variables())
     filled = {key: substituted(value) for key, value in service["environment"].items() if "WEBHOOK_URL" not in key}
-    assert {variables()[key] for key in filled} & SECRET == set(USES[name].services)
+    assert {variables()[key] for key in filled} & SECRET == {
+        *USES[name].services,
+        *WEBHOOKS.get(name, ()),
+        *(("webhook_secret",) if name in WEBHOOKS else ()),  # for this release
+    }
     user = urlsplit(filled.get("EVENT_QUEUE_URL", "")).username
     assert user in (None, name), f"{name} has another one's rights in NATS"
     settings = settings_of(monkeypatch, filled, USES[name])

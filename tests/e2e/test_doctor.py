@@ -46,7 +46,7 @@ def doctor(shop: Shop, settings: Settings, own_nats: Nats, tmp_path: Path) -> Do
             variable("database_url"): settings.database_url.get_secret_value(),
             variable("event_queue_url"): own_nats.url,
             variable("grpc_address"): shop.address,
-            variable("webhook_secret"): SECRET,
+            variable("pms_webhook_secret"): SECRET,
         }
         return await stockward("doctor", *arguments, cwd=tmp_path, **environment | changes)
 
@@ -237,3 +237,13 @@ def test_certificates(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("nonsense")
     assert check_certificate("CERT", tmp_path / "cert.pem", now).verdict == "problem"
     assert check_certificate("CERT", tmp_path / "absent.pem", now).verdict == "problem"
+
+
+async def test_secrets_of_webhooks_that_are_missing_or_shared_are_told(doctor: Doctor) -> None:
+    shared, missing = await asyncio.gather(
+        doctor("--json", WEBHOOK_SECRET=SECRET), doctor("--json", STOREFRONT_WEBHOOK_URL="https://shop.example/hook")
+    )
+    assert verdicts(shared)["settings"] == verdicts(missing)["settings"] == "warning"
+    assert "set STOREFRONT_WEBHOOK_SECRET, PMS_WEBHOOK_SECRET, STOREFRONT_INCOMING" in steps(shared)["settings"]
+    (found,) = (each["found"] for each in missing.json["findings"] if each["check"] == "settings")
+    assert found.startswith("STOREFRONT_WEBHOOK_SECRET not set")

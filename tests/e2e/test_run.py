@@ -18,6 +18,7 @@ import nats
 import nats.errors
 import pytest
 
+from stockward_server.config import WEBHOOK_SECRETS, variable
 from stockward_server.embedded.home import Keys
 from stockward_server.embedded.worker import answers, grpc_serves, listens
 from tests.authority import Authority
@@ -69,7 +70,10 @@ async def test_everything_is_up_and_run_json_says_where(shared: Stack) -> None:
         await nats.connect(f"nats://{running['nats'].rpartition('@')[2]}", allow_reconnect=False, error_cb=ignore)
     for role in ("pms", "storefront", "admin"):
         assert re.fullmatch(rf"swk_{role}_[a-z2-7]{{32}}", running["keys"][role])
-    assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", running["webhook_secret"])
+    secrets = running["webhook_secrets"]
+    assert set(secrets) == {variable(field) for field in WEBHOOK_SECRETS}
+    assert all(re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", secret) for secret in secrets.values())
+    assert len(set(secrets.values())) == 4, "one secret for each party and direction"
     assert set(running["pids"]) == {"supervisor", *CHILDREN}
     assert all(alive(pid) for pid in running["pids"].values())
 
@@ -79,7 +83,7 @@ def test_the_terminal_shows_addresses_and_no_secrets(shared: Stack) -> None:
     assert running["grpc"] in shared.output
     assert running["gateway"] in shared.output
     assert running["edge"] in shared.output
-    secrets = [*running["keys"].values(), running["webhook_secret"], running["nats"]]
+    secrets = [*running["keys"].values(), *running["webhook_secrets"].values(), running["nats"]]
     assert not [secret for secret in secrets if secret in shared.output]
 
 
@@ -159,7 +163,7 @@ async def test_data_and_keys_survive_a_restart(stack: Stack) -> None:
 
     after = stack.up()
 
-    assert (after["keys"], after["webhook_secret"]) == (before["keys"], before["webhook_secret"])
+    assert (after["keys"], after["webhook_secrets"]) == (before["keys"], before["webhook_secrets"])
     connection = await asyncpg.connect(after["database"])
     assert await connection.fetchval("SELECT answer FROM kept_by_test") == 42
     await connection.close()
@@ -216,7 +220,8 @@ async def test_everything_speaks_tls_where_it_is_told_to(stack: Stack) -> None:
 
 def test_own_secret_and_wrong_settings(stack: Stack) -> None:
     secret = "whsec_" + "QUJD" * 10
-    assert stack.up(WEBHOOK_SECRET=secret)["webhook_secret"] == secret
+    assert set(stack.up(WEBHOOK_SECRET=secret)["webhook_secrets"].values()) == {secret}
+    assert "WEBHOOK_SECRET goes with the next release" in (stack.home / "logs" / "server.log").read_text()
     stack.end()
 
     assert stack.launch(WEBHOOK_SECRET="my-secret", STOCKWARD_POOL_SIZE="many").wait(30) == 2

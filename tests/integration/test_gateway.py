@@ -192,7 +192,7 @@ async def test_a_new_secret_and_the_one_before_sign_side_by_side(stack: Stack) -
     new = "whsec_" + "bmV3IHNlY3JldCBvZiAyNCBieXRlcyE="
     async with AsyncExitStack() as first:
         await stack.start(first)
-    await stack.start(secret=new)
+    await stack.start(secrets=dict.fromkeys(WHO, new))
     stack.pms.secret = new  # has gone over; the storefront has not
     await record(stack.pool, event("a", 1))
     await until(lambda: stack.storefront.taken and stack.pms.taken)

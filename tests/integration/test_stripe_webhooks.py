@@ -78,7 +78,7 @@ def test_a_standard_signature_that_another_program_made(monkeypatch: pytest.Monk
         "webhook-timestamp": "1700000000",
         "webhook-signature": f"v1,{STANDARD_SIGNATURE}",
     }
-    assert verify_standard(STANDARD_BODY, headers, [STANDARD_SECRET]) == "msg_1"
+    assert verify_standard(STANDARD_BODY, headers, [STANDARD_SECRET]) == ("msg_1", STANDARD_SECRET)
     with pytest.raises(WebhookSignatureInvalid):
         verify_standard(STANDARD_BODY, headers | {"webhook-id": "msg_2"}, [STANDARD_SECRET])
 

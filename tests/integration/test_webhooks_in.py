@@ -20,6 +20,7 @@ from tests.incoming import (
     FOREIGN_SECRET,
     OLD_SECRET,
     SECRET,
+    STOREFRONT_SECRET,
     Headers,
     body_of,
     deliver,
@@ -103,6 +104,51 @@ async def test_without_a_secret_nothing_is_taken(settings: Settings) -> None:
     async with running_shop(settings) as shop, nothing_written(shop.pool):
         refusal = await refused(post(shop, "pms", BODY, signed(BODY)))
         assert refusal.reason == "WEBHOOK_SIGNATURE_INVALID"
+
+
+async def test_each_endpoint_has_a_secret_of_its_own_and_its_name_is_signed(settings: Settings) -> None:
+    secrets = {"pms_incoming_webhook_secret": SecretStr(f"{SECRET} {OLD_SECRET}")}
+    secrets["storefront_incoming_webhook_secret"] = SecretStr(STOREFRONT_SECRET)
+    named = body_of("stock.adjusted", ADJUSTMENT, endpoint="pms")
+    async with running_shop(settings.model_copy(update=secrets)) as shop:
+        await shop.sell("TEE")
+        for secret in (SECRET, OLD_SECRET):
+            await post(shop, "pms", named, signed(named, secret=secret))
+        async with nothing_written(shop.pool):
+            refusal = await refused(post(shop, "pms", named, signed(named, secret=STOREFRONT_SECRET)))
+            assert refusal.reason == "WEBHOOK_SIGNATURE_INVALID"
+            refusal = await refused(post(shop, "storefront", named, signed(named)))
+            assert refusal.reason == "WEBHOOK_SIGNATURE_INVALID"
+            refusal = await refused(post(shop, "storefront", named, signed(named, secret=STOREFRONT_SECRET)))
+            assert (refusal.reason, refusal.metadata["field"]) == ("WEBHOOK_BODY_INVALID", "endpoint")
+            for fields in ({}, {"endpoint": "storefront"}, {"endpoint": None}, {"endpoint": ["pms"]}):
+                body = body_of("stock.adjusted", ADJUSTMENT, **fields)
+                refusal = await refused(post(shop, "pms", body, signed(body)))
+                assert (refusal.code.name, refusal.reason) == ("INVALID_ARGUMENT", "WEBHOOK_BODY_INVALID")
+                assert refusal.metadata["field"] == "endpoint"
+        assert await shop.counters("TEE") == (10, 0, 0)
+
+
+async def test_the_former_secret_counts_beside_the_new_ones_with_a_warning(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    secrets = {"webhook_secret": SecretStr(OLD_SECRET), "pms_incoming_webhook_secret": SecretStr(SECRET)}
+    warning = "webhooks to the endpoint pms are signed with WEBHOOK_SECRET, which goes"
+    async with running_shop(settings.model_copy(update=secrets)) as shop:
+        assert "set STOREFRONT_INCOMING_WEBHOOK_SECRET in its place" in caplog.text
+        await shop.sell("TEE")
+        named = body_of("stock.adjusted", ADJUSTMENT, endpoint="pms")
+        await post(shop, "pms", named, signed(named))
+        assert warning not in caplog.text
+        await post(shop, "pms", BODY, signed(BODY, secret=OLD_SECRET))
+        await post(shop, "pms", named, signed(named, secret=OLD_SECRET))
+        assert caplog.text.count(warning) == 1
+        async with nothing_written(shop.pool):
+            refusal = await refused(post(shop, "storefront", named, signed(named, secret=OLD_SECRET)))
+            assert (refusal.reason, refusal.metadata["field"]) == ("WEBHOOK_BODY_INVALID", "endpoint")
+            refusal = await refused(post(shop, "pms", BODY, signed(BODY)))
+            assert refusal.metadata["field"] == "endpoint", "its own secret signs the name, too"
+    assert SECRET not in caplog.text
 
 
 # Once

@@ -80,7 +80,7 @@ async def in_process(database_url: str, directory: Path) -> AsyncIterator[InProc
                     STREAM,
                     address=f"127.0.0.1:{free_port()}",
                     urls={name: receiver.url for name, receiver in receivers.items()},
-                    secret=SECRET,
+                    secrets=dict.fromkeys(receivers, SECRET),
                     encode_event=encode_event,
                     egress=Egress.of(LOOPBACK, require_https=False),
                     breaker=BREAKER,

@@ -46,7 +46,7 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
         settings.stream_name,
         address=settings.gateway_address,
         urls={name: url.get_secret_value() for name, url in zip(ENDPOINTS, urls, strict=True) if url},
-        secret=settings.webhook_secrets[0],
+        secrets=settings.signing_secrets,
         encode_event=encode_event,
         egress=Egress.of(LOOPBACK, require_https=False),
         breaker=BREAKER,

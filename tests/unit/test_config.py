@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 from typer.testing import CliRunner
 
 from stockward_server.cli import app
-from stockward_server.config import Environment, Settings, SettingsError, load_settings, variables
+from stockward_server.config import WEBHOOK_SECRETS, Environment, Settings, SettingsError, load_settings, variables
 from stockward_server.embedded.home import RunFile
 
 SECRET = "whsec_" + "QUJD" * 10
@@ -40,7 +40,7 @@ def running_stack() -> RunFile:
         nats_api="ITS.API",
         database="postgresql://stockward@/running?host=/run",
         keys={},
-        webhook_secret=SECRET,
+        webhook_secrets={"PMS_WEBHOOK_SECRET": SECRET},
         webhooks={},
         pids={"supervisor": os.getpid()},
     )
@@ -101,9 +101,6 @@ def test_production_takes_no_defaults_for_its_services(monkeypatch: pytest.Monke
     with pytest.raises(SettingsError, match="EVENT_QUEUE_URL: required"):
         load_settings()
     monkeypatch.setenv("EVENT_QUEUE_URL", "tls://server:a@one:4222,tls://server:a@two:4222")
-    with pytest.raises(SettingsError, match="WEBHOOK_SECRET: required"):
-        load_settings()
-    monkeypatch.setenv("WEBHOOK_SECRET", RANDOM_SECRET)
     assert load_settings().environment is Environment.PRODUCTION
 
 
@@ -192,9 +189,11 @@ PRODUCTION = {
         ("EVENT_QUEUE_URL", "nats://queue:4222", "expected credentials", "nats://server:secret@queue:4222"),
         ("EVENT_QUEUE_URL", "tls://a:b@one, tls://two", "expected credentials", "tls://a:b@one, tls://a:b@two"),
         ("EVENT_QUEUE_URL", "nats://127.0.0.1:4222", "expected credentials", "nats://a:b@127.0.0.1:4222"),
-        ("WEBHOOK_SECRET", "", "required", RANDOM_SECRET),
         ("WEBHOOK_SECRET", SECRET, "expected random bytes", RANDOM_SECRET),
         ("WEBHOOK_SECRET", f"{RANDOM_SECRET} {SECRET}", "expected random bytes", RANDOM_SECRET),
+        ("PMS_WEBHOOK_SECRET", SECRET, "expected random bytes", RANDOM_SECRET[:-4] + "eHg="),
+        ("PMS_INCOMING_WEBHOOK_SECRET", SECRET, "expected random bytes", RANDOM_SECRET[:-4] + "eHg="),
+        ("PMS_INCOMING_WEBHOOK_SECRET", RANDOM_SECRET, "expected another secret", RANDOM_SECRET[:-4] + "eHg="),
         ("STOREFRONT_WEBHOOK_URL", "http://shop.example/hook", "https is required", "https://shop.example/hook"),
         ("PMS_WEBHOOK_URL", "http://pms.example/hook", "https is required", "https://pms.example/hook"),
         ("STOCKWARD_PUBLIC_URL", "http://api.example", "https is required", "https://api.example"),
@@ -221,6 +220,17 @@ def test_production_refuses_what_is_convenient(
     monkeypatch.setenv("STOCKWARD_ENVIRONMENT", "development")
     monkeypatch.setenv(name, convenient)
     assert load_settings().environment is Environment.DEVELOPMENT
+
+
+def test_production_signs_what_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    for each, value in PRODUCTION.items():
+        monkeypatch.setenv(each, value)
+    monkeypatch.delenv("WEBHOOK_SECRET")
+    monkeypatch.setenv("PMS_WEBHOOK_URL", "https://pms.example/hook")
+    with pytest.raises(SettingsError, match=r"^PMS_WEBHOOK_SECRET: required .*PMS_WEBHOOK_URL is set"):
+        load_settings()
+    monkeypatch.setenv("PMS_WEBHOOK_SECRET", RANDOM_SECRET)
+    assert load_settings().signing_secrets == {"pms": RANDOM_SECRET}
 
 
 def test_one_s_own_stack_is_not_for_production(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,12 +310,21 @@ def test_every_setting_is_explained() -> None:
 
 
 def test_several_secrets_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_settings().webhook_secrets == load_settings().stripe_webhook_secrets == []
-    monkeypatch.setenv("WEBHOOK_SECRET", f"{SECRET}, whsec_{'QUJE' * 10}")
+    assert load_settings().shared_webhook_secrets == load_settings().stripe_webhook_secrets == []
+    other = "whsec_" + "QUJE" * 10
+    monkeypatch.setenv("WEBHOOK_SECRET", f"{SECRET}, {other}")
     monkeypatch.setenv("STOCKWARD_STRIPE_WEBHOOK_SECRET", "whsec_one  whsec_two")
-    assert load_settings().webhook_secrets == [SECRET, "whsec_" + "QUJE" * 10]
+    assert load_settings().shared_webhook_secrets == [SECRET, other]
+    assert load_settings().signing_secrets == {"storefront": SECRET, "pms": SECRET}
+    assert load_settings().incoming_secrets == {"storefront": [], "pms": []}
     assert load_settings().stripe_webhook_secrets == ["whsec_one", "whsec_two"]
-    assert load_settings().shown("stripe_webhook_secret") == "whsec_***"
+    monkeypatch.setenv("PMS_WEBHOOK_SECRET", RANDOM_SECRET)
+    monkeypatch.setenv("STOREFRONT_INCOMING_WEBHOOK_SECRET", f"{other} {SECRET}")
+    settings = load_settings()
+    assert settings.signing_secrets == {"storefront": SECRET, "pms": RANDOM_SECRET}
+    assert settings.incoming_secrets == {"storefront": [other, SECRET], "pms": []}
+    for field in ("stripe_webhook_secret", *WEBHOOK_SECRETS):
+        assert settings.shown(field) in ("whsec_***", None)
 
 
 def test_config_shows_what_is_in_force_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from stockward_server import gateway as webhook_gateway
 from stockward_server.bootstrap.tracing import tracing
+from stockward_server.bootstrap.webhook_secrets import warn_of_shared_secret
 from stockward_server.config import Environment, Settings
 from stockward_server.gateway import LOOPBACK, Egress, GatewayTally, Patience
 from stockward_server.grpc_api.event_encoder import encode_event
@@ -21,6 +22,8 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
     production = settings.environment is Environment.PRODUCTION
     urls = {"storefront": settings.storefront_webhook_url, "pms": settings.pms_webhook_url}
     patience = Patience(timedelta(days=settings.webhook_warn_days), timedelta(days=settings.webhook_disable_days))
+    own = [f"{name}_webhook_secret" for name, url in urls.items() if url]
+    warn_of_shared_secret(settings, [field for field in own if getattr(settings, field) is None])
     dsn, tally = settings.database_url.get_secret_value(), GatewayTally()
     told: Sequence[Families] = (
         lambda: families.delivering(tally, settings.stream_name),
@@ -33,7 +36,7 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
             settings.stream_name,
             address=settings.gateway_address,
             urls={name: url.get_secret_value() for name, url in urls.items() if url},
-            secret=next(iter(settings.webhook_secrets), None),
+            secrets=settings.signing_secrets,
             encode_event=encode_event,
             egress=Egress.of(
                 [*settings.webhook_allowed_networks, *(() if production else LOOPBACK)], require_https=production

@@ -24,6 +24,7 @@ from stockward_server.application.sweeper import sweep
 from stockward_server.application.watches import Watches, WatchLimits
 from stockward_server.bootstrap.tracing import tracing
 from stockward_server.bootstrap.transport import certificates_of
+from stockward_server.bootstrap.webhook_secrets import warn_of_shared_secret
 from stockward_server.config import Environment, Settings, variable
 from stockward_server.domain.errors import Refusal
 from stockward_server.domain.hold_limits import HoldLimits
@@ -115,6 +116,14 @@ async def running_server(settings: Settings, admin_address: str | None = None) -
 async def _start(settings: Settings, admin_address: str | None, stack: AsyncExitStack) -> Running:
     """Puts on `stack` what ends each part, in the order of their start."""
     certificates = certificates_of(settings)
+    warn_of_shared_secret(
+        settings,
+        [
+            f"{name}_incoming_webhook_secret"
+            for name in settings.incoming_secrets
+            if not settings.incoming_secrets[name]
+        ],
+    )
     tracer = await stack.enter_async_context(tracing(settings, "server"))
     pool = await stack.enter_async_context(
         database.opened_pool(settings.database_url.get_secret_value(), settings.pool_size)
@@ -207,7 +216,9 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
                 inventory_servicer,
                 order_servicer,
                 order_views,
-                WebhookSecrets(settings.webhook_secrets, settings.stripe_webhook_secrets),
+                WebhookSecrets(
+                    settings.incoming_secrets, settings.stripe_webhook_secrets, settings.shared_webhook_secrets
+                ),
             ),
             WebhookServicer(
                 SqlEndpoints(pool, mutations),

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from stockward_server.commands.options import AsJson
-from stockward_server.config import Environment, Settings, SettingsError, Use, load_settings
+from stockward_server.config import (
+    WEBHOOK_PARTIES,
+    WEBHOOK_SECRETS,
+    Environment,
+    Settings,
+    SettingsError,
+    Use,
+    load_settings,
+    variable,
+)
 
 if TYPE_CHECKING:
     from stockward_server.observability.checkup import Finding, Subject
@@ -74,10 +83,17 @@ def _subject(settings: Settings) -> Subject:
 def _check_settings(settings: Settings) -> Finding:
     from stockward_server.observability.checkup import ok, warning
 
-    if settings.webhook_secret is None:
-        return warning(
-            "settings", "WEBHOOK_SECRET is not set: no webhook is sent or taken", "set it; `stockward config` shows all"
-        )
+    if settings.webhook_secret is not None:
+        own = ", ".join(variable(field) for field in WEBHOOK_SECRETS)
+        return warning("settings", "WEBHOOK_SECRET goes with the next release", f"set {own} in its place")
+    missing = [
+        variable(f"{endpoint}_webhook_secret")
+        for endpoint in WEBHOOK_PARTIES
+        if getattr(settings, f"{endpoint}_webhook_url") and endpoint not in settings.signing_secrets
+    ]
+    if missing:
+        found = f"{' and '.join(missing)} not set: no webhook is sent there"
+        return warning("settings", found, "set it; `stockward config` shows all")
     if settings.environment is not Environment.PRODUCTION:
         return ok("settings", "for development; STOCKWARD_ENVIRONMENT=production is stricter")
     return ok("settings", "for production")

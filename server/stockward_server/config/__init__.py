@@ -8,6 +8,8 @@ from stockward_server.config.checks import check_address, is_loopback
 from stockward_server.config.environment import Use, load_settings
 from stockward_server.config.settings import (
     PREFIX,
+    WEBHOOK_PARTIES,
+    WEBHOOK_SECRETS,
     Environment,
     LogFormat,
     LogLevel,
@@ -20,6 +22,8 @@ from stockward_server.config.settings import (
 
 __all__ = [
     "PREFIX",
+    "WEBHOOK_PARTIES",
+    "WEBHOOK_SECRETS",
     "Environment",
     "LogFormat",
     "LogLevel",

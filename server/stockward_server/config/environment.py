@@ -38,7 +38,7 @@ class _RunningStack(PydanticBaseSettingsSource):
             "DATABASE_URL": stack.database,
             "EVENT_QUEUE_URL": stack.nats,
             **({} if own_queue else {"event_queue_api": stack.nats_api}),
-            "WEBHOOK_SECRET": stack.webhook_secret,
+            **stack.webhook_secrets,
             **{CLIENT_FILES[name]: file for name, file in stack.tls.items()},
         }
 
@@ -79,9 +79,9 @@ class Use(StrEnum):
 
 
 _SERVICES: Mapping[Use, Sequence[str]] = {
-    Use.SERVER: ("database_url", "event_queue_url", "webhook_secret"),
+    Use.SERVER: ("database_url", "event_queue_url"),
     Use.RELAY: ("database_url", "event_queue_url"),
-    Use.GATEWAY: ("database_url", "event_queue_url", "webhook_secret"),
+    Use.GATEWAY: ("database_url", "event_queue_url"),
     Use.DATABASE: ("database_url",),
     Use.NONE: (),
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from stockward_server.config.checks import crosses_a_network_unverified, has_credentials, is_weak
+from stockward_server.config.checks import crosses_a_network_unverified, has_credentials, is_weak, several
 
 if TYPE_CHECKING:
     from stockward_server.config.settings import Settings
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 WHERE = "where STOCKWARD_ENVIRONMENT is production"
 
 
-def refuse_conveniences(settings: Settings, variable: Callable[[str], str]) -> None:
-    """ValueError for what makes one's own machine easy and a shop open; `variable` names the one of a field."""
+def refuse_conveniences(settings: Settings, variable: Callable[[str], str], webhook_secrets: Iterable[str]) -> None:
+    """ValueError for what makes one's own machine easy and a shop open; `variable` names the one of a field,
+    `webhook_secrets` are the fields with a secret of one party and direction."""
     where = WHERE
     set_here = settings.model_fields_set
     if "database_url" in set_here and crosses_a_network_unverified(settings.database_url.get_secret_value()):
@@ -31,8 +32,21 @@ def refuse_conveniences(settings: Settings, variable: Callable[[str], str]) -> N
             f"EVENT_QUEUE_URL: expected credentials for every server {where}, as in nats://USER:PASSWORD@HOST:PORT; "
             "deploy/nats/accounts.conf has the users"
         )
-    if any(is_weak(secret) for secret in settings.webhook_secrets):
-        raise ValueError(f"WEBHOOK_SECRET: expected random bytes {where}, such as of `openssl rand -base64 32`")
+    users: dict[str, str] = {}
+    for field in ("webhook_secret", *webhook_secrets):
+        for secret in several(getattr(settings, field)):
+            if is_weak(secret):
+                raise ValueError(
+                    f"{variable(field)}: expected random bytes {where}, such as of `openssl rand -base64 32`"
+                )
+            if users.setdefault(secret, field) != field:
+                raise ValueError(f"{variable(field)}: expected another secret than {variable(users[secret])} {where}")
+    for endpoint in ("storefront", "pms"):
+        if getattr(settings, f"{endpoint}_webhook_url") and endpoint not in settings.signing_secrets:
+            raise ValueError(
+                f"{variable(f'{endpoint}_webhook_secret')}: required {where} and "
+                f"{variable(f'{endpoint}_webhook_url')} is set"
+            )
     for field in ("storefront_webhook_url", "pms_webhook_url", "public_url"):
         url: SecretStr | str | None = getattr(settings, field)
         if url and not (url if isinstance(url, str) else url.get_secret_value()).startswith("https://"):

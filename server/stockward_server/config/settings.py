@@ -34,6 +34,14 @@ from stockward_server.config.production import refuse_conveniences
 
 PREFIX = "STOCKWARD_"
 
+WEBHOOK_PARTIES = ("storefront", "pms")
+"""Those that webhooks of the settings go to and come from."""
+
+WEBHOOK_SECRETS = tuple(
+    f"{party}_{kind}secret" for kind in ("webhook_", "incoming_webhook_") for party in WEBHOOK_PARTIES
+)
+"""The secret of each party and direction."""
+
 
 class SettingsError(Exception):
     """Settings that cannot be used; ``problems`` has a line each: the variable's name and what was expected.
@@ -77,6 +85,7 @@ class LogFormat(StrEnum):
 
 
 Address = Annotated[str, AfterValidator(check_address)]
+WebhookSecrets = Annotated[SecretStr, AfterValidator(check_webhook_secrets)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(check_webhook_url)]
 
 
@@ -107,11 +116,26 @@ class Settings(BaseModel):
     """Prefix of JetStream's API there for `stockward doctor` and `events tail`: `STOCKWARD.API` for a user who may only
     read events."""
 
-    webhook_secret: Annotated[SecretStr, AfterValidator(check_webhook_secrets)] | None = Field(
-        default=None, validation_alias="WEBHOOK_SECRET"
+    storefront_webhook_secret: WebhookSecrets | None = Field(default=None, validation_alias="STOREFRONT_WEBHOOK_SECRET")
+    """Signs webhooks to STOREFRONT_WEBHOOK_URL (Standard Webhooks 1.0); the first one does of several, by spaces or
+    commas. `stockward run` makes one where it is not set, and of the next three."""
+
+    pms_webhook_secret: WebhookSecrets | None = Field(default=None, validation_alias="PMS_WEBHOOK_SECRET")
+    """Signs webhooks to PMS_WEBHOOK_URL."""
+
+    storefront_incoming_webhook_secret: WebhookSecrets | None = Field(
+        default=None, validation_alias="STOREFRONT_INCOMING_WEBHOOK_SECRET"
     )
-    """Signs webhooks both ways (Standard Webhooks 1.0); `stockward run` makes one where it is not set. Of several, by
-    spaces or commas, the first one signs and all of them are taken."""
+    """Secret with which the storefront signs webhooks to /api/storefront/webhook; of several any is accepted."""
+
+    pms_incoming_webhook_secret: WebhookSecrets | None = Field(
+        default=None, validation_alias="PMS_INCOMING_WEBHOOK_SECRET"
+    )
+    """Secret with which the product management system signs those to /api/pms/webhook; of several any is accepted."""
+
+    webhook_secret: WebhookSecrets | None = Field(default=None, validation_alias="WEBHOOK_SECRET")
+    """Former secret of everybody, both ways; works for this release where the four above are not set, and for incoming
+    webhooks beside them."""
 
     stripe_webhook_secret: SecretStr | None = None
     """Signing secret of the Stripe endpoint that sends payment events here; several by spaces or commas."""
@@ -401,7 +425,7 @@ class Settings(BaseModel):
             if getattr(self, ca) and not getattr(self, cert):
                 raise ValueError(f"{variable(cert)}: required where {variable(ca)} is set")
         if self.environment is Environment.PRODUCTION:
-            refuse_conveniences(self, variable)
+            refuse_conveniences(self, variable, WEBHOOK_SECRETS)
         return self
 
     def refuse_plaintext(self, field: str, cert: str) -> None:
@@ -431,9 +455,22 @@ class Settings(BaseModel):
         return {kind: (usual[kind] if production else 10_000) if rate is None else rate for kind, rate in told.items()}
 
     @property
-    def webhook_secrets(self) -> Sequence[str]:
-        """Each secret of WEBHOOK_SECRET; the first one signs."""
+    def shared_webhook_secrets(self) -> Sequence[str]:
+        """Each secret of WEBHOOK_SECRET."""
         return several(self.webhook_secret)
+
+    @property
+    def signing_secrets(self) -> Mapping[str, str]:
+        """The secret that signs webhooks to each URL of the settings, by endpoint."""
+        own = {name: several(getattr(self, f"{name}_webhook_secret")) for name in WEBHOOK_PARTIES}
+        return {
+            name: secrets[0] for name, found in own.items() if (secrets := found or list(self.shared_webhook_secrets))
+        }
+
+    @property
+    def incoming_secrets(self) -> Mapping[str, Sequence[str]]:
+        """The secrets that count for webhooks to each address, by endpoint; those of WEBHOOK_SECRET apart."""
+        return {name: several(getattr(self, f"{name}_incoming_webhook_secret")) for name in WEBHOOK_PARTIES}
 
     @property
     def webhook_allowed_networks(self) -> Sequence[str]:

@@ -60,7 +60,7 @@ def require_etag(endpoint: Endpoint, etag: str) -> None:
 def require_managed(endpoint: Endpoint, what: str) -> None:
     """Refuses to change `what` the settings say of one of their endpoints."""
     if not endpoint.managed:
-        setting = "WEBHOOK_SECRET" if what == "secret" else f"{endpoint.endpoint_id.upper()}_WEBHOOK_URL"
+        setting = f"{endpoint.endpoint_id.upper()}_WEBHOOK_{'SECRET' if what == 'secret' else 'URL'}"
         raise EndpointManagedBySettings(
             f"the {what} of the endpoint {endpoint.endpoint_id!r} is that of the settings: change {setting} there",
             endpoint_id=endpoint.endpoint_id,

@@ -55,8 +55,8 @@ class RunFile:
     """URL of PostgreSQL, for asyncpg and libpq alike."""
     keys: dict[str, str]
     """API key of each role: pms, storefront, admin."""
-    webhook_secret: str
-    """Signs webhooks both ways."""
+    webhook_secrets: dict[str, str]
+    """Secrets of webhooks by the setting: one for each party and direction."""
     webhooks: dict[str, str]
     """URL, by role, that webhooks go to because none is set: whoever listens there hears them (`stockward demo`)."""
     pids: dict[str, int]
@@ -84,6 +84,7 @@ class Keys:
     storefront: str
     admin: str
     webhook_secret: str
+    """What those of each party and direction are derived from."""
     nats_token: str
     """What the passwords of NATS are derived from."""
 
@@ -101,6 +102,11 @@ class Keys:
         """The password of one user of NATS, of which no other one can be told."""
         digest = hmac.digest(self.nats_token.encode(), f"NATS {user}".encode(), "sha256")
         return base64.b32encode(digest[:20]).decode().lower()
+
+    def webhook_secret_of(self, setting: str) -> str:
+        """The secret of one party and direction, of which no other one can be told."""
+        digest = hmac.digest(self.webhook_secret.encode(), setting.encode(), "sha256")
+        return "whsec_" + base64.b64encode(digest).decode()
 
     @property
     def of_roles(self) -> dict[str, str]:

@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from stockward_server.config import Environment, Settings, variable
+from stockward_server.config import WEBHOOK_SECRETS, Environment, Settings, variable
+from stockward_server.config.checks import several
 from stockward_server.embedded.envoy import Envoy
 from stockward_server.embedded.home import AlreadyRunning, Home, Keys, RunFile
 from stockward_server.embedded.nats import Nats
@@ -165,7 +166,7 @@ class Supervisor:
         settings = self._settings = self._settings.model_copy(
             update={
                 "database_url": SecretStr(database),
-                "webhook_secret": self._settings.webhook_secret or SecretStr(keys.webhook_secret),
+                **self._webhook_secrets(keys),
                 "grpc_address": self._address("gRPC", self._settings.grpc_address),
                 "edge_address": self._address("Edge", self._settings.edge_address),
                 "gateway_address": self._address("Gateway", self._settings.gateway_address),
@@ -173,7 +174,6 @@ class Supervisor:
                 "relay_admin_address": self._address("Relay's metrics", self._settings.relay_admin_address),
             }
         )
-        assert settings.webhook_secret is not None
         webhooks = self._default_webhooks()
         with self._screen.step("Bringing the database up to date", "Database is up to date"):
             migrations = await self._prepare_database(settings, keys)
@@ -203,7 +203,10 @@ class Supervisor:
             nats_api=self._subscriber_api,
             database=database,
             keys=keys.of_roles,
-            webhook_secret=settings.webhook_secrets[0],
+            webhook_secrets={
+                variable(field): (several(getattr(settings, field)) or settings.shared_webhook_secrets)[0]
+                for field in WEBHOOK_SECRETS
+            },
             webhooks=webhooks,
             pids={},
         )
@@ -218,6 +221,13 @@ class Supervisor:
             log.write_text(traceback.format_exc(), encoding="utf-8")
             raise StartError(f"The database could not be brought up to date: {error}", log) from None
 
+    def _webhook_secrets(self, keys: Keys) -> dict[str, SecretStr]:
+        """A secret of its own for each party and direction that has none, unless there is the former one of all."""
+        if self._settings.webhook_secret:
+            return {}
+        unset = (field for field in WEBHOOK_SECRETS if getattr(self._settings, field) is None)
+        return {field: SecretStr(keys.webhook_secret_of(variable(field))) for field in unset}
+
     def _default_webhooks(self) -> dict[str, str]:
         """Where webhooks go, by role, as long as nobody has set a URL; on one's own machine only."""
         unset = [role for role in ("storefront", "pms") if getattr(self._settings, f"{role}_webhook_url") is None]
@@ -228,10 +238,10 @@ class Supervisor:
 
     def _workers(self, webhooks: Mapping[str, str], nats_url: Callable[[str], str]) -> dict[str, Service]:
         settings = self._settings
-        assert settings.webhook_secret is not None
+        secrets = {field: getattr(settings, field) for field in WEBHOOK_SECRETS}
         variables = {
             "DATABASE_URL": settings.database_url.get_secret_value(),
-            "WEBHOOK_SECRET": settings.webhook_secret.get_secret_value(),
+            **{variable(field): secret.get_secret_value() for field, secret in secrets.items() if secret},
             "STOCKWARD_GRPC_ADDRESS": settings.grpc_address,
             "STOCKWARD_GATEWAY_ADDRESS": settings.gateway_address,
             "STOCKWARD_SERVER_ADMIN_ADDRESS": settings.server_admin_address,

@@ -1,4 +1,4 @@
-"""The two endpoints that settings make: STOREFRONT_WEBHOOK_URL and PMS_WEBHOOK_URL, signed with WEBHOOK_SECRET."""
+"""The two endpoints that settings make: STOREFRONT_WEBHOOK_URL and PMS_WEBHOOK_URL, signed with a secret each."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ AUDIENCES: Mapping[str, Audience] = {
 """By endpoint id."""
 
 
-async def put_default_endpoints(store: SqlWebhooks, urls: Mapping[str, str], secret: str | None) -> None:
-    """Makes the endpoints what the settings say: `urls` by endpoint id. One that has no URL there is disabled."""
+async def put_default_endpoints(store: SqlWebhooks, urls: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+    """Makes the endpoints what the settings say: `urls` and `secrets` by endpoint id. One without is disabled."""
     for endpoint_id, audience in AUDIENCES.items():
-        if endpoint_id in urls and secret:
+        if endpoint_id in urls and endpoint_id in secrets:
             await store.put_endpoint(
                 endpoint_id,
                 urls[endpoint_id],
-                secret,
+                secrets[endpoint_id],
                 description=audience.description,
                 types=audience.types,
                 max_in_flight=MAX_IN_FLIGHT,

@@ -45,7 +45,7 @@ async def run(
     *,
     address: str,
     urls: Mapping[str, str],
-    secret: str | None,
+    secrets: Mapping[str, str],
     encode_event: Callable[[Event], bytes],
     egress: Egress,
     public_url: str = "",
@@ -63,7 +63,7 @@ async def run(
 ) -> None:
     """Delivers until `stop` is set. Several gateways share the work.
 
-    `address` is HOST:PORT of /healthz and `routes`; `urls` and `secret` make the endpoints `storefront` and `pms`.
+    `address` is HOST:PORT of /healthz and `routes`; `urls` and `secrets`, by endpoint, make `storefront` and `pms`.
     `egress` says where webhooks may go, `public_url` where others find the edge (for the links of thin bodies; empty:
     not known). A request may take `timeout_seconds`; one that is under way at the stop may end for `grace_seconds`.
     Once /healthz answers 200, what happens is told to the endpoints. What is done is counted in `tally`,
@@ -75,7 +75,7 @@ async def run(
     async def session() -> None:
         async with opened_pool(dsn, POOL_SIZE) as pool:
             store = SqlWebhooks(pool)
-            await put_default_endpoints(store, urls, secret)
+            await put_default_endpoints(store, urls, secrets)
             async with Sender.open(egress, timeout_seconds=timeout_seconds, public_url=public_url) as sender:
                 recorder = Recorder(store)
                 dispatcher = Dispatcher(

@@ -62,8 +62,11 @@ FOR_GOOD = (PaymentEventConflict, MoneyInvalid)
 class WebhookSecrets:
     """The secrets that count; several of a kind while they are changed."""
 
-    standard: Sequence[str]
+    standard: Mapping[str, Sequence[str]]
+    """Of each endpoint."""
     stripe: Sequence[str]
+    shared: Sequence[str] = ()
+    """Former ones, with which a webhook to any endpoint may be signed, and which need not name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
         secrets: WebhookSecrets,
     ) -> None:
         self._secrets = secrets
+        self._warned: set[str] = set()
         self._order_views = order_views
         order_service = order_pb2.DESCRIPTOR.services_by_name["OrderService"]
         catalog_service = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
@@ -160,8 +164,10 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
     async def _receive(
         self, source: str, effects: Mapping[str, Effect], body: bytes, context: Context
     ) -> pb.ReceiveWebhookResponse:
-        webhook_id = verify_standard(body, _headers(context), self._secrets.standard)
+        own = self._secrets.standard.get(source, ())
+        webhook_id, secret = verify_standard(body, _headers(context), [*own, *self._secrets.shared])
         webhook = _parse(body)
+        self._check_endpoint(source, webhook, shared=secret not in own)
         effect = effects.get(webhook["type"])
         if effect is None:
             raise _unknown(webhook["type"])
@@ -172,6 +178,18 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
             raise WebhookBodyInvalid(f"{field}: {error.words}", field=field) from error
         await _run(source, effect, message, webhook_id, context)
         return pb.ReceiveWebhookResponse(webhook_id=webhook_id, type=webhook["type"])
+
+    def _check_endpoint(self, source: str, webhook: Mapping[str, Any], *, shared: bool) -> None:
+        """Refuses what was signed for another endpoint, and, unless a shared secret has signed it, for none."""
+        if shared and source not in self._warned:
+            self._warned.add(source)
+            log.warning(
+                "webhooks to the endpoint %s are signed with WEBHOOK_SECRET, which goes with the next release: they "
+                "have to be signed with the endpoint's own secret, and to name the endpoint",
+                source,
+            )
+        if webhook.get("endpoint", source if shared else None) != source:
+            raise WebhookBodyInvalid(f'endpoint: expected "{source}", for which this is to be signed', field="endpoint")
 
 
 async def _run(source: str, effect: Effect, message: Any, webhook_id: str, context: Context) -> None:

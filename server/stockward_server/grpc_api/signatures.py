@@ -21,8 +21,8 @@ Headers = Mapping[str, str]
 """By name in lower case."""
 
 
-def verify_standard(body: bytes, headers: Headers, secrets: Sequence[str]) -> str:
-    """The webhook's id when one of the secrets has signed it; WebhookSignatureInvalid or WebhookTimestampStale."""
+def verify_standard(body: bytes, headers: Headers, secrets: Sequence[str]) -> tuple[str, str]:
+    """Returns the webhook's id and the secret that has signed it; WebhookSignatureInvalid or WebhookTimestampStale."""
     webhook_id, timestamp, _ = [_header(headers, f"webhook-{name}") for name in ("id", "timestamp", "signature")]
     _check_time(timestamp, "webhook-timestamp")
     for secret in secrets:
@@ -30,7 +30,7 @@ def verify_standard(body: bytes, headers: Headers, secrets: Sequence[str]) -> st
             Webhook(secret).verify(body, dict(headers), json_parse=False)
         except (WebhookVerificationError, ValueError):  # the latter for what is no signature or no text at all
             continue
-        return webhook_id
+        return webhook_id, secret
     raise _wrong("webhook-signature")
 
 

@@ -19,7 +19,7 @@ SETTING = {"storefront": "STOREFRONT_WEBHOOK_URL", "pms": "PMS_WEBHOOK_URL"}
 
 async def perform(stack: RunFile, telling: Telling) -> None:
     """Play the story on the stack. Raises DidNotHappen or grpc.aio.AioRpcError."""
-    receivers = {role: Receiver(stack.webhook_secret) for role in stack.webhooks}
+    receivers = {role: Receiver(stack.webhook_secrets[f"{role.upper()}_WEBHOOK_SECRET"]) for role in stack.webhooks}
     async with AsyncExitStack() as open_until_the_end:
         try:
             await open_until_the_end.enter_async_context(

@@ -5,7 +5,7 @@ Webhooks in: what payment providers, storefronts and product management systems 
 
 The body is JSON, and what it may say is listed at each method:
 
-    { "type": "stock.adjusted", "timestamp": "2026-11-22T10:00:00Z",
+    { "type": "stock.adjusted", "endpoint": "pms", "timestamp": "2026-11-22T10:00:00Z",
       "data": { "sku": "TEE-L", "delta": "5", "reason": "ADJUSTMENT_REASON_RECEIVED" } }
 
 `data` is the request of a method of this contract in proto3 JSON, held to the same rules and refused with the same

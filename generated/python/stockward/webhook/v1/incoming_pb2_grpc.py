@@ -65,8 +65,8 @@ class IncomingWebhookServiceServicer:
 
     def ReceiveStorefrontWebhook(self, request, context):
         """What happens to orders and their payments. Signed as Standard Webhooks 1.0 prescribes: the headers (metadata)
-        `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with one of the
-        secrets in WEBHOOK_SECRET.
+        `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with a secret of
+        the storefront's own. `endpoint` in the body is `storefront`, so that what is signed holds for this address only.
 
         type              data
         payment.updated   stockward.order.v1.RecordPaymentRequest
@@ -81,7 +81,8 @@ class IncomingWebhookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReceivePmsWebhook(self, request, context):
-        """What happens to products and stock, signed like those of the storefront.
+        """What happens to products and stock, signed like those of the storefront: with a secret of the product management's own,
+        and `pms` as the `endpoint`.
 
         type                 data
         product.upserted     stockward.catalog.v1.ImportProductsRequest: matched by handle

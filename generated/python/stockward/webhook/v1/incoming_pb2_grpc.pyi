@@ -5,7 +5,7 @@ Webhooks in: what payment providers, storefronts and product management systems 
 
 The body is JSON, and what it may say is listed at each method:
 
-    { "type": "stock.adjusted", "timestamp": "2026-11-22T10:00:00Z",
+    { "type": "stock.adjusted", "endpoint": "pms", "timestamp": "2026-11-22T10:00:00Z",
       "data": { "sku": "TEE-L", "delta": "5", "reason": "ADJUSTMENT_REASON_RECEIVED" } }
 
 `data` is the request of a method of this contract in proto3 JSON, held to the same rules and refused with the same
@@ -52,8 +52,8 @@ class IncomingWebhookServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IncomingWebhookServiceAsyncStub: ...
     ReceiveStorefrontWebhook: _grpc.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]
     """What happens to orders and their payments. Signed as Standard Webhooks 1.0 prescribes: the headers (metadata)
-    `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with one of the
-    secrets in WEBHOOK_SECRET.
+    `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with a secret of
+    the storefront's own. `endpoint` in the body is `storefront`, so that what is signed holds for this address only.
 
         type              data
         payment.updated   stockward.order.v1.RecordPaymentRequest
@@ -64,7 +64,8 @@ class IncomingWebhookServiceStub:
         order.charged     stockward.order.v1.AddChargeRequest
     """
     ReceivePmsWebhook: _grpc.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]
-    """What happens to products and stock, signed like those of the storefront.
+    """What happens to products and stock, signed like those of the storefront: with a secret of the product management's own,
+    and `pms` as the `endpoint`.
 
         type                 data
         product.upserted     stockward.catalog.v1.ImportProductsRequest: matched by handle
@@ -112,8 +113,8 @@ class IncomingWebhookServiceAsyncStub(IncomingWebhookServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReceiveStorefrontWebhook: _aio.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]  # type: ignore[assignment]
     """What happens to orders and their payments. Signed as Standard Webhooks 1.0 prescribes: the headers (metadata)
-    `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with one of the
-    secrets in WEBHOOK_SECRET.
+    `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with a secret of
+    the storefront's own. `endpoint` in the body is `storefront`, so that what is signed holds for this address only.
 
         type              data
         payment.updated   stockward.order.v1.RecordPaymentRequest
@@ -124,7 +125,8 @@ class IncomingWebhookServiceAsyncStub(IncomingWebhookServiceStub):
         order.charged     stockward.order.v1.AddChargeRequest
     """
     ReceivePmsWebhook: _aio.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]  # type: ignore[assignment]
-    """What happens to products and stock, signed like those of the storefront.
+    """What happens to products and stock, signed like those of the storefront: with a secret of the product management's own,
+    and `pms` as the `endpoint`.
 
         type                 data
         product.upserted     stockward.catalog.v1.ImportProductsRequest: matched by handle
@@ -175,8 +177,8 @@ class IncomingWebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_incoming_pb2.ReceiveWebhookResponse, _abc.Awaitable[_incoming_pb2.ReceiveWebhookResponse]]:
         """What happens to orders and their payments. Signed as Standard Webhooks 1.0 prescribes: the headers (metadata)
-        `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with one of the
-        secrets in WEBHOOK_SECRET.
+        `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with a secret of
+        the storefront's own. `endpoint` in the body is `storefront`, so that what is signed holds for this address only.
 
             type              data
             payment.updated   stockward.order.v1.RecordPaymentRequest
@@ -193,7 +195,8 @@ class IncomingWebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _httpbody_pb2.HttpBody,
         context: _ServicerContext,
     ) -> _typing.Union[_incoming_pb2.ReceiveWebhookResponse, _abc.Awaitable[_incoming_pb2.ReceiveWebhookResponse]]:
-        """What happens to products and stock, signed like those of the storefront.
+        """What happens to products and stock, signed like those of the storefront: with a secret of the product management's own,
+        and `pms` as the `endpoint`.
 
             type                 data
             product.upserted     stockward.catalog.v1.ImportProductsRequest: matched by handle

@@ -2,7 +2,7 @@
 //
 // The body is JSON, and what it may say is listed at each method:
 //
-//     { "type": "stock.adjusted", "timestamp": "2026-11-22T10:00:00Z",
+//     { "type": "stock.adjusted", "endpoint": "pms", "timestamp": "2026-11-22T10:00:00Z",
 //       "data": { "sku": "TEE-L", "delta": "5", "reason": "ADJUSTMENT_REASON_RECEIVED" } }
 //
 // `data` is the request of a method of this contract in proto3 JSON, held to the same rules and refused with the same
@@ -241,8 +241,8 @@ export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
 export const IncomingWebhookService: GenService<{
   /**
    * What happens to orders and their payments. Signed as Standard Webhooks 1.0 prescribes: the headers (metadata)
-   * `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with one of the
-   * secrets in WEBHOOK_SECRET.
+   * `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with a secret of
+   * the storefront's own. `endpoint` in the body is `storefront`, so that what is signed holds for this address only.
    *
    *     type              data
    *     payment.updated   stockward.order.v1.RecordPaymentRequest
@@ -260,7 +260,8 @@ export const IncomingWebhookService: GenService<{
     output: typeof ReceiveWebhookResponseSchema;
   },
   /**
-   * What happens to products and stock, signed like those of the storefront.
+   * What happens to products and stock, signed like those of the storefront: with a secret of the product management's own,
+   * and `pms` as the `endpoint`.
    *
    *     type                 data
    *     product.upserted     stockward.catalog.v1.ImportProductsRequest: matched by handle
