@@ -47,10 +47,28 @@ def parse(data: object, message: M) -> M:
     """Returns the message, filled with what JSON says; raises JsonInvalid."""
     if not isinstance(data, dict):
         raise JsonInvalid("", "must be an object")
+    if _has_half_a_name(data):
+        raise JsonInvalid("", "must have names of whole characters")
     try:
         return json_format.ParseDict(data, message)
     except UNPARSED as error:
         raise JsonInvalid(*_fault_of(message.DESCRIPTOR, data)) from error
+
+
+def _has_half_a_name(data: object) -> bool:
+    """Returns whether a name in it has half a character (a lone surrogate). JSON can have them, and protobuf's parser
+    fails on such a name in a way that is not meant to be caught."""
+    left = [data]
+    while left:
+        inner = left.pop()
+        if isinstance(inner, dict):
+            for name in inner:
+                if not name.isascii() and any("\ud800" <= each <= "\udfff" for each in name):
+                    return True
+            left.extend(inner.values())
+        elif isinstance(inner, list):
+            left.extend(inner)
+    return False
 
 
 def _fault_of(message: Any, data: Mapping[str, Any]) -> tuple[str, str]:

@@ -20,8 +20,11 @@ FETCH_SECONDS = 5.0
 
 MAX_BYTES = 1024 * 1024
 
-READ_ERRORS = (OSError, TimeoutError, ValueError, AttributeError, RecursionError, aiohttp.ClientError, PyJWTError)
-"""What a source, or what it gives, can be at fault with."""
+READ_ERRORS = (
+    *(OSError, TimeoutError, aiohttp.ClientError),
+    *(PyJWTError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+)
+"""What a source, or what it gives, can be at fault with. A key may have any JSON in place of a text."""
 
 Source = Callable[[], Awaitable[bytes]]
 """Reads the key set, or raises one of READ_ERRORS."""
