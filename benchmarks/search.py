@@ -21,7 +21,7 @@ from benchmarks.report import Benchmark, Failure, Result, Run, at_most
 from benchmarks.shop import Shop
 from stockward_server.embedded import Postgres
 from stockward_server.storage import database
-from stockward_server.storage.product_search import refresh_search
+from stockward_server.storage.search_refresh import refresh_search
 
 PRODUCTS = 100_000
 ROUNDS = 5
@@ -149,8 +149,8 @@ async def _refresh(database_url: str, count: int) -> str:
         begin = time.perf_counter()
         refreshed = await refresh_search(pool)
         seconds = time.perf_counter() - begin
-        await pool.execute("VACUUM ANALYZE products, variants")
-        size = await pool.fetchval("SELECT pg_size_pretty(pg_relation_size('products_search'))")
+        await pool.execute("VACUUM ANALYZE products, variants, product_search")
+        size = await pool.fetchval("SELECT pg_size_pretty(pg_relation_size('product_search_search'))")
     finally:
         await pool.close()
     if refreshed < count:

@@ -27,7 +27,7 @@ AUDIT_SECONDS = 300.0
 SEED = (
     """
     INSERT INTO products (product_id, handle, title, description, vendor, product_type, tags, images, attributes, state,
-                          publish_time, create_time, update_time, version, searched_version, search)
+                          publish_time, create_time, update_time, version, indexed_version, search)
     SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'product-' || n, 'Product ' || n,
            'A thing that is bought often.', 'Vendor', 'Thing', '{thing}', '[]', '{}', 2, now(), now(), now(), 2, 2,
            to_tsvector('simple', 'Product ' || n)

@@ -10,11 +10,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stockward.catalog.v1 import catalog_pb2 as pb
 
-from stockward_server.application.catalog import ProductFilter, ProductSort
+from stockward_server.application.catalog import ProductFilter, ProductSort, position
 from stockward_server.application.stock_views import Page
 from stockward_server.bootstrap.database import migrate
 from stockward_server.config import Settings
@@ -25,14 +26,15 @@ from stockward_server.domain.search import rank, search_query
 from stockward_server.embedded import Postgres
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage import database as storage
+from stockward_server.storage import product_lists
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.database import MIGRATIONS, Executor, Pool
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.product_rows import write_content, write_variants
-from stockward_server.storage.product_search import refresh_search
+from stockward_server.storage.search_refresh import refresh_search
 from tests.events import until
 from tests.products import create, get, step, update
-from tests.shop import Callers, Shop
+from tests.shop import Callers, Shop, money
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
 IN_SHORT = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -71,9 +73,20 @@ async def store(connection: Executor, *products: Product) -> None:
         await write_variants(connection, each.product_id, list(enumerate(each.variants)))
 
 
-async def listed(pool: Pool, search: str, sort: ProductSort = ProductSort.RELEVANCE) -> Sequence[Product]:
+async def listed(
+    pool: Pool, search: str, sort: ProductSort = ProductSort.RELEVANCE, page_size: int = 1000
+) -> Sequence[Product]:
+    """All that is found, read by pages."""
     wanted = ProductFilter([ProductState.DRAFT, ProductState.PUBLISHED], search=search, sort=sort, descending=True)
-    return await SqlCatalog(pool, Mutations(pool, encode_event)).products(Page(1000, None), wanted)
+    catalog = SqlCatalog(pool, Mutations(pool, encode_event))
+    found: list[Product] = []
+    while True:
+        after = position(found[-1], wanted) if found else None
+        page = await catalog.products(Page(page_size, after), wanted)
+        assert not {each.product_id for each in page} & {each.product_id for each in found}
+        found += page
+        if len(page) < page_size:
+            return found
 
 
 async def titles(pool: Pool, search: str) -> list[str]:
@@ -103,9 +116,13 @@ def test_any_part_of_a_word_finds_it(database_url: str, texts: list[str], data: 
 
 
 @IN_SHORT
-@given(st.lists(st.text("ab -ä'\"o\\r%", max_size=12), min_size=1, max_size=20), st.text("ab -ä'\"o\\r%", max_size=20))
+@given(
+    st.lists(st.text("ab -ä'\"o\\r%", max_size=12), min_size=1, max_size=20),
+    st.text("ab -ä'\"o\\r%", max_size=20),
+    st.sampled_from((3, 1000)),
+)
 def test_ranks_are_what_the_database_makes_of_them_and_lose_nothing(
-    database_url: str, texts: list[str], search: str
+    database_url: str, texts: list[str], search: str, page_size: int
 ) -> None:
     """A page goes on from the rank of its last product, which is computed here."""
 
@@ -115,7 +132,7 @@ def test_ranks_are_what_the_database_makes_of_them_and_lose_nothing(
             async with pool.acquire() as connection:
                 await connection.execute("TRUNCATE products CASCADE")
                 await store(connection, *(product(f"{text}.", f"s{n}") for n, text in enumerate(texts)))
-            found = await listed(pool, search)
+            found = await listed(pool, search, page_size=page_size)
             ranks = [rank(each, search_query(search)) for each in found]
             assert ranks == sorted(ranks)
             ids = [each.product_id for each in found]
@@ -143,6 +160,53 @@ def test_the_database_sorts_titles_as_their_keys_do(database_url: str, texts: li
             await connection.close()
 
     assert list(map(title_key, asyncio.run(check()))) == sorted(map(title_key, texts))
+
+
+SEARCHES = [
+    *("te", "red tee", "-red", '"red tee" or 日', '-"red tee"', "tee -日本", "tee-1", "cott", "ap red", "nothing"),
+]
+
+
+@pytest.mark.parametrize("sort", [ProductSort.RELEVANCE, ProductSort.TITLE, ProductSort.UPDATE_TIME])
+async def test_a_page_is_the_same_whether_it_comes_from_the_index_or_along_the_list(
+    database: Pool, monkeypatch: pytest.MonkeyPatch, sort: ProductSort
+) -> None:
+    """What is found may be many or few, new or old, indexed or written by a server of an earlier release."""
+    colours = ["red", "blue", "日本語"]
+    products = [
+        product(f"{colours[n % 3]} {'tee' if n > 50 else 'cap'} {n}", f"TEE-{n}", description="cotton " * (n % 20 == 0))
+        for n in range(110)
+    ]
+    async with database.acquire() as connection:
+        await store(connection, *products)
+        for n in range(5):
+            await connection.execute(OLD_PRODUCT, f"red tee old {n}")
+            keys = title_key(f"red tee old {n}"), f"red tee old {n}"
+            await connection.execute("UPDATE products SET title_key = $1 WHERE title = $2", *keys)
+        await connection.execute("UPDATE products SET update_time = create_time - interval '1 hour' WHERE version = 1")
+        await connection.execute("ANALYZE products, product_search")
+    for search in SEARCHES:
+        found = []
+        for at_once, enough, page_size in ((0, 1, 40), (10, 1, 40), (1_000_000, 4, 1000)):
+            monkeypatch.setattr(product_lists, "FOUND_AT_ONCE", at_once)  # 0: along the list first
+            monkeypatch.setattr(product_lists, "ENOUGH", enough)
+            found.append([each.product_id for each in await listed(database, search, sort, page_size)])
+        assert found[0] == found[1] == found[2], search
+        assert bool(found[0]) is (search != "nothing")
+
+
+async def test_an_edit_that_changes_nothing_to_find_leaves_the_index_alone(shop: Shop, pms: Callers) -> None:
+    tee = await create(pms, "Tee", "TEE")
+    written = "SELECT xmin::text, ctid::text FROM product_search"
+    before = await shop.pool.fetch(written)
+    tee = await step(pms, "Publish", tee)
+    variant = pb.Variant(sku="TEE", price=money("5"), options={"Size": "TEE"}, weight_grams=5)
+    await update(pms, tee, variants=[variant], attributes={"a": "b"})
+    assert await shop.pool.fetch(written) == before
+    assert await refresh_search(shop.pool) == 0
+    await update(pms, tee, title="Shirt")
+    assert await shop.pool.fetch(written) != before
+    assert await titles(shop.pool, "shi") == ["Shirt"]
 
 
 async def test_the_greatest_product_is_stored_and_found(database: Pool) -> None:
@@ -178,6 +242,33 @@ async def test_what_an_earlier_release_writes_is_found_soon(shop: Shop, pms: Cal
     await update(pms, await get(pms, mug), title="Cup")
     await step(pms, "Unpublish", await get(pms, mug))
     assert await refresh_search(shop.pool) == 0
+
+
+async def test_what_a_server_with_an_index_of_its_own_writes_is_found(shop: Shop, pms: Callers) -> None:
+    """The release before this one kept it in the products."""
+    tee = await create(pms, "Tee", "TEE", vendor="Acme")
+    await shop.pool.execute(
+        """
+        UPDATE products SET title = 'Cup', version = version + 1, searched_version = version + 1, search_parts = 'cup',
+            search = to_tsvector('simple', 'cup') || array_to_tsvector('{=cup,^cup,~cup}'), title_key = $1
+        """,
+        title_key("Cup"),
+    )
+    for sort in ProductSort:
+        assert [each.title for each in await listed(shop.pool, "cu", sort)] == ["Cup"]
+        assert await listed(shop.pool, "acme", sort) == []
+    tee = await update(pms, await get(pms, tee), variants=[pb.Variant(sku="TEE", price=money("5"))])
+    wrong = """
+        SELECT FROM products JOIN product_search s USING (product_id)
+        WHERE indexed_version = version AND NOT s.search @@ '^cup'
+    """
+    assert await shop.pool.fetch(wrong) == [], "an edit of something else does not say that it is indexed"
+    await until(lambda: refreshed_titles(shop.pool, "up", "cu"))
+
+
+async def refreshed_titles(pool: Pool, *searches: str) -> bool:
+    await refresh_search(pool)
+    return all([await titles(pool, search) == ["Cup"] for search in searches])
 
 
 async def test_a_product_that_somebody_changes_is_refreshed_later(database: Pool) -> None:

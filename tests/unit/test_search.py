@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -10,8 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockward_server.domain.money import Money
-from stockward_server.domain.product import Product, ProductState, Variant
-from stockward_server.domain.search import MARK_BYTES, NAME_BYTES, Rank, rank, search_document, search_query
+from stockward_server.domain.product import Image, Product, ProductState, Variant
+from stockward_server.domain.search import (
+    MARK_BYTES,
+    NAME_BYTES,
+    Rank,
+    Term,
+    rank,
+    search_document,
+    search_query,
+    searched,
+)
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
@@ -68,8 +79,58 @@ def test_any_query_can_be_read(query: str) -> None:
 def test_a_document_has_each_part_of_each_name_once() -> None:
     document = search_document(product("Tee Tee", "TEE-1", vendor="Tee", handle="tee"))
     assert document.parts == "tee tee-1 tee1"
-    marks = ["=tee tee", "=tee", "=tee-1", "^tee", "~tee", "~ee", "~e", "~ee-", "~e-1", "~-1", "~1", "~ee1", "~e1"]
+    marks = ["=tee tee", "=tee", "=tee-1", "^tee", "~tee", "~ee-", "~e-1", "~-1", "~1", "~ee1", "~e1"]
     assert list(document.marks) == marks
+
+
+@given(st.lists(st.text("abc本", min_size=1, max_size=6), min_size=1, max_size=6))
+def test_each_part_of_a_name_begins_a_mark(names: list[str]) -> None:
+    document = search_document(product(" ".join(names)))
+    found = [mark for mark in document.marks if mark.startswith("~")]
+    assert len(found) == len(set(found))
+    for name in names:
+        for start, end in combinations(range(len(name) + 1), 2):
+            assert all(any(each.startswith(mark) for each in found) for mark in Term(name[start:end], []).marks)
+
+
+CHANGES: dict[str, Any] = {
+    "title": "Cap",
+    "handle": "i",
+    "description": "warm",
+    "vendor": "Acme",
+    "product_type": "Hat",
+    "tags": ("red",),
+    "variants": (Variant("A", Money("EUR", 100), title="Rot", barcode="400", options={"Colour": "Red"}),),
+    "state": ProductState.PUBLISHED,
+    "attributes": {"a": "b"},
+    "images": (Image("https://shop.example/a.png"),),
+    "publish_time": NOW,
+    "version": 2,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_document_is_made_of_is_known(name: str) -> None:
+    """Where it has not changed, the document of a product is not made and stored again."""
+    before = product("Tee", "A")
+    after = replace(before, **{name: CHANGES[name]})
+    assert (search_document(before) == search_document(after)) is (searched(before) == searched(after))
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        *(({name: value}, False) for name, value in (("sku", "B"), ("barcode", "4"), ("title", "x"))),
+        ({"options": {"Colour": "Red"}}, False),
+        ({"price": Money("EUR", 90)}, True),
+        ({"weight_grams": 5, "image_url": "https://shop.example/a.png", "untracked": True}, True),
+    ],
+)
+def test_what_a_document_knows_of_a_variant(change: dict[str, Any], same: bool) -> None:
+    before = product("Tee", "A")
+    after = replace(before, variants=(replace(before.variants[0], **change),))
+    assert (search_document(before) == search_document(after)) is same
+    assert (searched(before) == searched(after)) is same
 
 
 def test_a_document_has_the_markup_of_a_description_as_blanks() -> None:

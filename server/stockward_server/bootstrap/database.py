@@ -15,7 +15,7 @@ from stockward_server.grpc_api.personal_data import answer_without, event_withou
 from stockward_server.storage import database, keys
 from stockward_server.storage.customers import SqlCustomers
 from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.product_search import refresh_search
+from stockward_server.storage.search_refresh import refresh_search
 
 
 async def migrate(settings: Settings) -> list[str]:

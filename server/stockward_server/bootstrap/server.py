@@ -57,7 +57,6 @@ from stockward_server.storage.known_products import KnownProducts, kibibytes
 from stockward_server.storage.locations import SqlLocations
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.order_views import SqlOrderViews
-from stockward_server.storage.product_search import refresh_search
 from stockward_server.storage.replay import SqlReplay
 from stockward_server.storage.retention import (
     delete_expired_contacts,
@@ -69,6 +68,7 @@ from stockward_server.storage.retention import (
     drop_expired_movements,
 )
 from stockward_server.storage.seal_key import read_seal_key
+from stockward_server.storage.search_refresh import refresh_search
 from stockward_server.storage.short_audit import AuditTally, audit_recent
 from stockward_server.storage.stock_views import SqlStockViews
 from stockward_server.storage.webhook_endpoints import SqlEndpoints

@@ -34,6 +34,9 @@ MARK_BYTES = 250_000
 PART = 3
 """Characters of a mark for a part."""
 
+SHORT = 8
+"""Characters of a text that is looked for by all of its marks: fewer would find much else."""
+
 MAX_KEY_BYTES = 2_000
 """UTF-8 bytes of the longest key; PostgreSQL takes 2,046."""
 
@@ -77,6 +80,13 @@ class SearchDocument:
     title_key: str
 
 
+def searched(product: Product) -> object:
+    """Returns the fields that the search document of a product is made of: where they are equal, so are these."""
+    variants = [(each.sku, each.barcode, each.title, each.options) for each in product.variants]
+    names = (product.title, product.handle, product.vendor, product.product_type, product.tags)
+    return names, product.description, variants
+
+
 def search_document(product: Product) -> SearchDocument:
     """Returns what a product is found by. What is beyond the limits above does not count."""
     title = fold(product.title)
@@ -91,7 +101,7 @@ def search_document(product: Product) -> SearchDocument:
             chain(
                 _exact_marks(product),
                 ("^" + cut(word, MAX_KEY_BYTES) for word in split_words(title)),
-                ("~" + part[at : at + PART] for part in parts for at in range(len(part))),
+                _part_marks(parts),
             ),
             MARK_BYTES,
         ),
@@ -120,9 +130,11 @@ class Term:
 
     @property
     def marks(self) -> Sequence[str]:
-        """Three characters each that cover the text; a single one, shorter than that, for a short text."""
+        """Three characters each that cover the text, all there are of a short one; a single mark, shorter than that,
+        for a text of one or two characters."""
         last = max(0, len(self.text) - PART)
-        starts = dict.fromkeys((*range(0, last, PART), last)) if self.text else ()
+        step = 1 if len(self.text) <= SHORT else PART
+        starts = dict.fromkeys((*range(0, last, step), last)) if self.text else ()
         return ["~" + self.text[at : at + PART] for at in starts]
 
     @property
@@ -214,12 +226,21 @@ def _parts(texts: Iterable[str]) -> Iterator[str]:
                 yield part
 
 
+def _part_marks(parts: Sequence[str]) -> Iterator[str]:
+    """All that is three characters long, and the ends of parts that are shorter; but for those that begin another
+    mark, as a search for one or two characters finds what begins so."""
+    marks = dict.fromkeys(part[at : at + PART] for part in parts for at in range(len(part)))
+    begun = {mark[:2] for mark in marks if len(mark) == PART}
+    begun |= {mark[0] for mark in marks if len(mark) > 1}
+    return ("~" + mark for mark in marks if mark not in begun)
+
+
 def _limited(texts: Iterable[str], size: int) -> list[str]:
     """The first of `texts`, each once, that take no more than `size` bytes together."""
     found: dict[str, None] = {}
     for text in texts:
         if text not in found:
-            size -= len(text.encode()) + 1
+            size -= (len(text) if text.isascii() else len(text.encode())) + 1
             if size < 0:
                 break
             found[text] = None

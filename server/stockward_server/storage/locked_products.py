@@ -15,6 +15,7 @@ from stockward_server.application.locked_state import Cause, LockedState
 from stockward_server.domain.errors import HandleTaken, PreconditionViolation, SkuTaken, VariantInUse
 from stockward_server.domain.event import EventData, SkuRenamed, StockNews
 from stockward_server.domain.product import Product, ProductEdit
+from stockward_server.domain.search import searched
 from stockward_server.domain.stock import StockLevel
 from stockward_server.storage.database import Executor
 from stockward_server.storage.lock import lock_stock
@@ -79,7 +80,8 @@ class LockedProducts:
             await self._require_free_skus(product, before)
             await self._drop_variants(product, before)
             await self._track_variants(product, before)
-            await write_content(self._connection, product)
+            as_before = before is not None and searched(before) == searched(product)
+            await write_content(self._connection, product, is_found_as_before=as_before)
             known = dict(enumerate(before.variants)) if before else {}
             changed = [(number, each) for number, each in enumerate(product.variants) if known.get(number) != each]
             await write_variants(self._connection, product.product_id, changed)

@@ -13,7 +13,8 @@ from stockward_server.domain.money import Money
 from stockward_server.domain.product import Image, Product, ProductState, Variant
 from stockward_server.domain.search import search_document
 from stockward_server.storage.database import Executor
-from stockward_server.storage.statement import array_literal
+from stockward_server.storage.search_index import INDEX_PRODUCT, index_row
+from stockward_server.storage.statement import Statement
 
 # One statement is one snapshot, so a product never comes with the variants of another moment.
 SELECT_PRODUCTS = """
@@ -24,26 +25,8 @@ SELECT_PRODUCTS = """
     FROM products p
 """
 
-# `english` finds words in all their forms; `simple` finds them by their beginnings, and stop words, which `english`
-# does not know. A lexeme that no query has keeps the parts apart, so that no phrase is found across them.
-_VECTOR = " || $$' ':10$$::tsvector || ".join(
-    f"to_tsvector('{dictionary}', {words})" for words in ("{0}", "{1}", "{2}") for dictionary in ("simple", "english")
-)
-SEARCH_VECTOR = f"{_VECTOR} || array_to_tsvector({{3}}::text::text[])"
-"""Of the first four `search_columns`, whose parameters are to be filled in."""
-
-
-def search_columns(product: Product) -> tuple[str, str, str, str, str, str]:
-    """Returns words of title, other names and description and the marks for SEARCH_VECTOR; search_parts; title_key."""
-    document = search_document(product)
-    return (
-        document.title_words,
-        document.name_words,
-        document.description_words,
-        array_literal(document.marks),
-        document.parts,
-        document.title_key,
-    )
+IS_INDEXED = "CASE WHEN products.indexed_version = products.version THEN {} ELSE products.indexed_version END"
+"""Says that a product is indexed in its next version, if it is in the present one, as what it is found by stays."""
 
 
 async def load_product(connection: Executor, product_id: str) -> Product | None:
@@ -51,49 +34,59 @@ async def load_product(connection: Executor, product_id: str) -> Product | None:
     return product_of(row) if row else None
 
 
-async def write_content(connection: Executor, product: Product) -> None:
-    """Stores a new product, or all of an old one, without its variants."""
-    await connection.execute(
+async def write_content(connection: Executor, product: Product, *, is_found_as_before: bool = False) -> None:
+    """Stores a new product, or all of an old one, without its variants; and what it is found by, unless an old one
+    `is_found_as_before`."""
+    columns = {
+        "product_id": product.product_id,
+        "handle": product.handle,
+        "title": product.title,
+        "state": product.state,
+        "create_time": product.create_time,
+        "update_time": product.update_time,
+        "description": product.description,
+        "vendor": product.vendor,
+        "product_type": product.product_type,
+        "tags": product.tags,
+        "images": [(image.url, image.alt_text) for image in product.images],
+        "attributes": product.attributes,
+        "scheduled_publish_time": product.scheduled_publish_time,
+        "publish_time": product.publish_time,
+        "version": product.version,
+    }
+    indexed = IS_INDEXED.format("EXCLUDED.version")
+    statement = Statement()
+    if not is_found_as_before:
+        document = search_document(product)
+        columns |= {
+            "search_parts": document.parts,
+            "title_key": document.title_key,
+            "search": document.title_words,
+            "indexed_version": product.version,
+        }
+        indexed = "EXCLUDED.indexed_version"
+        statement.add(INDEX_PRODUCT, *index_row(product, document))
+    values = {name: f"${number}" for number, name in enumerate(columns, start=1)}
+    if "search" in values:
+        values["search"] = f"to_tsvector('english', {values['search']})"  # for servers of the release before
+    kept = ("product_id", "create_time", "indexed_version")
+    changes = [f"{name} = EXCLUDED.{name}" for name in columns if name not in kept]
+    statement.add(
         f"""
-        INSERT INTO products (product_id, handle, title, state, create_time, update_time, description, vendor,
-                              product_type, tags, images, attributes, scheduled_publish_time, publish_time, version,
-                              searched_version, search, search_parts, title_key)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15,
-                {SEARCH_VECTOR.format("$16", "$17", "$18", "$19")}, $20, $21)
-        ON CONFLICT (product_id) DO UPDATE SET
-            handle = EXCLUDED.handle, title = EXCLUDED.title, state = EXCLUDED.state,
-            update_time = EXCLUDED.update_time, description = EXCLUDED.description, vendor = EXCLUDED.vendor,
-            product_type = EXCLUDED.product_type, tags = EXCLUDED.tags, images = EXCLUDED.images,
-            attributes = EXCLUDED.attributes, scheduled_publish_time = EXCLUDED.scheduled_publish_time,
-            publish_time = EXCLUDED.publish_time, version = EXCLUDED.version,
-            searched_version = EXCLUDED.searched_version, search = EXCLUDED.search,
-            search_parts = EXCLUDED.search_parts, title_key = EXCLUDED.title_key
+        INSERT INTO products ({", ".join(columns)}) VALUES ({", ".join(values.values())})
+        ON CONFLICT (product_id) DO UPDATE SET {", ".join(changes)}, indexed_version = {indexed}
         """,
-        product.product_id,
-        product.handle,
-        product.title,
-        product.state,
-        product.create_time,
-        product.update_time,
-        product.description,
-        product.vendor,
-        product.product_type,
-        product.tags,
-        [(image.url, image.alt_text) for image in product.images],
-        product.attributes,
-        product.scheduled_publish_time,
-        product.publish_time,
-        product.version,
-        *search_columns(product),
+        *columns.values(),
     )
+    await statement.execute(connection)
 
 
 async def write_state(connection: Executor, product: Product) -> None:
     """Stores where a product stands; what it is made of stays."""
     await connection.execute(
-        """
+        f"""
         UPDATE products SET state = $2, scheduled_publish_time = $3, publish_time = $4, update_time = $5, version = $6,
-            searched_version = CASE WHEN searched_version = version THEN $6 ELSE searched_version END
+            indexed_version = {IS_INDEXED.format("$6")}
         WHERE product_id = $1
         """,
         product.product_id,

@@ -1,177 +1,171 @@
-"""Products as searches know them: what is stored of them, and a query as conditions on it."""
+"""A search of products as questions to the index, and as what is looked at in the products that it names."""
 
 from __future__ import annotations
 
-import asyncio
-import json
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from stockward_server.domain.search import Rank, SearchQuery, Term
-from stockward_server.storage.database import Executor, Pool, transaction
-from stockward_server.storage.product_rows import SEARCH_VECTOR, SELECT_PRODUCTS, products_of, search_columns
-from stockward_server.storage.statement import Parameters
+from stockward_server.domain.search import PART, Rank, SearchQuery, Term
 
 Bind = Callable[[Any], str]
 """Takes a value of a statement and returns the name of its parameter."""
 
-Condition = Callable[[Bind, bool], str]
-"""Makes the condition of those that are found; the second argument says whether many are."""
+Ask = Callable[[Term, Bind], str]
+"""Makes a query for one term."""
+
+_CODE = re.compile(r"^(?=.*\d).{4,}$")
+"""A word with a digit, and not a short one."""
 
 NOTHING = "'^'"
 """A query for a lexeme that no product has."""
 
-MANY = 10_000
-"""Products from which on it is quicker to look through the list for a page of those that match than to sort them."""
-
-STALE_BATCH = 100
-"""Products that one transaction brings up to date."""
-
-
-async def refresh_search(pool: Pool) -> int:
-    """Brings up to date what is stored for searching of products that a server of an earlier release has written.
-
-    Returns the number of products. They are locked a hundred at a time; one that is locked already is left out.
-    """
-    refreshed = 0
-    while count := await _refresh_some(pool):
-        refreshed += count
-        await asyncio.sleep(0)
-    return refreshed
+VECTOR = """
+    CASE WHEN p.indexed_version = p.version
+        THEN (SELECT v.search FROM product_search v WHERE v.product_id = p.product_id) ELSE p.search END
+"""
+"""The search vector of `products p`. It is stored out of line: ten products are found in the index in the time that a
+look at one takes."""
 
 
-async def _refresh_some(pool: Pool) -> int:
-    async with transaction(pool) as connection:
-        locked = await connection.fetch(
-            """
-            SELECT p.product_id::text FROM products p WHERE p.searched_version <> p.version
-            ORDER BY p.product_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
-            """,
-            STALE_BATCH,
-        )
-        rows = await connection.fetch(
-            f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", [row["product_id"] for row in locked]
-        )
-        await connection.executemany(
-            f"""
-            UPDATE products SET searched_version = version, search = {SEARCH_VECTOR.format("$2", "$3", "$4", "$5")},
-                search_parts = $6, title_key = $7
-            WHERE product_id = $1
-            """,
-            [(product.product_id, *search_columns(product)) for product in await products_of(rows)],
-        )
-        return len(rows)
+@dataclass(frozen=True, slots=True)
+class SearchCondition:
+    """What a query finds: all of it, or what has one rank, as `domain.search.rank` decides, too."""
+
+    query: SearchQuery
+    rank: Rank | None = None
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether the index has an answer; otherwise every product has to be looked at."""
+        return self.rank is not None or all(_asked(terms, str) for terms in self.query.alternatives)
+
+    def question(self, bind: Bind, ask: Ask | None = None) -> str:
+        """Returns a query that the vector of each product that is found meets, and few others. `ask` makes the part of
+        a term."""
+        exact = f"{bind(_lexeme(self.query.exact))}::text::tsquery"
+        if self.rank is Rank.EXACT:
+            return exact
+        also = []
+        if self.rank is not None:
+            titled = f"({' || '.join(_titled(terms, bind) for terms in self.query.alternatives)})"
+            also = [titled if self.rank is Rank.TITLE else f"!!{titled}", f"!!{exact}"]
+        if self._title_is_enough:
+            return " && ".join(also)
+        asked = [" && ".join((*_asked(terms, bind, ask), *also)) for terms in self.query.alternatives]
+        return " || ".join(f"({each})" for each in (asked if also else [*asked, exact]))
+
+    def look(self, bind: Bind) -> str:
+        """Returns what decides, in `products p`, about those that meet the question."""
+        alternatives = self.query.alternatives
+        if self.rank is Rank.EXACT or self._title_is_enough or not any(map(_has_looks, alternatives)):
+            return "true"
+        held = []
+        for terms in alternatives:
+            looks = _looks(terms, bind)
+            if len(alternatives) > 1 and (asked := _asked(terms, bind)):
+                looks.append(f"{VECTOR} @@ ({' && '.join(asked)})")
+            held.append(" AND ".join(looks))
+        if self.rank is None:
+            held.append(f"{VECTOR} @@ {bind(_lexeme(self.query.exact))}::text::tsquery")
+        return f"({' OR '.join(f'({each})' for each in held)})"
+
+    @property
+    def _title_is_enough(self) -> bool:
+        """Whether all that have this rank are found: words that begin words of a title are parts of it."""
+        terms = [term for terms in self.query.alternatives for term in terms]
+        return self.rank is Rank.TITLE and all(term.words == [term.text] and not term.negative for term in terms)
 
 
-async def plan_search(connection: Executor | Pool, found: Condition) -> bool:
-    """Chooses how the next statement of this transaction finds what meets the condition; returns whether many do.
-
-    A search vector is stored out of line, so that a look at it costs a hundred times of what PostgreSQL takes for it.
-    By itself it would walk along the order of the list even where few products match. It may where many do, as
-    statistics know, and a page comes from the first of them. Otherwise the index says all that match.
-    """
-    parameters = Parameters()
-    await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")  # one word is rare, another is not
-    plan = await connection.fetchval(
-        f"EXPLAIN (FORMAT JSON) SELECT FROM products p WHERE {found(parameters.bind, False)}", *parameters.values
-    )
-    many: bool = json.loads(plan)[0]["Plan"]["Plan Rows"] > MANY
-    walk = "on" if many else "off"
-    await connection.execute(f"SET LOCAL enable_indexscan = {walk}; SET LOCAL enable_seqscan = off")
-    return many
+def _asked(terms: Sequence[Term], bind: Bind, ask: Ask | None = None) -> list[str]:
+    """Queries that the vector of a product for which the terms hold meets, all of them."""
+    return [asked for term in terms if (asked := (ask or _question)(term, bind))]
 
 
-def matches(query: SearchQuery, bind: Bind, many: bool) -> str:
-    """Returns the condition of all that are found."""
-    return _found(query, bind, many, _exact(query, bind))
+def for_estimate(term: Term, bind: Bind) -> str:
+    """The greatest part of the question, as an estimate adds up its parts, which mostly mean the same products."""
+    if term.negative or not term.text:
+        return _question(term, bind)
+    if len(term.text) <= PART:
+        return _part(term, bind)
+    return f"({_begun_somewhere(term, bind)} || {_part(term, bind)})"
 
 
-def has_rank(query: SearchQuery, rank: Rank, bind: Bind, many: bool) -> str:
-    """Returns the condition of all that are found with this rank; `domain.search.rank` decides the same."""
-    if rank is not Rank.EXACT and not query.alternatives:
-        return "false"
-    exact = _exact(query, bind)
-    if rank is Rank.EXACT:
-        return f"p.search @@ {exact}"
-    titled = f"({' || '.join(_titled(terms, bind) for terms in query.alternatives)})"
-    return _found(query, bind, many, also=f"{titled if rank is Rank.TITLE else f'!!{titled}'} && !!{exact}")
+def _question(term: Term, bind: Bind) -> str:
+    if term.negative and _has_look(term):
+        return ""
+    if term.negative:
+        return f"!!{_by_words(term, bind)}"
+    if not term.text:
+        return _by_words(term, bind)
+    return f"({_by_words(term, bind, 'plainto_tsquery')} || {_begun_somewhere(term, bind)} || {_part(term, bind)})"
 
 
-def _exact(query: SearchQuery, bind: Bind) -> str:
-    return f"{bind(_lexeme(query.exact))}::text::tsquery"
+def _has_looks(terms: Sequence[Term]) -> bool:
+    return any(map(_has_look, terms))
 
 
-def _found(query: SearchQuery, bind: Bind, many: bool, exact: str = "", also: str = "") -> str:
-    """One question to the index, for what meets an alternative and `also`, or is `exact`; and then a look at what it
-    does not know for sure. A look at the search vector itself would cost more than all else, so it is asked in a
-    question of its own, but where many match and few of them are looked at."""
-
-    def holds(question: str) -> str:
-        return f"p.search @@ ({question})" if many else _among(question)
-
-    asked, looks = [], []
-    for terms in query.alternatives:
-        question, look = _alternative(terms, bind, many)
-        asked.append(" && ".join(filter(None, (question, also))))
-        if len(query.alternatives) > 1 and question:
-            look.append(holds(question))
-        looks.append(" AND ".join(look))
-    if exact:
-        asked.append(exact)
-        looks.append(holds(exact))
-    conditions = [f"({' OR '.join(f'({look})' for look in looks)})"] if all(looks) else []
-    if all(asked):
-        conditions.insert(0, f"p.search @@ ({' || '.join(f'({each})' for each in asked)})")
-    return " AND ".join(conditions) or "true"
+def _has_look(term: Term) -> bool:
+    """Whether a product that meets the question to the index need not have the term."""
+    if term.negative and term.is_unspaced:
+        return True
+    if not term.text:
+        return term.negative  # the index looks by itself at what has all words of a phrase
+    return len(term.words) > 1 or not (term.negative or term.is_exact)
 
 
-def _alternative(terms: Sequence[Term], bind: Bind, many: bool) -> tuple[str, list[str]]:
-    """A question to the index for all terms, and what it does not know for sure."""
-    asked, looks = [], []
-    for term in terms:
-        if term.negative and term.is_unspaced:
-            looks.append(f"strpos(p.search_parts, {bind(term.text)}) = 0")
-            continue
-        words = _by_words(term, bind)
-        if term.negative:
-            asked.append(f"!!{words}")
-        elif not term.text:
-            asked.append(words)
-        else:
-            begun = f"({words} || {bind(_beginning(term))}::text::tsquery)"
-            part = f"{bind(_part(term))}::text::tsquery"
-            asked.append(f"({begun} || {part})")
-            if not term.is_exact:  # what has the marks need not have the text, but where it has the words
-                sure = f"p.search @@ {begun}" if many else f"NOT {_among(f'{part} && !!{begun}')}"
-                looks.append(f"(strpos(p.search_parts, {bind(term.text)}) > 0 OR {sure})")
-    return " && ".join(asked), looks
+def _looks(terms: Sequence[Term], bind: Bind) -> list[str]:
+    """Conditions that decide about the terms that the index does not know for sure."""
+    return [_look(term, bind) for term in terms if _has_look(term)]
 
 
-def _among(question: str) -> str:
-    """What the index answers to a question of its own, without a look at the search vector."""
-    return f"p.product_id IN (SELECT f.product_id FROM products f WHERE f.search @@ ({question}))"
+def _look(term: Term, bind: Bind) -> str:
+    if term.negative and term.is_unspaced:
+        return f"strpos(p.search_parts, {bind(term.text)}) = 0"
+    if term.negative:
+        return f"NOT {VECTOR} @@ {_by_words(term, bind)}"
+    words = f"{_by_words(term, bind)} || {_begun(term, bind)}"
+    return f"(strpos(p.search_parts, {bind(term.text)}) > 0 OR {VECTOR} @@ ({words}))"
 
 
-def _by_words(term: Term, bind: Bind) -> str:
-    """The words in their English forms, one after another."""
+def _by_words(term: Term, bind: Bind, function: str = "phraseto_tsquery") -> str:
+    """The words in their English forms: one after another, or with `plainto_tsquery` all of them somewhere."""
     dictionary = "simple" if term.is_stop_word else "english"
-    return f"phraseto_tsquery('{dictionary}', {bind(' '.join(term.words))})"
+    return f"{function}('{dictionary}', {bind(' '.join(term.words))})"
+
+
+def _begun(term: Term, bind: Bind) -> str:
+    """The words one after another, the last one as far as it is typed; or written as one."""
+    return _or_as_one(term, f"{' <-> '.join(map(_lexeme, term.words))}:*", bind)
+
+
+def _begun_somewhere(term: Term, bind: Bind) -> str:
+    """All the words, the last one as far as it is typed, where the others are no code that hardly any product has: it
+    takes the index long to find all words that begin with one letter."""
+    words = [_lexeme(word) for word in term.words]
+    if any(map(_CODE.search, term.words[:-1])):
+        del words[-1]
+    else:
+        words[-1] += ":*"
+    return _or_as_one(term, " & ".join(words), bind)
+
+
+def _or_as_one(term: Term, words: str, bind: Bind) -> str:
+    if len(term.words) > 1:
+        words = f"{words} | {_lexeme(''.join(term.words))}:*"
+    return f"{bind(words)}::text::tsquery"
+
+
+def _part(term: Term, bind: Bind) -> str:
+    marks = (_lexeme(mark) + (":*" if len(mark) < 4 else "") for mark in term.marks)
+    return f"{bind(' & '.join(marks))}::text::tsquery"
 
 
 def _titled(terms: Sequence[Term], bind: Bind) -> str:
     """All words begin a word of the title."""
     words = [f"{_lexeme('^' + word)}:*" for term in terms if not term.negative for word in term.words]
     return f"{bind(' & '.join(words) or NOTHING)}::text::tsquery"
-
-
-def _beginning(term: Term) -> str:
-    """The words one after another, the last one as far as it is typed; or written as one."""
-    words = f"{' <-> '.join(map(_lexeme, term.words))}:*"
-    return words if len(term.words) == 1 else f"{words} | {_lexeme(''.join(term.words))}:*"
-
-
-def _part(term: Term) -> str:
-    return " & ".join(_lexeme(mark) + (":*" if len(mark) < 4 else "") for mark in term.marks)
 
 
 def _lexeme(text: str) -> str:
