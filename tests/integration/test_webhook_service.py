@@ -600,6 +600,66 @@ async def test_an_endpoint_of_the_settings_keeps_what_they_say(shop: Shop) -> No
     await shop.pool.execute("DELETE FROM endpoints WHERE endpoint_id = 'pms'")
 
 
+async def test_values_of_headers_are_not_shown_and_stay_where_their_stand_in_is_sent_back(
+    shop: Shop, told: Receiver
+) -> None:
+    value, other = "Bearer " + "s3cret" * 300, "t0ken" * 250
+    endpoint_id = await listening(shop, told, types=["stock.changed"], headers={"Authorization": value, "X-A": "1"})
+    shown = {"authorization": "***", "x-a": "***"}
+    stub = shop.pms.webhooks
+    one = await stub.GetEndpoint(pb.GetEndpointRequest(endpoint_id=endpoint_id))
+    (listed,) = (await stub.ListEndpoints(pb.ListEndpointsRequest())).endpoints
+    assert dict(one.headers) == dict(listed.headers) == shown
+
+    async def change(headers: dict[str, str], *paths: str) -> pb.Endpoint:
+        endpoint = pb.Endpoint(endpoint_id=endpoint_id, headers=headers, description="changed")
+        request = pb.UpdateEndpointRequest(endpoint=endpoint, update_mask=FieldMask(paths=paths))
+        changed: pb.Endpoint = await stub.UpdateEndpoint(request)
+        return changed
+
+    assert dict((await change({}, "description")).headers) == shown
+    assert dict((await change({"AUTHORIZATION": "***", "x-b": "2"}, "headers")).headers) == {
+        "authorization": "***",
+        "x-b": "***",
+    }
+    sku = await sold(shop, 1)
+    await taken(told, 1)
+    hook = told.taken[0]
+    assert (hook.headers["authorization"], hook.headers["x-b"], "x-a" in hook.headers) == (value, "2", False)
+    assert sku in hook.aggregate_id
+
+    unknown = {"x-new": "***"}
+    too_much = {"authorization": "***", "x-b": other, "x-c": other}
+    for headers in (unknown, too_much):
+        assert (await refused(change(headers, "headers"))).reason == "ENDPOINT_HEADER_INVALID"
+    blank = pb.Endpoint(url=told.url, types=["*"], headers=unknown)
+    refusal = await refused(stub.CreateEndpoint(pb.CreateEndpointRequest(endpoint=blank)))
+    assert (refusal.reason, refusal.metadata["header"]) == ("ENDPOINT_HEADER_INVALID", "x-new")
+    assert set((await stub.GetEndpoint(pb.GetEndpointRequest(endpoint_id=endpoint_id))).headers) == {
+        "authorization",
+        "x-b",
+    }
+    stored = await shop.pool.fetch("SELECT response FROM idempotency")
+    assert stored
+    assert not any(b"s3cret" in row["response"] for row in stored)
+
+
+async def test_what_an_earlier_release_stored_as_an_answer_shows_no_headers(shop: Shop, told: Receiver) -> None:
+    request_id = str(uuid.uuid4())
+    endpoint_id = await listening(shop, told)
+    update = pb.UpdateEndpointRequest(
+        endpoint=pb.Endpoint(endpoint_id=endpoint_id, description="x"),
+        update_mask=FieldMask(paths=["description"]),
+        request_id=request_id,
+    )
+    answer = await shop.pms.webhooks.UpdateEndpoint(update)
+    answer.headers["x-key"] = "s3cret"
+    await shop.pool.execute(
+        "UPDATE idempotency SET response = $2 WHERE request_id = $1", request_id, answer.SerializeToString()
+    )
+    assert dict((await shop.pms.webhooks.UpdateEndpoint(update)).headers) == {"x-key": "***"}
+
+
 async def test_an_edit_that_changes_nothing_is_none(shop: Shop, told: Receiver) -> None:
     endpoint_id = await listening(shop, told, description="mine", headers={"X-A": "1"})
     same = pb.Endpoint(endpoint_id=endpoint_id, description="mine", headers={"x-a": "1"}, types=["*"])

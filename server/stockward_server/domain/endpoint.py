@@ -24,6 +24,9 @@ MAX_IN_FLIGHT = 32
 
 MAX_BODY_BYTES = 20_480
 
+HIDDEN = "***"
+"""Stands for the value of a header, which may be a credential: it is shown in its place, and keeps it in a change."""
+
 SECRET_BYTES = 32
 """Random bytes of a secret; Standard Webhooks asks for 24 to 64."""
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from stockward_server.domain.endpoint import Endpoint, EndpointEdit, NewSecret, Secret, SecretKind
+from stockward_server.domain.endpoint import HIDDEN, Endpoint, EndpointEdit, NewSecret, Secret, SecretKind
 from stockward_server.domain.errors import (
     EndpointDisabled,
     EndpointHeaderInvalid,
@@ -141,18 +141,31 @@ def decide_creation(
 ) -> Endpoint:
     """A new endpoint with its first secret, from a checked edit."""
     blank = Endpoint(endpoint_id, "", (), now, now, secrets=(Secret(secret.of(kind), now),))
-    return replace(blank, **edit)
+    return replace(blank, **_with_kept_headers(blank, edit))
 
 
 def decide_update(endpoint: Endpoint, edit: EndpointEdit, now: datetime) -> Endpoint:
     """With the new values of a checked edit. Another address has not failed yet."""
     if "url" in edit:
         require_managed(endpoint, "URL")
-    edited = replace(endpoint, **edit)
+    edited = replace(endpoint, **_with_kept_headers(endpoint, edit))
     if edited == endpoint:
         return endpoint
     failing_since = endpoint.failing_since if edited.url == endpoint.url else None
     return replace(edited, failing_since=failing_since, update_time=now)
+
+
+def _with_kept_headers(endpoint: Endpoint, edit: EndpointEdit) -> EndpointEdit:
+    """The edit with the values that the endpoint has in place of HIDDEN; EndpointHeaderInvalid where it has none."""
+    if "headers" not in edit:
+        return edit
+    headers = dict(edit["headers"])
+    for name, value in headers.items():
+        if value == HIDDEN:
+            if name not in endpoint.headers:
+                raise _header_invalid(name, f"{HIDDEN} stands for the value that is kept, and none is: give the value")
+            headers[name] = endpoint.headers[name]
+    return {**edit, "headers": check_headers(headers)}
 
 
 def decide_enabling(endpoint: Endpoint, now: datetime) -> Endpoint:

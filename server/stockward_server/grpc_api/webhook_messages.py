@@ -10,6 +10,7 @@ from stockward.webhook.v1 import webhook_pb2 as pb
 
 from stockward_server.domain.delivery import Delivery, LoggedAttempt
 from stockward_server.domain.endpoint import (
+    HIDDEN,
     MAX_BODY_BYTES,
     MAX_IN_FLIGHT,
     Endpoint,
@@ -31,13 +32,13 @@ EDITABLE = tuple(EndpointEdit.__annotations__)
 
 
 def endpoint_message(endpoint: Endpoint) -> pb.Endpoint:
-    """All of it but the secrets, and of an address of the settings no more than the host."""
+    """All of it but the secrets and the values of headers, and of an address of the settings no more than the host."""
     return pb.Endpoint(
         endpoint_id=endpoint.endpoint_id,
         url=endpoint.url if endpoint.managed else endpoint.news.origin,
         description=endpoint.description,
         types=endpoint.types,
-        headers=endpoint.headers,
+        headers=dict.fromkeys(endpoint.headers, HIDDEN),
         rate_limit=endpoint.rate_limit or 0,
         max_in_flight=endpoint.max_in_flight,
         max_body_bytes=endpoint.max_body_bytes,
@@ -50,6 +51,17 @@ def endpoint_message(endpoint: Endpoint) -> pb.Endpoint:
         update_time=timestamp(endpoint.update_time),
         etag=endpoint.etag,
     )
+
+
+def stored_endpoint(stored: bytes) -> pb.Endpoint:
+    """The answer to a change. One that an earlier release stored may have values of headers."""
+    return _hidden(pb.Endpoint.FromString(stored))
+
+
+def _hidden(endpoint: pb.Endpoint) -> pb.Endpoint:
+    for name in endpoint.headers:
+        endpoint.headers[name] = HIDDEN
+    return endpoint
 
 
 def endpoint_bytes(endpoint: Endpoint) -> bytes:
@@ -69,6 +81,7 @@ def rotated_bytes(endpoint: Endpoint) -> bytes:
 def created(stored: bytes, secret: NewSecret) -> pb.CreateEndpointResponse:
     """The answer to the call that drew `secret`, which it is told if it was this call that made the endpoint."""
     answer = pb.CreateEndpointResponse.FromString(stored)
+    _hidden(answer.endpoint)
     answer.secret = _shown(answer.endpoint, secret)
     return answer
 
@@ -76,6 +89,7 @@ def created(stored: bytes, secret: NewSecret) -> pb.CreateEndpointResponse:
 def rotated(stored: bytes, secret: NewSecret) -> pb.RotateSecretResponse:
     """The same for a rotation."""
     answer = pb.RotateSecretResponse.FromString(stored)
+    _hidden(answer.endpoint)
     answer.secret = _shown(answer.endpoint, secret)
     return answer
 

@@ -49,6 +49,7 @@ from stockward_server.grpc_api.webhook_messages import (
     masked_edit,
     rotated,
     rotated_bytes,
+    stored_endpoint,
 )
 
 DEFAULT_OVERLAP = timedelta(hours=24)
@@ -121,13 +122,13 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
             lambda endpoint, now: decide_update(endpoint, edit, now),
             endpoint_bytes,
         )
-        return pb.Endpoint.FromString(answer)
+        return stored_endpoint(answer)
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, context: Context) -> pb.Endpoint:
         answer = await self._endpoints.delete(
             request_of(context, request), _name(request), request.etag, endpoint_bytes
         )
-        return pb.Endpoint.FromString(answer)
+        return stored_endpoint(answer)
 
     async def EnableEndpoint(self, request: pb.EnableEndpointRequest, context: Context) -> pb.Endpoint:
         return await self._change(request, context, decide_enabling)
@@ -163,7 +164,7 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         answer = await self._endpoints.change(
             request_of(context, request), _name(request), request.etag, decide, endpoint_bytes
         )
-        return pb.Endpoint.FromString(answer)
+        return stored_endpoint(answer)
 
     # Deliveries
 

@@ -192,7 +192,8 @@ class Endpoint(_message.Message):
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Headers of every request, such as `authorization`: up to 20, 4,096 characters altogether. Names are kept in lower
         case. Those that carry the webhook itself cannot be set: `webhook-*`, `content-*`, `host` and what HTTP needs for the
-        connection. Staff can read the values.
+        connection. Values may be credentials, so they are not shown again: `***` stands for each, and sent back in a change
+        keeps the value that is there.
         """
 
     @_builtins.property
