@@ -16,6 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.order.v1 import order_pb2 as orders
 
+from stockward_server.application import turns as turns_module
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.grpc_api import validation
 from stockward_server.grpc_api.counts import MAX_ELEMENTS, count_elements
@@ -136,7 +137,8 @@ async def test_the_largest_legal_messages_are_not_refused(message: Any) -> None:
         await check_counts(raw[:-cut], message.DESCRIPTOR)
 
 
-async def test_other_calls_have_their_turn_while_a_large_message_is_counted() -> None:
+async def test_other_calls_have_their_turn_while_a_large_message_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "SLICE", 0.0)
     turns = 0
 
     async def other() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.config import Settings
 from stockward_server.grpc_api import arrivals, interceptor, server
+from tests.attacks import framed, resident
 from tests.events import until
 from tests.http2 import Http2
 from tests.shop import KEYS, Shop, open_channel, refused, running_shop
@@ -152,3 +155,20 @@ async def test_every_slot_comes_back(shop: Shop, monkeypatch: pytest.MonkeyPatch
         await silent.flush()
         await until(lambda: taken > 0)
     await until(lambda: taken == 0)
+
+
+async def test_a_refused_message_is_not_kept(shop: Shop) -> None:
+    """Until the garbage collector comes by, which it does by the number of objects and not by their size."""
+    large = framed(0x7A, bytes(4 * 1024 * 1024 - 100))
+    create: Any = shop.storefront.channel.unary_unary("/stockward.order.v1.OrderService/BatchCreateOrders")
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(30):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await create(large)
+            if number == 4:
+                before = resident(os.getpid())
+        assert resident(os.getpid()) < before + 5 * len(large)
+    finally:
+        gc.enable()

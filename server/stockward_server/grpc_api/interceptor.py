@@ -195,7 +195,12 @@ class CallInterceptor:
         trailers = (*status.trailing_metadata, *([("x-http-status", http)] if http else []))
         if refusal.retry_after is not None:  # for HTTP, whose unit is the second (RFC 9110, 10.2.3)
             trailers = (*trailers, ("retry-after", str(max(1, ceil(refusal.retry_after)))))
-        await context.abort(status.code, status.details, trailers)
+        try:
+            await context.abort(status.code, status.details, trailers)
+        except grpc.aio.AbortError as abort:
+            abort.__context__ = None
+            context.add_done_callback(_forgetting(abort))  # type: ignore[arg-type]  # the stub has a client's callback
+            raise
 
     def _end(self, method_name: str, code: str, since: float, request: Any, reason: str = "") -> None:
         """Counts the call, writes it to the log where that is wanted, and ends its span."""
@@ -204,6 +209,12 @@ class CallInterceptor:
             self._log.note(method_name, code, reason, seconds, request)
         if self._tracer is not None:
             self._tracer.end_call(current_span.get()[0], code, reason)
+
+
+def _forgetting(abort: grpc.aio.AbortError) -> Callable[[object], object]:
+    """Returns what parts an exception from its stack. gRPC keeps it with the call that is on that stack, so a refused
+    message of some megabytes would stay in memory until the garbage collector comes by."""
+    return lambda _: abort.with_traceback(None)
 
 
 def _broken_off(context: Context) -> str:

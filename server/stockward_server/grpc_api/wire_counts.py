@@ -40,6 +40,8 @@ class _Field(NamedTuple):
     """How often it may come: its elements, or once."""
     is_list: bool
     is_packed: bool
+    is_run: bool
+    """Whether its elements need no look inside, so that those that follow are only stepped over."""
     inside: Descriptor | None
     """What it holds, where there may be lists in that."""
     strict: bool
@@ -81,7 +83,8 @@ def _steps(raw: bytes, message: Descriptor) -> Iterator[None]:
         messages += 1
         while at < end:
             looked_at += 1
-            if looked_at % STEP == 0:
+            if looked_at >= STEP:
+                looked_at = 0
                 yield
             tag = raw[at]
             at += 1
@@ -97,6 +100,10 @@ def _steps(raw: bytes, message: Descriptor) -> Iterator[None]:
                     raise FieldInvalid("the message repeats fields that are no lists, or has too many unknown ones")
                 continue
             entries = _numbers(raw[at - size : at]) if field.is_packed and tag & 7 == BYTES else 1
+            if field.is_run and tag < 128:
+                more, at = _run(raw, at, end, tag)
+                entries += more
+                looked_at += more
             count = found[tag] = found[tag] + entries
             elements += entries if field.is_list else 0
             if count > field.limit and (strict or not field.is_list):
@@ -130,6 +137,20 @@ def _value(raw: bytes, at: int, wire_type: int) -> tuple[int, int]:
     raise _MalformedError
 
 
+def _run(raw: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
+    """Returns how many short elements with this tag follow, at most STEP, and where the next field begins."""
+    count = 0
+    while at < end and raw[at] == tag and count < STEP:
+        size = raw[at + 1]
+        if size > 127:
+            break
+        at += size + 2
+        count += 1
+    if at > end:
+        raise _MalformedError
+    return count, at
+
+
 def _numbers(packed: bytes) -> int:
     """Returns how many numbers stand in one piece: the last byte of each has its highest bit clear."""
     return len(packed.translate(None, CONTINUED))
@@ -160,6 +181,7 @@ def _field(counted: Counted) -> _Field:
         limit=counted.limit if field.is_repeated else 1,
         is_list=field.is_repeated,
         is_packed=field.is_repeated and scalar,
+        is_run=field.is_repeated and not scalar and not counted.inside,
         inside=field.message_type if counted.inside else None,
         strict=counted.strict,
     )

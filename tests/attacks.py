@@ -1,0 +1,108 @@
+"""What an attacker sends, and how a well-behaved caller fares meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KIB = 1024
+MIB = 1024 * KIB
+
+SIZES = (256 * KIB, 4 * MIB - KIB)
+"""Bytes of a body or message."""
+
+
+def _filled(head: bytes, item: bytes, tail: bytes, size: int) -> bytes:
+    return head + item * ((size - len(head) - len(tail)) // len(item)) + tail
+
+
+def json_bodies(size: int) -> dict[str, bytes]:
+    """Returns bodies of an order, about so many bytes each, that are JSON and full of one thing."""
+    number = (size - 40) // 13
+    return {
+        "zeros": _filled(b'{"lines":[0', b",0", b"]}", size),
+        "keys": b'{"customer":{' + b",".join(b'"k%07d":0' % each for each in range(number)) + b"}}",
+        "nests": _filled(b'{"lines":[0', b"," + b"[" * 50 + b"]" * 50, b"]}", size),
+        "deep": _filled(b'{"lines":', b"[", b"", size),
+        "empty objects": _filled(b'{"lines":[{}', b",{}", b"]}", size),
+        "strings": _filled(b'{"lines":[""', b',""', b"]}", size),
+        "one long string": b'{"reference":"' + b"x" * (size - 20) + b'"}',
+        "escapes": _filled(b'{"reference":"', b"\\u20ac", b'"}', size),
+        "backslashes": _filled(b'{"reference":"', b"\\\\", b'"}', size),
+        "blanks": b'{"lines":[' + b" " * (size - 20) + b"]}",
+    }
+
+
+def framed(tag: int, content: bytes) -> bytes:
+    """Returns a field of bytes as protobuf encodes it."""
+    size, head = len(content), bytes([tag])
+    while size > 127:
+        head += bytes([size & 127 | 128])
+        size >>= 7
+    return head + bytes([size]) + content
+
+
+CREATE = "/stockward.order.v1.OrderService/CreateOrder"
+BATCH = "/stockward.order.v1.OrderService/BatchCreateOrders"
+
+
+def messages(size: int) -> dict[str, tuple[str, bytes]]:
+    """Returns methods and encoded messages for them, about so many bytes each, that are full of one thing."""
+    lines = framed(0x0A, framed(0x0A, b"") * 1000)
+    return {
+        "zeros": (BATCH, framed(0x7A, bytes(size - 16))),
+        "keys": (BATCH, b"\x98\x3f\x00" * (size // 3)),
+        "nests": (CREATE, nested(size)),
+        "empty objects": (BATCH, b"\x0a\x00" * (size // 2)),
+        "empty lines": (CREATE, b"\x0a\x00" * (size // 2)),
+        "orders of empty lines": (BATCH, lines * min(200, size // len(lines))),
+        "strings": ("/stockward.inventory.v1.InventoryService/BatchGetAvailability", b"\x0a\x00" * (size // 2)),
+        "one long string": (CREATE, framed(0x22, b"x" * (size - 16))),
+    }
+
+
+def nested(size: int) -> bytes:
+    """Returns groups in groups, which every parser of protobuf looks into."""
+    return b"\x7b" * (size // 2) + b"\x7c" * (size // 2)
+
+
+@dataclass
+class Latencies:
+    """Seconds that a well-behaved caller waited for its answers."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def worst(self) -> float:
+        return max(self.seconds, default=0.0)
+
+    @property
+    def median(self) -> float:
+        return sorted(self.seconds)[len(self.seconds) // 2] if self.seconds else 0.0
+
+
+@asynccontextmanager
+async def observed(call: Callable[[], Awaitable[object]], pause: float = 0.01) -> AsyncIterator[Latencies]:
+    """Calls again and again meanwhile, and notes how long each call took. A call that fails, fails this."""
+    latencies, over = Latencies(), asyncio.Event()
+
+    async def again_and_again() -> None:
+        while not over.is_set():
+            since = time.perf_counter()
+            await call()
+            latencies.seconds.append(time.perf_counter() - since)
+            await asyncio.sleep(pause)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(again_and_again())
+        yield latencies
+        over.set()
+
+
+def resident(pid: int) -> int:
+    """Returns the bytes of memory that a process has."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
