@@ -45,6 +45,9 @@ SERVICES = [
 METADATA_BYTES = 16 * 1024
 """Metadata of one call."""
 
+IDENTITY_ONLY = 1
+"""No message may be compressed: 7 kB become 7 MB before anything of ours can count them, and a third of a second."""
+
 HANDSHAKE_SECONDS = 10.0
 """How long a connection may take to begin, with TLS and HTTP/2."""
 
@@ -114,6 +117,7 @@ class ApiServer:
         self._server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", int(share_port)),  # without it a second server on this port fails
+                ("grpc.compression_enabled_algorithms_bitset", IDENTITY_ONLY),
                 ("grpc.max_receive_message_length", 2 * limits.message_bytes),
                 ("grpc.max_metadata_size", METADATA_BYTES),
                 ("grpc.absolute_max_metadata_size", METADATA_BYTES),  # between the two, calls are refused at random
