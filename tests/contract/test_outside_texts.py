@@ -301,6 +301,8 @@ async def test_a_webhook_that_says_anything(known: Known, type_: str) -> None:
 
     @any_number_of
     @given(data_of(message.DESCRIPTOR), named, webhook_ids)
+    @example({field.json_name: float("inf") for field in message.DESCRIPTOR.fields if field.enum_type}, {}, "msg_1")
+    @example({field.json_name: {"\ud800": 1} for field in message.DESCRIPTOR.fields if field.message_type}, {}, "msg_2")
     async def check(data: dict[str, Any], names: dict[str, Any], webhook_id: str) -> None:
         own = {name for field in message.DESCRIPTOR.fields if (name := field.json_name) in names}
         body = json_bytes({"type": type_, "timestamp": "", "data": data | {name: names[name] for name in own}})

@@ -27,6 +27,7 @@ FAULTS: list[tuple[type[Message], Any, str, str]] = [
     (ADJUST, {"sk\udfffu": 1}, "", "must have names of whole characters"),
     (PAY, {"amount": {"\ud800": 5}}, "", "must have names of whole characters"),
     (CANCEL, {"lines": [{"é\ud800": 5}]}, "", "must have names of whole characters"),
+    (CANCEL, {"lines": [{"lineNumber": float("inf")}]}, "lines[0].lineNumber", "must be a whole number"),
     (CANCEL, {"lines": {}}, "lines", "must be a list"),
     (CANCEL, {"lines": [{"lineNumber": 1}, {"lineNumber": "x"}]}, "lines[1].lineNumber", "must be a whole number"),
     (CANCEL, {"lines": [1]}, "lines[0]", "must be an object"),
@@ -57,6 +58,13 @@ def test_an_unknown_name_is_answered_with_those_that_there_are() -> None:
     with pytest.raises(JsonInvalid, match="reason: must be one of ADJUSTMENT_REASON_RECEIVED, ") as invalid:
         parse({"reason": "BROKEN"}, ADJUST())
     assert_for_people(str(invalid.value))
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan"), 10**400])
+def test_a_number_that_is_no_enum(number: float) -> None:
+    """1e999 is JSON, and infinite to Python."""
+    with pytest.raises(JsonInvalid, match="reason: must be one of ADJUSTMENT_REASON_RECEIVED, "):
+        parse({"reason": number}, ADJUST())
 
 
 def test_what_is_a_message_is_read() -> None:

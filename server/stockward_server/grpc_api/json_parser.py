@@ -21,8 +21,8 @@ OWN_JSON = {
 }
 """Messages that are written as something else than an object of their fields."""
 
-UNPARSED = (json_format.Error, ValueError, TypeError, RecursionError)
-"""What the parser raises."""
+UNPARSED = (json_format.Error, ArithmeticError, ValueError, TypeError, RecursionError)
+"""What the parser raises; ArithmeticError where an enum is to be 1e999."""
 
 SCALARS = {
     FieldDescriptor.CPPTYPE_STRING: "must be text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,15 @@ HANDSHAKE_SECONDS = 10.0
 SPARE_CALLS = 2048
 """Calls beside those of known callers: without a key, being refused, and asking for health. At the sum gRPC itself
 refuses every call, the edge's question for health as well."""
+
+
+GRPC_LOG = logging.getLogger("grpc._cython.cygrpc")
+
+
+def quotes_no_header(record: logging.LogRecord) -> bool:
+    """Keeps out what gRPC logs of a header that is not UTF-8: a traceback and the value, which may be a credential, for
+    whoever sends one. The call gets the value read as Latin-1."""
+    return not str(record.msg).startswith("Invalid encoding on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,7 @@ class ApiServer:
         reflect: bool = True,
     ) -> None:
         """`credentials`: TLS; without them there is none. `reflect`: tell what methods there are."""
+        GRPC_LOG.addFilter(quotes_no_header)  # once, however many servers there are
         self._credentials = credentials
         self._server = grpc.aio.server(
             options=[
