@@ -187,8 +187,8 @@ async def test_a_page_is_the_same_whether_it_comes_from_the_index_or_along_the_l
         await connection.execute("ANALYZE products, product_search")
     for search in SEARCHES:
         found = []
-        for at_once, enough, page_size in ((0, 1, 40), (10, 1, 40), (1_000_000, 4, 1000)):
-            monkeypatch.setattr(product_lists, "FOUND_AT_ONCE", at_once)  # 0: along the list first
+        for at_once, enough, page_size in ((0.001, 1, 40), (10, 1, 40), (1_000_000, 4, 1000)):
+            monkeypatch.setattr(product_lists, "FOUND_AT_ONCE", at_once)  # along the list first; as usual; never
             monkeypatch.setattr(product_lists, "ENOUGH", enough)
             found.append([each.product_id for each in await listed(database, search, sort, page_size)])
         assert found[0] == found[1] == found[2], search

@@ -27,6 +27,9 @@ SORT_KEYS = {
 FOUND_AT_ONCE = 10
 """Products that are read from the index in the time that a look at one search vector takes."""
 
+GROWTH = 8
+"""Times as many products that are looked at along the list when those before were not enough."""
+
 ENOUGH = 4
 """Times as many products as a page has that are looked at first, when there are many: that spares sorting the rest."""
 
@@ -58,10 +61,11 @@ async def _searched(
         return await _by_index(connection, page, wanted, search)
     found, products = await _estimate(connection, search)
     walked = 2 * page.size * products // found + page.size
-    if walked * FOUND_AT_ONCE < found:
+    while walked * FOUND_AT_ONCE < found:
         rows = await _walk(connection, page, wanted, search, walked)
         if len(rows) == page.size:
             return rows
+        walked *= GROWTH  # where the list begins there are fewer of them than elsewhere
     if found > 2 * ENOUGH * page.size:
         rows = await _by_index(connection, page, wanted, search, ENOUGH * page.size)
         if len(rows) == page.size:
