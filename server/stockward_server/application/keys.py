@@ -50,6 +50,10 @@ class ApiKey:
     last_used_time: datetime | None = None
     replaced_by: str | None = None
     """key_id of the key that took its place."""
+    created_by: str = ""
+    """Actor who made it; empty for what was done before it was recorded, as of the next two."""
+    rotated_by: str = ""
+    revoked_by: str = ""
 
     def state(self, now: datetime) -> KeyState:
         """What it is at that moment."""

@@ -31,12 +31,24 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     ),
     "Reservation": ("reservation_id", "state", "lines", "customer_id", "expire_time", "order_id"),
     "Order": ("order_id", "state", "reference", "customer", "lines", "totals.net", "payment.state", "create_time"),
-    "Endpoint": ("endpoint_id", "url", "types", "state", "failing_since", "disable_reason", "description"),
+    "Endpoint": (
+        "endpoint_id",
+        "url",
+        "types",
+        "state",
+        "failing_since",
+        "disable_reason",
+        "description",
+        "updated_by",
+    ),
     "Delivery": (
         *("event_time", "endpoint_id", "type", "aggregate_id", "state", "attempt_count", "attempts", "due_time"),
         "event_id",
     ),
-    "Key": ("key_id", "name", "role", "prefix", "state", "create_time", "expire_time", "last_used_time"),
+    "Key": (
+        *("key_id", "name", "role", "prefix", "state", "create_time", "expire_time", "last_used_time", "created_by"),
+        *("rotated_by", "revoked_by"),
+    ),
     "Event": ("time", "type", "aggregate_id", "aggregate_version", "actor", "event_id"),
 }
 """What a table of these shows; of other messages it shows every field."""

@@ -48,6 +48,8 @@ class Secret:
     text: str = field(repr=False)
     create_time: datetime
     expire_time: datetime | None = None
+    created_by: str = ""
+    """Actor who made it; empty for what was done before it was recorded."""
 
     @property
     def kind(self) -> SecretKind:
@@ -113,6 +115,10 @@ class Endpoint:
     """Those that sign now, newest first."""
     version: int = 1
     """Number of the last change by staff."""
+    created_by: str = ""
+    """Actor who made it; empty for what was done before it was recorded, as of the next one."""
+    updated_by: str = ""
+    """Actor of the last change."""
 
     @property
     def news(self) -> EndpointNews:

@@ -24,6 +24,9 @@ def key_message(key: ApiKey, now: datetime) -> pb.Key:
         revoke_time=timestamp(key.revoke_time),
         last_used_time=timestamp(key.last_used_time),
         replaced_by=key.replaced_by or "",
+        created_by=key.created_by,
+        rotated_by=key.rotated_by,
+        revoked_by=key.revoked_by,
     )
 
 

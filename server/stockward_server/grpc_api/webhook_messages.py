@@ -50,6 +50,8 @@ def endpoint_message(endpoint: Endpoint) -> pb.Endpoint:
         create_time=timestamp(endpoint.create_time),
         update_time=timestamp(endpoint.update_time),
         etag=endpoint.etag,
+        created_by=endpoint.created_by,
+        updated_by=endpoint.updated_by,
     )
 
 
@@ -132,6 +134,7 @@ def _secret_message(secret: Secret) -> pb.Endpoint.Secret:
         fingerprint=secret.fingerprint,
         create_time=timestamp(secret.create_time),
         expire_time=timestamp(secret.expire_time),
+        created_by=secret.created_by,
     )
 
 

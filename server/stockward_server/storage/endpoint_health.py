@@ -61,7 +61,7 @@ class SqlEndpointHealth:
             row = await connection.fetchrow(
                 """
                 UPDATE endpoints SET enabled = false, disable_reason = $2, update_time = now(), version = version + 1,
-                    event_version = event_version + 1
+                    event_version = event_version + 1, updated_by = $5
                 WHERE endpoint_id = $1 AND enabled AND ($3::interval IS NULL OR failing_since <= now() - $3)
                     AND version = $4
                 RETURNING endpoint_id, url, failing_since, event_version, now() AS now
@@ -70,6 +70,7 @@ class SqlEndpointHealth:
                 reason,
                 after,
                 version,
+                SYSTEM,
             )
             if row is not None:
                 await self._tell(connection, "endpoint.disabled", EndpointState.DISABLED, reason, row)

@@ -18,9 +18,12 @@ from stockward_server.storage.mutation import Mutations
 
 SELECT_KEYS = """
     SELECT k.key_id::text AS key_id, name, role, prefix, create_time, expire_time, revoke_time, last_used_time,
-           replaced_by::text AS replaced_by
+           replaced_by::text AS replaced_by, created_by, rotated_by, revoked_by
     FROM api_keys k LEFT JOIN api_key_uses u ON u.key_id = k.key_id
 """
+
+STACK = "stockward run"
+"""Who made the keys of a stack on one's own machine."""
 
 WORKS = "revoke_time IS NULL AND (expire_time > clock_timestamp()) IS NOT FALSE"
 """Condition of a key that is neither revoked nor past its end."""
@@ -38,7 +41,7 @@ class SqlKeys:
 
         async def work(connection: Executor, state: LockedState) -> bytes:
             await _lock_keys(connection)
-            key = wanted.made(secret, state.now)
+            key = replace(wanted.made(secret, state.now), created_by=request.actor)
             holder = await connection.fetchval(
                 f"SELECT key_id FROM api_keys WHERE name = $1 AND {WORKS} LIMIT 1", key.name
             )
@@ -57,15 +60,16 @@ class SqlKeys:
         async def work(connection: Executor, state: LockedState) -> bytes:
             await _lock_keys(connection)
             wanted, old = rotation.decide(await _find(connection, rotation.key_id), state.now)
-            key = wanted.made(secret, state.now)
+            key = replace(wanted.made(secret, state.now), created_by=request.actor)
             await _insert(connection, key, secret)
             await connection.execute(
-                "UPDATE api_keys SET expire_time = $2, replaced_by = $3 WHERE key_id = $1",
+                "UPDATE api_keys SET expire_time = $2, replaced_by = $3, rotated_by = $4 WHERE key_id = $1",
                 old.key_id,
                 old.expire_time,
                 key.key_id,
+                request.actor,
             )
-            return reply(KeyAnswer(key, state.now, replace(old, replaced_by=key.key_id)))
+            return reply(KeyAnswer(key, state.now, replace(old, replaced_by=key.key_id, rotated_by=request.actor)))
 
         return await self._mutations.run(request, work)
 
@@ -76,8 +80,13 @@ class SqlKeys:
             await _lock_keys(connection)
             key = await _find(connection, key_id)
             if key.revoke_time is None:
-                key = replace(key, revoke_time=state.now)
-                await connection.execute("UPDATE api_keys SET revoke_time = $2 WHERE key_id = $1", key_id, state.now)
+                key = replace(key, revoke_time=state.now, revoked_by=request.actor)
+                await connection.execute(
+                    "UPDATE api_keys SET revoke_time = $2, revoked_by = $3 WHERE key_id = $1",
+                    key_id,
+                    state.now,
+                    request.actor,
+                )
             return reply(KeyAnswer(key, state.now))
 
         return await self._mutations.run(request, work)
@@ -104,7 +113,7 @@ async def ensure_key(connection: Executor, name: str, role: Role, key: str) -> N
     """Stores the digest of a key that is known already; does nothing when it is there."""
     await connection.execute(
         """
-        INSERT INTO api_keys (key_id, name, role, prefix, hash) VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO api_keys (key_id, name, role, prefix, hash, created_by) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (hash) DO NOTHING
         """,
         new_id(),
@@ -112,6 +121,7 @@ async def ensure_key(connection: Executor, name: str, role: Role, key: str) -> N
         int(role),
         prefix_of(key),
         sha256(key.encode()).digest(),
+        STACK,
     )
 
 
@@ -130,8 +140,8 @@ async def _find(connection: Executor, key_id: str) -> ApiKey:
 async def _insert(connection: Executor, key: ApiKey, secret: NewSecret) -> None:
     await connection.execute(
         """
-        INSERT INTO api_keys (key_id, name, role, prefix, hash, create_time, expire_time)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO api_keys (key_id, name, role, prefix, hash, create_time, expire_time, created_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         """,
         key.key_id,
         key.name,
@@ -140,6 +150,7 @@ async def _insert(connection: Executor, key: ApiKey, secret: NewSecret) -> None:
         sha256(secret.of(key.role).encode()).digest(),
         key.create_time,
         key.expire_time,
+        key.created_by,
     )
 
 

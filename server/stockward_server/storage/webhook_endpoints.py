@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +21,8 @@ from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.webhook_lanes import wake_lanes
 
+log = logging.getLogger(__name__)
+
 MAX_ENDPOINTS = 200
 """Every event is compared with each of them."""
 
@@ -27,7 +30,7 @@ CREATION_LOCK = 0x656E6470
 """Held while an endpoint is made, so that those made at once are counted, too; it spells "endp"."""
 
 SELECT_ENDPOINTS = """
-    SELECT e.*, ARRAY(SELECT (secret, create_time, expire_time) FROM endpoint_secrets s
+    SELECT e.*, ARRAY(SELECT (secret, create_time, expire_time, created_by) FROM endpoint_secrets s
                       WHERE s.endpoint_id = e.endpoint_id AND (expire_time IS NULL OR expire_time > now())
                       ORDER BY expire_time DESC NULLS FIRST, create_time DESC) AS secrets
     FROM endpoints e
@@ -46,7 +49,7 @@ class SqlEndpoints:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", CREATION_LOCK)
             if await connection.fetchval("SELECT count(*) FROM endpoints") >= MAX_ENDPOINTS:
                 raise EndpointLimitReached(f"there are {MAX_ENDPOINTS} endpoints already", limit=MAX_ENDPOINTS)
-            endpoint = make(state.now)
+            endpoint = _attributed(make(state.now), None, request.actor)
             await _write(connection, endpoint)
             return reply(endpoint)
 
@@ -60,7 +63,7 @@ class SqlEndpoints:
             require_etag(endpoint, etag)
             changed = decide(endpoint, state.now)
             if changed != endpoint:
-                changed = replace(changed, version=endpoint.version + 1)
+                changed = replace(_attributed(changed, endpoint, request.actor), version=endpoint.version + 1)
                 await _write(connection, changed)
                 if changed.enabled:  # the change may be what it failed for want of
                     await wake_lanes(connection, endpoint_id)
@@ -76,6 +79,7 @@ class SqlEndpoints:
             require_etag(endpoint, etag)
             require_managed(endpoint, "URL")
             await connection.execute("DELETE FROM endpoints WHERE endpoint_id = $1", endpoint_id)
+            log.info("endpoint %s was deleted by %s", endpoint_id, request.actor)
             return reply(endpoint)
 
         return await self._mutations.run(request, work)
@@ -125,6 +129,19 @@ async def hold_endpoint(connection: Executor, endpoint_id: str) -> Sequence[str]
     return types
 
 
+def _attributed(endpoint: Endpoint, before: Endpoint | None, actor: str) -> Endpoint:
+    """The endpoint with the actor as the one who made this change, and the secrets that are new with it."""
+    known = {secret.text for secret in before.secrets} if before else set()
+    return replace(
+        endpoint,
+        created_by=endpoint.created_by if before else actor,
+        updated_by=actor,
+        secrets=tuple(
+            secret if secret.text in known else replace(secret, created_by=actor) for secret in endpoint.secrets
+        ),
+    )
+
+
 async def _lock(connection: Executor, endpoint_id: str) -> Endpoint:
     # First the lock, then the rows: a statement that had to wait would see the secrets as they were before.
     await connection.execute("SELECT FROM endpoints WHERE endpoint_id = $1 FOR NO KEY UPDATE", endpoint_id)
@@ -139,15 +156,16 @@ async def _write(connection: Executor, endpoint: Endpoint) -> None:
     await connection.execute(
         """
         INSERT INTO endpoints (endpoint_id, url, description, types, headers, rate_limit, max_in_flight, max_body_bytes,
-                               enabled, disable_reason, failing_since, create_time, update_time, version)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                               enabled, disable_reason, failing_since, create_time, update_time, version, created_by,
+                               updated_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         ON CONFLICT (endpoint_id) DO UPDATE SET
             url = EXCLUDED.url, description = EXCLUDED.description, types = EXCLUDED.types, headers = EXCLUDED.headers,
             rate_limit = EXCLUDED.rate_limit, max_in_flight = EXCLUDED.max_in_flight,
             max_body_bytes = EXCLUDED.max_body_bytes, enabled = EXCLUDED.enabled,
             disable_reason = EXCLUDED.disable_reason, failing_since = EXCLUDED.failing_since,
             warn_time = CASE WHEN EXCLUDED.failing_since IS NOT NULL THEN endpoints.warn_time END,
-            update_time = EXCLUDED.update_time, version = EXCLUDED.version
+            update_time = EXCLUDED.update_time, version = EXCLUDED.version, updated_by = EXCLUDED.updated_by
         """,
         endpoint.endpoint_id,
         endpoint.url,
@@ -163,6 +181,8 @@ async def _write(connection: Executor, endpoint: Endpoint) -> None:
         endpoint.create_time,
         endpoint.update_time,
         endpoint.version,
+        endpoint.created_by,
+        endpoint.updated_by,
     )
     texts = [secret.text for secret in endpoint.secrets]
     await connection.execute(
@@ -170,14 +190,15 @@ async def _write(connection: Executor, endpoint: Endpoint) -> None:
     )
     await connection.execute(
         """
-        INSERT INTO endpoint_secrets (endpoint_id, secret, create_time, expire_time)
-        SELECT $1, * FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[])
+        INSERT INTO endpoint_secrets (endpoint_id, secret, create_time, expire_time, created_by)
+        SELECT $1, * FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[])
         ON CONFLICT (endpoint_id, secret) DO UPDATE SET expire_time = EXCLUDED.expire_time
         """,
         endpoint.endpoint_id,
         texts,
         [secret.create_time for secret in endpoint.secrets],
         [secret.expire_time for secret in endpoint.secrets],
+        [secret.created_by for secret in endpoint.secrets],
     )
 
 
@@ -199,4 +220,6 @@ def _endpoint_of(row: Record) -> Endpoint:
         managed=row["managed"],
         secrets=tuple(Secret(*each) for each in row["secrets"]),
         version=row["version"],
+        created_by=row["created_by"],
+        updated_by=row["updated_by"],
     )

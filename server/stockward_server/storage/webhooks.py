@@ -16,6 +16,9 @@ from stockward_server.storage.statement import execute, fetch
 LANE_LIMIT = 20
 """Deliveries of one lane that are sent in one claim."""
 
+SETTINGS = "settings"
+"""Who makes and changes the endpoints of the settings."""
+
 SECRET_OVERLAP = timedelta(days=1)
 """How long the old secret signs as well after the setting has changed."""
 
@@ -235,9 +238,10 @@ class SqlWebhooks:
             await connection.execute(
                 """
                 INSERT INTO endpoints AS e (endpoint_id, url, description, types, max_in_flight, managed, enabled,
-                                            create_time, update_time)
-                VALUES ($1, $2, $3, $4, $5, false, true, now(), now())
+                                            create_time, update_time, created_by, updated_by)
+                VALUES ($1, $2, $3, $4, $5, false, true, now(), now(), $7, $7)
                 ON CONFLICT (endpoint_id) DO UPDATE SET url = $2, update_time = now(), version = e.version + 1,
+                    updated_by = $7,
                     enabled = e.enabled OR e.disable_reason = $6,
                     disable_reason = CASE WHEN e.disable_reason = $6 THEN '' ELSE e.disable_reason END,
                     failing_since = NULL, warn_time = NULL
@@ -249,6 +253,7 @@ class SqlWebhooks:
                 types,
                 max_in_flight,
                 REMOVED,
+                SETTINGS,
             )
             await connection.execute(
                 "UPDATE endpoint_secrets SET expire_time = now() + $3 "
@@ -259,20 +264,22 @@ class SqlWebhooks:
             )
             await connection.execute(
                 """
-                INSERT INTO endpoint_secrets (endpoint_id, secret, create_time) VALUES ($1, $2, now())
+                INSERT INTO endpoint_secrets (endpoint_id, secret, create_time, created_by) VALUES ($1, $2, now(), $3)
                 ON CONFLICT (endpoint_id, secret) DO UPDATE SET expire_time = NULL
                 """,
                 endpoint_id,
                 secret,
+                SETTINGS,
             )
 
     async def disable_removed(self, endpoint_id: str) -> None:
         """An endpoint that is no longer in the settings. What is pending there stays, in case it comes back."""
         await self._pool.execute(
-            "UPDATE endpoints SET enabled = false, disable_reason = $2, update_time = now(), version = version + 1 "
-            "WHERE endpoint_id = $1 AND enabled",
+            "UPDATE endpoints SET enabled = false, disable_reason = $2, update_time = now(), version = version + 1, "
+            "updated_by = $3 WHERE endpoint_id = $1 AND enabled",
             endpoint_id,
             REMOVED,
+            SETTINGS,
         )
 
 

@@ -73,6 +73,9 @@ class Key(_message.Message):
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
     LAST_USED_TIME_FIELD_NUMBER: _builtins.int
     REPLACED_BY_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    ROTATED_BY_FIELD_NUMBER: _builtins.int
+    REVOKED_BY_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """UUID that the server gave it."""
     name: _builtins.str
@@ -87,6 +90,14 @@ class Key(_message.Message):
     """Where it is in its life."""
     replaced_by: _builtins.str
     """key_id of the key that took its place; empty when it was not rotated."""
+    created_by: _builtins.str
+    """Who made it: the name of a key, `jwt:` and the subject of a token, `stockward keys` for the command. Empty when it was
+    made before this was recorded.
+    """
+    rotated_by: _builtins.str
+    """Who rotated it; empty when it was not."""
+    revoked_by: _builtins.str
+    """Who revoked it; empty when it was not."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -116,10 +127,13 @@ class Key(_message.Message):
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
         last_used_time: _timestamp_pb2.Timestamp | None = ...,
         replaced_by: _builtins.str = ...,
+        created_by: _builtins.str = ...,
+        rotated_by: _builtins.str = ...,
+        revoked_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_used_time", b"last_used_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "key_id", b"key_id", "last_used_time", b"last_used_time", "name", b"name", "prefix", b"prefix", "replaced_by", b"replaced_by", "revoke_time", b"revoke_time", "role", b"role", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "expire_time", b"expire_time", "key_id", b"key_id", "last_used_time", b"last_used_time", "name", b"name", "prefix", b"prefix", "replaced_by", b"replaced_by", "revoke_time", b"revoke_time", "revoked_by", b"revoked_by", "role", b"role", "rotated_by", b"rotated_by", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

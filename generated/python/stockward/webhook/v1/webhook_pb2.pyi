@@ -93,12 +93,15 @@ class Endpoint(_message.Message):
         FINGERPRINT_FIELD_NUMBER: _builtins.int
         CREATE_TIME_FIELD_NUMBER: _builtins.int
         EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+        CREATED_BY_FIELD_NUMBER: _builtins.int
         kind: Global___Endpoint.SecretKind.ValueType
         """How it signs."""
         public_key: _builtins.str
         """The public key of ED25519."""
         fingerprint: _builtins.str
         """First 8 hexadecimal digits of the secret's SHA-256 (of the public key's for ED25519), to tell which one a receiver has."""
+        created_by: _builtins.str
+        """Who made it, as in `created_by` of the endpoint."""
         @_builtins.property
         def create_time(self) -> _timestamp_pb2.Timestamp:
             """When it began to sign."""
@@ -115,10 +118,11 @@ class Endpoint(_message.Message):
             fingerprint: _builtins.str = ...,
             create_time: _timestamp_pb2.Timestamp | None = ...,
             expire_time: _timestamp_pb2.Timestamp | None = ...,
+            created_by: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "fingerprint", b"fingerprint", "kind", b"kind", "public_key", b"public_key"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "expire_time", b"expire_time", "fingerprint", b"fingerprint", "kind", b"kind", "public_key", b"public_key"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,6 +162,8 @@ class Endpoint(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     endpoint_id: _builtins.str
     """UUIDv7 made by the server; `storefront` and `pms` for those of the settings."""
     url: _builtins.str
@@ -182,6 +188,12 @@ class Endpoint(_message.Message):
     """True when it was made by this service, false when by the settings."""
     etag: _builtins.str
     """Changes with every change by staff. Send it back with a change to be sure that nobody changed it in between (AIP-154)."""
+    created_by: _builtins.str
+    """Who created it: the name of a key, `jwt:` and the subject of a token, or `settings`. Empty when it was made before this
+    was recorded.
+    """
+    updated_by: _builtins.str
+    """Who changed it last, such as disabled it or rotated its secret; `system` when the gateway disabled it."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The events that it is told of: types such as `order.created`, all of an area with `order.*`, everything with `*`.
@@ -231,10 +243,12 @@ class Endpoint(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failing_since", b"failing_since", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "disable_reason", b"disable_reason", "endpoint_id", b"endpoint_id", "etag", b"etag", "failing_since", b"failing_since", "headers", b"headers", "managed", b"managed", "max_body_bytes", b"max_body_bytes", "max_in_flight", b"max_in_flight", "rate_limit", b"rate_limit", "secrets", b"secrets", "state", b"state", "types", b"types", "update_time", b"update_time", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "description", b"description", "disable_reason", b"disable_reason", "endpoint_id", b"endpoint_id", "etag", b"etag", "failing_since", b"failing_since", "headers", b"headers", "managed", b"managed", "max_body_bytes", b"max_body_bytes", "max_in_flight", b"max_in_flight", "rate_limit", b"rate_limit", "secrets", b"secrets", "state", b"state", "types", b"types", "update_time", b"update_time", "updated_by", b"updated_by", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
