@@ -36,7 +36,12 @@ def edge_files(
         upstreams,
         pages=edge.pages(),
         origins=origins,
-        limits=edge.Limits(body_bytes=settings.max_message_bytes),
+        limits=edge.Limits(
+            body_bytes=settings.max_message_bytes,
+            connections_per_address=settings.edge_connections_per_address,
+            keyless_per_second=settings.edge_keyless_per_second,
+            proxies=settings.edge_proxies,
+        ),
         tls=tls,
     )
     return {"envoy.json": configuration, **edge.secret_files(tls)}

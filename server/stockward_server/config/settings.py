@@ -245,6 +245,18 @@ class Settings(BaseModel):
     edge_address: Address = "127.0.0.1:8080"
     """HOST:PORT that the edge listens on: REST, gRPC-Web and gRPC."""
 
+    edge_proxies: int = Field(default=0, ge=0, le=10)
+    """Proxies in front of the edge, such as an ingress: so many from the right in x-forwarded-for is the caller's
+    address. Then the connections of one address are theirs to limit."""
+
+    edge_connections_per_address: int = Field(default=2_500, ge=0, le=10_000)
+    """Connections of one address to the edge at once, of 10000 in all; 0 for no limit. All addresses share 8 such
+    counts, by their hash."""
+
+    edge_keyless_per_second: int = Field(default=100, ge=0, le=100_000)
+    """Requests without a credential, such as webhooks, that the edge takes from one address a second, ten times as many
+    at once; 0 for no limit."""
+
     gateway_address: Address = "127.0.0.1:8081"
     """HOST:PORT that the webhook gateway listens on."""
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from stockward_server.edge.addresses import filter_chains, keyless_requests, silent_connections
 from stockward_server.edge.contract import body_type, enums, messages, routes, services
-from stockward_server.edge.parts import CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, header, seconds, typed
+from stockward_server.edge.parts import BUFFER, CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, header, seconds, typed
 from stockward_server.edge.replies import local_replies
 from stockward_server.edge.routes import envoy_routes
 from stockward_server.edge.tls import EdgeTls, downstream, upstream
@@ -35,21 +36,21 @@ def envoy_config(
     is authorized by the key that it carries, never by a cookie.
     """
     limits, tls = limits or Limits(), tls or EdgeTls()
+    manager = typed(
+        "envoy.filters.network.http_connection_manager",
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        **_connection_manager(contract, pages, origins, limits),
+    )
+    chain = {
+        **downstream(tls),
+        "transport_socket_connect_timeout": seconds(limits.header_seconds),
+        "filters": [manager],
+    }
     listener = {
         "name": "edge",
         "address": _address(listen),
-        "filter_chains": [
-            {
-                **downstream(tls),
-                "filters": [
-                    typed(
-                        "envoy.filters.network.http_connection_manager",
-                        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                        **_connection_manager(contract, pages, origins, limits),
-                    )
-                ],
-            }
-        ],
+        **silent_connections(limits),
+        **filter_chains(chain, limits),
     }
     return {
         "node": {"id": "edge", "cluster": "stockward"},  # without a name it watches no secrets
@@ -73,6 +74,7 @@ def _connection_manager(
         "stat_prefix": "edge",
         "server_name": "stockward",
         "use_remote_address": True,
+        "xff_num_trusted_hops": limits.proxies,
         "internal_address_config": {},  # nobody's x-envoy-* headers are obeyed
         # A segment of a path is data: a SKU may be `..` or have a slash in it.
         "normalize_path": False,
@@ -116,8 +118,13 @@ def _filters(contract: FileDescriptorSet, limits: Limits) -> list[dict[str, Any]
             headers=[{"name": ":path", "string_match": {"exact": "/healthz"}}],
             cluster_min_healthy_percentages={CLUSTER: {"value": 1}},
         ),
+        *keyless_requests(limits),
         typed("envoy.filters.http.cors", f"{http}.cors.v3.Cors"),
         typed("envoy.filters.http.grpc_web", f"{http}.grpc_web.v3.GrpcWeb"),
+        {
+            **typed(BUFFER, f"{http}.buffer.v3.Buffer", max_request_bytes=limits.body_bytes),
+            "disabled": True,  # but for the routes of REST
+        },
         {
             **typed(
                 STRICT_JSON,

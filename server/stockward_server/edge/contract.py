@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -132,7 +132,7 @@ def enums(contract: FileDescriptorSet) -> dict[str, list[str]]:
     return {name: [value.name for value in enum.value if value.number] for name, enum in found.items()}
 
 
-def body_type(route: Route, known: dict[str, DescriptorProto]) -> str:
+def body_type(route: Route, known: Mapping[str, DescriptorProto]) -> str:
     """The type of the JSON body, empty where there is none."""
     if route.method.input_type == RAW:
         return ""

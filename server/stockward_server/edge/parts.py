@@ -10,6 +10,9 @@ CLUSTER = "stockward"
 STRICT_JSON = "strict_json"
 """The filter that refuses unknown fields; its script asks the route for the message that the body is, if it has one."""
 
+BUFFER = "envoy.filters.http.buffer"
+"""The filter that reads a body, as far as its route lets it be."""
+
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 
 
@@ -29,6 +32,12 @@ class Limits:
     """How long a connection, or a stream such as a watch, may be silent."""
     connections: int = 10_000
     """Connections at the same time; further ones are closed at once."""
+    connections_per_address: int = 2_500
+    """Those of one address, and of the others whose hash is the same; 0 for no limit."""
+    keyless_per_second: int = 100
+    """Requests without a credential from one address; 0 for no limit."""
+    proxies: int = 0
+    """Proxies in front, whose word is taken for the address that a request comes from."""
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,16 @@ REPLIES = [
         413,
         8,
         "BODY_TOO_LARGE",
-        "the body is larger than is allowed: at most 4 MiB, and 50,000 values, lists and objects in it",
-        "The body has more bytes, or more values, lists and objects, than the edge takes: send it in parts.",
+        "the body is larger than this path takes: at most 4 MiB, and 50,000 values, lists and objects in it",
+        "The body has more bytes than a message of this path can have, or more values, lists and objects than the edge "
+        "takes: send it in parts.",
+    ),
+    Reply(
+        429,
+        8,
+        "TOO_MANY_REQUESTS",
+        "too many requests without a key come from this address",
+        "One address may send only so many without `authorization` a second. Come back after `retry-after` seconds.",
     ),
     Reply(
         431,

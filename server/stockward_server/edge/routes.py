@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 
 from stockward_server.edge.contract import Route, body_type, messages, routes, services
-from stockward_server.edge.parts import CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, header, seconds, typed
+from stockward_server.edge.parts import BUFFER, CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, header, seconds, typed
+from stockward_server.edge.sizes import max_bytes
 
 GRPC = r"application/grpc(-web)?(-text)?([+;].*)?"
 """Content types of gRPC and of gRPC-Web."""
@@ -23,6 +24,9 @@ HARMLESS = f"{UNSENT},reset,unavailable,cancelled"
 
 SERVER_MARGIN_SECONDS = 1.0
 """By which a server's time limit is longer than the edge's."""
+
+NO_BODY = 1024
+"""Bytes of a body that a request may have which needs none."""
 
 UNTRANSCODED = {
     TRANSCODER: {
@@ -41,7 +45,7 @@ def envoy_routes(contract: FileDescriptorSet, pages: Sequence[Page], limits: Lim
     return [
         _preflights(),
         *(_grpc_route(service) for service in [*services(contract), "grpc.health.v1.Health"]),
-        *(_rest_route(route, body_type(route, known), limits) for route in rest),
+        *(_rest_route(route, body_type(route, known), _body_limit(route, known, limits), limits) for route in rest),
         *(_page_route(page) for page in pages),
         *(_other_verbs(pattern, rest) for pattern in dict.fromkeys(route.pattern for route in rest)),
         *(_answer({"path": page.path}, 405, "this path takes GET", allow="GET") for page in pages),
@@ -69,7 +73,15 @@ def _grpc_route(service: str) -> dict[str, Any]:
     }
 
 
-def _rest_route(route: Route, body: str, limits: Limits) -> dict[str, Any]:
+def _body_limit(route: Route, known: Mapping[str, DescriptorProto], limits: Limits) -> int:
+    """How many bytes the body of a request may have: no more than its message can. What is signed is taken as it is."""
+    if route.is_signed:
+        return limits.body_bytes
+    body = body_type(route, known)
+    return min(limits.body_bytes, max_bytes(body, known)) if body else NO_BODY
+
+
+def _rest_route(route: Route, body: str, body_limit: int, limits: Limits) -> dict[str, Any]:
     call = seconds(limits.call_seconds)
     return {
         "match": {"safe_regex": {"regex": route.pattern}, "headers": [_verb(route.verb)]},
@@ -86,10 +98,13 @@ def _rest_route(route: Route, body: str, limits: Limits) -> dict[str, Any]:
         ],
         # The transcoder notes the address there: far too long for the server where it lists a thousand SKUs.
         "request_headers_to_remove": ["x-envoy-original-path"],
-        "request_body_buffer_limit": limits.body_bytes,
         "metadata": {"filter_metadata": {STRICT_JSON: {"message": body, "bound": " ".join(_bound(route))}}},
         "typed_per_filter_config": {
-            STRICT_JSON: {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"}
+            BUFFER: {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
+                "buffer": {"max_request_bytes": body_limit},
+            },
+            STRICT_JSON: {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"},
         },
     }
 
