@@ -87,7 +87,7 @@ async def test_a_shop_that_is_well(doctor: Doctor, shop: Shop, settings: Setting
     assert "✗" not in plain.out
     assert "PostgreSQL 18" in plain.out
     expected = {"settings", "migrations", "clock", "outbox", "deliveries", "sweeper", "dead letters", "endpoints"}
-    expected |= {"audit", "stream", "server"}
+    expected |= {"audit", "stream", "record", "server"}
     assert verdicts(outcome) == dict.fromkeys(expected, "ok") | {"database": "warning"}
     assert steps(outcome) == {"database": "set fsync to on"}, "as the tests' PostgreSQL really has it"
 
@@ -138,6 +138,21 @@ async def test_what_is_wrong_is_told_with_the_next_step(
     assert "deliveries recover" in steps(found)["dead letters"]
     assert "✗ Problems: 2, warnings: 5" in shown.out
     assert all(step in shown.out for step in steps(found).values())
+
+
+async def test_events_that_the_stream_alone_has_are_told(
+    doctor: Doctor, shop: Shop, settings: Settings, own_nats: Nats
+) -> None:
+    """As after a restore, or on a standby that took over without having everything."""
+    await shop.sell("A", 5)
+    await relayed(settings, own_nats.url, shop.pool)
+    async with transaction(shop.pool) as connection:
+        await connection.execute("DELETE FROM events WHERE seq > (SELECT max(seq) - 2 FROM events)")
+    outcome = await doctor("--json")
+    (found,) = (each for each in outcome.json["findings"] if each["check"] == "record")
+    assert (outcome.code, found["verdict"]) == (1, "problem")
+    assert found["found"].startswith("2 of the last ")
+    assert "stockward events republish" in found["next_step"]
 
 
 async def test_what_is_behind_and_who_fails_is_told(doctor: Doctor, shop: Shop) -> None:

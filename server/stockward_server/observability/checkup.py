@@ -11,23 +11,29 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import grpc
 import nats.errors
 import nats.js.errors
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from nats.js.api import StreamInfo
 
 from stockward_server.application.session import Unavailable
 from stockward_server.application.stock_views import Discrepancy
 from stockward_server.observability.certificates import expiry_of
+from stockward_server.observability.lost_events import newest_events, unknown_events
 from stockward_server.relay.stream import differences, nats_errors, open_nats
 from stockward_server.storage.backlog import Backlog, read_backlog
-from stockward_server.storage.database import Pool, migration_state, open_pool
+from stockward_server.storage.database import Pool, is_database_down, migration_state, open_pool
 from stockward_server.storage.short_audit import audit_recent
 
 SECONDS = 5.0
 """How long one look may take."""
+
+STREAM_SECONDS = 2.0
+"""How long JetStream may take for one answer."""
 
 OLDEST_POSTGRESQL = 15
 """Major version that has everything that the statements use; they are tested with 18."""
@@ -233,17 +239,45 @@ async def check_stream(subject: Subject) -> Sequence[Finding]:
     check = "stream"
     async with open_nats(subject.nats_url, "stockward doctor", lambda reason: None) as client:
         with nats_errors("JetStream does not answer"):
+            stream = client.jetstream(prefix=subject.nats_api, timeout=STREAM_SECONDS)
             try:
-                info = await client.jetstream(prefix=subject.nats_api).stream_info(subject.stream_name)
+                info = await stream.stream_info(subject.stream_name)
             except nats.errors.TimeoutError:
                 return [warning(check, "NATS is there, and does not say how the stream is", ASK_AS_RELAY)]
             except nats.js.errors.NotFoundError:
                 return [problem(check, f"there is no stream {subject.stream_name}", "start `stockward relay`")]
+            newest = await newest_events(stream, info)
+    return [_stream(subject, info), *await _record(subject, newest)]
+
+
+def _stream(subject: Subject, info: StreamInfo) -> Finding:
+    check = "stream"
     wrong = differences(info.config, subject.stream_age)
     if wrong:
-        return [warning(check, f"{subject.stream_name} differs: {', '.join(wrong)}", "restart `stockward relay`")]
+        return warning(check, f"{subject.stream_name} differs: {', '.join(wrong)}", "restart `stockward relay`")
     told = f"{subject.stream_name} has {info.state.messages} messages in {info.config.num_replicas} replicas"
-    return [ok(check, told)]
+    return ok(check, told)
+
+
+async def _record(subject: Subject, newest: Sequence[tuple[int, UUID]] | None) -> Sequence[Finding]:
+    """Whether the record has the newest events of the stream; nothing for a user of NATS who may not read them."""
+    if newest is None:
+        return []
+    pool = await open_pool(subject.database_url, 1, command_timeout=SECONDS, read_only=True)
+    try:
+        unknown = await unknown_events(pool, newest)
+    except Exception as error:
+        if not is_database_down(error):
+            raise
+        return []  # that is a finding of its own
+    finally:
+        pool.terminate()
+    if unknown:
+        found = (
+            f"{unknown} of the last {len(newest)} events of the stream are not in it: it was restored or failed over"
+        )
+        return [problem("record", found, EMPTY_STREAM)]
+    return [ok("record", f"has the last {len(newest)} events of the stream")]
 
 
 async def check_server(subject: Subject) -> Sequence[Finding]:
@@ -278,6 +312,10 @@ def check_certificate(name: str, file: Path, now: datetime) -> Finding:
 START_NATS = "start NATS with JetStream, or mend EVENT_QUEUE_URL; events wait meanwhile"
 ASK_AS_RELAY = (
     "see whether JetStream runs; a server's user may not ask for it, those of relay, gateway and subscribers may"
+)
+EMPTY_STREAM = (
+    "subscribers were told what never happened: empty the stream and run `stockward events republish`, as "
+    "docs/reliability.md says (Backup and restore)"
 )
 START_SERVER = "start `stockward serve`, or say where it runs: STOCKWARD_GRPC_ADDRESS, for TLS STOCKWARD_SERVER_CA"
 START_POSTGRESQL = "start PostgreSQL, or mend DATABASE_URL (`stockward config` shows it)"
