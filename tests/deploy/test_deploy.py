@@ -10,6 +10,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -232,6 +233,44 @@ def test_ports_probes_and_selectors_meet(monkeypatch: pytest.MonkeyPatch) -> Non
         assert scaler["spec"]["scaleTargetRef"]["name"] in ports
 
 
+def chosen_by(policy: Mapping[str, Any]) -> set[str]:
+    """The workloads whose pods a policy is about."""
+    selector, everybody = policy["spec"]["podSelector"], {each["metadata"]["name"] for each in workloads()}
+    expressions = selector.get("matchExpressions", [])
+    assert all(each["operator"] == "In" for each in expressions)
+    chosen = set(selector.get("matchLabels", {}).values()) | {name for each in expressions for name in each["values"]}
+    assert chosen <= everybody
+    return chosen or everybody
+
+
+def test_each_pod_talks_to_what_it_uses_and_to_nothing_else() -> None:
+    reached: dict[str, set[object]] = {each["metadata"]["name"]: set() for each in workloads()}
+    for policy in of_kind("NetworkPolicy"):
+        if policy["spec"].get("policyTypes", ["Ingress"]) == ["Ingress"]:
+            continue
+        assert policy["spec"]["policyTypes"] == ["Egress"]
+        for rule in policy["spec"]["egress"]:
+            targets = [
+                "".join(to["podSelector"]["matchLabels"].values()) for to in rule.get("to", ()) if "podSelector" in to
+            ]
+            targets += ["the Internet" for to in rule.get("to", ()) if "ipBlock" in to]
+            for name in chosen_by(policy):
+                reached[name] |= set(targets) or {port["port"] for port in rule["ports"]}
+    ports = {"database_url": 5432, "event_queue_url": 4222}
+    beside = {"edge": {"server"}, "gateway": {"the Internet"}}
+    assert reached == {
+        name: {53, *(ports[field] for field in use.services), *beside.get(name, ())} for name, use in USES.items()
+    }
+
+
+def test_the_gateway_has_no_way_to_addresses_that_are_not_public() -> None:
+    (policy,) = (each for each in of_kind("NetworkPolicy") if each["metadata"]["name"] == "to-receivers")
+    left_out = [ip_network(each) for to in policy["spec"]["egress"][0]["to"] for each in to["ipBlock"]["except"]]
+    for address in map(ip_address, ("169.254.169.254", "10.1.2.3", "127.0.0.1", "192.168.1.1", "::1", "fd00::1")):
+        assert any(address in network for network in left_out if network.version == address.version), address
+    assert not any(ip_address("93.184.216.34") in network for network in left_out if network.version == 4)
+
+
 def test_every_deployment_survives_the_loss_of_a_node() -> None:
     names = {each["metadata"]["name"] for each in of_kind("Deployment")}
     assert {each["metadata"]["name"] for each in of_kind("PodDisruptionBudget")} == names
@@ -326,6 +365,40 @@ def test_the_image_runs_as_nobody_and_carries_no_build_tools() -> None:
     }
     assert set(removed) <= pinned
     assert "hatchling" in removed
+
+
+def test_a_container_of_compose_meets_those_that_it_uses_and_nobody_else() -> None:
+    networks = {name: set(each.get("networks", ())) for name, each in COMPOSE["services"].items()}
+    for name, service in COMPOSE["services"].items():
+        assert (service.get("network_mode") == "none") == (not networks[name]), f"{name} is in the network of all"
+    meets = {
+        name: {other for other, theirs in networks.items() if other != name and theirs & own}
+        for name, own in networks.items()
+    }
+    assert meets == {
+        "postgres": set(),
+        "migrate": set(),
+        "nats": {"server", "relay", "gateway"},
+        "relay": {"nats", "server", "gateway"},
+        "gateway": {"nats", "server", "relay"},
+        "server": {"nats", "relay", "gateway", "edge"},
+        "edge": {"server"},
+    }
+    internal = {name for name, each in COMPOSE["networks"].items() if (each or {}).get("internal")}
+    assert {name for name, own in networks.items() if own - internal} == {"server", "gateway", "edge"}
+    for name, service in COMPOSE["services"].items():
+        reached = any("postgres-socket" in volume for volume in service.get("volumes", ()))
+        assert reached == (name == "postgres" or "database_url" in USES.get(name, Use.NONE).services), name
+
+
+def test_every_foreign_image_can_be_given_by_digest() -> None:
+    foreign = {name: each["image"] for name, each in COMPOSE["services"].items() if name not in OURS}
+    assert foreign.keys() == {"postgres", "nats"}
+    for image in foreign.values():
+        assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[a-z]+:[\w.-]+\}", image)
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert set(bases) == {"${PYTHON_IMAGE}"}
+    assert set(OURS["server"]["build"]["args"]) == {"PYTHON_IMAGE"}
 
 
 def test_nats_of_compose_has_our_accounts() -> None:
