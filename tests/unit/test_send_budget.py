@@ -1,75 +1,52 @@
-"""Responses that nobody reads: which calls are ended once they take too much, and which are left alone."""
+"""Responses that nobody reads: whose are refused, and what is left for callers that read."""
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
+from stockward_server.domain.errors import ResponsesUnread
 from stockward_server.grpc_api.send_budget import SMALL, SendBudget
 
-LARGE = 2 * SMALL
+
+def leave_unread(budget: SendBudget, caller: str, size: int = SMALL) -> int:
+    """Responses to a caller that reads none of them, until one is refused."""
+    count = 0
+    while True:
+        try:
+            budget.begin(caller, size)
+        except ResponsesUnread:
+            return count
+        count += 1
 
 
-class Call:
-    """Sends one response after another, each until it is told that it was read."""
-
-    def __init__(self, budget: SendBudget, size: int = LARGE, responses: int = 1) -> None:
-        self.read = asyncio.Event()
-        self._budget, self._size, self._responses = budget, size, responses
-        self.task = asyncio.create_task(self._send())
-
-    async def _send(self) -> None:
-        for _ in range(self._responses):
-            sent = self._budget.begin(self._size)
-            try:
-                await self.read.wait()
-            finally:
-                sent()
+def test_a_caller_that_does_not_read_leaves_half_to_the_others() -> None:
+    budget = SendBudget(80 * SMALL)
+    assert [leave_unread(budget, caller) for caller in "abc"] == [40, 20, 10]
+    assert budget.bytes == 70 * SMALL
 
 
-async def calls(budget: SendBudget, count: int, size: int = LARGE) -> list[Call]:
-    made = [Call(budget, size) for _ in range(count)]
-    for _ in range(3):
-        await asyncio.sleep(0)
-    return made
+def test_whoever_reads_is_never_refused() -> None:
+    budget = SendBudget(80 * SMALL)
+    for caller in "abc":
+        leave_unread(budget, caller)
+    for _ in range(100):
+        budget.begin("d", 10 * SMALL)()
+    assert budget.bytes == 70 * SMALL
 
 
-async def test_the_calls_that_have_waited_longest_are_ended() -> None:
-    budget = SendBudget(10 * LARGE)
-    made = await calls(budget, 25)
-    assert [call.task.cancelled() for call in made] == [True] * 15 + [False] * 10
-    assert budget.bytes == 10 * LARGE
-    for call in made[15:]:
-        call.read.set()
-        await call.task
+def test_what_was_read_makes_room() -> None:
+    budget = SendBudget(10 * SMALL)
+    sent = [budget.begin("a", SMALL) for _ in range(5)]
+    with pytest.raises(ResponsesUnread) as refusal:
+        budget.begin("a", SMALL)
+    assert refusal.value.metadata == {"unread_bytes": str(5 * SMALL), "limit_bytes": str(10 * SMALL)}
+    assert refusal.value.retry_after == 1.0
+    sent[0]()
+    budget.begin("a", SMALL)
+
+
+def test_small_responses_are_not_counted() -> None:
+    budget = SendBudget(SMALL)
+    for _ in range(100):
+        budget.begin("a", SMALL - 1)
     assert budget.bytes == 0
-
-
-async def test_whoever_reads_is_left_alone() -> None:
-    budget = SendBudget(2 * LARGE)
-    for _ in range(20):
-        (call,) = await calls(budget, 1)
-        call.read.set()
-        await call.task
-    assert budget.bytes == 0
-
-
-async def test_small_responses_are_not_counted() -> None:
-    budget = SendBudget(LARGE)
-    made = await calls(budget, 50, SMALL - 1)
-    assert budget.bytes == 0
-    for call in made:
-        call.read.set()
-        await call.task
-
-
-async def test_a_single_response_may_be_larger_than_all() -> None:
-    budget = SendBudget(LARGE)
-    (call,) = await calls(budget, 1, 10 * LARGE)
-    (other,) = await calls(budget, 1)
-    with pytest.raises(asyncio.CancelledError):
-        await call.task
-    assert (budget.bytes, other.task.done()) == (LARGE, False)
-    other.read.set()
-    await other.task

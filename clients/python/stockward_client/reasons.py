@@ -72,6 +72,7 @@ __all__ = [
     "ReservationLifetimeExceeded",
     "ReservationNotActive",
     "ReservationNotFound",
+    "ResponsesUnread",
     "RoleNotAllowed",
     "SecretLimitReached",
     "SkuTaken",
@@ -191,6 +192,12 @@ class WatchLimitReached(ResourceExhausted):
 class StreamLimitReached(ResourceExhausted):
     """The caller, or the customer it acts for, has as many watches and uploads open in this server process as one may
     have. End one of them.
+    """
+
+
+class ResponsesUnread(ResourceExhausted):
+    """The caller has not read large responses that were sent to it, and this one has no room beside them. Read them
+    first, then call again; a change was made, and its request_id gets the response.
     """
 
 
@@ -437,6 +444,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "WATCH_LAGGED": WatchLagged,
     "WATCH_LIMIT_REACHED": WatchLimitReached,
     "STREAM_LIMIT_REACHED": StreamLimitReached,
+    "RESPONSES_UNREAD": ResponsesUnread,
     "PRODUCT_NOT_FOUND": ProductNotFound,
     "SKU_TAKEN": SkuTaken,
     "HANDLE_TAKEN": HandleTaken,

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PAGE = 500
 """Events read at once."""
 
-WINDOW_BYTES = 64 * 2**20
+WINDOW_BYTES = 16 * 2**20
 """Encoded changes that may wait for watches, those that several wait for counted once."""
 
 SKUS_AT_ONCE = 1000

@@ -50,7 +50,7 @@ class WatchLimits:
     """Changes that may wait for one watch."""
     heartbeat: float
     """Seconds of silence before a watch sends an empty response."""
-    keys: int = 500_000
+    keys: int = 100_000
     """SKUs and orders that all watches may name, counted once for each of them."""
 
 

@@ -275,9 +275,9 @@ class Settings(BaseModel):
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """Largest gRPC message or JSON body that is taken, in bytes."""
 
-    max_unread_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024, le=64 * 1024**3)
-    """Responses of a server process that their callers have not read yet, in bytes, small ones apart; beyond, the calls
-    that have waited longest to be read are ended."""
+    max_unread_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024, le=64 * 1024**3)
+    """Responses of a server process that their callers have not read yet, in bytes, small ones apart. A caller that
+    leaves half of it unread gets no more before it has read some."""
 
     reads_per_second: float | None = Field(default=None, ge=0, le=1_000_000, allow_inf_nan=False)
     """Reads that one key or token may make of a server process, a second; 0 for no limit. Unless it is set, 10000, and
@@ -307,8 +307,9 @@ class Settings(BaseModel):
     max_watches: int = Field(default=2000, ge=0, le=1_000_000)
     """WatchStock and WatchOrders streams of a server process at once, beside the calls of max_concurrent_rpcs."""
 
-    max_watched_keys: int = Field(default=500_000, ge=1, le=100_000_000)
-    """SKUs and orders that all watches of a server process may name, counted once for each watch that names them."""
+    max_watched_keys: int = Field(default=100_000, ge=1, le=100_000_000)
+    """SKUs and orders that all watches of a server process may name, counted once for each watch that names them. Each
+    takes some 2 KB."""
 
     max_streams_per_caller: int = Field(default=1000, ge=0, le=1_000_000)
     """Watches and uploads that one key, or one subject's tokens, may have open in a server process; 0 for no limit."""

@@ -138,6 +138,10 @@ class StreamLimitReached(Refusal):
     code, reason = Code.RESOURCE_EXHAUSTED, "STREAM_LIMIT_REACHED"
 
 
+class ResponsesUnread(Refusal):
+    code, reason = Code.RESOURCE_EXHAUSTED, "RESPONSES_UNREAD"
+
+
 # Identity
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from math import ceil
 from typing import Any, NamedTuple, NoReturn
 
@@ -94,11 +95,11 @@ class CallInterceptor:
                 yield response
 
         if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(each, None, handler.response_serializer)
-        return grpc.stream_unary_rpc_method_handler(one, None, handler.response_serializer)
+            return grpc.stream_stream_rpc_method_handler(each)
+        return grpc.stream_unary_rpc_method_handler(one)
 
     async def intercept(self, method: Method, context: Context) -> Any:
-        """Returns the response, or an iterator of them, or ends the call with an error."""
+        """Returns the encoded response, or an iterator of them, or ends the call with an error."""
         since, request = self.calls.begin(method.name), None
         if self._tracer is not None:
             current_span.set(self._tracer.begin_call(method.name, current_metadata.get(())))
@@ -113,11 +114,12 @@ class CallInterceptor:
             request = await self._request(method, context, caller)
             response = method.behaviour(request, context)
             if hasattr(response, "__aiter__"):
+                response = _encoded(response)
                 if caller is not None:
                     response = self._held(response, method.name, caller)
-                return self._each(response, context, method.name, since, request)
-            answer = await response
-            sent = self._sending.begin(answer.ByteSize())
+                return self._each(response, context, method.name, since, request, _name(caller))
+            answer = (await response).SerializeToString()
+            sent = self._sending.begin(_name(caller), len(answer))
             context.add_done_callback(lambda _: sent())  # type: ignore[arg-type]
         except Exception as error:
             await self._abort(error, context, method.name, since, request)
@@ -154,22 +156,31 @@ class CallInterceptor:
             yield await self._rules.read(raw, method.kind)
             raw = await (context.read() if caller is not None else arrivals.message(context.read))
 
-    async def _held(self, responses: AsyncIterator[Any], method_name: str, caller: Caller) -> AsyncIterator[Any]:
+    async def _held(
+        self, responses: AsyncGenerator[bytes, None], method_name: str, caller: Caller
+    ) -> AsyncGenerator[bytes, None]:
         """What a stream gives, as long as its caller may have it."""
-        async with self._streams.hold(credential(), method_name, caller):
+        async with self._streams.hold(credential(), method_name, caller), aclosing(responses):
             async for response in responses:
                 yield response
 
     async def _each(
-        self, responses: AsyncIterator[Any], context: Context, method_name: str, since: float, request: Any
-    ) -> AsyncIterator[Any]:
+        self,
+        responses: AsyncGenerator[bytes, None],
+        context: Context,
+        method_name: str,
+        since: float,
+        request: Any,
+        name: str,
+    ) -> AsyncIterator[bytes]:
         try:
-            async for response in responses:
-                sent = self._sending.begin(response.ByteSize())
-                try:
-                    yield response
-                finally:
-                    sent()
+            async with aclosing(responses):
+                async for response in responses:
+                    sent = self._sending.begin(name, len(response))
+                    try:
+                        yield response
+                    finally:
+                        sent()
         except Exception as error:
             await self._abort(error, context, method_name, since, request)
         except BaseException:
@@ -215,6 +226,19 @@ def _forgetting(abort: grpc.aio.AbortError) -> Callable[[object], object]:
     """Returns what parts an exception from its stack. gRPC keeps it with the call that is on that stack, so a refused
     message of some megabytes would stay in memory until the garbage collector comes by."""
     return lambda _: abort.with_traceback(None)
+
+
+def _name(caller: Caller | None) -> str:
+    return "" if caller is None else caller.customer_id or caller.name
+
+
+async def _encoded(responses: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
+    """While one is sent, only its bytes are kept."""
+    async with aclosing(responses):
+        async for response in responses:
+            encoded = response.SerializeToString()
+            del response
+            yield encoded
 
 
 def _broken_off(context: Context) -> str:

@@ -99,9 +99,8 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             unknown_skus=[sku for sku in request.skus if sku not in rows],
         )
 
-    async def WatchStock(self, request: pb.WatchStockRequest, context: Context) -> AsyncIterator[pb.WatchStockResponse]:
-        async for response in watch_stock(self._watches, self._views, self._seals, request, context):
-            yield response
+    def WatchStock(self, request: pb.WatchStockRequest, context: Context) -> AsyncIterator[pb.WatchStockResponse]:
+        return watch_stock(self._watches, self._views, self._seals, request, context)
 
     # Reservations
 

@@ -156,11 +156,8 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             first_step=ORDERS_AT_FIRST,
         )
 
-    async def WatchOrders(
-        self, request: pb.WatchOrdersRequest, context: Context
-    ) -> AsyncIterator[pb.WatchOrdersResponse]:
-        async for response in watch_orders(self._watches, self._views, self._seals, request, context):
-            yield response
+    def WatchOrders(self, request: pb.WatchOrdersRequest, context: Context) -> AsyncIterator[pb.WatchOrdersResponse]:
+        return watch_orders(self._watches, self._views, self._seals, request, context)
 
     async def ProcessOrder(self, request: pb.ProcessOrderRequest, context: Context) -> pb.Order:
         cause = request_of(context, request)

@@ -1,51 +1,54 @@
-"""How much memory responses may take that were made and not yet read by their callers."""
+"""How much memory responses may take that were made and are not read by their callers yet."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
+from collections import Counter
 from collections.abc import Callable
-from itertools import count
 
-log = logging.getLogger(__name__)
+from stockward_server.domain.errors import ResponsesUnread
 
 SMALL = 16 * 1024
 """Bytes of a response that is not worth counting."""
 
 
 class SendBudget:
-    """Ends the calls whose large responses have waited longest for their readers, once all of them take too much.
+    """Refuses a large response while its caller leaves others unread.
 
-    A caller that reads is done in milliseconds. One that does not keeps its response in memory for as long as it likes.
+    Nothing can take a response back that gRPC waits to send. A caller that reads is done in milliseconds; one that does
+    not can have half of the memory, the next one half of the rest and so on: there is some for whoever reads.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        """`max_bytes` of encoded responses; a single one may be larger."""
-        self.bytes = 0
+        """`max_bytes` of encoded responses."""
         self._max_bytes = max_bytes
-        self._numbers = count()
-        self._under_way: dict[int, tuple[asyncio.Task[object], int]] = {}
+        self._unread: Counter[str] = Counter()
 
-    def begin(self, size: int) -> Callable[[], None]:
-        """Counts a response of so many bytes that the current task is about to send; returns what is to be called when
-        it is sent, or given up. May cancel the tasks that send older ones."""
-        task = asyncio.current_task()
-        if size < SMALL or task is None:
+    @property
+    def bytes(self) -> int:
+        """What is unread of all callers."""
+        return self._unread.total()
+
+    def begin(self, caller: str, size: int) -> Callable[[], None]:
+        """Counts a response of so many bytes; returns what is to be called once when it is sent, or given up. Raises
+        ResponsesUnread when the caller has to read others first."""
+        if size < SMALL:
             return _nothing
-        number = next(self._numbers)
-        self._under_way[number] = task, size
-        self.bytes += size
-        while self.bytes > self._max_bytes and (oldest := next(iter(self._under_way))) != number:
-            slow = self._under_way[oldest][0]
-            self._end(oldest)
-            if slow is not task:
-                log.warning("a call was ended: its response was not read while %d bytes of others waited", self.bytes)
-                slow.cancel()
-        return lambda: self._end(number)
+        unread = self._unread[caller]
+        if unread + size > self._max_bytes - self.bytes:
+            raise ResponsesUnread(
+                f"{unread} bytes of responses to this caller are not read yet, and there is no room for {size} more: "
+                "read them first, or ask for fewer rows at once",
+                retry_after=1.0,
+                unread_bytes=unread,
+                limit_bytes=self._max_bytes,
+            )
+        self._unread[caller] += size
+        return lambda: self._end(caller, size)
 
-    def _end(self, number: int) -> None:
-        if (sent := self._under_way.pop(number, None)) is not None:
-            self.bytes -= sent[1]
+    def _end(self, caller: str, size: int) -> None:
+        self._unread[caller] -= size
+        if not self._unread[caller]:
+            del self._unread[caller]
 
 
 def _nothing() -> None:

@@ -104,6 +104,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "STREAM_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "20", "counted": "customer" } }
     """
+    ERROR_REASON_RESPONSES_UNREAD: _ErrorReason.ValueType  # 14
+    """RESOURCE_EXHAUSTED: the caller has not read large responses that were sent to it, and this one has no room beside them.
+    Read them first, then call again; a change was made, and its request_id gets the response.
+
+        { "reason": "RESPONSES_UNREAD", "domain": "stockward",
+          "metadata": { "unread_bytes": "33554432", "limit_bytes": "67108864" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons that are not particular to one area. The reason string is the value's name without `ERROR_REASON_`."""
@@ -181,6 +188,13 @@ ERROR_REASON_STREAM_LIMIT_REACHED: ErrorReason.ValueType  # 13
 as one may have. End one of them.
 
     { "reason": "STREAM_LIMIT_REACHED", "domain": "stockward", "metadata": { "limit": "20", "counted": "customer" } }
+"""
+ERROR_REASON_RESPONSES_UNREAD: ErrorReason.ValueType  # 14
+"""RESOURCE_EXHAUSTED: the caller has not read large responses that were sent to it, and this one has no room beside them.
+Read them first, then call again; a change was made, and its request_id gets the response.
+
+    { "reason": "RESPONSES_UNREAD", "domain": "stockward",
+      "metadata": { "unread_bytes": "33554432", "limit_bytes": "67108864" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
