@@ -257,7 +257,8 @@ async def test_what_a_server_with_an_index_of_its_own_writes_is_found(shop: Shop
     for sort in ProductSort:
         assert [each.title for each in await listed(shop.pool, "cu", sort)] == ["Cup"]
         assert await listed(shop.pool, "acme", sort) == []
-    tee = await update(pms, await get(pms, tee), variants=[pb.Variant(sku="TEE", price=money("5"))])
+    variant = pb.Variant(sku="TEE", price=money("5"), options={"Size": "TEE"})
+    await update(pms, await get(pms, tee), variants=[variant])
     wrong = """
         SELECT FROM products JOIN product_search s USING (product_id)
         WHERE indexed_version = version AND NOT s.search @@ '^cup'
