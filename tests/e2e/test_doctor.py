@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
+from stockward_server import gateway, relay
 from stockward_server.config import Settings, variable
 from stockward_server.embedded import Nats, free_port
+from stockward_server.embedded.nats import MAX_PAYLOAD
+from stockward_server.gateway import LOOPBACK, Egress
+from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.observability import families
 from stockward_server.observability.checkup import check_certificate
 from stockward_server.storage.database import Pool, transaction
@@ -27,6 +32,15 @@ from tests.faults.wrong_clock import Clock, wrong_clock
 from tests.receiver import SECRET
 from tests.shop import Shop
 from tests.terminal import Outcome, stockward
+
+
+class SmallNats(Nats):
+    """One that takes messages of 1 MiB, as it does by default."""
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        self._configuration.write_text(self._configuration.read_text().replace(str(MAX_PAYLOAD), "1048576"))
+
 
 Doctor = Callable[..., Awaitable[Outcome]]
 
@@ -53,20 +67,79 @@ def doctor(shop: Shop, settings: Settings, own_nats: Nats, tmp_path: Path) -> Do
     return doctor
 
 
-async def relayed(settings: Settings, nats_url: str, pool: Pool) -> None:
-    """Lets a relay make the stream and publish what there is."""
-    from stockward_server import relay
+def relaying(settings: Settings, nats_url: str) -> AbstractAsyncContextManager[object]:
+    """A relay, which makes the stream and publishes what there is."""
+    dsn, days = settings.database_url.get_secret_value(), timedelta(days=settings.event_retention_days)
+    return running(lambda stop: relay.run(dsn, nats_url, STREAM, max_age=days, poll_seconds=0.02, stop=stop))
 
-    def run(stop: asyncio.Event) -> Awaitable[None]:
-        dsn = settings.database_url.get_secret_value()
-        days = timedelta(days=settings.event_retention_days)
-        return relay.run(dsn, nats_url, STREAM, max_age=days, poll_seconds=0.02, stop=stop)
+
+async def relayed(settings: Settings, nats_url: str, pool: Pool) -> None:
+    """Lets a relay publish what there is."""
 
     async def published() -> bool:
         return not await pool.fetchval("SELECT count(*) FROM outbox")
 
-    async with running(run):
+    async with relaying(settings, nats_url):
         await until(published)
+
+
+def feeding(settings: Settings, nats_url: str, **urls: str) -> AbstractAsyncContextManager[object]:
+    """A gateway, with the endpoints of the settings."""
+    return running(
+        lambda stop: gateway.run(
+            settings.database_url.get_secret_value(),
+            nats_url,
+            STREAM,
+            address=f"127.0.0.1:{free_port()}",
+            urls=urls,
+            secrets=dict.fromkeys(urls, SECRET),
+            encode_event=encode_event,
+            egress=Egress.of(LOOPBACK, require_https=False),
+            stop=stop,
+            grace_seconds=0.2,
+        )
+    )
+
+
+async def is_fed(pool: Pool) -> bool:
+    """Whether all of the stream was read."""
+    count = await pool.fetchval("SELECT count(*) FROM events")
+    return bool(count == await pool.fetchval("SELECT stream_seq FROM webhook_feed"))
+
+
+async def test_a_relay_or_gateway_that_is_gone_is_told_at_once(
+    doctor: Doctor, shop: Shop, settings: Settings, own_nats: Nats
+) -> None:
+    await shop.sell("A", 5)
+    async with relaying(settings, own_nats.url), feeding(settings, own_nats.url, pms="http://127.0.0.1:1/"):
+        await until(lambda: is_fed(shop.pool))
+        both = await doctor("--json")
+    neither = await doctor("--json")
+    assert verdicts(both).items() >= {"relay": "ok", "gateway": "ok", "feed": "ok"}.items()
+    assert verdicts(neither).items() >= {"relay": "problem", "gateway": "problem"}.items()
+    assert neither.code == 1
+    assert "stockward relay" in steps(neither)["relay"]
+    assert "stockward gateway" in steps(neither)["gateway"]
+
+
+async def test_what_the_stream_should_not_have_is_told(
+    doctor: Doctor, shop: Shop, settings: Settings, tmp_path: Path
+) -> None:
+    await shop.sell("A", 5)
+    async with SmallNats(tmp_path / "small", durable=False) as small:
+        await relayed(settings, small.url, shop.pool)
+        await shop.pool.execute("INSERT INTO webhook_feed VALUES ($1, 0, '')", STREAM)
+        await shop.pool.execute("INSERT INTO set_aside_messages VALUES ($1, 1, 'stockward.v1.x', 'why')", STREAM)
+        client = await nats_client.connect(small.url)
+        for _ in range(1001):
+            await client.publish("stockward.v1.order.created.a", b"")
+        await client.flush()
+        await client.close()
+        outcome = await doctor("--json", EVENT_QUEUE_URL=small.url)
+    expected = dict.fromkeys(("stream", "feed", "messages"), "warning")
+    assert verdicts(outcome).items() >= expected.items()
+    assert "max_payload" in steps(outcome)["stream"]
+    assert "set_aside_messages" in steps(outcome)["messages"]
 
 
 def verdicts(outcome: Outcome) -> dict[str, str]:
@@ -81,13 +154,15 @@ async def test_a_shop_that_is_well(doctor: Doctor, shop: Shop, settings: Setting
     await shop.sell("A", 5)
     await shop.order("A")
     await relayed(settings, own_nats.url, shop.pool)
-    plain, outcome = await asyncio.gather(doctor(), doctor("--json"))
+    async with relaying(settings, own_nats.url), feeding(settings, own_nats.url):
+        await until(lambda: is_fed(shop.pool))
+        plain, outcome = await asyncio.gather(doctor(), doctor("--json"))
     assert plain.code == 0, plain.out
     assert "! No problem, warnings: 1" in plain.out
     assert "✗" not in plain.out
     assert "PostgreSQL 18" in plain.out
     expected = {"settings", "migrations", "clock", "outbox", "deliveries", "sweeper", "dead letters", "endpoints"}
-    expected |= {"audit", "stream", "record", "server"}
+    expected |= {"audit", "stream", "record", "server", "relay", "gateway", "messages", "feed"}
     assert verdicts(outcome) == dict.fromkeys(expected, "ok") | {"database": "warning"}
     assert steps(outcome) == {"database": "set fsync to on"}, "as the tests' PostgreSQL really has it"
 
@@ -129,14 +204,20 @@ async def test_what_is_wrong_is_told_with_the_next_step(
     )
     found, shown = await asyncio.gather(doctor("--json"), doctor())
     assert found.code == shown.code == 1
-    expected = {"outbox": "problem", "audit": "problem", "stream": "warning", "endpoints": "warning"}
+    expected = {
+        "outbox": "problem",
+        "audit": "problem",
+        "stream": "warning",
+        "endpoints": "warning",
+        "relay": "problem",
+    }
     expected |= {"dead letters": "warning", "migrations": "warning"}
     assert verdicts(found).items() >= expected.items()
     assert "stockward relay" in steps(found)["outbox"]
     assert "stockward audit" in steps(found)["audit"]
     assert "webhooks enable" in steps(found)["endpoints"]
     assert "deliveries recover" in steps(found)["dead letters"]
-    assert "✗ Problems: 2, warnings: 5" in shown.out
+    assert "✗ Problems: 3, warnings: 5" in shown.out
     assert all(step in shown.out for step in steps(found).values())
 
 

@@ -117,7 +117,7 @@ def test_names_are_found_in_queries() -> None:
 
 def test_each_alert_says_what_it_means_and_where_to_read_on() -> None:
     rules: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in group["rules"]]
-    assert len({rule["alert"] for rule in rules}) == len(rules) == 10
+    assert len({rule["alert"] for rule in rules}) == len(rules) == 12
     for rule in rules:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"].endswith(".")

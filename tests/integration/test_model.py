@@ -26,6 +26,7 @@ from stockward_server.application.order_commands import (
     WantedCharge,
 )
 from stockward_server.application.payment_commands import RecordPayment
+from stockward_server.application.postponed import Postponed
 from stockward_server.application.stock_commands import (
     ExtendReservation,
     ReleaseReservation,
@@ -231,7 +232,7 @@ class Shop(Goods):
     @rule()
     def sweep(self) -> None:
         self.flush()
-        self.run(sweep(SqlDueWork(self.pool), self.committer.submit))
+        self.run(sweep(SqlDueWork(self.pool), self.committer.submit, Postponed()))
         self.model.sweep([*self.holds.values()], [*self.orders.values()])
         self.run(self.compare())
 

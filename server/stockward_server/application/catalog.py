@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from stockward_server.application.locked_state import Cause
 from stockward_server.application.positions import Part
+from stockward_server.application.postponed import Postponed
 from stockward_server.application.request import Clockwork, Request
 from stockward_server.application.stock_views import Page, Position
 from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound, SkuUnknown
@@ -125,8 +126,8 @@ class CatalogStore(Protocol):
         """Returns at most `page.size` products after `page.after`, which is the `position` of one."""
         ...
 
-    async def due_products(self, limit: int) -> Sequence[str]:
-        """Ids of products whose scheduled time has come, the longest overdue first."""
+    async def due_products(self, limit: int, without: Collection[str]) -> Sequence[str]:
+        """Ids of products whose scheduled time has come, the longest overdue first, but those to be left alone."""
         ...
 
 
@@ -135,6 +136,7 @@ class Catalog:
 
     def __init__(self, store: CatalogStore) -> None:
         self._store = store
+        self._postponed = Postponed()
 
     async def create(self, request: Request, edit: ProductEdit, reply: Reply) -> bytes:
         """A new draft; its handle is made from the title when the edit has none."""
@@ -197,17 +199,20 @@ class Catalog:
     async def publish_due(self) -> int:
         """One round of scheduled publishing; answers how many products it handled.
 
-        Each product is a transaction of its own, so one that fails is logged and holds nothing up; the next round looks
-        at it again. Several processes may do this at once.
+        Each product is a transaction of its own, so one that fails is logged and holds nothing up; it is tried again
+        after a pause. Several processes may do this at once.
         """
         handled = 0
-        for product_id in await self._store.due_products(DUE_AT_ONCE):
+        for product_id in await self._store.due_products(DUE_AT_ONCE, self._postponed.ids()):
+            outcome: object = None
             try:
-                handled += bool(await self._store.change(Clockwork(), self._publish_if_due(product_id)))
+                outcome = await self._store.change(Clockwork(), self._publish_if_due(product_id))
+                handled += bool(outcome)
             except DatabaseUnavailable:
                 raise
-            except Exception:
-                log.exception("product %s could not be published at its time", product_id)
+            except Exception as error:
+                outcome = error
+            self._postponed.note(product_id, outcome)
         return handled
 
     def _publish_if_due(self, product_id: str) -> Callable[[CatalogTransaction], Awaitable[bytes]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from stockward_server.application.command import Command, Submit
 from stockward_server.application.order_commands import ExpireOrder
+from stockward_server.application.postponed import NOT_ITS_FAULT, Postponed
 from stockward_server.application.request import Clockwork
 from stockward_server.application.stock_commands import ExpireReservation
 
@@ -16,19 +17,31 @@ SWEEP_LIMIT = 500
 
 
 class DueWork(Protocol):
-    """What has come due, by the database's clock."""
+    """What has come due, by the database's clock, the longest overdue first; `without` those that are left alone."""
 
-    async def due_reservations(self, limit: int) -> Sequence[str]: ...
+    async def due_reservations(self, limit: int, without: Collection[str]) -> Sequence[str]: ...
 
-    async def due_orders(self, limit: int) -> Sequence[str]: ...
+    async def due_orders(self, limit: int, without: Collection[str]) -> Sequence[str]: ...
 
 
-async def sweep(due: DueWork, submit: Submit) -> int:
-    """One round; answers how many it looked at. Several processes may sweep: each expiry has one winner."""
-    commands: list[Command] = [
-        ExpireReservation(cause=Clockwork(), reservation_id=each) for each in await due.due_reservations(SWEEP_LIMIT)
-    ]
-    commands += [ExpireOrder(cause=Clockwork(), order_id=each) for each in await due.due_orders(SWEEP_LIMIT)]
-    if commands:
-        await asyncio.gather(*map(submit, commands))
-    return len(commands)
+async def sweep(due: DueWork, submit: Submit, postponed: Postponed) -> int:
+    """One round; answers how many it looked at. Several processes may sweep: each expiry has one winner.
+
+    What fails is `postponed`, so that it keeps nothing from its turn that is due after it. Raises where the database
+    cannot be used.
+    """
+    left_alone = postponed.ids()
+    work: dict[str, Command] = {
+        each: ExpireReservation(cause=Clockwork(), reservation_id=each)
+        for each in await due.due_reservations(SWEEP_LIMIT, left_alone)
+    }
+    work |= {
+        each: ExpireOrder(cause=Clockwork(), order_id=each) for each in await due.due_orders(SWEEP_LIMIT, left_alone)
+    }
+    outcomes = await asyncio.gather(*map(submit, work.values()), return_exceptions=True)
+    for work_id, outcome in zip(work, outcomes, strict=True):
+        postponed.note(work_id, outcome)
+    for outcome in outcomes:
+        if isinstance(outcome, NOT_ITS_FAULT):
+            raise outcome
+    return len(work)

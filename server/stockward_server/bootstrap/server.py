@@ -15,6 +15,7 @@ from stockward_server.admin_port import listening
 from stockward_server.application.catalog import Catalog
 from stockward_server.application.follower import Follower
 from stockward_server.application.locked_state import LockedState
+from stockward_server.application.postponed import Postponed
 from stockward_server.application.request import Role
 from stockward_server.application.session import end, heed_cancellation
 from stockward_server.application.shop_window import ShopWindow
@@ -61,6 +62,7 @@ from stockward_server.storage.replay import SqlReplay
 from stockward_server.storage.retention import (
     delete_expired_contacts,
     delete_expired_idempotency,
+    delete_expired_messages,
     delete_expired_secrets,
     delete_finished_deliveries,
     delete_orphaned_deliveries,
@@ -250,7 +252,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         credentials=certificates.credentials() if certificates else None,
         reflect=settings.reflects,
     )
-    due = SqlDueWork(pool)
+    due, postponed = SqlDueWork(pool), Postponed()
     audits = AuditTally()
     told: list[Families] = [
         lambda: families.calls(server.calls),
@@ -263,7 +265,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         lambda: [families.nats_connected(waker.connected)],
     ]
     clockwork = [
-        (settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit)),
+        (settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit, postponed)),
         (settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
         (known_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
         (SEARCH_SECONDS, "bringing searches up to date", lambda: refresh_search(pool)),
@@ -326,15 +328,25 @@ async def _keep_house(pool: database.Pool, settings: Settings) -> None:
                 await database.ensure_partitions(connection, each)
     except asyncpg.LockNotAvailableError:
         log.info("a table is in use, room for the days to come is made later")
-    await drop_expired_events(pool, settings.event_retention_days)
-    if settings.movement_retention_days:
-        await drop_expired_movements(pool, settings.movement_retention_days)
-    await delete_expired_idempotency(pool, settings.idempotency_retention_days)
-    if settings.contact_retention_days is not None:
-        await delete_expired_contacts(pool, settings.contact_retention_days)
-    await delete_finished_deliveries(pool, settings.event_retention_days)
-    await delete_orphaned_deliveries(pool)
-    await delete_expired_secrets(pool)
+    days = settings.event_retention_days
+    steps: list[tuple[str, Callable[[], Awaitable[object]]]] = [
+        ("events", lambda: drop_expired_events(pool, days)),
+        ("stored answers", lambda: delete_expired_idempotency(pool, settings.idempotency_retention_days)),
+        ("deliveries", lambda: delete_finished_deliveries(pool, days)),
+        ("deliveries of deleted endpoints", lambda: delete_orphaned_deliveries(pool)),
+        ("secrets", lambda: delete_expired_secrets(pool)),
+        ("messages set aside", lambda: delete_expired_messages(pool, days)),
+    ]
+    if months := settings.movement_retention_days:
+        steps.append(("movements", lambda: drop_expired_movements(pool, months)))
+    if (contacts := settings.contact_retention_days) is not None:
+        steps.append(("contacts", lambda: delete_expired_contacts(pool, contacts)))
+    for name, step in steps:
+        try:
+            await step()
+        except Exception as error:  # what is kept too long must not keep the rest from its turn
+            expected = database.refusal_of(error)
+            log.warning("housekeeping of %s failed: %r", name, error, exc_info=None if expected else error)
 
 
 async def _audit(pool: database.Pool, tally: AuditTally) -> None:

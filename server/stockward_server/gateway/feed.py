@@ -15,10 +15,10 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from stockward_server.application.session import heed_cancellation, keep_running, lifeline, undisturbed
+from stockward_server.application.session import Unavailable, heed_cancellation, keep_running, lifeline, undisturbed
 from stockward_server.gateway.tally import GatewayTally
-from stockward_server.storage.database import is_database_down
-from stockward_server.storage.webhook_feed import FeedEvent, Position, WebhookFeed
+from stockward_server.storage.database import NOT_STORED, is_database_down
+from stockward_server.storage.webhook_feed import FeedEvent, Position, SetAside, WebhookFeed
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ TYPE_PREFIX = "stockward.v1."
 """What CloudEvents put before the type of an event."""
 
 FETCH_SECONDS = 5.0
+
+MAX_TEXT = 300
+"""Characters that are kept of a subject, or of a reason."""
 
 CLOSE_SECONDS = 5.0
 
@@ -86,20 +89,58 @@ async def _feed(
     )
     subscription = await stream.pull_subscribe_bind(consumer=consumer.name, stream=stream_name)
     tally.feeding = True
+    delivered, silent = 0, False
     while True:
         heed_cancellation()
         try:
             messages = await subscription.fetch(BATCH, timeout=FETCH_SECONDS)
         except TimeoutError:
             messages = []
-        if not messages:
-            continue  # nothing happened for that long
-        last = messages[-1]
-        await feed.fan_out(
-            _events(messages), Position(last.metadata.sequence.stream, (last.headers or {}).get("Nats-Msg-Id", ""))
-        )
-        tally.fanned_out += len(messages)
-        on_fan_out()
+        if messages:
+            delivered, silent = check_sequence(messages, delivered), False
+            await _fan_out(messages, feed, tally)
+            on_fan_out()
+        else:  # nothing happened for that long, or what did was lost
+            state = await stream.consumer_info(stream_name, consumer.name)
+            if state.delivered and state.delivered.consumer_seq > delivered:
+                raise Unavailable(f"messages after number {delivered} of the consumer were lost on their way")
+            if state.num_pending and silent:
+                raise Unavailable(f"{state.num_pending} messages wait, and the consumer does not send them")
+            silent = bool(state.num_pending)
+
+
+def check_sequence(messages: Sequence[Msg], delivered: int) -> int:
+    """The number of the last message, as the consumer counts those that it sent.
+
+    Nothing is acknowledged, so a message that is lost on its way, or dropped by the client, is not sent again. Where
+    one is missing after `delivered`, this raises Unavailable, and the next session reads on from the position.
+    """
+    for message in messages:
+        number = message.metadata.sequence.consumer
+        if number != delivered + 1:
+            raise Unavailable(f"message {delivered + 1} of the consumer was lost on its way, {number} came")
+        delivered = number
+    return delivered
+
+
+async def _fan_out(messages: Sequence[Msg], feed: WebhookFeed, tally: GatewayTally) -> None:
+    """Has the events fanned out, and what is no event of ours set aside: nothing waits behind it."""
+    events, set_aside = _events(messages)
+    last = messages[-1]
+    position = Position(last.metadata.sequence.stream, (last.headers or {}).get("Nats-Msg-Id", ""))
+    try:
+        await feed.fan_out(events, position, set_aside)
+    except NOT_STORED as error:
+        if len(messages) > 1:
+            for message in messages:
+                await _fan_out([message], feed, tally)
+            return
+        set_aside = [_set_aside(last, error)]
+        await feed.fan_out((), position, set_aside)
+    tally.fanned_out += len(messages) - len(set_aside)
+    tally.set_aside += len(set_aside)
+    for each in set_aside:
+        log.error("message %d on %s is no event of ours: %s", each.stream_seq, each.subject, each.reason)
 
 
 async def _next_stream_seq(stream: JetStreamContext, stream_name: str, position: Position | None) -> int:
@@ -120,9 +161,9 @@ async def _next_stream_seq(stream: JetStreamContext, stream_name: str, position:
     return max(1, info.state.first_seq)
 
 
-def _events(messages: Sequence[Msg]) -> Sequence[FeedEvent]:
-    """What is no event of ours is left out, and told."""
-    events = []
+def _events(messages: Sequence[Msg]) -> tuple[Sequence[FeedEvent], Sequence[SetAside]]:
+    """The events in messages, and the messages that are none."""
+    events, set_aside = [], []
     for message in messages:
         headers = message.headers or {}
         try:
@@ -136,8 +177,17 @@ def _events(messages: Sequence[Msg]) -> Sequence[FeedEvent]:
                 )
             )
         except (KeyError, ValueError) as error:
-            log.warning("a message on %s is no event of ours: %r", message.subject, error)
-    return events
+            set_aside.append(_set_aside(message, error))
+    return events, set_aside
+
+
+def _set_aside(message: Msg, error: Exception) -> SetAside:
+    """With what PostgreSQL can keep of it."""
+    subject, reason = (
+        text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_TEXT]
+        for text in (message.subject, f"{type(error).__name__}: {error}")
+    )
+    return SetAside(message.metadata.sequence.stream, subject, reason)
 
 
 def _is_expected(error: Exception) -> bool:

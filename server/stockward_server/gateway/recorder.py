@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from stockward_server.storage.database import NOT_STORED
 from stockward_server.storage.webhooks import Attempt, Release, SqlWebhooks
 
 log = logging.getLogger(__name__)
@@ -15,6 +17,8 @@ BATCH = 500
 
 GATHER_SECONDS = 0.01
 """Between two transactions while there is much to write: one costs about the same for many entries as for few."""
+
+UNREADABLE = "an error that cannot be stored"
 
 PAUSE_SECONDS = 1.0
 """After a transaction that failed. It is tried again until it succeeds: what was sent must not be forgotten."""
@@ -55,6 +59,18 @@ class Recorder:
                     await asyncio.sleep(GATHER_SECONDS)
             self._idle.set()
 
+    async def _write_singly(self, batch: Sequence[Attempt | Release]) -> None:
+        """One entry of the batch cannot be stored: it alone is written without what its receiver said, or left out."""
+        if len(batch) > 1:
+            for entry in batch:
+                await self._write([entry])
+            return
+        (entry,) = batch
+        if isinstance(entry, Attempt) and (entry.excerpt or entry.error != UNREADABLE):
+            await self._write([replace(entry, excerpt="", error=entry.error and UNREADABLE)])
+        else:
+            log.error("what came of a delivery cannot be stored: %r", entry)
+
     async def _write(self, batch: Sequence[Attempt | Release]) -> None:
         attempts = [entry for entry in batch if isinstance(entry, Attempt)]
         releases = [entry for entry in batch if isinstance(entry, Release)]
@@ -63,5 +79,8 @@ class Recorder:
                 await self._store.record(attempts, releases)
                 return
             except Exception as error:
+                if isinstance(error, NOT_STORED):
+                    await self._write_singly(batch)
+                    return
                 log.warning("%d attempts cannot be written, trying again: %s", len(attempts), error)
                 await asyncio.sleep(PAUSE_SECONDS)

@@ -108,7 +108,7 @@ class Sender:
                 error = f"no whole answer within {self._timeout:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             if status is None:
-                error = f"{type(problem).__name__}: {problem}"[:300]
+                error = _text(f"{type(problem).__name__}: {problem}"[:300].encode(errors="replace"))
         latency_ms = round((time.perf_counter() - start) * 1000)
         return Answer(start_time, latency_ms, status, error, excerpt, retry_after)
 

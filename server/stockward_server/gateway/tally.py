@@ -19,6 +19,8 @@ class GatewayTally:
     """Seconds of each request, by its HTTP status; `error` when there was no answer."""
     fanned_out: int = 0
     """Events made into deliveries."""
+    set_aside: int = 0
+    """Messages passed over, since they are no events of ours."""
     feeding: bool = False
     """Whether it is this gateway that reads the stream, and NATS is there."""
     lanes: Callable[[], int] = int

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -24,10 +24,12 @@ from stockward_server.application.session import Unavailable
 from stockward_server.application.stock_views import Discrepancy
 from stockward_server.observability.certificates import expiry_of
 from stockward_server.observability.lost_events import newest_events, unknown_events
-from stockward_server.relay.stream import differences, nats_errors, open_nats
+from stockward_server.relay.stream import LARGEST_MESSAGE, differences, nats_errors, open_nats
 from stockward_server.storage.backlog import Backlog, read_backlog
 from stockward_server.storage.database import Pool, is_database_down, migration_state, open_pool
+from stockward_server.storage.outbox import LOCK_CLASS, PRESENCE
 from stockward_server.storage.short_audit import audit_recent
+from stockward_server.storage.webhook_feed import FEED_LOCK
 
 SECONDS = 5.0
 """How long one look may take."""
@@ -103,9 +105,10 @@ async def check_up(subject: Subject) -> AsyncIterator[Finding]:
                 yield finding
             if name in BASIC and any(finding.verdict is Verdict.PROBLEM for finding in findings):
                 break
+        position = await _position(pool, subject.stream_name)
     finally:
         pool.terminate()
-    for finding in await _safely("stream", check_stream(subject), START_NATS):
+    for finding in await _safely("stream", check_stream(subject, position), START_NATS):
         yield finding
     for finding in await _safely("server", check_server(subject), START_SERVER):
         yield finding
@@ -163,6 +166,29 @@ async def check_clock(pool: Pool) -> Sequence[Finding]:
     return [ok("clock", "agrees with the database's")]
 
 
+async def check_processes(pool: Pool) -> Sequence[Finding]:
+    """Whether a relay and a gateway are there: each holds a lock of PostgreSQL, which ends with it."""
+    held = {
+        (row["classid"], row["objid"], row["objsubid"])
+        for row in await pool.fetch(
+            """
+            SELECT classid::bigint, objid::bigint, objsubid FROM pg_locks
+            WHERE locktype = 'advisory' AND granted
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            """
+        )
+    }
+    relay = (LOCK_CLASS, PRESENCE, 2) in held
+    gateway = (0, FEED_LOCK, 1) in held
+    needed = await pool.fetchval("SELECT EXISTS (SELECT FROM endpoints WHERE enabled)")
+    return [
+        ok("relay", "is there") if relay else problem("relay", "none is connected: events are not published", RELAY),
+        ok("gateway", "reads the stream" if gateway else "none is there, and no endpoint is enabled")
+        if gateway or not needed
+        else problem("gateway", "none reads the stream: no webhook is sent", GATEWAY),
+    ]
+
+
 async def check_backlog(pool: Pool) -> Sequence[Finding]:
     """Whether relay, gateway and sweeper keep up, and what was given up."""
     found = await read_backlog(pool)
@@ -171,6 +197,7 @@ async def check_backlog(pool: Pool) -> Sequence[Finding]:
         _queue("deliveries", found.deliveries_pending, "webhooks are to be sent", found.deliveries_age, GATEWAY),
         _queue("sweeper", None, "the oldest hold or order to expire", found.sweeper_age, SWEEPER),
         _dead_letters(found),
+        _set_aside(found),
         _endpoints(found),
     ]
 
@@ -180,6 +207,9 @@ GATEWAY = "see whether `stockward gateway` runs; `stockward webhooks list` shows
 SWEEPER = "see whether `stockward serve` runs and its log says `sweep failed`"
 LATE, TOO_LATE = 10.0, 60.0
 """Seconds."""
+
+BEHIND = 1000
+"""Messages by which the feed of webhooks may be behind the stream."""
 
 
 def _queue(check: str, pending: int | None, what: str, age: float, next_step: str) -> Finding:
@@ -198,6 +228,16 @@ def _dead_letters(found: Backlog) -> Finding:
             "`stockward deliveries list --state dead` shows them, `stockward deliveries recover` sends them again",
         )
     return ok("dead letters", "none")
+
+
+def _set_aside(found: Backlog) -> Finding:
+    if found.set_aside:
+        return warning(
+            "messages",
+            f"{found.set_aside} messages of the stream are no events of ours, and were set aside",
+            "the table set_aside_messages says which and why: find out who sends them, then delete its rows",
+        )
+    return ok("messages", "all of the stream are events")
 
 
 def _endpoints(found: Backlog) -> Finding:
@@ -234,8 +274,9 @@ async def check_audit(pool: Pool) -> Sequence[Finding]:
     return [ok("audit", f"{checked} stock rows that moved last agree with the ledger")]
 
 
-async def check_stream(subject: Subject) -> Sequence[Finding]:
-    """Whether NATS is there, and has the stream as it has to be."""
+async def check_stream(subject: Subject, position: int | None = None) -> Sequence[Finding]:
+    """Whether NATS is there, takes every message, has the stream as it has to be, and the feed of webhooks has read it.
+    `position` is the last message that was made into deliveries, where that is known."""
     check = "stream"
     async with open_nats(subject.nats_url, "stockward doctor", lambda reason: None) as client:
         with nats_errors("JetStream does not answer"):
@@ -247,14 +288,19 @@ async def check_stream(subject: Subject) -> Sequence[Finding]:
             except nats.js.errors.NotFoundError:
                 return [problem(check, f"there is no stream {subject.stream_name}", "start `stockward relay`")]
             newest = await newest_events(stream, info)
-    return [_stream(subject, info), *await _record(subject, newest)]
+        max_payload = client.max_payload
+    feed = [] if position is None else [_feed(info.state.last_seq - position)]
+    return [_stream(subject, info, max_payload), *feed, *await _record(subject, newest)]
 
 
-def _stream(subject: Subject, info: StreamInfo) -> Finding:
+def _stream(subject: Subject, info: StreamInfo, max_payload: int) -> Finding:
     check = "stream"
     wrong = differences(info.config, subject.stream_age)
     if wrong:
         return warning(check, f"{subject.stream_name} differs: {', '.join(wrong)}", "restart `stockward relay`")
+    if max_payload < LARGEST_MESSAGE:
+        found = f"NATS takes messages of {max_payload} bytes, and the largest order makes one of {LARGEST_MESSAGE}"
+        return warning(check, found, "set max_payload of NATS to 8MB")
     told = f"{subject.stream_name} has {info.state.messages} messages in {info.config.num_replicas} replicas"
     return ok(check, told)
 
@@ -278,6 +324,20 @@ async def _record(subject: Subject, newest: Sequence[tuple[int, UUID]] | None) -
         )
         return [problem("record", found, EMPTY_STREAM)]
     return [ok("record", f"has the last {len(newest)} events of the stream")]
+
+
+def _feed(lag: int) -> Finding:
+    if lag > BEHIND:
+        return warning("feed", f"{lag} messages of the stream are not yet made into deliveries", GATEWAY)
+    return ok("feed", "has read the stream")
+
+
+async def _position(pool: Pool, stream: str) -> int | None:
+    """How far the feed of webhooks has read the stream; None where that is not known."""
+    try:
+        return cast(int | None, await pool.fetchval("SELECT stream_seq FROM webhook_feed WHERE stream = $1", stream))
+    except Exception:  # told by another check
+        return None
 
 
 async def check_server(subject: Subject) -> Sequence[Finding]:
@@ -325,6 +385,7 @@ ON_DATABASE: Sequence[tuple[str, Callable[[Pool], Awaitable[Sequence[Finding]]],
     ("database", check_database, START_POSTGRESQL),
     ("clock", check_clock, SEE_DATABASE),
     ("migrations", check_migrations, SEE_DATABASE),
+    ("processes", check_processes, SEE_DATABASE),
     ("queues", check_backlog, SEE_DATABASE),
     ("audit", check_audit, SEE_DATABASE),
 )

@@ -127,6 +127,8 @@ def relaying(tally: RelayTally, stream: str) -> Iterator[Metric]:
     )
     errors: dict[Labels, float] = {(error,): count for error, count in tally.errors.items()}
     yield counters("stockward_relay_errors", "Sessions of the relay that broke.", ("error_type",), errors)
+    if tally.stream_sequence is not None:
+        yield gauge("stockward_stream_last_sequence", "The stream's last message.", tally.stream_sequence)
     yield gauge("stockward_relay_shards", "Parts of the outbox that this relay owns.", tally.shards)
     yield nats_connected(tally.connected)
 
@@ -184,6 +186,13 @@ def behind(backlog: Backlog) -> Iterable[Metric]:
         gauge("stockward_endpoints_given_up", "Endpoints that the gateway disabled.", len(backlog.given_up)),
         gauge("stockward_endpoints_failing", "Enabled endpoints that fail.", len(backlog.failing)),
         gauge("stockward_sweeper_lag_seconds", "How long something has been due to expire.", backlog.sweeper_age),
+        gauge("stockward_messages_set_aside", "Messages that are no events of ours.", backlog.set_aside),
+        gauges(
+            "stockward_feed_sequence",
+            "The last message of the stream that was made into deliveries.",
+            ("messaging_destination_name",),
+            {(stream,): sequence for stream, sequence in backlog.positions.items()},
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from stockward_server.application.session import heed_cancellation, keep_running, lifeline, wait_for_any
 from stockward_server.relay.publisher import BATCH_LIMIT, Publisher
-from stockward_server.relay.stream import ensure_stream, nats_errors, open_nats
+from stockward_server.relay.stream import LARGEST_MESSAGE, ensure_stream, nats_errors, open_nats
 from stockward_server.relay.tally import RelayTally
 from stockward_server.relay.wake import WAKE_SUBJECT
 from stockward_server.storage.database import is_database_down
@@ -65,6 +65,12 @@ async def run(
     async def relay() -> None:
         async with lifeline() as lost, open_nats(nats_url, "stockward relay", lost) as client:
             stream = await ensure_stream(client, stream_name, max_age)
+            if client.max_payload < LARGEST_MESSAGE:
+                log.warning(
+                    "NATS takes messages of %d bytes, and the largest order makes one of %d: raise its max_payload",
+                    client.max_payload,
+                    LARGEST_MESSAGE,
+                )
             async with OwnedOutbox.open(dsn, lost) as outbox:
                 hint = asyncio.Event()
 
@@ -75,6 +81,7 @@ async def run(
                     await client.subscribe(WAKE_SUBJECT, cb=hear)
                 log.info("relaying events to the stream %s", stream_name)
                 counted.connected = True
+                counted.stream_sequence = stream.state.last_seq
                 await _relay(outbox, Publisher(client, stream), hint, poll_seconds, stop, counted, tracer)
 
     await keep_running("relay", session, stop, is_database_down)
@@ -109,6 +116,7 @@ async def _relay(
                 await publisher.publish(traced)
             tally.seconds.add(time.perf_counter() - since)
             tally.published += len(events)
+            tally.stream_sequence = publisher.last_sequence
             await outbox.delete(events)
         else:
             await wait_for_any(poll_seconds, hint, stop)

@@ -33,6 +33,8 @@ class Publisher:
         self._client = client
         self._stream = client.jetstream()
         self._atomic = bool(stream.config.allow_atomic)  # a server before 2.12 leaves it out
+        self.last_sequence = stream.state.last_seq
+        """Number of the last message of the stream, as far as this publisher knows."""
 
     async def publish(self, events: Sequence[PendingEvent]) -> None:
         """Returns when the stream has all of them; raises Unavailable when it is not known to.
@@ -61,6 +63,7 @@ class Publisher:
             answer = await self._client.request(subject_of(event), event.payload, ACK_SECONDS, headers=headers)
         ack = json.loads(answer.data)
         if ack.get("batch") == batch_id and ack.get("count") == last and "error" not in ack:
+            self.last_sequence = ack["seq"]
             return True
         log.info("a batch of %d events was not taken (%s); sending them singly", last, ack.get("error", ack))
         return False
@@ -68,9 +71,10 @@ class Publisher:
     async def _publish_one(self, event: PendingEvent) -> None:
         with nats_errors(f"event {event.event_id} cannot be published"):
             try:
-                await self._stream.publish(
+                ack = await self._stream.publish(
                     subject_of(event), event.payload, timeout=ACK_SECONDS, headers=headers_of(event)
                 )
+                self.last_sequence = max(self.last_sequence, ack.seq)  # that of a duplicate is an older one
             except nats.errors.MaxPayloadError:
                 raise Unavailable(
                     f"event {event.event_id} ({len(event.payload)} bytes) is larger than NATS takes "

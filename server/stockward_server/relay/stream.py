@@ -25,6 +25,9 @@ tight. An id costs about 100 bytes of the server's memory: at 2,000 events a sec
 would be 700 MB. Whatever is older is told by `event_id` and version, which every consumer has to look at anyway.
 """
 
+LARGEST_MESSAGE = 4 * 1024 * 1024 + 64 * 1024
+"""Bytes that NATS has to take: of the largest order there may be, with its headers."""
+
 CLOSE_SECONDS = 5.0
 
 

@@ -18,6 +18,8 @@ class RelayTally:
     """Of each batch, from its first message to its acknowledgement."""
     errors: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Sessions that ended with an error, by its type."""
+    stream_sequence: int | None = None
+    """Number of the stream's last message, as this relay knows; None before it has seen the stream."""
     connected: bool = False
     """Whether NATS and PostgreSQL are there and the outbox is being looked at."""
     shards: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stockward_server.domain.endpoint_changes import ANSWERED, NOTHING_TAKEN
@@ -35,6 +35,10 @@ class Backlog:
     """Enabled endpoints that have taken nothing since their last failure."""
     sweeper_age: float
     """Since the oldest hold or order ran out that was not ended yet."""
+    set_aside: int
+    """Messages of the stream that are no events of ours."""
+    positions: Mapping[str, int]
+    """The last message of each stream that was made into deliveries."""
 
 
 async def read_backlog(pool: Pool) -> Backlog:
@@ -52,13 +56,16 @@ async def read_backlog(pool: Pool) -> Backlog:
                (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = 3 LIMIT $1) counted),
                ARRAY(SELECT endpoint_id FROM endpoints WHERE NOT enabled ORDER BY 1),
                ARRAY(SELECT endpoint_id FROM endpoints WHERE NOT enabled AND disable_reason LIKE ANY($2) ORDER BY 1),
-               ARRAY(SELECT endpoint_id FROM endpoints WHERE enabled AND failing_since IS NOT NULL ORDER BY 1)
+               ARRAY(SELECT endpoint_id FROM endpoints WHERE enabled AND failing_since IS NOT NULL ORDER BY 1),
+               (SELECT count(*) FROM (SELECT FROM set_aside_messages LIMIT $1) counted),
+               ARRAY(SELECT stream FROM webhook_feed ORDER BY 1),
+               ARRAY(SELECT stream_seq FROM webhook_feed ORDER BY stream)
         """,
         MOST_COUNTED,
         [f"{beginning}%" for beginning in (ANSWERED, NOTHING_TAKEN)],
     )
     assert row is not None
-    outbox, outbox_age, deliveries, due, dead, disabled, given_up, failing = row.values()
+    outbox, outbox_age, deliveries, due, dead, disabled, given_up, failing, set_aside, streams, positions = row.values()
     return Backlog(
         outbox_pending=outbox,
         outbox_age=max(0.0, outbox_age or 0.0),
@@ -69,4 +76,6 @@ async def read_backlog(pool: Pool) -> Backlog:
         given_up=given_up,
         failing=failing,
         sweeper_age=await sweeper_lag(pool),
+        set_aside=set_aside,
+        positions=dict(zip(streams, positions, strict=True)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from stockward_server.application.catalog import CatalogTransaction, ProductFilter
@@ -65,12 +65,14 @@ class SqlCatalog:
 
         return await read_snapshot(self._pool, read)
 
-    async def due_products(self, limit: int) -> Sequence[str]:
+    async def due_products(self, limit: int, without: Collection[str]) -> Sequence[str]:
         rows = await self._pool.fetch(
             """
-            SELECT product_id::text FROM products WHERE scheduled_publish_time <= now()
+            SELECT product_id::text FROM products
+            WHERE scheduled_publish_time <= now() AND product_id <> ALL($2::uuid[])
             ORDER BY scheduled_publish_time LIMIT $1
             """,
             limit,
+            without,
         )
         return [row["product_id"] for row in rows]

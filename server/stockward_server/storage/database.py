@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 IN_USE = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
+NOT_STORED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeError)
+"""What PostgreSQL, or its driver, says of values that it can never store, such as a NUL in a text."""
 MIGRATION_LOCK = 0x73746F636B  # any constant will do; it spells "stock"
 
 LOCK_TIMEOUT = "500ms"

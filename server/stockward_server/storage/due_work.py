@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from stockward_server.storage.database import Pool
 
@@ -13,23 +13,25 @@ class SqlDueWork:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def due_reservations(self, limit: int) -> Sequence[str]:
+    async def due_reservations(self, limit: int, without: Collection[str]) -> Sequence[str]:
         rows = await self._pool.fetch(
             "SELECT reservation_id::text AS id FROM reservations WHERE state = 1 AND expire_time <= now() "
-            "ORDER BY expire_time LIMIT $1",
+            "AND reservation_id <> ALL($2::uuid[]) ORDER BY expire_time LIMIT $1",
             limit,
+            without,
         )
         return [row["id"] for row in rows]
 
-    async def due_orders(self, limit: int) -> Sequence[str]:
+    async def due_orders(self, limit: int, without: Collection[str]) -> Sequence[str]:
         """Those that are not known to have been paid for: the others would be looked at in every round."""
         rows = await self._pool.fetch(
             """
             SELECT order_id::text AS id FROM orders
-            WHERE state = 1 AND payment_due_time <= now() AND NOT terms_met
+            WHERE state = 1 AND payment_due_time <= now() AND NOT terms_met AND order_id <> ALL($2::uuid[])
             ORDER BY payment_due_time LIMIT $1
             """,
             limit,
+            without,
         )
         return [row["id"] for row in rows]
 

@@ -42,6 +42,15 @@ class FeedEvent:
     event_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A message that is no event of ours; `reason` says why, in words."""
+
+    stream_seq: int
+    subject: str
+    reason: str
+
+
 class WebhookFeed:
     """The feed of one stream, on a connection of its own."""
 
@@ -67,8 +76,11 @@ class WebhookFeed:
         )
         return Position(*row.values()) if row else None
 
-    async def fan_out(self, events: Sequence[FeedEvent], position: Position) -> None:
+    async def fan_out(
+        self, events: Sequence[FeedEvent], position: Position, set_aside: Sequence[SetAside] = ()
+    ) -> None:
         """One delivery for every endpoint that wants the event and was there when it happened, and the lanes to claim.
+        What is `set_aside` is written down.
 
         The storefront of the settings gets what a storefront may see. A ping is for its own endpoint alone. An event
         that has its delivery already changes nothing. Lanes are locked in the order of their key, as everywhere.
@@ -96,6 +108,10 @@ class WebhookFeed:
                 *zip(*((e.event_id, e.type, e.aggregate_id, e.seq, e.event_time) for e in events), strict=True)
                 if events
                 else [[]] * 5,
+            )
+            await self._connection.executemany(
+                "INSERT INTO set_aside_messages (stream, stream_seq, subject, reason) VALUES ($1, $2, $3, $4)",
+                [(self._stream, each.stream_seq, each.subject, each.reason) for each in set_aside],
             )
             await self._connection.execute(
                 """
