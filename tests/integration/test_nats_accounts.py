@@ -216,16 +216,16 @@ async def test_a_process_may_do_nothing_beside_its_work(guarded: Nats, user: str
 
 
 @pytest.mark.parametrize(
-    ("user", "api", "verdict"),
+    ("user", "api", "verdicts"),
     [
-        ("subscriber", SUBSCRIBER_API, Verdict.OK),
-        ("relay", "$JS.API", Verdict.OK),
-        ("gateway", "$JS.API", Verdict.OK),
-        ("server", "$JS.API", Verdict.WARNING),
+        ("subscriber", SUBSCRIBER_API, {"stream": Verdict.OK, "record": Verdict.OK}),
+        ("gateway", "$JS.API", {"stream": Verdict.OK, "record": Verdict.OK}),
+        ("relay", "$JS.API", {"stream": Verdict.OK}),
+        ("server", "$JS.API", {"stream": Verdict.WARNING}),
     ],
 )
 async def test_the_doctor_sees_the_stream_as_whoever_may(
-    guarded: Nats, database: Pool, database_url: str, user: str, api: str, verdict: Verdict
+    guarded: Nats, database: Pool, database_url: str, user: str, api: str, verdicts: dict[str, Verdict]
 ) -> None:
     @asynccontextmanager
     async def nobody(_: str) -> AsyncIterator[Any]:
@@ -242,8 +242,8 @@ async def test_the_doctor_sees_the_stream_as_whoever_may(
         certificates={},
     )
     async with filled(guarded, database, database_url):
-        (finding,) = await check_stream(subject)
-    assert finding.verdict is verdict, finding
+        findings = await check_stream(subject)
+    assert {finding.check: finding.verdict for finding in findings} == verdicts, findings
 
 
 async def test_events_are_tailed_by_a_subscriber(

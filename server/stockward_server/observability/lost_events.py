@@ -26,7 +26,7 @@ async def newest_events(stream: JetStreamContext, info: StreamInfo) -> Sequence[
         try:
             headers = (await stream.get_msg(info.config.name or "", number)).headers or {}
             found.append((int(headers["ce-recordseq"]), UUID(headers["ce-id"])))
-        except nats.errors.TimeoutError:
+        except (nats.errors.TimeoutError, nats.js.errors.ServiceUnavailableError):
             return None
         except (nats.js.errors.NotFoundError, LookupError, ValueError):  # deleted, or no event of ours
             continue

@@ -30,7 +30,8 @@ def accounts(stream: str, passwords: Mapping[str, str]) -> dict[str, Any]:
     """The `accounts` of a NATS server that has the stream: for its configuration, with the password of each user."""
     reading = [f"CONSUMER.CREATE.{stream}", f"CONSUMER.CREATE.{stream}.>", f"CONSUMER.INFO.{stream}.*"]
     pulling = f"CONSUMER.MSG.NEXT.{stream}.*"
-    shared = [f"STREAM.INFO.{stream}", *reading, f"CONSUMER.DURABLE.CREATE.{stream}.*"]
+    looking = [f"STREAM.INFO.{stream}", f"STREAM.MSG.GET.{stream}"]
+    shared = [*looking, *reading, f"CONSUMER.DURABLE.CREATE.{stream}.*"]
     acknowledging = f"$JS.ACK.{stream}.>"
 
     def user(name: str, publish: list[str], subscribe: list[str]) -> dict[str, object]:
@@ -47,7 +48,7 @@ def accounts(stream: str, passwords: Mapping[str, str]) -> dict[str, Any]:
             "users": [
                 user("server", [WAKE_SUBJECT], [WAKE_SUBJECT]),
                 user("relay", [SUBJECTS, *api(*stream_management)], [WAKE_SUBJECT, INBOX]),
-                user("gateway", api(f"STREAM.INFO.{stream}", f"STREAM.MSG.GET.{stream}", *reading, pulling), [INBOX]),
+                user("gateway", api(*looking, *reading, pulling), [INBOX]),
             ],
             "exports": [
                 *({"service": each, "accounts": ["SUBSCRIBERS"]} for each in (*api(*shared), acknowledging)),
