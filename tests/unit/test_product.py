@@ -24,6 +24,7 @@ from stockward_server.domain.product_changes import (
     require_etag,
 )
 from stockward_server.domain.readiness import readiness
+from stockward_server.storage.known_products import kibibytes
 
 DRAFT, PUBLISHED, UNPUBLISHED, ARCHIVED = ProductState
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -294,3 +295,9 @@ def test_a_handle_is_made_from_the_title(title: str, handle: str) -> None:
 def test_a_long_title_makes_a_handle_with_room_for_a_number() -> None:
     assert handle_from("a" * 189 + " " + "b" * 100) == "a" * 189
     assert len(handle_from("x" * 300)) == 190
+
+
+def test_the_memory_of_texts_is_counted_by_what_their_characters_take() -> None:
+    plain, wide = product(), replace(product(), description="\N{SHOPPING TROLLEY}" * 102_400)
+    assert kibibytes(replace(plain, description="x" * 102_400)) == kibibytes(plain) + 100
+    assert kibibytes(plain) + 400 <= kibibytes(wide) <= kibibytes(plain) + 401

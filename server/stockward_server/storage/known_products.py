@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from sys import getsizeof
 
 from asyncpg import Record
 from cachetools import LRUCache
@@ -24,7 +25,15 @@ def kibibytes(product: Product) -> int:
     texts = [product.description, *product.tags, *_texts(product.attributes)]
     texts += (text for image in product.images for text in (image.url, image.alt_text))
     texts += (text for variant in product.variants for text in (variant.image_url, *_texts(variant.options)))
-    return 1 + len(product.variants) + sum(map(len, texts)) // 1024
+    return 1 + len(product.variants) + sum(map(_bytes_of, texts)) // 1024
+
+
+def _bytes_of(text: str) -> int:
+    """Python keeps up to four bytes for a character."""
+    return getsizeof(text) - _EMPTY
+
+
+_EMPTY = getsizeof("")
 
 
 def _texts(values: Mapping[str, str]) -> Iterable[str]:
