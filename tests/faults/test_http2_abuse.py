@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,24 @@ async def test_others_are_served_meanwhile(server: Worker, abuse: Abuse, slowest
             answers += 1
         served.set()
     await until(lambda: open_descriptors(server) <= descriptors + 2)
+    await customer.channel.close()
+
+
+async def test_a_crowd_puts_nobody_else_out(server: Worker) -> None:
+    """Thousands of calls that come at once, on many connections, wait in gRPC's own queue."""
+    customer = callers(address_of(server), KEYS["storefront"])
+    wanted = GetAvailabilityRequest(sku="MUG")
+    await customer.inventory.GetAvailability(wanted)
+    async with AsyncExitStack() as connections:
+        crowd = [await connections.enter_async_context(Abuser.connected(address_of(server))) for _ in range(50)]
+        for each in crowd:
+            for _ in range(90):
+                each.begin(METHOD)
+        flood = asyncio.gather(*(each.flush() for each in crowd))
+        for _ in range(20):
+            for answer in await asyncio.gather(*(customer.inventory.GetAvailability(wanted) for _ in range(20))):
+                assert answer.available == 10
+        await flood
     await customer.channel.close()
 
 

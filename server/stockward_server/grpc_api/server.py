@@ -134,6 +134,9 @@ class ApiServer:
                 ("grpc.absolute_max_metadata_size", METADATA_BYTES),  # between the two, calls are refused at random
                 ("grpc.max_concurrent_streams", limits.concurrent_calls),  # of one connection, which may have them all
                 ("grpc.max_allowed_incoming_connections", limits.connections),
+                # Of more that wait to be looked at, gRPC cancels some at random, whosever they are.
+                ("grpc.server.max_pending_requests", limits.concurrent_calls + SPARE_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", 2 * (limits.concurrent_calls + SPARE_CALLS)),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.max_connection_age_ms", round(limits.connection_age_seconds * 1000)),
                 ("grpc.max_connection_age_grace_ms", 60 * 1000),
