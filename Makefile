@@ -17,7 +17,7 @@ define bootstrap
 	exit 1; }; "$$python" tools/bootstrap.py
 endef
 
-.PHONY: help run demo month test timed check bench torture soak lint types imports format generate typescript breaking venv lock \
+.PHONY: help run demo month test timed check bench torture attack soak lint types imports format generate typescript breaking venv lock \
 	licences sbom vulnerabilities clean stale
 
 help: ## Show this list
@@ -45,6 +45,9 @@ bench: .venv/dev.stamp ## Measure everything and compare it (ROWS=1,4 picks some
 torture: .venv/dev.stamp ## Break the whole stack while clients work, and judge it (SEED=, DURATION= seconds, BROKEN=build)
 	@$(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED)) $(if $(DURATION),--duration $(DURATION)) \
 		$(if $(BROKEN),--broken $(BROKEN)) $(ARGS)
+
+attack: .venv/dev.stamp ## Attack a stack in every known way and time a caller beside it (ONLY=, ARGS="--without counting")
+	@$(BIN)/python -m tests.attack $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 soak: .venv/dev.stamp ## Work for half an hour and see whether anything grows (DURATION= seconds)
 	@$(BIN)/python -m tests.torture.soak $(if $(DURATION),--duration $(DURATION)) $(ARGS)

@@ -1,19 +1,12 @@
-"""What an attacker sends, and how a well-behaved caller fares meanwhile."""
+"""Bodies and messages that are small to send and full of one thing."""
 
 from __future__ import annotations
-
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 
 KIB = 1024
 MIB = 1024 * KIB
 
-SIZES = (256 * KIB, 4 * MIB - KIB)
-"""Bytes of a body or message."""
+SIZES = {"256 KiB": 256 * KIB, "4 MiB": 4 * MIB - KIB}
+"""Bytes of a body or message, and what that is called."""
 
 
 def _filled(head: bytes, item: bytes, tail: bytes, size: int) -> bytes:
@@ -68,41 +61,3 @@ def messages(size: int) -> dict[str, tuple[str, bytes]]:
 def nested(size: int) -> bytes:
     """Returns groups in groups, which every parser of protobuf looks into."""
     return b"\x7b" * (size // 2) + b"\x7c" * (size // 2)
-
-
-@dataclass
-class Latencies:
-    """Seconds that a well-behaved caller waited for its answers."""
-
-    seconds: list[float] = field(default_factory=list)
-
-    @property
-    def worst(self) -> float:
-        return max(self.seconds, default=0.0)
-
-    @property
-    def median(self) -> float:
-        return sorted(self.seconds)[len(self.seconds) // 2] if self.seconds else 0.0
-
-
-@asynccontextmanager
-async def observed(call: Callable[[], Awaitable[object]], pause: float = 0.01) -> AsyncIterator[Latencies]:
-    """Calls again and again meanwhile, and notes how long each call took. A call that fails, fails this."""
-    latencies, over = Latencies(), asyncio.Event()
-
-    async def again_and_again() -> None:
-        while not over.is_set():
-            since = time.perf_counter()
-            await call()
-            latencies.seconds.append(time.perf_counter() - since)
-            await asyncio.sleep(pause)
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(again_and_again())
-        yield latencies
-        over.set()
-
-
-def resident(pid: int) -> int:
-    """Returns the bytes of memory that a process has."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096

@@ -11,7 +11,7 @@ import pytest
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from tests.attacks import BATCH, MIB, messages
+from tests.attack.bodies import BATCH, MIB, messages
 from tests.edge.caller import Edge
 from tests.shop import KEYS, Shop, open_channel, refused
 

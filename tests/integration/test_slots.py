@@ -15,7 +15,8 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.config import Settings
 from stockward_server.grpc_api import arrivals, interceptor, server
-from tests.attacks import framed, resident
+from tests.attack.bodies import framed
+from tests.attack.stack import resident
 from tests.events import until
 from tests.http2 import Http2
 from tests.shop import KEYS, Shop, open_channel, refused, running_shop

@@ -1,0 +1,101 @@
+"""Builds without a guard, each to be seen by its attack.
+
+They exist in tests only: the server's process, and the one that makes the edge's configuration, patch the code as it is
+loaded, and nothing in the code knows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from stockward_server.application import turns
+from stockward_server.edge import config
+from stockward_server.grpc_api import validation
+from stockward_server.storage import committer
+
+Patch = Callable[[object, str, Any], None]
+"""setattr, or one that can be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unguarded:
+    """A build without a guard."""
+
+    seen_by: str
+    """The attack that it does not hold."""
+    remove: Callable[[Patch], None]
+
+
+def counting(patch: Patch) -> None:
+    """Lists are parsed and walked whatever their length, and every fault in them is looked for."""
+
+    async def count_nothing(*_: object) -> None:
+        pass
+
+    patch(validation, "check_counts", count_nothing)
+    patch(validation, "count_elements", lambda *_: 0)
+
+
+def slices(patch: Patch) -> None:
+    """Long work is done in one go."""
+
+    async def at_once(_: object) -> None:
+        pass
+
+    patch(turns.Turns, "begin", at_once)
+
+
+def fairness(patch: Patch) -> None:
+    """Commands are taken in the order in which they came."""
+
+    class Queue(deque[tuple[Any, int]]):
+        def __init__(self, limit: int) -> None:
+            super().__init__()
+
+        def put(self, item: Any, weight: int, share: object) -> bool:
+            self.append((item, weight))
+            return True
+
+        def take(self, most: int) -> tuple[Any, int] | None:
+            return self.popleft() if self and self[0][1] <= most else None
+
+        def forgive(self) -> None:
+            pass
+
+    patch(committer, "FairQueue", Queue)
+
+
+def elements(patch: Patch) -> None:
+    """The edge walks JSON to its end."""
+    script: Callable[..., str] = config.__dict__["script"]
+    patch(config, "script", lambda *_: script(*_).replace("MAX_ELEMENTS = 50000", "MAX_ELEMENTS = 1e9"))
+
+
+BUILDS = {
+    "counting": Unguarded("gRPC: empty lines, 256 KiB", counting),
+    "slices": Unguarded("gRPC: pages of 1,000 products", slices),
+    "fairness": Unguarded("gRPC: batches of 20 orders of 1,000 lines", fairness),
+    "elements": Unguarded("edge: zeros, 4 MiB", elements),
+}
+
+
+@contextmanager
+def removed(guard: str) -> Iterator[None]:
+    """The code in this process is without the guard, as long as the block lasts; without a name nothing is removed."""
+    former: list[tuple[object, str, Any]] = []
+
+    def patch(where: object, name: str, value: Any) -> None:
+        former.append((where, name, getattr(where, name)))
+        setattr(where, name, value)
+
+    if guard:
+        BUILDS[guard].remove(patch)
+    try:
+        yield
+    finally:
+        for where, name, value in former:
+            setattr(where, name, value)
