@@ -20,7 +20,7 @@ from stockward_client.events import Handler, subscribe
 from stockward_server.embedded import Nats
 from stockward_server.gateway.message import headers_of, thin_body_of
 from stockward_server.storage.database import Pool
-from tests.events import STREAM, event, record, record_many, relaying, until, versions
+from tests.events import STREAM, drained, event, record, record_many, relaying, until, versions
 from tests.receiver import SECRET
 from tests.webhooks import webhook_stack
 
@@ -173,6 +173,31 @@ async def test_nats_may_be_restarted(database: Pool, queue: Nats) -> None:
         await queue.start()
         await until(lambda: len(heard) == 2)
     assert versions(heard) == {"order": [1, 2]}
+
+
+async def test_a_message_that_is_no_event_is_left_out_and_holds_nothing_up(database: Pool, queue: Nats) -> None:
+    heard: list[int] = []
+    left_out: list[tuple[str, bytes]] = []
+    lags: list[int] = []
+
+    async def hear(event: Event) -> None:
+        heard.append(event.aggregate_version)
+
+    async def leave_out(subject: str, data: bytes) -> None:
+        left_out.append((subject, data))
+
+    await record(database, event("order", 1))
+    await until(lambda: drained(database))
+    client = await nats.connect(queue.url)
+    for data in (b"\xff\xff", b""):
+        await client.jetstream().publish("stockward.v1.order.created.fake", data)
+    await client.close()
+    await record(database, event("order", 2))
+    await until(lambda: drained(database))
+    async with subscribed(queue, hear, on_unreadable=leave_out, on_lag=lags.append):
+        await until(lambda: heard == [1, 2] and lags[-1:] == [0])
+    assert left_out == [("stockward.v1.order.created.fake", data) for data in (b"\xff\xff", b"")]
+    assert lags[:4] == [3, 2, 1, 0]
 
 
 async def test_what_cannot_work_is_told(queue: Nats) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import nats
 import nats.errors
 import nats.js.errors
+from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -51,6 +52,8 @@ async def subscribe(
     retry_delays: Sequence[float] = (1, 5, 30, 60),
     max_deliveries: int | None = None,
     on_dead: Handler | None = None,
+    on_unreadable: Callable[[str, bytes], Awaitable[object]] | None = None,
+    on_lag: Callable[[int], object] | None = None,
     api_prefix: str = "$JS.API",
     **options: Any,
 ) -> None:
@@ -75,6 +78,9 @@ async def subscribe(
             the last one stands for all further ones.
         max_deliveries: After so many times the event is given up: logged, told to `on_dead`, and left out. None: never.
         on_dead: Awaited with each event that is given up.
+        on_unreadable: Awaited with subject and data of each message that is no event. It is logged and left out, so
+            that nothing waits behind it.
+        on_lag: Called with the number of events that wait in the stream, after each one and when there is none.
         api_prefix: Of JetStream: `STOCKWARD.API` for a user of Stockward's that may only read events.
         options: Of `nats.connect`, such as `user_credentials` or `tls`.
 
@@ -93,10 +99,17 @@ async def subscribe(
                     client.jetstream(prefix=api_prefix), stream, durable, types, only_new, ack_wait
                 )
                 (message,) = await subscription.fetch(1, timeout=FETCH_SECONDS)
-                await _handle(message, handler, seen, ack_wait, retry_delays, max_deliveries, on_dead)
+                event = _event(message)
+                if event is None:
+                    await _leave_out(message, on_unreadable)
+                else:
+                    await _handle(message, event, handler, seen, ack_wait, retry_delays, max_deliveries, on_dead)
                 waiting = pauses()
-            except TimeoutError:
-                pass  # there was none
+                if on_lag:
+                    on_lag(message.metadata.num_pending)
+            except TimeoutError:  # there was none
+                if on_lag:
+                    on_lag(0)
             except nats.errors.Error as error:
                 if isinstance(error, nats.js.errors.APIError) and error.err_code == CONSUMER_REFUSED:
                     raise
@@ -106,8 +119,26 @@ async def subscribe(
                 await asyncio.sleep(pause)
 
 
+def _event(message: Msg) -> Event | None:
+    """None where it is no event: one has an id."""
+    try:
+        event = Event.FromString(message.data)
+    except DecodeError:
+        return None
+    return event if event.event_id else None
+
+
+async def _leave_out(message: Msg, on_unreadable: Callable[[str, bytes], Awaitable[object]] | None) -> None:
+    """A message that is no event does not become one by coming again."""
+    log.error("message %d on %s is no event, and is left out", message.metadata.sequence.stream, message.subject)
+    if on_unreadable is not None:
+        await on_unreadable(message.subject, message.data)
+    await message.term()
+
+
 async def _handle(
     message: Msg,
+    event: Event,
     handler: Handler,
     seen: _Seen,
     ack_wait: float,
@@ -115,7 +146,6 @@ async def _handle(
     max_deliveries: int | None,
     on_dead: Handler | None,
 ) -> None:
-    event = Event.FromString(message.data)
     if event in seen:
         await _acknowledge(message, ack_wait)
         return

@@ -35,6 +35,10 @@ export interface SubscribeOptions {
   ackWaitMs?: number;
   /** Milliseconds before an event whose handler failed comes again: after the first time, the second ..., and ever after. */
   retryDelaysMs?: readonly number[];
+  /** Told of each message that is no event; by default `onError` is. It is left out, so that nothing waits behind it. */
+  onUnreadable?: (subject: string, data: Uint8Array) => unknown;
+  /** Told how many events wait in the stream, after each one and when there is none. */
+  onLag?: (events: number) => void;
   /** Told when a handler fails, and when NATS is away. */
   onError?: (error: unknown) => void;
   /** Credentials and whatever else NATS wants to be told. */
@@ -67,6 +71,8 @@ export async function subscribe(
     ackWaitMs: 30_000,
     retryDelaysMs: [1000, 5000, 30_000, 60_000],
     onError: () => undefined,
+    onUnreadable: (subject) => settings.onError(new Error(`a message on ${subject} is no event, and is left out`)),
+    onLag: () => undefined,
     ...options,
   };
   const seen = new Seen();
@@ -87,6 +93,7 @@ export async function subscribe(
         consumer ??= await durableConsumer(client, durable, settings);
         const message = await consumer.next({ expires: FETCH_MS });
         if (message) await handle(message, handler, seen, settings);
+        settings.onLag(message?.info.pending ?? 0);
         waiting = pauses();
       } catch (error) {
         if (signal?.aborted) return;
@@ -106,9 +113,14 @@ async function handle(
   message: JsMsg,
   handler: (event: Event) => unknown,
   seen: Seen,
-  { ackWaitMs, retryDelaysMs, onError }: Settings,
+  { ackWaitMs, retryDelaysMs, onError, onUnreadable }: Settings,
 ): Promise<void> {
-  const event = fromBinary(EventSchema, message.data);
+  const event = eventOf(message);
+  if (!event) {
+    await onUnreadable(message.subject, message.data);
+    message.term(); // it does not become one by coming again
+    return;
+  }
   if (!seen.has(event)) {
     const working = setInterval(() => message.working(), ackWaitMs / 3);
     try {
@@ -125,6 +137,16 @@ async function handle(
   // One that is lost, as in a restart, would hold back the next event for as long as ackWaitMs.
   for (const deadline = Date.now() + ackWaitMs; Date.now() < deadline; ) {
     if (await message.ackAck({ timeout: CONFIRM_MS }).catch(() => false)) return;
+  }
+}
+
+/** Undefined where the message is no event: one has an id. */
+function eventOf(message: JsMsg): Event | undefined {
+  try {
+    const event = fromBinary(EventSchema, message.data);
+    return event.eventId ? event : undefined;
+  } catch {
+    return undefined;
   }
 }
 

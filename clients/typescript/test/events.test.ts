@@ -22,9 +22,13 @@ type Event = event.Event;
 async function repeatInStream(aggregateId: string): Promise<void> {
   const events: Event[] = [];
   for await (const each of rows(shop.events.listEvents, { aggregateId })) events.push(each);
+  await publish("stockward.v1.stock.changed.again", toBinary(event.EventSchema, events.at(-1)!));
+}
+
+async function publish(subject: string, data: Uint8Array): Promise<void> {
   const { host, username } = new URL(run.nats);
   const client = await connect({ servers: host, token: username });
-  await jetstream(client).publish("stockward.v1.stock.changed.again", toBinary(event.EventSchema, events.at(-1)!));
+  await jetstream(client).publish(subject, data);
   await client.close();
 }
 
@@ -57,6 +61,34 @@ test("every event comes once and in order; one whose handler fails comes again b
   await end();
   assert.equal(failures, 3);
   assert.deepEqual(heard, [1n, 2n, 3n, 4n, 5n, 6n]);
+});
+
+test("a message that is no event is left out, and those behind it come", async () => {
+  const { sku } = await sell(1);
+  const heard: bigint[] = [];
+  const leftOut: string[] = [];
+  let lag = -1;
+  const over = new AbortController();
+  const ended = subscribe(
+    run.nats,
+    "ts-unreadable",
+    (each) => {
+      if (each.aggregateId === `${sku}@main`) heard.push(each.aggregateVersion);
+    },
+    {
+      types: ["stock.*"],
+      signal: over.signal,
+      onUnreadable: (subject, data) => leftOut.push(`${subject} ${data.length}`),
+      onLag: (events) => (lag = events),
+    },
+  );
+  await until(() => heard.length === 1);
+  await publish("stockward.v1.stock.changed.fake", new Uint8Array([255, 255]));
+  await receive(sku, 1);
+  await until(() => heard.length === 2 && lag === 0);
+  over.abort();
+  await ended;
+  assert.deepEqual(leftOut, ["stockward.v1.stock.changed.fake 2"]);
 });
 
 test("who was away goes on where it was, also when NATS was killed meanwhile", async () => {
