@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import Event, ResponseReceived, TrailersReceived
+from h2.events import Event, RemoteSettingsChanged, ResponseReceived, TrailersReceived
 
 Heard = TypeVar("Heard", bound=Event)
 
@@ -63,6 +63,13 @@ class Http2:
             [*call.items(), ("content-type", "application/grpc"), ("te", "trailers"), *credential, *headers.items()],
         )
         return stream
+
+    async def begin_silent(self, method: str, count: int, key: str | None = None) -> list[int]:
+        """Begins so many calls without a message, once the server has said how many it takes; returns their streams."""
+        await self.hear(RemoteSettingsChanged)
+        streams = [self.begin(method, key) for _ in range(count)]
+        await self.flush()
+        return streams
 
     async def status(self, stream: int) -> int:
         """Returns the grpc-status with which a call ends. IncompleteReadError when the connection ends without it."""

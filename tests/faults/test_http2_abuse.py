@@ -23,6 +23,7 @@ from tests.http2 import Http2
 from tests.shop import KEYS, callers
 
 STREAMS = 2000
+WEBHOOK = "/stockward.webhook.v1.IncomingWebhookService/ReceivePmsWebhook"
 METHOD = "/stockward.inventory.v1.InventoryService/GetAvailability"
 
 
@@ -30,7 +31,8 @@ METHOD = "/stockward.inventory.v1.InventoryService/GetAvailability"
 async def server(settings: Settings, database: Pool, database_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """A server of its own; its address is in its environment."""
     await sell(database, MUG=10)
-    await ensure_key(settings, "storefront", "storefront", KEYS["storefront"])
+    for role in ("storefront", "pms"):
+        await ensure_key(settings, role, role, KEYS[role])
     address = f"127.0.0.1:{free_port()}"
     variables = {
         variable("database_url"): database_url,
@@ -76,6 +78,18 @@ async def slow_streams(abuser: Abuser) -> None:
         await asyncio.sleep(0.02)
 
 
+async def silent_strangers(abuser: Abuser) -> None:
+    """Calls without a key and a message, more than may wait for one."""
+    first, *_ = await abuser.begin_silent(WEBHOOK, 600)
+    await abuser.status(first)
+
+
+async def silent_callers(abuser: Abuser) -> None:
+    """Calls without a message, of several such connections more than there are slots."""
+    first, *_ = await abuser.begin_silent(METHOD, 2100, KEYS["pms"])
+    await abuser.status(first)
+
+
 async def ping_flood(abuser: Abuser) -> None:
     for number in range(5 * STREAMS):
         abuser.http.ping(number.to_bytes(8, "big"))
@@ -93,7 +107,9 @@ Abuse = Callable[[Abuser], Awaitable[None]]
 
 @pytest.mark.parametrize("slowest", [30.0, pytest.param(2.0, marks=pytest.mark.timed)], ids="{:g} s".format)
 @pytest.mark.parametrize(
-    "abuse", [rapid_reset, slow_streams, ping_flood, settings_flood], ids=lambda abuse: abuse.__name__
+    "abuse",
+    [rapid_reset, slow_streams, silent_strangers, silent_callers, ping_flood, settings_flood],
+    ids=lambda abuse: abuse.__name__,
 )
 async def test_others_are_served_meanwhile(server: Worker, abuse: Abuse, slowest: float) -> None:
     """Within so many seconds each, while the abuse goes on."""
@@ -111,7 +127,7 @@ async def test_others_are_served_meanwhile(server: Worker, abuse: Abuse, slowest
             try:
                 async with Abuser.connected(address_of(server)) as abuser:
                     await abuse(abuser)
-            except ConnectionError:
+            except (ConnectionError, EOFError):
                 pass  # it was thrown out, or not let in
             times += 1
 

@@ -98,15 +98,28 @@ async def test_health_is_answered_where_there_is_no_room_for_its_question(
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_silent_calls_of_a_caller_make_room_for_those_of_others(settings: Settings) -> None:
+async def test_silent_calls_of_a_caller_make_room_for_those_of_others(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many keys they come from; without a time limit that would help."""
+    there = 0
+
+    def take(slots: arrivals.Slots, original: Any = arrivals.Slots.take) -> None:
+        nonlocal there
+        there += 1
+        original(slots)
+
+    monkeypatch.setattr(arrivals.Slots, "take", take)
     few = settings.model_copy(update={"max_concurrent_rpcs": 4, "max_watches": 0})
     async with running_shop(few) as shop, Http2.connected(shop.address) as silent:
         first, *_ = [silent.begin(GET, KEYS[role]) for role in ("pms", "storefront", "storefront", "pms")]
         put_out = asyncio.create_task(silent.status(first))
+        await until(lambda: there == 4)
         while not put_out.done():
             await shop.admin.inventory.ListLocations(inventory.ListLocationsRequest())
         assert put_out.result() == RESOURCE_EXHAUSTED
+        for _ in range(10):  # each slot is there again
+            await shop.admin.inventory.ListLocations(inventory.ListLocationsRequest())
 
 
 async def test_a_connection_without_a_call_is_closed(settings: Settings) -> None:

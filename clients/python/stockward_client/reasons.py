@@ -161,7 +161,9 @@ class EtagMismatch(Aborted):
 
 
 class Overloaded(ResourceExhausted):
-    """More work is queued than can be done in good time. RetryInfo says when to come back."""
+    """More work is queued than can be done in good time, or more calls are under way than a server takes; then a call
+    that waits for its first message ends. RetryInfo says when to come back.
+    """
 
 
 class DatabaseUnavailable(Unavailable):
@@ -171,13 +173,14 @@ class DatabaseUnavailable(Unavailable):
 
 
 class DeadlinePassed(DeadlineExceeded):
-    """The deadline passed while the request was queued; it was dropped without effect."""
+    """The deadline passed while the request was queued, or the first message of the call took longer than 10 seconds;
+    it was dropped without effect.
+    """
 
 
-class MessageTooLarge(StockwardError):
-    """The message is larger than the server takes.
-
-    RESOURCE_EXHAUSTED or INVALID_ARGUMENT.
+class MessageTooLarge(ResourceExhausted):
+    """The message is larger than the server takes, or than one of its method can be that keeps the rules. limit_bytes
+    is what it takes.
     """
 
 

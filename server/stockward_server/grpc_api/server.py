@@ -54,7 +54,8 @@ HANDSHAKE_SECONDS = 10.0
 
 SPARE_CALLS = 2048
 """Calls beside those of known callers: without a key, being refused, and asking for health. At the sum gRPC itself
-refuses every call, the edge's question for health as well."""
+refuses every call, the edge's question for health as well. As many may wait until they are taken up; of more it would
+cancel some at random, whosever they are, and already of a thousand if it were left to that."""
 
 
 GRPC_LOG = logging.getLogger("grpc._cython.cygrpc")
@@ -133,6 +134,8 @@ class ApiServer:
                 ("grpc.max_metadata_size", METADATA_BYTES),
                 ("grpc.absolute_max_metadata_size", METADATA_BYTES),  # between the two, calls are refused at random
                 ("grpc.max_concurrent_streams", limits.concurrent_calls),  # of one connection, which may have them all
+                ("grpc.server.max_pending_requests", limits.concurrent_calls + SPARE_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", limits.concurrent_calls + 2 * SPARE_CALLS),
                 ("grpc.max_allowed_incoming_connections", limits.connections),
                 # Of more that wait to be looked at, gRPC cancels some at random, whosever they are.
                 ("grpc.server.max_pending_requests", limits.concurrent_calls + SPARE_CALLS),

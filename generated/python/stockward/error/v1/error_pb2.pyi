@@ -63,7 +63,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "ETAG_MISMATCH", "domain": "stockward", "metadata": { "etag": "7" } }
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 6
-    """RESOURCE_EXHAUSTED: more work is queued than can be done in good time. RetryInfo says when to come back.
+    """RESOURCE_EXHAUSTED: more work is queued than can be done in good time, or more calls are under way than a server
+    takes; then a call that waits for its first message ends. RetryInfo says when to come back.
 
         { "reason": "OVERLOADED", "domain": "stockward", "metadata": { "limit": "10000" } }
     """
@@ -74,7 +75,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "DATABASE_UNAVAILABLE", "domain": "stockward", "metadata": {} }
     """
     ERROR_REASON_DEADLINE_PASSED: _ErrorReason.ValueType  # 8
-    """DEADLINE_EXCEEDED: the deadline passed while the request was queued; it was dropped without effect.
+    """DEADLINE_EXCEEDED: the deadline passed while the request was queued, or the first message of the call took longer
+    than 10 seconds; it was dropped without effect.
 
         { "reason": "DEADLINE_PASSED", "domain": "stockward", "metadata": {} }
     """
@@ -84,7 +86,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "INTERNAL", "domain": "stockward", "metadata": { "incident": "0c9d..." } }
     """
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 10
-    """RESOURCE_EXHAUSTED or INVALID_ARGUMENT: the message is larger than the server takes.
+    """RESOURCE_EXHAUSTED: the message is larger than the server takes, or than one of its method can be that keeps the
+    rules. limit_bytes is what it takes.
 
         { "reason": "MESSAGE_TOO_LARGE", "domain": "stockward", "metadata": { "limit_bytes": "4194304" } }
     """
@@ -148,7 +151,8 @@ ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 5
     { "reason": "ETAG_MISMATCH", "domain": "stockward", "metadata": { "etag": "7" } }
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 6
-"""RESOURCE_EXHAUSTED: more work is queued than can be done in good time. RetryInfo says when to come back.
+"""RESOURCE_EXHAUSTED: more work is queued than can be done in good time, or more calls are under way than a server
+takes; then a call that waits for its first message ends. RetryInfo says when to come back.
 
     { "reason": "OVERLOADED", "domain": "stockward", "metadata": { "limit": "10000" } }
 """
@@ -159,7 +163,8 @@ whether it was: send the same request again with the same request_id.
     { "reason": "DATABASE_UNAVAILABLE", "domain": "stockward", "metadata": {} }
 """
 ERROR_REASON_DEADLINE_PASSED: ErrorReason.ValueType  # 8
-"""DEADLINE_EXCEEDED: the deadline passed while the request was queued; it was dropped without effect.
+"""DEADLINE_EXCEEDED: the deadline passed while the request was queued, or the first message of the call took longer
+than 10 seconds; it was dropped without effect.
 
     { "reason": "DEADLINE_PASSED", "domain": "stockward", "metadata": {} }
 """
@@ -169,7 +174,8 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 9
     { "reason": "INTERNAL", "domain": "stockward", "metadata": { "incident": "0c9d..." } }
 """
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 10
-"""RESOURCE_EXHAUSTED or INVALID_ARGUMENT: the message is larger than the server takes.
+"""RESOURCE_EXHAUSTED: the message is larger than the server takes, or than one of its method can be that keeps the
+rules. limit_bytes is what it takes.
 
     { "reason": "MESSAGE_TOO_LARGE", "domain": "stockward", "metadata": { "limit_bytes": "4194304" } }
 """

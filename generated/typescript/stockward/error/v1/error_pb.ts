@@ -84,7 +84,8 @@ export enum ErrorReason {
   ETAG_MISMATCH = 5,
 
   /**
-   * RESOURCE_EXHAUSTED: more work is queued than can be done in good time. RetryInfo says when to come back.
+   * RESOURCE_EXHAUSTED: more work is queued than can be done in good time, or more calls are under way than a server
+   * takes; then a call that waits for its first message ends. RetryInfo says when to come back.
    *
    *     { "reason": "OVERLOADED", "domain": "stockward", "metadata": { "limit": "10000" } }
    *
@@ -103,7 +104,8 @@ export enum ErrorReason {
   DATABASE_UNAVAILABLE = 7,
 
   /**
-   * DEADLINE_EXCEEDED: the deadline passed while the request was queued; it was dropped without effect.
+   * DEADLINE_EXCEEDED: the deadline passed while the request was queued, or the first message of the call took longer
+   * than 10 seconds; it was dropped without effect.
    *
    *     { "reason": "DEADLINE_PASSED", "domain": "stockward", "metadata": {} }
    *
@@ -121,7 +123,8 @@ export enum ErrorReason {
   INTERNAL = 9,
 
   /**
-   * RESOURCE_EXHAUSTED or INVALID_ARGUMENT: the message is larger than the server takes.
+   * RESOURCE_EXHAUSTED: the message is larger than the server takes, or than one of its method can be that keeps the
+   * rules. limit_bytes is what it takes.
    *
    *     { "reason": "MESSAGE_TOO_LARGE", "domain": "stockward", "metadata": { "limit_bytes": "4194304" } }
    *
