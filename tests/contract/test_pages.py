@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message_factory import GetMessageClass
+from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.application.stock_views import PAGE_BYTES
@@ -65,8 +67,9 @@ async def test_pages_that_end_by_bytes_have_the_same_rows(
 
 async def test_a_row_that_is_larger_than_a_page_comes_alone(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "PAGE_BYTES", 2000)
-    await known.shop.pool.execute(
-        "UPDATE products SET description = $1 WHERE product_id = $2", "x" * 3000, known.products["PUBLISHED"]
+    large = catalog.Product(product_id=known.products["PUBLISHED"], description="x" * 3000)
+    await known.shop.pms.catalog.UpdateProduct(
+        catalog.UpdateProductRequest(product=large, update_mask=FieldMask(paths=["description"]))
     )
     method = next(method for method in WALKED if method.name == "ListProducts")
     walked = await walk(known, method, 1000)

@@ -137,9 +137,6 @@ class ApiServer:
                 ("grpc.server.max_pending_requests", limits.concurrent_calls + SPARE_CALLS),
                 ("grpc.server.max_pending_requests_hard_limit", limits.concurrent_calls + 2 * SPARE_CALLS),
                 ("grpc.max_allowed_incoming_connections", limits.connections),
-                # Of more that wait to be looked at, gRPC cancels some at random, whosever they are.
-                ("grpc.server.max_pending_requests", limits.concurrent_calls + SPARE_CALLS),
-                ("grpc.server.max_pending_requests_hard_limit", 2 * (limits.concurrent_calls + SPARE_CALLS)),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.max_connection_age_ms", round(limits.connection_age_seconds * 1000)),
                 ("grpc.max_connection_age_grace_ms", 60 * 1000),
