@@ -52,9 +52,9 @@ class Leaving:
         self._method = f"/{method}"
         self._intercept = CallInterceptor.intercept
 
-    async def intercept(self, interceptor: CallInterceptor, method: Method, context: Any) -> Any:
+    async def intercept(self, interceptor: CallInterceptor, method: Method, _: object, context: Any, __: str) -> Any:
         method = method._replace(behaviour=self._leaving(method.behaviour, method.name))
-        return await self._intercept(interceptor, method, context)
+        return await self._intercept(interceptor, method, _, context, __)
 
     def _leaving(self, method: Any, name: str) -> Any:
         if not name.endswith(self._method):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import grpc
 from google.protobuf.message import Message
+from grpc_interceptor.server import AsyncServerInterceptor
 from grpc_status import rpc_status
 
 from stockward_server.application.calls import LoggedCalls
@@ -47,7 +48,7 @@ class Method(NamedTuple):
     takes_stream: bool
 
 
-class CallInterceptor:
+class CallInterceptor(AsyncServerInterceptor):
     """One interceptor rather than one a concern: each puts two more coroutines around a call.
 
     To gRPC every method takes a stream of bytes: only of such it leaves the reading to us. Else it would receive and
@@ -81,25 +82,26 @@ class CallInterceptor:
         self._strangers = Arrivals(MAX_STRANGERS)
         self._translate = translate
 
-    def around(self, name: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         """Returns the handler of a method with all of this around it."""
+        handler = await continuation(handler_call_details)
         behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         kind = handler.request_deserializer.__self__  # it is the class's FromString
-        method = Method(name, behaviour, kind, handler.request_streaming)
+        method = Method(handler_call_details.method, behaviour, kind, handler.request_streaming)
+        of_bytes: Any = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
 
-        async def one(_: object, context: Context) -> Any:
-            return await self.intercept(method, context)
+        async def with_bytes(_: object) -> Any:
+            return of_bytes(method)
 
-        async def each(_: object, context: Context) -> AsyncIterator[Any]:
-            async for response in await self.intercept(method, context):
-                yield response
+        return await super().intercept_service(with_bytes, handler_call_details)  # type: ignore[no-untyped-call]
 
-        if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(each)
-        return grpc.stream_unary_rpc_method_handler(one)
-
-    async def intercept(self, method: Method, context: Context) -> Any:
-        """Returns the encoded response, or an iterator of them, or ends the call with an error."""
+    async def intercept(self, method: Method, _: object, context: Context, __: str) -> Any:  # type: ignore[override]
+        """Returns the encoded response, or an iterator of them, or ends the call with an error. What comes in is read
+        from the context."""
         since, request = self.calls.begin(method.name), None
         if self._tracer is not None:
             current_span.set(self._tracer.begin_call(method.name, current_metadata.get(())))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
+from grpc_interceptor.server import AsyncServerInterceptor
 
 from stockward_server.grpc_api.identity import current_metadata
-from stockward_server.grpc_api.interceptor import CallInterceptor
+
+
+class _Called(NamedTuple):
+    """What an interceptor asks of a call."""
+
+    method: str
 
 
 class Methods(grpc.GenericRpcHandler):
@@ -29,9 +35,14 @@ class Methods(grpc.GenericRpcHandler):
         """The methods of one service, by their short names."""
         self._handlers.update({f"/{service}/{name}": handler for name, handler in handlers.items()})
 
-    def intercept(self, interceptor: CallInterceptor) -> None:
+    async def intercept(self, interceptor: AsyncServerInterceptor) -> None:
         """Puts `interceptor` around every method that was added."""
-        self._handlers = {name: interceptor.around(name, handler) for name, handler in self._handlers.items()}
+        for name, handler in self._handlers.items():
+
+            async def itself(_: object, handler: Any = handler) -> Any:
+                return handler
+
+            self._handlers[name] = await interceptor.intercept_service(itself, _Called(name))  # type: ignore[no-untyped-call]
 
     def service(self, handler_call_details: Any) -> Any:
         """The handler of the method that is called, None for one that nobody has. It runs in the call's own task."""

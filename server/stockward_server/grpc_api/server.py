@@ -184,7 +184,7 @@ class ApiServer:
                 port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address}: {error}") from error
-        self._methods.intercept(self._interceptor)
+        await self._methods.intercept(self._interceptor)
         self._server.add_generic_rpc_handlers([self._methods])
         await self._server.start()
         await self.set_serving(True)
