@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stockward_server.embedded import free_port
+from stockward_server.embedded.home import Keys
 from tests.terminal import clean_environment
 
 
@@ -89,6 +90,12 @@ class Stack:
     def running(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run_file.read_text())
         return found
+
+    @property
+    def nats_publisher(self) -> str:
+        """The address of NATS for the relay, which alone may publish."""
+        keys = Keys(**json.loads((self.home / "keys.json").read_text()))
+        return f"nats://relay:{keys.nats_password('relay')}@{self.running['nats'].rpartition('@')[2]}"
 
     @property
     def output(self) -> str:

@@ -78,7 +78,8 @@ def node(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["node", *arguments],
         cwd=stack.directory,
-        env=clean_environment() | {"CHROMIUM": str(CHROMIUM), "PYTHON": sys.executable},
+        env=clean_environment()
+        | {"CHROMIUM": str(CHROMIUM), "PYTHON": sys.executable, "NATS_PUBLISHER": stack.nats_publisher},
         capture_output=True,
         text=True,
         timeout=120,

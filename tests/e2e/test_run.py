@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -19,7 +18,6 @@ import nats.errors
 import pytest
 
 from stockward_server.config import WEBHOOK_SECRETS, variable
-from stockward_server.embedded.home import Keys
 from stockward_server.embedded.worker import answers, grpc_serves, listens
 from tests.authority import Authority
 from tests.events import stored, until
@@ -31,12 +29,6 @@ CHILDREN = ("postgres", "nats", "relay", "gateway", "server", "edge")
 
 async def ignore(_: Exception) -> None:
     """What matters is raised."""
-
-
-def relay_of(stack: Stack, subscriber: str) -> str:
-    """The address of NATS for the relay, which alone may publish."""
-    keys = Keys(**json.loads((stack.home / "keys.json").read_text()))
-    return f"nats://relay:{keys.nats_password('relay')}@{subscriber.rpartition('@')[2]}"
 
 
 @pytest.fixture
@@ -156,7 +148,7 @@ async def test_data_and_keys_survive_a_restart(stack: Stack) -> None:
     connection = await asyncpg.connect(before["database"])
     await connection.execute("CREATE TABLE kept_by_test AS SELECT 42 AS answer")
     await connection.close()
-    client = await nats.connect(relay_of(stack, before["nats"]))
+    client = await nats.connect(stack.nats_publisher)
     await client.jetstream().publish("stockward.v1.kept", b"message")
     await client.close()
     stack.signal(signal.SIGINT)

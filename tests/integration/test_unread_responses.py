@@ -42,6 +42,7 @@ async def test_who_leaves_responses_unread_is_refused_until_they_are_read(shop: 
         method = "/stockward.catalog.v1.CatalogService/GetProduct"
         ask: Any = channel.unary_stream(method, lambda message: message.SerializeToString(), catalog.Product.FromString)
         unread = ask(wanted, metadata=[("authorization", f"Bearer {KEYS['pms']}")])
+        await unread.initial_metadata()  # it has its place, and is not the one that is refused
 
         async def refused_more() -> bool:
             try:

@@ -41,6 +41,8 @@ export interface SubscribeOptions {
   onLag?: (events: number) => void;
   /** Told when a handler fails, and when NATS is away. */
   onError?: (error: unknown) => void;
+  /** Of JetStream; `$JS.API`. A user that may only read events has `STOCKWARD.API`. */
+  apiPrefix?: string;
   /** Credentials and whatever else NATS wants to be told. */
   nats?: NodeConnectionOptions;
 }
@@ -67,6 +69,7 @@ export async function subscribe(
   const settings: Settings = {
     types: [],
     stream: "STOCKWARD",
+    apiPrefix: "$JS.API",
     onlyNew: false,
     ackWaitMs: 30_000,
     retryDelaysMs: [1000, 5000, 30_000, 60_000],
@@ -152,8 +155,8 @@ function eventOf(message: JsMsg): Event | undefined {
 
 /** One event is out at a time: that is what keeps the order. */
 async function durableConsumer(client: NatsConnection, durable: string, settings: Settings): Promise<Consumer> {
-  const { types, stream, onlyNew, ackWaitMs } = settings;
-  const manager = await jetstreamManager(client);
+  const { types, stream, onlyNew, ackWaitMs, apiPrefix } = settings;
+  const manager = await jetstreamManager(client, { apiPrefix, checkAPI: false }); // not everybody may ask of the account
   await manager.consumers.add(stream, {
     durable_name: durable,
     ack_policy: AckPolicy.Explicit,
@@ -162,7 +165,7 @@ async function durableConsumer(client: NatsConnection, durable: string, settings
     deliver_policy: onlyNew ? DeliverPolicy.New : DeliverPolicy.All,
     filter_subjects: types.length ? types.map((type) => `stockward.v1.${type}.*`) : ["stockward.v1.>"],
   });
-  return await jetstream(client).consumers.get(stream, durable);
+  return await jetstream(client, { apiPrefix }).consumers.get(stream, durable);
 }
 
 /**

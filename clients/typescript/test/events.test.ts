@@ -18,6 +18,8 @@ after(() => {
 
 type Event = event.Event;
 
+const secretOfStack = run.webhook_secrets.STOREFRONT_WEBHOOK_SECRET;
+
 /** Puts the newest event of an aggregate into the stream once more, as a publisher whose acknowledgement was lost may. */
 async function repeatInStream(aggregateId: string): Promise<void> {
   const events: Event[] = [];
@@ -26,8 +28,8 @@ async function repeatInStream(aggregateId: string): Promise<void> {
 }
 
 async function publish(subject: string, data: Uint8Array): Promise<void> {
-  const { host, username } = new URL(run.nats);
-  const client = await connect({ servers: host, token: username });
+  const { host, username, password } = new URL(process.env["NATS_PUBLISHER"]!);
+  const client = await connect({ servers: host, user: username, pass: password });
   await jetstream(client).publish(subject, data);
   await client.close();
 }
@@ -35,7 +37,13 @@ async function publish(subject: string, data: Uint8Array): Promise<void> {
 function listen(durable: string, handler: (event: Event) => unknown, types = ["stock.*"]) {
   const over = new AbortController();
   const retryDelaysMs = [50];
-  const ended = subscribe(run.nats, durable, handler, { types, retryDelaysMs, ackWaitMs: 2000, signal: over.signal });
+  const ended = subscribe(run.nats, durable, handler, {
+    types,
+    retryDelaysMs,
+    ackWaitMs: 2000,
+    apiPrefix: run.nats_api,
+    signal: over.signal,
+  });
   return async () => {
     over.abort();
     await ended;
@@ -77,6 +85,7 @@ test("a message that is no event is left out, and those behind it come", async (
     },
     {
       types: ["stock.*"],
+      apiPrefix: run.nats_api,
       signal: over.signal,
       onUnreadable: (subject, data) => leftOut.push(`${subject} ${data.length}`),
       onLag: (events) => (lag = events),
@@ -134,9 +143,9 @@ test("a great event comes thin, without what happened", () => {
   const headers = {
     "webhook-id": "1",
     "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
-    "webhook-signature": new Webhook(run.webhook_secret).sign("1", now, body),
+    "webhook-signature": new Webhook(secretOfStack).sign("1", now, body),
   };
-  const event = verifyWebhook(body, headers, run.webhook_secret);
+  const event = verifyWebhook(body, headers, secretOfStack);
   assert.deepEqual([event.aggregateId, event.aggregateVersion, event.data.case], ["o", 7n, undefined]);
 });
 
@@ -148,12 +157,12 @@ test("a webhook of somebody else is refused, and so is an old one", () => {
     "webhook-signature": new Webhook(secret).sign("1", moment, body),
   });
   const now = new Date();
-  assert.equal(verifyWebhook(body, new Headers(sign(run.webhook_secret, now)), run.webhook_secret).eventId, "1");
+  assert.equal(verifyWebhook(body, new Headers(sign(secretOfStack, now)), secretOfStack).eventId, "1");
   const refuse = (text: string, headers: Record<string, string>, secret: string | string[]) =>
     assert.throws(() => verifyWebhook(text, headers, secret), WebhookNotVerified);
-  refuse(body, sign("whsec_b3RoZXI=", now), run.webhook_secret);
-  refuse(body, sign(run.webhook_secret, new Date(now.getTime() - 360_000)), run.webhook_secret);
-  refuse(body.replace("low", "fine"), sign(run.webhook_secret, now), run.webhook_secret);
-  refuse(body, {}, run.webhook_secret);
-  refuse(body, sign(run.webhook_secret, now), []);
+  refuse(body, sign("whsec_b3RoZXI=", now), secretOfStack);
+  refuse(body, sign(secretOfStack, new Date(now.getTime() - 360_000)), secretOfStack);
+  refuse(body.replace("low", "fine"), sign(secretOfStack, now), secretOfStack);
+  refuse(body, {}, secretOfStack);
+  refuse(body, sign(secretOfStack, now), []);
 });

@@ -11,10 +11,12 @@ import type { catalog } from "@stockward/client";
 interface Run {
   grpc: string;
   edge: string;
+  /** Of one who may only read events. */
   nats: string;
+  nats_api: string;
   database: string;
   keys: Record<"pms" | "storefront" | "admin", string>;
-  webhook_secret: string;
+  webhook_secrets: { STOREFRONT_WEBHOOK_SECRET: string };
   pids: Record<"server" | "edge" | "nats", number>;
 }
 

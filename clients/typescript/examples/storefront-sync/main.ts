@@ -9,11 +9,11 @@ const CATCH_UP_MS = 10 * 60_000;
 const run = JSON.parse(readFileSync(".stockward/run.json", "utf8")) as {
   grpc: string;
   keys: { storefront: string };
-  webhook_secret: string;
+  webhook_secrets: { STOREFRONT_WEBHOOK_SECRET: string };
   webhooks: { storefront: string };
 };
 const shop = new Stockward(run.grpc, run.keys.storefront);
-const sync = new StorefrontSync(shop, run.webhook_secret, "storefront.json");
+const sync = new StorefrontSync(shop, run.webhook_secrets.STOREFRONT_WEBHOOK_SECRET, "storefront.json");
 await sync.catchUp();
 const { hostname, port, origin } = new URL(run.webhooks.storefront);
 sync.server().listen(Number(port), hostname, () => {
