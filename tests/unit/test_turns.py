@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from stockward.order.v1 import order_pb2 as orders
 from stockward_server.application import turns
 from stockward_server.application.command import Command
 from stockward_server.application.stock_views import PAGE_BYTES, Page
-from stockward_server.application.turns import Turns, whose
+from stockward_server.application.turns import Turns, long_read, whose
 from stockward_server.domain.product import ProductState
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.pages import read_page
@@ -117,7 +118,31 @@ async def test_one_slice_of_long_work_is_done_in_a_round() -> None:
     other = asyncio.create_task(count())
     await asyncio.gather(*(work() for _ in range(10)))
     other.cancel()
-    assert len(set(seen)) == 50
+    assert seen == sorted(seen)
+    assert all(after - before >= turns.ROUNDS for before, after in pairwise(seen[1:]))
+
+
+async def test_a_caller_has_few_long_reads_at_a_time() -> None:
+    under_way, most, done = {"busy": 0, "modest": 0}, {"busy": 0, "modest": 0}, asyncio.Event()
+
+    async def read(caller: str, rows: int) -> None:
+        whose.set(caller)
+        async with long_read(rows):
+            under_way[caller] += 1
+            most[caller] = max(most[caller], under_way[caller])
+            await done.wait()
+            under_way[caller] -= 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(10):
+            group.create_task(read("busy", turns.MUCH + 1))
+        for _ in range(3):
+            group.create_task(read("modest", turns.MUCH))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert under_way == {"busy": turns.LONG_READS, "modest": 3}
+        done.set()
+    assert most == {"busy": turns.LONG_READS, "modest": 3}
 
 
 @pytest.mark.usefixtures("in_smallest_slices")

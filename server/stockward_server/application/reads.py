@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from stockward_server.application.turns import Turns
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -108,11 +110,18 @@ class RememberedReads(Generic[K, V]):
 
     async def get_all(self, keys: Iterable[K]) -> dict[K, V]:
         """The values of those keys that have one."""
-        futures = {key: self._future(key) for key in keys}
-        values = {
-            key: future.result() if future.done() else await asyncio.shield(future) for key, future in futures.items()
-        }
-        return {key: value for key, value in values.items() if value is not None}
+        turns = Turns()
+        futures: dict[K, asyncio.Future[V | None]] = {}
+        for key in keys:
+            futures[key] = self._future(key)
+            await turns.give()
+        found: dict[K, V] = {}
+        for key, future in futures.items():
+            value = future.result() if future.done() else await asyncio.shield(future)
+            if value is not None:
+                found[key] = value
+            await turns.give()
+        return found
 
     def forget(self, keys: Iterable[K]) -> None:
         """The next `get` of these reads anew. A read under way answers those who wait for it, and no one else."""

@@ -27,7 +27,7 @@ from stockward_server.application.stock_views import (
     ReservationFilter,
     StockViews,
 )
-from stockward_server.application.turns import MUCH, Turns
+from stockward_server.application.turns import long_read
 from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import ReservationNotFound, SkuUnknown
 from stockward_server.domain.reservation import ReservationState
@@ -91,9 +91,8 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     async def BatchGetAvailability(
         self, request: pb.BatchGetAvailabilityRequest, context: Context
     ) -> pb.BatchGetAvailabilityResponse:
-        if len(request.skus) > MUCH:
-            await Turns().begin()
-        rows = await self._window.availability(request.skus, current_call.get().caller.role)
+        async with long_read(len(request.skus)):
+            rows = await self._window.availability(request.skus, current_call.get().caller.role)
         return pb.BatchGetAvailabilityResponse(
             availabilities=[availability_message(rows[sku]) for sku in request.skus if sku in rows],
             unknown_skus=[sku for sku in request.skus if sku not in rows],

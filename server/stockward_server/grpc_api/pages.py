@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from stockward_server.application.positions import Part
 from stockward_server.application.stock_views import PAGE_BYTES, Page, Position
-from stockward_server.application.turns import MUCH, Turns
+from stockward_server.application.turns import Turns, long_read
 from stockward_server.grpc_api import page_token
 from stockward_server.grpc_api.seal import Seals
 
@@ -57,8 +57,6 @@ async def read_page(
     used, step, after = 0, first_step, page.after
     last: Row | None = None
     turns = Turns()
-    if page.size > MUCH:
-        await turns.begin()
     while True:
         wanted = min(step, page.size + 1 - len(messages))
         rows = await load(Page(wanted, after))
@@ -92,7 +90,8 @@ async def list_page(
     consists of."""
     seal = await seals.load()
     page = Page(page_token.page_size(request), page_token.decode(seal, request, shape))
-    read = await read_page(load, page, message, position, first_step=first_step)
+    async with long_read(page.size):
+        read = await read_page(load, page, message, position, first_step=first_step)
     return read.messages, page_token.encode(seal, request, read.rest) if read.rest else ""
 
 

@@ -13,6 +13,7 @@ from stockward_server.application.event_log import Cursor, LoggedEvent
 from stockward_server.application.follower import Encoder, key_of
 from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews, Page, Position, StockViews
+from stockward_server.application.turns import long_read
 from stockward_server.application.watch_queues import Interest
 from stockward_server.application.watches import SnapshotItem, Watches
 from stockward_server.domain.errors import FieldInvalid, RoleNotAllowed
@@ -141,7 +142,8 @@ async def _pages(
     """The present state, one response after the other."""
     page = Page(PRESENT_PAGE, None)
     while True:
-        read = await read_page(load, page, message, position, first_step=first_step)
+        async with long_read(page.size):
+            read = await read_page(load, page, message, position, first_step=first_step)
         if read.messages:
             yield [SnapshotItem(aggregate_id(each), each.version, each) for each in read.messages]
         if read.rest is None:
