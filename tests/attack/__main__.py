@@ -20,7 +20,7 @@ from rich.text import Text
 from tests.attack.attacks import ATTACKS
 from tests.attack.neighbour import neighbour
 from tests.attack.stack import running_stack
-from tests.attack.trial import Verdict, allowed_seconds, alone, try_attack
+from tests.attack.trial import Verdict, allowed_seconds, alone, load_all, try_attack
 from tests.attack.unguarded import BUILDS
 
 
@@ -56,7 +56,7 @@ async def attack_all(
     task = progress.add_task("starting the stack", total=len(names))
     verdicts = []
     async with running_stack(without) as stack, neighbour(stack.grpc_address, stack.edge.address) as waits:
-        await alone(waits, 2.0)  # with everything loaded
+        await load_all(stack, waits)
         worst_alone = await alone(waits, max(3.0, seconds))
         for name in names:
             progress.update(task, description=name)

@@ -17,7 +17,6 @@ from stockward_server.embedded import Envoy, Nats, Postgres, free_port
 from stockward_server.embedded.worker import Worker, grpc_serves
 from stockward_server.storage import database as storage
 from tests.attack.attacks import ATTACKER_KEY, BULK_SKUS
-from tests.attack.unguarded import removed
 from tests.commands import sell
 from tests.incoming import SECRET
 from tests.shop import KEYS
@@ -108,8 +107,7 @@ async def running_stack(without: str = "", limits: Limits | None = None) -> Asyn
         )
         server.without = without
         await running.enter_async_context(server)
-        with removed(without):
-            configuration = envoy_config(installed_contract(), edge_address, [address], pages=pages(), limits=limits)
+        configuration = envoy_config(installed_contract(), edge_address, [address], pages=pages(), limits=limits)
         edge = await running.enter_async_context(
             Envoy(directory / "edge", {"envoy.json": configuration}, address=edge_address)
         )

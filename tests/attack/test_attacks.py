@@ -9,7 +9,7 @@ import pytest
 from tests.attack.attacks import QUICK
 from tests.attack.neighbour import Waits, neighbour
 from tests.attack.stack import Stack, running_stack
-from tests.attack.trial import ALLOWED_SECONDS, allowed_seconds, alone, try_attack
+from tests.attack.trial import ALLOWED_SECONDS, allowed_seconds, alone, load_all, try_attack
 from tests.attack.unguarded import BUILDS
 
 SECONDS = 1.0
@@ -24,6 +24,7 @@ async def stack() -> AsyncIterator[Stack]:
 @pytest.fixture(scope="module")
 async def waits(stack: Stack) -> AsyncIterator[Waits]:
     async with neighbour(stack.grpc_address, stack.edge.address) as waits:
+        await load_all(stack, waits)
         yield waits
 
 

@@ -53,6 +53,11 @@ class Verdict:
         return not self.faults
 
 
+async def load_all(stack: Stack, waits: Waits) -> None:
+    """Has everything loaded, and caches filled, by what is asked for rightly and in large numbers."""
+    await try_attack("gRPC: batches of 20 orders of 1,000 lines", stack, waits, 2.0, float("inf"))
+
+
 async def alone(waits: Waits, seconds: float) -> float:
     """How long the neighbour waits at the most while nobody attacks."""
     mark = waits.mark()

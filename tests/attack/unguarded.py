@@ -1,7 +1,6 @@
 """Builds without a guard, each to be seen by its attack.
 
-They exist in tests only: the server's process, and the one that makes the edge's configuration, patch the code as it is
-loaded, and nothing in the code knows.
+They exist in tests only: the server's process patches the code as it is loaded, and nothing in the code knows.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from stockward_server.application import turns
-from stockward_server.edge import config
 from stockward_server.grpc_api import validation
 from stockward_server.storage import committer
 
@@ -69,17 +67,10 @@ def fairness(patch: Patch) -> None:
     patch(committer, "FairQueue", Queue)
 
 
-def elements(patch: Patch) -> None:
-    """The edge walks JSON to its end."""
-    script: Callable[..., str] = config.__dict__["script"]
-    patch(config, "script", lambda *_: script(*_).replace("MAX_ELEMENTS = 50000", "MAX_ELEMENTS = 1e9"))
-
-
 BUILDS = {
     "counting": Unguarded("gRPC: empty lines, 256 KiB", counting),
     "slices": Unguarded("gRPC: pages of 1,000 products", slices),
     "fairness": Unguarded("gRPC: batches of 20 orders of 1,000 lines", fairness),
-    "elements": Unguarded("edge: zeros, 4 MiB", elements),
 }
 
 
