@@ -176,7 +176,7 @@ def version() -> None:
 
 
 def _run_process(process: Process, settings: Settings, more_seconds: float = 0.0) -> None:
-    """Run one of our processes until SIGINT or SIGTERM, which it is told by an event. One that has not ended
+    """Run one of our processes until SIGINT or SIGTERM, which set an event. One that has not ended
     `stop_seconds` later, and `more_seconds`, is ended by force, as it keeps nothing that is not in PostgreSQL."""
     import uvloop
 

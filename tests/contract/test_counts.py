@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -16,13 +15,14 @@ from google.protobuf.message_factory import GetMessageClass
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server.application import turns as turns_module
+from stockward_server.application import turns
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.grpc_api import validation
 from stockward_server.grpc_api.counts import MAX_ELEMENTS, count_elements
 from stockward_server.grpc_api.sizes import max_bytes
 from stockward_server.grpc_api.wire_counts import SMALL, check_counts
 from tests.known_shop import METHODS
+from tests.turns import turns_during
 
 LINE = orders.CreateOrderRequest.Line
 
@@ -138,19 +138,8 @@ async def test_the_largest_legal_messages_are_not_refused(message: Any) -> None:
 
 
 async def test_other_calls_have_their_turn_while_a_large_message_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns_module, "SLICE", 0.0)
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(other())
-    await check_counts(LARGEST[0].SerializeToString(), LARGEST[0].DESCRIPTOR)
-    task.cancel()
-    assert turns > 50
+    monkeypatch.setattr(turns, "SLICE", 0.0)
+    assert await turns_during(check_counts(LARGEST[0].SerializeToString(), LARGEST[0].DESCRIPTOR)) > 50
 
 
 def test_the_parts_of_a_batch_are_counted_together() -> None:

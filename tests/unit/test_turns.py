@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -21,24 +21,9 @@ from stockward_server.domain.product import ProductState
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.pages import read_page
 from stockward_server.storage.product_rows import products_of
+from tests.turns import turns_during
 
 NOW = datetime.now(UTC)
-
-
-async def turns_during(work: Awaitable[Any]) -> int:
-    """How often somebody else had a turn."""
-    given = 0
-
-    async def count() -> None:
-        nonlocal given
-        while True:
-            given += 1
-            await asyncio.sleep(0)
-
-    other = asyncio.create_task(count())
-    await work
-    other.cancel()
-    return given
 
 
 def row(variants: int) -> Any:

@@ -351,14 +351,14 @@ class UnpaidOrderLimitReached(FailedPrecondition):
 
 
 class CursorExpired(OutOfRange):
-    """Events after the cursor are no longer kept. Read the resources anew and start from an empty cursor."""
+    """Events after the cursor are no longer kept. Fetch the resources again and start from an empty cursor."""
 
 
 class CursorLost(OutOfRange):
-    """Events that were told before this cursor are lost, since the database was restored from a backup, or a standby
-    that was behind took over: what came of them never happened. Read the resources anew, then go on from `cursor` in
-    the metadata. `common` says whether the record up to there is what it was when the cursor was given ("true"), or
-    that is only where the record ends now ("false").
+    """Events that were delivered before this cursor are lost, since the database was restored from a backup, or a
+    standby that was behind took over: what came of them never happened. Fetch the resources again, then go on from
+    `cursor` in the metadata. `common` says whether the record up to there is what it was when the cursor was given
+    ("true"), or that is only where the record ends now ("false").
     """
 
 

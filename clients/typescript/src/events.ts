@@ -35,9 +35,9 @@ export interface SubscribeOptions {
   ackWaitMs?: number;
   /** Milliseconds before an event whose handler failed comes again: after the first time, the second ..., and ever after. */
   retryDelaysMs?: readonly number[];
-  /** Told of each message that is no event; by default `onError` is. It is left out, so that nothing waits behind it. */
+  /** Called for each message that is not an event; by default `onError` is. The message is skipped, so that nothing waits behind it. */
   onUnreadable?: (subject: string, data: Uint8Array) => unknown;
-  /** Told how many events wait in the stream, after each one and when there is none. */
+  /** Called with the number of events that wait in the stream, after each one and when there is none. */
   onLag?: (events: number) => void;
   /** Told when a handler fails, and when NATS is away. */
   onError?: (error: unknown) => void;

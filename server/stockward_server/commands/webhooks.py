@@ -17,7 +17,7 @@ from stockward_server.commands.texts import choice, number, pair, whole
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers
 
-app = group("webhooks", "Webhooks: endpoints that are told of events, their filters, limits and secrets.")
+app = group("webhooks", "Webhooks: endpoints that receive events, their filters, limits and secrets.")
 
 PING_SECONDS = 20.0
 """How long `ping` waits for the outcome: a request may take 15 seconds."""

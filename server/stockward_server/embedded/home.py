@@ -99,12 +99,12 @@ class Keys:
         )
 
     def nats_password(self, user: str) -> str:
-        """The password of one user of NATS, of which no other one can be told."""
+        """The password of one user of NATS; no other one can be derived from it."""
         digest = hmac.digest(self.nats_token.encode(), f"NATS {user}".encode(), "sha256")
         return base64.b32encode(digest[:20]).decode().lower()
 
     def webhook_secret_of(self, setting: str) -> str:
-        """The secret of one party and direction, of which no other one can be told."""
+        """The secret of one party and direction; no other one can be derived from it."""
         digest = hmac.digest(self.webhook_secret.encode(), setting.encode(), "sha256")
         return "whsec_" + base64.b64encode(digest).decode()
 

@@ -35,7 +35,7 @@ async def going_on(seals: Seals, text: str) -> AsyncIterator[tuple[Cursor | None
         where = "up to which the record is what it was" if lost.known else "at which the record ends now"
         raise CursorLost(
             "events before this cursor are lost: the database was restored, or a standby that was behind took over. "
-            f"Read the resources anew, then go on from `cursor` in the metadata, {where}",
+            f"Fetch the resources again, then go on from `cursor` in the metadata, {where}",
             field="cursor",
             cursor=encode(seal, lost.common),
             common=str(lost.known).lower(),

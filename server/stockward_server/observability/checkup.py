@@ -336,7 +336,7 @@ async def _position(pool: Pool, stream: str) -> int | None:
     """How far the feed of webhooks has read the stream; None where that is not known."""
     try:
         return cast(int | None, await pool.fetchval("SELECT stream_seq FROM webhook_feed WHERE stream = $1", stream))
-    except Exception:  # told by another check
+    except Exception:  # reported by another check
         return None
 
 
@@ -374,7 +374,7 @@ ASK_AS_RELAY = (
     "see whether JetStream runs; a server's user may not ask for it, those of relay, gateway and subscribers may"
 )
 EMPTY_STREAM = (
-    "subscribers were told what never happened: empty the stream and run `stockward events republish`, as "
+    "subscribers received what never happened: empty the stream and run `stockward events republish`, as "
     "docs/reliability.md says (Backup and restore)"
 )
 START_SERVER = "start `stockward serve`, or say where it runs: STOCKWARD_GRPC_ADDRESS, for TLS STOCKWARD_SERVER_CA"

@@ -37,9 +37,9 @@ async def unknown_events(pool: Pool, events: Sequence[tuple[int, UUID]]) -> int:
     """Returns how many of these events the record should have and does not."""
     count: int = await pool.fetchval(
         """
-        SELECT count(*) FROM unnest($1::bigint[], $2::uuid[]) AS told (seq, id)
+        SELECT count(*) FROM unnest($1::bigint[], $2::uuid[]) AS delivered (seq, id)
         WHERE seq > (SELECT dropped_seq FROM event_retention)
-            AND NOT EXISTS (SELECT FROM events e WHERE e.seq = told.seq AND e.event_id = told.id)
+            AND NOT EXISTS (SELECT FROM events e WHERE e.seq = delivered.seq AND e.event_id = delivered.id)
         """,
         [seq for seq, _ in events],
         [event_id for _, event_id in events],

@@ -1,4 +1,4 @@
-"""What hears of commits: caches to be dropped, hints to be sent."""
+"""What is called after commits: caches to be dropped, hints to be sent."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CommitHook = Callable[[LockedState], None]
 
 
 def guarded(hook: CommitHook) -> CommitHook:
-    """The same hook, whose errors are logged: what is committed must be answered as such, whoever hears of it."""
+    """The same hook, whose errors are logged: what is committed must be answered as such, whatever its listeners do."""
 
     def call(state: LockedState) -> None:
         try:
             hook(state)
         except Exception:
-            log.exception("a commit could not be told")
+            log.exception("a commit could not be passed on")
 
     return call

@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+logging.getLogger("pogo_core").setLevel(logging.ERROR)  # whoever migrates reports what was applied
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 IN_USE = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
@@ -207,7 +209,7 @@ async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Executor]:
 
 async def read_snapshot(pool: Pool, read: Callable[[Executor], Awaitable[T]]) -> T:
     """Reads as of one moment, by several statements. Where a migration came between it reads again: the driver prepares
-    a statement anew by itself only outside of transactions."""
+    a statement again by itself only outside of transactions."""
     tries = SNAPSHOT_TRIES
     while True:
         tries -= 1

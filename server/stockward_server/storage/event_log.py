@@ -184,7 +184,7 @@ class SqlEventLog:
         row = await self._pool.fetchrow("SELECT oldest_time FROM event_retention WHERE dropped_seq > $1", after)
         if row is not None:
             raise CursorExpired(
-                "events after the cursor are no longer kept: read the resources anew and start from an empty cursor",
+                "events after the cursor are no longer kept: fetch the resources again and start from an empty cursor",
                 oldest_time=row["oldest_time"].isoformat().replace("+00:00", "Z"),
             )
 
@@ -205,7 +205,7 @@ class SqlEventLog:
             raise EventsLost(end, known=False)
 
     async def _prove_horizon(self) -> tuple[str, int, int]:
-        """The present epoch; the highest seq up to which nothing can appear any more, as far as can be told within
+        """The present epoch; the highest seq up to which nothing can appear any more, as far as can be known within
         HORIZON_SECONDS; the last seq that was drawn."""
         deadline = asyncio.get_running_loop().time() + HORIZON_SECONDS
         async with self._proving:  # callers at the same time share one proof

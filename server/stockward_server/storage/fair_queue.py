@@ -110,7 +110,7 @@ class FairQueue(Generic[T]):
         return item, weight
 
     def forgive(self) -> None:
-        """Has callers begin anew, when nothing waits: whoever was served before then owes nobody a turn."""
+        """Has callers begin afresh, when nothing waits: whoever was served before then owes nobody a turn."""
         if not self._groups.waiting:
             self._groups = self._no_groups()
 

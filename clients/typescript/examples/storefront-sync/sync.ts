@@ -31,7 +31,7 @@ export class StorefrontSync {
   }
 
   /** Reads what happened since the last time; all there is, the first time, when that was too long ago, and when the shop
-   * has lost what it told then. */
+   * has lost what it delivered then. */
   async catchUp(): Promise<void> {
     try {
       if (this.#catalogue.cursor) await this.#readEvents(this.#catalogue);

@@ -2,11 +2,11 @@
 -- depends: 0016_unpaid_orders
 
 -- migrate: apply
--- A new epoch begins where the record may have lost events that were told: after a restore, or on a standby that took over.
+-- A new epoch begins where the record may have lost events that were delivered: after a restore, or on a standby that took over.
 CREATE TABLE log_epochs (
     number integer PRIMARY KEY,
     epoch text COLLATE "C" NOT NULL UNIQUE DEFAULT left(gen_random_uuid()::text, 8),
-    -- What tells this database from any other one; null until a server has looked.
+    -- What distinguishes this database from any other one; null until a server has looked.
     lineage text,
     -- Up to here the record is the same as in the epochs before.
     kept_seq bigint NOT NULL,

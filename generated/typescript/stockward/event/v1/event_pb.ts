@@ -739,7 +739,7 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * OUT_OF_RANGE: events after the cursor are no longer kept. Read the resources anew and start from an empty cursor.
+   * OUT_OF_RANGE: events after the cursor are no longer kept. Fetch the resources again and start from an empty cursor.
    *
    *     { "reason": "CURSOR_EXPIRED", "domain": "stockward", "metadata": { "oldest_time": "2026-10-23T00:00:00Z" } }
    *
@@ -748,8 +748,8 @@ export enum ErrorReason {
   CURSOR_EXPIRED = 1,
 
   /**
-   * OUT_OF_RANGE: events that were told before this cursor are lost, since the database was restored from a backup, or a
-   * standby that was behind took over: what came of them never happened. Read the resources anew, then go on from `cursor`
+   * OUT_OF_RANGE: events that were delivered before this cursor are lost, since the database was restored from a backup, or a
+   * standby that was behind took over: what came of them never happened. Fetch the resources again, then go on from `cursor`
    * in the metadata. `common` says whether the record up to there is what it was when the cursor was given ("true"), or
    * that is only where the record ends now ("false").
    *
