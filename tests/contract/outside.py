@@ -59,7 +59,7 @@ def data_of(descriptor: Descriptor, depth: int = 2) -> st.SearchStrategy[dict[st
     """An object with fields of the message, whose values are odd, or objects and lists of such."""
     fields: dict[str, st.SearchStrategy[Any]] = {}
     for field in descriptor.fields:
-        value: st.SearchStrategy[Any] = st.sampled_from(ODD_NUMBERS) if field.enum_type else odd_json
+        value: st.SearchStrategy[Any] = st.sampled_from([*ODD_NUMBERS, *ODD_TEXTS]) if field.enum_type else odd_json
         if field.message_type is not None and depth:
             inner = data_of(field.message_type, depth - 1)
             value = odd_json | (st.lists(inner, max_size=2) if field.is_repeated else inner)

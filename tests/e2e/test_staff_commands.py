@@ -538,7 +538,7 @@ async def test_a_shell_completes(shop: Shop, sku: str, tmp_path: Path) -> None:
 
 async def test_completion_can_be_installed(tmp_path: Path) -> None:
     installed = await stockward("--install-completion", "bash", cwd=tmp_path, program=SCRIPT, HOME=str(tmp_path))
-    assert (installed.code, "completion installed" in installed.out) == (0, True)
+    assert (installed.code, "completion installed" in installed.out) == (0, True), installed
     assert "stockward" in (tmp_path / ".bashrc").read_text()
 
 

@@ -14,19 +14,22 @@ from stockward_server.grpc_api.json_parser import JsonInvalid, parse
 from tests.unit.test_rule_messages import assert_for_people
 
 ADJUST, PAY, CANCEL = inventory.AdjustStockRequest, orders.RecordPaymentRequest, orders.CancelOrderRequest
-IMPORT, CREATE = catalog.ImportProductsRequest, orders.CreateOrderRequest
+IMPORT, CREATE, CHARGE = catalog.ImportProductsRequest, orders.CreateOrderRequest, orders.AddChargeRequest
 
 FAULTS: list[tuple[type[Message], Any, str, str]] = [
     (ADJUST, [], "", "must be an object"),
     (ADJUST, {"delta": "x"}, "delta", "must be a whole number"),
     (ADJUST, {"delta": "9" * 30}, "delta", "must be a whole number"),
     (ADJUST, {"sku": 5}, "sku", "must be text"),
-    (ADJUST, {"sku": "\ud800"}, "sku", "must be text"),
+    (ADJUST, {"sku": "\ud800"}, "sku", "must be of whole characters"),
+    (ADJUST, {"reason": "\ud800"}, "reason", "must be of whole characters"),
+    (CHARGE, {"charge": {"kind": "é\udfff"}}, "charge.kind", "must be of whole characters"),
+    (CREATE, {"charges": [{"kind": 1}, {"kind": "\ud800"}]}, "charges[1].kind", "must be of whole characters"),
     (ADJUST, {"delta": "1", "onHand": "2"}, "change", "give delta or onHand, not both"),
     (ADJUST, {"onHand": "1", "on_hand": "1"}, "", "must name each field once"),
     (ADJUST, {"sk\udfffu": 1}, "", "must have names of whole characters"),
-    (PAY, {"amount": {"\ud800": 5}}, "", "must have names of whole characters"),
-    (CANCEL, {"lines": [{"é\ud800": 5}]}, "", "must have names of whole characters"),
+    (PAY, {"amount": {"\ud800": 5}}, "amount", "must have names of whole characters"),
+    (CANCEL, {"lines": [{"é\ud800": 5}]}, "lines[0]", "must have names of whole characters"),
     (CANCEL, {"lines": [{"lineNumber": float("inf")}]}, "lines[0].lineNumber", "must be a whole number"),
     (CANCEL, {"lines": {}}, "lines", "must be a list"),
     (CANCEL, {"lines": [{"lineNumber": 1}, {"lineNumber": "x"}]}, "lines[1].lineNumber", "must be a whole number"),

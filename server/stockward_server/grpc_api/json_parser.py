@@ -47,28 +47,31 @@ def parse(data: object, message: M) -> M:
     """Returns the message, filled with what JSON says; raises JsonInvalid."""
     if not isinstance(data, dict):
         raise JsonInvalid("", "must be an object")
-    if _has_half_a_name(data):
-        raise JsonInvalid("", "must have names of whole characters")
+    _refuse_half_characters(data)
     try:
         return json_format.ParseDict(data, message)
     except UNPARSED as error:
         raise JsonInvalid(*_fault_of(message.DESCRIPTOR, data)) from error
 
 
-def _has_half_a_name(data: object) -> bool:
-    """Returns whether a name in it has half a character (a lone surrogate). JSON can have them, and protobuf's parser
-    fails on such a name in a way that is not meant to be caught."""
-    left = [data]
+def _refuse_half_characters(data: object) -> None:
+    """Raises JsonInvalid where a name or a text in it has half a character (a lone surrogate). JSON can have them, and
+    protobuf's parser fails on such names, and on such values of an enum, in a way that is not meant to be caught."""
+    left: list[tuple[str, object]] = [("", data)]
     while left:
-        inner = left.pop()
+        path, inner = left.pop()
+        if isinstance(inner, str) and _is_torn(inner):
+            raise JsonInvalid(path, "must be of whole characters")
         if isinstance(inner, dict):
-            for name in inner:
-                if not name.isascii() and any("\ud800" <= each <= "\udfff" for each in name):
-                    return True
-            left.extend(inner.values())
+            if any(map(_is_torn, inner)):
+                raise JsonInvalid(path, "must have names of whole characters")
+            left += ((f"{path}.{name}" if path else name, value) for name, value in inner.items())
         elif isinstance(inner, list):
-            left.extend(inner)
-    return False
+            left += ((f"{path}[{index}]", value) for index, value in enumerate(inner))
+
+
+def _is_torn(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _fault_of(message: Any, data: Mapping[str, Any]) -> tuple[str, str]:
