@@ -51,7 +51,7 @@ async def test_everything_is_up_and_run_json_says_where(shared: Stack) -> None:
     assert stat.S_IMODE((shared.home / "keys.json").stat().st_mode) == 0o600
     assert await grpc_serves(running["grpc"])
     assert await listens(running["gateway"].removeprefix("http://"))
-    assert await answers(f"{running['edge']}/healthz", 10)
+    await until(lambda: answers(f"{running['edge']}/healthz", 10))  # once it has found the server well
     connection = await asyncpg.connect(running["database"])
     assert await connection.fetchval("SELECT current_setting('synchronous_commit')") == "on"
     await connection.close()
@@ -105,7 +105,7 @@ async def test_a_killed_process_comes_back_at_its_address(shared: Stack, name: s
     elif name == "server":
         assert await grpc_serves(after["grpc"])
     elif name == "edge":
-        assert await answers(f"{after['edge']}/healthz", 10)
+        await until(lambda: answers(f"{after['edge']}/healthz", 10))
     assert alive(after["pids"][name])
     assert "was killed by SIGKILL; starting it again" in shared.output
 
@@ -170,7 +170,7 @@ async def test_a_port_in_use_is_replaced_and_said(stack: Stack) -> None:
 
     assert running["grpc"] != f"127.0.0.1:{port}"
     assert await grpc_serves(running["grpc"])
-    assert await answers(f"{running['edge']}/healthz", 10)
+    await until(lambda: answers(f"{running['edge']}/healthz", 10))  # once it has found the server well
     for name in ("grpc", "edge"):
         assert f"port {port} is in use, taking {running[name].rpartition(':')[2]} instead" in stack.output
 

@@ -327,7 +327,10 @@ async def test_an_answer_whose_commit_was_lost_still_has_its_secret(
     assert await works(answer.secret)
 
 
-async def test_keys_are_looked_up_together_and_remembered_unknown_ones_too(shop: Shop) -> None:
+async def test_keys_are_looked_up_together_and_remembered_unknown_ones_too(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_keys, "REFRESH_SECONDS", 60.0)  # longer than the guesses take on any machine
     keys, sizes = KnownKeys(shop.pool), list[int]()
     load = keys._keys._reads._load
 
