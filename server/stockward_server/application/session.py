@@ -20,7 +20,7 @@ STEADY = 10.0
 """Seconds after which a session counts as well, so that the next pause is the first one again."""
 
 
-CANCEL_AGAIN_SECONDS, MAX_CANCEL_SECONDS = 0.5, 3.0
+CANCEL_AGAIN_SECONDS, MAX_CANCEL_SECONDS = 0.2, 3.0
 """How long a cancelled task may take before it is cancelled once more, and before it is left alone."""
 
 STOP_SECONDS = 2.0

@@ -39,4 +39,5 @@ async def watching(
         try:
             yield exposition
         finally:
+            pool.terminate()  # what still reads from a PostgreSQL that does not answer is broken off
             await end(*tasks)
