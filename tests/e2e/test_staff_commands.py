@@ -414,6 +414,16 @@ async def test_no_answer_is_exit_code_3(tmp_path: Path) -> None:
     assert "Nothing is running here: start it with `make run`" in nothing.err
 
 
+async def test_an_answer_that_does_not_come_in_time_is_exit_code_3(
+    shop: Shop, run: Run, sku: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stockward_server.commands.connection.CALL_SECONDS", 0.1)
+    async with locked(shop.pool, sku):  # so it cannot come, however fast the machine is
+        late = await run("stock", "receive", sku, "1")
+    assert (late.code, late.out) == (3, "")
+    assert "repeat it with --request-id" in late.err
+
+
 async def test_stock_from_a_csv_with_bad_rows(shop: Shop, run: Run, sku: str, tmp_path: Path) -> None:
     file = tmp_path / "count.csv"
     file.write_text(

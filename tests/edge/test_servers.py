@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from contextlib import AsyncExitStack
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
 
 from stockward_server.config import Settings
 from stockward_server.edge import envoy_config, installed_contract, pages
@@ -16,8 +21,9 @@ from stockward_server.embedded import Envoy, free_port
 from stockward_server.embedded.worker import grpc_serves
 from tests.edge.caller import Edge, load, more
 from tests.edge.conftest import StartEdge
+from tests.edge.test_rest import ROUTES, filled
 from tests.events import until
-from tests.shop import Shop, running_shop
+from tests.shop import Shop, open_channel, running_shop
 from tests.terminal import clean_environment
 
 
@@ -99,3 +105,52 @@ async def test_reads_do_not_notice_a_server_that_is_killed(
         if other.returncode is None:
             other.kill()
         await other.wait()
+
+
+class FailingServer(grpc.GenericRpcHandler):
+    """Receives calls and then fails, with `code`, as a server may that stops."""
+
+    def __init__(self) -> None:
+        self.code = grpc.StatusCode.UNAVAILABLE
+        self.seen = Counter[str]()
+        """How often each method was called."""
+
+    def service(self, details: Any) -> Any:
+        async def fail(request: bytes, context: Any) -> None:
+            self.seen[details.method] += 1
+            await context.abort(self.code, "in the middle of it")
+
+        return grpc.unary_unary_rpc_method_handler(fail)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """The address; it says that it is well."""
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+        server.add_generic_rpc_handlers((self,))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            await server.stop(None)
+
+
+async def test_what_a_server_may_have_done_is_not_repeated(start_edge: StartEdge) -> None:
+    """What only looks is, over REST, so that nobody notices."""
+    changing = [route for route in ROUTES if route.verb != "GET"]
+    looking = next(route for route in ROUTES if route.verb == "GET")
+    methods = {f"/{route.service}/{route.method.name}" for route in ROUTES}
+    server = FailingServer()
+    async with server.serving() as address, start_edge(address) as edge, open_channel(edge.address) as channel:
+        for server.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+            await asyncio.gather(*(edge.call(route.verb, filled(route), {}) for route in changing))
+            assert server.seen == Counter(f"/{route.service}/{route.method.name}" for route in changing)
+            server.seen.clear()
+            stubs: list[Any] = [channel.unary_unary(method) for method in methods]
+            await asyncio.gather(*(stub(b"") for stub in stubs), return_exceptions=True)
+            assert server.seen == Counter(methods)
+            server.seen.clear()
+            await edge.call(looking.verb, filled(looking))
+            assert server.seen.total() > 1
+            server.seen.clear()

@@ -1,12 +1,15 @@
-"""What a claim of the gateway brings: the first events of every lane, and no more bytes than there is room for."""
+"""What a claim of the gateway brings: the first events of every lane, and no more bytes than there is room for. And who
+may give a lane back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
+
 from stockward_server.storage.database import Pool
-from stockward_server.storage.webhooks import Lane, SqlWebhooks
+from stockward_server.storage.webhooks import Lane, Release, SqlWebhooks
 from tests.endpoints import deliver
 from tests.events import event, record
 
@@ -57,3 +60,24 @@ async def test_each_endpoint_has_its_own_room(database: Pool) -> None:
 async def test_there_is_room_for_one_event_whatever_its_size(database: Pool) -> None:
     await pending(database, ["a"], lanes=3, versions=2)
     assert contents(await SqlWebhooks(database).claim({"a": 10}, LEASE, {"a": 1}, 1)) == {"a": [1, 0, 0]}
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["more to send", "all sent"])
+async def test_a_lane_is_not_given_back_once_another_gateway_has_it(database: Pool, is_done: bool) -> None:
+    size = await pending(database, ["a"], lanes=1, versions=2)
+    store = SqlWebhooks(database)
+
+    async def claim() -> Sequence[Lane]:
+        return await store.claim({"a": 1}, LEASE, {"a": 10 * size}, 10 * size)
+
+    (late,) = await claim()
+    await database.execute("UPDATE lanes SET due_time = now()")  # its lease is over
+    (lane,) = await claim()
+    if is_done:
+        await database.execute("UPDATE deliveries SET state = 2")
+    await store.record([], [Release(late, timedelta(0))])
+    assert await database.fetchval("SELECT due_time FROM lanes") == lane.lease_end
+
+    await store.record([], [Release(lane, timedelta(0))])
+    assert len(await claim()) == (0 if is_done else 1)
+    assert await database.fetchval("SELECT count(*) FROM lanes") == (0 if is_done else 1)

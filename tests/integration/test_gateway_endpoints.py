@@ -20,9 +20,12 @@ from stockward.webhook.v1.webhook_pb2 import EnableEndpointRequest
 
 from stockward_server.config import Settings
 from stockward_server.gateway.gate import BreakerPolicy
+from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.backlog import read_backlog
 from stockward_server.storage.database import Pool
-from stockward_server.storage.webhooks import SqlWebhooks
+from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.webhook_endpoints import SqlEndpoints
+from stockward_server.storage.webhooks import SECRET_OVERLAP, SqlWebhooks
 from tests.events import event, record, record_many, until
 from tests.receiver import SECRET, Hook, Receiver, never, take
 from tests.shop import running_shop
@@ -166,6 +169,26 @@ async def test_what_the_settings_change_of_an_endpoint_is_another_version(databa
     await database.execute("UPDATE endpoints SET failing_since = now()")
     await put("b.example")
     assert await found() == (4, True, True)
+
+
+async def test_a_secret_signs_until_its_time_is_over(database: Pool) -> None:
+    store, staff = SqlWebhooks(database), SqlEndpoints(database, Mutations(database, encode_event))
+    new = "whsec_" + "bmV3IHNlY3JldCBvZiAyNCBieXRlcyE="
+
+    async def put(secret: str) -> None:
+        await store.put_endpoint("pms", "https://a.example/", secret, description="", types=["*"], max_in_flight=1)
+
+    async def signing() -> list[str]:
+        """What signs the next request, and what staff are shown to sign it."""
+        (endpoint,) = await store.endpoints()
+        assert {each.text for each in (await staff.endpoint("pms")).secrets} == {*endpoint.secrets}
+        return [*endpoint.secrets]
+
+    await put(SECRET)
+    await put(new)
+    assert await signing() == [new, SECRET]
+    await database.execute("UPDATE endpoint_secrets SET expire_time = expire_time - $1::interval", SECRET_OVERLAP)
+    assert await signing() == [new]
 
 
 async def _nothing_pending(stack: Stack) -> bool:
@@ -486,7 +509,9 @@ async def test_through_flapping_receivers_every_event_is_received_in_order_or_de
     )
     dead = {(row["aggregate_id"], row["version"]) for row in rows}
     assert {(f"a{i}", 7) for i in range(15)} <= dead
-    for aggregate_id, versions in stack.storefront.first_versions().items():
+    first_versions = stack.storefront.first_versions()
+    assert {*first_versions} == {*in_order(15, 8)}
+    for aggregate_id, versions in first_versions.items():
         assert versions == sorted(versions)
         assert {*versions} | {version for each, version in dead if each == aggregate_id} == {*range(1, 9)}
     assert stack.pms.first_versions() == in_order(15, 8)

@@ -180,6 +180,13 @@ async def test_an_id_that_was_used_for_something_else_is_refused(shop: Shop) -> 
     assert (refusal.code.name, refusal.reason) == ("ALREADY_EXISTS", "REQUEST_ID_REUSED")
 
 
+async def test_the_webhook_id_counts_whatever_request_id_the_body_has(shop: Shop) -> None:
+    for webhook_id, request_id, units in (("msg_1", 1, 5), ("msg_1", 2, 5), ("msg_2", 2, 10)):
+        data = {"sku": "TEE", "delta": "5", "reason": 1, "requestId": str(uuid.UUID(int=request_id))}
+        await deliver(shop, "pms", "stock.adjusted", data, webhook_id)
+        assert await shop.counters("TEE") == (units, 0, 0)
+
+
 async def test_a_sku_may_come_in_either_form_of_unicode_and_be_renamed(shop: Shop) -> None:
     await shop.sell("GRÜN")
     await deliver(shop, "pms", "stock.adjusted", {"sku": "GRU\u0308N", "delta": 5, "reason": 1}, "msg_1")

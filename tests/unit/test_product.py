@@ -169,6 +169,15 @@ def test_a_product_that_is_not_due_stays() -> None:
             ("DUPLICATE_OPTIONS", "variants[2].options"),
         ),
         (
+            {
+                "variants": (
+                    replace(TEE, options={"Size": "L", "Colour": "blue"}),
+                    replace(TEE, sku="TEE-X", options={"Colour": "blue", "Size": "L"}),
+                )
+            },
+            ("DUPLICATE_OPTIONS", "variants[1].options"),
+        ),
+        (
             {"variants": (replace(TEE, options={}), replace(TEE, sku="TEE-M", options={}))},
             ("DUPLICATE_OPTIONS", "variants[1].options"),
         ),

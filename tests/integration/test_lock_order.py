@@ -1,0 +1,92 @@
+"""A batch takes its locks in one order, whatever order its commands name the rows in and the tables have them in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stockward_server.application.command import Command
+from stockward_server.application.locked_state import Holder, LockedState
+from stockward_server.storage import database as storage
+from stockward_server.storage.database import Executor, Pool, transaction
+from stockward_server.storage.lock import BUYERS, HOLDERS, TENDERS
+from tests.commands import adjust, buy, committing, request, reserve, sell, waiting_for_locks
+from tests.events import until
+
+SKUS = ("CAP", "MUG", "TEE")
+PAIRS = (("ada", "web"), ("bob", "web"), ("cy", "app"))
+"""Holders, buyers or tenders: a number is locked for each."""
+
+KEYS = {"orders": "order_id", "reservations": "reservation_id", "stock": "sku, location_id"}
+"""The tables in the order in which they are locked, and what their rows are sorted by."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Touch(Command):
+    """Has locked what it names, and the stock of that, and changes nothing."""
+
+    order_ids: Sequence[str] = ()
+    reservation_ids: Sequence[str] = ()
+    holders: Sequence[Holder] = ()
+    buyers: Sequence[Holder] = ()
+    tenders: Sequence[Holder] = ()
+
+    def execute(self, state: LockedState) -> bytes:
+        return b""
+
+
+async def unlocked(pool: Pool, numbers: Sequence[int]) -> list[str]:
+    """The numbers and rows that nobody holds, in the order in which they are to be locked."""
+    free = await pool.fetch(
+        "SELECT number::text FROM unnest($1::bigint[]) number WHERE pg_try_advisory_xact_lock(number)", numbers
+    )
+    for table, key in KEYS.items():
+        free += await pool.fetch(
+            f"SELECT concat_ws('@', {key}) FROM {table} ORDER BY {key} FOR NO KEY UPDATE SKIP LOCKED"
+        )
+    return [row[0] for row in free]
+
+
+async def hold(connection: Executor, name: str) -> None:
+    """Locks the number or the row of this name."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(name::bigint) FROM unnest($1::text[]) name WHERE name ~ '^-?[0-9]+$'", [name]
+    )
+    for table, key in KEYS.items():
+        await connection.execute(f"SELECT FROM {table} WHERE concat_ws('@', {key}) = $1 FOR NO KEY UPDATE", name)
+
+
+async def test_locks_are_taken_in_one_order(database: Pool, database_url: str) -> None:
+    await sell(database, **dict.fromkeys(SKUS, 100))
+    await database.execute("INSERT INTO locations VALUES ('annex', 'Annex', 9, true)")
+    # An index would have the rows in order by chance.
+    pool = await storage.open_pool(f"{database_url}&enable_indexscan=off", 2)
+    async with committing(pool) as committer:
+        for sku in SKUS:
+            await committer.submit(adjust(sku, 100, location_id="annex"))
+        order_ids = [(await committer.submit(buy(*((sku, 1) for sku in SKUS)))).decode() for _ in range(4)]
+        reservation_ids = [(await committer.submit(reserve(*((sku, 1) for sku in SKUS)))).decode() for _ in range(4)]
+        for table, key in KEYS.items():  # from the last row to the first
+            backwards = key.replace(",", " DESC,") + " DESC"
+            await database.execute(
+                f"CREATE INDEX backwards ON {table} ({backwards}); CLUSTER {table} USING backwards; "
+                "DROP INDEX backwards"
+            )
+        names = ["\x1f".join(pair) for pair in PAIRS]
+        query = "SELECT hashtextextended(name, $2) FROM unnest($1::text[]) name ORDER BY 1"
+        numbers = [row[0] for seed in (HOLDERS, BUYERS, TENDERS) for row in await database.fetch(query, names, seed)]
+        order = await unlocked(database, numbers)
+        assert len(order) == 3 * len(PAIRS) + len(order_ids) + len(reservation_ids) + 2 * len(SKUS)
+        for place, name in enumerate(order):
+            async with transaction(database) as holder:
+                await hold(holder, name)
+                batch = [
+                    Touch(cause=request(), order_ids=order_ids[::-1], reservation_ids=reservation_ids),
+                    Touch(cause=request(), holders=PAIRS, buyers=PAIRS[::-1], tenders=PAIRS),
+                ]
+                touching = asyncio.gather(*map(committer.submit, batch))
+                await until(lambda: waiting_for_locks(database, 1))
+                assert await unlocked(database, numbers) == order[place + 1 :]
+            await touching
+    await pool.close()
