@@ -547,7 +547,8 @@ async def test_a_shell_completes(shop: Shop, sku: str, tmp_path: Path) -> None:
 
 
 async def test_completion_can_be_installed(tmp_path: Path) -> None:
-    installed = await stockward("--install-completion", "bash", cwd=tmp_path, program=SCRIPT, HOME=str(tmp_path))
+    in_bash = ("bash", "-c", f'{SCRIPT[0]} "$@"; exit', "bash")  # it asks which shell it was started from
+    installed = await stockward("--install-completion", cwd=tmp_path, program=in_bash, HOME=str(tmp_path))
     assert (installed.code, "completion installed" in installed.out) == (0, True), installed
     assert "stockward" in (tmp_path / ".bashrc").read_text()
 
