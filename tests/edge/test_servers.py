@@ -52,7 +52,11 @@ async def test_what_fails_is_logged_without_its_query(tmp_path: Path) -> None:
 
 async def test_one_server_of_two_is_enough(edge: Edge) -> None:
     """The other one is not there."""
-    assert (await edge.call("GET", "/healthz", by=None)).http == 200
+
+    async def is_well() -> bool:  # a busy machine may be late to answer the edge's question
+        return (await edge.call("GET", "/healthz", by=None)).http == 200
+
+    await until(is_well)
     answers = await asyncio.gather(*(edge.call("GET", "/api/storefront/stock?skus=NONE") for _ in range(100)))
     assert {answer.http for answer in answers} == {200}
 
