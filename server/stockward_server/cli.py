@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -180,11 +179,12 @@ def _run_process(process: Process, settings: Settings, more_seconds: float = 0.0
     `stop_seconds` later, and `more_seconds`, is ended by force, as it keeps nothing that is not in PostgreSQL."""
     import uvloop
 
+    from stockward_server import garbage
     from stockward_server.application import session
     from stockward_server.observability import logs
 
     logs.set_up(settings.log_level, settings.log_format)
-    _collect_seldom()
+    garbage.collect_seldom()
 
     async def until_stopped() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -203,17 +203,6 @@ def _run_process(process: Process, settings: Settings, more_seconds: float = 0.0
             await session.end(*asyncio.all_tasks() - {asyncio.current_task()})
 
     uvloop.run(until_stopped())
-
-
-def _collect_seldom() -> None:
-    """Has the garbage collector look at new objects only, and less often.
-
-    A busy server makes tens of thousands of short-lived objects a second; by default the collector walks through those
-    in use every 700 of them.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def main() -> None:

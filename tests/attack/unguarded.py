@@ -5,6 +5,7 @@ They exist in tests only: the server's process patches the code as it is loaded,
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 
 from stockward_server.application import turns
 from stockward_server.grpc_api import validation
-from stockward_server.storage import committer
+from stockward_server.storage import committer, lanes
 
 Patch = Callable[[object, str, Any], None]
 """setattr, or one that can be taken back."""
@@ -31,24 +32,25 @@ class Unguarded:
 def counting(patch: Patch) -> None:
     """Lists are parsed and walked whatever their length, and every fault in them is looked for."""
 
-    async def count_nothing(*_: object) -> None:
-        pass
-
-    patch(validation, "check_counts", count_nothing)
+    patch(validation, "check_counts", lambda *_: None)
     patch(validation, "count_elements", lambda *_: 0)
 
 
 def slices(patch: Patch) -> None:
     """Long work is done in one go."""
 
-    async def at_once(_: object) -> None:
+    async def begin(_: object) -> None:
         pass
 
-    patch(turns.Turns, "begin", at_once)
+    async def do(_: object, work: Callable[[], Any]) -> Any:
+        return work()
+
+    patch(turns.Turns, "begin", begin)
+    patch(turns.Beside, "do", do)
 
 
 def fairness(patch: Patch) -> None:
-    """Commands are taken in the order in which they came."""
+    """Commands are taken in the order in which they came, whatever their length."""
 
     class Queue(deque[tuple[Any, int]]):
         def __init__(self, limit: int) -> None:
@@ -65,6 +67,7 @@ def fairness(patch: Patch) -> None:
             pass
 
     patch(committer, "FairQueue", Queue)
+    patch(lanes, "MUCH", sys.maxsize)
 
 
 BUILDS = {

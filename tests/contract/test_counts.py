@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
@@ -15,14 +16,12 @@ from google.protobuf.message_factory import GetMessageClass
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server.application import turns
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.grpc_api import validation
 from stockward_server.grpc_api.counts import MAX_ELEMENTS, count_elements
 from stockward_server.grpc_api.sizes import max_bytes
 from stockward_server.grpc_api.wire_counts import SMALL, check_counts
 from tests.known_shop import METHODS
-from tests.turns import turns_during
 
 LINE = orders.CreateOrderRequest.Line
 
@@ -82,12 +81,12 @@ def test_a_list_that_is_too_long_is_refused_by_its_length(name: str, monkeypatch
 
 
 @pytest.mark.parametrize("name", LISTS)
-async def test_a_list_that_is_too_long_is_refused_before_it_is_parsed(name: str) -> None:
+def test_a_list_that_is_too_long_is_refused_before_it_is_parsed(name: str) -> None:
     kind, path = LISTS[name]
     message = GetMessageClass(kind)()
     overfill(message, path)
     with pytest.raises(FieldInvalid, match=r"must have (at most [\d,]+|no) entries") as refusal:
-        await check_counts(message.SerializeToString() + UNKNOWN, kind)
+        check_counts(message.SerializeToString() + UNKNOWN, kind)
     assert refusal.value.violations[0].field.endswith(path[-1].name)
 
 
@@ -107,11 +106,11 @@ TOO_MANY: dict[str, tuple[Any, bytes]] = {
 
 
 @pytest.mark.parametrize("name", TOO_MANY)
-async def test_what_is_many_in_other_ways_is_refused_before_it_is_parsed(name: str) -> None:
+def test_what_is_many_in_other_ways_is_refused_before_it_is_parsed(name: str) -> None:
     kind, raw = TOO_MANY[name]
     kind.FromString(raw)  # so it is a message
     with pytest.raises(FieldInvalid):
-        await check_counts(raw, kind.DESCRIPTOR)
+        check_counts(raw, kind.DESCRIPTOR)
 
 
 LARGEST: list[Any] = [
@@ -129,17 +128,21 @@ LARGEST: list[Any] = [
 
 
 @pytest.mark.parametrize("message", LARGEST, ids=lambda message: type(message).__name__)
-async def test_the_largest_legal_messages_are_not_refused(message: Any) -> None:
+def test_the_largest_legal_messages_are_not_refused(message: Any) -> None:
     raw = message.SerializeToString() + UNKNOWN
-    await check_counts(raw, message.DESCRIPTOR)
+    check_counts(raw, message.DESCRIPTOR)
     assert len(raw) <= max_bytes(message.DESCRIPTOR)
     for cut in range(1, 100):  # what ends too soon is the parser's to refuse
-        await check_counts(raw[:-cut], message.DESCRIPTOR)
+        check_counts(raw[:-cut], message.DESCRIPTOR)
 
 
-async def test_other_calls_have_their_turn_while_a_large_message_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "SLICE", 0.0)
-    assert await turns_during(check_counts(LARGEST[0].SerializeToString(), LARGEST[0].DESCRIPTOR)) > 50
+async def test_a_large_message_is_counted_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[bool] = []
+    monkeypatch.setattr(validation, "check_counts", lambda *_: threads.append(current_thread() is main_thread()))
+    message = orders.CreateOrderRequest(lines=[LINE(sku="A", quantity=1)] * 1000, reference="x" * SMALL)
+    with pytest.raises(FieldInvalid):
+        await validation.Rules(10**6).read(message.SerializeToString(), orders.CreateOrderRequest)
+    assert threads == [False]
 
 
 def test_the_parts_of_a_batch_are_counted_together() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
@@ -16,8 +18,10 @@ from stockward.order.v1 import order_pb2 as orders
 from stockward_server.application import turns
 from stockward_server.application.command import Command
 from stockward_server.application.stock_views import PAGE_BYTES, Page
-from stockward_server.application.turns import Turns, long_read, whose
+from stockward_server.application.turns import Turns, beside, long_read, whose
+from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.product import ProductState
+from stockward_server.grpc_api import order_service, validation
 from stockward_server.grpc_api.order_service import OrderServicer
 from stockward_server.grpc_api.pages import read_page
 from stockward_server.storage.product_rows import products_of
@@ -107,6 +111,68 @@ async def test_one_slice_of_long_work_is_done_in_a_round() -> None:
     assert all(after - before >= turns.ROUNDS for before, after in pairwise(seen[1:]))
 
 
+async def test_what_is_done_beside_holds_nobody_up() -> None:
+    """It waits for what only the event loop can do."""
+    reached = threading.Event()
+    asyncio.get_running_loop().call_later(0, reached.set)
+    assert await beside(lambda: reached.wait(10))
+
+
+async def test_callers_take_turns_with_what_is_done_beside() -> None:
+    done: list[str] = []
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    async def work(caller: str) -> None:
+        whose.set(caller)
+        await beside(lambda: done.append(whose.get()))
+
+    def first() -> None:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(10)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(beside(first))
+        await begun.wait()
+        for caller in ("busy", "busy", "busy", "gone", "modest"):
+            task = group.create_task(work(caller))
+            if caller == "gone":
+                gone = task
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+    assert done == ["busy", "modest", "busy", "busy"]
+
+
+async def test_what_nobody_waits_for_any_longer_is_ended_before_the_next() -> None:
+    begun, go_on, ended = asyncio.Event(), threading.Event(), list[str]()
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(10)
+        ended.append("first")
+
+    gone = asyncio.create_task(beside(first))
+    await begun.wait()
+    gone.cancel()
+    second = asyncio.create_task(beside(lambda: ended.append("second")))
+    await asyncio.sleep(0)
+    go_on.set()
+    await second
+    assert ended == ["first", "second"]
+
+
+@pytest.mark.parametrize("size", [validation.SHORT - 100, validation.SHORT + 100])
+async def test_large_messages_are_checked_beside(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[bool] = []
+    monkeypatch.setattr(validation, "validate", lambda _: threads.append(current_thread() is main_thread()))
+    message = orders.CreateOrderRequest(reference="x" * size)
+    assert await validation.Rules(10**6).read(message.SerializeToString(), orders.CreateOrderRequest) == message
+    assert threads == [size < validation.SHORT]
+
+
 async def test_a_caller_has_few_long_reads_at_a_time() -> None:
     under_way, most, done = {"busy": 0, "modest": 0}, {"busy": 0, "modest": 0}, asyncio.Event()
 
@@ -148,6 +214,21 @@ async def test_a_page_is_made_in_turns() -> None:
 
     assert await read(large) == PAGE_BYTES // 100_000
     assert await turns_during(read(large)) >= 20
+
+
+async def test_the_long_orders_of_a_batch_are_checked_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[bool] = []
+
+    def validate(_: orders.CreateOrderRequest) -> None:
+        threads.append(current_thread() is main_thread())
+        raise FieldInvalid("")
+
+    monkeypatch.setattr(order_service, "validate", validate)
+    unused: Any = None
+    servicer = OrderServicer(unused, unused, timedelta(), unused, unused, unused)
+    requests = [orders.CreateOrderRequest(lines=[orders.CreateOrderRequest.Line()] * count) for count in (1, 101)]
+    await servicer.BatchCreateOrders(orders.BatchCreateOrdersRequest(requests=requests), unused)
+    assert threads == [True, False]
 
 
 @pytest.mark.usefixtures("in_smallest_slices")

@@ -19,6 +19,7 @@ from stockward_server.application.reads import Load
 from stockward_server.application.request import Role
 from stockward_server.application.session import end
 from stockward_server.application.stock_views import AvailabilityRow
+from stockward_server.application.turns import Turns
 from stockward_server.application.watch_queues import AvailabilityQueue, Change, ChangeQueue, WatchQueue
 from stockward_server.domain.errors import DatabaseUnavailable
 
@@ -104,6 +105,9 @@ class Follower:
         self._hint = asyncio.Event()
         self._starting = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._left: deque[AvailabilityQueue] = deque()
+        """Those that are still in the index."""
+        self._forgetting: asyncio.Task[None] | None = None
         self._closed = False
 
     def wake(self) -> None:
@@ -136,6 +140,7 @@ class Follower:
             for key in queue.interest.keys or ("",):
                 self._changes.setdefault((queue.interest.topic, key), {})[queue] = None
         else:
+            queue.joined = True
             for sku in queue.skus:
                 self._shoppers.setdefault(sku, {})[queue] = None
 
@@ -152,19 +157,33 @@ class Follower:
         if isinstance(queue, ChangeQueue):
             for key in queue.interest.keys or ("",):
                 _remove(self._changes, (queue.interest.topic, key), queue)
-        else:
+        elif queue.joined:
+            queue.joined = False
             self._beginning.pop(queue, None)
-            for sku in queue.skus:
-                _remove(self._shoppers, sku, queue)
-                if sku not in self._shoppers:
-                    self._available.pop(sku, None)
+            self._left.append(queue)
+            if self._forgetting is None:
+                self._forgetting = asyncio.create_task(self._forget(), name="forgetting watches")
+
+    async def _forget(self) -> None:
+        """Takes those who left out of the index, in turns with others: a thousand may leave at once, of a thousand SKUs
+        each."""
+        turns = Turns()
+        try:
+            while self._left:
+                queue = self._left.popleft()
+                for sku in queue.skus:
+                    _remove(self._shoppers, sku, queue)
+                    if sku not in self._shoppers:
+                        self._available.pop(sku, None)
+                await turns.give()
+        finally:
+            self._forgetting = None
 
     async def close(self) -> None:
         """Ends all watches at once."""
         self._closed = True
         self._end(_stopping())
-        if self._task is not None:
-            await end(self._task)
+        await end(*(task for task in (self._task, self._forgetting) if task is not None))
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -252,9 +271,11 @@ class Follower:
         """Reads are one after another and each is told before the next, so that no watch is told an older one later."""
         beginning, self._beginning = self._beginning, {}
         stale, self._stale = self._stale, set()
+        turns = Turns()
         for skus in _pieces(stale.union(*beginning.values()), SKUS_AT_ONCE):
             rows = await self._for_sale(skus)
             for sku in skus:
+                await turns.give()
                 row = rows.get(sku)
                 present = None if row is None else (row.available, row.untracked)
                 message = None if row is None else self._encoder.availability(row)

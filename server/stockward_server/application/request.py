@@ -55,7 +55,7 @@ class Request:
     """One mutation asked for.
 
     `fingerprint` is a digest of the payload: the same request_id with another one is refused. `deadline` is in seconds
-    of the event loop's clock.
+    of the monotonic clock.
     """
 
     actor: str

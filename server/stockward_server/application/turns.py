@@ -3,16 +3,23 @@
 A call that answers quickly never waits here. Work that takes longer stands in line after each slice: one slice of it
 is done in every few rounds of the event loop, and callers take turns. A short call takes some fifteen rounds from its
 first byte to its last, and rounds in which nothing happens cost next to nothing.
+
+What is long and has no places to stop at, such as the rules of one large message, is done `beside`: in a thread, which
+leaves the interpreter to the event loop whenever that asks for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from functools import partial
+from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 SLICE = 0.002
@@ -26,6 +33,11 @@ MUCH = 100
 
 LONG_READS = 2
 """Long reads of one caller at the same time; the others would only keep the database from everybody else."""
+
+SWITCH = 0.0005
+"""Seconds after which what is done beside leaves the interpreter to the event loop."""
+
+T = TypeVar("T")
 
 whose: ContextVar[str] = ContextVar("whose", default="")
 """The caller that work is done for; what nobody in particular has asked for shares one place in line."""
@@ -69,8 +81,56 @@ class Line:
             self._call_next(loop)
 
 
+class Beside:
+    """A thread for long work, one piece after the other; callers take turns. It changes nothing that others see."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "beside", initializer=partial(sys.setswitchinterval, SWITCH))
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._busy = False
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Returns what the work does. It comes to its end even when nobody waits for it any longer."""
+        loop = asyncio.get_running_loop()
+        if self._busy:
+            turn: asyncio.Future[None] = loop.create_future()
+            self._waiting.setdefault(whose.get(), deque()).append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():  # its turn came just now
+                    self._call_next()
+                raise
+        self._busy = True
+        done = loop.run_in_executor(self._thread, copy_context().run, work)
+        done.add_done_callback(self._call_next)
+        return await asyncio.shield(done)
+
+    def _call_next(self, _: object = None) -> None:
+        while self._waiting:
+            caller, turns = self._waiting.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[caller] = turns  # behind the others
+            if not turn.done():  # whoever waited may have gone away
+                turn.set_result(None)
+                return
+        self._busy = False
+
+
 _lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Line] = WeakKeyDictionary()
+_beside: WeakKeyDictionary[asyncio.AbstractEventLoop, Beside] = WeakKeyDictionary()
 _reads: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, asyncio.Semaphore]] = WeakKeyDictionary()
+
+
+async def at_once(work: Callable[[], T]) -> T:
+    """Returns what short work does, which is done here and now."""
+    return work()
+
+
+async def beside(work: Callable[[], T]) -> T:
+    """Returns what long work does that cannot be done in slices: in a thread, in turn with that of other callers."""
+    return await _beside.setdefault(asyncio.get_running_loop(), Beside()).do(work)
 
 
 @asynccontextmanager

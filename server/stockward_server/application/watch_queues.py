@@ -118,6 +118,8 @@ class AvailabilityQueue(WatchQueue):
         self.skus = skus
         self.begun = False
         """Whether what is to be told first is there."""
+        self.joined = False
+        """Whether the follower fills it."""
         self._newest: dict[str, Any | None] = {}
 
     def begin(self) -> None:
@@ -129,6 +131,11 @@ class AvailabilityQueue(WatchQueue):
         self._newest[sku] = message
         if self.begun:
             self._filled.set()
+
+    @property
+    def waiting(self) -> int:
+        """SKUs that changed."""
+        return len(self._newest)
 
     def take(self) -> Sequence[tuple[str, Any | None]]:
         """Each SKU with its message."""

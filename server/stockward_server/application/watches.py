@@ -10,6 +10,7 @@ from typing import Any
 from stockward_server.application.event_log import Cursor, EventLog, LoggedEvent
 from stockward_server.application.follower import PAGE, Encoder, Follower, epoch_ended, key_of
 from stockward_server.application.stock_views import PAGE_BYTES
+from stockward_server.application.turns import MUCH, Turns
 from stockward_server.application.watch_queues import AvailabilityQueue, ChangeQueue, Interest
 from stockward_server.domain.errors import WatchLimitReached
 
@@ -145,6 +146,8 @@ class Watches:
         while not queue.begun:
             await queue.wait(self._limits.heartbeat)
         while True:
+            if queue.waiting > MUCH:
+                await Turns().begin()
             position = max(position, self._follower.position)
             yield WatchUpdate(queue.take(), Cursor(position, epoch))
             await queue.wait(self._limits.heartbeat)

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import asyncpg
 
+from stockward_server import garbage
 from stockward_server.admin_port import listening
 from stockward_server.application.catalog import Catalog
 from stockward_server.application.follower import Follower
@@ -50,11 +51,13 @@ from stockward_server.relay.wake import Waker
 from stockward_server.storage import database, known_keys
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.committer import Committer
+from stockward_server.storage.committer_tally import CommitterTally
 from stockward_server.storage.deliveries import SqlDeliveries
 from stockward_server.storage.due_work import SqlDueWork
 from stockward_server.storage.event_log import SqlEventLog
 from stockward_server.storage.keys import SqlKeys
 from stockward_server.storage.known_products import KnownProducts, kibibytes
+from stockward_server.storage.lanes import Lanes
 from stockward_server.storage.locations import SqlLocations
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.order_views import SqlOrderViews
@@ -92,7 +95,7 @@ class Running:
 
     port: int
     pool: database.Pool
-    committer: Committer
+    committer: Lanes
     exposition: Exposition
     """What it tells of itself."""
 
@@ -100,6 +103,7 @@ class Running:
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the gRPC server until `stop` is set, then drains it."""
     async with running_server(settings, settings.server_admin_address) as server:
+        garbage.collect_seldom()
         log.info("serving gRPC on port %d", server.port)
         await stop.wait()
         log.info("draining")
@@ -166,15 +170,20 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         window.forget_all_stock()
         follower.refresh()
 
-    committer = Committer(
-        pool,
-        encode_event,
-        queue_limit=settings.committer_queue_limit,
-        batch_limit=settings.committer_batch_limit,
-        on_commit=heard,
-        slow_seconds=settings.slow_batch_seconds,
-        trace=tracer.note_batch if tracer else None,
-    )
+    def lane(tally: CommitterTally, limit: int, long: bool) -> Committer:
+        return Committer(
+            pool,
+            encode_event,
+            queue_limit=limit,
+            batch_limit=settings.committer_batch_limit,
+            on_commit=heard,
+            slow_seconds=settings.slow_batch_seconds,
+            tally=tally,
+            long=long,
+            trace=tracer.note_batch if tracer else None,
+        )
+
+    committer = Lanes(pool, lane, settings.committer_queue_limit)
     stack.push_async_callback(committer.close)
     known_products = KnownProducts(pool)
     window = ShopWindow(known_products.by_id, views.availability, settings.cache_seconds, lambda p: 1024 * kibibytes(p))

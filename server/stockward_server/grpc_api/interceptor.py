@@ -22,6 +22,7 @@ from stockward_server.grpc_api.call_log import CallLog
 from stockward_server.grpc_api.call_tally import CallTally
 from stockward_server.grpc_api.call_trace import CallTracer, current_span
 from stockward_server.grpc_api.identity import Identity, credential, current_metadata
+from stockward_server.grpc_api.large_messages import LARGE, LargeMessages
 from stockward_server.grpc_api.open_streams import OpenStreams
 from stockward_server.grpc_api.rate_limits import RateLimits
 from stockward_server.grpc_api.send_budget import SendBudget
@@ -79,6 +80,7 @@ class CallInterceptor(AsyncServerInterceptor):
         self._sending = SendBudget(send_bytes)
         self._rules = rules
         self._slots = slots
+        self._large = LargeMessages()
         self._strangers = Arrivals(MAX_STRANGERS)
         self._translate = translate
 
@@ -144,6 +146,9 @@ class CallInterceptor(AsyncServerInterceptor):
             raw = b""  # as if it were about the server as a whole
         if raw is grpc.aio.EOF:
             raise FieldInvalid("the call ended without a message")
+        if len(raw) > LARGE:
+            left = await self._large.enter(_name(caller))
+            context.add_done_callback(left)  # type: ignore[arg-type]  # the stub has a client's callback
         return await self._rules.read(raw, method.kind)
 
     async def _messages(

@@ -27,7 +27,7 @@ from stockward_server.application.stock_views import (
     ReservationFilter,
     StockViews,
 )
-from stockward_server.application.turns import long_read
+from stockward_server.application.turns import Turns, long_read
 from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import ReservationNotFound, SkuUnknown
 from stockward_server.domain.reservation import ReservationState
@@ -93,10 +93,14 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> pb.BatchGetAvailabilityResponse:
         async with long_read(len(request.skus)):
             rows = await self._window.availability(request.skus, current_call.get().caller.role)
-        return pb.BatchGetAvailabilityResponse(
-            availabilities=[availability_message(rows[sku]) for sku in request.skus if sku in rows],
-            unknown_skus=[sku for sku in request.skus if sku not in rows],
-        )
+            response, turns = pb.BatchGetAvailabilityResponse(), Turns()
+            for sku in request.skus:
+                if sku in rows:
+                    response.availabilities.append(availability_message(rows[sku]))
+                else:
+                    response.unknown_skus.append(sku)
+                await turns.give()
+        return response
 
     def WatchStock(self, request: pb.WatchStockRequest, context: Context) -> AsyncIterator[pb.WatchStockResponse]:
         return watch_stock(self._watches, self._views, self._seals, request, context)

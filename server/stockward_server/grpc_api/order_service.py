@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 from stockward.order.v1 import order_pb2 as pb
 from stockward.order.v1 import order_pb2_grpc
@@ -22,7 +23,7 @@ from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.positions import Part
 from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews
-from stockward_server.application.turns import Turns
+from stockward_server.application.turns import MUCH, Turns, beside
 from stockward_server.application.watches import Watches
 from stockward_server.domain.errors import OrderNotFound, Refusal, RoleNotAllowed
 from stockward_server.domain.order import OrderState, PaymentTerms
@@ -79,12 +80,17 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         self, request: pb.BatchCreateOrdersRequest, context: Context
     ) -> pb.BatchCreateOrdersResponse:
         commands: list[Command | Refusal] = []
+
+        def command(each: pb.CreateOrderRequest) -> Command:
+            validate(each)
+            return self._command(each, context)
+
         turns = Turns()
         await turns.begin()
         for each in request.requests:
             try:
-                validate(each)
-                commands.append(self._command(each, context))
+                is_long = len(each.lines) > MUCH
+                commands.append(await beside(partial(command, each)) if is_long else command(each))
             except Refusal as refusal:
                 commands.append(refusal)
             await turns.give()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from hashlib import blake2b
 from typing import Any
 from uuid import uuid4
@@ -31,7 +31,7 @@ def request_of(context: Context, message: Any, method: str | None = None) -> Req
     remaining: float | None = context.time_remaining()  # None without a deadline, whatever the stubs say
     deadline = None
     if remaining is not None and remaining < LONGEST_DEADLINE:
-        deadline = asyncio.get_running_loop().time() + remaining
+        deadline = time.monotonic() + remaining
     return Request(
         actor=call.caller.actor,
         role=call.caller.role,

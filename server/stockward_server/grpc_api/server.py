@@ -29,7 +29,7 @@ from stockward_server.grpc_api.interceptor import CallInterceptor
 from stockward_server.grpc_api.methods import Methods
 from stockward_server.grpc_api.rate_limits import RateLimits
 from stockward_server.grpc_api.stream_limits import StreamLimits
-from stockward_server.grpc_api.validation import Rules
+from stockward_server.grpc_api.validation import Rules, prepare
 
 SERVICES = [
     catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"],
@@ -184,6 +184,7 @@ class ApiServer:
                 port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address}: {error}") from error
+        prepare(method.input_type for service in SERVICES for method in service.methods)
         await self._methods.intercept(self._interceptor)
         self._server.add_generic_rpc_handlers([self._methods])
         await self._server.start()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any, TypeVar
 
 import protovalidate
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
 
-from stockward_server.application.turns import Turns
+from stockward_server.application.turns import beside
 from stockward_server.domain.errors import FieldInvalid, FieldViolation, MessageTooLarge
 from stockward_server.grpc_api.counts import count_elements
 from stockward_server.grpc_api.names import name_violations, normalise_names
@@ -21,6 +24,9 @@ M = TypeVar("M", bound=Message)
 FEW = 50
 """Elements of a message in which every fault is looked for. Of a larger one the first fault must do: finding one takes
 as long as the rule that it breaks, and an answer has room for some twenty."""
+
+SHORT = 2048
+"""Bytes of a message whose rules are checked at once: 150 lines of an order in it take 4 ms."""
 
 _validator = protovalidate.Validator()
 
@@ -46,6 +52,13 @@ def validate(message: Message, prefix: str = "") -> None:
         )
 
 
+def prepare(messages: Iterable[Descriptor]) -> None:
+    """Compiles the rules of these types of messages, which else the first call of each would have all others wait for:
+    up to 30 ms."""
+    for message in messages:
+        _validator.collect_violations(GetMessageClass(message)())
+
+
 def _path(field: Any) -> str:
     path = ""
     for element in field.elements if field else ():
@@ -64,17 +77,23 @@ class Rules:
 
     async def read(self, raw: bytes, kind: type[M]) -> M:
         """Returns the message in the bytes, checked; raises FieldInvalid or MessageTooLarge. What the bytes alone
-        tell is looked at before they are parsed; a large message is read in turns with others."""
-        descriptor: Any = kind.DESCRIPTOR  # its stub has another type
+        tell is looked at before they are parsed; a large message is read beside, in turn with others."""
+        descriptor: Any = kind.DESCRIPTOR
         limit = min(self._limit, max_bytes(descriptor))
         if len(raw) > limit:
             raise MessageTooLarge(f"the message has {len(raw)} bytes, {limit} are allowed", limit_bytes=limit)
-        if len(raw) > SMALL:
-            await Turns().begin()
-            await check_counts(raw, descriptor)
-        try:
-            message = kind.FromString(raw)
-        except DecodeError:  # gRPC itself would end the call as UNKNOWN, with the exception's text
-            raise FieldInvalid("the bytes are not a message of this method's type") from None
-        validate(message)
-        return message
+        if len(raw) > SHORT:
+            return await beside(lambda: _checked(raw, kind))
+        return _checked(raw, kind)
+
+
+def _checked(raw: bytes, kind: type[M]) -> M:
+    descriptor: Any = kind.DESCRIPTOR  # its stub has another type
+    if len(raw) > SMALL:
+        check_counts(raw, descriptor)
+    try:
+        message = kind.FromString(raw)
+    except DecodeError:  # gRPC itself would end the call as UNKNOWN, with the exception's text
+        raise FieldInvalid("the bytes are not a message of this method's type") from None
+    validate(message)
+    return message

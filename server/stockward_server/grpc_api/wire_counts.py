@@ -3,14 +3,14 @@ wire, and a hundred in memory."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from stockward_server.application.turns import Turns
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.grpc_api.counts import MAX_ELEMENTS, Counted, plan
 
@@ -20,9 +20,6 @@ SMALL = 16 * 1024
 SPARE, EACH = 1000, 100
 """How many fields may stand in a message that are no elements of lists: so many, and so many for each message in it.
 Its own fields are fewer, and a newer client has some that are not known here."""
-
-STEP = 1000
-"""Fields that are looked at in one go, about half a millisecond; then other calls may have their turn."""
 
 MAX_VARINT = 10
 """Bytes of a number."""
@@ -62,30 +59,22 @@ class _MalformedError(Exception):
     """The bytes are no message. Its parser says so."""
 
 
-async def check_counts(raw: bytes, message: Descriptor) -> None:
+def check_counts(raw: bytes, message: Descriptor) -> None:
     """FieldInvalid naming a list of the encoded message that has more elements than the contract allows. Bytes that are
     no message are left to the parser."""
-    turns = Turns()
-    try:
-        for _ in _steps(raw, message):
-            await turns.give()
-    except (_MalformedError, IndexError):
-        return
+    with contextlib.suppress(_MalformedError, IndexError):
+        _check(raw, message)
 
 
-def _steps(raw: bytes, message: Descriptor) -> Iterator[None]:
-    """Looks at every field of the message and of those in it, and yields after each step."""
+def _check(raw: bytes, message: Descriptor) -> None:
+    """Looks at every field of the message and of those in it."""
     parts = [_Part(0, len(raw), message, "", True)]
-    looked_at = elements = others = messages = 0
+    elements = others = messages = 0
     while parts:
         at, end, kind, path, strict = parts.pop()
         fields, found = _fields(kind), Counter[int]()
         messages += 1
         while at < end:
-            looked_at += 1
-            if looked_at >= STEP:
-                looked_at = 0
-                yield
             tag = raw[at]
             at += 1
             if tag > 127:
@@ -103,7 +92,6 @@ def _steps(raw: bytes, message: Descriptor) -> Iterator[None]:
             if field.is_run and tag < 128:
                 more, at = _run(raw, at, end, tag)
                 entries += more
-                looked_at += more
             count = found[tag] = found[tag] + entries
             elements += entries if field.is_list else 0
             if count > field.limit and (strict or not field.is_list):
@@ -138,9 +126,9 @@ def _value(raw: bytes, at: int, wire_type: int) -> tuple[int, int]:
 
 
 def _run(raw: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
-    """Returns how many short elements with this tag follow, at most STEP, and where the next field begins."""
+    """Returns how many short elements with this tag follow, and where the next field begins."""
     count = 0
-    while at < end and raw[at] == tag and count < STEP:
+    while at < end and raw[at] == tag:
         size = raw[at + 1]
         if size > 127:
             break

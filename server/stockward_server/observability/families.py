@@ -26,8 +26,8 @@ if TYPE_CHECKING:  # whose tallies they are is loaded where it runs
     from stockward_server.grpc_api.call_tally import CallTally
     from stockward_server.relay import RelayTally
     from stockward_server.storage.backlog import Backlog
-    from stockward_server.storage.committer import Committer
     from stockward_server.storage.database import PoolUse
+    from stockward_server.storage.lanes import Lanes
     from stockward_server.storage.short_audit import AuditTally
 
 Labels = Sequence[str]
@@ -80,7 +80,7 @@ def calls(tally: CallTally) -> Iterator[Metric]:
     yield counters("stockward_refusals", "Calls answered with an error, by its reason.", ("reason",), refusals)
 
 
-def committing(committer: Committer, queue_limit: int) -> Iterator[Metric]:
+def committing(committer: Lanes, queue_limit: int) -> Iterator[Metric]:
     """Of the write path."""
     tally = committer.tally
     yield gauge("stockward_committer_queue_commands", "Commands that wait for a batch.", committer.queued)

@@ -14,13 +14,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from stockward_server.application.command import Command
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request, RequestKey
 from stockward_server.application.session import end, heed_cancellation
-from stockward_server.application.turns import Turns
+from stockward_server.application.turns import Turns, at_once, beside
 from stockward_server.domain.errors import (
     DatabaseUnavailable,
     DeadlinePassed,
@@ -29,7 +30,7 @@ from stockward_server.domain.errors import (
 )
 from stockward_server.domain.event import Event
 from stockward_server.storage.commit_hook import CommitHook, guarded
-from stockward_server.storage.committer_tally import CommitterTally, Phases, log_slow_batch
+from stockward_server.storage.committer_tally import PHASES, CommitterTally, Phases, log_slow_batch
 from stockward_server.storage.database import (
     Pool,
     is_database_down,
@@ -85,6 +86,7 @@ class Queued:
     command: Command
     future: asyncio.Future[bytes]
     since: float
+    weight: int
 
     @property
     def key(self) -> RequestKey | None:
@@ -103,33 +105,40 @@ class Committer:
         batch_limit: int,
         on_commit: CommitHook = lambda state: None,
         slow_seconds: float = float("inf"),
+        tally: CommitterTally | None = None,
+        long: bool = False,
         trace: Callable[[Sequence[str], float, Mapping[str, float]], None] | None = None,
     ) -> None:
         """`queue_limit` in commands, `batch_limit` in rows (`Command.weight`). `on_commit` hears of every commit. A
-        batch that takes longer than `slow_seconds` is logged. `trace` hears of every batch: the traceparents of its
+        batch that takes longer than `slow_seconds` is logged. `long`: each command takes long, and is decided beside
+        the event loop. `trace` hears of every batch: the traceparents of its
         commands, how long it took, and each of its phases, in seconds."""
-        self.tally = CommitterTally()
+        self.tally = tally or CommitterTally()
         self._pool = pool
         self._encode_event = encode_event
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._on_commit = guarded(on_commit)
         self._slow_seconds = slow_seconds
+        self._do = beside if long else at_once
         self._trace = trace
+        self._spent = dict.fromkeys(PHASES, 0.0)
+        """Seconds in each phase of the present batch."""
         self._queue: FairQueue[Queued] = FairQueue(queue_limit)
         self._arrived = asyncio.Event()
         self._closing = False
         self._task = asyncio.create_task(self._run(), name="committer")
 
-    async def submit(self, command: Command) -> bytes:
-        """The encoded response once the effect is durable; raises a Refusal when there is none.
+    async def submit(self, command: Command, weight: int | None = None) -> bytes:
+        """The encoded response once the effect is durable; raises a Refusal when there is none. `weight` where more is
+        known of it than the command itself can say.
 
         A caller that goes away while its command is queued takes it along; once its batch has begun it has no say.
         """
         if self._closing:
             raise _stopping()
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        if not self._put(Queued(command, future, time.perf_counter())):
+        if not self._put(Queued(command, future, time.perf_counter(), max(1, weight or command.weight))):
             raise self._overloaded()
         self._arrived.set()
         return await future
@@ -140,8 +149,7 @@ class Committer:
         return len(self._queue)
 
     def _put(self, queued: Queued) -> bool:
-        command = queued.command
-        return self._queue.put(queued, max(1, command.weight), command.cause.share)
+        return self._queue.put(queued, queued.weight, queued.command.cause.share)
 
     async def close(self) -> None:
         """Takes no more commands, finishes those that are queued, and stops. What a database that does not answer has
@@ -172,18 +180,17 @@ class Committer:
 
     async def _work_off(self, batch: Sequence[Queued]) -> None:
         """Runs a batch, answers its callers and tells what it took."""
-        since, before = time.perf_counter(), dict(self.tally.phases)
+        since, self._spent = time.perf_counter(), dict.fromkeys(PHASES, 0.0)
         outcomes = await self._run_batch(batch)
         for queued, outcome in zip(batch, outcomes, strict=True):
             _answer(queued, outcome)
         seconds, waited = time.perf_counter() - since, since - min(queued.since for queued in batch)
         self.tally.add(len(batch), waited, seconds)
         if seconds > self._slow_seconds or self._trace is not None:
-            phases = {phase: spent - before[phase] for phase, spent in self.tally.phases.items()}
             if seconds > self._slow_seconds:
-                log_slow_batch(len(batch), waited, seconds, phases)
+                log_slow_batch(len(batch), waited, seconds, self._spent)
             if self._trace is not None:
-                self._trace([queued.command.cause.traceparent for queued in batch], seconds, phases)
+                self._trace([queued.command.cause.traceparent for queued in batch], seconds, self._spent)
 
     async def _gather(self, effort: Effort) -> None:
         """Lets the next batch grow while this thread is short of time: a transaction costs the same for many commands
@@ -196,7 +203,7 @@ class Committer:
 
     def _next_batch(self) -> list[Queued]:
         """Commands up to the limit, from callers in turn; a repeated request_id waits for the batch after."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         batch: list[Queued] = []
         repeated: list[Queued] = []
         keys: set[RequestKey] = set()
@@ -277,7 +284,7 @@ class Committer:
                 outcomes: list[Outcome] = []
                 turns = Turns(ahead=True)
                 for command in commands:
-                    outcomes.append(_execute(command, state, stored))
+                    outcomes.append(await self._do(partial(_execute, command, state, stored)))
                     await turns.give()
                 failed = [
                     command.cause
@@ -300,12 +307,13 @@ class Committer:
                     and isinstance(outcome, bytes)
                     and command.cause.key not in stored
                 ]
-                await write_state(connection, state, answers)
+                await write_state(connection, state, answers, self._do)
                 phases.end("write")
             phases.end("commit")
         finally:
             for phase, seconds in phases.seconds.items():
                 self.tally.phases[phase] += seconds
+                self._spent[phase] += seconds
         self._on_commit(state)
         return outcomes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from stockward_server.application.turns import beside
 from stockward_server.domain.search import search_document
 from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.product_rows import SELECT_PRODUCTS, products_of
@@ -37,7 +38,8 @@ async def _refresh_some(pool: Pool) -> int:
         rows = await connection.fetch(
             f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", [row["product_id"] for row in locked]
         )
-        documents = [(product, search_document(product)) for product in await products_of(rows)]
+        products = await products_of(rows)
+        documents = await beside(lambda: [(product, search_document(product)) for product in products])
         await connection.executemany(INDEX_PRODUCT, [index_row(*each) for each in documents])
         await connection.executemany(
             "UPDATE products SET indexed_version = version, search_parts = $2, title_key = $3 WHERE product_id = $1",

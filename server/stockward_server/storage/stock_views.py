@@ -22,6 +22,7 @@ from stockward_server.application.stock_views import (
     Page,
     ReservationFilter,
 )
+from stockward_server.application.turns import Turns
 from stockward_server.domain.event import Movement
 from stockward_server.domain.product import ProductState
 from stockward_server.domain.reservation import Reservation
@@ -89,7 +90,9 @@ class SqlStockViews:
             ProductState.PUBLISHED,
         )
         found: dict[str, AvailabilityRow] = {}
+        turns = Turns(ahead=True)  # several callers may wait for this
         for sku, same_sku in groupby(rows, key=itemgetter("variant")):
+            await turns.give()
             variant, *others = same_sku
             levels = [stock_level(row) for row in (variant, *others) if row["sku"] is not None]
             untracked = variant["untracked"]

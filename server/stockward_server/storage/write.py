@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from stockward_server.application.alerts import Alert
 from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request
+from stockward_server.application.turns import at_once
 from stockward_server.domain.event import Movement, RecordedEvent
 from stockward_server.domain.stock import StockLevel
 from stockward_server.storage.columns import columns
@@ -25,18 +26,28 @@ from stockward_server.storage.write_orders import (
 )
 
 
-async def write_state(connection: Executor, state: LockedState, answers: Sequence[tuple[Request, bytes]] = ()) -> None:
+async def write_state(
+    connection: Executor,
+    state: LockedState,
+    answers: Sequence[tuple[Request, bytes]] = (),
+    do: Callable[[Callable[[], Statement]], Awaitable[Statement]] = at_once,
+) -> None:
     """Everything that was saved into `state`, and the answers to its requests.
 
     Rows that are there already come first, where one statement cannot both change them and put others in their place;
-    all else is one statement. Every row that an event speaks of is locked since long, or new, when its `seq` is drawn.
+    all else is one statement, which `do` has made. Every row that an event speaks of is locked since long, or new, when
+    its `seq` is drawn.
     """
-    now = state.now
-    alerts = [alert for of_row in state.alerts.changes.values() for alert in of_row]
     if changed_orders := list(state.orders.changed.values()):
         await update_orders(connection, changed_orders)
+    alerts = [alert for of_row in state.alerts.changes.values() for alert in of_row]
     await update_alerts(connection, [alert for alert in alerts if alert.known])
-    write = Statement()
+    write = await do(lambda: _insertions(state, [alert for alert in alerts if not alert.known], answers))
+    await write.execute(connection)
+
+
+def _insertions(state: LockedState, alerts: Sequence[Alert], answers: Sequence[tuple[Request, bytes]]) -> Statement:
+    write, now = Statement(), state.now
     if changed_levels := state.levels.changed:
         update_stock(write, changed_levels.values())
     if new_levels := state.levels.added:
@@ -53,12 +64,12 @@ async def write_state(connection: Executor, state: LockedState, answers: Sequenc
         insert_payments(write, list(state.payments.changes.values()), now)
     if state.movements:
         insert_movements(write, state.movements, now)
-    insert_alerts(write, [alert for alert in alerts if not alert.known])
+    insert_alerts(write, alerts)
     if state.events:
         insert_events(write, state.events, now)
     if answers:
         insert_responses(write, answers, now)
-    await write.execute(connection)
+    return write
 
 
 def update_stock(write: Statement, levels: Iterable[StockLevel]) -> None:

@@ -1,0 +1,123 @@
+"""What touches many rows is written beside the short commands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+from threading import current_thread, main_thread
+from typing import Any
+
+import pytest
+
+from stockward_server.application.order_commands import CancelOrder, CreateOrder
+from stockward_server.application.reads import GatheredReads
+from stockward_server.domain.errors import DatabaseUnavailable, Overloaded
+from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.storage import lanes
+from stockward_server.storage.committer import Committer
+from stockward_server.storage.committer_tally import CommitterTally
+from stockward_server.storage.database import Pool
+from stockward_server.storage.lanes import Lanes
+from tests.commands import buy, counters, locked, on, request, reserve, sell, verify, waiting_for_locks
+from tests.events import until
+
+LONG = [("MUG", 1), ("CUP", 1), ("TEE", 1)]
+
+
+@pytest.fixture
+async def running(database: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lanes]:
+    """Commands of a shop where three rows are many."""
+    monkeypatch.setattr(lanes, "MUCH", 2)
+    await sell(database, MUG=100, CUP=100, TEE=100, HAT=100)
+
+    def lane(tally: CommitterTally, limit: int, long: bool) -> Committer:
+        return Committer(database, encode_event, queue_limit=limit, batch_limit=500, tally=tally, long=long)
+
+    running = Lanes(database, lane, 20)
+    yield running
+    await running.close()
+
+
+async def test_a_short_command_does_not_wait_for_a_long_one(database: Pool, running: Lanes) -> None:
+    async with locked(database, "TEE"):
+        long = asyncio.create_task(running.submit(buy(*LONG)))
+        await until(lambda: waiting_for_locks(database, 1))
+        await running.submit(buy(("HAT", 1)))
+        assert not long.done()
+    await long
+    assert await counters(database, "HAT") == (100, 0, 1)
+    await verify(database)
+
+
+async def test_a_command_on_an_order_weighs_what_the_order_has(database: Pool, running: Lanes) -> None:
+    """And on a reservation, whatever the command itself says."""
+    bought = (await running.submit(buy(*LONG))).decode()
+    held = (await running.submit(reserve(*LONG))).decode()
+    for command in (CancelOrder(**on(bought), quantities={}, reason=""), buy(reservation_id=held)):
+        assert command.weight == 1
+        async with locked(database, "TEE"):
+            long = asyncio.create_task(running.submit(command))
+            await until(lambda: waiting_for_locks(database, 1))
+            await running.submit(buy(("HAT", 1)))
+            assert not long.done()
+        await long
+    await verify(database)
+
+
+async def test_both_do_a_request_once(database: Pool, running: Lanes) -> None:
+    cause = request("0190aaaa-0000-7000-8000-000000000001")
+    long, again = buy(*LONG, cause=cause), replace(buy(*LONG, cause=cause), lines=buy(*LONG, cause=cause).lines)
+    assert len(set(await asyncio.gather(running.submit(long), running.submit(again)))) == 1
+    assert await counters(database, "MUG") == (100, 0, 1)
+
+
+async def test_long_commands_have_a_part_of_the_queue(database: Pool, running: Lanes) -> None:
+    async with locked(database, "TEE"):
+        first = asyncio.create_task(running.submit(buy(*LONG)))
+        await until(lambda: waiting_for_locks(database, 1))
+        others = [asyncio.create_task(running.submit(buy(*LONG))) for _ in range(6)]
+        await asyncio.sleep(0)
+        assert running.queued == 4
+        await running.submit(buy(("HAT", 1)))
+    outcomes = await asyncio.gather(first, *others, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes].count(Overloaded) == 2
+
+
+async def test_long_commands_are_decided_beside_the_event_loop(running: Lanes) -> None:
+    def on_main_thread(_: object) -> bytes:
+        return str(current_thread() is main_thread()).encode()
+
+    decided = partial(replace, reply=on_main_thread)
+    long: CreateOrder = decided(buy(*LONG))
+    short: CreateOrder = decided(buy(("HAT", 1)))
+    assert await running.submit(long) == b"False"
+    assert await running.submit(short) == b"True"
+
+
+async def test_both_end(database: Pool, running: Lanes) -> None:
+    async with locked(database, "TEE"):
+        long = asyncio.create_task(running.submit(buy(*LONG)))
+        await until(lambda: waiting_for_locks(database, 1))
+        closing = asyncio.create_task(running.close())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for lines in (LONG, [("HAT", 1)]):
+            with pytest.raises(DatabaseUnavailable, match="stopping"):
+                await running.submit(buy(*lines))
+    await closing
+    assert await long
+    assert running.tally.commands == 1
+
+
+async def test_a_database_that_cannot_count_leaves_the_answer_to_the_command(
+    running: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bought = (await running.submit(buy(("HAT", 1)))).decode()
+
+    async def away(*_: Any) -> Any:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(running._lines, "_reads", GatheredReads(away))
+    await running.submit(CancelOrder(**on(bought), quantities={}, reason=""))
