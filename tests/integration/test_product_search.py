@@ -168,7 +168,7 @@ SEARCHES = [
 
 
 @pytest.mark.parametrize("sort", [ProductSort.RELEVANCE, ProductSort.TITLE, ProductSort.UPDATE_TIME])
-async def test_a_page_is_the_same_whether_it_comes_from_the_index_or_along_the_list(
+async def test_a_page_is_the_same_whatever_part_of_the_list_it_comes_from(
     database: Pool, monkeypatch: pytest.MonkeyPatch, sort: ProductSort
 ) -> None:
     """What is found may be many or few, new or old, indexed or written by a server of an earlier release."""
@@ -187,9 +187,9 @@ async def test_a_page_is_the_same_whether_it_comes_from_the_index_or_along_the_l
         await connection.execute("ANALYZE products, product_search")
     for search in SEARCHES:
         found = []
-        for at_once, enough, page_size in ((0.001, 1, 40), (10, 1, 40), (1_000_000, 4, 1000)):
-            monkeypatch.setattr(product_lists, "FOUND_AT_ONCE", at_once)  # along the list first; as usual; never
-            monkeypatch.setattr(product_lists, "ENOUGH", enough)
+        for at_once, spread, page_size in ((1_000_000, 0.1, 40), (2, 1.5, 40), (0, 1.5, 1000)):
+            monkeypatch.setattr(product_lists, "LISTED_AT_ONCE", at_once)  # from small parts; as usual; from all of it
+            monkeypatch.setattr(product_lists, "SPREAD", spread)
             found.append([each.product_id for each in await listed(database, search, sort, page_size)])
         assert found[0] == found[1] == found[2], search
         assert bool(found[0]) is (search != "nothing")

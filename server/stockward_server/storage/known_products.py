@@ -59,7 +59,7 @@ class KnownProducts:
     async def of_versions(self, connection: Executor | Pool, rows: Sequence[Record]) -> list[Product]:
         """Returns the products of rows of VERSION, in their order. Those that are not known as they are there are read
         whole: in a snapshot that is the same version, otherwise a later one, and what is gone meanwhile is left out."""
-        found = {product_id: self._known_as(product_id, version, at) for product_id, version, at in rows}
+        found = {row[0]: self._known_as(*row[:3]) for row in rows}
         changed = [product_id for product_id, product in found.items() if product is None]
         if changed:
             rows = await connection.fetch(f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", changed)

@@ -13,7 +13,7 @@ from stockward_server.application.stock_views import Page
 from stockward_server.domain.search import Rank, search_query
 from stockward_server.storage.database import Executor
 from stockward_server.storage.known_products import VERSION
-from stockward_server.storage.product_search import VECTOR, Bind, SearchCondition, for_estimate
+from stockward_server.storage.product_search import Bind, SearchCondition, for_estimate
 from stockward_server.storage.statement import Parameters
 
 SORT_KEYS = {
@@ -24,14 +24,17 @@ SORT_KEYS = {
 }
 """Column and type of each sort key; each has an index with the product id behind it. For relevance, within a rank."""
 
-FOUND_AT_ONCE = 10
-"""Products that are read from the index in the time that a look at one search vector takes."""
+LISTED_AT_ONCE = 2
+"""Products of the list that are kept apart from the rest in the time that it takes to read one that the index names."""
+
+SPREAD = 1.5
+"""Times as many products of the list as it takes for a page where those that match are spread evenly."""
 
 GROWTH = 8
-"""Times as many products that are looked at along the list when those before were not enough."""
+"""Times as many products of the list when those before were not enough."""
 
 ENOUGH = 4
-"""Times as many products as a page has that are looked at first, when there are many: that spares sorting the rest."""
+"""Times as many products as a page has that are sorted first: the rest hardly ever has to be."""
 
 
 async def list_products(connection: Executor, page: Page, wanted: ProductFilter) -> Sequence[Record]:
@@ -47,7 +50,8 @@ async def list_products(connection: Executor, page: Page, wanted: ProductFilter)
     for rank in list(Rank)[first:] if query.alternatives else [Rank.EXACT]:
         rest = Page(page.size - len(found), after if rank == first else None)
         if rest.size:
-            found += await _searched(connection, rest, wanted, SearchCondition(query, rank))
+            better = None if page.after else [row["product_id"] for row in found]
+            found += await _searched(connection, rest, wanted, SearchCondition(query, rank, better))
     return found
 
 
@@ -57,19 +61,14 @@ async def _searched(
     """Those that meet the filter, and the condition in place of its search."""
     if not search.is_indexed:
         return await _plain(connection, page, wanted, search)
-    if search.rank is Rank.EXACT:
-        return await _by_index(connection, page, wanted, search)
-    found, products = await _estimate(connection, search)
-    walked = 2 * page.size * products // found + page.size
-    while walked * FOUND_AT_ONCE < found:
-        rows = await _walk(connection, page, wanted, search, walked)
-        if len(rows) == page.size:
-            return rows
-        walked *= GROWTH  # where the list begins there are fewer of them than elsewhere
-    if found > 2 * ENOUGH * page.size:
-        rows = await _by_index(connection, page, wanted, search, ENOUGH * page.size)
-        if len(rows) == page.size:
-            return rows
+    if search.rank is not Rank.EXACT:
+        found, products = await _estimate(connection, search)
+        part = int(SPREAD * page.size * products / found)
+        while part < LISTED_AT_ONCE * found and (last := await _last_of(connection, page, wanted, part)) is not None:
+            rows = await _by_index(connection, page, wanted, search, last)
+            if len(rows) == page.size:
+                return rows
+            part *= GROWTH  # where the list begins there are fewer of them than elsewhere
     return await _by_index(connection, page, wanted, search)
 
 
@@ -88,53 +87,82 @@ async def _estimate(connection: Executor, search: SearchCondition) -> tuple[int,
     return found, products
 
 
-async def _walk(
-    connection: Executor, page: Page, wanted: ProductFilter, search: SearchCondition, walked: int
-) -> Sequence[Record]:
-    """Looks at the first `walked` products of the list."""
+async def _last_of(connection: Executor, page: Page, wanted: ProductFilter, part: int) -> str | datetime | None:
+    """Returns the sort key up to which the list has so many products, from where the page begins; None if there are
+    fewer. From now on statements are planned for their values: how much is before this key decides which index is read.
+    """
     parameters = Parameters()
-    bind = parameters.bind
     key, _ = SORT_KEYS[wanted.sort]
-    list_of = _conditions(wanted, bind) + _after(page, wanted, f"p.{key}, p.product_id", bind)
-    return await connection.fetch(
+    conditions = _after(page, wanted, f"p.{key}, p.product_id", parameters.bind)
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    last: str | datetime | None = await connection.fetchval(
         f"""
-        SELECT {VERSION}
-        FROM (SELECT * FROM products p WHERE {" AND ".join(list_of)} {_order("p", wanted)} LIMIT {bind(walked)}) p
-        WHERE {VECTOR} @@ ({search.question(bind)}) AND {search.look(bind)}
-        {_order("p", wanted)} LIMIT {bind(page.size)}
+        SELECT (SELECT p.{key} FROM products p {where} {_order("p", wanted)} OFFSET {parameters.bind(part)} LIMIT 1)
+        FROM set_config('plan_cache_mode', 'force_custom_plan', true)
         """,
         *parameters.values,
     )
+    return last
 
 
 async def _by_index(
-    connection: Executor, page: Page, wanted: ProductFilter, search: SearchCondition, first: int | None = None
+    connection: Executor,
+    page: Page,
+    wanted: ProductFilter,
+    search: SearchCondition,
+    last: str | datetime | None = None,
 ) -> Sequence[Record]:
-    """Sorts all that the index names by what it has of them, and looks at the `first`, or at as many as it takes, for a
-    page of them."""
+    """Sorts all that the index names by what it has of them, and looks at as many as it takes for a page. `last`: only
+    those whose sort key does not come after it."""
+    rows = await _first_named(connection, page, wanted, search, last, ENOUGH * page.size)
+    if len(rows) < page.size and not rows[0]["are_all"]:
+        rows = await _first_named(connection, page, wanted, search, last, None)
+    return [row for row in rows if row["product_id"]]
+
+
+async def _first_named(
+    connection: Executor,
+    page: Page,
+    wanted: ProductFilter,
+    search: SearchCondition,
+    last: str | datetime | None,
+    enough: int | None,
+) -> Sequence[Record]:
+    """Returns what is found among the first `enough` that the index names, and whether these are all that it names; one
+    row without a product where nothing is found."""
     parameters = Parameters()
     bind = parameters.bind
-    key, _ = SORT_KEYS[wanted.sort]
+    key, sort_type = SORT_KEYS[wanted.sort]
     question = search.question(bind)
     source, indexed = "product_search s", f"s.{key}"
     if wanted.sort is ProductSort.UPDATE_TIME:
         source, indexed = f"{source} JOIN products u USING (product_id)", f"u.{key}"
-    after = "".join(f" AND {each}" for each in _after(page, wanted, f"{indexed}, s.product_id", bind))
-    late = "".join(f" AND {each}" for each in _after(page, wanted, f"p.{key}, p.product_id", bind))
+    after = [f" AND {each}" for each in _after(page, wanted, f"{indexed}, s.product_id", bind)]
+    late = [f" AND {each}" for each in _after(page, wanted, f"p.{key}, p.product_id", bind)]
+    if last is not None:
+        until = f"{'>=' if wanted.descending else '<='} {bind(last)}::{sort_type}"
+        after.append(f" AND {indexed} {until}")
+        late.append(f" AND p.{key} {until}")
     conditions = [*_conditions(wanted, bind), search.look(bind)]
+    limit = bind(enough)
+    in_order = _order("f", wanted, "sort_key")
+    # The planner must not follow the order of the list, and look at each product's vector to see whether it matches.
     return await connection.fetch(
         f"""
-        SELECT {VERSION}
-        FROM (
-            SELECT * FROM (
-                SELECT s.product_id, {indexed}, false AS is_late FROM {source} WHERE s.search @@ ({question}){after}
-                UNION ALL
-                SELECT p.product_id, p.{key}, true FROM products p
-                WHERE p.indexed_version <> p.version AND p.search @@ ({question}){late}
-            ) f {_order("f", wanted)} LIMIT {bind(first)}
-        ) f JOIN products p USING (product_id)
-        WHERE (p.indexed_version <> p.version) = f.is_late AND {" AND ".join(conditions)}
-        {_order("f", wanted)} LIMIT {bind(page.size)}
+        WITH named AS MATERIALIZED (
+            SELECT s.product_id, {indexed} AS sort_key, false AS is_late
+            FROM {source} WHERE s.search @@ ({question}){"".join(after)}
+            UNION ALL
+            SELECT p.product_id, p.{key}, true FROM products p
+            WHERE p.indexed_version <> p.version AND p.search @@ ({question}){"".join(late)}
+        ), found AS (
+            SELECT {VERSION}, f.sort_key FROM (SELECT * FROM named f {in_order} LIMIT {limit}) f
+            JOIN products p USING (product_id)
+            WHERE (p.indexed_version <> p.version) = f.is_late AND {" AND ".join(conditions)}
+            {in_order} LIMIT {bind(page.size)}
+        )
+        SELECT f.product_id, f.version, f.update_time, n.count <= {limit} AS are_all
+        FROM (SELECT count(*) FROM named) n LEFT JOIN found f ON true {in_order}
         """,
         *parameters.values,
     )
@@ -182,7 +210,7 @@ def _after(page: Page, wanted: ProductFilter, key: str, bind: Bind) -> list[str]
     return [f"({key}) {beyond} ({bind(last)}::{SORT_KEYS[wanted.sort][1]}, {bind(product_id)}::uuid)"]
 
 
-def _order(table: str, wanted: ProductFilter) -> str:
-    key, _ = SORT_KEYS[wanted.sort]
+def _order(table: str, wanted: ProductFilter, key: str = "") -> str:
+    key = key or SORT_KEYS[wanted.sort][0]
     direction = "DESC" if wanted.descending else "ASC"
     return f"ORDER BY {table}.{key} {direction}, {table}.product_id {direction}"

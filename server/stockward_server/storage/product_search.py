@@ -35,29 +35,34 @@ class SearchCondition:
 
     query: SearchQuery
     rank: Rank | None = None
+    better: Sequence[str] | None = None
+    """Ids of all that have a better rank, where they are known: the index takes long to leave them out."""
 
     @property
     def is_indexed(self) -> bool:
         """Whether the index has an answer; otherwise every product has to be looked at."""
-        return self.rank is not None or all(_asked(terms, str) for terms in self.query.alternatives)
+        return bool(self._also(str)) or all(_asked(terms, str) for terms in self.query.alternatives)
 
     def question(self, bind: Bind, ask: Ask | None = None) -> str:
         """Returns a query that the vector of each product that is found meets, and few others. `ask` makes the part of
         a term."""
-        exact = f"{bind(_lexeme(self.query.exact))}::text::tsquery"
+        also = self._also(bind)
         if self.rank is Rank.EXACT:
-            return exact
-        also = []
-        if self.rank is not None:
-            titled = f"({' || '.join(_titled(terms, bind) for terms in self.query.alternatives)})"
-            also = [titled if self.rank is Rank.TITLE else f"!!{titled}", f"!!{exact}"]
-        if self._title_is_enough:
-            return " && ".join(also)
-        asked = [" && ".join((*_asked(terms, bind, ask), *also)) for terms in self.query.alternatives]
-        return " || ".join(f"({each})" for each in (asked if also else [*asked, exact]))
+            return also[0]
+        asked = [
+            " && ".join((*_asked(self._left_to_ask(terms), bind, ask), *also)) for terms in self.query.alternatives
+        ]
+        if self.rank is None:
+            asked.append(_exact(self.query, bind))
+        return " || ".join(f"({each})" for each in dict.fromkeys(asked))
 
     def look(self, bind: Bind) -> str:
         """Returns what decides, in `products p`, about those that meet the question."""
+        if not self.better:
+            return self._look(bind)
+        return f"p.product_id <> ALL({bind(self.better)}::uuid[]) AND {self._look(bind)}"
+
+    def _look(self, bind: Bind) -> str:
         alternatives = self.query.alternatives
         if self.rank is Rank.EXACT or self._title_is_enough or not any(map(_has_looks, alternatives)):
             return "true"
@@ -68,14 +73,36 @@ class SearchCondition:
                 looks.append(f"{VECTOR} @@ ({' && '.join(asked)})")
             held.append(" AND ".join(looks))
         if self.rank is None:
-            held.append(f"{VECTOR} @@ {bind(_lexeme(self.query.exact))}::text::tsquery")
+            held.append(f"{VECTOR} @@ {_exact(self.query, bind)}")
         return f"({' OR '.join(f'({each})' for each in held)})"
+
+    def _also(self, bind: Bind) -> list[str]:
+        """Queries for the rank, whatever the terms are."""
+        if self.rank is Rank.EXACT:
+            return [_exact(self.query, bind)]
+        also = []
+        if self.rank is Rank.TITLE or (self.rank is Rank.ELSEWHERE and self.better is None):
+            titled = f"({' || '.join(_titled(terms, bind) for terms in self.query.alternatives)})"
+            also.append(titled if self.rank is Rank.TITLE else f"!!{titled}")
+        if also and self.better is None:
+            also.append(f"!!{_exact(self.query, bind)}")
+        return also
+
+    def _left_to_ask(self, terms: Sequence[Term]) -> Sequence[Term]:
+        """Those that most products of the rank may not have: all of a title's have the words at least."""
+        if self.rank is not Rank.TITLE:
+            return terms
+        return [term for term in terms if term.negative or not (_is_word(term) or _has_look(term))]
 
     @property
     def _title_is_enough(self) -> bool:
         """Whether all that have this rank are found: words that begin words of a title are parts of it."""
         terms = [term for terms in self.query.alternatives for term in terms]
-        return self.rank is Rank.TITLE and all(term.words == [term.text] and not term.negative for term in terms)
+        return self.rank is Rank.TITLE and all(_is_word(term) and not term.negative for term in terms)
+
+
+def _exact(query: SearchQuery, bind: Bind) -> str:
+    return f"{bind(_lexeme(query.exact))}::text::tsquery"
 
 
 def _asked(terms: Sequence[Term], bind: Bind, ask: Ask | None = None) -> list[str]:
@@ -100,6 +127,10 @@ def _question(term: Term, bind: Bind) -> str:
     if not term.text:
         return _by_words(term, bind)
     return f"({_by_words(term, bind, 'plainto_tsquery')} || {_begun_somewhere(term, bind)} || {_part(term, bind)})"
+
+
+def _is_word(term: Term) -> bool:
+    return term.words == [term.text]
 
 
 def _has_looks(terms: Sequence[Term]) -> bool:
