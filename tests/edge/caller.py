@@ -66,9 +66,9 @@ class Edge:
         by: str | None = "admin",
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """Sends `body` as JSON, bytes as they are, to a path whose parts are encoded already."""
+        """Sends `body` as JSON, bytes and what gives them as they are, to a path whose parts are encoded already."""
         key = {"authorization": f"Bearer {KEYS[by]}"} if by else {}
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        data = body if isinstance(body, bytes | AsyncIterator) or body is None else json.dumps(body).encode()
         url = URL(self.url + path, encoded=True)
         async with self._session.request(verb, url, data=data, headers={**key, **(headers or {})}) as answer:
             names = {name.lower(): value for name, value in answer.headers.items()}

@@ -131,7 +131,12 @@ async def test_behind_a_proxy_its_word_counts(edge_shop: Shop, start_edge: Start
 async def test_a_body_is_no_longer_than_its_message_can_be(
     edge: Edge, verb: str, path: str, allowed: int, refused: int
 ) -> None:
+    async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
+        yield body
+
     for size, too_large in ((allowed, False), (refused, True)):
-        answer = await edge.call(verb, path, b"{" + b" " * (size - 2) + b"}", by="storefront")
-        assert (answer.http == 413) is too_large
-        assert not too_large or answer.reason == "BODY_TOO_LARGE"
+        body = b"{" + b" " * (size - 2) + b"}"
+        for sent in (body, in_pieces(body)):
+            answer = await edge.call(verb, path, sent, by="storefront")
+            assert (answer.http == 413) is too_large
+            assert not too_large or answer.reason == "BODY_TOO_LARGE"

@@ -12,7 +12,7 @@ from stockward_server.edge import installed_contract
 from stockward_server.edge.contract import routes
 from tests.edge.caller import Edge
 from tests.known_shop import NOBODY
-from tests.shop import Shop
+from tests.shop import KEYS, Shop
 
 ORDER = "/api/storefront/orders/create"
 MIB = 1024 * 1024
@@ -190,13 +190,13 @@ async def test_a_body_of_too_many_elements(edge: Edge, name: str) -> None:
     item, between, last = CROWDED[name]
     for size in (MIB, 4 * MIB - 1000):
         count = size // (len(item) + len(between))
-        answer = await edge.call("POST", ORDER, b'{"lines":[' + between.join([item] * count) + last + b"]}", by=None)
+        answer = await edge.call("POST", ORDER, b'{"lines":[' + between.join([item] * count) + last + b"]}")
         assert (answer.http, answer.reason) == (413, "BODY_TOO_LARGE")
 
 
 async def test_names_are_elements_too(edge: Edge) -> None:
     body = b'{"lines":[{' + b",".join([b'"sku":""'] * 100_000) + b"}]}"
-    answer = await edge.call("POST", ORDER, body, by=None)
+    answer = await edge.call("POST", ORDER, body)
     assert (answer.http, answer.reason) == (413, "BODY_TOO_LARGE")
 
 
@@ -207,7 +207,8 @@ async def test_a_body_of_many_elements_that_are_allowed(edge: Edge) -> None:
 
 
 async def test_a_huge_body_without_a_length(edge: Edge) -> None:
-    head = f"POST {ORDER} HTTP/1.1\r\nhost: edge\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    key = f"authorization: Bearer {KEYS['storefront']}"
+    head = f"POST {ORDER} HTTP/1.1\r\nhost: edge\r\n{key}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     chunk = b"%x\r\n" % MIB + b"x" * MIB + b"\r\n"
     answer = await answer_to(edge, head + chunk * 4 + b"1\r\nx\r\n")
     assert b" 413 " in answer.splitlines()[0]

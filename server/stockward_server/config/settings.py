@@ -255,7 +255,7 @@ class Settings(BaseModel):
 
     edge_keyless_per_second: int = Field(default=100, ge=0, le=100_000)
     """Requests without a credential, such as webhooks, that the edge takes from one address a second, ten times as many
-    at once; 0 for no limit."""
+    at once; 0 for no limit. While it refuses more than so many within ten seconds, those with an unknown one count."""
 
     gateway_address: Address = "127.0.0.1:8081"
     """HOST:PORT that the webhook gateway listens on."""

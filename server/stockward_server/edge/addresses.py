@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from stockward_server.edge.parts import Limits, header, seconds, typed
+from stockward_server.edge.parts import ADMISSION, Limits, header, lua, seconds, typed
+
+ADMISSION_SCRIPT = Path(__file__).with_name("admission.lua")
+
+NEVER = 2**31
+"""More refusals than there are."""
 
 BUCKETS = 8
 """Into so many the addresses are divided; those of one have their connections in common."""
@@ -74,37 +80,38 @@ def silent_connections(limits: Limits) -> dict[str, Any]:
 
 
 def keyless_requests(limits: Limits) -> list[dict[str, Any]]:
-    """Returns the filter that counts requests without a credential by the address that they come from."""
+    """Returns the filters that count requests without a good credential by the address that they come from."""
+    script = f"local MANY = {limits.keyless_per_second or NEVER}\n{ADMISSION_SCRIPT.read_text(encoding='utf-8')}"
+    admission = lua(ADMISSION, script)
     if not limits.keyless_per_second:
-        return []
+        return [admission]
     bucket = {
         "max_tokens": limits.keyless_per_second * BURST_SECONDS,
         "tokens_per_fill": limits.keyless_per_second,
         "fill_interval": "1s",
     }
-    has_key = {"name": "authorization", "present_match": True}
-    kind = {"descriptor_key": "kind", "descriptor_value": "keyless", "expect_match": False, "headers": [has_key]}
+    found = {"key": ADMISSION, "path": [{"key": "kind"}]}
+    kind = {"descriptor_key": "kind", "metadata_key": found, "source": "DYNAMIC"}
     address = {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": SUBNET}
     always = {"default_value": {"numerator": 100}}
-    return [
-        typed(
-            "envoy.filters.http.local_ratelimit",
-            "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-            stat_prefix="keyless",
-            filter_enabled=always,
-            filter_enforced=always,
-            # Of all others there is no limit; each address has a bucket of its own.
-            token_bucket={"max_tokens": 2**32 - 1, "tokens_per_fill": 2**32 - 1, "fill_interval": "1s"},
-            always_consume_default_token_bucket=False,
-            max_dynamic_descriptors=MAX_ADDRESSES,
-            descriptors=[
-                {
-                    "entries": [{"key": "kind", "value": "keyless"}, {"key": "masked_remote_address"}],
-                    "token_bucket": bucket,
-                }
-            ],
-            rate_limits=[{"actions": [{"header_value_match": kind}, {"masked_remote_address": address}]}],
-            response_headers_to_add=[header("retry-after", "1")],
-            rate_limited_as_resource_exhausted=True,
-        )
-    ]
+    counter = typed(
+        "envoy.filters.http.local_ratelimit",
+        "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        stat_prefix="keyless",
+        filter_enabled=always,
+        filter_enforced=always,
+        # Of all others there is no limit; each address has a bucket of its own.
+        token_bucket={"max_tokens": 2**32 - 1, "tokens_per_fill": 2**32 - 1, "fill_interval": "1s"},
+        always_consume_default_token_bucket=False,
+        max_dynamic_descriptors=MAX_ADDRESSES,
+        descriptors=[
+            {
+                "entries": [{"key": "kind", "value": "keyless"}, {"key": "masked_remote_address"}],
+                "token_bucket": bucket,
+            }
+        ],
+        rate_limits=[{"actions": [{"metadata": kind}, {"masked_remote_address": address}]}],
+        response_headers_to_add=[header("retry-after", "1")],
+        rate_limited_as_resource_exhausted=True,
+    )
+    return [admission, counter]

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from stockward_server.edge.addresses import filter_chains, keyless_requests, silent_connections
 from stockward_server.edge.contract import body_type, enums, messages, routes, services
-from stockward_server.edge.parts import BUFFER, CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, header, seconds, typed
+from stockward_server.edge.parts import (
+    BUFFER,
+    CLUSTER,
+    QUESTION,
+    STRICT_JSON,
+    TRANSCODER,
+    Limits,
+    Page,
+    header,
+    lua,
+    seconds,
+    typed,
+)
 from stockward_server.edge.replies import local_replies
 from stockward_server.edge.routes import envoy_routes
 from stockward_server.edge.tls import EdgeTls, downstream, upstream
 from stockward_server.edge.unknown_fields import script
+
+QUESTION_SCRIPT = Path(__file__).with_name("question.lua")
 
 EXPOSED = "grpc-status,grpc-message,grpc-status-details-bin,allow,retry-after"
 """Headers of an answer that a browser shows to its page."""
@@ -121,18 +136,12 @@ def _filters(contract: FileDescriptorSet, limits: Limits) -> list[dict[str, Any]
         *keyless_requests(limits),
         typed("envoy.filters.http.cors", f"{http}.cors.v3.Cors"),
         typed("envoy.filters.http.grpc_web", f"{http}.grpc_web.v3.GrpcWeb"),
+        lua(QUESTION, QUESTION_SCRIPT.read_text(encoding="utf-8")),
         {
             **typed(BUFFER, f"{http}.buffer.v3.Buffer", max_request_bytes=limits.body_bytes),
             "disabled": True,  # but for the routes of REST
         },
-        {
-            **typed(
-                STRICT_JSON,
-                f"{http}.lua.v3.Lua",
-                default_source_code={"inline_string": script(known, bodies, enums(contract))},
-            ),
-            "disabled": True,  # but for the routes of REST
-        },
+        lua(STRICT_JSON, script(known, bodies, enums(contract)), disabled=True),  # but for the routes of REST
         typed(
             TRANSCODER,
             f"{http}.grpc_json_transcoder.v3.GrpcJsonTranscoder",

@@ -10,6 +10,12 @@ CLUSTER = "stockward"
 STRICT_JSON = "strict_json"
 """The filter that refuses unknown fields; its script asks the route for the message that the body is, if it has one."""
 
+ADMISSION = "admission"
+"""The filter that counts refused credentials; a route says to it that a credential is needed."""
+
+QUESTION = "question"
+"""The filter that asks who sends a large body before it is read; a route says to it by which method."""
+
 BUFFER = "envoy.filters.http.buffer"
 """The filter that reads a body, as far as its route lets it be."""
 
@@ -35,7 +41,8 @@ class Limits:
     connections_per_address: int = 2_500
     """Those of one address, and of the others whose hash is the same; 0 for no limit."""
     keyless_per_second: int = 100
-    """Requests without a credential from one address; 0 for no limit."""
+    """Requests without a credential from one address, or with one that is not known to be good while many are
+    refused; 0 for no limit."""
     proxies: int = 0
     """Proxies in front, whose word is taken for the address that a request comes from."""
 
@@ -53,6 +60,12 @@ class Page:
 
 def typed(name: str, kind: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "typed_config": {"@type": f"type.googleapis.com/{kind}", **fields}}
+
+
+def lua(name: str, script: str, **fields: Any) -> dict[str, Any]:
+    """Returns a filter that runs a script."""
+    kind = "envoy.extensions.filters.http.lua.v3.Lua"
+    return {**typed(name, kind, default_source_code={"inline_string": script}), **fields}
 
 
 def header(name: str, value: str) -> dict[str, Any]:

@@ -26,6 +26,13 @@ class Reply:
 
 
 REPLIES = [
+    Reply(
+        401,
+        16,
+        "CREDENTIALS_INVALID",
+        "the key is missing, malformed, unknown, expired or revoked",
+        "The server does not know who sends the large body, of which nothing is read then.",
+    ),
     Reply(404, 5, "ROUTE_UNKNOWN", "there is nothing at this path", "No method has this path."),
     Reply(405, 12, "METHOD_NOT_ALLOWED", SAID, "The path takes other HTTP methods: see the header `allow`."),
     Reply(408, 4, "REQUEST_TIMEOUT", "the request did not arrive in time", "The request was sent too slowly."),
@@ -42,7 +49,8 @@ REPLIES = [
         8,
         "TOO_MANY_REQUESTS",
         "too many requests without a key come from this address",
-        "One address may send only so many without `authorization` a second. Come back after `retry-after` seconds.",
+        "One address may send only so many a second without `authorization`, or with keys that are not known to be "
+        "good while many are refused. Come back after `retry-after` seconds.",
     ),
     Reply(
         431,

@@ -9,7 +9,19 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 
 from stockward_server.edge.contract import Route, body_type, messages, routes, services
-from stockward_server.edge.parts import BUFFER, CLUSTER, STRICT_JSON, TRANSCODER, Limits, Page, header, seconds, typed
+from stockward_server.edge.parts import (
+    ADMISSION,
+    BUFFER,
+    CLUSTER,
+    QUESTION,
+    STRICT_JSON,
+    TRANSCODER,
+    Limits,
+    Page,
+    header,
+    seconds,
+    typed,
+)
 from stockward_server.edge.sizes import max_bytes
 
 GRPC = r"application/grpc(-web)?(-text)?([+;].*)?"
@@ -42,9 +54,11 @@ def envoy_routes(contract: FileDescriptorSet, pages: Sequence[Page], limits: Lim
     known = messages(contract)
     # A literal segment goes before a variable: `{` sorts behind every letter.
     rest = sorted(routes(contract), key=lambda route: route.path)
+    signed = {route.service for route in rest if route.is_signed}
     return [
         _preflights(),
-        *(_grpc_route(service) for service in [*services(contract), "grpc.health.v1.Health"]),
+        *(_grpc_route(service, keyed=service not in signed) for service in services(contract)),
+        _grpc_route("grpc.health.v1.Health", keyed=False),
         *(_rest_route(route, body_type(route, known), _body_limit(route, known, limits), limits) for route in rest),
         *(_page_route(page) for page in pages),
         *(_other_verbs(pattern, rest) for pattern in dict.fromkeys(route.pattern for route in rest)),
@@ -59,8 +73,9 @@ def _preflights() -> dict[str, Any]:
     return {"match": {"prefix": "/", "headers": [_verb("OPTIONS"), *asks]}, "route": {"cluster": CLUSTER}}
 
 
-def _grpc_route(service: str) -> dict[str, Any]:
-    """Calls of stubs, over gRPC or gRPC-Web. They last as long as their deadline says: streams have none."""
+def _grpc_route(service: str, *, keyed: bool) -> dict[str, Any]:
+    """Calls of stubs, over gRPC or gRPC-Web. They last as long as their deadline says: streams have none. `keyed`: they
+    need a credential."""
     content_type = {"name": "content-type", "string_match": {"safe_regex": {"regex": GRPC}}}
     return {
         "match": {"prefix": f"/{service}/", "headers": [content_type]},
@@ -70,6 +85,7 @@ def _grpc_route(service: str) -> dict[str, Any]:
             "max_stream_duration": {"grpc_timeout_header_max": "0s"},
             "retry_policy": _retry(UNSENT),
         },
+        "metadata": {"filter_metadata": {ADMISSION: {"keyed": keyed}}},
     }
 
 
@@ -98,7 +114,13 @@ def _rest_route(route: Route, body: str, body_limit: int, limits: Limits) -> dic
         ],
         # The transcoder notes the address there: far too long for the server where it lists a thousand SKUs.
         "request_headers_to_remove": ["x-envoy-original-path"],
-        "metadata": {"filter_metadata": {STRICT_JSON: {"message": body, "bound": " ".join(_bound(route))}}},
+        "metadata": {
+            "filter_metadata": {
+                ADMISSION: {"keyed": not route.is_signed},
+                QUESTION: {"most": body_limit} | ({"method": f"/{route.service}/{route.method.name}"} if body else {}),
+                STRICT_JSON: {"message": body, "most": body_limit, "bound": " ".join(_bound(route))},
+            }
+        },
         "typed_per_filter_config": {
             BUFFER: {
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",

@@ -192,6 +192,9 @@ function envoy_on_request(handle)
   if message == "" then return end
   local body = handle:body()
   if not body then return end
+  if body:length() > handle:metadata():get("most") then -- what came while the server was asked was not counted
+    return handle:respond({ [":status"] = "413" }, "")
+  end
   local text = body:getBytes(0, body:length())
   local found = fault(text, message)
   if not found then return end
