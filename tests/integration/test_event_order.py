@@ -3,6 +3,7 @@ not: servers have clocks of their own."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -55,7 +56,7 @@ async def published(pool: Pool, url: str) -> list[int]:
     found: list[int] = []
     async with OwnedOutbox.open(url, lambda reason: None) as outbox:
         await outbox.share()
-        while events := await outbox.pending(STEP):
+        while events := await outbox.pending(STEP, sys.maxsize):
             found += versions([each.payload for each in events])
             await outbox.delete(events)
     return found

@@ -18,6 +18,7 @@ from stockward.event.v1.event_pb2 import Event
 
 from stockward_server.application.session import Unavailable
 from stockward_server.embedded import Nats
+from stockward_server.embedded import nats as embedded_nats
 from stockward_server.relay.cloud_event import decode_token
 from stockward_server.relay.stream import open_nats
 from stockward_server.relay.wake import WAKE_SUBJECT
@@ -55,6 +56,10 @@ async def own_nats(tmp_path: Path) -> AsyncIterator[Nats]:
 
 def events_of(messages: list[Msg]) -> list[Event]:
     return [Event.FromString(message.data) for message in messages]
+
+
+async def has_pending(pool: Pool, count: int) -> bool:
+    return await pending(pool) == count
 
 
 def in_order(count: int) -> list[int]:
@@ -189,6 +194,33 @@ async def test_an_event_that_commits_late_is_not_missed(database: Pool, database
 
     told = events_of(await stored(own_nats.url))
     assert [each.aggregate_id for each in told] == ["early", "late"]
+
+
+async def test_an_event_that_is_too_large_for_nats_holds_up_its_aggregate_only(
+    database: Pool, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Until NATS takes it."""
+    for version in (1, 2, 3):
+        large = event("large", version)
+        if version == 2:
+            large.actor = "x" * 40_000
+        await record(database, large)
+        await record(database, event("small", version))
+    monkeypatch.setattr(embedded_nats, "MAX_PAYLOAD", 32_768)
+    async with Nats(tmp_path / "nats", durable=False) as server, relaying(database_url, server.url):
+        await until(lambda: has_messages(server, 4))
+        await until(lambda: has_pending(database, 2))
+        await record(database, event("large", 4))
+        await record(database, event("small", 4))
+        await until(lambda: has_messages(server, 5))
+        told = events_of(await stored(server.url))
+    assert versions(told) == {"large": [1], "small": in_order(4)}
+    assert [line for line in caplog.messages if "is larger than NATS takes" in line and " of large; " in line]
+    monkeypatch.undo()
+    async with Nats(tmp_path / "nats", durable=False) as server, relaying(database_url, server.url):
+        await until(lambda: drained(database))
+        told = events_of(await stored(server.url))
+    assert versions(told) == {"large": in_order(4), "small": in_order(4)}
 
 
 # Whatever dies

@@ -109,7 +109,7 @@ async def _relay(
                 log.info("%d shards are ours", len(outbox.shards))
                 tally.shards = len(outbox.shards)
         hint.clear()
-        events = await outbox.pending(BATCH_LIMIT) if outbox.shards else ()
+        events = await outbox.pending(BATCH_LIMIT, publisher.max_bytes) if outbox.shards else ()
         if events:
             since = time.perf_counter()
             with tracer.publishing(events) if tracer else nullcontext(events) as traced:

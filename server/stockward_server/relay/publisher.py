@@ -6,12 +6,9 @@ import json
 import logging
 from collections.abc import Sequence
 
-import nats.errors
-import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import StreamInfo
 
-from stockward_server.application.session import Unavailable
 from stockward_server.domain.identifiers import new_id
 from stockward_server.relay.cloud_event import headers_of, subject_of
 from stockward_server.relay.stream import nats_errors
@@ -26,6 +23,10 @@ ACK_SECONDS = 10.0
 """How long an acknowledgement is waited for. With `sync_interval: always` it comes after the disk's."""
 
 
+HEADER_BYTES = 4096
+"""Of an event's headers, at most; NATS counts them, too."""
+
+
 class Publisher:
     """Publishes events in the order given. One at a time: a call must end before the next one begins."""
 
@@ -35,6 +36,11 @@ class Publisher:
         self._atomic = bool(stream.config.allow_atomic)  # a server before 2.12 leaves it out
         self.last_sequence = stream.state.last_seq
         """Number of the last message of the stream, as far as this publisher knows."""
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest event that NATS takes."""
+        return self._client.max_payload - HEADER_BYTES
 
     async def publish(self, events: Sequence[PendingEvent]) -> None:
         """Returns when the stream has all of them; raises Unavailable when it is not known to.
@@ -48,8 +54,6 @@ class Publisher:
                 await self._publish_one(event)
 
     async def _publish_batch(self, events: Sequence[PendingEvent]) -> bool:
-        if any(len(event.payload) > self._client.max_payload for event in events):
-            return False  # the one that is too large is told by its name
         batch_id = new_id()
         last = len(events)
         with nats_errors("events cannot be published"):
@@ -70,13 +74,7 @@ class Publisher:
 
     async def _publish_one(self, event: PendingEvent) -> None:
         with nats_errors(f"event {event.event_id} cannot be published"):
-            try:
-                ack = await self._stream.publish(
-                    subject_of(event), event.payload, timeout=ACK_SECONDS, headers=headers_of(event)
-                )
-                self.last_sequence = max(self.last_sequence, ack.seq)  # that of a duplicate is an older one
-            except nats.errors.MaxPayloadError:
-                raise Unavailable(
-                    f"event {event.event_id} ({len(event.payload)} bytes) is larger than NATS takes "
-                    f"({self._client.max_payload} bytes): raise max_payload of the NATS server"
-                ) from None
+            ack = await self._stream.publish(
+                subject_of(event), event.payload, timeout=ACK_SECONDS, headers=headers_of(event)
+            )
+            self.last_sequence = max(self.last_sequence, ack.seq)  # that of a duplicate is an older one

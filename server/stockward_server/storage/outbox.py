@@ -7,6 +7,7 @@ more than its part.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from stockward_server.domain.event import SHARDS
 from stockward_server.storage.database import Connection
 from stockward_server.storage.held_connection import held_connection
 
+log = logging.getLogger(__name__)
+
 LOCK_CLASS = 0x6F757462
 """First key of the advisory locks (it spells "outb"); the second one is the shard."""
 
@@ -25,6 +28,31 @@ PRESENCE = SHARDS
 
 BATCH_BYTES = 4 * 1024 * 1024
 """Payloads of one batch, roughly: great orders make smaller batches, not greater messages to NATS."""
+
+
+_PENDING = """
+    SELECT seq, create_time, event_id::text AS event_id, type, aggregate_id, aggregate_version, payload, traceparent
+    FROM (
+        SELECT e.*, sum(octet_length(e.payload)) OVER (ORDER BY o.seq) - octet_length(e.payload) AS bytes_before
+        FROM ({outbox}) o,
+            -- OFFSET 0 keeps the planner from anything but one look into the index of one partition a row.
+            LATERAL (SELECT * FROM events WHERE seq = o.seq AND create_time = o.create_time OFFSET 0) e
+    ) batch
+    WHERE bytes_before < $3 ORDER BY seq
+    """
+
+_OWNED = "SELECT seq, create_time FROM outbox o WHERE shard = ANY($1::smallint[])"
+
+PENDING = _PENDING.format(outbox=f"{_OWNED} ORDER BY seq LIMIT $2")
+
+PENDING_OF_OTHERS = _PENDING.format(
+    outbox=f"""
+        {_OWNED} AND (SELECT aggregate_id FROM events e WHERE e.seq = o.seq AND e.create_time = o.create_time)
+            <> ALL($4::text[])
+        ORDER BY seq LIMIT $2
+    """
+)
+"""Those of aggregates that are not held back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +77,8 @@ class OwnedOutbox:
         self._connection = connection
         self.shards: frozenset[int] = frozenset()
         """The shards that are ours."""
+        self._held: set[str] = set()
+        """Aggregates with an event that is too large for NATS as it is set up now; a new session looks anew."""
 
     @classmethod
     @asynccontextmanager
@@ -88,30 +118,32 @@ class OwnedOutbox:
             )
             self.shards |= {row["shard"] for row in taken}
 
-    async def pending(self, limit: int) -> Sequence[PendingEvent]:
+    async def pending(self, limit: int, max_bytes: int) -> Sequence[PendingEvent]:
         """The first events of the owned shards by `seq`, up to `limit` and roughly BATCH_BYTES.
 
         There is no cursor, so an event that commits late is not missed; and as `seq` was drawn under the lock of the
         aggregate's row, what is there of an aggregate is always its next events. Joining on the time as well lets
         PostgreSQL look into the partition of that day alone.
+
+        An event of more than `max_bytes` waits, and those of its aggregate that come after it; everybody else's go on.
         """
-        rows = await self._connection.fetch(
-            """
-            SELECT seq, create_time, event_id::text AS event_id, type, aggregate_id, aggregate_version, payload,
-                   traceparent
-            FROM (
-                SELECT e.*, sum(octet_length(e.payload)) OVER (ORDER BY o.seq) - octet_length(e.payload) AS bytes_before
-                FROM (SELECT seq, create_time FROM outbox WHERE shard = ANY($1::smallint[]) ORDER BY seq LIMIT $2) o,
-                    -- OFFSET 0 keeps the planner from anything but one look into the index of one partition a row.
-                    LATERAL (SELECT * FROM events WHERE seq = o.seq AND create_time = o.create_time OFFSET 0) e
-            ) batch
-            WHERE bytes_before < $3 ORDER BY seq
-            """,
-            list(self.shards),
-            limit,
-            BATCH_BYTES,
-        )
-        return [PendingEvent(*row.values()) for row in rows]
+        events = []
+        for row in await self._connection.fetch(
+            PENDING_OF_OTHERS if self._held else PENDING,
+            *(list(self.shards), limit, BATCH_BYTES),
+            *((list(self._held),) if self._held else ()),
+        ):
+            event = PendingEvent(*row.values())
+            if len(event.payload) > max_bytes and event.aggregate_id not in self._held:
+                self._held.add(event.aggregate_id)
+                log.error(
+                    "event %s (%d bytes) is larger than NATS takes (%d): it waits, and what comes after it of %s; "
+                    "raise max_payload of the NATS server",
+                    *(event.event_id, len(event.payload), max_bytes, event.aggregate_id),
+                )
+            if event.aggregate_id not in self._held:
+                events.append(event)
+        return events
 
     async def delete(self, events: Collection[PendingEvent]) -> None:
         """What JetStream has acknowledged."""
