@@ -1,8 +1,7 @@
-"""Real PostgreSQL and NATS for the whole session; a fresh database, a server and callers for each test."""
+"""Real PostgreSQL and NATS for the whole session; a database as new, a server and callers for each test."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 from collections.abc import AsyncIterator, Generator
@@ -13,12 +12,11 @@ import pytest
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, Postgres
 from stockward_server.storage import database as storage
+from tests.databases import Databases
 from tests.shop import Callers, Shop, running_shop
 
 TEMPLATE = "stockward_template"
 """A migrated database that every test gets a copy of."""
-
-_numbers = itertools.count(1)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background has them
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, and so would have every program that the tests start and stop
@@ -60,12 +58,17 @@ def nats_url(nats: Nats) -> str:
     return nats.url
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: Postgres) -> Databases:
+    """Migrated databases, to be taken one by one."""
+    return Databases(postgres, TEMPLATE)
+
+
 @pytest.fixture
-async def database_url(postgres: Postgres) -> AsyncIterator[str]:
-    """A fresh migrated database."""
-    name = f"test_{next(_numbers)}"
-    yield await postgres.create_database(name, template=TEMPLATE)
-    await postgres.drop_database(name)
+async def database_url(databases: Databases) -> AsyncIterator[str]:
+    """A migrated database as new."""
+    async with databases.one() as url:
+        yield url
 
 
 @pytest.fixture
