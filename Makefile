@@ -3,6 +3,8 @@
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
+# Where it is set, each program that a test starts compiles all of its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 TYPESCRIPT := clients/typescript/node_modules/.package-lock.json
 # Side by side, each with services of its own; 0 is in this process.
@@ -17,7 +19,7 @@ define bootstrap
 	exit 1; }; "$$python" tools/bootstrap.py
 endef
 
-.PHONY: help run demo month test timed check bench torture attack soak lint types imports format generate typescript breaking venv lock \
+.PHONY: help run demo month test long timed check bench torture attack soak lint types imports format generate typescript breaking venv lock \
 	licences sbom vulnerabilities clean stale
 
 help: ## Show this list
@@ -33,8 +35,11 @@ month: .venv/runtime.stamp ## Play a month of real orders against it (FILE=onlin
 	@[ -n "$(FILE)" ] || { echo 'Name the data: make month FILE=online-retail-2010-12.csv.gz'; exit 2; }
 	@$(BIN)/python -m examples.online_retail "$(FILE)" $(ARGS)
 
-test: .venv/dev.stamp $(TYPESCRIPT) ## Run all tests on real services (ARGS="-k name" picks some, JOBS=0 shows them one by one)
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+test: .venv/dev.stamp $(TYPESCRIPT) ## Run the tests on real services (ARGS="-k name" picks some, JOBS=0 shows them one by one)
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal -m "not timed and not long" $(ARGS)
+
+long: .venv/dev.stamp $(TYPESCRIPT) ## Run the long tests: whole stacks, faults, models and fuzzing (ARGS="-k name" picks some)
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal -m "long and not timed" $(ARGS)
 
 timed: .venv/dev.stamp ## Run the tests that need a machine of their own: speed under abuse, broken builds
 	@$(BIN)/pytest -m timed $(ARGS)

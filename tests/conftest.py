@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis
 
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, Postgres
@@ -21,9 +22,25 @@ TEMPLATE = "stockward_template"
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background has them
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, and so would have every program that the tests start and stop
 
+TESTS = Path(__file__).parent
+
+LONG_ROOMS = {"attack", "faults", "torture"}
+"""Folders of tests that are all long; elsewhere files and tests say so of themselves."""
+
+hypothesis.register_profile("same", derandomize=True)  # what fails here fails everywhere
+hypothesis.register_profile("new", print_blob=True)
+hypothesis.load_profile("same")
+
 MAY_BE_ABSENT = ("no shared/data", "no /usr/bin/chromium", "no pgbouncer", "this PgBouncer")
 """What CI may do without, by the reason for a skip: data that is never committed, and what .ci/run tells of when it
 cannot be installed."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before the marks are looked at
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if LONG_ROOMS.intersection(item.path.relative_to(TESTS).parts):
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.hookimpl(wrapper=True)

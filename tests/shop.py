@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import asyncpg
 import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -19,10 +20,11 @@ from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
 from stockward.webhook.v1 import incoming_pb2_grpc, webhook_pb2_grpc
 
-from stockward_server.bootstrap.database import ensure_key
+from stockward_server.application.request import Role
 from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings
 from stockward_server.embedded import free_port
+from stockward_server.storage import keys
 from stockward_server.storage.database import Pool
 
 KEYS = {role: f"swk_{role}_test_key" for role in ("storefront", "pms", "admin")}
@@ -178,12 +180,19 @@ class Shop:
         assert not answer.discrepancies, answer
 
 
+async def ensure_keys(settings: Settings) -> None:
+    """A key for each role."""
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    for role, key in KEYS.items():
+        await keys.ensure_key(connection, role, Role[role.upper()], key)
+    await connection.close()
+
+
 @asynccontextmanager
 async def running_shop(settings: Settings) -> AsyncIterator[Shop]:
     """A server in this process on a free port, with a key for each role."""
     address = f"127.0.0.1:{free_port()}"
-    for role, key in KEYS.items():
-        await ensure_key(settings, role, role, key)
+    await ensure_keys(settings)
     async with AsyncExitStack() as stack:
         settings = settings.model_copy(update={"grpc_address": address})
         running = await stack.enter_async_context(running_server(settings))

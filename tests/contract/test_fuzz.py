@@ -27,6 +27,8 @@ from tests.shop import KEYS, open_channel, running_shop
 from tests.snapshot import snapshot
 from tests.torture.calls import reason_of
 
+pytestmark = pytest.mark.long
+
 CASES = 40
 """Requests a method."""
 

@@ -24,6 +24,8 @@ from tests.receiver import SECRET, receiver
 from tests.stack import Stack, new_stack
 from tests.terminal import stockward
 
+pytestmark = pytest.mark.long
+
 STORY = (
     "PMS has webhooks sent to this demo",
     "PMS imports 3 products with 6 variants, as drafts",

@@ -33,6 +33,8 @@ from tests.receiver import SECRET
 from tests.shop import Shop
 from tests.terminal import Outcome, stockward
 
+pytestmark = pytest.mark.long
+
 
 class SmallNats(Nats):
     """One that takes messages of 1 MiB, as it does by default."""

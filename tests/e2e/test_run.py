@@ -24,6 +24,8 @@ from tests.events import stored, until
 from tests.stack import Stack, alive, new_stack, wait_until
 from tests.terminal import stockward
 
+pytestmark = pytest.mark.long
+
 CHILDREN = ("postgres", "nats", "relay", "gateway", "server", "edge")
 
 

@@ -18,6 +18,8 @@ from stockward_server.embedded import free_port
 from stockward_server.embedded.worker import grpc_serves
 from tests.scrape import scrape, value
 
+pytestmark = pytest.mark.long
+
 WORKERS = 2
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a program's children are looked up in Linux's /proc")
 

@@ -74,6 +74,7 @@ async def test_it_is_served_with_a_page_to_read_it(edge: Edge) -> None:
     assert (await edge.call("POST", "/docs", by=None)).reason == "METHOD_NOT_ALLOWED"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
 async def test_whatever_is_sent_the_answer_is_as_described(edge: Edge, edge_shop: Shop, mode: GenerationMode) -> None:
     await asyncio.to_thread(fuzz, edge.url, mode)

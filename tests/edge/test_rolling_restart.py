@@ -23,6 +23,8 @@ from tests.events import until
 from tests.shop import KEYS, Shop, callers, running_shop
 from tests.watching import watch_stock
 
+pytestmark = pytest.mark.long
+
 NOTICE = 6.0
 """Seconds between NOT_SERVING and the end; the edge looks every second, and a busy machine is late."""
 

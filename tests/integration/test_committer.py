@@ -263,6 +263,7 @@ async def test_a_poisoned_command_fails_alone(
 # Several processes
 
 
+@pytest.mark.long
 async def test_overlapping_orders_in_opposite_line_order_do_not_deadlock(
     database: Pool, caplog: pytest.LogCaptureFixture
 ) -> None:

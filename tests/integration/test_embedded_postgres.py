@@ -19,6 +19,8 @@ from stockward_server.embedded import Postgres, StartError
 from stockward_server.embedded.database_user import SYSTEM_USER
 from stockward_server.embedded.service import locked_by, stop_leftover
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 async def postgres() -> AsyncIterator[Postgres]:

@@ -30,6 +30,8 @@ from tests.shop import (
     running_shop,
 )
 
+pytestmark = pytest.mark.long
+
 LONG, SHORTER = 1000, 100
 """Lines of an order: as many as there may be, and some."""
 

@@ -57,6 +57,7 @@ async def in_order(connection: Connection) -> list[str]:
     return [each.id for each in topological_sort([migration.load() for migration in found])]
 
 
+@pytest.mark.long
 async def test_each_migration_can_be_taken_back_and_applied_again(empty_url: str, tmp_path: Path) -> None:
     connection = await asyncpg.connect(empty_url)
     try:
@@ -81,6 +82,7 @@ async def test_migrations_are_applied_once_whoever_applies_them(empty_url: str) 
     assert await storage.migrate(empty_url) == []
 
 
+@pytest.mark.long
 async def test_a_process_is_not_ready_until_the_database_has_what_it_needs(
     empty_url: str, nats_url: str, tmp_path: Path
 ) -> None:

@@ -43,10 +43,12 @@ from tests.model_goods import Goods, few, locations, together, which
 from tests.model_machine import Step
 from tests.torture.broken import BUILDS
 
+pytestmark = pytest.mark.long
+
 T = TypeVar("T")
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "25"))
-"""Histories; `MODEL_EXAMPLES=2000 make test ARGS="-k never_disagrees"` looks for longer."""
+"""Histories; `MODEL_EXAMPLES=2000 make long ARGS="-k never_disagrees --hypothesis-profile=new"` looks for others."""
 
 some = st.tuples(which, st.integers(1, 3))
 parts = st.lists(some, max_size=2).map(dict)

@@ -20,6 +20,8 @@ from tests.integration.test_model import EXAMPLES
 from tests.shop import Shop
 from tests.torture.calls import reason_of
 
+pytestmark = pytest.mark.long
+
 T = TypeVar("T")
 
 TYPES = ("product.created", "product.published", "stock.changed")

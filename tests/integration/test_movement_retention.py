@@ -131,6 +131,7 @@ async def test_months_go_one_after_another_and_their_sums_come_together(shop: Sh
     await shop.verify()
 
 
+@pytest.mark.long
 async def test_a_month_is_summed_up_without_holding_up_the_events(shop: Shop) -> None:
     await add(shop.pool, 300_000)
     await make_old(shop.pool)

@@ -116,6 +116,7 @@ async def test_an_upload_that_goes_on_ends_with_its_key(shop: Shop) -> None:
     await desk.channel.close()
 
 
+@pytest.mark.long
 async def test_streams_end_with_their_token(settings: Settings) -> None:
     issuer = Issuer()
     issuer.add("a", "EdDSA")

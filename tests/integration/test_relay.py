@@ -252,6 +252,7 @@ async def test_what_was_published_but_not_deleted_is_not_published_twice(
         assert versions([e for e in told if e.type == kind]) == {f"a{i}": in_order(30) for i in range(10)}
 
 
+@pytest.mark.long
 async def test_killed_again_and_again_it_loses_nothing_and_keeps_the_order(
     database: Pool, database_url: str, own_nats: Nats
 ) -> None:

@@ -353,6 +353,7 @@ async def test_watches_of_both_names_are_told(shop: Shop) -> None:
         task.cancel()
 
 
+@pytest.mark.long
 async def test_renames_under_load_break_no_command_and_no_book(shop: Shop) -> None:
     """Orders, shipments, returns and holds go on while names move: a command with an unknown SKU is refused, and one
     on an order or a hold always finds its goods."""

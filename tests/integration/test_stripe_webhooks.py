@@ -302,6 +302,7 @@ async def test_a_malformed_body_is_refused(shop: Shop) -> None:
             assert (refusal.code.name, refusal.reason) == ("INVALID_ARGUMENT", "WEBHOOK_BODY_INVALID"), case
 
 
+@pytest.mark.long
 async def test_a_field_that_is_missing_or_of_another_type_is_refused_or_does_no_harm(shop: Shop) -> None:
     """Some of the spoilt bodies of tests/unit/test_stripe_events.py, chosen by chance, through the method itself."""
     order = await shop.order("TEE")

@@ -236,6 +236,7 @@ async def test_the_roots_of_clients_may_change_too(tls: Callable[..., Settings],
         await until(is_let_in)
 
 
+@pytest.mark.long
 async def test_staff_commands_speak_tls(tls: Callable[..., Settings], authority: Authority, tmp_path: Path) -> None:
     cert, key = authority.issue("client", "ada")
     settings = tls(tls_client_ca=authority.ca)
@@ -254,6 +255,7 @@ async def test_staff_commands_speak_tls(tls: Callable[..., Settings], authority:
         assert "STOCKWARD_SERVER_CA: expected a readable file in PEM" in missing.err
 
 
+@pytest.mark.long
 async def test_workers_speak_tls(tls: Callable[..., Settings], authority: Authority) -> None:
     settings = tls()
     process = await asyncio.create_subprocess_exec(
@@ -277,6 +279,7 @@ async def test_workers_speak_tls(tls: Callable[..., Settings], authority: Author
         await process.wait()
 
 
+@pytest.mark.long
 async def test_a_server_with_a_bad_certificate_says_so_and_ends(
     tls: Callable[..., Settings], authority: Authority, tmp_path: Path
 ) -> None:

@@ -270,6 +270,7 @@ async def test_units_sold_while_they_were_tracked_come_back_without_a_count(shop
 # Ways in and out
 
 
+@pytest.mark.long
 async def test_staff_say_it_on_the_command_line(shop: Shop, tmp_path: Path) -> None:
     async def run(*arguments: str) -> Any:
         said = await stockward(*arguments, "--address", shop.address, cwd=tmp_path, STOCKWARD_KEY=KEYS["pms"])

@@ -232,6 +232,7 @@ async def test_names_that_are_watched_are_counted(settings: Settings) -> None:
         await until(again)
 
 
+@pytest.mark.long
 async def test_one_who_reads_too_slowly_is_told_to_resume_and_holds_up_nobody(settings: Settings) -> None:
     """It does not read at all, until the buffers between it and the server are full and its queue is, too."""
     sku, rounds = "T" * 64, 12
@@ -291,6 +292,7 @@ async def test_a_stopping_server_ends_its_watches_at_once(settings: Settings) ->
             await elsewhere.until(lambda watch: watch.available == {"TEE": 4})
 
 
+@pytest.mark.long
 async def test_a_thousand_watches_of_one_process_and_calls_beside_them(settings: Settings) -> None:
     """There is room for ten calls, and the watches take none of it."""
     settings = settings.model_copy(update={"max_watches": 1000, "max_concurrent_rpcs": 10})

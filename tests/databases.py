@@ -1,0 +1,146 @@
+"""A pool of migrated databases: a test takes one, and gives it back to be emptied for the next."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from stockward_server.embedded import Postgres
+from stockward_server.storage.database import prepare_connection
+
+TABLES = """
+    SELECT relname FROM pg_class
+    WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace
+    ORDER BY relname
+"""
+
+SEQUENCES = "SELECT sequencename, start_value, last_value FROM pg_sequences WHERE schemaname = 'public'"
+
+SCHEMA = """
+    WITH relations AS (SELECT * FROM pg_class WHERE relnamespace = 'public'::regnamespace), parts (part) AS (
+        SELECT concat_ws('|', relname, relkind, relpersistence, reloptions, relacl) FROM relations
+        UNION ALL SELECT concat_ws('|', relname, attnum, attname, atttypid, attnotnull, attisdropped)
+            FROM pg_attribute JOIN relations ON relations.oid = attrelid WHERE attnum > 0
+        UNION ALL SELECT concat_ws('|', relname, indisvalid, indisready)
+            FROM pg_index JOIN relations ON relations.oid = indexrelid
+        UNION ALL SELECT concat_ws('|', relname, conname, convalidated)
+            FROM pg_constraint JOIN relations ON relations.oid = conrelid
+        UNION ALL SELECT concat_ws('|', relname, tgname, tgenabled)
+            FROM pg_trigger JOIN relations ON relations.oid = tgrelid WHERE NOT tgisinternal
+        UNION ALL SELECT concat_ws('|', proname, md5(prosrc)) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        UNION ALL SELECT concat_ws('|', nspname, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'
+        UNION ALL SELECT concat_ws('|', setconfig) FROM pg_db_role_setting
+            JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = current_database()
+    )
+    SELECT md5(string_agg(part, ' ' ORDER BY part)) FROM parts
+"""
+"""One value for all that a migration could change."""
+
+SIZE = "SELECT pg_database_size(current_database())"
+
+MORE_BYTES = 32_000_000
+"""What a database may have grown by and still be emptied: a larger one is made anew, as planned from nothing."""
+
+PATIENCE_MS = 10_000
+"""How long a session that is broken off may take to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pristine:
+    """What a database holds that nobody has used yet."""
+
+    schema: str
+    size: int
+    """In bytes."""
+    rows: Mapping[str, bytes]
+    """Of each table that is not empty, as COPY writes them."""
+    sequences: Sequence[tuple[str, int, bool]]
+    """The value of each, and whether it has been given out."""
+
+
+class Databases:
+    """Copies of one template. Emptying one takes a tenth of the time that a new one takes."""
+
+    def __init__(self, postgres: Postgres, template: str) -> None:
+        self._postgres = postgres
+        self._template = template
+        self._numbers = itertools.count(1)
+        self._free: list[str] = []
+        self._pristine: dict[str, Pristine] = {}
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[str]:
+        """The URL of one that nobody else uses meanwhile, as new."""
+        name = self._free.pop() if self._free else await self._make()
+        yield self._postgres.url(name)
+        if await self._emptied(name):
+            self._free.append(name)
+        else:
+            await self._postgres.drop_database(name)
+
+    async def _make(self) -> str:
+        name = f"test_{next(self._numbers)}"
+        connection = await asyncpg.connect(await self._postgres.create_database(name, template=self._template))
+        await prepare_connection(connection)  # begins the epoch of its own that a copy has
+        self._pristine[name] = await _pristine(connection)
+        await connection.close()
+        return name
+
+    async def _emptied(self, name: str) -> bool:
+        """Whether the database is as new again; it is not where a test has changed its schema, or filled it."""
+        pristine = self._pristine[name]
+        connection = await asyncpg.connect(self._postgres.url(name))
+        try:
+            await connection.fetch(
+                "SELECT pg_terminate_backend(pid, $1) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+                PATIENCE_MS,
+            )
+            if await connection.fetchval(SCHEMA) != pristine.schema:
+                return False
+            if await connection.fetchval(SIZE) > pristine.size + MORE_BYTES:
+                return False
+            async with connection.transaction():
+                await _restore(connection, pristine)
+            return True
+        finally:
+            await connection.close()
+
+
+async def _pristine(connection: asyncpg.Connection) -> Pristine:
+    rows = {}
+    for table in await _filled(connection):
+        content = io.BytesIO()
+        await connection.copy_from_query(f"SELECT * FROM {table}", output=content, format="binary")
+        rows[table] = content.getvalue()
+    sequences = [
+        (row["sequencename"], row["last_value"] or row["start_value"], row["last_value"] is not None)
+        for row in await connection.fetch(SEQUENCES)
+    ]
+    return Pristine(await connection.fetchval(SCHEMA), await connection.fetchval(SIZE), rows, sequences)
+
+
+async def _filled(connection: asyncpg.Connection) -> list[str]:
+    """Names of the tables that have rows."""
+    tables = [row["relname"] for row in await connection.fetch(TABLES)]
+    found = await connection.fetchrow("SELECT " + ", ".join(f"EXISTS (SELECT FROM {table})" for table in tables))
+    assert found
+    return [table for table, filled in zip(tables, found, strict=True) if filled]
+
+
+async def _restore(connection: asyncpg.Connection, pristine: Pristine) -> None:
+    await connection.execute("SET LOCAL session_replication_role = replica")  # no foreign keys, no triggers
+    if filled := await _filled(connection):
+        await connection.execute(f"TRUNCATE {', '.join(filled)} CASCADE")
+    for table, rows in pristine.rows.items():
+        await connection.copy_to_table(table, source=io.BytesIO(rows), format="binary")
+    await connection.execute(
+        "SELECT setval(name::regclass, value, given)"
+        " FROM unnest($1::text[], $2::bigint[], $3::bool[]) AS wanted (name, value, given)",
+        *zip(*pristine.sequences, strict=True),
+    )
