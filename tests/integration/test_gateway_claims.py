@@ -1,15 +1,26 @@
-"""What a claim of the gateway brings: the first events of every lane, and no more bytes than there is room for. And who
-may give a lane back."""
+"""What a claim of the gateway brings, the first events of every lane and no more bytes than there is room for; and who
+has a lane that is claimed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from stockward_server.application.webhooks import Batch, DeliveryFilter
+from stockward_server.domain.delivery import DeliveryState
+from stockward_server.domain.identifiers import new_id
+from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.database import Pool
-from stockward_server.storage.webhooks import Lane, Release, SqlWebhooks
+from stockward_server.storage.deliveries import SqlDeliveries
+from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.replay import SqlReplay
+from stockward_server.storage.webhook_endpoints import SqlEndpoints
+from stockward_server.storage.webhook_feed import FeedEvent, Position, WebhookFeed
+from stockward_server.storage.webhooks import Attempt, Lane, Release, SqlWebhooks
+from tests.commands import request
 from tests.endpoints import deliver
 from tests.events import event, record
 
@@ -62,22 +73,75 @@ async def test_there_is_room_for_one_event_whatever_its_size(database: Pool) -> 
     assert contents(await SqlWebhooks(database).claim({"a": 10}, LEASE, {"a": 1}, 1)) == {"a": [1, 0, 0]}
 
 
+async def claim(store: SqlWebhooks) -> Sequence[Lane]:
+    """Whatever is due at the endpoint `a`."""
+    return await store.claim({"a": 10}, LEASE, {"a": 1_000_000}, 1_000_000)
+
+
+async def claimed_twice(pool: Pool, versions: int) -> tuple[SqlWebhooks, Lane, Lane]:
+    """A lane whose lease was over before its gateway was done with it, and the same as another gateway claims it."""
+    await pending(pool, ["a"], lanes=1, versions=versions)
+    store = SqlWebhooks(pool)
+    (late,) = await claim(store)
+    await pool.execute("UPDATE lanes SET due_time = now()")
+    (lane,) = await claim(store)
+    return store, late, lane
+
+
 @pytest.mark.parametrize("is_done", [False, True], ids=["more to send", "all sent"])
 async def test_a_lane_is_not_given_back_once_another_gateway_has_it(database: Pool, is_done: bool) -> None:
-    size = await pending(database, ["a"], lanes=1, versions=2)
-    store = SqlWebhooks(database)
-
-    async def claim() -> Sequence[Lane]:
-        return await store.claim({"a": 1}, LEASE, {"a": 10 * size}, 10 * size)
-
-    (late,) = await claim()
-    await database.execute("UPDATE lanes SET due_time = now()")  # its lease is over
-    (lane,) = await claim()
+    store, late, lane = await claimed_twice(database, versions=2)
     if is_done:
         await database.execute("UPDATE deliveries SET state = 2")
     await store.record([], [Release(late, timedelta(0))])
     assert await database.fetchval("SELECT due_time FROM lanes") == lane.lease_end
 
     await store.record([], [Release(lane, timedelta(0))])
-    assert len(await claim()) == (0 if is_done else 1)
+    assert len(await claim(store)) == (0 if is_done else 1)
     assert await database.fetchval("SELECT count(*) FROM lanes") == (0 if is_done else 1)
+
+
+async def test_what_was_delivered_stays_so_whatever_comes_of_an_earlier_request(database: Pool) -> None:
+    store, _, lane = await claimed_twice(database, versions=1)
+    (delivery,) = lane.deliveries
+    for state, number in ((DeliveryState.DELIVERED, 2), (DeliveryState.PENDING, 1), (DeliveryState.DEAD, 1)):
+        attempt = Attempt("a", delivery.event_id, number, state, datetime.now(UTC), 1, None, "", "")
+        await store.record([attempt], [])
+        rows = await database.fetch("SELECT state, attempts FROM deliveries")
+        assert [tuple(row) for row in rows] == [(DeliveryState.DELIVERED, 2)]
+
+
+async def test_a_claimed_lane_stays_so_whatever_comes_to_it(database: Pool, database_url: str) -> None:
+    """Its time is the end of the lease: brought forward, two gateways would send the same lane at once."""
+    await pending(database, ["a"], lanes=1, versions=6)
+    await database.execute("DELETE FROM outbox")  # what is still to be published is not replayed
+    await database.execute("DELETE FROM deliveries WHERE seq = (SELECT max(seq) FROM deliveries)")
+    (lane,) = await claim(SqlWebhooks(database))
+    first, second, third, *_ = (delivery.event_id for delivery in lane.deliveries)
+    await database.execute("UPDATE deliveries SET state = 3 WHERE event_id = ANY($1::uuid[])", [second, third])
+    mutations = Mutations(database, encode_event)
+    deliveries, replay = SqlDeliveries(database, mutations), SqlReplay(mutations)
+    endpoints = SqlEndpoints(database, mutations)
+
+    async def fan_out(event_id: str) -> None:
+        event = FeedEvent(event_id, "order.created", lane.aggregate_id, 1, datetime.now(UTC))
+        async with WebhookFeed.open(database_url, "STOCKWARD", lambda reason: None) as feed:
+            await feed.fan_out([event], Position(1, event_id))
+
+    def encode(*_: object) -> bytes:
+        return b""
+
+    for number, coming in enumerate(
+        [
+            fan_out(new_id()),
+            deliveries.retry(request(), "a", second, encode),
+            replay.recover(request(), "a", datetime.min.replace(tzinfo=UTC), Batch(10, 0), encode),
+            replay.replay(request(), DeliveryFilter("a"), Batch(10, 0), encode),
+            endpoints.change(request(), "a", "", lambda each, now: replace(each, description="new"), encode),
+            deliveries.skip(request(), "a", first, encode),
+        ]
+    ):
+        await coming
+        assert await database.fetchval("SELECT due_time FROM lanes") == lane.lease_end, number
+    counts = await database.fetch("SELECT state, count(*) FROM deliveries GROUP BY state ORDER BY state")
+    assert [tuple(row) for row in counts] == [(1, 6), (4, 1)], "each of them did what it was asked"

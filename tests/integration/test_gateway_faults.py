@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ from tests.webhooks import (
     refuse,
     webhook_stack,
 )
+
+LEASE_SECONDS = 0.6
 
 KILLED_GATEWAY = """
 import asyncio, json, sys
@@ -144,7 +147,7 @@ async def test_retries_survive_a_restart(stack: Stack) -> None:
     async with AsyncExitStack() as first:
         await stack.start(first, retry_delays=SLOW)
         await record(stack.pool, event("a", 1), event("a", 2), event("b", 1))
-        await until(lambda: len(stack.storefront.hooks) == 2)
+        await until(lambda: len(stack.storefront.hooks) == 2 and len(stack.pms.taken) == 3)
     assert await stack.pending() == 3
     await make_due(stack)
     stack.storefront.behaviour = take
@@ -191,6 +194,32 @@ async def test_killed_between_sending_and_writing_it_sends_again_under_the_same_
     assert versions == sorted(versions) or versions == [1, 2, 1, 2, 3, 4]  # the first was perhaps not written either
     sent_twice = [hook.event_id for hook in stack.storefront.taken if hook.version == 2]
     assert len(set(sent_twice)) == 1
+
+
+async def test_a_lane_is_given_back_by_the_middle_of_its_lease(stack: Stack) -> None:
+    """What is sent later might still be under way when another gateway claims the lane."""
+    sent_under: list[datetime] = []
+
+    async def lease_end() -> datetime:
+        found: datetime = await stack.pool.fetchval("SELECT due_time FROM lanes WHERE endpoint_id = 'storefront'")
+        return found
+
+    async def take_until_the_middle(_: Hook) -> None:
+        end = await lease_end()
+        sent_under.append(end)
+        middle = end - timedelta(seconds=LEASE_SECONDS / 2)
+        await until(lambda: stack.pool.fetchval("SELECT clock_timestamp() > $1", middle))
+
+    async with AsyncExitStack() as first:  # it has the deliveries made
+        stack.storefront.behaviour = refuse
+        await stack.start(first, retry_delays=SLOW)
+        await record(stack.pool, event("a", 1), event("a", 2))
+        await until(lambda: stack.storefront.hooks and len(stack.pms.taken) == 2)
+    await make_due(stack)
+    stack.storefront.behaviour = take_until_the_middle
+    await stack.start(lease_seconds=LEASE_SECONDS)
+    await until(lambda: len(stack.storefront.taken) == 2)
+    assert sent_under[0] < sent_under[1]
 
 
 async def test_two_gateways_share_the_work_without_sending_twice(stack: Stack) -> None:
