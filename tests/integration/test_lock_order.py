@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,3 +91,16 @@ async def test_locks_are_taken_in_one_order(database: Pool, database_url: str) -
                 assert await unlocked(database, numbers) == order[place + 1 :]
             await touching
     await pool.close()
+
+
+async def test_rows_that_others_may_insert_are_inserted_in_one_order(database: Pool) -> None:
+    """Who comes second waits for the first, as for a lock: for its answers, and for stock that is counted first."""
+    await sell(database, **dict.fromkeys(SKUS, 0))
+    causes = [request(str(uuid.UUID(int=number))) for number in reversed(range(len(SKUS)))]
+    counts = [adjust(sku, 1, cause=cause) for sku, cause in zip(reversed(SKUS), causes, strict=True)]
+    async with committing(database) as committer:
+        await asyncio.gather(*map(committer.submit, counts))
+    for table, key in (("idempotency", "request_id::text"), ("stock", "sku")):
+        rows = [row[0] for row in await database.fetch(f"SELECT {key} FROM {table} ORDER BY ctid")]
+        assert len(rows) == len(SKUS)
+        assert rows == sorted(rows)
