@@ -13,9 +13,12 @@ from buf.validate import validate_pb2
 from google.api import annotations_pb2
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from stockward.event.v1.event_pb2 import Event
+from stockward.order.v1.order_pb2 import Order
 
 from stockward_server.domain import errors
 from stockward_server.grpc_api.server import SERVICES
+from stockward_server.storefront_view import hide_event, hide_order
 from tools import contract
 
 ROUTES = {
@@ -196,6 +199,44 @@ def test_everything_is_commented(files: list[FileDescriptorProto]) -> None:
                 silent.append(name)
     assert silent == []
     assert declared > 500, "the walk went past the declarations"
+
+
+def filled(message: Any) -> Any:
+    """The message, with something in each of its fields, and of theirs."""
+    for field in message.DESCRIPTOR.fields:
+        value = getattr(message, field.name)
+        if field.message_type is not None:
+            filled(value.add() if field.is_repeated else value)
+        elif field.is_repeated:
+            value.append(1 if field.cpp_type != field.CPPTYPE_STRING else "x")
+        else:
+            setattr(message, field.name, "x" if field.cpp_type == field.CPPTYPE_STRING else 1)
+    return message
+
+
+def fields_of(message: Any) -> Iterator[str]:
+    """Full names of the fields that are set, in all that it consists of."""
+    for field, value in message.ListFields():
+        yield field.full_name
+        if field.message_type is not None:
+            for each in value if field.is_repeated else [value]:
+                yield from fields_of(each)
+
+
+def test_storefronts_are_shown_nothing_that_is_for_staff_only(files: list[FileDescriptorProto]) -> None:
+    staff_only = set()
+    for file in files:
+        comments = {tuple(each.path): each.leading_comments.strip() for each in file.source_code_info.location}
+        staff_only |= {
+            name for path, name in declarations(file, (), file.package) if comments[path].endswith("Staff only.")
+        }
+    order, event = filled(Order()), Event(actor="x")
+    filled(event.order)
+    assert len(staff_only & {*fields_of(order), *fields_of(event)}) >= 8
+    hide_order(order)
+    hide_event(event)
+    assert not staff_only & {*fields_of(order), *fields_of(event)}
+    assert not event.actor
 
 
 def test_reasons_are_documented_with_an_example(files: list[FileDescriptorProto]) -> None:

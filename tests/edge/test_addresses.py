@@ -81,9 +81,10 @@ async def strict_edge(edge_shop: Shop, start_edge: StartEdge) -> AsyncIterator[E
 
 
 async def exhaust(edge: Edge, path: str = DOCS, **options: Any) -> Any:
-    """Calls without a key until that is too often; the answer."""
-    for _ in range(100):
-        answer = await edge.call("GET", path, by=None, **options)
+    """Calls without a key until that is too often, each time in the name of another address; the answer."""
+    for number in range(100):
+        named = {"headers": {"x-forwarded-for": f"10.0.1.{number}"}}
+        answer = await edge.call("GET", path, by=None, **(named | options))
         if answer.http == 429:
             return answer
     raise AssertionError("it never was")

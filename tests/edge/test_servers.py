@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 
 from stockward_server.config import Settings
-from stockward_server.edge import envoy_config, installed_contract, pages
+from stockward_server.edge import Limits, envoy_config, installed_contract, pages
+from stockward_server.edge.routes import SERVER_MARGIN_SECONDS
 from stockward_server.embedded import Envoy, free_port
 from stockward_server.embedded.worker import grpc_serves
 from tests.edge.caller import Edge, load, more
@@ -118,10 +120,14 @@ class FailingServer(grpc.GenericRpcHandler):
         self.code = grpc.StatusCode.UNAVAILABLE
         self.seen = Counter[str]()
         """How often each method was called."""
+        self.longest = 0.0
+        """Seconds that the caller who waits longest waits."""
 
     def service(self, details: Any) -> Any:
         async def fail(request: bytes, context: Any) -> None:
             self.seen[details.method] += 1
+            remaining: float | None = context.time_remaining()
+            self.longest = max(self.longest, inf if remaining is None else remaining)
             await context.abort(self.code, "in the middle of it")
 
         return grpc.unary_unary_rpc_method_handler(fail)
@@ -141,7 +147,7 @@ class FailingServer(grpc.GenericRpcHandler):
 
 
 async def test_what_a_server_may_have_done_is_not_repeated(start_edge: StartEdge) -> None:
-    """What only looks is, over REST, so that nobody notices."""
+    """What only looks is, over REST, so that nobody notices. And a server knows how long the edge waits."""
     changing = [route for route in ROUTES if route.verb != "GET"]
     looking = next(route for route in ROUTES if route.verb == "GET")
     methods = {f"/{route.service}/{route.method.name}" for route in ROUTES}
@@ -150,6 +156,7 @@ async def test_what_a_server_may_have_done_is_not_repeated(start_edge: StartEdge
         for server.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
             await asyncio.gather(*(edge.call(route.verb, filled(route), {}) for route in changing))
             assert server.seen == Counter(f"/{route.service}/{route.method.name}" for route in changing)
+            assert server.longest <= Limits().call_seconds + SERVER_MARGIN_SECONDS
             server.seen.clear()
             stubs: list[Any] = [channel.unary_unary(method) for method in methods]
             await asyncio.gather(*(stub(b"") for stub in stubs), return_exceptions=True)
@@ -158,3 +165,4 @@ async def test_what_a_server_may_have_done_is_not_repeated(start_edge: StartEdge
             await edge.call(looking.verb, filled(looking))
             assert server.seen.total() > 1
             server.seen.clear()
+            server.longest = 0.0

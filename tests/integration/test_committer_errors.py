@@ -1,4 +1,5 @@
-"""What nobody foresaw in the committer's loop: it is logged, answered, and the next batch goes on."""
+"""What nobody foresaw in the committer's loop: it is logged, answered, and the next batch goes on. And who hears of
+commits."""
 
 from __future__ import annotations
 
@@ -6,8 +7,11 @@ import asyncio
 
 import pytest
 
-from stockward_server.storage.database import Pool
-from tests.commands import buy, committing, orders, sell
+from stockward_server.application.locked_state import LockedState
+from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.storage.database import Executor, Pool, transaction
+from stockward_server.storage.mutation import Mutations
+from tests.commands import adjust, buy, committing, orders, request, sell, waiting_for_locks
 from tests.events import until
 
 
@@ -37,3 +41,32 @@ async def test_who_hears_of_commits_cannot_undo_one(database: Pool, caplog: pyte
         order = await committer.submit(buy(("MUG", 1)))
     assert [order.decode()] == await orders(database)
     assert "nobody foresaw this" in caplog.text
+
+
+async def test_a_commit_is_heard_of_once_it_is_there(database: Pool) -> None:
+    """Whoever hears of it looks at once, and would see what was before."""
+    await database.execute(
+        """
+        CREATE FUNCTION commit_slowly() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER commit_slowly AFTER INSERT ON idempotency DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION commit_slowly()
+        """
+    )
+    heard: list[LockedState] = []
+    mutations = Mutations(database, encode_event, heard.append)
+
+    async def nothing(connection: Executor, state: LockedState) -> bytes:
+        return b""
+
+    await sell(database, MUG=0)
+    async with committing(database, on_commit=heard.append) as committer:
+        for change in (committer.submit(adjust("MUG", 1)), mutations.run(request(), nothing)):
+            heard.clear()
+            async with transaction(database) as holder:
+                await holder.execute("SELECT pg_advisory_xact_lock(1)")
+                changing = asyncio.create_task(change)
+                await until(lambda: waiting_for_locks(database, 1))
+                assert not heard
+            await changing
+            assert len(heard) == 1

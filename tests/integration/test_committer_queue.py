@@ -107,6 +107,21 @@ async def test_closing_finishes_what_is_queued_and_takes_nothing_more(database: 
     assert len(await orders(database)) == 4
 
 
+async def test_a_database_that_does_not_answer_holds_up_neither_the_end_nor_those_who_wait(
+    database: Pool, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stockward_server.storage.committer.CLOSE_SECONDS", 0.1)
+    async with flushing(database, committer) as first:
+        (queued,) = await submitted(committer)
+        await committer.close()
+        with pytest.raises(DatabaseUnavailable, match="not known whether the change was made"):
+            await first
+        async with asyncio.timeout(10):
+            with pytest.raises(DatabaseUnavailable, match="the server is stopping"):
+                await queued
+    assert not await orders(database)
+
+
 HEAVY = [("MUG", 1), ("CUP", 1), ("TEE", 1)]
 """Lines that are more than one batch of the next tests takes."""
 

@@ -16,7 +16,11 @@ from stockward.event.v1 import event_pb2
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
+from stockward_server.application.order_commands import CancelOrder
+from stockward_server.application.stock_commands import ReleaseReservation
+from stockward_server.storage.database import transaction
 from stockward_server.storage.retention import drop_expired_movements
+from tests.commands import committing, nothing, on, request, waiting_for_locks
 from tests.events import until
 from tests.integration.test_movement_retention import make_old
 from tests.shop import Refused, Shop, refused
@@ -351,6 +355,27 @@ async def test_watches_of_both_names_are_told(shop: Shop) -> None:
     assert (counters["A"].on_hand, counters["B"].on_hand) == (0, 4)
     for task in reading:
         task.cancel()
+
+
+async def test_a_command_that_waited_while_its_sku_was_given_away_finds_its_own_goods(shop: Shop) -> None:
+    """It has read the SKU of its order, and waits before it can lock the stock of that."""
+    for sku in ("A", "C", "OTHER"):
+        await shop.sell(sku, 10)
+    made, of_other_goods = await order(shop, "A"), await order(shop, "C")
+    line = inventory.StockLine(sku="OTHER", quantity=1)
+    hold = await shop.pms.inventory.ReserveStock(inventory.ReserveStockRequest(lines=[line]))
+    release = ReleaseReservation(cause=request(), reservation_id=hold.reservation_id, reply=nothing)
+    async with committing(shop.pool) as committer:
+        async with transaction(shop.pool) as holder:
+            await holder.execute("SELECT FROM reservations FOR UPDATE")
+            cancel = CancelOrder(**on(made.order_id), quantities={}, reason="")
+            batch = asyncio.gather(*map(committer.submit, (cancel, release)))
+            await until(lambda: waiting_for_locks(shop.pool, 1))
+            await rename(shop, "A", "B")
+            await rename(shop, "C", "A")
+        await batch
+    assert [(await level(shop, sku)).allocated for sku in ("A", "B")] == [1, 0], of_other_goods
+    await assert_books_agree(shop, "A", "B")
 
 
 @pytest.mark.long

@@ -166,6 +166,16 @@ async def test_a_bad_token_is_told_its_fault(issuer: Issuer, name: str) -> None:
     assert await tokens.authenticate(issuer.token("ES256")) == ADA
 
 
+async def test_a_key_for_encryption_signs_nothing(issuer: Issuer) -> None:
+    keys = issuer.key_set()["keys"]
+    issuer.body = json.dumps(
+        {"keys": [key | {"use": "enc"} if key["kid"] == "RS256" else key for key in keys]}
+    ).encode()
+    tokens = tokens_of(issuer)
+    assert await cause(tokens, issuer.token("RS256")) == "TOKEN_KEY_UNKNOWN"
+    assert await tokens.authenticate(issuer.token("ES256")) == ADA
+
+
 ODD: tuple[Any, ...] = (
     10**400,
     -(10**400),

@@ -121,7 +121,10 @@ def test_a_rate_is_kept_and_evenly_spent() -> None:
 
 def test_a_receiver_that_asks_for_time_gets_it() -> None:
     way = gate()
+    trial = way.enter(0.0)
     way.note(answer(429, retry_after=5.0), 0.0)
+    assert (way.begins(4.9, trial), way.begins(5.1, trial)) == (False, True)
+    way.leave(trial)
     assert (way.places(4.9), way.places(5.1)) == (0, 8)
     way.note(answer(503, retry_after=86_400.0), 10.0)
     assert (way.places(9.0 + LONGEST_REST), way.places(11.0 + LONGEST_REST)) == (0, 8)

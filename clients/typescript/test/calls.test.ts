@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code, order, pages, rows, Stockward } from "@stockward/client";
+import { numbered } from "../src/request_id.js";
 import { Proxy } from "./proxy.js";
 import { newSku, ordersOf, readRun, refused, run, sell, shop, staff, until } from "./shop.js";
 
@@ -68,6 +69,8 @@ test("every request of a batch gets a request_id, and so does every message of a
   const one = { lines: [{ sku, quantity: 1n }] };
   const { results } = await shop.orders.batchCreateOrders({ requests: [one, one] });
   assert.deepEqual(results.map((each) => each.outcome.case), ["order", "order"]);
+  const { requests } = numbered(order.BatchCreateOrdersRequestSchema, { requests: [one, one] });
+  assert.equal(new Set(requests.map((each) => each.requestId).filter(Boolean)).size, 2);
 
   async function* upload() {
     yield { rows: [{ sku, change: { case: "onHand" as const, value: 50n } }], requestId: "" };
