@@ -100,7 +100,7 @@ def versions(events: Sequence[Event]) -> dict[str, list[int]]:
     return found
 
 
-async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Waits until the condition holds, awaited where it has to be; fails when it does not in time."""
     deadline = time.monotonic() + seconds
     while True:

@@ -79,7 +79,7 @@ async def event_types(database: Pool, product: pb.Product) -> list[str]:
 
 async def until(database: Pool, product: pb.Product, condition: str) -> None:
     """Waits for the product's row to be so, with nobody connected to the server."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await database.fetchval(
             f"SELECT {condition} FROM products WHERE product_id = $1", product.product_id
         ):

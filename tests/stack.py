@@ -83,7 +83,7 @@ class Stack:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
         )
 
     @property

@@ -286,7 +286,7 @@ async def test_events(shop: Shop, run: Run, both: Both, sku: str, tmp_path: Path
     assert follower.stdout
     assert follower.stderr
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert b"Following from cursor" in await follower.stderr.readline()
             await shop.receive(sku, 7)
             event = json.loads(await follower.stdout.readline())

@@ -135,7 +135,7 @@ async def test_a_new_certificate_is_shown_to_new_callers(edge: str, authority: A
     def look() -> str:
         host, _, port = edge.removeprefix("https://").rpartition(":")
         with (
-            socket.create_connection((host, int(port)), timeout=5) as plain,
+            socket.create_connection((host, int(port)), timeout=30) as plain,
             context(authority, pair).wrap_socket(plain, server_hostname=host) as connection,
         ):
             subject: Any = connection.getpeercert()

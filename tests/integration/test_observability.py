@@ -60,7 +60,7 @@ class Stack:
     async def health(self, service: str = "") -> int:
         async with open_channel(self.settings.grpc_address) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
-            answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
             return int(answer.status)
 
     async def statuses(self, path: str) -> dict[str, int]:

@@ -65,7 +65,7 @@ async def test_the_order_flow_in_ten_lines_is_the_one_of_the_readme(shop: Shop, 
     (home / "run.json").write_text(json.dumps({"grpc": shop.address, "keys": KEYS}))
 
     def run_it() -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, example], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        return subprocess.run([sys.executable, example], cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
     run = await asyncio.to_thread(run_it)
     assert (run.returncode, run.stdout, run.stderr) == (0, "STATE_FULFILLED 8\n", "")

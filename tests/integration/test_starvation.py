@@ -129,7 +129,7 @@ async def test_an_attempt_that_cannot_be_stored_does_not_keep_others(database: P
         recorder.add(Attempt("pms", event_id, 1, DeliveryState.DEAD, datetime.now(UTC), 1, 500, error, ""))
 
     task = asyncio.create_task(recorder.run(lambda: None))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await recorder.drained()
     task.cancel()
     rows = await database.fetch("SELECT error FROM delivery_attempts ORDER BY error")

@@ -72,7 +72,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
 
 def client(address: str, credentials: grpc.ChannelCredentials, **options: Any) -> AsyncStockward:
     alone = [("grpc.use_local_subchannel_pool", 1)]
-    return AsyncStockward(address, KEYS["pms"], credentials=credentials, options=alone, timeout=5.0, **options)
+    return AsyncStockward(address, KEYS["pms"], credentials=credentials, options=alone, timeout=30.0, **options)
 
 
 async def shown(address: str, authority: Authority, pair: tuple[Path, Path] | None = None) -> str:
@@ -85,7 +85,7 @@ async def shown(address: str, authority: Authority, pair: tuple[Path, Path] | No
             context.load_cert_chain(*map(str, pair))
         host, _, port = address.rpartition(":")
         with (
-            socket.create_connection((host, int(port)), timeout=5) as plain,
+            socket.create_connection((host, int(port)), timeout=30) as plain,
             context.wrap_socket(plain, server_hostname=host) as connection,
         ):
             subject: Any = connection.getpeercert()
@@ -212,7 +212,7 @@ async def test_with_a_root_for_clients_only_they_are_let_in(
             async with grpc.aio.secure_channel(address, credentials(authority, pair)) as channel:
                 check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
                 with pytest.raises(grpc.aio.AioRpcError) as error:
-                    await check(b"", timeout=5)
+                    await check(b"", timeout=30)
                 assert error.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -228,7 +228,7 @@ async def test_the_roots_of_clients_may_change_too(tls: Callable[..., Settings],
             async with grpc.aio.secure_channel(address, credentials(authority, pair)) as channel:
                 check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
                 try:
-                    await check(b"", timeout=5)
+                    await check(b"", timeout=30)
                 except grpc.aio.AioRpcError:
                     return False
                 return True
