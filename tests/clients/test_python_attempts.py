@@ -1,0 +1,125 @@
+"""What the Python clients do when a call fails in the middle: against a server that answers as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from stockward.inventory.v1.inventory_pb2 import WatchStockRequest, WatchStockResponse
+from stockward.order.v1.order_pb2 import CreateOrderRequest, Order
+
+from stockward_client import AsyncStockward, Stockward
+
+Step = Sequence[Message | grpc.StatusCode | status_pb2.Status]
+"""The answer to one call: messages, and perhaps a failure at the end."""
+
+
+class Scripted(grpc.GenericRpcHandler):
+    """A server that answers each call by the next step, and notes what was asked."""
+
+    def __init__(self, *steps: Step) -> None:
+        self._steps = iter(steps)
+        self.requests: list[bytes] = []
+        self.keys: list[str] = []
+
+    def service(self, details: Any) -> Any:
+        async def answer(request: bytes, context: Any) -> AsyncIterator[bytes]:
+            self.requests.append(request)
+            self.keys.append(str(dict(details.invocation_metadata)["authorization"]))
+            for each in next(self._steps):
+                if isinstance(each, grpc.StatusCode):
+                    await context.abort(each, "in the middle of it")
+                elif isinstance(each, status_pb2.Status):
+                    await context.abort_with_status(rpc_status.to_status(each))
+                else:
+                    yield each.SerializeToString()
+
+        return grpc.unary_stream_rpc_method_handler(answer)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """Its address."""
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        server.add_generic_rpc_handlers((self,))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            await server.stop(None)
+
+
+def numbered_keys() -> Iterator[str]:
+    return (f"key-{number}" for number in itertools.count(1))
+
+
+async def order(kind: str, address: str, keys: Iterator[str]) -> Order:
+    """Made by one of the two clients."""
+    line = CreateOrderRequest.Line(sku="MUG", quantity=1)
+    if kind == "async":
+        async with AsyncStockward(address, lambda: next(keys)) as client:
+            return await client.orders.create_order(lines=[line])
+
+    def ordered() -> Order:
+        with Stockward(address, lambda: next(keys)) as client:
+            return client.orders.create_order(lines=[line])
+
+    return await asyncio.to_thread(ordered)
+
+
+async def watch(kind: str, address: str, count: int) -> list[str]:
+    """The cursors of the first responses."""
+    if kind == "async":
+        async with AsyncStockward(address, "key") as client:
+            watching = client.inventory.watch_stock(skus=["MUG"])
+            return [(await anext(watching)).cursor for _ in range(count)]
+
+    def watched() -> list[str]:
+        with Stockward(address, "key") as client:
+            return [each.cursor for each in itertools.islice(client.inventory.watch_stock(skus=["MUG"]), count)]
+
+    return await asyncio.to_thread(watched)
+
+
+def states(*cursors: str) -> Iterable[WatchStockResponse]:
+    return (WatchStockResponse(cursor=cursor) for cursor in cursors)
+
+
+def refusal(code: grpc.StatusCode, reason: str) -> status_pb2.Status:
+    refused = status_pb2.Status(code=code.value[0], message="no")
+    refused.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain="stockward"))
+    return refused
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_every_attempt_has_the_same_request_id_and_a_key_of_its_own(kind: str) -> None:
+    away = [grpc.StatusCode.UNAVAILABLE]
+    server = Scripted(away, away, [Order(order_id="1")])
+    async with server.serving() as address:
+        assert (await order(kind, address, numbered_keys())).order_id == "1"
+    request_ids = {CreateOrderRequest.FromString(each).request_id for each in server.requests}
+    assert len(request_ids) == 1
+    assert "" not in request_ids
+    assert server.keys == ["Bearer key-1", "Bearer key-2", "Bearer key-3"]
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_a_watch_goes_on_after_its_last_cursor_or_from_the_present_state(kind: str) -> None:
+    server = Scripted(
+        [*states("", "a", "b"), grpc.StatusCode.UNAVAILABLE],
+        [*states("c")],
+        [*states("d"), grpc.StatusCode.ABORTED],
+        [refusal(grpc.StatusCode.OUT_OF_RANGE, "CURSOR_EXPIRED")],
+        [*states("", "e")],
+    )
+    async with server.serving() as address:
+        assert await watch(kind, address, 7) == ["", "a", "b", "c", "d", "", "e"]
+    assert [WatchStockRequest.FromString(each).cursor for each in server.requests] == ["", "b", "c", "d", ""]
