@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 
+NEW = 5_000
+"""New objects after which the collector walks through these: a few milliseconds, where 50,000 may take 70."""
+
 
 def collect_seldom() -> None:
     """Has the collector look at new objects only, and less often. Called when all is loaded, and when all is made.
@@ -13,4 +16,4 @@ def collect_seldom() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(NEW, 200, 20)

@@ -17,10 +17,13 @@ from stockward_server.grpc_api.server import SERVICES
 
 
 async def test_what_was_loaded_is_not_walked_through_again() -> None:
-    script = "import gc; from stockward_server import garbage; garbage.collect_seldom(); print(gc.get_freeze_count())"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    script = "import gc; from stockward_server import garbage; garbage.collect_seldom(); print({}, {})"
+    told = script.format("gc.get_freeze_count()", "gc.get_threshold()[0]")
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", told, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
-    assert int(out) > 1000
+    frozen, new = map(int, out.split())
+    assert frozen > 1000
+    assert new <= 5_000, "which takes a few milliseconds"
 
 
 async def test_a_server_leaves_out_what_it_was_made_of(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

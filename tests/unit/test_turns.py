@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 from collections.abc import Sequence
@@ -145,7 +146,8 @@ async def test_callers_take_turns_with_what_is_done_beside() -> None:
     assert done == ["busy", "modest", "busy", "busy"]
 
 
-async def test_what_nobody_waits_for_any_longer_is_ended_before_the_next() -> None:
+async def test_what_nobody_waits_for_any_longer_is_ended_before_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    """And nobody hears how it failed."""
     begun, go_on, ended = asyncio.Event(), threading.Event(), list[str]()
     loop = asyncio.get_running_loop()
 
@@ -153,6 +155,7 @@ async def test_what_nobody_waits_for_any_longer_is_ended_before_the_next() -> No
         loop.call_soon_threadsafe(begun.set)
         go_on.wait(10)
         ended.append("first")
+        raise FieldInvalid("")
 
     gone = asyncio.create_task(beside(first))
     await begun.wait()
@@ -162,6 +165,9 @@ async def test_what_nobody_waits_for_any_longer_is_ended_before_the_next() -> No
     go_on.set()
     await second
     assert ended == ["first", "second"]
+    del gone
+    gc.collect()
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("size", [validation.SHORT - 100, validation.SHORT + 100])

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 SLICE = 0.002
@@ -31,8 +31,8 @@ ROUNDS = 4
 MUCH = 100
 """Rows or elements from which on a call is known to be long before it begins."""
 
-LONG_READS = 2
-"""Long reads of one caller at the same time; the others would only keep the database from everybody else."""
+LONG_READS = 1
+"""Long reads of one caller at the same time: each keeps a core of the database busy, and there may be two."""
 
 SWITCH = 0.0005
 """Seconds after which what is done beside leaves the interpreter to the event loop."""
@@ -103,10 +103,14 @@ class Beside:
                 raise
         self._busy = True
         done = loop.run_in_executor(self._thread, copy_context().run, work)
-        done.add_done_callback(self._call_next)
+        done.add_done_callback(self._ended)
         return await asyncio.shield(done)
 
-    def _call_next(self, _: object = None) -> None:
+    def _ended(self, done: asyncio.Future[Any]) -> None:
+        done.exception()  # seen, even when the caller has gone
+        self._call_next()
+
+    def _call_next(self) -> None:
         while self._waiting:
             caller, turns = self._waiting.popitem(last=False)
             turn = turns.popleft()

@@ -8,7 +8,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 
 from stockward_server.application.event_log import Cursor, EventsLost
@@ -42,6 +42,7 @@ async def going_on(seals: Seals, text: str) -> AsyncIterator[tuple[Cursor | None
         ) from None
 
 
+@lru_cache(16)  # a thousand watches are told of the same place
 def encode(seal: Seal, cursor: Cursor) -> str:
     """Returns the text of a cursor. The part before it is for servers of the release before, which may be asked to go
     on from it while they are being replaced; it ends with `=`, where they stop reading."""

@@ -1,4 +1,4 @@
-"""Large messages, of which only a few of each caller are objects in memory at the same time."""
+"""Large messages, of which one of each caller is objects in memory at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 LARGE = 64 * 1024
 """Bytes of a message that becomes megabytes: an empty element is two bytes on the wire, and a hundred in memory."""
 
-AT_ONCE = 2
+AT_ONCE = 1
 """Of one caller; its others wait as the bytes that came."""
 
 
