@@ -41,6 +41,12 @@ class Waits:
     def count(self, since: dict[str, int]) -> int:
         return sum(len(waits) - since.get(kind, 0) for kind, waits in self.seconds.items())
 
+    async def settled(self) -> None:
+        """Returns once every call that is under way is answered, or given up, so that it counts."""
+        before = self.mark()
+        while any(len(waits) == before[kind] for kind, waits in self.seconds.items()):
+            await asyncio.sleep(0.02)
+
     def mark(self) -> dict[str, int]:
         """How many there are by now."""
         return {kind: len(waits) for kind, waits in self.seconds.items()}

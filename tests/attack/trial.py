@@ -88,7 +88,7 @@ async def try_attack(name: str, stack: Stack, waits: Waits, seconds: float, allo
         attacker.kill()
     printed = (await reading).decode().strip()
     await attacker.wait()
-    await asyncio.sleep(0.2)  # what was under way is answered
+    await waits.settled()
     worst, kind = waits.worst(mark), waits.worst_kind(mark)
     calls = waits.count(mark)
     sent, grown = int(printed or 0), max(most, stack.memory) - memory

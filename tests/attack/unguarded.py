@@ -72,7 +72,7 @@ def fairness(patch: Patch) -> None:
 
 BUILDS = {
     "counting": Unguarded("gRPC: empty lines, 256 KiB", counting),
-    "slices": Unguarded("gRPC: pages of 1,000 products", slices),
+    "slices": Unguarded("gRPC: wrong SKUs, 4 MiB", slices),
     "fairness": Unguarded("gRPC: batches of 20 orders of 1,000 lines", fairness),
 }
 

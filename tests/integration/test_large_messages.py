@@ -1,4 +1,4 @@
-"""Of each caller only a few large messages are objects in memory at the same time."""
+"""Of each caller one large message is objects in memory at a time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from stockward.order.v1.order_pb2 import CreateOrderRequest
 
-from stockward_server.grpc_api import interceptor, large_messages, validation
-from stockward_server.grpc_api.large_messages import AT_ONCE, LargeMessages
+from stockward_server.grpc_api import interceptor, validation
+from stockward_server.grpc_api.large_messages import LargeMessages
 from tests.commands import locked, sell, waiting_for_locks
 from tests.events import until
 from tests.shop import Shop
@@ -18,24 +18,21 @@ from tests.shop import Shop
 
 async def test_those_of_one_caller_wait_for_each_other() -> None:
     messages = LargeMessages()
-    busy = [await messages.enter("busy") for _ in range(AT_ONCE)]
-    waiting = asyncio.create_task(messages.enter("busy"))
+    left = await messages.enter("busy")
     gone = asyncio.create_task(messages.enter("busy"))
+    waiting = asyncio.create_task(messages.enter("busy"))
     (await messages.enter("modest"))(None)
     assert not waiting.done()
     gone.cancel()
-    busy[0](None)
+    left(None)
     (await waiting)(None)
-    busy[1](None)
-    for left in [await messages.enter("busy") for _ in range(AT_ONCE)]:
-        left(None)
+    (await messages.enter("busy"))(None)
 
 
 async def test_a_large_message_is_not_parsed_while_others_of_its_caller_are_worked_on(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interceptor, "LARGE", 200)
-    monkeypatch.setattr(large_messages, "AT_ONCE", 1)
     parsed: list[str] = []
     validate = validation.validate
 
