@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stockward.catalog.v1 import catalog_pb2 as pb
 
-from stockward_server.application.catalog import ProductFilter, ProductSort, position
-from stockward_server.application.stock_views import Page
+from stockward_server.application.catalog import ProductSort
 from stockward_server.bootstrap.database import migrate
 from stockward_server.config import Settings
 from stockward_server.domain.folding import fold, title_key, trim
-from stockward_server.domain.money import Money
-from stockward_server.domain.product import Product, ProductState, Variant
 from stockward_server.domain.search import rank, search_query
 from stockward_server.embedded import Postgres
-from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage import database as storage
 from stockward_server.storage import product_lists
-from stockward_server.storage.catalog import SqlCatalog
-from stockward_server.storage.database import MIGRATIONS, Executor, Pool
-from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.product_rows import write_content, write_variants
+from stockward_server.storage.database import MIGRATIONS, Pool
 from stockward_server.storage.search_refresh import refresh_search
 from tests.events import until
 from tests.products import create, get, step, update
+from tests.searching import IN_SHORT, listed, product, store, titles
 from tests.shop import Callers, Shop, money
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
-IN_SHORT = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 OLD_PRODUCT = """
     INSERT INTO products (product_id, handle, title, description, vendor, product_type, tags, images, attributes, state,
@@ -49,48 +39,6 @@ OLD_PRODUCT = """
 OLD_EDIT = """
     UPDATE products SET title = $2, version = version + 1, search = to_tsvector('english', $2) WHERE handle = $1
 """
-
-
-def product(title: str, *skus: str, description: str = "", barcode: str = "") -> Product:
-    now, product_id = datetime.now(UTC), uuid4()
-    variants = tuple(Variant(sku, Money("EUR", 100), barcode=barcode) for sku in skus)
-    return Product(
-        str(product_id),
-        str(product_id.int),
-        title,
-        ProductState.DRAFT,
-        now,
-        now,
-        description,
-        variants=variants,
-        version=1,
-    )
-
-
-async def store(connection: Executor, *products: Product) -> None:
-    for each in products:
-        await write_content(connection, each)
-        await write_variants(connection, each.product_id, list(enumerate(each.variants)))
-
-
-async def listed(
-    pool: Pool, search: str, sort: ProductSort = ProductSort.RELEVANCE, page_size: int = 1000
-) -> Sequence[Product]:
-    """All that is found, read by pages."""
-    wanted = ProductFilter([ProductState.DRAFT, ProductState.PUBLISHED], search=search, sort=sort, descending=True)
-    catalog = SqlCatalog(pool, Mutations(pool, encode_event))
-    found: list[Product] = []
-    while True:
-        after = position(found[-1], wanted) if found else None
-        page = await catalog.products(Page(page_size, after), wanted)
-        assert not {each.product_id for each in page} & {each.product_id for each in found}
-        found += page
-        if len(page) < page_size:
-            return found
-
-
-async def titles(pool: Pool, search: str) -> list[str]:
-    return [each.title for each in await listed(pool, search)]
 
 
 @IN_SHORT

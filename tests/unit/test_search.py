@@ -22,6 +22,7 @@ from stockward_server.domain.search import (
     search_document,
     search_query,
     searched,
+    word_pairs,
 )
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -166,3 +167,36 @@ def test_the_greatest_product_fits_a_search_vector() -> None:
 def test_what_is_called_so_comes_first_and_then_what_has_the_words_in_its_title(query: str, fit: Rank) -> None:
     tee = product("Blue Café Tee", "TEE-1", "TEE-2", handle="blue-cafe-tee", description="cotton")
     assert rank(tee, search_query(query)) is fit
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("red shirts", ["resh"]),
+        ("kt-ins01234-red x", ["ktin", "inre", "rex"]),
+        ("dying to die", ["dito", "todi"]),
+        ("a 日本 b", ["ab"]),
+        ("red", []),
+    ],
+)
+def test_words_that_follow_each_other_are_pairs(text: str, pairs: list[str]) -> None:
+    assert list(word_pairs(text)) == pairs
+
+
+@pytest.mark.parametrize(
+    ("query", "pairs"),
+    [
+        ('"red silk shirt"', ["resi", "sish"]),
+        ('"shirt of red silk"', ["resi"]),  # any word may be where the stop word is
+        ('"red 12 shirts"', []),
+        ('"to be"', []),
+        ("red-shirt", []),  # found as a part, too
+    ],
+)
+def test_a_phrase_has_pairs_that_all_products_with_it_have(query: str, pairs: list[str]) -> None:
+    assert search_query(query).alternatives[0][0].pairs == pairs
+
+
+def test_a_document_has_the_pairs_of_each_of_its_texts() -> None:
+    tee = product("Red tee", "KT-INS", vendor="Acme Ltd", description="<p>Soft</p> cotton.", handle="red-tee")
+    assert search_document(tee).pairs == {"rete", "ktin", "aclt", "soco"}

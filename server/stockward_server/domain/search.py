@@ -14,10 +14,11 @@ Marks are keys of three kinds. The first character says which; no word begins wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import chain
+from functools import lru_cache
+from itertools import chain, pairwise
 
 from stockward_server.domain.folding import cut, fold, split_words, title_key, trim
 from stockward_server.domain.product import Product
@@ -51,6 +52,11 @@ _UNSPACED = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, Chinese, Japanese: scripts without blanks between words."""
 
+_LETTERS = re.compile("[a-z]+")
+
+_OF_ONE_LETTER = re.compile("[aeiou]ing(ly)?|[aiou]edly|[aou]ed")
+"""Words whose English form is a single letter."""
+
 _MARKUP = re.compile(r"<[/!?a-z][^>]*>|&#?[0-9a-z]{1,31};", re.IGNORECASE)
 
 _TERM = re.compile(r'(-?)(?:"([^"]*)"?|([^\s"]+))')
@@ -78,6 +84,8 @@ class SearchDocument:
     parts: str
     """What parts are looked for in; a blank stands between those that do not belong together."""
     title_key: str
+    pairs: Set[str]
+    """Which words follow each other: the beginnings of each two of them, see `word_pairs`."""
 
 
 def searched(product: Product) -> object:
@@ -93,13 +101,14 @@ def search_document(product: Product) -> SearchDocument:
     names = _names(product)
     description = fold(_MARKUP.sub(" ", product.description[:DESCRIPTION_CHARACTERS]))[:DESCRIPTION_CHARACTERS]
     parts = list(_parts((title, *names, " ".join(_UNSPACED.findall(description)))))
+    exact = list(_exact_marks(product))
     return SearchDocument(
         title_words=" ".join(split_words(title)),
         name_words=BETWEEN_NAMES.join(" ".join(split_words(name)) for name in names),
         description_words=" ".join(split_words(description)),
         marks=_limited(
             chain(
-                _exact_marks(product),
+                exact,
                 ("^" + cut(word, MAX_KEY_BYTES) for word in split_words(title)),
                 _part_marks(parts),
             ),
@@ -107,7 +116,22 @@ def search_document(product: Product) -> SearchDocument:
         ),
         parts=" ".join(parts),
         title_key=title_key(product.title),
+        pairs=set(chain.from_iterable(map(word_pairs, (*exact, *names, description)))),
     )
+
+
+def word_pairs(text: str) -> Iterator[str]:
+    """Returns the beginnings of each two words of a folded text that follow each other, of letters of English alone.
+
+    Words with the same English form have the same beginning: that of `red shirts` is `resh`, too.
+    """
+    return (first + second for first, second in pairwise(map(_beginning, _LETTERS.findall(text))))
+
+
+@lru_cache(maxsize=8192)
+def _beginning(word: str) -> str:
+    """Two letters, or the one that all of its form is. `dying` is a form of `die`."""
+    return word[: 1 if _OF_ONE_LETTER.fullmatch(word) else 2].replace("y", "i")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +160,15 @@ class Term:
         step = 1 if len(self.text) <= SHORT else PART
         starts = dict.fromkeys((*range(0, last, step), last)) if self.text else ()
         return ["~" + self.text[at : at + PART] for at in starts]
+
+    @property
+    def pairs(self) -> Sequence[str]:
+        """Of a phrase: those of its words that every product with the phrase has, too. A word that PostgreSQL does not
+        look at may be any other."""
+        if self.text:
+            return []
+        words = (word if _LETTERS.fullmatch(word) and word not in STOP_WORDS else "" for word in self.words)
+        return [pair for two in pairwise(words) if all(two) for pair in word_pairs(" ".join(two))]
 
     @property
     def is_exact(self) -> bool:

@@ -33,7 +33,7 @@ SPREAD = 1.5
 GROWTH = 8
 """Times as many products of the list when those before were not enough."""
 
-ENOUGH = 4
+ENOUGH = 10
 """Times as many products as a page has that are sorted first: the rest hardly ever has to be."""
 
 
@@ -151,7 +151,7 @@ async def _first_named(
         f"""
         WITH named AS MATERIALIZED (
             SELECT s.product_id, {indexed} AS sort_key, false AS is_late
-            FROM {source} WHERE s.search @@ ({question}){"".join(after)}
+            FROM {source} WHERE s.search @@ ({question}) AND {search.sieve(bind)}{"".join(after)}
             UNION ALL
             SELECT p.product_id, p.{key}, true FROM products p
             WHERE p.indexed_version <> p.version AND p.search @@ ({question}){"".join(late)}

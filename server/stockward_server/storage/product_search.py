@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stockward_server.domain.search import PART, Rank, SearchQuery, Term
+from stockward_server.storage.search_index import may_have_pair
 
 Bind = Callable[[Any], str]
 """Takes a value of a statement and returns the name of its parameter."""
@@ -56,6 +57,15 @@ class SearchCondition:
             asked.append(_exact(self.query, bind))
         return " || ".join(f"({each})" for each in dict.fromkeys(asked))
 
+    def sieve(self, bind: Bind) -> str:
+        """Returns what all that is found has in `product_search s`, where the words of phrases follow each other."""
+        wanted = [
+            [pair for term in terms if not term.negative for pair in term.pairs] for terms in self.query.alternatives
+        ]
+        if self.rank is Rank.EXACT or not wanted or not all(wanted):
+            return "true"
+        return f"({' OR '.join(' AND '.join(may_have_pair(pair, bind) for pair in pairs) for pairs in wanted)})"
+
     def look(self, bind: Bind) -> str:
         """Returns what decides, in `products p`, about those that meet the question."""
         if not self.better:
@@ -66,14 +76,13 @@ class SearchCondition:
         alternatives = self.query.alternatives
         if self.rank is Rank.EXACT or self._title_is_enough or not any(map(_has_looks, alternatives)):
             return "true"
+        exact = "" if self.rank else _exact(self.query, bind)  # in each look, so that it takes no further one
         held = []
         for terms in alternatives:
-            looks = _looks(terms, bind)
+            looks = _looks(terms, exact, bind)
             if len(alternatives) > 1 and (asked := _asked(terms, bind)):
-                looks.append(f"{VECTOR} @@ ({' && '.join(asked)})")
+                looks.append(f"{VECTOR} @@ {_either(' && '.join(asked), exact)}")
             held.append(" AND ".join(looks))
-        if self.rank is None:
-            held.append(f"{VECTOR} @@ {_exact(self.query, bind)}")
         return f"({' OR '.join(f'({each})' for each in held)})"
 
     def _also(self, bind: Bind) -> list[str]:
@@ -125,7 +134,7 @@ def _question(term: Term, bind: Bind) -> str:
     if term.negative:
         return f"!!{_by_words(term, bind)}"
     if not term.text:
-        return _by_words(term, bind)
+        return _by_words(term, bind, "plainto_tsquery")
     return f"({_by_words(term, bind, 'plainto_tsquery')} || {_begun_somewhere(term, bind)} || {_part(term, bind)})"
 
 
@@ -142,22 +151,31 @@ def _has_look(term: Term) -> bool:
     if term.negative and term.is_unspaced:
         return True
     if not term.text:
-        return term.negative  # the index looks by itself at what has all words of a phrase
+        return True
     return len(term.words) > 1 or not (term.negative or term.is_exact)
 
 
-def _looks(terms: Sequence[Term], bind: Bind) -> list[str]:
-    """Conditions that decide about the terms that the index does not know for sure."""
-    return [_look(term, bind) for term in terms if _has_look(term)]
+def _looks(terms: Sequence[Term], exact: str, bind: Bind) -> list[str]:
+    """Conditions that decide about the terms that the index does not know for sure. What meets the query `exact`, if
+    there is one, meets each of them."""
+    return [_look(term, exact, bind) for term in terms if _has_look(term)]
 
 
-def _look(term: Term, bind: Bind) -> str:
+def _look(term: Term, exact: str, bind: Bind) -> str:
     if term.negative and term.is_unspaced:
-        return f"strpos(p.search_parts, {bind(term.text)}) = 0"
+        absent = f"strpos(p.search_parts, {bind(term.text)}) = 0"
+        return f"({absent} OR {VECTOR} @@ {exact})" if exact else absent
+    words = _by_words(term, bind)
     if term.negative:
-        return f"NOT {VECTOR} @@ {_by_words(term, bind)}"
-    words = f"{_by_words(term, bind)} || {_begun(term, bind)}"
-    return f"(strpos(p.search_parts, {bind(term.text)}) > 0 OR {VECTOR} @@ ({words}))"
+        return f"{VECTOR} @@ {_either(f'!!{words}', exact)}"
+    if not term.text:
+        return f"{VECTOR} @@ {_either(words, exact)}"
+    begun = f"{words} || {_begun(term, bind)}"
+    return f"(strpos(p.search_parts, {bind(term.text)}) > 0 OR {VECTOR} @@ {_either(begun, exact)})"
+
+
+def _either(query: str, exact: str) -> str:
+    return f"(({query}) || {exact})" if exact else f"({query})"
 
 
 def _by_words(term: Term, bind: Bind, function: str = "phraseto_tsquery") -> str:

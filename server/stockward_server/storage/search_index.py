@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from typing import Any
+from zlib import crc32
 
 from stockward_server.domain.product import Product
 from stockward_server.domain.search import SearchDocument
@@ -15,10 +17,14 @@ _WORDS = " || $$' ':10$$::tsvector || ".join(
 )
 
 
+MAX_PAIRS = 400
+"""Pairs of a product that are kept: those with more have their vectors looked at."""
+
 INDEX_PRODUCT = f"""
-    INSERT INTO product_search (product_id, create_time, title_key, search)
-    VALUES ($1, $2, $3, {_WORDS} || array_to_tsvector($7::text::text[]))
-    ON CONFLICT (product_id) DO UPDATE SET title_key = EXCLUDED.title_key, search = EXCLUDED.search
+    INSERT INTO product_search (product_id, create_time, title_key, search, pairs)
+    VALUES ($1, $2, $3, {_WORDS} || array_to_tsvector($7::text::text[]), $8)
+    ON CONFLICT (product_id)
+    DO UPDATE SET title_key = EXCLUDED.title_key, search = EXCLUDED.search, pairs = EXCLUDED.pairs
 """
 """Stores the row of the index of a product, which is an `index_row`."""
 
@@ -33,4 +39,22 @@ def index_row(product: Product, document: SearchDocument) -> tuple[Any, ...]:
         document.name_words,
         document.description_words,
         array_literal(document.marks),
+        pair_filter(document.pairs) + bytes([product.version % 256]),  # see migration 0022
     )
+
+
+def pair_filter(pairs: Set[str]) -> bytes:
+    """Returns a Bloom filter with half a byte for each pair, which one of five other pairs seems to be in."""
+    if len(pairs) > MAX_PAIRS:
+        return b"\xff"
+    size = len(pairs) // 2 + 1
+    bits = 0
+    for pair in pairs:
+        bits |= 1 << crc32(pair.encode()) % (8 * size)
+    return bits.to_bytes(size, "little")
+
+
+def may_have_pair(pair: str, bind: Callable[[Any], str]) -> str:
+    """Returns the condition that a row of `product_search s` does not rule out a pair."""
+    number = f"{bind(crc32(pair.encode()))}::bigint"
+    return f"coalesce(get_bit(s.pairs, {number} % (8 * (length(s.pairs) - 1))), 1) = 1"

@@ -13,6 +13,15 @@ from stockward_server.storage.search_index import INDEX_PRODUCT, index_row
 BATCH = 100
 """Products that one transaction indexes."""
 
+UNINDEXED = """
+    SELECT p.product_id::text FROM products p WHERE p.indexed_version <> p.version
+    ORDER BY p.product_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+"""
+WITHOUT_PAIRS = """
+    SELECT p.product_id::text FROM product_search s JOIN products p USING (product_id) WHERE s.pairs IS NULL
+    ORDER BY s.product_id LIMIT $1 FOR NO KEY UPDATE OF p SKIP LOCKED
+"""
+
 
 async def refresh_search(pool: Pool) -> int:
     """Indexes products that a server of an earlier release has written.
@@ -28,13 +37,7 @@ async def refresh_search(pool: Pool) -> int:
 
 async def _refresh_some(pool: Pool) -> int:
     async with transaction(pool) as connection:
-        locked = await connection.fetch(
-            """
-            SELECT p.product_id::text FROM products p WHERE p.indexed_version <> p.version
-            ORDER BY p.product_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
-            """,
-            BATCH,
-        )
+        locked = await connection.fetch(UNINDEXED, BATCH) or await connection.fetch(WITHOUT_PAIRS, BATCH)
         rows = await connection.fetch(
             f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", [row["product_id"] for row in locked]
         )
