@@ -17,8 +17,9 @@ from stockward.auth.v1 import auth_pb2, key_pb2
 from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
-from stockward_server.application.request import Role
-from stockward_server.grpc_api.identity import roles_by_method
+from stockward_server.application.request import Caller, Role
+from stockward_server.domain.errors import RoleNotAllowed
+from stockward_server.grpc_api.identity import Identity, roles_by_method
 from stockward_server.grpc_api.server import SERVICES
 from tests.events import until
 from tests.issuer import Issuer
@@ -308,3 +309,13 @@ async def test_what_a_key_did_bears_its_name(shop: Shop) -> None:
     await shop.order("TEE")
     ledger = await shop.pms.inventory.ListStockMovements(inventory_pb2.ListStockMovementsRequest(sku="TEE"))
     assert [movement.actor for movement in ledger.movements] == ["storefront", "pms"]
+
+
+async def test_what_the_contract_does_not_name_is_for_administrators_alone() -> None:
+    async def of_staff(key: str) -> Caller:
+        return Caller("pms", Role.PMS)
+
+    with pytest.raises(RoleNotAllowed):
+        await Identity(of_staff, roles_by_method(SERVICES), ()).identify(
+            "Bearer key", "/stockward.new.v1.NewService/New"
+        )

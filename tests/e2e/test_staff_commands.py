@@ -339,6 +339,15 @@ async def test_a_product_is_named_by_its_id_its_handle_or_a_sku(run: Run) -> Non
     assert other["productId"] in refused.err
 
 
+async def test_a_reference_of_several_orders_names_none_of_them(run: Run, shop: Shop, sku: str) -> None:
+    orders = [await shop.order(sku, reference=f"twice-{sku}") for _ in range(2)]
+    for verb in ("show", "cancel"):
+        refused = await run("orders", verb, f"twice-{sku}")
+        assert (refused.code, refused.out) == (1, "")
+        assert all(order.order_id in refused.err for order in orders)
+    assert (await shop.counters(sku)) == (10, 0, 2)
+
+
 async def test_a_handle_or_a_sku_may_look_like_an_id(run: Run) -> None:
     handle, sku = (str(uuid.uuid4()) for _ in range(2))
     create = ("products", "create", "--title", "Pan", "--json")

@@ -223,6 +223,27 @@ async def test_an_event_that_is_too_large_for_nats_holds_up_its_aggregate_only(
     assert versions(told) == {"large": in_order(4), "small": in_order(4)}
 
 
+async def test_what_the_stream_refuses_stays_in_the_outbox_and_nothing_overtakes_it(
+    database: Pool, database_url: str, own_nats: Nats, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An operator has limited what the stream takes."""
+    client = await nats.connect(own_nats.url)
+    config = StreamConfig(name=STREAM, subjects=["stockward.v1.>"], max_msg_size=10_000)
+    await client.jetstream().add_stream(config)
+    large = event("a", 2)
+    large.actor = "x" * 20_000
+    await record(database, event("a", 1), large, event("a", 3))
+    async with relaying(database_url, own_nats.url):
+        await until(lambda: "cannot be published" in caplog.text)
+        assert versions(events_of(await stored(own_nats.url))) == {"a": [1]}
+        assert await pending(database) == 3
+        state = await client.jetstream().stream_info(STREAM)
+        await client.jetstream().update_stream(state.config.evolve(max_msg_size=-1))
+        await until(lambda: drained(database))
+    await client.close()
+    assert versions(events_of(await stored(own_nats.url))) == {"a": in_order(3)}
+
+
 # Whatever dies
 
 
