@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stockward_server.application import turns
 from stockward_server.application.order_commands import CancelOrder, CreateOrder
 from stockward_server.application.reads import GatheredReads
 from stockward_server.domain.errors import DatabaseUnavailable, Overloaded
@@ -18,10 +19,12 @@ from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage import lanes
 from stockward_server.storage.committer import Committer
 from stockward_server.storage.committer_tally import CommitterTally
-from stockward_server.storage.database import Pool
+from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.lanes import Lanes
+from stockward_server.storage.lock import load_offers, lock_stock
 from tests.commands import buy, counters, locked, on, request, reserve, sell, verify, waiting_for_locks
 from tests.events import until
+from tests.turns import turns_during
 
 LONG = [("MUG", 1), ("CUP", 1), ("TEE", 1)]
 
@@ -121,3 +124,12 @@ async def test_a_database_that_cannot_count_leaves_the_answer_to_the_command(
 
     monkeypatch.setattr(running._lines, "_reads", GatheredReads(away))
     await running.submit(CancelOrder(**on(bought), quantities={}, reason=""))
+
+
+async def test_rows_are_locked_and_read_in_turns(database: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SLICE", 0.0)
+    skus = {f"S{number}": 1 for number in range(50)}
+    await sell(database, **skus)
+    for read in (lock_stock, load_offers):
+        async with transaction(database) as connection:
+            assert await turns_during(read(connection, skus)) >= 50

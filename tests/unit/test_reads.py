@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from stockward_server.application.reads import ENTRY_BYTES, RememberedReads
+from stockward_server.application import turns
+from stockward_server.application.reads import BULK, ENTRY_BYTES, RememberedReads
 
 
 class Store:
@@ -153,3 +154,23 @@ async def test_answers_that_are_too_old_take_no_memory() -> None:
         await reads.get(key)
         await asyncio.sleep(0.02)
     assert reads.bytes == ENTRY_BYTES
+
+
+async def test_who_asks_for_one_key_does_not_wait_behind_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does who asks for one of the many."""
+    monkeypatch.setattr(turns, "SLICE", float("inf"))  # all of the many are asked for at once
+    store = Store()
+    reads = RememberedReads(store.load, max_age=60)
+    store.gate.clear()
+    many = [f"key-{number:04}" for number in range(3 * BULK)]
+    bulk = asyncio.create_task(reads.get_all(many))
+    while not store.asked:
+        await asyncio.sleep(0)
+    single = [asyncio.create_task(reads.get(key)) for key in ("a", many[-1])]
+    await asyncio.sleep(0)
+    store.gate.set()
+    assert await asyncio.gather(*single) == [1, None]
+    assert await bulk == {}
+    assert [len(keys) for keys in store.asked] == [BULK, 2 + BULK, BULK - 1]
+    assert store.asked[1][:2] == ["a", many[-1]]
+    assert sorted(key for keys in store.asked for key in keys) == sorted([*many, "a"])

@@ -7,8 +7,9 @@ thousand callers cost a handful of queries and every answer was read after it wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, TypeVar
 
 from stockward_server.application.turns import Turns
@@ -28,6 +29,11 @@ GATHER_SECONDS = 0.005
 together cost less than one by one. Who asks alone does not wait."""
 
 
+BULK = 250
+"""Keys of one query that were asked for with more than so many others: what is asked for singly is in every query, and
+none of them takes long."""
+
+
 class GatheredReads(Generic[K, V]):
     """Answers single keys by loading many at once. Nothing is remembered."""
 
@@ -36,24 +42,36 @@ class GatheredReads(Generic[K, V]):
         self._load = load
         self._limit = limit
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._bulk: dict[K, asyncio.Future[V | None]] = {}
+        """Those that wait for a place which nobody else needs."""
         self._task: asyncio.Task[None] | None = None
 
-    def read(self, key: K) -> asyncio.Future[V | None]:
-        """The value, or None, read after this call. The future is shared by all who ask: await it shielded."""
-        future = self._waiting.get(key)
+    def read(self, key: K, *, bulk: bool = False) -> asyncio.Future[V | None]:
+        """The value, or None, read after this call. The future is shared by all who ask: await it shielded. `bulk`:
+        many others are asked for as well."""
+        future = self._waiting.get(key) or self._bulk.get(key)
         if future is None:
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+            future = asyncio.get_running_loop().create_future()
             if self._task is None:
                 self._task = asyncio.create_task(self._run(), name="gathered reads")
+            (self._bulk if bulk else self._waiting)[key] = future
+        elif not bulk:
+            self.hurry(key)
         return future
+
+    def hurry(self, key: K) -> None:
+        """Somebody asks singly for a key that waits with many others."""
+        if (future := self._bulk.pop(key, None)) is not None:
+            self._waiting[key] = future
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
-                keys = list(self._waiting)[: self._limit]
-                futures = {key: self._waiting.pop(key) for key in keys}
+            while self._waiting or self._bulk:
+                futures = {key: self._waiting.pop(key) for key in list(islice(self._waiting, self._limit))}
+                room = min(BULK, self._limit - len(futures))
+                futures |= {key: self._bulk.pop(key) for key in list(islice(self._bulk, room))}
                 try:
-                    found = await self._load(keys)
+                    found = await self._load(list(futures))
                 except Exception as error:
                     for future in futures.values():
                         future.set_exception(error)
@@ -61,7 +79,7 @@ class GatheredReads(Generic[K, V]):
                 else:
                     for key, future in futures.items():
                         future.set_result(found.get(key))
-                if self._waiting:
+                if self._waiting or self._bulk:
                     await asyncio.sleep(GATHER_SECONDS)
         finally:
             self._task = None
@@ -108,12 +126,12 @@ class RememberedReads(Generic[K, V]):
         future = self._future(key)
         return future.result() if future.done() else await asyncio.shield(future)
 
-    async def get_all(self, keys: Iterable[K]) -> dict[K, V]:
+    async def get_all(self, keys: Collection[K]) -> dict[K, V]:
         """The values of those keys that have one."""
-        turns = Turns()
+        turns, bulk = Turns(), len(keys) > BULK
         futures: dict[K, asyncio.Future[V | None]] = {}
         for key in keys:
-            futures[key] = self._future(key)
+            futures[key] = self._future(key, bulk=bulk)
             await turns.give()
         found: dict[K, V] = {}
         for key, future in futures.items():
@@ -134,18 +152,20 @@ class RememberedReads(Generic[K, V]):
         self._remembered.clear()
         self.bytes = 0
 
-    def _future(self, key: K) -> asyncio.Future[V | None]:
+    def _future(self, key: K, *, bulk: bool = False) -> asyncio.Future[V | None]:
         if not self._max_age:
             self.misses += 1
-            return self._reads.read(key)
+            return self._reads.read(key, bulk=bulk)
         now = asyncio.get_running_loop().time()
         known = self._remembered.get(key)
         if known is not None and now < known.end and not (known.answer.done() and known.answer.exception()):
             self.hits += 1
+            if not bulk and not known.answer.done():
+                self._reads.hurry(key)
             return known.answer
         self.misses += 1
         self.forget([key])
-        known = self._remembered[key] = _Remembered(self._reads.read(key), now + self._max_age, ENTRY_BYTES)
+        known = self._remembered[key] = _Remembered(self._reads.read(key, bulk=bulk), now + self._max_age, ENTRY_BYTES)
         self.bytes += ENTRY_BYTES
         known.answer.add_done_callback(lambda answer: self._weigh(key, known))
         self._make_room(now)

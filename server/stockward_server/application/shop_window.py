@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from stockward_server.application.locked_state import LockedState
@@ -44,7 +44,7 @@ class ShopWindow:
         row = await self._availability.get(sku)
         return row if row is not None and role.may_see(row.published) else None
 
-    async def availability(self, skus: Iterable[str], role: Role) -> Mapping[str, AvailabilityRow]:
+    async def availability(self, skus: Collection[str], role: Role) -> Mapping[str, AvailabilityRow]:
         """Units of each SKU that can be ordered; SKUs that do not exist for callers of the role are left out."""
         rows = await self._availability.get_all(skus)
         return {sku: row for sku, row in rows.items() if role.may_see(row.published)}

@@ -16,6 +16,7 @@ from asyncpg import Record
 from stockward_server.application.command import Command
 from stockward_server.application.locked_state import Holder, LockedState, PaymentKey, StockKey
 from stockward_server.application.overlay import Overlay
+from stockward_server.application.turns import Turns
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.identifiers import first_id
 from stockward_server.domain.money import Money
@@ -152,7 +153,11 @@ async def lock_stock(connection: Executor, skus: Collection[str], strength: str 
         """,
         sorted(skus),
     )
-    return [stock_level(row) for row in rows]
+    levels, turns = [], Turns(ahead=True)
+    for row in rows:
+        levels.append(stock_level(row))
+        await turns.give()
+    return levels
 
 
 async def last_versions(connection: Executor, keys: Collection[StockKey]) -> list[int]:
@@ -180,19 +185,19 @@ async def load_offers(connection: Executor, skus: Collection[str]) -> tuple[dict
         """,
         list(skus),
     )
-    offers = {
-        row["sku"]: Offer(
-            row["sku"],
-            f"{row['title']} – {row['variant']}" if row["variant"] else row["title"],
-            Money(row["currency"], row["price"]),
-            row["state"] == ProductState.PUBLISHED,
-            row["untracked"],
-            row["sku_since"],
-            row["name_reused"],
-        )
-        for row in rows
-        if row["sku"] is not None
-    }
+    offers, turns = dict[str, Offer](), Turns(ahead=True)
+    for row in rows:
+        if row["sku"] is not None:
+            offers[row["sku"]] = Offer(
+                row["sku"],
+                f"{row['title']} – {row['variant']}" if row["variant"] else row["title"],
+                Money(row["currency"], row["price"]),
+                row["state"] == ProductState.PUBLISHED,
+                row["untracked"],
+                row["sku_since"],
+                row["name_reused"],
+            )
+        await turns.give()
     return offers, rows[0]["renames"]
 
 
