@@ -254,8 +254,8 @@ def silence(edge: bool) -> Do:
 # Through the edge, without a key
 
 
-def json_body(body: bytes, path: str = ORDERS) -> Do:
-    return lambda target: target.post(path, body)
+def json_body(body: bytes, path: str = ORDERS, key: str = "") -> Do:
+    return lambda target: target.post(path, body, key=key)
 
 
 def compressed_json(size: int) -> Do:
@@ -329,6 +329,11 @@ def _attacks() -> Sequence[Attack]:
             Attack(f"compressed zeros, {called}", nobody, edge, compressed_json(size)),
             Attack(f"an unsigned webhook, {called}", nobody, edge, json_body(webhook, "/api/storefront/webhook")),
         ]
+    largest = json_bodies(SIZES["4 MiB"])
+    found += [
+        Attack(f"{full_of} with a key, 4 MiB", storefront, edge, json_body(largest[full_of], key=ATTACKER_KEY))
+        for full_of in ("nests", "strings", "one long string", "escapes", "blanks")
+    ]
     return [
         *found,
         Attack("batches of 20 orders of 1,000 lines", storefront, direct, big_orders, tasks=8),
