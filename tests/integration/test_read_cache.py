@@ -45,6 +45,7 @@ async def test_a_writer_reads_its_own_write(shops: tuple[Shop, Shop]) -> None:
         assert await available(writer) == units
 
 
+@pytest.mark.long
 async def test_another_process_reads_it_within_the_bound(shops: tuple[Shop, Shop]) -> None:
     writer, reader = shops
     await writer.sell("TEE", 5)
@@ -59,6 +60,7 @@ async def test_another_process_reads_it_within_the_bound(shops: tuple[Shop, Shop
     assert answers == sorted(answers), "it went back in time"
 
 
+@pytest.mark.long
 async def test_a_withdrawal_shows_within_the_bound(shops: tuple[Shop, Shop]) -> None:
     writer, reader = shops
     product_id = await writer.sell("TEE", 5)
@@ -76,6 +78,7 @@ async def test_a_withdrawal_shows_within_the_bound(shops: tuple[Shop, Shop]) -> 
     assert (await refused(ask(reader))).reason == "SKU_UNKNOWN"
 
 
+@pytest.mark.long
 async def test_a_product_that_is_known_before_its_stock_has_none_yet(shops: tuple[Shop, Shop]) -> None:
     writer, reader = shops
     missing = inventory.GetAvailabilityRequest(sku="TEE")

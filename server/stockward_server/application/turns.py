@@ -104,7 +104,10 @@ class Beside:
         self._busy = True
         done = loop.run_in_executor(self._thread, copy_context().run, work)
         done.add_done_callback(self._ended)
-        return await asyncio.shield(done)
+        try:
+            return await asyncio.shield(done)
+        finally:
+            del done  # an error that it holds would hold this frame, and both the message until the collector comes by
 
     def _ended(self, done: asyncio.Future[Any]) -> None:
         done.exception()  # seen, even when the caller has gone
