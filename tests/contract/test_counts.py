@@ -20,7 +20,7 @@ from stockward_server.domain.errors import FieldInvalid
 from stockward_server.grpc_api import validation
 from stockward_server.grpc_api.counts import MAX_ELEMENTS, count_elements
 from stockward_server.grpc_api.sizes import max_bytes
-from stockward_server.grpc_api.wire_counts import SMALL, check_counts
+from stockward_server.grpc_api.wire_counts import SMALL, STEP, check_counts
 from tests.known_shop import METHODS
 
 LINE = orders.CreateOrderRequest.Line
@@ -134,6 +134,13 @@ def test_the_largest_legal_messages_are_not_refused(message: Any) -> None:
     assert len(raw) <= max_bytes(message.DESCRIPTOR)
     for cut in range(1, 100):  # what ends too soon is the parser's to refuse
         check_counts(raw[:-cut], message.DESCRIPTOR)
+
+
+def test_a_list_is_refused_at_its_beginning() -> None:
+    """What follows is not looked at, or it would be found to be no message."""
+    raw = b"\x0a\x00" * 4 * STEP + b"\xff" * 20
+    with pytest.raises(FieldInvalid, match="must have at most 1,000 entries"):
+        check_counts(raw, orders.CreateOrderRequest.DESCRIPTOR)
 
 
 async def test_a_large_message_is_counted_beside(monkeypatch: pytest.MonkeyPatch) -> None:

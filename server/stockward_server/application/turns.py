@@ -34,7 +34,7 @@ MUCH = 100
 LONG_READS = 1
 """Long reads of one caller at the same time: each keeps a core of the database busy, and there may be two."""
 
-SWITCH = 0.0005
+SWITCH = 0.0002
 """Seconds after which what is done beside leaves the interpreter to the event loop."""
 
 T = TypeVar("T")

@@ -21,6 +21,9 @@ SPARE, EACH = 1000, 100
 """How many fields may stand in a message that are no elements of lists: so many, and so many for each message in it.
 Its own fields are fewer, and a newer client has some that are not known here."""
 
+STEP = 1000
+"""Elements that are counted before they are held against the limit: what is too long is refused at its beginning."""
+
 MAX_VARINT = 10
 """Bytes of a number."""
 
@@ -126,9 +129,9 @@ def _value(raw: bytes, at: int, wire_type: int) -> tuple[int, int]:
 
 
 def _run(raw: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
-    """Returns how many short elements with this tag follow, and where the next field begins."""
+    """Returns how many short elements with this tag follow, at most STEP, and where the next field begins."""
     count = 0
-    while at < end and raw[at] == tag:
+    while at < end and raw[at] == tag and count < STEP:
         size = raw[at + 1]
         if size > 127:
             break
