@@ -367,6 +367,18 @@ async def test_a_repetition_is_answered_as_the_first_time(pms: Callers, database
     assert (await events(database, created))[2].request_id == request_id
 
 
+async def test_a_repetition_may_have_its_attributes_in_another_order(pms: Callers, database: Pool) -> None:
+    request_id, names = str(uuid.uuid4()), [f"attribute {number}" for number in range(20)]
+    first, second = [
+        await pms.catalog.CreateProduct(
+            pb.CreateProductRequest(product=draft("Tee", attributes=dict.fromkeys(order, "x")), request_id=request_id)
+        )
+        for order in (names, names[::-1])
+    ]
+    assert first == second
+    assert await database.fetchval("SELECT count(*) FROM products") == 1
+
+
 async def test_the_same_request_at_the_same_time_is_done_once(pms: Callers, database: Pool) -> None:
     request = pb.CreateProductRequest(product=draft("Tee", "TEE-L"), request_id=str(uuid.uuid4()))
     answers = await asyncio.gather(*(pms.catalog.CreateProduct(request) for _ in range(8)))

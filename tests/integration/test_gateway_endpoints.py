@@ -24,6 +24,7 @@ from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.backlog import read_backlog
 from stockward_server.storage.database import Pool
 from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.retention import delete_expired_secrets
 from stockward_server.storage.webhook_endpoints import SqlEndpoints
 from stockward_server.storage.webhooks import SECRET_OVERLAP, SqlWebhooks
 from tests.events import event, record, record_many, until
@@ -180,6 +181,7 @@ async def test_a_secret_signs_until_its_time_is_over(database: Pool) -> None:
 
     async def signing() -> list[str]:
         """What signs the next request, and what staff are shown to sign it."""
+        await delete_expired_secrets(database)
         (endpoint,) = await store.endpoints()
         assert {each.text for each in (await staff.endpoint("pms")).secrets} == {*endpoint.secrets}
         return [*endpoint.secrets]
@@ -188,6 +190,8 @@ async def test_a_secret_signs_until_its_time_is_over(database: Pool) -> None:
     await put(new)
     assert await signing() == [new, SECRET]
     await database.execute("UPDATE endpoint_secrets SET expire_time = expire_time - $1::interval", SECRET_OVERLAP)
+    (endpoint,) = await store.endpoints()
+    assert list(endpoint.secrets) == [new], "though nobody has cleaned up yet"
     assert await signing() == [new]
 
 

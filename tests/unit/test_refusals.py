@@ -1,4 +1,5 @@
-"""A command that is refused, or fails, changes nothing, wherever that happens and whatever was done before it."""
+"""A command that is refused, or fails, changes nothing, wherever that happens and whatever was done before it. What the
+others change is the batch's."""
 
 from __future__ import annotations
 
@@ -129,3 +130,16 @@ async def test_a_row_that_is_refused_on_the_way_changes_nothing() -> None:
         if not broken.wire.fired:
             break
     assert refused > 20
+
+
+def test_a_batch_accepts_all_that_a_command_has_changed() -> None:
+    state = LockedState(datetime.now(UTC), encode_event)
+    scratch = state.scratch()
+    names = [each.name for each in fields(LockedState) if isinstance(getattr(state, each.name), Overlay | list)]
+    assert len(names) > 10
+    for name in names:
+        changed = getattr(scratch, name)
+        changed.append(name) if isinstance(changed, list) else changed.update({name: name})
+    assert not any(getattr(state, name) for name in names)
+    state.merge(scratch)
+    assert [name for name in names if list(getattr(state, name)) != [name]] == []
