@@ -337,6 +337,7 @@ async def test_what_waits_for_an_endpoint_that_fails_does_not_make_the_gateway_l
         await record_many(stack.pool, 50, 1)
         await until(lambda: _failing_since(stack))
         await until(lambda: len(stack.pms.taken) == 50)
+        await until(lambda: stack.pool.fetchval("SELECT NOT EXISTS (SELECT FROM lanes WHERE endpoint_id = 'pms')"))
         await _due_for_an_hour(stack)
         assert (await read_backlog(stack.pool)).deliveries_age < 600
 
