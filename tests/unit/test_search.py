@@ -177,10 +177,12 @@ def test_what_is_called_so_comes_first_and_then_what_has_the_words_in_its_title(
         ("dying to die", ["dito", "todi"]),
         ("a 日本 b", ["ab"]),
         ("red", []),
+        ("soft\ncotton", ["soco"]),
     ],
 )
 def test_words_that_follow_each_other_are_pairs(text: str, pairs: list[str]) -> None:
-    assert list(word_pairs(text)) == pairs
+    assert word_pairs(text) == set(pairs)
+    assert word_pairs(text, "é", text) == set(pairs)
 
 
 @pytest.mark.parametrize(

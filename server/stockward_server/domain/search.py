@@ -53,6 +53,7 @@ _UNSPACED = re.compile(
 """Thai, Lao, Burmese, Khmer, Chinese, Japanese: scripts without blanks between words."""
 
 _LETTERS = re.compile("[a-z]+")
+_LETTERS_OR_END = re.compile("[a-z]+|ø")
 
 _OF_ONE_LETTER = re.compile("[aeiou]ing(ly)?|[aiou]edly|[aou]ed")
 """Words whose English form is a single letter."""
@@ -116,16 +117,17 @@ def search_document(product: Product) -> SearchDocument:
         ),
         parts=" ".join(parts),
         title_key=title_key(product.title),
-        pairs=set(chain.from_iterable(map(word_pairs, (*exact, *names, description)))),
+        pairs=word_pairs(*dict.fromkeys((*(mark[1:] for mark in exact), *names, description))),
     )
 
 
-def word_pairs(text: str) -> Iterator[str]:
-    """Returns the beginnings of each two words of a folded text that follow each other, of letters of English alone.
+def word_pairs(*texts: str) -> Set[str]:
+    """Returns the beginnings of each two words that follow each other in a folded text, of letters of English alone.
 
     Words with the same English form have the same beginning: that of `red shirts` is `resh`, too.
     """
-    return (first + second for first, second in pairwise(map(_beginning, _LETTERS.findall(text))))
+    beginnings = map(_beginning, _LETTERS_OR_END.findall(BETWEEN_NAMES.join(texts)))
+    return {first + second for first, second in pairwise(beginnings) if first != "ø" != second}
 
 
 @lru_cache(maxsize=8192)

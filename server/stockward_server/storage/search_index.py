@@ -47,11 +47,11 @@ def pair_filter(pairs: Set[str]) -> bytes:
     """Returns a Bloom filter with half a byte for each pair, which one of five other pairs seems to be in."""
     if len(pairs) > MAX_PAIRS:
         return b"\xff"
-    size = len(pairs) // 2 + 1
-    bits = 0
+    found = bytearray(len(pairs) // 2 + 1)
     for pair in pairs:
-        bits |= 1 << crc32(pair.encode()) % (8 * size)
-    return bits.to_bytes(size, "little")
+        byte, bit = divmod(crc32(pair.encode()) % (8 * len(found)), 8)
+        found[byte] |= 1 << bit
+    return bytes(found)
 
 
 def may_have_pair(pair: str, bind: Callable[[Any], str]) -> str:
