@@ -32,6 +32,9 @@ SCHEMA = """
     UNION ALL SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
     UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT attrelid::regclass::text, attname, 'statistics ' || attstattarget
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = 'public'::regnamespace AND attstattarget >= 0
     UNION ALL SELECT sequencename, '', concat_ws(' ', start_value, increment_by, max_value, cache_size)
     FROM pg_sequences WHERE schemaname = 'public'
 """
@@ -45,7 +48,7 @@ async def empty_url(postgres: Postgres) -> AsyncIterator[str]:
 
 
 async def schema(connection: Connection) -> set[tuple[str, ...]]:
-    """Columns, indexes, constraints and sequences, by what they say."""
+    """Columns and their statistics, indexes, constraints and sequences, by what they say."""
     found = {tuple(row.values()) for row in await connection.fetch(SCHEMA)}
     return {each for each in found if not each[0].startswith("_pogo")}
 

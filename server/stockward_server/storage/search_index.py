@@ -44,10 +44,10 @@ def index_row(product: Product, document: SearchDocument) -> tuple[Any, ...]:
 
 
 def pair_filter(pairs: Set[str]) -> bytes:
-    """Returns a Bloom filter with half a byte for each pair, which one of five other pairs seems to be in."""
+    """Returns a Bloom filter with a byte for each pair, which one of nine other pairs seems to be in."""
     if len(pairs) > MAX_PAIRS:
         return b"\xff"
-    found = bytearray(len(pairs) // 2 + 1)
+    found = bytearray(len(pairs) or 1)
     for pair in pairs:
         byte, bit = divmod(crc32(pair.encode()) % (8 * len(found)), 8)
         found[byte] |= 1 << bit
