@@ -55,6 +55,10 @@ class Target:
     kept: list[Any] = field(default_factory=list)
     """Connections and streams that are held open."""
 
+    def address(self, edge: bool) -> str:
+        """Where HTTP/2 is spoken: at the edge or at the gRPC port."""
+        return self.edge_address if edge else self.grpc_address
+
     async def call(self, path: str, body: bytes, key: str = ATTACKER_KEY, **options: Any) -> None:
         """A unary call; the answer is of no matter."""
         metadata = (("authorization", f"Bearer {key}"),) if key else ()
@@ -202,12 +206,12 @@ def begin(connection: Http2, key: str = "") -> int:
     return stream
 
 
-def headers_only(key: str) -> Do:
+def headers_only(key: str, *, edge: bool = False) -> Do:
     """Calls that never send their message, a hundred on each connection, until it is closed."""
 
     async def do(target: Target) -> None:
         with contextlib.suppress(ConnectionError, OSError):
-            async with Http2.connected(target.grpc_address) as connection:
+            async with Http2.connected(target.address(edge)) as connection:
                 for _ in range(100):
                     begin(connection, key)
                 target.sent += 100 * 200
@@ -217,22 +221,28 @@ def headers_only(key: str) -> Do:
     return do
 
 
-async def resets(target: Target) -> None:
-    with contextlib.suppress(ConnectionError, OSError):
-        async with Http2.connected(target.grpc_address) as connection:
-            for _ in range(500):
-                connection.http.reset_stream(begin(connection))
-                target.sent += 200
-                await connection.flush()
+def resets(*, edge: bool) -> Do:
+    async def do(target: Target) -> None:
+        with contextlib.suppress(ConnectionError, OSError):
+            async with Http2.connected(target.address(edge)) as connection:
+                for _ in range(500):
+                    connection.http.reset_stream(begin(connection))
+                    target.sent += 200
+                    await connection.flush()
+
+    return do
 
 
-async def pings(target: Target) -> None:
-    with contextlib.suppress(ConnectionError, OSError):
-        async with Http2.connected(target.grpc_address) as connection:
-            for number in range(2000):
-                connection.http.ping(number.to_bytes(8, "big"))
-                target.sent += 17
-                await connection.flush()
+def pings(*, edge: bool) -> Do:
+    async def do(target: Target) -> None:
+        with contextlib.suppress(ConnectionError, OSError):
+            async with Http2.connected(target.address(edge)) as connection:
+                for number in range(2000):
+                    connection.http.ping(number.to_bytes(8, "big"))
+                    target.sent += 17
+                    await connection.flush()
+
+    return do
 
 
 def silence(edge: bool) -> Do:
@@ -242,7 +252,7 @@ def silence(edge: bool) -> Do:
         if len(target.kept) >= 2000:
             await asyncio.sleep(0.1)
             return
-        host, _, port = (target.edge_address if edge else target.grpc_address).rpartition(":")
+        host, _, port = target.address(edge).rpartition(":")
         for _ in range(50):
             with contextlib.suppress(OSError):
                 target.kept.append(await asyncio.open_connection(host, int(port)))
@@ -347,8 +357,11 @@ def _attacks() -> Sequence[Attack]:
         Attack("2,000 watches of health", nobody, direct, health_watches, tasks=16),
         Attack("calls without a message", nobody, direct, headers_only(""), tasks=10),
         Attack("calls without a message, with a key", storefront, direct, headers_only(ATTACKER_KEY), tasks=10),
-        Attack("streams that are reset at once", nobody, direct, resets),
-        Attack("pings", nobody, direct, pings),
+        Attack("streams that are reset at once", nobody, direct, resets(edge=False)),
+        Attack("pings", nobody, direct, pings(edge=False)),
+        Attack("calls without a message", nobody, edge, headers_only("", edge=True), tasks=10),
+        Attack("streams that are reset at once", nobody, edge, resets(edge=True)),
+        Attack("pings", nobody, edge, pings(edge=True)),
         Attack("2,000 silent connections", nobody, direct, silence(edge=False)),
         Attack("2,000 silent connections", nobody, edge, silence(edge=True)),
         Attack("bodies by the byte", nobody, edge, slow_bodies),
