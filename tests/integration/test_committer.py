@@ -97,6 +97,14 @@ async def test_a_command_sees_what_those_before_it_in_the_batch_did(database: Po
     await verify(database)
 
 
+async def test_a_location_counts_by_its_priority_from_its_first_stock_on(database: Pool, committer: Committer) -> None:
+    await database.execute("INSERT INTO locations VALUES ('front', 'Front', -1, true)")
+    await sell(database, MUG=10)
+    await asyncio.gather(*map(committer.submit, [adjust("MUG", 10, location_id="front"), buy(("MUG", 1))]))
+    assert await transactions(database) == await transactions(database, "stock.changed") - 1, "in one batch"
+    assert [await counters(database, "MUG", each) for each in ("front", "main")] == [(10, 0, 1), (10, 0, 0)]
+
+
 # request_ids
 
 
