@@ -3,7 +3,6 @@ not: servers have clocks of their own."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -31,6 +30,9 @@ COUNT = 25
 STEP = 4
 """Events that are read at once, where the reader can be told."""
 
+LARGE = 10_000
+"""Bytes of an event that NATS does not take."""
+
 AGGREGATE = "TEE@main"
 ENDPOINT = "pms"
 
@@ -38,7 +40,10 @@ ENDPOINT = "pms"
 @pytest.fixture
 async def backwards(database: Pool) -> Pool:
     """Has events of one aggregate: the later the seq, the earlier the time and the lower the id, as if each had been
-    recorded by another server, with another clock."""
+    recorded by another server, with another clock. Before them there is one of another aggregate, which is large."""
+    large = event("other", 1)
+    large.actor = "x" * 2 * LARGE
+    await record(database, large)
     events = [event(AGGREGATE, version, "stock.changed") for version in range(1, COUNT + 1)]
     ids = [each.event_id for each in events]
     now = datetime.now(UTC)
@@ -49,14 +54,15 @@ async def backwards(database: Pool) -> Pool:
 
 
 def versions(payloads: Sequence[bytes | None]) -> list[int]:
-    return [Event.FromString(payload or b"").aggregate_version for payload in payloads]
+    events = [Event.FromString(payload or b"") for payload in payloads]
+    return [each.aggregate_version for each in events if each.aggregate_id == AGGREGATE]
 
 
 async def published(pool: Pool, url: str) -> list[int]:
     found: list[int] = []
     async with OwnedOutbox.open(url, lambda reason: None) as outbox:
         await outbox.share()
-        while events := await outbox.pending(STEP, sys.maxsize):
+        while events := await outbox.pending(STEP, LARGE):
             found += versions([each.payload for each in events])
             await outbox.delete(events)
     return found
@@ -83,7 +89,7 @@ async def followed(pool: Pool, url: str) -> list[int]:
 
 
 async def claimed(pool: Pool, url: str) -> list[int]:
-    await deliver(pool, ENDPOINT)
+    await deliver(pool, ENDPOINT, aggregate_id=AGGREGATE)
     return await claimed_first(pool) + await claimed_first(pool)
 
 
@@ -111,7 +117,9 @@ async def replayed(pool: Pool, url: str) -> list[int]:
     replay, after = SqlReplay(Mutations(pool, encode_event)), b"0"
     while after:
         batch = Batch(STEP, int(after))
-        after = await replay.replay(request(), DeliveryFilter(ENDPOINT, types=["*"]), batch, next_seq)
+        after = await replay.replay(
+            request(), DeliveryFilter(ENDPOINT, types=["*"], aggregate_id=AGGREGATE), batch, next_seq
+        )
     return await claimed_first(pool) + await claimed_first(pool)
 
 
