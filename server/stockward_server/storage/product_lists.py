@@ -24,7 +24,7 @@ SORT_KEYS = {
 }
 """Column and type of each sort key; each has an index with the product id behind it. For relevance, within a rank."""
 
-LISTED_AT_ONCE = 2
+LISTED_AT_ONCE = 1
 """Products of the list that are kept apart from the rest in the time that it takes to read one that the index names."""
 
 SPREAD = 1.5
