@@ -7,8 +7,8 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 TYPESCRIPT := clients/typescript/node_modules/.package-lock.json
-# Side by side, each with services of its own; 0 is in this process.
-JOBS ?= 2
+# Side by side, each with services of its own; 0 is in this process. Tests wait for a third of their time.
+JOBS ?= 3
 
 # An environment made for another folder, or whose Python has gone, is made anew.
 STALE := $(shell [ -x $(BIN)/python ] && [ "$$(cat .venv/checkout 2>/dev/null)" = "$$(pwd -P)" ] || echo stale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -29,7 +30,7 @@ from tests.torture.calls import reason_of
 
 pytestmark = pytest.mark.long
 
-CASES = 40
+CASES = int(os.environ.get("FUZZ_EXAMPLES", "20"))
 """Requests a method."""
 
 MEBIBYTE = 1024 * 1024

@@ -49,6 +49,8 @@ from tests.known_shop import METHODS, NOBODY, Known, arrange
 from tests.shop import Refused, running_shop
 from tests.stripe import intent
 
+pytestmark = pytest.mark.long
+
 DOCUMENTED = {code.name for code in Code} - {"INTERNAL"}
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))

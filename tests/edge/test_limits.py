@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import pytest
 from h2.events import RemoteSettingsChanged
 from h2.settings import SettingCodes
 
@@ -65,6 +66,7 @@ async def test_connections_beyond_the_limit_are_closed(edge_shop: Shop, start_ed
         await until(is_let_in)
 
 
+@pytest.mark.long
 async def test_a_silent_connection_is_closed(edge_shop: Shop, start_edge: StartEdge) -> None:
     async with (
         start_edge(edge_shop.address, limits=Limits(idle_seconds=0.5)) as edge,

@@ -9,6 +9,7 @@ import os
 from typing import Any
 from urllib.parse import quote_from_bytes
 
+import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
@@ -21,6 +22,8 @@ from tests.contract.outside import NO_JSON, json_bytes, nothing_goes_wrong, odd_
 from tests.edge.caller import Edge
 from tests.incoming import signed, stripe_signed
 from tests.shop import KEYS, Shop
+
+pytestmark = pytest.mark.long
 
 any_number_of = example_settings(
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "40")),

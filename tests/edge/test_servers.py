@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import grpc
+import pytest
 from grpc_health.v1 import health, health_pb2_grpc
 
 from stockward_server.config import Settings
@@ -41,6 +42,7 @@ async def test_no_server_at_all(start_edge: StartEdge) -> None:
         assert (await edge.call("GET", "/healthz", by=None)).http == 503
 
 
+@pytest.mark.long
 async def test_what_fails_is_logged_without_its_query(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     files = {"envoy.json": envoy_config(installed_contract(), address, [f"127.0.0.1:{free_port()}"], pages=pages())}

@@ -108,6 +108,7 @@ async def test_who_shows_no_certificate_is_not_let_in(edge: str, authority: Auth
             await get(edge, context(authority, pair))
 
 
+@pytest.mark.long
 async def test_the_health_command_asks_an_edge_with_tls(
     settings: Settings, edge: str, authority: Authority, tmp_path: Path
 ) -> None:

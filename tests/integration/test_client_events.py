@@ -112,6 +112,7 @@ async def test_a_subscriber_that_comes_back_goes_on_where_it_was(database: Pool,
     assert heard == [1, 2, 2, 3]  # the one that was not finished comes again
 
 
+@pytest.mark.long
 async def test_a_long_handler_keeps_its_event(database: Pool, queue: Nats) -> None:
     heard: list[int] = []
 

@@ -218,6 +218,7 @@ async def _disconnected(stack: Stack) -> bool:
 # Liveness and readiness
 
 
+@pytest.mark.long
 async def test_without_nats_it_is_ready_and_without_postgresql_it_is_not(stack: Stack) -> None:
     names = ["", *(service.full_name for service in SERVICES)]
     assert [await stack.health(name) for name in names] == [SERVING] * len(names)
