@@ -43,42 +43,55 @@ whose: ContextVar[str] = ContextVar("whose", default="")
 """The caller that work is done for; what nobody in particular has asked for shares one place in line."""
 
 
-class Line:
-    """Work that waits for its next slice, by caller. A caller with much waiting gets no more slices than one with
-    little."""
+class Waiting:
+    """Those that wait for their turn, by caller. A caller with much waiting gets no more turns than one with little."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._callers: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._callers)
 
     def join(self) -> asyncio.Future[None]:
         """Returns what is done when the turn of the present caller's work has come."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._pass, loop, 1)
-        future: asyncio.Future[None] = loop.create_future()
-        self._waiting.setdefault(whose.get(), deque()).append(future)
-        return future
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._callers.setdefault(whose.get(), deque()).append(turn)
+        return turn
 
-    def _call_next(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Ends one wait, and comes back in the next round of the loop where there are more."""
-        called = False
-        while self._waiting and not called:
-            caller, waits = self._waiting.popitem(last=False)
-            wait = waits.popleft()
-            if waits:
-                self._waiting[caller] = waits  # behind the others
-            if not wait.done():  # whoever waited may have gone away
-                wait.set_result(None)
-                called = True
-        if self._waiting:
-            loop.call_soon(self._pass, loop, ROUNDS)
+    def call_next(self) -> bool:
+        """Gives the next one its turn; returns whether there was one that had not gone away."""
+        while self._callers:
+            caller, turns = self._callers.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._callers[caller] = turns  # behind the others
+            if not turn.done():
+                turn.set_result(None)
+                return True
+        return False
+
+
+class Line:
+    """Work that waits for its next slice."""
+
+    def __init__(self) -> None:
+        self._waiting = Waiting()
+
+    def join(self) -> asyncio.Future[None]:
+        """Returns what is done when the turn of the present caller's work has come."""
+        if not self._waiting:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._pass, loop, 1)
+        return self._waiting.join()
 
     def _pass(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
         """Lets rounds pass before the next wait ends."""
         if rounds > 1:
             loop.call_soon(self._pass, loop, rounds - 1)
-        else:
-            self._call_next(loop)
+            return
+        self._waiting.call_next()
+        if self._waiting:
+            loop.call_soon(self._pass, loop, ROUNDS)
 
 
 class Beside:
@@ -86,15 +99,13 @@ class Beside:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "beside", initializer=partial(sys.setswitchinterval, SWITCH))
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting = Waiting()
         self._busy = False
 
     async def do(self, work: Callable[[], T]) -> T:
-        """Returns what the work does. It comes to its end even when nobody waits for it any longer."""
-        loop = asyncio.get_running_loop()
+        """Returns what the work does. The work is finished even when its caller has gone away."""
         if self._busy:
-            turn: asyncio.Future[None] = loop.create_future()
-            self._waiting.setdefault(whose.get(), deque()).append(turn)
+            turn = self._waiting.join()
             try:
                 await turn
             except asyncio.CancelledError:
@@ -102,7 +113,7 @@ class Beside:
                     self._call_next()
                 raise
         self._busy = True
-        done = loop.run_in_executor(self._thread, copy_context().run, work)
+        done = asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, work)
         done.add_done_callback(self._ended)
         try:
             return await asyncio.shield(done)
@@ -114,15 +125,7 @@ class Beside:
         self._call_next()
 
     def _call_next(self) -> None:
-        while self._waiting:
-            caller, turns = self._waiting.popitem(last=False)
-            turn = turns.popleft()
-            if turns:
-                self._waiting[caller] = turns  # behind the others
-            if not turn.done():  # whoever waited may have gone away
-                turn.set_result(None)
-                return
-        self._busy = False
+        self._busy = self._waiting.call_next()
 
 
 _lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Line] = WeakKeyDictionary()
