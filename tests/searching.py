@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from stockward_server.domain.money import Money
 from stockward_server.domain.product import Product, ProductState, Variant
 from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.catalog import SqlCatalog
-from stockward_server.storage.database import Executor, Pool
+from stockward_server.storage.database import Executor, Pool, opened_pool
 from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.product_rows import write_content, write_variants
 
@@ -41,6 +42,16 @@ async def store(connection: Executor, *products: Product) -> None:
     for each in products:
         await write_content(connection, each)
         await write_variants(connection, each.product_id, list(enumerate(each.variants)))
+
+
+@asynccontextmanager
+async def stocked(database_url: str, *products: Product) -> AsyncIterator[Pool]:
+    """A pool on a database that then has these products and no others."""
+    async with opened_pool(database_url, 1) as pool:
+        async with pool.acquire() as connection:
+            await connection.execute("TRUNCATE products CASCADE")
+            await store(connection, *products)
+        yield pool
 
 
 async def listed(

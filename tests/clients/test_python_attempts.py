@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -17,6 +16,7 @@ from stockward.inventory.v1.inventory_pb2 import WatchStockRequest, WatchStockRe
 from stockward.order.v1.order_pb2 import CreateOrderRequest, Order
 
 from stockward_client import AsyncStockward, Stockward
+from tests.handlers import serving
 
 Step = Sequence[Message | grpc.StatusCode | status_pb2.Status]
 """The answer to one call: messages, and perhaps a failure at the end."""
@@ -43,18 +43,6 @@ class Scripted(grpc.GenericRpcHandler):
                     yield each.SerializeToString()
 
         return grpc.unary_stream_rpc_method_handler(answer)
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        """Its address."""
-        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        server.add_generic_rpc_handlers((self,))
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        try:
-            yield f"127.0.0.1:{port}"
-        finally:
-            await server.stop(None)
 
 
 def numbered_keys() -> Iterator[str]:
@@ -103,7 +91,7 @@ def refusal(code: grpc.StatusCode, reason: str) -> status_pb2.Status:
 async def test_every_attempt_has_the_same_request_id_and_a_key_of_its_own(kind: str) -> None:
     away = [grpc.StatusCode.UNAVAILABLE]
     server = Scripted(away, away, [Order(order_id="1")])
-    async with server.serving() as address:
+    async with serving(server) as address:
         assert (await order(kind, address, numbered_keys())).order_id == "1"
     request_ids = {CreateOrderRequest.FromString(each).request_id for each in server.requests}
     assert len(request_ids) == 1
@@ -120,6 +108,6 @@ async def test_a_watch_goes_on_after_its_last_cursor_or_from_the_present_state(k
         [refusal(grpc.StatusCode.OUT_OF_RANGE, "CURSOR_EXPIRED")],
         [*states("", "e")],
     )
-    async with server.serving() as address:
+    async with serving(server) as address:
         assert await watch(kind, address, 7) == ["", "a", "b", "c", "d", "", "e"]
     assert [WatchStockRequest.FromString(each).cursor for each in server.requests] == ["", "b", "c", "d", ""]

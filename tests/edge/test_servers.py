@@ -6,8 +6,7 @@ import asyncio
 import sys
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import aiohttp
 import grpc
 import pytest
-from grpc_health.v1 import health, health_pb2_grpc
 
 from stockward_server.config import Settings
 from stockward_server.edge import Limits, envoy_config, installed_contract, pages
@@ -26,6 +24,7 @@ from tests.edge.caller import Edge, load, more
 from tests.edge.conftest import StartEdge
 from tests.edge.test_rest import ROUTES, filled
 from tests.events import until
+from tests.handlers import serving
 from tests.shop import Shop, open_channel, running_shop
 from tests.terminal import clean_environment
 
@@ -134,19 +133,6 @@ class FailingServer(grpc.GenericRpcHandler):
 
         return grpc.unary_unary_rpc_method_handler(fail)
 
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        """The address; it says that it is well."""
-        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
-        server.add_generic_rpc_handlers((self,))
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        try:
-            yield f"127.0.0.1:{port}"
-        finally:
-            await server.stop(None)
-
 
 async def test_what_a_server_may_have_done_is_not_repeated(start_edge: StartEdge) -> None:
     """What only looks is, over REST, so that nobody notices. And a server knows how long the edge waits."""
@@ -154,7 +140,7 @@ async def test_what_a_server_may_have_done_is_not_repeated(start_edge: StartEdge
     looking = next(route for route in ROUTES if route.verb == "GET")
     methods = {f"/{route.service}/{route.method.name}" for route in ROUTES}
     server = FailingServer()
-    async with server.serving() as address, start_edge(address) as edge, open_channel(edge.address) as channel:
+    async with serving(server) as address, start_edge(address) as edge, open_channel(edge.address) as channel:
         for server.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
             await asyncio.gather(*(edge.call(route.verb, filled(route), {}) for route in changing))
             assert server.seen == Counter(f"/{route.service}/{route.method.name}" for route in changing)

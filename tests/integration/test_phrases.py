@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from stockward_server.application.catalog import ProductSort
 from stockward_server.domain.search import search_query, word_pairs
-from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool
 from stockward_server.storage.search_index import MAX_PAIRS, pair_filter
 from stockward_server.storage.search_refresh import refresh_search
 from tests.events import until
 from tests.products import create, get, step, update
-from tests.searching import IN_SHORT, listed, product, store, titles
+from tests.searching import IN_SHORT, listed, product, stocked, store, titles
 from tests.shop import Callers, Shop
 
 PHRASES = st.lists(st.sampled_from("red shirts shirt die dying of the a 12 5mm oed oing 日本 é".split()), min_size=1)  # noqa: SIM905
@@ -28,12 +27,8 @@ def test_a_phrase_finds_what_has_its_words_in_a_row(
     database_url: str, texts: list[tuple[list[str], list[str]]], phrase: list[str]
 ) -> None:
     async def check() -> None:
-        pool = await storage.open_pool(database_url, 1)
-        try:
-            async with pool.acquire() as connection:
-                await connection.execute("TRUNCATE products CASCADE")
-                for title, description in texts:
-                    await store(connection, product(" ".join(title), description=" ".join(description)))
+        products = [product(" ".join(title), description=" ".join(description)) for title, description in texts]
+        async with stocked(database_url, *products) as pool:
             text = " ".join(search_query(f'"{" ".join(phrase)}"').alternatives[0][0].words)
             dictionary = "simple" if not set(phrase) - {"of", "the", "a"} else "english"
             expected = await pool.fetch(
@@ -43,8 +38,6 @@ def test_a_phrase_finds_what_has_its_words_in_a_row(
             for sort in (ProductSort.RELEVANCE, ProductSort.TITLE):
                 found = [each.product_id for each in await listed(pool, f'"{" ".join(phrase)}"', sort)]
                 assert set(found) == {row["product_id"] for row in expected}
-        finally:
-            await pool.close()
 
     if len(phrase) > 1:
         asyncio.run(check())

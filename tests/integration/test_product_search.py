@@ -24,7 +24,7 @@ from stockward_server.storage.database import MIGRATIONS, Pool
 from stockward_server.storage.search_refresh import refresh_search
 from tests.events import until
 from tests.products import create, get, step, update
-from tests.searching import IN_SHORT, listed, product, store, titles
+from tests.searching import IN_SHORT, listed, product, stocked, store, titles
 from tests.shop import Callers, Shop, money
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
@@ -45,11 +45,7 @@ OLD_EDIT = """
 @given(st.lists(TEXTS, min_size=1, max_size=20), st.data())
 def test_any_part_of_a_word_finds_it(database_url: str, texts: list[str], data: st.DataObject) -> None:
     async def check() -> None:
-        pool = await storage.open_pool(database_url, 1)
-        try:
-            async with pool.acquire() as connection:
-                await connection.execute("TRUNCATE products CASCADE")
-                await store(connection, *(product(text) for text in texts))
+        async with stocked(database_url, *map(product, texts)) as pool:
             for text in texts:
                 for chunk in filter(None, map(trim, fold(text).split())):
                     start = data.draw(st.integers(0, len(chunk) - 1))
@@ -57,8 +53,6 @@ def test_any_part_of_a_word_finds_it(database_url: str, texts: list[str], data: 
                     if part and part != "or" and '"' not in part:
                         assert text in await titles(pool, part), part
                 assert text.strip() in [each.strip() for each in await titles(pool, text)] or not fold(text).strip()
-        finally:
-            await pool.close()
 
     asyncio.run(check())
 
@@ -75,19 +69,13 @@ def test_ranks_are_what_the_database_makes_of_them_and_lose_nothing(
     """A page goes on from the rank of its last product, which is computed here."""
 
     async def check() -> None:
-        pool = await storage.open_pool(database_url, 1)
-        try:
-            async with pool.acquire() as connection:
-                await connection.execute("TRUNCATE products CASCADE")
-                await store(connection, *(product(f"{text}.", f"s{n}") for n, text in enumerate(texts)))
+        async with stocked(database_url, *(product(f"{text}.", f"s{n}") for n, text in enumerate(texts))) as pool:
             found = await listed(pool, search, page_size=page_size)
             ranks = [rank(each, search_query(search)) for each in found]
             assert ranks == sorted(ranks)
             ids = [each.product_id for each in found]
             assert len(ids) == len(set(ids))
             assert set(ids) == {each.product_id for each in await listed(pool, search, ProductSort.TITLE)}
-        finally:
-            await pool.close()
 
     if search.strip():
         asyncio.run(check())
@@ -97,15 +85,9 @@ def test_ranks_are_what_the_database_makes_of_them_and_lose_nothing(
 @given(st.lists(TEXTS, min_size=2, max_size=50))
 def test_the_database_sorts_titles_as_their_keys_do(database_url: str, texts: list[str]) -> None:
     async def check() -> list[str]:
-        connection = await asyncpg.connect(database_url)
-        await storage.prepare_connection(connection)
-        try:
-            await connection.execute("TRUNCATE products CASCADE")
-            await store(connection, *map(product, texts))
-            rows = await connection.fetch("SELECT title FROM products ORDER BY title_key, product_id")
+        async with stocked(database_url, *map(product, texts)) as pool:
+            rows = await pool.fetch("SELECT title FROM products ORDER BY title_key, product_id")
             return [row["title"] for row in rows]
-        finally:
-            await connection.close()
 
     assert list(map(title_key, asyncio.run(check()))) == sorted(map(title_key, texts))
 
