@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
-# Where it is set, each program that a test starts compiles all of its modules anew.
+# Without bytecode files each program that a test starts compiles all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 TYPESCRIPT := clients/typescript/node_modules/.package-lock.json

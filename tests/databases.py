@@ -44,7 +44,7 @@ SCHEMA = """
 SIZE = "SELECT pg_database_size(current_database())"
 
 MORE_BYTES = 32_000_000
-"""What a database may have grown by and still be emptied: a larger one is made anew, as planned from nothing."""
+"""Growth up to which a database is emptied and used again; a larger one is replaced, as its statistics would linger."""
 
 PATIENCE_MS = 10_000
 """How long a session that is broken off may take to end."""
@@ -52,7 +52,7 @@ PATIENCE_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Pristine:
-    """What a database holds that nobody has used yet."""
+    """The contents of an unused database."""
 
     schema: str
     size: int
@@ -75,7 +75,7 @@ class Databases:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[str]:
-        """The URL of one that nobody else uses meanwhile, as new."""
+        """The URL of an empty one, for this caller alone."""
         name = self._free.pop() if self._free else await self._make()
         yield self._postgres.url(name)
         if await self._emptied(name):

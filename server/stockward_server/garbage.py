@@ -1,4 +1,4 @@
-"""Python's garbage collector, so that it does not stop a server for long."""
+"""Settings of Python's garbage collector that keep its pauses short."""
 
 from __future__ import annotations
 

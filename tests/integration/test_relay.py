@@ -215,7 +215,7 @@ async def test_an_event_that_is_too_large_for_nats_holds_up_its_aggregate_only(
         await until(lambda: has_messages(server, 5))
         told = events_of(await stored(server.url))
     assert versions(told) == {"large": [1], "small": in_order(4)}
-    assert [line for line in caplog.messages if "is larger than NATS takes" in line and " of large; " in line]
+    assert [line for line in caplog.messages if "exceeds what NATS accepts" in line and " of large wait; " in line]
     monkeypatch.undo()
     async with Nats(tmp_path / "nats", durable=False) as server, relaying(database_url, server.url):
         await until(lambda: drained(database))

@@ -43,7 +43,7 @@ class GatheredReads(Generic[K, V]):
         self._limit = limit
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
         self._bulk: dict[K, asyncio.Future[V | None]] = {}
-        """Those that wait for a place which nobody else needs."""
+        """Those that fill the room that single keys leave."""
         self._task: asyncio.Task[None] | None = None
 
     def read(self, key: K, *, bulk: bool = False) -> asyncio.Future[V | None]:
@@ -60,7 +60,7 @@ class GatheredReads(Generic[K, V]):
         return future
 
     def hurry(self, key: K) -> None:
-        """Somebody asks singly for a key that waits with many others."""
+        """Moves a key that is now asked for singly ahead of the bulk."""
         if (future := self._bulk.pop(key, None)) is not None:
             self._waiting[key] = future
 

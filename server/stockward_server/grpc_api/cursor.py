@@ -42,7 +42,7 @@ async def going_on(seals: Seals, text: str) -> AsyncIterator[tuple[Cursor | None
         ) from None
 
 
-@lru_cache(16)  # a thousand watches are told of the same place
+@lru_cache(16)  # a thousand watches send the same position
 def encode(seal: Seal, cursor: Cursor) -> str:
     """Returns the text of a cursor. The part before it is for servers of the release before, which may be asked to go
     on from it while they are being replaced; it ends with `=`, where they stop reading."""

@@ -110,7 +110,7 @@ class FairQueue(Generic[T]):
         return item, weight
 
     def forgive(self) -> None:
-        """Has callers begin afresh, when nothing waits: whoever was served before then owes nobody a turn."""
+        """Forgets who was served, when nothing waits: callers start equal."""
         if not self._groups.waiting:
             self._groups = self._no_groups()
 

@@ -1,4 +1,4 @@
-"""Two committers of one process: what touches many rows is written beside the short commands, not in front of them."""
+"""Two committers in one process, so that short commands do not wait behind commands that touch many rows."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ REMEMBERED_SECONDS = 3600.0
 REMEMBERED_BYTES = 8 * 2**20
 
 LONG_SHARE = 4
-"""The part of the queue that long commands have: one in so many places."""
+"""Long commands may fill one in so many places of the queue."""
 
 
 class Lanes:
     """Runs commands of more than MUCH rows in transactions of their own, beside those of all others.
 
-    Twenty orders of a thousand lines each take a second or two, and each of them a tenth of one; whoever orders one
-    mug meanwhile waits for rows that such an order has locked, and for nothing else. Locks arbitrate between the two as
-    they do between processes.
+    Twenty orders of a thousand lines each take a second or two. An order of one mug waits meanwhile only for rows that
+    such an order has locked: row locks order the two committers, as they order several processes.
     """
 
     def __init__(self, pool: Pool, committer: Callable[[CommitterTally, int, bool], Committer], limit: int) -> None:

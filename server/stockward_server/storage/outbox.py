@@ -78,7 +78,7 @@ class OwnedOutbox:
         self.shards: frozenset[int] = frozenset()
         """The shards that are ours."""
         self._held: set[str] = set()
-        """Aggregates with an event that is too large for NATS as it is set up now; a new session looks anew."""
+        """Aggregates with an event that exceeds NATS's max_payload; a new session checks again."""
 
     @classmethod
     @asynccontextmanager
@@ -125,7 +125,7 @@ class OwnedOutbox:
         aggregate's row, what is there of an aggregate is always its next events. Joining on the time as well lets
         PostgreSQL look into the partition of that day alone.
 
-        An event of more than `max_bytes` waits, and those of its aggregate that come after it; everybody else's go on.
+        An event of more than `max_bytes` waits, with later events of its aggregate; all other events are returned.
         """
         events = []
         for row in await self._connection.fetch(
@@ -137,7 +137,7 @@ class OwnedOutbox:
             if len(event.payload) > max_bytes and event.aggregate_id not in self._held:
                 self._held.add(event.aggregate_id)
                 log.error(
-                    "event %s (%d bytes) is larger than NATS takes (%d): it waits, and what comes after it of %s; "
+                    "event %s (%d bytes) exceeds what NATS accepts (%d): it and later events of %s wait; "
                     "raise max_payload of the NATS server",
                     *(event.event_id, len(event.payload), max_bytes, event.aggregate_id),
                 )
