@@ -82,7 +82,7 @@ generate: .venv/dev.stamp ## Generate the Python and TypeScript code from proto/
 typescript: $(TYPESCRIPT) ## Install and compile the TypeScript client and its examples
 	@npm run --silent --prefix clients/typescript build
 
-breaking: .venv/dev.stamp ## Check the contract against an earlier one (AGAINST=ref, default the newest tag)
+breaking: .venv/dev.stamp ## Check the contract against the last release (AGAINST=ref compares with another commit)
 	@$(BIN)/python tools/contract.py breaking $(if $(AGAINST),--against $(AGAINST))
 
 venv: .venv/dev.stamp ## Install everything for development into .venv

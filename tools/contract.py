@@ -43,7 +43,7 @@ def main() -> None:
     commands.add_parser("generate", help="write generated/ and the generated modules of the Python client")
     commands.add_parser("lint", help="check names, comments and layout")
     breaking = commands.add_parser("breaking", help="check that callers of an earlier contract still work")
-    breaking.add_argument("--against", metavar="REF", help="a git commit; default: the newest tag, else HEAD~1")
+    breaking.add_argument("--against", metavar="REF", help="a git commit; default: the tag of the newest release")
     arguments = parser.parse_args()
 
     compile_image(PROTO, IMAGE)
@@ -151,9 +151,9 @@ def replace(target: Path, fresh: Path) -> None:
 
 
 def check_breaking(against: str | None) -> None:
-    """Compare with the contract in the git commit `against`, as buf.yaml's breaking rules say."""
+    """Compares with the contract in the git commit `against`, as buf.yaml's breaking rules say."""
     if against is None:
-        print("There is no commit yet, so there is nothing to break.")
+        print("There is no release yet (no tag such as v1.0.0), so there is nothing to break.")
         return
     if not is_commit(against):
         stop(f"{against} is no commit of this repository.")
@@ -170,11 +170,12 @@ def check_breaking(against: str | None) -> None:
 
 
 def baseline() -> str | None:
-    """The newest version tag, else the commit before the last, else the last, if there is one."""
+    """Returns the tag of the newest release in the history of HEAD; None before the first one.
+
+    Until the first release the contract may still change: only a tag freezes it.
+    """
     tag = git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")
-    if tag.returncode == 0:
-        return tag.stdout.decode().strip()
-    return next(filter(is_commit, ("HEAD~1", "HEAD")), None)
+    return tag.stdout.decode().strip() if tag.returncode == 0 else None
 
 
 def is_commit(reference: str) -> bool:
