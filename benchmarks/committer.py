@@ -18,15 +18,15 @@ from benchmarks.load import IN_FLIGHT, Sample, figures, interleave, percentiles,
 from benchmarks.processes import Services, cpu_used, pid_of, postgres_program
 from benchmarks.report import Benchmark, Result, Run, at_least
 from benchmarks.shop import audit, make_database, orders_a_transaction
+from stockward_server.api.events.encoder import encode_event
+from stockward_server.api.orders.messages import order_bytes
 from stockward_server.application.order_commands import CreateOrder
 from stockward_server.application.request import Request, Role
 from stockward_server.config import Settings
 from stockward_server.domain.order import NOBODY, PaymentTerms
 from stockward_server.domain.pricing import WantedLine
-from stockward_server.grpc_api.event_encoder import encode_event
-from stockward_server.grpc_api.order_messages import order_bytes
-from stockward_server.storage.committer import Committer
 from stockward_server.storage.database import open_pool
+from stockward_server.storage.write.committer import Committer
 
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 """Of pgbench; the best number is compared with."""

@@ -16,10 +16,10 @@ from benchmarks.load import Load, Sample, figures, interleave, percentiles, rati
 from benchmarks.processes import cpu_used
 from benchmarks.report import Benchmark, Result, Run, at_most
 from benchmarks.shop import Shop, make_database
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.domain.identifiers import new_id
-from stockward_server.grpc_api.event_encoder import encode_event
-from stockward_server.storage.committer import Committer
 from stockward_server.storage.database import open_pool, prepare_connection
+from stockward_server.storage.write.committer import Committer
 
 QUESTION = "CreateOrder, 1 in flight, against one transaction of the same statements by hand: latency"
 

@@ -30,7 +30,7 @@ from stockward_server.domain.identifiers import new_id
 from stockward_server.relay.cloud_event import headers_of
 from stockward_server.relay.publisher import ACK_SECONDS, BATCH_LIMIT
 from stockward_server.relay.stream import DUPLICATE_WINDOW
-from stockward_server.storage.outbox import PendingEvent
+from stockward_server.storage.events.outbox import PendingEvent
 
 EVENTS = 20_000
 SHAPE = Shape(skus=1_000)

@@ -21,7 +21,7 @@ from benchmarks.report import Benchmark, Failure, Result, Run, at_most
 from benchmarks.shop import Shop
 from stockward_server.embedded import Postgres
 from stockward_server.storage import database
-from stockward_server.storage.search_refresh import refresh_search
+from stockward_server.storage.write.search_refresh import refresh_search
 
 PRODUCTS = 100_000
 ROUNDS = 5

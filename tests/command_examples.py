@@ -12,7 +12,6 @@ from typing import Any
 
 from stockward_server import application
 from stockward_server.application.command import Command, Submit
-from stockward_server.application.locked_state import Holder, LockedState, PaymentKey
 from stockward_server.application.order_commands import (
     AddCharge,
     CancelOrder,
@@ -35,6 +34,7 @@ from stockward_server.application.stock_commands import (
     SetStockPolicy,
     SyncStock,
 )
+from stockward_server.application.unit_of_work import Holder, LockedState, PaymentKey
 from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.domain.money import Money

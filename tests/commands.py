@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.command import Command
 from stockward_server.application.order_commands import CreateOrder, WantedCharge
 from stockward_server.application.request import Request, Role
@@ -19,10 +20,9 @@ from stockward_server.domain.money import Money
 from stockward_server.domain.order import NOBODY, PaymentTerms
 from stockward_server.domain.pricing import WantedLine
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
-from stockward_server.grpc_api.event_encoder import encode_event
-from stockward_server.storage.committer import Committer
 from stockward_server.storage.database import Pool, transaction
-from stockward_server.storage.stock_views import SqlStockViews
+from stockward_server.storage.read.stock_views import SqlStockViews
+from stockward_server.storage.write.committer import Committer
 
 NO_CHARGES: Mapping[ChargeKind, int] = {}
 HOLDS = HoldPolicy(timedelta(minutes=15), timedelta(hours=24))

@@ -20,7 +20,7 @@ from stockward_server.domain.event import RecordedEvent
 from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import Executor, Pool, transaction
 from stockward_server.storage.statement import Statement
-from stockward_server.storage.write import insert_events
+from stockward_server.storage.write.write_state import insert_events
 
 STREAM = "STOCKWARD"
 

@@ -14,8 +14,8 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 from stockward.webhook.v1 import webhook_pb2 as webhooks
 
+from stockward_server.api.server import SERVICES
 from stockward_server.domain.delivery import DeliveryState
-from stockward_server.grpc_api.server import SERVICES
 from tests.endpoints import deliver, endpoint_of, endpoint_of_settings
 from tests.events import until
 from tests.shop import Refused, Shop, money, refused

@@ -11,18 +11,18 @@ from typing import Any, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.catalog import Catalog
 from stockward_server.application.command import Command
 from stockward_server.domain.errors import Refusal
 from stockward_server.domain.product import Product, ProductState
 from stockward_server.domain.reservation import ReservationState
-from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.catalog import SqlCatalog
-from stockward_server.storage.committer import Committer
 from stockward_server.storage.database import Pool
-from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.order_rows import load_orders
-from stockward_server.storage.stock_views import SqlStockViews
+from stockward_server.storage.read.stock_views import SqlStockViews
+from stockward_server.storage.write.committer import Committer
+from stockward_server.storage.write.mutation import Mutations
 from tests.commands import gaps, nothing, request
 from tests.model import Hold, Model, Purchase, RefusedError, Shelf
 

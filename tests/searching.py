@@ -9,15 +9,15 @@ from uuid import uuid4
 
 from hypothesis import HealthCheck, settings
 
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.catalog import ProductFilter, ProductSort, position
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Product, ProductState, Variant
-from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.database import Executor, Pool, opened_pool
-from stockward_server.storage.mutation import Mutations
 from stockward_server.storage.product_rows import write_content, write_variants
+from stockward_server.storage.write.mutation import Mutations
 
 IN_SHORT = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -13,11 +13,11 @@ import aiohttp
 from aiohttp import web
 
 from stockward_server import gateway, relay
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.embedded import Nats, free_port
 from stockward_server.gateway import LOOPBACK, Egress
-from stockward_server.grpc_api.event_encoder import encode_event
-from stockward_server.storage.backlog import read_backlog
 from stockward_server.storage.database import Pool
+from stockward_server.storage.events.backlog import read_backlog
 from tests.events import STREAM, pending, running, until
 from tests.receiver import SECRET, Hook, Receiver, receiver
 

@@ -33,9 +33,9 @@ from stockward_server.commands import (
     stock,
     webhooks,
 )
-from stockward_server.commands.texts import whole
+from stockward_server.commands.parsers import whole
 from stockward_server.config import Environment, Settings, SettingsError, Use, load_settings, variables
-from stockward_server.last_resort import end_by_force
+from stockward_server.runtime.last_resort import end_by_force
 
 app = typer.Typer(
     help="Commerce core: catalog, inventory and orders over gRPC, with durable events and webhooks.",
@@ -108,7 +108,7 @@ def serve(
 
     check_transport(settings)
     if workers > 1:
-        from stockward_server.workers import serve as serve_with_workers
+        from stockward_server.bootstrap.workers import serve as serve_with_workers
 
         # A worker that has to be killed is waited for.
         _run_process(lambda settings, stop: serve_with_workers(settings, workers, stop), settings, more_seconds=2.0)
@@ -179,9 +179,9 @@ def _run_process(process: Process, settings: Settings, more_seconds: float = 0.0
     `stop_seconds` later, and `more_seconds`, is ended by force, as it keeps nothing that is not in PostgreSQL."""
     import uvloop
 
-    from stockward_server import garbage
-    from stockward_server.application import session
     from stockward_server.observability import logs
+    from stockward_server.runtime import garbage
+    from stockward_server.runtime import supervision as session
 
     logs.set_up(settings.log_level, settings.log_format)
     garbage.collect_seldom()

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from stockward_server.application import turns
-from stockward_server.grpc_api import validation
-from stockward_server.storage import committer, lanes
+from stockward_server.runtime import turns
+from stockward_server.storage.write import committer, lanes
+from stockward_server.wire.validation import rules as validation
 
 Patch = Callable[[object, str, Any], None]
 """setattr, or one that can be taken back."""

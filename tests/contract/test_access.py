@@ -17,10 +17,10 @@ from stockward.auth.v1 import auth_pb2, key_pb2
 from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
+from stockward_server.api.server import SERVICES
 from stockward_server.application.request import Caller, Role
+from stockward_server.auth.identity import Identity, roles_by_method
 from stockward_server.domain.errors import RoleNotAllowed
-from stockward_server.grpc_api.identity import Identity, roles_by_method
-from stockward_server.grpc_api.server import SERVICES
 from tests.events import until
 from tests.issuer import Issuer
 from tests.known_shop import METHODS, Known

@@ -17,10 +17,10 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.order.v1 import order_pb2 as orders
 
 from stockward_server.domain.errors import FieldInvalid
-from stockward_server.grpc_api import validation
-from stockward_server.grpc_api.counts import MAX_ELEMENTS, count_elements
-from stockward_server.grpc_api.sizes import max_bytes
-from stockward_server.grpc_api.wire_counts import SMALL, STEP, check_counts
+from stockward_server.wire.validation import rules as validation
+from stockward_server.wire.validation.counts import MAX_ELEMENTS, count_elements
+from stockward_server.wire.validation.sizes import max_bytes
+from stockward_server.wire.validation.wire_counts import SMALL, STEP, check_counts
 from tests.known_shop import METHODS
 
 LINE = orders.CreateOrderRequest.Line

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
-from stockward_server.grpc_api.server import SERVICES
+from stockward_server.api.server import SERVICES
 from tests.mutations import MUTATIONS, as_repeated, create_order, send_in_batch
 from tests.shop import Shop, refused
 from tests.snapshot import nothing_written, snapshot

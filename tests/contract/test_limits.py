@@ -16,7 +16,7 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server.grpc_api.sizes import max_bytes
+from stockward_server.wire.validation.sizes import max_bytes
 from tests.known_shop import METHODS, NOBODY, Known, adjust, hold, line, order, product, refusal_of, send, sync
 from tests.shop import KEYS, money, open_channel, refused
 from tests.snapshot import nothing_written

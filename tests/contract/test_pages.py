@@ -12,8 +12,8 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.application.stock_views import PAGE_BYTES
-from stockward_server.grpc_api import pages
-from stockward_server.storage import event_log
+from stockward_server.storage.events import event_log
+from stockward_server.wire import pages
 from tests.known_shop import METHODS, Known, send
 
 WALKED = [

@@ -16,9 +16,9 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from stockward.event.v1.event_pb2 import Event
 from stockward.order.v1.order_pb2 import Order
 
+from stockward_server.api.server import SERVICES
 from stockward_server.domain import errors
-from stockward_server.grpc_api.server import SERVICES
-from stockward_server.storefront_view import hide_event, hide_order
+from stockward_server.wire.storefront_view import hide_event, hide_order
 from tools import contract
 
 ROUTES = {

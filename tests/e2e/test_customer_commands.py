@@ -21,7 +21,7 @@ from stockward_server.cli import app
 from stockward_server.config import Settings
 from stockward_server.observability import logs
 from stockward_server.storage.database import Pool, transaction
-from stockward_server.storage.retention import delete_expired_contacts
+from stockward_server.storage.write.retention import delete_expired_contacts
 from tests.commands import waiting_for_locks
 from tests.events import until
 from tests.issuer import AUDIENCE, ISSUER, Issuer

@@ -17,13 +17,13 @@ from cryptography.x509.oid import NameOID
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server import gateway, relay
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.config import Settings, variable
 from stockward_server.embedded import Nats, free_port
 from stockward_server.embedded.nats import MAX_PAYLOAD
 from stockward_server.gateway import LOOPBACK, Egress
-from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.observability import families
-from stockward_server.observability.checkup import check_certificate
+from stockward_server.observability.diagnostics import check_certificate
 from stockward_server.storage.database import Pool, transaction
 from tests.commands import locked
 from tests.endpoints import endpoint_of_settings

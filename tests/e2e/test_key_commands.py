@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from stockward_server.cli import app
 from stockward_server.embedded.postgres import OWNER
-from stockward_server.storage import known_keys
+from stockward_server.storage import api_key_cache as known_keys
 from stockward_server.storage.database import Pool
 from tests.events import until
 from tests.shop import Refused, Shop, callers

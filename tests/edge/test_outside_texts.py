@@ -15,9 +15,9 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 from stockward.order.v1.order_pb2 import ListOrdersRequest
 
-from stockward_server.grpc_api import page_token
-from stockward_server.grpc_api.cursor import PURPOSE
-from stockward_server.grpc_api.seal import Seal
+from stockward_server.wire import page_token
+from stockward_server.wire.cursor import PURPOSE
+from stockward_server.wire.seal import Seal
 from tests.contract.outside import NO_JSON, json_bytes, nothing_goes_wrong, odd_json, run
 from tests.edge.caller import Edge
 from tests.incoming import signed, stripe_signed

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from google.rpc import status_pb2
 
-from stockward_server.grpc_api.interceptor import CallInterceptor, Method
+from stockward_server.api.calls.interceptor import CallInterceptor, Method
 from stockward_server.storage.database import Pool
 from tests.mutations import MUTATIONS, as_repeated
 from tests.shop import Shop

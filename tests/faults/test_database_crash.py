@@ -9,7 +9,7 @@ import pytest
 
 from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
-from stockward_server.storage.committer import Committer
+from stockward_server.storage.write.committer import Committer
 from tests.commands import acknowledged, buy, committing, counters, orders, sell, verify
 from tests.events import until
 from tests.faults.proxy import Loss, PostgresProxy

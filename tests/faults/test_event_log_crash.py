@@ -12,7 +12,7 @@ from stockward_server.application.event_log import Cursor
 from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool, is_database_down, transaction
-from stockward_server.storage.event_log import DRAWN_SEQ, SqlEventLog
+from stockward_server.storage.events.event_log import DRAWN_SEQ, SqlEventLog
 from tests.events import event, insert, record, until
 
 AHEAD = 100

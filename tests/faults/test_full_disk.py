@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from stockward.event.v1.event_pb2 import Event
 
-from stockward_server.application import session
 from stockward_server.embedded import Nats
 from stockward_server.relay import publisher
+from stockward_server.runtime import supervision as session
 from stockward_server.storage.database import Pool
 from tests.events import drained, event, pending, record, record_many, relaying, stored, until, versions
 from tests.faults.full_disk import LimitedNats

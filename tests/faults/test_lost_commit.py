@@ -11,8 +11,8 @@ from stockward_server.application.request import Clockwork
 from stockward_server.application.stock_commands import ExpireReservation
 from stockward_server.domain.errors import InsufficientStock
 from stockward_server.storage import database as storage
-from stockward_server.storage.committer import Committer
 from stockward_server.storage.database import Pool
+from stockward_server.storage.write.committer import Committer
 from tests.commands import acknowledged, buy, committing, counters, orders, reserve, sell, verify
 from tests.faults.proxy import Loss, PostgresProxy
 

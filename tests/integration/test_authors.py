@@ -10,10 +10,10 @@ from stockward.auth.v1 import auth_pb2
 from stockward.auth.v1 import key_pb2 as keys
 from stockward.webhook.v1 import webhook_pb2 as webhooks
 
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.domain.event import SYSTEM
-from stockward_server.grpc_api.event_encoder import encode_event
-from stockward_server.storage.endpoint_health import SqlEndpointHealth
-from stockward_server.storage.webhooks import SqlWebhooks
+from stockward_server.storage.webhooks.claims import SqlWebhooks
+from stockward_server.storage.webhooks.endpoint_health import SqlEndpointHealth
 from tests.shop import Callers, Shop, callers
 
 URL = "https://erp.example/hooks"

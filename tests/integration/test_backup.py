@@ -16,7 +16,7 @@ from stockward_server import relay
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, Postgres
 from stockward_server.storage.database import Pool, open_pool
-from stockward_server.storage.event_log import Selection, republish
+from stockward_server.storage.events.event_log import Selection, republish
 from tests.commands import gaps
 from tests.events import STREAM, pending, running, stored, until, versions
 from tests.shop import Shop, running_shop

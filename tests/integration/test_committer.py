@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 
 from stockward_server.application.command import Command
-from stockward_server.application.locked_state import LockedState
+from stockward_server.application.unit_of_work import LockedState
 from stockward_server.domain.errors import FieldInvalid, InsufficientStock, Refusal, RequestIdReused
 from stockward_server.domain.stock import MovementKind, StockChange
 from stockward_server.storage import database as storage
-from stockward_server.storage.committer import Committer
 from stockward_server.storage.database import Pool
+from stockward_server.storage.write.committer import Committer
 from tests.commands import (
     adjust,
     buy,

@@ -7,10 +7,10 @@ import asyncio
 
 import pytest
 
-from stockward_server.application.locked_state import LockedState
-from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.api.events.encoder import encode_event
+from stockward_server.application.unit_of_work import LockedState
 from stockward_server.storage.database import Executor, Pool, transaction
-from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.write.mutation import Mutations
 from tests.commands import adjust, buy, committing, orders, request, sell, waiting_for_locks
 from tests.events import until
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from stockward_server.application import turns
 from stockward_server.application.command import Command
 from stockward_server.domain.errors import DatabaseUnavailable, DeadlinePassed, Overloaded
-from stockward_server.storage.committer import Committer
+from stockward_server.runtime import turns
 from stockward_server.storage.database import Pool
+from stockward_server.storage.write.committer import Committer
 from tests.commands import buy, committing, counters, locked, orders, request, sell, verify, waiting_for_locks
 from tests.events import until
 
@@ -110,7 +110,7 @@ async def test_closing_finishes_what_is_queued_and_takes_nothing_more(database: 
 async def test_a_database_that_does_not_answer_holds_up_neither_the_end_nor_those_who_wait(
     database: Pool, committer: Committer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stockward_server.storage.committer.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("stockward_server.storage.write.committer.CLOSE_SECONDS", 0.1)
     async with flushing(database, committer) as first:
         (queued,) = await submitted(committer)
         await committer.close()

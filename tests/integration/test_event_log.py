@@ -11,17 +11,17 @@ from stockward.event.v1.event_pb2 import Event, ListEventsRequest
 from stockward.order.v1.order_pb2 import ListOrdersRequest
 from typer.testing import CliRunner
 
+from stockward_server.api.events.servicer import EventServicer
 from stockward_server.application.event_log import Cursor
 from stockward_server.application.request import Caller, Role
+from stockward_server.auth.identity import Call, current_call
 from stockward_server.cli import app
 from stockward_server.domain.errors import CursorExpired, PageTokenInvalid
-from stockward_server.grpc_api.event_service import EventServicer
-from stockward_server.grpc_api.identity import Call, current_call
-from stockward_server.grpc_api.page_token import encode
-from stockward_server.grpc_api.seal import Seal, Seals
 from stockward_server.storage.database import EVENTS, Pool, ensure_partitions, transaction
-from stockward_server.storage.event_log import Selection, SqlEventLog, republish
-from stockward_server.storage.retention import delete_expired_idempotency, drop_expired_events
+from stockward_server.storage.events.event_log import Selection, SqlEventLog, republish
+from stockward_server.storage.write.retention import delete_expired_idempotency, drop_expired_events
+from stockward_server.wire.page_token import encode
+from stockward_server.wire.seal import Seal, Seals
 from tests.batches import batches, note_batches
 from tests.events import event, insert, pending, record, record_many, until
 from tests.terminal import Outcome
@@ -174,7 +174,7 @@ async def test_filters_by_type_family_and_aggregate(database: Pool) -> None:
 async def test_a_rare_type_is_found_though_a_call_looks_at_a_part_of_the_record(
     database: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stockward_server.storage.event_log.SCAN_LIMIT", 10)
+    monkeypatch.setattr("stockward_server.storage.events.event_log.SCAN_LIMIT", 10)
     await record_many(database, 10, 5)
     await record(database, event("rare", 1, "stock.shortfall"))
 
@@ -253,7 +253,7 @@ async def test_events_that_are_not_published_yet_stay(database: Pool) -> None:
 
 
 async def test_a_partition_in_use_is_left_for_later(database: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stockward_server.storage.retention.LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr("stockward_server.storage.write.retention.LOCK_TIMEOUT", "50ms")
     await make_old_partition(database, 40)
     async with transaction(database) as reader:
         await reader.fetch("SELECT FROM events")
@@ -275,7 +275,7 @@ async def test_partitions_of_the_days_in_use_are_never_dropped(database: Pool) -
 
 
 async def test_old_answers_are_deleted_in_batches(database: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stockward_server.storage.retention.STEP_BLOCKS", 1)
+    monkeypatch.setattr("stockward_server.storage.write.retention.STEP_BLOCKS", 1)
     await database.execute(
         """
         INSERT INTO idempotency (actor, request_id, method, fingerprint, response, create_time)
@@ -298,7 +298,7 @@ async def test_old_answers_are_deleted_in_batches(database: Pool, monkeypatch: p
 async def test_republishing_puts_back_what_was_selected_and_nothing_else(
     database: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stockward_server.storage.event_log.REPUBLISH_BATCH", 4)
+    monkeypatch.setattr("stockward_server.storage.events.event_log.REPUBLISH_BATCH", 4)
     await record_many(database, 5, 2, "order.created")
     middle = datetime.now(UTC)
     await record_many(database, 5, 2, "stock.low")

@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from stockward.event.v1.event_pb2 import Event
 
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.event_log import Cursor
 from stockward_server.application.webhooks import Batch, DeliveryFilter
 from stockward_server.domain.delivery import DeliveryState
-from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.database import Pool
-from stockward_server.storage.event_log import Selection, SqlEventLog, republish
-from stockward_server.storage.lock import last_versions
-from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.outbox import OwnedOutbox
-from stockward_server.storage.replay import SqlReplay
-from stockward_server.storage.webhooks import SqlWebhooks
+from stockward_server.storage.events.event_log import Selection, SqlEventLog, republish
+from stockward_server.storage.events.outbox import OwnedOutbox
+from stockward_server.storage.webhooks.claims import SqlWebhooks
+from stockward_server.storage.webhooks.replay import SqlReplay
+from stockward_server.storage.write.lock import last_versions
+from stockward_server.storage.write.mutation import Mutations
 from tests.commands import request
 from tests.endpoints import deliver, endpoint_of_settings
 from tests.events import event, pending, record

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from stockward_server import garbage
+from stockward_server.api.server import SERVICES
 from stockward_server.bootstrap import server
 from stockward_server.config import Settings
-from stockward_server.grpc_api import validation
-from stockward_server.grpc_api.server import SERVICES
+from stockward_server.runtime import garbage
+from stockward_server.wire.validation import rules as validation
 
 
 async def test_what_was_loaded_is_not_walked_through_again() -> None:

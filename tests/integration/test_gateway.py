@@ -20,8 +20,8 @@ from stockward.webhook.v1 import webhook_pb2 as webhooks
 from stockward_server.config import Settings
 from stockward_server.domain.endpoint import MAX_IN_FLIGHT
 from stockward_server.storage.database import Pool
-from stockward_server.storage.retention import delete_finished_deliveries
-from stockward_server.storage.webhooks import CLAIM
+from stockward_server.storage.webhooks.claims import CLAIM
+from stockward_server.storage.write.retention import delete_finished_deliveries
 from tests.batches import batches, note_batches
 from tests.events import event, record, record_many, until
 from tests.receiver import Hook, Receiver, never, take
@@ -337,7 +337,7 @@ async def test_health_tells_the_backlog(stack: Stack) -> None:
 async def test_finished_deliveries_go_after_a_while_and_pending_ones_stay(
     database: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stockward_server.storage.retention.BATCH", 4)
+    monkeypatch.setattr("stockward_server.storage.write.retention.BATCH", 4)
     await database.execute(
         """
         INSERT INTO endpoints VALUES ('e', 'http://127.0.0.1:1/', '', '{*}', 32, false, '', now(), now());

@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.webhooks import Batch, DeliveryFilter
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.domain.identifiers import new_id
-from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.database import Pool
-from stockward_server.storage.deliveries import SqlDeliveries
-from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.replay import SqlReplay
-from stockward_server.storage.webhook_endpoints import SqlEndpoints
-from stockward_server.storage.webhook_feed import FeedEvent, Position, WebhookFeed
-from stockward_server.storage.webhooks import Attempt, Lane, Release, SqlWebhooks
+from stockward_server.storage.webhooks.claims import Attempt, Lane, Release, SqlWebhooks
+from stockward_server.storage.webhooks.deliveries import SqlDeliveries
+from stockward_server.storage.webhooks.endpoints import SqlEndpoints
+from stockward_server.storage.webhooks.feed import FeedEvent, Position, WebhookFeed
+from stockward_server.storage.webhooks.replay import SqlReplay
+from stockward_server.storage.write.mutation import Mutations
 from tests.commands import request
 from tests.endpoints import deliver
 from tests.events import event, record

@@ -18,15 +18,15 @@ from aiohttp import web
 from stockward.event.v1.event_pb2 import EndpointEvent, Event
 from stockward.webhook.v1.webhook_pb2 import EnableEndpointRequest
 
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.config import Settings
-from stockward_server.gateway.gate import BreakerPolicy
-from stockward_server.grpc_api.event_encoder import encode_event
-from stockward_server.storage.backlog import read_backlog
+from stockward_server.gateway.endpoint_limiter import BreakerPolicy
 from stockward_server.storage.database import Pool
-from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.retention import delete_expired_secrets
-from stockward_server.storage.webhook_endpoints import SqlEndpoints
-from stockward_server.storage.webhooks import SECRET_OVERLAP, SqlWebhooks
+from stockward_server.storage.events.backlog import read_backlog
+from stockward_server.storage.webhooks.claims import SECRET_OVERLAP, SqlWebhooks
+from stockward_server.storage.webhooks.endpoints import SqlEndpoints
+from stockward_server.storage.write.mutation import Mutations
+from stockward_server.storage.write.retention import delete_expired_secrets
 from tests.events import event, record, record_many, until
 from tests.receiver import SECRET, Hook, Receiver, never, take
 from tests.shop import running_shop

@@ -20,8 +20,8 @@ from stockward_server.config import Environment, Settings
 from stockward_server.embedded import free_port
 from stockward_server.gateway import Egress
 from stockward_server.storage.database import Pool
-from stockward_server.storage.event_log import Selection, republish
-from stockward_server.storage.webhook_feed import WebhookFeed
+from stockward_server.storage.events.event_log import Selection, republish
+from stockward_server.storage.webhooks.feed import WebhookFeed
 from tests.events import STREAM, event, record, record_many, running, until
 from tests.receiver import SECRET, Hook, never, take
 from tests.webhooks import (
@@ -48,7 +48,7 @@ KILLED_GATEWAY = """
 import asyncio, json, sys
 from stockward_server import gateway
 from stockward_server.gateway import LOOPBACK, Egress
-from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.api.events.encoder import encode_event
 egress = Egress.of(LOOPBACK, require_https=False)
 arguments = json.loads(sys.argv[1])
 asyncio.run(gateway.run(**arguments, encode_event=encode_event, egress=egress, stop=asyncio.Event()))

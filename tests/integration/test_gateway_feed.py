@@ -13,8 +13,8 @@ from nats.js import JetStreamContext
 
 from stockward_server.domain.identifiers import new_id
 from stockward_server.observability.families import behind
-from stockward_server.storage.backlog import read_backlog
 from stockward_server.storage.database import Pool
+from stockward_server.storage.events.backlog import read_backlog
 from tests.events import STREAM, event, record, until
 from tests.webhooks import Stack, in_order, webhook_stack
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from stockward_server.gateway.egress import LOOPBACK, Egress
 from stockward_server.gateway.sender import EXCERPT_BYTES, Answer, Sender
-from stockward_server.storage.webhooks import Endpoint
+from stockward_server.storage.webhooks.claims import Endpoint
 from tests.events import event, until
 from tests.receiver import SECRET
 

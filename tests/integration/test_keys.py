@@ -20,11 +20,11 @@ from stockward.auth.v1 import auth_pb2
 from stockward.auth.v1 import key_pb2 as pb
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
-from stockward_server.storage import known_keys
+from stockward_server.storage import api_key_cache as known_keys
+from stockward_server.storage.api_key_cache import KnownKeys
 from stockward_server.storage.database import Pool
 from stockward_server.storage.keys import WORKS
-from stockward_server.storage.known_keys import KnownKeys
-from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.write.mutation import Mutations
 from tests.events import until
 from tests.shop import KEYS, Callers, Refused, Shop, callers, refused
 from tests.snapshot import nothing_written

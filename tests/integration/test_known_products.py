@@ -8,14 +8,14 @@ from asyncpg import Record
 from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.catalog.v1 import catalog_pb2
 
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.catalog import ProductFilter
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.product import Product, ProductState
-from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.database import Executor, Pool
-from stockward_server.storage.known_products import KnownProducts
-from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.read.product_cache import KnownProducts
+from stockward_server.storage.write.mutation import Mutations
 from tests.shop import Shop
 
 

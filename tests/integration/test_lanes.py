@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from stockward_server.application import turns
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.order_commands import CancelOrder, CreateOrder
 from stockward_server.application.reads import GatheredReads
 from stockward_server.domain.errors import DatabaseUnavailable, Overloaded
-from stockward_server.grpc_api.event_encoder import encode_event
-from stockward_server.storage import lanes
-from stockward_server.storage.committer import Committer
-from stockward_server.storage.committer_tally import CommitterTally
+from stockward_server.runtime import turns
 from stockward_server.storage.database import Pool, transaction
-from stockward_server.storage.lanes import Lanes
-from stockward_server.storage.lock import load_offers, lock_stock
+from stockward_server.storage.write import lanes
+from stockward_server.storage.write.committer import Committer
+from stockward_server.storage.write.committer_metrics import CommitterTally
+from stockward_server.storage.write.lanes import Lanes
+from stockward_server.storage.write.lock import load_offers, lock_stock
 from tests.commands import buy, counters, locked, on, request, reserve, sell, verify, waiting_for_locks
 from tests.events import until
 from tests.turns import turns_during

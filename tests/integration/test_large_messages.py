@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from stockward.order.v1.order_pb2 import CreateOrderRequest
 
-from stockward_server.grpc_api import interceptor, validation
-from stockward_server.grpc_api.large_messages import LargeMessages
+from stockward_server.api.calls import interceptor
+from stockward_server.api.calls.large_messages import LargeMessages
+from stockward_server.wire.validation import rules as validation
 from tests.commands import locked, sell, waiting_for_locks
 from tests.events import until
 from tests.shop import Shop

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stockward_server.application.command import Command
-from stockward_server.application.locked_state import Holder, LockedState
+from stockward_server.application.unit_of_work import Holder, LockedState
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Executor, Pool, transaction
-from stockward_server.storage.lock import BUYERS, HOLDERS, TENDERS
+from stockward_server.storage.write.lock import BUYERS, HOLDERS, TENDERS
 from tests.commands import adjust, buy, committing, request, reserve, sell, waiting_for_locks
 from tests.events import until
 

@@ -24,7 +24,7 @@ from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage import log_epoch
 from stockward_server.storage.database import Pool, is_database_down, open_pool, transaction
-from stockward_server.storage.event_log import SqlEventLog
+from stockward_server.storage.events.event_log import SqlEventLog
 from stockward_server.storage.log_epoch import OnStandby, begin_epoch
 from tests.events import event, insert, record, record_many, until
 from tests.shop import KEYS, Shop, refused, running_shop
@@ -130,7 +130,7 @@ async def test_no_seq_is_given_twice(database: Pool) -> None:
 
 
 async def test_a_reader_with_a_filter_gets_over_the_gap(database: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stockward_server.storage.event_log.SCAN_LIMIT", 10)
+    monkeypatch.setattr("stockward_server.storage.events.event_log.SCAN_LIMIT", 10)
     log = SqlEventLog(database)
     await record_many(database, 5, 1)
     cursor = (await log.list_events(None, 100)).next

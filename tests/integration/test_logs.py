@@ -19,12 +19,12 @@ import pytest
 from stockward.order.v1 import order_pb2 as order
 from stockward.webhook.v1 import webhook_pb2 as webhooks
 
+from stockward_server.auth.identity import current_metadata
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.domain.errors import OrderNotFound
 from stockward_server.embedded import free_port
 from stockward_server.embedded.worker import grpc_serves
-from stockward_server.grpc_api.identity import current_metadata
 from stockward_server.observability import logs
 from stockward_server.storage.database import Pool
 from tests.events import until
@@ -158,12 +158,14 @@ async def test_a_call_is_told_with_its_context_and_nothing_secret_or_personal_is
     assert calls["NOT_FOUND"]["request_id"] == "call-4711"
     assert "actor" not in calls["UNAUTHENTICATED"]
 
-    (unforeseen,) = [line for line in logged.lines("stockward_server.grpc_api.interceptor") if line["level"] == "error"]
+    (unforeseen,) = [
+        line for line in logged.lines("stockward_server.api.calls.interceptor") if line["level"] == "error"
+    ]
     assert "incident" in unforeseen["message"]
     assert (unforeseen["trace_id"], unforeseen["actor"]) == (TRACE, "storefront desk")
     assert "SQLSTATE 23514 order_contacts nobody" in "\n".join(unforeseen["exception"])
 
-    slow = logged.lines("stockward_server.storage.committer_tally")
+    slow = logged.lines("stockward_server.storage.write.committer_metrics")
     assert slow[0]["batch_size"] == 1
     assert set(slow[0]["phases_ms"]) == {"begin", "lock", "decide", "write", "commit"}
 

@@ -15,8 +15,8 @@ from stockward.order.v1 import order_pb2 as orders
 
 from stockward_server.config import Settings
 from stockward_server.storage.database import MIGRATIONS, MOVEMENTS, Pool, ensure_partitions, migrate, transaction
-from stockward_server.storage.retention import drop_expired_movements
-from stockward_server.storage.stock_views import LIST_MOVEMENTS
+from stockward_server.storage.read.stock_views import LIST_MOVEMENTS
+from stockward_server.storage.write.retention import drop_expired_movements
 from tests.events import until
 from tests.shop import Shop, running_shop
 
@@ -203,7 +203,7 @@ async def test_servers_let_go_of_it_where_they_are_told_to(
 
 
 async def test_a_month_in_use_is_left_for_later(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stockward_server.storage.retention.LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr("stockward_server.storage.write.retention.LOCK_TIMEOUT", "50ms")
     await shop.sell("TEE", 10)
     old = await make_old(shop.pool)
     async with transaction(shop.pool) as reader:

@@ -22,7 +22,7 @@ from stockward_client.events import subscribe
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats
 from stockward_server.embedded.service import program
-from stockward_server.observability.checkup import Subject, Verdict, check_stream
+from stockward_server.observability.diagnostics import Subject, Verdict, check_stream
 from stockward_server.relay.accounts import SUBSCRIBER_API, USERS, accounts, as_configuration
 from stockward_server.relay.wake import WAKE_SUBJECT, Waker
 from stockward_server.storage.database import Pool

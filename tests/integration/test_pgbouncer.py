@@ -14,8 +14,8 @@ from stockward_server.config import Settings
 from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import SessionNotKept
-from stockward_server.storage.outbox import OwnedOutbox
-from stockward_server.storage.webhook_feed import WebhookFeed
+from stockward_server.storage.events.outbox import OwnedOutbox
+from stockward_server.storage.webhooks.feed import WebhookFeed
 from tests.commands import orders
 from tests.pgbouncer import PROGRAM, PgBouncer, version
 from tests.shop import running_shop

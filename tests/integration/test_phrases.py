@@ -12,7 +12,7 @@ from stockward_server.application.catalog import ProductSort
 from stockward_server.domain.search import search_query, word_pairs
 from stockward_server.storage.database import Pool
 from stockward_server.storage.search_index import MAX_PAIRS, pair_filter
-from stockward_server.storage.search_refresh import refresh_search
+from stockward_server.storage.write.search_refresh import refresh_search
 from tests.events import until
 from tests.products import create, get, step, update
 from tests.searching import IN_SHORT, listed, product, stocked, store, titles

@@ -9,7 +9,7 @@ from typing import Any
 from google.rpc import error_details_pb2
 from stockward.catalog.v1 import catalog_pb2 as pb
 
-from stockward_server.grpc_api import product_import
+from stockward_server.api.catalog import import_rows as product_import
 from stockward_server.storage.database import Pool
 from tests.products import create, draft, event_types, get, step
 from tests.shop import Callers, Shop, money

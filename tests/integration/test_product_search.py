@@ -19,9 +19,9 @@ from stockward_server.domain.folding import fold, title_key, trim
 from stockward_server.domain.search import rank, search_query
 from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
-from stockward_server.storage import product_lists
 from stockward_server.storage.database import MIGRATIONS, Pool
-from stockward_server.storage.search_refresh import refresh_search
+from stockward_server.storage.read import product_lists
+from stockward_server.storage.write.search_refresh import refresh_search
 from tests.events import until
 from tests.products import create, get, step, update
 from tests.searching import IN_SHORT, listed, product, stocked, store, titles

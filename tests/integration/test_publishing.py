@@ -10,14 +10,14 @@ from typing import Any
 
 from stockward.catalog.v1 import catalog_pb2 as pb
 
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.catalog import Catalog, CatalogTransaction
 from stockward_server.application.request import Clockwork
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Product, ProductState, Variant
-from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.database import Pool
-from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.write.mutation import Mutations
 from tests.products import Code, State, create, draft, event_types, events, get, made, moment, step, until, update
 from tests.shop import Callers, Shop, money, refused
 

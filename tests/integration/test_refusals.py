@@ -21,13 +21,13 @@ from stockward.event.v1 import event_pb2 as events
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server.application.locked_state import LockedState
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.request import Request
+from stockward_server.application.unit_of_work import LockedState
 from stockward_server.config import Settings
 from stockward_server.domain.errors import SkuUnknown
-from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.storage.database import Executor, Pool
-from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.write.mutation import Mutations
 from tests.command_examples import EXAMPLES, tripped
 from tests.commands import buy, committing, request, sell, verify
 from tests.incoming import SECRET, body_of, post, signed

@@ -16,15 +16,15 @@ from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 from stockward.event.v1.event_pb2 import Event
 
-from stockward_server.application.session import Unavailable
 from stockward_server.embedded import Nats
 from stockward_server.embedded import nats as embedded_nats
 from stockward_server.relay.cloud_event import decode_token
 from stockward_server.relay.stream import open_nats
 from stockward_server.relay.wake import WAKE_SUBJECT
+from stockward_server.runtime.supervision import Unavailable
 from stockward_server.storage.database import Pool, transaction
-from stockward_server.storage.event_log import Selection, republish
-from stockward_server.storage.outbox import OwnedOutbox, PendingEvent
+from stockward_server.storage.events.event_log import Selection, republish
+from stockward_server.storage.events.outbox import OwnedOutbox, PendingEvent
 from tests.events import (
     STREAM,
     drained,

@@ -19,7 +19,7 @@ from stockward.order.v1 import order_pb2 as orders
 from stockward_server.application.order_commands import CancelOrder
 from stockward_server.application.stock_commands import ReleaseReservation
 from stockward_server.storage.database import transaction
-from stockward_server.storage.retention import drop_expired_movements
+from stockward_server.storage.write.retention import drop_expired_movements
 from tests.commands import committing, nothing, on, request, waiting_for_locks
 from tests.events import until
 from tests.integration.test_movement_retention import make_old

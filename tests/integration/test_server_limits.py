@@ -13,8 +13,8 @@ from h2.events import ConnectionTerminated, RemoteSettingsChanged
 from h2.settings import SettingCodes
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
+from stockward_server.api import health
 from stockward_server.config import Settings
-from stockward_server.grpc_api import health
 from tests.commands import locked, waiting_for_locks
 from tests.events import until
 from tests.http2 import Http2

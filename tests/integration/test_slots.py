@@ -12,8 +12,9 @@ import pytest
 from grpc_health.v1 import health_pb2
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
+from stockward_server.api import server
+from stockward_server.api.calls import arrivals, interceptor
 from stockward_server.config import Settings
-from stockward_server.grpc_api import arrivals, interceptor, server
 from tests.attack.bodies import framed
 from tests.events import until
 from tests.http2 import Http2

@@ -17,9 +17,9 @@ from stockward_server.config import Settings
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.domain.errors import DatabaseUnavailable
 from stockward_server.gateway.recorder import Recorder
-from stockward_server.storage import retention
 from stockward_server.storage.database import Pool
-from stockward_server.storage.webhooks import Attempt, SqlWebhooks
+from stockward_server.storage.webhooks.claims import Attempt, SqlWebhooks
+from stockward_server.storage.write import retention
 from tests.endpoints import endpoint_of_settings
 from tests.events import until
 from tests.shop import Shop

@@ -15,9 +15,9 @@ from google.protobuf.message import Message
 from pydantic import SecretStr
 from stockward.order.v1 import order_pb2 as orders
 
+from stockward_server.api.incoming_webhooks.signatures import verify_standard, verify_stripe
 from stockward_server.config import Settings
 from stockward_server.domain.errors import WebhookSignatureInvalid, WebhookTimestampStale
-from stockward_server.grpc_api.signatures import verify_standard, verify_stripe
 from tests.incoming import STRIPE_SECRET, deliver_stripe, post, stripe_signed
 from tests.shop import Refused, Shop, money, refused, running_shop
 from tests.snapshot import nothing_written, snapshot
@@ -51,7 +51,7 @@ async def shop(settings: Settings) -> AsyncIterator[Shop]:
 
 @pytest.mark.parametrize("seconds", [0, 299, -299])
 def test_signatures_that_another_program_made(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    monkeypatch.setattr("stockward_server.grpc_api.signatures.time.time", lambda: 1_700_000_000 + seconds)
+    monkeypatch.setattr("stockward_server.api.incoming_webhooks.signatures.time.time", lambda: 1_700_000_000 + seconds)
     header = {"stripe-signature": f"t=1700000000,v1={STRIPE_SIGNATURE}"}
     verify_stripe(STRIPE_BODY, header, [STRIPE_SECRET])
     verify_stripe(STRIPE_BODY, {"stripe-signature": f"t=1700000000, v1=00, v1={STRIPE_SIGNATURE}"}, [STRIPE_SECRET])
@@ -59,7 +59,7 @@ def test_signatures_that_another_program_made(monkeypatch: pytest.MonkeyPatch, s
         verify_stripe(STRIPE_BODY + b" ", header, [STRIPE_SECRET])
     with pytest.raises(WebhookSignatureInvalid):
         verify_stripe(STRIPE_BODY, {"stripe-signature": f"t=1700000000,v0={STRIPE_SIGNATURE}"}, [STRIPE_SECRET])
-    monkeypatch.setattr("stockward_server.grpc_api.signatures.time.time", lambda: 1_700_000_301)
+    monkeypatch.setattr("stockward_server.api.incoming_webhooks.signatures.time.time", lambda: 1_700_000_301)
     with pytest.raises(WebhookTimestampStale):
         verify_stripe(STRIPE_BODY, header, [STRIPE_SECRET])
 
@@ -71,7 +71,7 @@ def test_a_standard_signature_that_another_program_made(monkeypatch: pytest.Monk
 
         fromtimestamp = staticmethod(datetime.fromtimestamp)
 
-    monkeypatch.setattr("stockward_server.grpc_api.signatures.time.time", lambda: 1_700_000_100)
+    monkeypatch.setattr("stockward_server.api.incoming_webhooks.signatures.time.time", lambda: 1_700_000_100)
     monkeypatch.setattr("standardwebhooks.webhooks.datetime", Clock())
     headers = {
         "webhook-id": "msg_1",

@@ -28,9 +28,9 @@ from stockward_server.bootstrap.server import running_server
 from stockward_server.bootstrap.transport import check_transport
 from stockward_server.config import Plaintext, Settings, SettingsError
 from stockward_server.embedded import free_port
-from stockward_server.grpc_api import certificates
-from stockward_server.grpc_api.certificates import CertificateFiles, Pem, ServerCertificates
 from stockward_server.observability.certificates import expiry_of
+from stockward_server.runtime import certificates
+from stockward_server.runtime.certificates import CertificateFiles, Pem, ServerCertificates
 from tests.authority import DAY, Authority, put, signed
 from tests.events import until
 from tests.scrape import scrape, value

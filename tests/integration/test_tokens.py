@@ -20,11 +20,11 @@ from jwt.warnings import InsecureKeyLengthWarning
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.application.request import Caller, Role
+from stockward_server.auth.token_keys import TokenKeys, from_file, from_url
+from stockward_server.auth.tokens import TokenRules, Tokens
 from stockward_server.config import Settings
 from stockward_server.domain.errors import CredentialsInvalid, TokenKeysUnavailable
-from stockward_server.grpc_api.status import status_of
-from stockward_server.grpc_api.token_keys import TokenKeys, from_file, from_url
-from stockward_server.grpc_api.tokens import TokenRules, Tokens
+from stockward_server.wire.status import status_of
 from tests.events import until
 from tests.issuer import AUDIENCE, ISSUER, Issuer, new_key
 from tests.shop import Refused, Shop, callers, refused, running_shop

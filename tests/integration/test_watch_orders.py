@@ -18,6 +18,7 @@ from stockward.inventory.v1.inventory_pb2 import (
 )
 from stockward.order.v1.order_pb2 import CancelOrderRequest, Customer, Order, ProcessOrderRequest, WatchOrdersRequest
 
+from stockward_server.api.watching import WATCH_ENCODER
 from stockward_server.application.follower import Follower
 from stockward_server.application.stock_views import OrderFilter, Page
 from stockward_server.application.watch_queues import Change, ChangeQueue, Interest
@@ -25,11 +26,10 @@ from stockward_server.application.watches import SnapshotItem, Watches, WatchLim
 from stockward_server.config import Settings
 from stockward_server.domain.errors import WatchLagged
 from stockward_server.domain.identifiers import new_id
-from stockward_server.grpc_api.watching import WATCH_ENCODER
 from stockward_server.storage.database import Pool
-from stockward_server.storage.event_log import SqlEventLog
-from stockward_server.storage.order_views import SqlOrderViews
-from stockward_server.storage.stock_views import SqlStockViews
+from stockward_server.storage.events.event_log import SqlEventLog
+from stockward_server.storage.read.order_views import SqlOrderViews
+from stockward_server.storage.read.stock_views import SqlStockViews
 from tests.events import event, record, until
 from tests.shop import KEYS, Refused, Shop, callers, refused, running_shop
 from tests.watching import Watch, timed, watch_orders, watch_stock
@@ -104,7 +104,7 @@ async def test_a_long_present_state_comes_whole_and_each_version_once(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Orders are made while the present ones are read page by page."""
-    monkeypatch.setattr("stockward_server.grpc_api.watching.PRESENT_PAGE", 5)
+    monkeypatch.setattr("stockward_server.api.watching.PRESENT_PAGE", 5)
     await shop.sell("TEE", 100)
     orders = [await shop.order("TEE") for _ in range(23)]
     async with watch_orders(shop.pms) as watch:

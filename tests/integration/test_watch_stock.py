@@ -23,7 +23,7 @@ from stockward.inventory.v1.inventory_pb2 import (
 )
 
 from stockward_server.config import Settings
-from stockward_server.storage.retention import drop_expired_events
+from stockward_server.storage.write.retention import drop_expired_events
 from tests.events import event, record
 from tests.shop import Shop, money, refused, running_shop
 from tests.watching import Watch, timed, watch_stock

@@ -24,9 +24,9 @@ from stockward.webhook.v1 import webhook_pb2 as pb
 from stockward_server.config import Environment, Settings
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.embedded import Postgres
-from stockward_server.gateway.gate import BreakerPolicy
+from stockward_server.gateway.endpoint_limiter import BreakerPolicy
 from stockward_server.storage import database
-from stockward_server.storage.retention import delete_finished_deliveries, delete_orphaned_deliveries
+from stockward_server.storage.write.retention import delete_finished_deliveries, delete_orphaned_deliveries
 from tests.commands import waiting_for_locks
 from tests.conftest import TEMPLATE
 from tests.endpoints import URL, create_endpoint, deliver, endpoint_of, endpoint_of_settings
@@ -426,7 +426,7 @@ async def test_pings_are_not_replayed(shop: Shop, told: Receiver) -> None:
 
 async def test_of_many_at_once_no_more_are_made_than_there_may_be(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = await shop.pool.fetchval("SELECT count(*) FROM endpoints") + 1
-    monkeypatch.setattr("stockward_server.storage.webhook_endpoints.MAX_ENDPOINTS", limit)
+    monkeypatch.setattr("stockward_server.storage.webhooks.endpoints.MAX_ENDPOINTS", limit)
     requests = [create_endpoint(types=["endpoint.disabled"]) for _ in range(10)]
     for each in requests:
         each.request_id = str(uuid.uuid4())

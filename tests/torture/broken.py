@@ -18,8 +18,8 @@ import asyncpg
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_server.application import stock_commands
-from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request
+from stockward_server.application.unit_of_work import LockedState
 from stockward_server.domain import reservation
 from stockward_server.domain.charge import LineShares
 from stockward_server.domain.errors import InsufficientStock
@@ -30,13 +30,14 @@ from stockward_server.domain.payment import Cover, Payment
 from stockward_server.domain.stock import StockLevel
 from stockward_server.gateway.sender import Answer
 from stockward_server.relay.publisher import Publisher
-from stockward_server.storage import committer, idempotency, lock, write, write_orders
 from stockward_server.storage.database import transaction
-from stockward_server.storage.event_log import SqlEventLog
-from stockward_server.storage.outbox import PendingEvent
+from stockward_server.storage.events.event_log import SqlEventLog
+from stockward_server.storage.events.outbox import PendingEvent
 from stockward_server.storage.statement import Statement
-from stockward_server.storage.webhook_feed import FeedEvent, Position, WebhookFeed
-from stockward_server.storage.webhooks import Lane, SqlWebhooks
+from stockward_server.storage.webhooks.claims import Lane, SqlWebhooks
+from stockward_server.storage.webhooks.feed import FeedEvent, Position, WebhookFeed
+from stockward_server.storage.write import committer, idempotency, lock, write_orders
+from stockward_server.storage.write import write_state as write
 from tests.torture.checks import Finding
 
 Patch = Callable[[object, str, Any], None]

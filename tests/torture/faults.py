@@ -12,7 +12,7 @@ from random import Random
 import asyncpg
 from stockward.order.v1.order_pb2 import ListOrdersRequest
 
-from stockward_server.storage.event_log import Selection, republish
+from stockward_server.storage.events.event_log import Selection, republish
 from tests.faults.proxy import Loss, PostgresProxy, Proxy
 from tests.torture.calls import connected
 from tests.torture.history import History

@@ -17,13 +17,13 @@ from datetime import timedelta
 import uvloop
 
 from stockward_server import gateway as webhook_gateway
-from stockward_server.application import session
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.bootstrap import server
 from stockward_server.bootstrap.relay import relay
 from stockward_server.config import Settings, load_settings
 from stockward_server.gateway import LOOPBACK, Egress
-from stockward_server.gateway.gate import BreakerPolicy
-from stockward_server.grpc_api.event_encoder import encode_event
+from stockward_server.gateway.endpoint_limiter import BreakerPolicy
+from stockward_server.runtime import supervision as session
 from tests.torture.broken import BUILDS
 
 log = logging.getLogger("torture")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stockward_server.storage.committer import Committer
+from stockward_server.storage.write.committer import Committer
 from tests.torture.broken import BUILDS, refuses_late
 from tests.torture.checks.recovery import SPEED
 from tests.torture.in_process import in_process

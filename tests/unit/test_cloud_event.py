@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockward_server.relay.cloud_event import decode_token, encode_token, headers_of, subject_of
-from stockward_server.storage.outbox import PendingEvent
+from stockward_server.storage.events.outbox import PendingEvent
 
 
 def pending(event_type: str, aggregate_id: str, time: datetime = datetime(2026, 11, 22, tzinfo=UTC)) -> PendingEvent:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from stockward_server.application.event_log import Cursor, EventsLost
 from stockward_server.domain.errors import CursorLost, PageTokenInvalid
-from stockward_server.grpc_api.cursor import PURPOSE, decode, encode, going_on
-from stockward_server.grpc_api.seal import Seal, Seals
+from stockward_server.wire.cursor import PURPOSE, decode, encode, going_on
+from stockward_server.wire.seal import Seal, Seals
 
 SEAL = Seal(bytes(32))
 SEQS = st.integers(0, 2**63 - 1)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockward_server.storage.fair_queue import FairQueue, Share
+from stockward_server.storage.write.fair_queue import FairQueue, Share
 
 T = TypeVar("T")
 

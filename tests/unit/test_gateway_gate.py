@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 
-from stockward_server.gateway.gate import LONGEST_REST, BreakerPolicy, Gate
+from stockward_server.gateway.endpoint_limiter import LONGEST_REST, BreakerPolicy, Gate
 from stockward_server.gateway.sender import Answer
-from stockward_server.storage.webhooks import Endpoint
+from stockward_server.storage.webhooks.claims import Endpoint
 
 ENDPOINT = Endpoint("e", 1, "https://shop.example/", ("*",), 4, {}, None, 20_480, None, False, ("whsec_x",))
 POLICY = BreakerPolicy(failures=3, first_rest=10.0, longest_rest=30.0)

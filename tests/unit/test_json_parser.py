@@ -10,7 +10,7 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server.grpc_api.json_parser import JsonInvalid, parse
+from stockward_server.wire.json_parser import JsonInvalid, parse
 from tests.unit.test_rule_messages import assert_for_people
 
 ADJUST, PAY, CANCEL = inventory.AdjustStockRequest, orders.RecordPaymentRequest, orders.CancelOrderRequest

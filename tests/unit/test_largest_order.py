@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from stockward_server.api.orders.messages import order_message
 from stockward_server.domain.charge import Charge, ChargeKind, LineShares
 from stockward_server.domain.money import MAX_MINOR
 from stockward_server.domain.order import Address, Customer, OrderLine
 from stockward_server.domain.order_steps import MAX_CHARGES
-from stockward_server.grpc_api.order_messages import order_message
 from tests.examples import LATER, order
 
 WIDE = "\N{SHOPPING TROLLEY}"

@@ -13,12 +13,12 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
+from stockward_server.api.server import SERVICES
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.names import MAX_SKU, MAX_SKU_BYTES, handle_fault, handle_from, normal_name, sku_fault
-from stockward_server.grpc_api.names import _plan, name_violations, normalise_names
-from stockward_server.grpc_api.server import SERVICES
-from stockward_server.grpc_api.validation import validate
 from stockward_server.relay.cloud_event import decode_token, encode_token
+from stockward_server.wire.validation.names import _plan, name_violations, normalise_names
+from stockward_server.wire.validation.rules import validate
 from tests.awkward import SKUS
 
 SEEN = ("L", "M", "N", "P", "S")

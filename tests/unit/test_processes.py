@@ -8,8 +8,8 @@ import sys
 import pytest
 
 OTHERS = {
-    "relay": ("gateway", "grpc_api", "edge", "storage.committer"),
-    "gateway": ("relay", "edge", "storage.committer"),
+    "relay": ("gateway", "api", "edge", "storage.write.committer"),
+    "gateway": ("relay", "edge", "storage.write.committer"),
     "server": ("gateway", "edge"),
 }
 

@@ -24,7 +24,7 @@ from stockward_server.domain.product_changes import (
     require_etag,
 )
 from stockward_server.domain.readiness import readiness
-from stockward_server.storage.known_products import kibibytes
+from stockward_server.storage.read.product_cache import kibibytes
 
 DRAFT, PUBLISHED, UNPUBLISHED, ARCHIVED = ProductState
 THEN = datetime(2026, 1, 1, tzinfo=UTC)

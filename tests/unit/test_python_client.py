@@ -15,7 +15,7 @@ import stockward_client
 from stockward_client import errors, reasons
 from stockward_client.connection import LONGEST_PAUSE, is_plaintext, number, pauses
 from stockward_server.domain.errors import FieldViolation, InsufficientStock, MessageTooLarge, Refusal
-from stockward_server.grpc_api.status import status_of
+from stockward_server.wire.status import status_of
 
 
 def test_the_surface_is_what_was_decided() -> None:

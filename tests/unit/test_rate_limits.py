@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from stockward_server.api.calls import rate_limits
+from stockward_server.api.calls.rate_limits import RateLimits, kind_of
+from stockward_server.api.server import SERVICES
 from stockward_server.application.calls import MethodKind
 from stockward_server.domain.errors import RateLimited
-from stockward_server.grpc_api import rate_limits
-from stockward_server.grpc_api.rate_limits import RateLimits, kind_of
-from stockward_server.grpc_api.server import SERVICES
 
 READ = "/stockward.order.v1.OrderService/GetOrder"
 WRITE = "/stockward.order.v1.OrderService/CreateOrder"

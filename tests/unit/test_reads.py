@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from stockward_server.application import turns
 from stockward_server.application.reads import BULK, ENTRY_BYTES, RememberedReads
+from stockward_server.runtime import turns
 
 
 class Store:

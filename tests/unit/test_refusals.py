@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.command import Command
-from stockward_server.application.locked_state import LockedState
 from stockward_server.application.overlay import Overlay
 from stockward_server.application.stock_commands import SyncStock
+from stockward_server.application.unit_of_work import LockedState
 from stockward_server.domain.errors import Refusal, SkuUnknown
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.money import Money
 from stockward_server.domain.stock import Adjustment, AdjustmentReason, Offer, StockLevel
 from stockward_server.domain.unpaid_limits import Unpaid
-from stockward_server.grpc_api.event_encoder import encode_event
-from stockward_server.storage.committer import _execute
+from stockward_server.storage.write.committer import _execute
 from tests.command_examples import EXAMPLES, all_commands, tripped
 from tests.commands import request
 
@@ -74,7 +74,7 @@ def test_every_command_has_an_example() -> None:
 
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "stockward_server.storage.committer")
+    caplog.set_level(logging.CRITICAL, "stockward_server.storage.write.committer")
 
 
 @pytest.mark.parametrize("before", [None, *EXAMPLES])

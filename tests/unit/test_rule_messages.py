@@ -14,9 +14,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from stockward.error.v1 import error_pb2
 
+from stockward_server.api.server import SERVICES
 from stockward_server.domain.errors import FieldInvalid, FieldViolation
-from stockward_server.grpc_api.server import SERVICES
-from stockward_server.grpc_api.validation import validate
+from stockward_server.wire.validation.rules import validate
 
 NOT_FOR_PEOPLE = (
     *("regex", "pattern", "oneof", "list [", "[0]", "value must", "exactly one", "enum value", "repeated", "item(s)"),

@@ -14,8 +14,8 @@ from stockward.order.v1.order_pb2 import ListOrdersRequest
 
 from stockward_server.application.positions import Part, has_shape
 from stockward_server.domain.errors import PageTokenInvalid
-from stockward_server.grpc_api import page_token
-from stockward_server.grpc_api.seal import MAC_BYTES, Seal, Seals
+from stockward_server.wire import page_token
+from stockward_server.wire.seal import MAC_BYTES, Seal, Seals
 
 SEAL = Seal(bytes(32))
 ID = "0190aaaa-0000-7000-8000-000000000000"

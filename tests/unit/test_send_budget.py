@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from stockward_server.api.calls.send_budget import SMALL, SendBudget
 from stockward_server.domain.errors import ResponsesUnread
-from stockward_server.grpc_api.send_budget import SMALL, SendBudget
 
 
 def leave_unread(budget: SendBudget, caller: str, size: int = SMALL) -> int:

@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from stockward_server.application import session
-from stockward_server.application.session import end, keep_running
 from stockward_server.config import variable
+from stockward_server.runtime import supervision as session
+from stockward_server.runtime.supervision import end, keep_running
 from tests.terminal import clean_environment
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from stockward.order.v1.order_pb2 import RecordPaymentRequest
 
+from stockward_server.api.incoming_webhooks.stripe_events import READERS, payments_of, subject_of
 from stockward_server.domain.errors import WebhookBodyInvalid
-from stockward_server.grpc_api.stripe_events import READERS, payments_of, subject_of
-from stockward_server.grpc_api.validation import validate
+from stockward_server.wire.validation.rules import validate
 from tests.shop import money
 from tests.stripe import EVERY_TYPE, ORDER, charge, checkout, dispute, event, intent, refund, spoilt_events
 

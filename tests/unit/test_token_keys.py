@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from stockward_server.auth.token_keys import TokenKeys
 from stockward_server.domain.errors import TokenKeysUnavailable
-from stockward_server.grpc_api.token_keys import TokenKeys
 from tests.contract.outside import NO_JSON, json_bytes, odd_json
 
 NAMES = ("kty", "kid", "alg", "use", "key_ops", "k", "n", "e", "crv", "x", "y", "d")

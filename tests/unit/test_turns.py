@@ -16,16 +16,17 @@ import pytest
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server.application import turns
+from stockward_server.api.orders import servicer as order_service
+from stockward_server.api.orders.servicer import OrderServicer
 from stockward_server.application.command import Command
 from stockward_server.application.stock_views import PAGE_BYTES, Page
-from stockward_server.application.turns import Turns, beside, long_read, whose
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.product import ProductState
-from stockward_server.grpc_api import order_service, validation
-from stockward_server.grpc_api.order_service import OrderServicer
-from stockward_server.grpc_api.pages import read_page
+from stockward_server.runtime import turns
+from stockward_server.runtime.turns import Turns, beside, long_read, whose
 from stockward_server.storage.product_rows import products_of
+from stockward_server.wire.pages import read_page
+from stockward_server.wire.validation import rules as validation
 from tests.turns import turns_during
 
 NOW = datetime.now(UTC)

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
-from stockward_server.application import turns, watches
+from stockward_server.api.inventory.servicer import InventoryServicer
+from stockward_server.application import watches
 from stockward_server.application.event_log import Cursor, Stretch
 from stockward_server.application.follower import Encoder, Follower
 from stockward_server.application.request import Caller, Role
 from stockward_server.application.stock_views import AvailabilityRow
 from stockward_server.application.watch_queues import AvailabilityQueue
 from stockward_server.application.watches import Watches, WatchLimits
-from stockward_server.grpc_api.identity import Call, current_call
-from stockward_server.grpc_api.inventory_service import InventoryServicer
+from stockward_server.auth.identity import Call, current_call
+from stockward_server.runtime import turns
 from tests.turns import turns_during
 
 SKUS = [f"SKU-{number}" for number in range(150)]

@@ -19,7 +19,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from stockward_server.cli import app
-from stockward_server.commands import texts
+from stockward_server.commands import parsers as texts
 from stockward_server.commands.csv_file import FileUnreadable
 from stockward_server.commands.json_file import read_message
 from stockward_server.commands.shopify_csv import read_products

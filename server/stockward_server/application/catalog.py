@@ -9,11 +9,11 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
-from stockward_server.application.locked_state import Cause
 from stockward_server.application.positions import Part
 from stockward_server.application.postponed import Postponed
 from stockward_server.application.request import Clockwork, Request
 from stockward_server.application.stock_views import Page, Position
+from stockward_server.application.unit_of_work import Cause
 from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound, SkuUnknown
 from stockward_server.domain.folding import title_key
 from stockward_server.domain.identifiers import new_id

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
-from stockward_server.application.locked_state import Cause, Holder, LockedState, PaymentKey
+from stockward_server.application.unit_of_work import Cause, Holder, LockedState, PaymentKey
 from stockward_server.domain.payment import TenderKey
 
 

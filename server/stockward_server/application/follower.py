@@ -17,11 +17,11 @@ from typing import Any
 from stockward_server.application.event_log import EventLog, LoggedEvent
 from stockward_server.application.reads import Load
 from stockward_server.application.request import Role
-from stockward_server.application.session import end
 from stockward_server.application.stock_views import AvailabilityRow
-from stockward_server.application.turns import Turns
 from stockward_server.application.watch_queues import AvailabilityQueue, Change, ChangeQueue, WatchQueue
 from stockward_server.domain.errors import DatabaseUnavailable
+from stockward_server.runtime.supervision import end
+from stockward_server.runtime.turns import Turns
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from stockward_server.application.command import Command
-from stockward_server.application.locked_state import Holder, LockedState
 from stockward_server.application.request import Request
+from stockward_server.application.unit_of_work import Holder, LockedState
 from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import (
     CurrencyMismatch,

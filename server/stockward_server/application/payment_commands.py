@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from stockward_server.application.locked_state import LockedState, PaymentKey
 from stockward_server.application.order_commands import OnOrder, hold_events
+from stockward_server.application.unit_of_work import LockedState, PaymentKey
 from stockward_server.domain.errors import CurrencyMismatch, PaymentEventConflict, TenderOfAnotherOrder
 from stockward_server.domain.money import Money
 from stockward_server.domain.order_steps import decide_payment

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
-from stockward_server.application.turns import Turns
+from stockward_server.runtime.turns import Turns
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -10,9 +10,9 @@ from typing import Any
 from stockward_server.application.event_log import Cursor, EventLog, LoggedEvent
 from stockward_server.application.follower import PAGE, Encoder, Follower, epoch_ended, key_of
 from stockward_server.application.stock_views import PAGE_BYTES
-from stockward_server.application.turns import MUCH, Turns
 from stockward_server.application.watch_queues import AvailabilityQueue, ChangeQueue, Interest
 from stockward_server.domain.errors import WatchLimitReached
+from stockward_server.runtime.turns import MUCH, Turns
 
 READERS = 4
 """Watches that read the database at the same time, to begin or to catch up: the connections are for everybody."""

@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from stockward_server.api.events.encoder import encode_event
+from stockward_server.api.personal_data import answer_without, event_without
 from stockward_server.application.keys import Keys
 from stockward_server.application.request import Role
 from stockward_server.config import Settings
-from stockward_server.grpc_api.event_encoder import encode_event
-from stockward_server.grpc_api.personal_data import answer_without, event_without
 from stockward_server.storage import database, keys
 from stockward_server.storage.customers import SqlCustomers
-from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.search_refresh import refresh_search
+from stockward_server.storage.write.mutation import Mutations
+from stockward_server.storage.write.search_refresh import refresh_search
 
 
 async def migrate(settings: Settings) -> list[str]:

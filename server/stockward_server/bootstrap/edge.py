@@ -9,7 +9,7 @@ from typing import Any
 from stockward_server import edge
 from stockward_server.bootstrap.transport import told_by_variable
 from stockward_server.config import Plaintext, Settings, SettingsError, is_loopback, variable
-from stockward_server.grpc_api.certificates import CertificateFiles
+from stockward_server.runtime.certificates import CertificateFiles
 
 
 def check_edge(settings: Settings) -> None:

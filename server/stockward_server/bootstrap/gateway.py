@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from stockward_server import gateway as webhook_gateway
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.bootstrap.tracing import tracing
 from stockward_server.bootstrap.webhook_secrets import warn_of_shared_secret
 from stockward_server.config import Environment, Settings
 from stockward_server.gateway import LOOPBACK, Egress, GatewayTally, Patience
-from stockward_server.grpc_api.event_encoder import encode_event
 from stockward_server.observability import families
 from stockward_server.observability.exposition import Families
-from stockward_server.observability.watch import watching
+from stockward_server.observability.monitor import watching
 
 
 async def gateway(settings: Settings, stop: asyncio.Event) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from stockward_server import relay as event_relay
-from stockward_server.admin_port import listening
 from stockward_server.bootstrap.tracing import tracing
 from stockward_server.config import Settings
 from stockward_server.observability import families
 from stockward_server.observability.exposition import Families
-from stockward_server.observability.watch import watching
+from stockward_server.observability.monitor import watching
 from stockward_server.relay import RelayTally
+from stockward_server.runtime.admin_port import listening
 
 
 async def relay(settings: Settings, stop: asyncio.Event) -> None:

@@ -11,19 +11,28 @@ from datetime import timedelta
 
 import asyncpg
 
-from stockward_server import garbage
-from stockward_server.admin_port import listening
+from stockward_server.api.catalog.servicer import CatalogServicer
+from stockward_server.api.events.encoder import encode_event
+from stockward_server.api.events.servicer import EventServicer
+from stockward_server.api.incoming_webhooks.servicer import IncomingWebhookServicer, WebhookSecrets
+from stockward_server.api.inventory.servicer import InventoryServicer
+from stockward_server.api.keys.servicer import KeyServicer
+from stockward_server.api.orders.servicer import OrderServicer
+from stockward_server.api.server import ApiServer, Limits, Servicers
+from stockward_server.api.watching import WATCH_ENCODER
+from stockward_server.api.webhooks.servicer import WebhookServicer
 from stockward_server.application.catalog import Catalog
 from stockward_server.application.follower import Follower
-from stockward_server.application.locked_state import LockedState
 from stockward_server.application.postponed import Postponed
 from stockward_server.application.request import Role
-from stockward_server.application.session import end, heed_cancellation
-from stockward_server.application.shop_window import ShopWindow
 from stockward_server.application.stock_commands import HoldPolicy
 from stockward_server.application.stock_views import Discrepancy
+from stockward_server.application.storefront_cache import ShopWindow
 from stockward_server.application.sweeper import sweep
+from stockward_server.application.unit_of_work import LockedState
 from stockward_server.application.watches import Watches, WatchLimits
+from stockward_server.auth.token_keys import TokenKeys, from_file, from_url
+from stockward_server.auth.tokens import TokenRules, Tokens
 from stockward_server.bootstrap.tracing import tracing
 from stockward_server.bootstrap.transport import certificates_of
 from stockward_server.bootstrap.webhook_secrets import warn_of_shared_secret
@@ -31,38 +40,33 @@ from stockward_server.config import Environment, Settings, variable
 from stockward_server.domain.errors import Refusal
 from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.domain.unpaid_limits import UnpaidLimits
-from stockward_server.grpc_api.catalog_service import CatalogServicer
-from stockward_server.grpc_api.event_encoder import encode_event
-from stockward_server.grpc_api.event_service import EventServicer
-from stockward_server.grpc_api.incoming_webhooks import IncomingWebhookServicer, WebhookSecrets
-from stockward_server.grpc_api.inventory_service import InventoryServicer
-from stockward_server.grpc_api.key_service import KeyServicer
-from stockward_server.grpc_api.order_service import OrderServicer
-from stockward_server.grpc_api.seal import Seals
-from stockward_server.grpc_api.server import ApiServer, Limits, Servicers
-from stockward_server.grpc_api.token_keys import TokenKeys, from_file, from_url
-from stockward_server.grpc_api.tokens import TokenRules, Tokens
-from stockward_server.grpc_api.watching import WATCH_ENCODER
-from stockward_server.grpc_api.webhook_service import WebhookServicer
 from stockward_server.observability import families
 from stockward_server.observability.exposition import Exposition, Families
-from stockward_server.observability.watch import watching
+from stockward_server.observability.monitor import watching
 from stockward_server.relay.wake import Waker
-from stockward_server.storage import database, known_keys
+from stockward_server.runtime import garbage
+from stockward_server.runtime.admin_port import listening
+from stockward_server.runtime.supervision import end, heed_cancellation
+from stockward_server.storage import api_key_cache as known_keys
+from stockward_server.storage import database
 from stockward_server.storage.catalog import SqlCatalog
-from stockward_server.storage.committer import Committer
-from stockward_server.storage.committer_tally import CommitterTally
-from stockward_server.storage.deliveries import SqlDeliveries
 from stockward_server.storage.due_work import SqlDueWork
-from stockward_server.storage.event_log import SqlEventLog
+from stockward_server.storage.events.event_log import SqlEventLog
 from stockward_server.storage.keys import SqlKeys
-from stockward_server.storage.known_products import KnownProducts, kibibytes
-from stockward_server.storage.lanes import Lanes
 from stockward_server.storage.locations import SqlLocations
-from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.order_views import SqlOrderViews
-from stockward_server.storage.replay import SqlReplay
-from stockward_server.storage.retention import (
+from stockward_server.storage.read.order_views import SqlOrderViews
+from stockward_server.storage.read.product_cache import KnownProducts, kibibytes
+from stockward_server.storage.read.short_audit import AuditTally, audit_recent
+from stockward_server.storage.read.stock_views import SqlStockViews
+from stockward_server.storage.seal_key import read_seal_key
+from stockward_server.storage.webhooks.deliveries import SqlDeliveries
+from stockward_server.storage.webhooks.endpoints import SqlEndpoints
+from stockward_server.storage.webhooks.replay import SqlReplay
+from stockward_server.storage.write.committer import Committer
+from stockward_server.storage.write.committer_metrics import CommitterTally
+from stockward_server.storage.write.lanes import Lanes
+from stockward_server.storage.write.mutation import Mutations
+from stockward_server.storage.write.retention import (
     delete_expired_contacts,
     delete_expired_idempotency,
     delete_expired_messages,
@@ -72,11 +76,8 @@ from stockward_server.storage.retention import (
     drop_expired_events,
     drop_expired_movements,
 )
-from stockward_server.storage.seal_key import read_seal_key
-from stockward_server.storage.search_refresh import refresh_search
-from stockward_server.storage.short_audit import AuditTally, audit_recent
-from stockward_server.storage.stock_views import SqlStockViews
-from stockward_server.storage.webhook_endpoints import SqlEndpoints
+from stockward_server.storage.write.search_refresh import refresh_search
+from stockward_server.wire.seal import Seals
 
 log = logging.getLogger(__name__)
 

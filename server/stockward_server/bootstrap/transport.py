@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stockward_server.config import Settings, SettingsError, variable
-from stockward_server.grpc_api.certificates import CertificateError, CertificateFiles, ServerCertificates
+from stockward_server.runtime.certificates import CertificateError, CertificateFiles, ServerCertificates
 
 
 @contextmanager

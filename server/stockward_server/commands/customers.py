@@ -15,7 +15,7 @@ from rich.console import Console
 
 from stockward_server.commands.on_database import on_database
 from stockward_server.commands.options import EPILOG, AsJson
-from stockward_server.commands.staff import group
+from stockward_server.commands.rpc_command import group
 from stockward_server.commands.tables import note
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def export(customer_id: CustomerId) -> None:
     async def work(customers: SqlCustomers) -> dict[str, Any]:
         from google.protobuf.json_format import MessageToDict
 
-        from stockward_server.grpc_api.order_messages import order_message
-        from stockward_server.grpc_api.stock_messages import reservation_message
+        from stockward_server.api.inventory.messages import reservation_message
+        from stockward_server.api.orders.messages import order_message
 
         return {
             "customerId": customer_id,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from stockward.webhook.v1 import webhook_pb2 as pb
 
-from stockward_server.commands.staff import EndpointName, Limit, RequestId, command, group, pages
+from stockward_server.commands.parsers import choice, moment, timestamp
+from stockward_server.commands.rpc_command import EndpointName, Limit, RequestId, command, group, pages
 from stockward_server.commands.tables import note
-from stockward_server.commands.texts import choice, moment, timestamp
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers

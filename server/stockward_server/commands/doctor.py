@@ -24,7 +24,7 @@ from stockward_server.config import (
 )
 
 if TYPE_CHECKING:
-    from stockward_server.observability.checkup import Finding, Subject
+    from stockward_server.observability.diagnostics import Finding, Subject
 
 app = typer.Typer()
 
@@ -48,7 +48,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 async def _look(progress: Callable[[Finding], None]) -> list[Finding]:
-    from stockward_server.observability.checkup import check_up, problem
+    from stockward_server.observability.diagnostics import check_up, problem
 
     try:
         settings = load_settings(Use.RELAY)
@@ -64,7 +64,7 @@ async def _look(progress: Callable[[Finding], None]) -> list[Finding]:
 def _subject(settings: Settings) -> Subject:
     from stockward_server.commands.connection import channel_to
     from stockward_server.embedded.home import RunFile
-    from stockward_server.observability.checkup import Subject
+    from stockward_server.observability.diagnostics import Subject
 
     stack = RunFile.read(settings.home)
     here = stack is not None and stack.database == settings.database_url.get_secret_value()
@@ -81,7 +81,7 @@ def _subject(settings: Settings) -> Subject:
 
 
 def _check_settings(settings: Settings) -> Finding:
-    from stockward_server.observability.checkup import ok, warning
+    from stockward_server.observability.diagnostics import ok, warning
 
     if settings.webhook_secret is not None:
         own = ", ".join(variable(field) for field in WEBHOOK_SECRETS)

@@ -11,9 +11,9 @@ import typer
 from stockward.event.v1.event_pb2 import ListEventsRequest, ListEventsResponse
 
 from stockward_server.commands.options import EPILOG, Address, AsJson, Key
-from stockward_server.commands.staff import PAGE, Limit, command, group
+from stockward_server.commands.parsers import moment
+from stockward_server.commands.rpc_command import PAGE, Limit, command, group
 from stockward_server.commands.tables import note
-from stockward_server.commands.texts import moment
 from stockward_server.config import Use, load_settings
 from stockward_server.domain.names import normal_name
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stockward.event.v1.event_pb2 import Event
 
     from stockward_server.commands.connection import Callers
-    from stockward_server.storage.event_log import Selection
+    from stockward_server.storage.events.event_log import Selection
 
 app = group("events", "Events: read the record, follow it, publish events again.")
 
@@ -122,7 +122,7 @@ def republish(
     """
     if not (since or until or types or aggregate or everything):
         raise typer.BadParameter("say which events: --since, --until, --type, --aggregate, or --all")
-    from stockward_server.storage.event_log import Selection
+    from stockward_server.storage.events.event_log import Selection
 
     count = asyncio.run(_republish(Selection(since, until, types or (), normal_name(aggregate)), quiet=as_json))
     if as_json:
@@ -136,7 +136,7 @@ async def _republish(selection: Selection, *, quiet: bool) -> int:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from stockward_server.storage.database import is_database_down, open_pool
-    from stockward_server.storage.event_log import republish
+    from stockward_server.storage.events.event_log import republish
 
     columns = (SpinnerColumn(), TextColumn("{task.completed} events put back"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:

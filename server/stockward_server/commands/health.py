@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stockward_server.commands.texts import one_of
+from stockward_server.commands.parsers import one_of
 
 if TYPE_CHECKING:
     from stockward_server.config import Settings

@@ -20,7 +20,7 @@ MAX_MESSAGE = 1000
 
 def read_message(file: Path, message: Kind) -> Kind:
     """Returns the message, filled from the file; `-` is stdin. Raises BadParameter saying what is wrong and where."""
-    from stockward_server.grpc_api.json_parser import JsonInvalid, parse
+    from stockward_server.wire.json_parser import JsonInvalid, parse
 
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")

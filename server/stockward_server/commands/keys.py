@@ -17,9 +17,9 @@ from stockward.auth.v1 import key_pb2 as pb
 
 from stockward_server.commands.on_database import on_database
 from stockward_server.commands.options import EPILOG, AsJson
-from stockward_server.commands.staff import Limit, group
+from stockward_server.commands.parsers import choice, identifier, moment, number
+from stockward_server.commands.rpc_command import Limit, group
 from stockward_server.commands.tables import note, printable, show
-from stockward_server.commands.texts import choice, identifier, moment, number
 
 if TYPE_CHECKING:
     from stockward_server.application.keys import Keys
@@ -57,10 +57,10 @@ def create(
     """Make a key, and show it this once."""
 
     async def work(keys: Keys) -> Message:
+        from stockward_server.api.keys.messages import created, created_bytes
         from stockward_server.application.keys import NewKey, NewSecret
         from stockward_server.application.request import Role
-        from stockward_server.grpc_api.key_messages import created, created_bytes
-        from stockward_server.grpc_api.validation import validate
+        from stockward_server.wire.validation.rules import validate
 
         validate(pb.CreateKeyRequest(name=name, role=role))
         wanted, secret = NewKey(name, Role(role), expires), NewSecret()
@@ -78,8 +78,8 @@ def list_keys(
     """List keys, newest first; the keys themselves are known to nobody."""
 
     async def work(keys: Keys) -> Message:
+        from stockward_server.api.keys.messages import key_message
         from stockward_server.application.stock_views import Page
-        from stockward_server.grpc_api.key_messages import key_message
 
         rows = await keys.list(Page(limit, None), ended)
         return pb.ListKeysResponse(keys=[key_message(row.key, row.now) for row in rows])
@@ -100,8 +100,8 @@ def rotate(
     """Make a new key of the same name and role; the old one works for a while beside it."""
 
     async def work(keys: Keys) -> Message:
+        from stockward_server.api.keys.messages import rotated, rotated_bytes
         from stockward_server.application.keys import NewSecret, Rotation
-        from stockward_server.grpc_api.key_messages import rotated, rotated_bytes
 
         rotation, secret = Rotation(key_id, timedelta(hours=overlap_hours), expires), NewSecret()
         return rotated(await keys.rotate(_request("RotateKey"), rotation, secret, rotated_bytes), secret)
@@ -114,7 +114,7 @@ def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
     """End a key: within 5 seconds no server takes it any more."""
 
     async def work(keys: Keys) -> Message:
-        from stockward_server.grpc_api.key_messages import key_bytes
+        from stockward_server.api.keys.messages import key_bytes
 
         return pb.Key.FromString(await keys.revoke(_request("RevokeKey"), key_id, key_bytes))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stockward_server.commands.csv_file import DELIMITERS, ENCODINGS
-from stockward_server.commands.texts import one_of
+from stockward_server.commands.parsers import one_of
 
 EPILOG = "Exit codes: 0 done, 1 refused (the reason is on stderr), 2 wrong usage, 3 no answer from a server."
 """What scripts may rely on; `connection` has the numbers."""

@@ -8,7 +8,8 @@ import typer
 from google.type.money_pb2 import Money
 from stockward.order.v1 import order_pb2 as pb
 
-from stockward_server.commands.staff import (
+from stockward_server.commands.parsers import amount, choice, counted, numbered, whole
+from stockward_server.commands.rpc_command import (
     Limit,
     Location,
     OnlySku,
@@ -20,7 +21,6 @@ from stockward_server.commands.staff import (
     order_id,
     pages,
 )
-from stockward_server.commands.texts import amount, choice, counted, numbered, whole
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers

@@ -12,9 +12,19 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.catalog.v1 import catalog_pb2 as pb
 
 from stockward_server.commands.json_file import read_message
-from stockward_server.commands.staff import Etag, Limit, ProductName, RequestId, Sku, command, group, pages, product_id
+from stockward_server.commands.parsers import amount, choice, moment, timestamp, variant
+from stockward_server.commands.rpc_command import (
+    Etag,
+    Limit,
+    ProductName,
+    RequestId,
+    Sku,
+    command,
+    group,
+    pages,
+    product_id,
+)
 from stockward_server.commands.tables import printable
-from stockward_server.commands.texts import amount, choice, moment, timestamp, variant
 from stockward_server.domain.names import normal_name
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from google.type.money_pb2 import Money
 from stockward.catalog.v1.catalog_pb2 import Image, Product, Variant
 
 from stockward_server.commands.csv_file import CsvFile, FileUnreadable, read_csv
+from stockward_server.commands.parsers import PRICE, amount
 from stockward_server.commands.row_problems import RowProblem
 from stockward_server.commands.shopify_columns import BY_SPELLING, COLUMNS, ORIGINS, REQUIRED, spelled, words
-from stockward_server.commands.texts import PRICE, amount
 from stockward_server.domain.names import MAX_SKU, MAX_SKU_BYTES, handle_from, normal_name, sku_fault
 
 NAMES = ("handle", "sku")

@@ -12,7 +12,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.inventory.v1 import inventory_pb2 as pb
 
 from stockward_server.commands.options import EPILOG, Address, AsJson, Delimiter, Encoding, Key
-from stockward_server.commands.staff import (
+from stockward_server.commands.parsers import UNITS, choice, counted, moment, timestamp, whole
+from stockward_server.commands.rpc_command import (
     Limit,
     Location,
     OnlyLocation,
@@ -25,7 +26,6 @@ from stockward_server.commands.staff import (
     pages,
 )
 from stockward_server.commands.tables import working
-from stockward_server.commands.texts import UNITS, choice, counted, moment, timestamp, whole
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers

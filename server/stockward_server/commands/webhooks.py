@@ -9,10 +9,10 @@ import typer
 from google.protobuf.duration_pb2 import Duration
 from stockward.webhook.v1 import webhook_pb2 as pb
 
-from stockward_server.commands.staff import EndpointName, RequestId, command, group, pages
-from stockward_server.commands.staff import Limit as Rows
+from stockward_server.commands.parsers import choice, number, pair, whole
+from stockward_server.commands.rpc_command import EndpointName, RequestId, command, group, pages
+from stockward_server.commands.rpc_command import Limit as Rows
 from stockward_server.commands.tables import note
-from stockward_server.commands.texts import choice, number, pair, whole
 
 if TYPE_CHECKING:
     from stockward_server.commands.connection import Callers

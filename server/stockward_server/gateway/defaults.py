@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stockward_server.domain.endpoint import MAX_IN_FLIGHT, STOREFRONT
-from stockward_server.storage.webhooks import SqlWebhooks
+from stockward_server.storage.webhooks.claims import SqlWebhooks
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from stockward_server.application.session import end, keep_running, wait_for_any
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.gateway.claim_budget import ClaimBudget
-from stockward_server.gateway.failing import Patience, note_outcomes
-from stockward_server.gateway.gate import BreakerPolicy, Gate
+from stockward_server.gateway.endpoint_limiter import BreakerPolicy, Gate
+from stockward_server.gateway.failure_policy import Patience, note_outcomes
+from stockward_server.gateway.metrics import GatewayTally
 from stockward_server.gateway.recorder import Recorder
 from stockward_server.gateway.retry import GONE, retry_delay
 from stockward_server.gateway.sender import Answer, Sender
-from stockward_server.gateway.tally import GatewayTally
+from stockward_server.runtime.supervision import end, keep_running, wait_for_any
 from stockward_server.storage.database import is_database_down
-from stockward_server.storage.endpoint_health import SqlEndpointHealth
-from stockward_server.storage.webhooks import (
+from stockward_server.storage.webhooks.claims import (
     Attempt,
     Endpoint,
     Lane,
@@ -32,6 +31,7 @@ from stockward_server.storage.webhooks import (
     Release,
     SqlWebhooks,
 )
+from stockward_server.storage.webhooks.endpoint_health import SqlEndpointHealth
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from stockward_server.application.session import Unavailable, heed_cancellation, keep_running, lifeline, undisturbed
-from stockward_server.gateway.tally import GatewayTally
+from stockward_server.gateway.metrics import GatewayTally
+from stockward_server.runtime.supervision import Unavailable, heed_cancellation, keep_running, lifeline, undisturbed
 from stockward_server.storage.database import NOT_STORED, is_database_down
-from stockward_server.storage.webhook_feed import FeedEvent, Position, SetAside, WebhookFeed
+from stockward_server.storage.webhooks.feed import FeedEvent, Position, SetAside, WebhookFeed
 
 log = logging.getLogger(__name__)
 

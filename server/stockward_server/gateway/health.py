@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from stockward_server.gateway.tally import GatewayTally
-from stockward_server.storage.backlog import read_backlog
+from stockward_server.gateway.metrics import GatewayTally
 from stockward_server.storage.database import Pool
+from stockward_server.storage.events.backlog import read_backlog
 
 
 class Health:

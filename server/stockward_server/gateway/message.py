@@ -14,7 +14,7 @@ from stockward.event.v1.event_pb2 import Event
 from stockward_server import __version__
 from stockward_server.gateway.json_text import json_text
 from stockward_server.gateway.signature import signer
-from stockward_server.storefront_view import hide_event
+from stockward_server.wire.storefront_view import hide_event
 
 USER_AGENT = f"Stockward/{__version__}"
 

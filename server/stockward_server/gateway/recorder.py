@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from stockward_server.storage.database import NOT_STORED
-from stockward_server.storage.webhooks import Attempt, Release, SqlWebhooks
+from stockward_server.storage.webhooks.claims import Attempt, Release, SqlWebhooks
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from stockward_server.gateway.egress import Egress
 from stockward_server.gateway.message import body_of, headers_of, thin_body_of
 from stockward_server.gateway.resolver import Resolver
 from stockward_server.gateway.retry import parse_retry_after
-from stockward_server.storage.webhooks import Endpoint
+from stockward_server.storage.webhooks.claims import Endpoint
 
 EXCERPT_BYTES = 1024
 """What is kept of an answer, and read of it."""

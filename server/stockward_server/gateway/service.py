@@ -9,23 +9,23 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from stockward_server.admin_port import listening
-from stockward_server.application.session import end, keep_running
 from stockward_server.domain.event import Event
 from stockward_server.gateway import feed
 from stockward_server.gateway.defaults import put_default_endpoints
 from stockward_server.gateway.dispatcher import DeliveryTracer, Dispatcher
 from stockward_server.gateway.egress import Egress
-from stockward_server.gateway.failing import Patience
-from stockward_server.gateway.gate import BreakerPolicy
+from stockward_server.gateway.endpoint_limiter import BreakerPolicy
+from stockward_server.gateway.failure_policy import Patience
 from stockward_server.gateway.health import Health
+from stockward_server.gateway.metrics import GatewayTally
 from stockward_server.gateway.recorder import Recorder
 from stockward_server.gateway.retry import RETRY_DELAYS
 from stockward_server.gateway.sender import Sender
-from stockward_server.gateway.tally import GatewayTally
+from stockward_server.runtime.admin_port import listening
+from stockward_server.runtime.supervision import end, keep_running
 from stockward_server.storage.database import is_database_down, opened_pool
-from stockward_server.storage.endpoint_health import SqlEndpointHealth
-from stockward_server.storage.webhooks import SqlWebhooks
+from stockward_server.storage.webhooks.claims import SqlWebhooks
+from stockward_server.storage.webhooks.endpoint_health import SqlEndpointHealth
 
 log = logging.getLogger(__name__)
 

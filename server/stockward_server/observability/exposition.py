@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry, GCCollector, Metric, PlatformCo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from stockward_server.application.tally import Distribution
 from stockward_server.observability.families import gauge, histogram
 from stockward_server.observability.readiness import Readiness
+from stockward_server.runtime.distribution import Distribution
 
 log = logging.getLogger(__name__)
 

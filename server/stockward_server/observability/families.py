@@ -20,15 +20,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from stockward_server.observability.certificates import expiry_of
 
 if TYPE_CHECKING:  # whose tallies they are is loaded where it runs
+    from stockward_server.api.calls.metrics import CallTally
     from stockward_server.application.reads import RememberedReads
-    from stockward_server.application.tally import Distribution
     from stockward_server.gateway import GatewayTally
-    from stockward_server.grpc_api.call_tally import CallTally
     from stockward_server.relay import RelayTally
-    from stockward_server.storage.backlog import Backlog
+    from stockward_server.runtime.distribution import Distribution
     from stockward_server.storage.database import PoolUse
-    from stockward_server.storage.lanes import Lanes
-    from stockward_server.storage.short_audit import AuditTally
+    from stockward_server.storage.events.backlog import Backlog
+    from stockward_server.storage.read.short_audit import AuditTally
+    from stockward_server.storage.write.lanes import Lanes
 
 Labels = Sequence[str]
 

@@ -18,11 +18,11 @@ from typing import Any
 import asyncpg
 import nats.errors
 
-from stockward_server.application.session import Unavailable
+from stockward_server.api.calls.log import callers_request_id
+from stockward_server.api.calls.trace import TRACEPARENT, traceparent
+from stockward_server.auth.identity import current_call
 from stockward_server.domain.errors import Refusal
-from stockward_server.grpc_api.call_log import callers_request_id
-from stockward_server.grpc_api.call_trace import TRACEPARENT, traceparent
-from stockward_server.grpc_api.identity import current_call
+from stockward_server.runtime.supervision import Unavailable
 
 log = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, get_cu
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from stockward_server import __version__
-from stockward_server.grpc_api.call_trace import Metadata
-from stockward_server.storage.outbox import PendingEvent
+from stockward_server.api.calls.trace import Metadata
+from stockward_server.storage.events.outbox import PendingEvent
 
 FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 """Statuses that are the server's fault, by the conventions for gRPC."""

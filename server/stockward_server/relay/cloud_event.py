@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from stockward_server.storage.outbox import PendingEvent
+from stockward_server.storage.events.outbox import PendingEvent
 
 SUBJECTS = "stockward.v1.>"
 """Everything that is published."""

@@ -10,13 +10,13 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Protocol
 
-from stockward_server.application.session import heed_cancellation, keep_running, lifeline, wait_for_any
+from stockward_server.relay.metrics import RelayTally
 from stockward_server.relay.publisher import BATCH_LIMIT, Publisher
 from stockward_server.relay.stream import LARGEST_MESSAGE, ensure_stream, nats_errors, open_nats
-from stockward_server.relay.tally import RelayTally
 from stockward_server.relay.wake import WAKE_SUBJECT
+from stockward_server.runtime.supervision import heed_cancellation, keep_running, lifeline, wait_for_any
 from stockward_server.storage.database import is_database_down
-from stockward_server.storage.outbox import OwnedOutbox, PendingEvent
+from stockward_server.storage.events.outbox import OwnedOutbox, PendingEvent
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 
-from stockward_server.application.session import Unavailable, undisturbed
 from stockward_server.relay.cloud_event import SUBJECTS
+from stockward_server.runtime.supervision import Unavailable, undisturbed
 
 DUPLICATE_WINDOW = timedelta(minutes=10)
 """How long JetStream remembers event ids.

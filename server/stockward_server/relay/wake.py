@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from nats.aio.client import Client
 
-from stockward_server.application.session import end, heed_cancellation, keep_running, lifeline
 from stockward_server.relay.stream import nats_errors, open_nats
+from stockward_server.runtime.supervision import end, heed_cancellation, keep_running, lifeline
 
 WAKE_SUBJECT = "stockward.wake"
 """An empty message here makes relays and watches look for events at once, rather than at their next poll."""

@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from stockward_server.application.catalog import CatalogTransaction, ProductFilter
-from stockward_server.application.locked_state import Cause, LockedState
 from stockward_server.application.request import Clockwork, Request
 from stockward_server.application.stock_views import Page
+from stockward_server.application.unit_of_work import Cause, LockedState
 from stockward_server.domain.product import Product
 from stockward_server.storage.database import Executor, Pool, read_snapshot, refusal_of
-from stockward_server.storage.known_products import KnownProducts
-from stockward_server.storage.locked_products import LockedProducts
-from stockward_server.storage.mutation import Mutations
-from stockward_server.storage.product_lists import list_products
 from stockward_server.storage.product_rows import load_product
+from stockward_server.storage.read.product_cache import KnownProducts
+from stockward_server.storage.read.product_lists import list_products
+from stockward_server.storage.write.locked_products import LockedProducts
+from stockward_server.storage.write.mutation import Mutations
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from hashlib import sha256
 from typing import Any
 
 from stockward_server.application.keys import ApiKey, KeyAnswer, NewKey, NewSecret, Reply, Rotation, prefix_of
-from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request, Role
 from stockward_server.application.stock_views import Page
+from stockward_server.application.unit_of_work import LockedState
 from stockward_server.domain.errors import KeyNameTaken, KeyNotFound
 from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import Executor, Pool
-from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.write.mutation import Mutations
 
 SELECT_KEYS = """
     SELECT k.key_id::text AS key_id, name, role, prefix, create_time, expire_time, revoke_time, last_used_time,

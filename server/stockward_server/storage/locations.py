@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from stockward_server.application.locked_state import LockedState
 from stockward_server.application.request import Request
 from stockward_server.application.stock_views import LocationRow
+from stockward_server.application.unit_of_work import LockedState
 from stockward_server.domain.errors import LocationTaken, LocationUnknown
 from stockward_server.storage.database import Executor
-from stockward_server.storage.mutation import Mutations
+from stockward_server.storage.write.mutation import Mutations
 
 Reply = Callable[[LocationRow], bytes]
 

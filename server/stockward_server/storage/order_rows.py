@@ -11,7 +11,6 @@ from typing import Any
 
 from asyncpg import Record
 
-from stockward_server.application.turns import Turns
 from stockward_server.domain.charge import NO_SHARES, Charge, ChargeKind, LineShares
 from stockward_server.domain.order import (
     OPEN_STATES,
@@ -28,6 +27,7 @@ from stockward_server.domain.payment import PaymentEvent, PaymentKind, payment_o
 from stockward_server.domain.pricing import spread_charge
 from stockward_server.domain.reservation import Reservation, ReservationState
 from stockward_server.domain.stock import Portion
+from stockward_server.runtime.turns import Turns
 from stockward_server.storage.database import Executor
 from stockward_server.storage.former_skus import renamed, sku_now
 

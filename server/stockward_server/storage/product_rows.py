@@ -8,10 +8,10 @@ from typing import Any
 
 from asyncpg import Record
 
-from stockward_server.application.turns import Turns
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Image, Product, ProductState, Variant
 from stockward_server.domain.search import search_document
+from stockward_server.runtime.turns import Turns
 from stockward_server.storage.database import Executor
 from stockward_server.storage.search_index import INDEX_PRODUCT, index_row
 from stockward_server.storage.statement import Statement

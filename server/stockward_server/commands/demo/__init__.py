@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stockward_server.commands.options import AsJson
-from stockward_server.commands.texts import number
+from stockward_server.commands.parsers import number
 
 app = typer.Typer()
 
@@ -25,8 +25,8 @@ def demo(
     received by the demo itself, unless their URLs are set. Exit code 0: all of it happened; 1: something did not.
     """
     from stockward_server.commands.connection import UNREACHABLE, fail, told
+    from stockward_server.commands.demo.output import DidNotHappen, Telling
     from stockward_server.commands.demo.performance import perform
-    from stockward_server.commands.demo.telling import DidNotHappen, Telling
     from stockward_server.config import Use, load_settings
     from stockward_server.embedded.home import RunFile
 

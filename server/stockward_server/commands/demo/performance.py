@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 from stockward.webhook.v1.webhook_pb2 import Delivery, EnableEndpointRequest, ListDeliveriesRequest
 
 from stockward_server.commands.connection import Callers, calling, fail
-from stockward_server.commands.demo.story import Story
-from stockward_server.commands.demo.telling import Telling
-from stockward_server.commands.demo.witness import Receiver, Record, Witness, listening
+from stockward_server.commands.demo.output import Telling
+from stockward_server.commands.demo.receivers import Receiver, Record, Witness, listening
+from stockward_server.commands.demo.scenario import Story
 from stockward_server.embedded.home import RunFile
 
 SETTING = {"storefront": "STOREFRONT_WEBHOOK_URL", "pms": "PMS_WEBHOOK_URL"}

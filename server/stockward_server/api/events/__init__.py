@@ -1,0 +1,1 @@
+"""EventService, and the encoder of events for the log, JetStream and webhooks."""

@@ -1,0 +1,1 @@
+"""Webhooks in: signed reports of payment providers and of others, over REST."""

@@ -1,0 +1,239 @@
+"""Stock and reservations as messages, and adjustments as the domain takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from stockward.inventory.v1 import inventory_pb2 as pb
+
+from stockward_server.application.stock_views import (
+    AlertRow,
+    AvailabilityRow,
+    Discrepancy,
+    Explanation,
+    LocationRow,
+    MovementRow,
+)
+from stockward_server.domain.errors import FieldInvalid, Refusal
+from stockward_server.domain.reservation import Reservation
+from stockward_server.domain.stock import Adjustment, AdjustmentReason, StockLevel
+from stockward_server.wire.enums import wire
+from stockward_server.wire.status import status_of
+from stockward_server.wire.times import timestamp
+from stockward_server.wire.validation.rules import validate
+
+DEFAULT_LOCATION = "main"
+"""The location meant when none is named."""
+
+# Messages from the domain
+
+
+def level_message(level: StockLevel) -> pb.StockLevel:
+    return pb.StockLevel(
+        sku=level.sku,
+        location_id=level.location_id,
+        on_hand=level.on_hand,
+        reserved=level.reserved,
+        allocated=level.allocated,
+        safety_stock=level.safety_stock,
+        available=level.available,
+        reorder_point=level.reorder_point,
+        backorder_limit=level.backorder_limit,
+        alert_level=wire(level.alert_level),
+        overhang=level.overhang,
+        version=level.version,
+        update_time=timestamp(level.update_time),
+    )
+
+
+def level_bytes(level: StockLevel) -> bytes:
+    """The encoded response of AdjustStock and SetStockPolicy."""
+    return level_message(level).SerializeToString()
+
+
+def reservation_message(reservation: Reservation) -> pb.Reservation:
+    return pb.Reservation(
+        reservation_id=reservation.reservation_id,
+        state=wire(reservation.state),
+        lines=reservation_lines(reservation),
+        customer_id=reservation.customer_id,
+        expire_time=timestamp(reservation.expire_time),
+        create_time=timestamp(reservation.create_time),
+        update_time=timestamp(reservation.update_time),
+        order_id=reservation.order_id or "",
+        version=reservation.version,
+    )
+
+
+def reservation_lines(reservation: Reservation) -> list[pb.Reservation.Line]:
+    return [
+        pb.Reservation.Line(sku=line.sku, location_id=line.location_id, quantity=line.quantity)
+        for line in reservation.lines
+    ]
+
+
+def reservation_bytes(reservation: Reservation) -> bytes:
+    """The encoded response of every reservation mutation."""
+    return reservation_message(reservation).SerializeToString()
+
+
+def sync_bytes(results: Sequence[StockLevel | Refusal]) -> bytes:
+    """The encoded response of one piece of a synchronisation."""
+    return pb.SyncStockResponse(
+        results=[
+            pb.SyncStockResponse.Result(error=status_of(result))
+            if isinstance(result, Refusal)
+            else pb.SyncStockResponse.Result(on_hand=result.on_hand, available=result.available)
+            for result in results
+        ]
+    ).SerializeToString()
+
+
+def availability_message(row: AvailabilityRow) -> pb.Availability:
+    return pb.Availability(
+        sku=row.sku,
+        available=row.available,
+        in_stock=row.available > 0,
+        read_time=timestamp(row.read_time),
+        untracked=row.untracked,
+    )
+
+
+def movement_message(row: MovementRow) -> pb.StockMovement:
+    movement = row.movement
+    return pb.StockMovement(
+        movement_id=row.movement_id,
+        sku=movement.sku,
+        location_id=movement.location_id,
+        kind=wire(movement.kind),
+        reason=wire(movement.reason),
+        on_hand_delta=movement.on_hand_delta,
+        reserved_delta=movement.reserved_delta,
+        allocated_delta=movement.allocated_delta,
+        on_hand=movement.on_hand,
+        reserved=movement.reserved,
+        allocated=movement.allocated,
+        reference=movement.reference,
+        note=movement.note,
+        actor=movement.actor,
+        create_time=timestamp(row.create_time),
+    )
+
+
+def alert_message(row: AlertRow) -> pb.StockAlert:
+    alert = row.alert
+    return pb.StockAlert(
+        alert_id=row.alert_id,
+        sku=alert.sku,
+        location_id=alert.location_id,
+        level=wire(alert.level),
+        available=alert.available,
+        reorder_point=alert.reorder_point,
+        raise_time=timestamp(alert.raise_time),
+        clear_time=timestamp(alert.clear_time),
+    )
+
+
+def location_message(row: LocationRow) -> pb.Location:
+    return pb.Location(
+        location_id=row.location_id,
+        name=row.name,
+        priority=row.priority,
+        active=row.active,
+        create_time=timestamp(row.create_time),
+    )
+
+
+def location_bytes(row: LocationRow) -> bytes:
+    """The encoded response of CreateLocation and UpdateLocation."""
+    return location_message(row).SerializeToString()
+
+
+def explanation_message(explained: Explanation) -> pb.ExplainAvailabilityResponse:
+    return pb.ExplainAvailabilityResponse(
+        levels=[level_message(level) for level in explained.levels],
+        claims=[
+            pb.ExplainAvailabilityResponse.Claim(
+                location_id=claim.location_id,
+                quantity=claim.quantity,
+                reservation_id=claim.reservation_id,  # type: ignore[arg-type]  # None leaves a oneof unset
+                order_id=claim.order_id,  # type: ignore[arg-type]
+                expire_time=timestamp(claim.expire_time),
+            )
+            for claim in explained.claims.oldest
+        ],
+        claim_count=explained.claims.count,
+        available=explained.available,
+        overhang=sum(level.overhang for level in explained.levels),
+        untracked=explained.untracked,
+    )
+
+
+def discrepancies_message(checked: int, found: Iterable[Discrepancy]) -> pb.VerifyStockResponse:
+    return pb.VerifyStockResponse(
+        checked=checked,
+        discrepancies=[
+            pb.VerifyStockResponse.Discrepancy(
+                sku=each.sku,
+                location_id=each.location_id,
+                counter=each.counter,
+                counted=each.counted,
+                ledger=each.ledger,
+                claimed=each.claimed,
+            )
+            for each in found
+        ],
+    )
+
+
+# The domain from messages
+
+
+def adjustment_of(message: pb.AdjustStockRequest) -> Adjustment:
+    return _adjustment(message, message.reason, message.note, message.reference)
+
+
+def adjustments_of(message: pb.SyncStockRequest) -> list[Adjustment | Refusal]:
+    """What each row wants, or which of its fields is at fault."""
+    reason = message.reason or AdjustmentReason.COUNTED
+    adjustments: list[Adjustment | Refusal] = []
+    for index, row in enumerate(message.rows):
+        try:
+            validate(row, f"rows[{index}].")
+            adjustments.append(_adjustment(row, reason, "", message.reference))
+        except Refusal as refusal:
+            adjustments.append(refusal)
+    return adjustments
+
+
+def _adjustment(row: Any, reason: int, note: str, reference: str) -> Adjustment:
+    return Adjustment(
+        row.sku,
+        row.location_id or DEFAULT_LOCATION,
+        row.delta if row.HasField("delta") else None,
+        row.on_hand if row.HasField("on_hand") else None,
+        row.expected_on_hand if row.HasField("expected_on_hand") else None,
+        AdjustmentReason(reason),
+        note,
+        reference,
+    )
+
+
+def policy_of(message: pb.SetStockPolicyRequest) -> Mapping[str, int | None]:
+    """The fields to set and their values; FieldInvalid when the mask names another one."""
+    fields = masked(message.update_mask.paths, ("safety_stock", "reorder_point", "backorder_limit"))
+    policy: dict[str, int | None] = {name: getattr(message, name) for name in fields}
+    if "reorder_point" in policy and not message.HasField("reorder_point"):
+        policy["reorder_point"] = None
+    return policy
+
+
+def masked(paths: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+    """The fields that a mask names: all of `known` when it is empty or `*` (AIP-134); FieldInvalid for any other."""
+    if not paths or list(paths) == ["*"]:
+        return known
+    for path in paths:
+        if path not in known:
+            raise FieldInvalid(f"{path!r} is none of {', '.join(known)}", field="update_mask")
+    return paths

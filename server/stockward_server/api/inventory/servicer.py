@@ -1,0 +1,276 @@
+"""InventoryService on the wire: messages in, commands to the committer, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from stockward.inventory.v1 import inventory_pb2 as pb
+from stockward.inventory.v1 import inventory_pb2_grpc
+
+from stockward_server.api.inventory.messages import (
+    DEFAULT_LOCATION,
+    adjustment_of,
+    adjustments_of,
+    alert_message,
+    availability_message,
+    discrepancies_message,
+    explanation_message,
+    level_bytes,
+    level_message,
+    location_bytes,
+    location_message,
+    masked,
+    movement_message,
+    policy_of,
+    reservation_bytes,
+    reservation_message,
+    sync_bytes,
+)
+from stockward_server.api.requests import Context, customer_of_call, request_of
+from stockward_server.api.watching import watch_stock
+from stockward_server.application.command import Submit
+from stockward_server.application.positions import Part
+from stockward_server.application.stock_commands import (
+    AdjustStock,
+    ExtendReservation,
+    HoldPolicy,
+    ReleaseReservation,
+    ReserveStock,
+    SetStockPolicy,
+    SyncStock,
+)
+from stockward_server.application.stock_views import (
+    LocationRow,
+    Locations,
+    MovementFilter,
+    ReservationFilter,
+    StockViews,
+)
+from stockward_server.application.storefront_cache import ShopWindow
+from stockward_server.application.watches import Watches
+from stockward_server.auth.identity import current_call
+from stockward_server.domain.errors import ReservationNotFound, SkuUnknown
+from stockward_server.domain.reservation import ReservationState
+from stockward_server.domain.stock import MovementKind
+from stockward_server.runtime.turns import Turns, long_read
+from stockward_server.wire.pages import list_page
+from stockward_server.wire.seal import Seals
+from stockward_server.wire.times import moment, timespan
+
+
+class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
+    """See inventory.proto; every method raises a Refusal for a documented error."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        views: StockViews,
+        window: ShopWindow,
+        locations: Locations,
+        policy: HoldPolicy,
+        watches: Watches,
+        seals: Seals,
+    ) -> None:
+        self._submit = submit
+        self._views = views
+        self._window = window
+        self._locations = locations
+        self._policy = policy
+        self._watches = watches
+        self._seals = seals
+
+    # Availability
+
+    async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
+        row = await self._window.available(request.sku, current_call.get().caller.role)
+        if row is None:
+            raise _unknown(request.sku)
+        return availability_message(row)
+
+    async def BatchGetAvailability(
+        self, request: pb.BatchGetAvailabilityRequest, context: Context
+    ) -> pb.BatchGetAvailabilityResponse:
+        async with long_read(len(request.skus)):
+            rows = await self._window.availability(request.skus, current_call.get().caller.role)
+            response, turns = pb.BatchGetAvailabilityResponse(), Turns()
+            for sku in request.skus:
+                if sku in rows:
+                    response.availabilities.append(availability_message(rows[sku]))
+                else:
+                    response.unknown_skus.append(sku)
+                await turns.give()
+        return response
+
+    def WatchStock(self, request: pb.WatchStockRequest, context: Context) -> AsyncIterator[pb.WatchStockResponse]:
+        return watch_stock(self._watches, self._views, self._seals, request, context)
+
+    # Reservations
+
+    async def ReserveStock(self, request: pb.ReserveStockRequest, context: Context) -> pb.Reservation:
+        wanted: dict[str, int] = {}
+        paths: dict[str, str] = {}
+        for index, line in enumerate(request.lines):
+            wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+            paths.setdefault(line.sku, f"lines[{index}].sku")
+        command = ReserveStock(
+            cause=request_of(context, request),
+            wanted=wanted,
+            paths=paths,
+            customer_id=customer_of_call(request.customer_id, "customer_id"),
+            ttl=_ttl(request),
+            policy=self._policy,
+            reply=reservation_bytes,
+        )
+        return pb.Reservation.FromString(await self._submit(command))
+
+    async def ExtendReservation(self, request: pb.ExtendReservationRequest, context: Context) -> pb.Reservation:
+        command = ExtendReservation(
+            cause=request_of(context, request),
+            reservation_id=request.reservation_id.lower(),
+            ttl=_ttl(request),
+            policy=self._policy,
+            reply=reservation_bytes,
+        )
+        return pb.Reservation.FromString(await self._submit(command))
+
+    async def ReleaseReservation(self, request: pb.ReleaseReservationRequest, context: Context) -> pb.Reservation:
+        command = ReleaseReservation(
+            cause=request_of(context, request),
+            reservation_id=request.reservation_id.lower(),
+            reply=reservation_bytes,
+        )
+        return pb.Reservation.FromString(await self._submit(command))
+
+    async def GetReservation(self, request: pb.GetReservationRequest, context: Context) -> pb.Reservation:
+        reservation = await self._views.reservation(request.reservation_id)
+        if reservation is None or not current_call.get().caller.acts_for(reservation.customer_id):
+            raise ReservationNotFound(
+                f"there is no reservation {request.reservation_id}", reservation_id=request.reservation_id
+            )
+        return reservation_message(reservation)
+
+    async def ListReservations(
+        self, request: pb.ListReservationsRequest, context: Context
+    ) -> pb.ListReservationsResponse:
+        wanted = ReservationFilter(
+            ReservationState(request.state) if request.state else None,
+            request.sku or None,
+            request.customer_id or None,
+        )
+        reservations, token = await list_page(
+            self._seals,
+            request,
+            lambda page: self._views.reservations(page, wanted),
+            reservation_message,
+            lambda row: [row.reservation_id],
+            [Part.ID],
+        )
+        return pb.ListReservationsResponse(reservations=reservations, next_page_token=token)
+
+    # Stock
+
+    async def AdjustStock(self, request: pb.AdjustStockRequest, context: Context) -> pb.StockLevel:
+        command = AdjustStock(cause=request_of(context, request), adjustment=adjustment_of(request), reply=level_bytes)
+        return pb.StockLevel.FromString(await self._submit(command))
+
+    async def SyncStock(
+        self, requests: AsyncIterator[pb.SyncStockRequest], context: Context
+    ) -> AsyncIterator[pb.SyncStockResponse]:
+        async for request in requests:
+            adjustments = adjustments_of(request)  # and all names in their one form, as a repetition is known by them
+            command = SyncStock(cause=request_of(context, request), adjustments=adjustments, reply=sync_bytes)
+            yield pb.SyncStockResponse.FromString(await self._submit(command))
+
+    async def SetStockPolicy(self, request: pb.SetStockPolicyRequest, context: Context) -> pb.StockLevel:
+        command = SetStockPolicy(
+            cause=request_of(context, request),
+            sku=request.sku,
+            location_id=request.location_id or DEFAULT_LOCATION,
+            policy=policy_of(request),
+            reply=level_bytes,
+        )
+        return pb.StockLevel.FromString(await self._submit(command))
+
+    async def ListStockLevels(self, request: pb.ListStockLevelsRequest, context: Context) -> pb.ListStockLevelsResponse:
+        skus = [request.sku] if request.sku else []
+        levels, token = await list_page(
+            self._seals,
+            request,
+            lambda page: self._views.levels(page, skus, request.location_id or None),
+            level_message,
+            lambda row: [row.sku, row.location_id],
+            [Part.TEXT, Part.TEXT],
+        )
+        return pb.ListStockLevelsResponse(stock_levels=levels, next_page_token=token)
+
+    async def ListStockAlerts(self, request: pb.ListStockAlertsRequest, context: Context) -> pb.ListStockAlertsResponse:
+        alerts, token = await list_page(
+            self._seals,
+            request,
+            lambda page: self._views.alerts(page, request.sku or None, request.include_cleared),
+            alert_message,
+            lambda row: [row.alert_id],
+            [Part.NUMBER],
+        )
+        return pb.ListStockAlertsResponse(alerts=alerts, next_page_token=token)
+
+    async def ListStockMovements(
+        self, request: pb.ListStockMovementsRequest, context: Context
+    ) -> pb.ListStockMovementsResponse:
+        wanted = MovementFilter(
+            request.sku or None,
+            request.location_id or None,
+            MovementKind(request.kind) if request.kind else None,
+            request.reference or None,
+            moment(request.start_time, "start_time") if request.HasField("start_time") else None,
+            moment(request.end_time, "end_time") if request.HasField("end_time") else None,
+        )
+        movements, token = await list_page(
+            self._seals,
+            request,
+            lambda page: self._views.movements(page, wanted),
+            movement_message,
+            lambda row: [row.movement_id],
+            [Part.NUMBER],
+        )
+        return pb.ListStockMovementsResponse(movements=movements, next_page_token=token)
+
+    async def ExplainAvailability(
+        self, request: pb.ExplainAvailabilityRequest, context: Context
+    ) -> pb.ExplainAvailabilityResponse:
+        explained = await self._views.explain(request.sku)
+        if explained is None:
+            raise _unknown(request.sku)
+        return explanation_message(explained)
+
+    async def VerifyStock(self, request: pb.VerifyStockRequest, context: Context) -> pb.VerifyStockResponse:
+        return discrepancies_message(*await self._views.verify(request.sku or None))
+
+    # Locations
+
+    async def CreateLocation(self, request: pb.CreateLocationRequest, context: Context) -> pb.Location:
+        wanted = request.location
+        location = LocationRow(wanted.location_id, wanted.name, wanted.priority, active=True)
+        answer = await self._locations.create(request_of(context, request), location, location_bytes)
+        return pb.Location.FromString(answer)
+
+    async def UpdateLocation(self, request: pb.UpdateLocationRequest, context: Context) -> pb.Location:
+        wanted = request.location
+        location = LocationRow(wanted.location_id, wanted.name, wanted.priority, wanted.active)
+        known = ("name", "priority", "active")
+        given = [name for name in known if getattr(wanted, name)]  # what an empty mask stands for (AIP-134)
+        fields = masked(request.update_mask.paths, known) if request.update_mask.paths else given
+        answer = await self._locations.update(request_of(context, request), location, fields, location_bytes)
+        return pb.Location.FromString(answer)
+
+    async def ListLocations(self, request: pb.ListLocationsRequest, context: Context) -> pb.ListLocationsResponse:
+        return pb.ListLocationsResponse(locations=[location_message(row) for row in await self._views.locations()])
+
+
+def _ttl(request: pb.ReserveStockRequest | pb.ExtendReservationRequest) -> timedelta | None:
+    return timespan(request.ttl) if request.HasField("ttl") else None
+
+
+def _unknown(sku: str) -> SkuUnknown:
+    return SkuUnknown(f"no variant has the SKU {sku!r}", field="sku", sku=sku)

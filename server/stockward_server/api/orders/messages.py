@@ -1,0 +1,272 @@
+"""Orders as messages, and order requests as the domain takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from google.type.money_pb2 import Money
+from stockward.order.v1 import order_pb2
+
+from stockward_server.application.order_commands import WantedCharge
+from stockward_server.domain.charge import Charge, ChargeKind
+from stockward_server.domain.errors import FieldInvalid
+from stockward_server.domain.order import (
+    NOBODY,
+    UNPAID,
+    Address,
+    Amounts,
+    Customer,
+    Fulfillment,
+    HoldReason,
+    Order,
+    OrderLine,
+)
+from stockward_server.domain.payment import Payment, Tender
+from stockward_server.domain.pricing import WantedLine
+from stockward_server.wire.enums import wire
+from stockward_server.wire.money import money_message, money_of
+from stockward_server.wire.times import timestamp
+
+# Messages from the domain
+
+
+OrderParts = tuple[list[order_pb2.OrderLine], order_pb2.Totals, order_pb2.Payment, order_pb2.Hold | None]
+
+
+@lru_cache(maxsize=2)  # asked for by the event of an order and then by its response; the largest take megabytes
+def order_parts(order: Order) -> OrderParts:
+    """Returns what the response and the event of an order both have, made once: for other messages, never changed."""
+    amounts = order.amounts
+    return (
+        [_line_message(line, order.currency) for line in order.lines],
+        _totals_message(amounts, order.currency),
+        _payment_message(order.payment, amounts, order.currency),
+        _hold_message(order.hold),
+    )
+
+
+def order_message(order: Order) -> order_pb2.Order:
+    """The whole order."""
+    lines, totals, payment, hold = order_parts(order)
+    return order_pb2.Order(
+        order_id=order.order_id,
+        state=wire(order.state),
+        reference=order.reference,
+        customer=_customer_message(order.customer),
+        lines=lines,
+        charges=[charge_message(charge, order.currency) for charge in order.charges],
+        totals=totals,
+        payment_terms=wire(order.payment_terms),
+        payment=payment,
+        payment_due_time=timestamp(order.payment_due_time),
+        reservation_id=order.reservation_id or "",
+        fulfillments=[fulfillment_message(each) for each in order.fulfillments],
+        create_time=timestamp(order.create_time),
+        update_time=timestamp(order.update_time),
+        version=order.version,
+        hold=hold,
+    )
+
+
+def order_bytes(order: Order) -> bytes:
+    """The encoded response of every order mutation."""
+    return order_message(order).SerializeToString()
+
+
+def charge_message(charge: Charge, currency: str) -> order_pb2.Charge:
+    return order_pb2.Charge(
+        kind=wire(charge.kind),
+        amount=money_message(currency, charge.amount),
+        description=charge.description,
+        line_numbers=charge.line_numbers,
+        reason=charge.reason,
+        actor=charge.actor,
+        create_time=timestamp(charge.added),
+    )
+
+
+def _hold_message(reason: HoldReason | None) -> order_pb2.Hold | None:
+    return None if reason is None else order_pb2.Hold(reason=wire(reason))
+
+
+def _line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:
+    return order_pb2.OrderLine(
+        line_number=line.line_number,
+        sku=line.sku,
+        title=line.title,
+        quantity=line.quantity,
+        unit_price=money_message(currency, line.unit_price),
+        price_override_reason=line.price_override_reason,
+        fulfilled=line.fulfilled,
+        cancelled=line.cancelled,
+        returned=line.returned,
+        untracked=line.untracked,
+        discount=_unless_zero(currency, line.shares.discount),
+        tax=_unless_zero(currency, line.shares.tax),
+    )
+
+
+@lru_cache(maxsize=8192)  # in a flash sale most orders are alike
+def _totals_message(amounts: Amounts, currency: str) -> order_pb2.Totals:
+    return order_pb2.Totals(
+        subtotal=money_message(currency, amounts.subtotal),
+        charges=money_message(currency, amounts.charged),
+        total=money_message(currency, amounts.total),
+        cancelled=money_message(currency, amounts.cancelled),
+        returned=money_message(currency, amounts.returned),
+        net=money_message(currency, amounts.net),
+    )
+
+
+def _payment_message(payment: Payment, amounts: Amounts, currency: str) -> order_pb2.Payment:
+    # A payment may have any number of events, so only that of a new order is kept.
+    return _paid_message(payment, amounts, currency) if payment.events else _unpaid_message(amounts, currency)
+
+
+@lru_cache(maxsize=8192)  # as above
+def _unpaid_message(amounts: Amounts, currency: str) -> order_pb2.Payment:
+    return _paid_message(UNPAID, amounts, currency)
+
+
+def _paid_message(payment: Payment, amounts: Amounts, currency: str) -> order_pb2.Payment:
+    refund_due = payment.refund_due(amounts.net)
+    return order_pb2.Payment(
+        state=wire(payment.state(amounts.asked)),
+        authorized=money_message(currency, payment.authorized),
+        captured=money_message(currency, payment.captured),
+        refunded=money_message(currency, payment.refunded),
+        refund_required=refund_due > 0,
+        refund_due=_unless_zero(currency, refund_due),
+        still_to_pay=money_message(currency, payment.still_to_pay(amounts.net)),
+        disputed=_unless_zero(currency, payment.disputed),
+        lost=_unless_zero(currency, payment.lost),
+        tenders=[_tender_message(tender, currency) for tender in payment.tenders],
+    )
+
+
+def _tender_message(tender: Tender, currency: str) -> order_pb2.Tender:
+    return order_pb2.Tender(
+        provider=tender.provider,
+        payment_reference=tender.payment_reference,
+        authorized=money_message(currency, tender.authorized),
+        captured=money_message(currency, tender.captured),
+        refunded=money_message(currency, tender.refunded),
+        disputed=_unless_zero(currency, tender.disputed),
+        lost=_unless_zero(currency, tender.lost),
+    )
+
+
+def _unless_zero(currency: str, minor: int) -> Money | None:
+    return money_message(currency, minor) if minor else None
+
+
+def fulfillment_message(fulfillment: Fulfillment) -> order_pb2.Fulfillment:
+    return order_pb2.Fulfillment(
+        fulfillment_id=fulfillment.fulfillment_id,
+        lines=[
+            order_pb2.FulfillmentLine(
+                line_number=line.line_number, location_id=line.location_id, quantity=line.quantity
+            )
+            for line in fulfillment.lines
+        ],
+        tracking_number=fulfillment.tracking_number,
+        carrier=fulfillment.carrier,
+        create_time=timestamp(fulfillment.create_time),
+    )
+
+
+def _customer_message(customer: Customer) -> order_pb2.Customer | None:
+    if customer == NOBODY:
+        return None
+    return order_pb2.Customer(
+        customer_id=customer.customer_id,
+        email=customer.email,
+        name=customer.name,
+        shipping_address=_address_message(customer.shipping_address),
+        billing_address=_address_message(customer.billing_address),
+    )
+
+
+def _address_message(address: Address | None) -> order_pb2.Address | None:
+    if address is None:
+        return None
+    return order_pb2.Address(
+        recipient=address.recipient,
+        lines=address.lines,
+        city=address.city,
+        region=address.region,
+        postal_code=address.postal_code,
+        country_code=address.country_code,
+        phone=address.phone,
+    )
+
+
+# The domain from messages
+
+
+def customer_of(message: order_pb2.CreateOrderRequest, customer_id: str) -> Customer:
+    """Who orders, by the name that the call is for."""
+    customer = message.customer
+    return Customer(
+        customer_id,
+        customer.email,
+        customer.name,
+        _address_of(customer.shipping_address) if customer.HasField("shipping_address") else None,
+        _address_of(customer.billing_address) if customer.HasField("billing_address") else None,
+    )
+
+
+def _address_of(message: order_pb2.Address) -> Address:
+    return Address(
+        message.recipient,
+        tuple(message.lines),
+        message.city,
+        message.region,
+        message.postal_code,
+        message.country_code,
+        message.phone,
+    )
+
+
+def wanted_lines(message: order_pb2.CreateOrderRequest) -> list[WantedLine]:
+    """The lines with the prices they state; FieldInvalid for an override without a reason, or nothing to order."""
+    if not message.lines and not message.reservation_id:
+        raise FieldInvalid("an order needs lines or a reservation", field="lines")
+    wanted = []
+    for index, line in enumerate(message.lines):
+        path = f"lines[{index}]"
+        shown = override = None
+        if line.HasField("shown_unit_price"):
+            shown = money_of(line.shown_unit_price, f"{path}.shown_unit_price")
+        if line.HasField("unit_price_override"):
+            override = money_of(line.unit_price_override, f"{path}.unit_price_override")
+            if not line.price_override_reason:
+                raise FieldInvalid("an override needs a reason", field=f"{path}.price_override_reason")
+        wanted.append(WantedLine(line.sku, line.quantity, path, shown, override, line.price_override_reason))
+    return wanted
+
+
+def wanted_charges(message: order_pb2.CreateOrderRequest) -> list[WantedCharge]:
+    return [wanted_charge(charge, f"charges[{index}]") for index, charge in enumerate(message.charges)]
+
+
+def wanted_charge(charge: order_pb2.Charge, path: str) -> WantedCharge:
+    """The charge that stands at `path`; FieldInvalid when it names lines and stays with the order."""
+    kind = ChargeKind(charge.kind)
+    if charge.line_numbers and not kind.is_spread:
+        raise FieldInvalid(
+            f"a {kind.name.lower()} belongs to the whole order: only taxes and discounts may name lines",
+            field=f"{path}.line_numbers",
+        )
+    amount = money_of(charge.amount, f"{path}.amount")
+    return WantedCharge(kind, amount, charge.description, path, tuple(charge.line_numbers))
+
+
+def line_quantities(lines: Iterable[Any]) -> Mapping[int, int]:
+    """Units by line number; lines named twice are summed."""
+    quantities: dict[int, int] = {}
+    for line in lines:
+        quantities[line.line_number] = quantities.get(line.line_number, 0) + line.quantity
+    return quantities

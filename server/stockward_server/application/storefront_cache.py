@@ -1,0 +1,61 @@
+"""The read path of a storefront: published products and what of them is available, remembered for a bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from stockward_server.application.reads import Load, RememberedReads
+from stockward_server.application.request import Role
+from stockward_server.application.stock_views import AvailabilityRow
+from stockward_server.application.unit_of_work import LockedState
+from stockward_server.domain.errors import ProductNotFound
+from stockward_server.domain.product import Product, ProductState
+
+
+class ShopWindow:
+    """What customers see. Never older than `max_age` seconds, and never older than this process's own last commit."""
+
+    def __init__(
+        self,
+        load_products: Load[str, Product],
+        load_availability: Load[str, AvailabilityRow],
+        max_age: float,
+        size_of: Callable[[Product], int],
+    ) -> None:
+        """`size_of`: bytes of a product."""
+        self._products = RememberedReads(load_products, max_age, size_of=size_of)
+        self._availability = RememberedReads(load_availability, max_age)
+
+    @property
+    def reads(self) -> Mapping[str, RememberedReads[str, Any]]:
+        """What is remembered, by its name."""
+        return {"products": self._products, "availability": self._availability}
+
+    async def product(self, product_id: str) -> Product:
+        """The product as long as it is published, or ProductNotFound."""
+        product = await self._products.get(product_id.lower())
+        if product is None or product.state is not ProductState.PUBLISHED:
+            raise ProductNotFound(f"there is no product {product_id}", field="product_id", product_id=product_id)
+        return product
+
+    async def available(self, sku: str, role: Role) -> AvailabilityRow | None:
+        """Units of one SKU that can be ordered; None when it does not exist for callers of the role."""
+        row = await self._availability.get(sku)
+        return row if row is not None and role.may_see(row.published) else None
+
+    async def availability(self, skus: Collection[str], role: Role) -> Mapping[str, AvailabilityRow]:
+        """Units of each SKU that can be ordered; SKUs that do not exist for callers of the role are left out."""
+        rows = await self._availability.get_all(skus)
+        return {sku: row for sku, row in rows.items() if role.may_see(row.published)}
+
+    def forget(self, state: LockedState) -> None:
+        """Drops what a commit has made old."""
+        self._availability.forget({sku for sku, _ in state.levels.changes})
+        if state.edited_products:
+            self._products.forget(product.product_id for product in state.edited_products)
+            self._availability.forget(variant.sku for each in state.edited_products for variant in each.variants)
+
+    def forget_all_stock(self) -> None:
+        """Drops every availability: a location was opened or closed."""
+        self._availability.forget_all()

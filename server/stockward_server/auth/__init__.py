@@ -1,0 +1,1 @@
+"""Authentication and authorization: who calls, and what that caller may do."""

@@ -1,0 +1,164 @@
+"""JSON Web Tokens as credentials: signed by the issuer, meant for us, in their time, and with one of our roles."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import jwt
+from cachetools import LRUCache
+from jwt import PyJWK
+
+from stockward_server.application.request import Caller, Role
+from stockward_server.auth.token_keys import TokenKeys
+from stockward_server.domain.errors import CredentialsInvalid
+
+REMEMBERED = 10_000
+"""Tokens that need not be verified again while they last and the issuer's keys stay the same."""
+
+REQUIRED = ("exp", "iss", "aud", "sub")
+
+END_OF_TIME = 253_402_300_799
+"""The last second of the year 9999, in seconds since 1970: a token may say that it lasts longer, and need not."""
+
+LONGEST_SUBJECT = 200
+
+LONGEST_CUSTOMER = 128
+"""As the contract has it."""
+
+MALFORMED = ("TOKEN_MALFORMED", "this is not a JSON Web Token")
+
+FAULTS: Sequence[tuple[type[Exception], str, str]] = (
+    (jwt.ExpiredSignatureError, "TOKEN_EXPIRED", "the token has expired"),
+    (jwt.ImmatureSignatureError, "TOKEN_NOT_YET_VALID", "the token is not valid yet"),
+    (jwt.InvalidAudienceError, "TOKEN_AUDIENCE_WRONG", "the token is meant for another audience"),
+    (jwt.InvalidIssuerError, "TOKEN_ISSUER_WRONG", "the token is from another issuer"),
+    (jwt.InvalidAlgorithmError, "TOKEN_ALGORITHM_NOT_ALLOWED", "the token is signed by an algorithm not taken here"),
+    (jwt.InvalidSignatureError, "TOKEN_SIGNATURE_INVALID", "the signature is not that of this token"),
+    (jwt.InvalidKeyError, "TOKEN_KEY_UNKNOWN", "the key that signed the token cannot be used"),
+    (jwt.PyJWTError, *MALFORMED),
+)
+"""What can be wrong with a token, special before general: the cause that programs are told, and the text for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What a token must say to be taken."""
+
+    issuer: str
+    audience: str
+    algorithms: Sequence[str]
+    role_claim: str
+    """A claim, or the path to one inside others, such as `realm_access.roles`: a text, several by spaces, or a list."""
+    roles: Mapping[str, Role]
+    """By what the claim says."""
+    leeway_seconds: float
+    """How far the issuer's clock may be off."""
+    customer_claim: str | None = None
+    """A claim, or the path to one, that names the customer for whom a storefront's token speaks; each must have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    caller: Caller
+    ends: float
+    keys: Mapping[str, PyJWK]
+
+
+class Tokens:
+    """Who a token speaks for. Its subject is the actor, as `jwt:<sub>`, which no API key can be called."""
+
+    def __init__(self, keys: TokenKeys, rules: TokenRules) -> None:
+        self._keys = keys
+        self._rules = rules
+        self._verified: LRUCache[bytes, _Verified] = LRUCache(REMEMBERED)
+
+    async def authenticate(self, token: str) -> Caller:
+        """The caller; CredentialsInvalid with the cause, or TokenKeysUnavailable."""
+        digest = sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        if known is not None and known.keys is self._keys.keys and time.time() < known.ends:
+            return known.caller
+        claims = await self._verify(token)
+        role = self._role(claims)
+        caller = Caller(self._subject(claims), role, self._customer(claims) if role is Role.STOREFRONT else "")
+        ends = min(int(claims["exp"]), END_OF_TIME) + self._rules.leeway_seconds
+        self._verified[digest] = _Verified(caller, ends, self._keys.keys)
+        return caller
+
+    async def _verify(self, token: str) -> dict[str, Any]:
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") not in self._rules.algorithms:
+                raise jwt.InvalidAlgorithmError  # before the issuer is asked for a key that it cannot have
+            key = await self._keys.find(header.get("kid"))
+            if key is None:
+                raise _invalid("TOKEN_KEY_UNKNOWN", "the issuer has no key of this id")
+            return jwt.decode(
+                token,
+                key,
+                self._rules.algorithms,
+                {"require": list(REQUIRED), "enforce_minimum_key_length": True},
+                audience=self._rules.audience,
+                issuer=self._rules.issuer,
+                leeway=self._rules.leeway_seconds,
+            )
+        except jwt.MissingRequiredClaimError as error:
+            raise _invalid(
+                "TOKEN_CLAIM_MISSING", f"the token has no claim {error.claim!r}", claim=error.claim
+            ) from None
+        except (jwt.PyJWTError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+            # A claim may be any JSON at all, and the library computes with it: 10^400 is no time, a list no key's id.
+            cause, message = next(((cause, text) for kind, cause, text in FAULTS if isinstance(error, kind)), MALFORMED)
+            raise _invalid(cause, message) from None
+
+    def _subject(self, claims: Mapping[str, Any]) -> str:
+        subject = claims["sub"]
+        if not (0 < len(subject) <= LONGEST_SUBJECT and subject.isprintable()):
+            raise _invalid(
+                "TOKEN_CLAIM_MISSING", f"'sub' must be 1 to {LONGEST_SUBJECT} printable characters", claim="sub"
+            )
+        return f"jwt:{subject}"
+
+    def _role(self, claims: Mapping[str, Any]) -> Role:
+        """The mightiest of those that the token has."""
+        name = self._rules.role_claim
+        value = _claim(claims, name)
+        said = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
+        roles = [self._rules.roles[each] for each in said if isinstance(each, str) and each in self._rules.roles]
+        if not roles:
+            raise _invalid("TOKEN_ROLE_UNKNOWN", f"the claim {name!r} of the token has no role of ours", claim=name)
+        return max(roles)
+
+    def _customer(self, claims: Mapping[str, Any]) -> str:
+        """Whom a storefront's token speaks for; nobody in particular where the rules do not ask."""
+        name = self._rules.customer_claim
+        if name is None:
+            return ""
+        value = _claim(claims, name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not (isinstance(value, str) and 0 < len(value) <= LONGEST_CUSTOMER and value.isprintable()):
+            raise _invalid(
+                "TOKEN_CLAIM_MISSING",
+                f"the claim {name!r} must name a customer by 1 to {LONGEST_CUSTOMER} printable characters",
+                claim=name,
+            )
+        return value
+
+
+def _claim(claims: Mapping[str, Any], name: str) -> Any:
+    """The claim of that name, or the one at the end of that path; None where there is none."""
+    value: Any = claims.get(name)
+    if value is None:
+        value = claims
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _invalid(cause: str, message: str, **metadata: Any) -> CredentialsInvalid:
+    return CredentialsInvalid(message, scheme="Bearer", cause=cause, **metadata)

@@ -1,0 +1,280 @@
+"""A shop's day: staff publish a catalogue, a customer buys, staff send it off, and both sides hear of it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.type.money_pb2 import Money
+from stockward.catalog.v1.catalog_pb2 import (
+    AvailableProduct,
+    ImportProductsRequest,
+    ImportResult,
+    ListAvailableProductsRequest,
+    PublishProductRequest,
+)
+from stockward.event.v1.event_pb2 import Event
+from stockward.inventory.v1.inventory_pb2 import (
+    ADJUSTMENT_REASON_RECEIVED,
+    GetAvailabilityRequest,
+    ListStockLevelsRequest,
+    Reservation,
+    ReserveStockRequest,
+    SetStockPolicyRequest,
+    StockLevel,
+    StockLine,
+    SyncStockRequest,
+    VerifyStockRequest,
+)
+from stockward.order.v1.order_pb2 import (
+    CreateOrderRequest,
+    Customer,
+    FulfillOrderRequest,
+    Order,
+    ProcessOrderRequest,
+    RecordPaymentRequest,
+)
+
+from stockward_server.commands.connection import Answer, Callers
+from stockward_server.commands.demo.catalogue import catalogue
+from stockward_server.commands.demo.output import DidNotHappen, Telling
+from stockward_server.commands.demo.receivers import Witness
+
+UNITS = 10
+"""Units of each SKU that come in."""
+
+BOUGHT = 4
+"""Units that the customer takes."""
+
+REORDER_POINT = 6
+"""Staff are warned when no more than these are left: UNITS - BOUGHT."""
+
+
+NAMES = {"storefront": "Storefront", "pms": "PMS"}
+"""Of those who are told."""
+
+
+class Story:
+    """One day. Names are new each time, so that it can be played again and again."""
+
+    def __init__(self, telling: Telling, pms: Callers, shop: Callers, hears: dict[str, Witness]) -> None:
+        """`pms` and `shop` call with staff's and the storefront's key; `hears` has a witness for each of the two."""
+        self._tell = telling
+        self._pms = pms
+        self._shop = shop
+        self._hears = hears
+        self._day = secrets.token_hex(3)
+        self._products = catalogue(self._day)
+        self._sku = self._products[0].variants[1].sku
+
+    async def play(self) -> Order:
+        """The order, at the end of its way. Raises DidNotHappen, or grpc.aio.AioRpcError for an unexpected answer."""
+        await self._open_the_shop()
+        order = await self._pay(await self._buy())
+        order = await self._send(order)
+        await self._look_back(order)
+        return order
+
+    async def _open_the_shop(self) -> None:
+        skus = [variant.sku for product in self._products for variant in product.variants]
+        ids = await self._tell.step(
+            "PMS",
+            "importing the catalogue",
+            self._import(),
+            f"imports {len(self._products)} products with {len(skus)} variants, as drafts",
+        )
+        await self._tell.step(
+            "PMS",
+            "publishing",
+            asyncio.gather(*(self._pms.catalog.PublishProduct(PublishProductRequest(product_id=each)) for each in ids)),
+            "publishes them",
+        )
+        await self._tell.step(
+            "PMS",
+            "receiving goods",
+            self._receive(skus),
+            f"receives {UNITS} of each, to be warned at {REORDER_POINT} of {self._sku}",
+        )
+        await self._heard("storefront", "product.published", *ids)
+        await self._tell.step(
+            "Storefront",
+            "looking for the products",
+            self._look(),
+            lambda found: "shows " + ", ".join(f"{each.title} ({_available(each)} available)" for each in found),
+        )
+
+    async def _buy(self) -> Order:
+        price = self._products[0].variants[1].price
+        lines = [StockLine(sku=self._sku, quantity=BOUGHT)]
+        hold = await self._tell.step(
+            "Customer",
+            "holding",
+            self._shop.inventory.ReserveStock(ReserveStockRequest(lines=lines, ttl=Duration(seconds=600))),
+            f"holds {BOUGHT} × {self._sku} for ten minutes",
+        )
+        await self._tell.step(
+            "Storefront",
+            "asking for the stock",
+            self._shop.inventory.GetAvailability(GetAvailabilityRequest(sku=self._sku)),
+            lambda answer: f"has {answer.available} of {UNITS} left for everyone else",
+        )
+        await self._tell.step(
+            "Customer",
+            "asking for more than there is",
+            self._refused(UNITS - BOUGHT + 1),
+            lambda answer: f"number two is refused: {answer.message} ({answer.reason})",
+        )
+        await self._heard("pms", "stock.low", f"{self._sku}@main")
+        order = await self._tell.step(
+            "Customer",
+            "ordering",
+            self._order(hold, price),
+            lambda order: f"orders what is held, for {_shown(order.totals.total)}",
+        )
+        await self._heard("pms", "order.created", order.order_id)
+        return order
+
+    async def _pay(self, order: Order) -> Order:
+        paid = await self._tell.step(
+            "Customer",
+            "paying",
+            self._pms.orders.RecordPayment(
+                RecordPaymentRequest(
+                    order_id=order.order_id,
+                    provider="demo",
+                    provider_event_id=f"payment-{self._day}",
+                    kind=RecordPaymentRequest.KIND_CAPTURED,
+                    amount=order.payment.still_to_pay,
+                )
+            ),
+            lambda order: f"pays {_shown(order.payment.captured)}",
+        )
+        await self._heard("pms", "payment.updated", order.order_id)
+        return paid
+
+    async def _send(self, order: Order) -> Order:
+        await self._tell.step(
+            "PMS",
+            "processing",
+            self._pms.orders.ProcessOrder(ProcessOrderRequest(order_id=order.order_id)),
+            "takes the order into processing",
+        )
+        parcel = FulfillOrderRequest(order_id=order.order_id, carrier="Demo Post", tracking_number=f"DP-{self._day}")
+        sent = await self._tell.step(
+            "PMS",
+            "fulfilling",
+            self._pms.orders.FulfillOrder(parcel),
+            lambda order: f"sends it off as {order.fulfillments[0].tracking_number}",
+        )
+        (event,) = await self._heard("storefront", "order.fulfilled", order.order_id)
+        if event.order.fulfillment.tracking_number != parcel.tracking_number:
+            raise DidNotHappen("Storefront: order.fulfilled came without the tracking number")
+        return sent
+
+    async def _look_back(self, order: Order) -> None:
+        level = await self._tell.step(
+            "Stockward",
+            "counting",
+            self._verify(),
+            f"has {UNITS - BOUGHT} of {self._sku} on hand; counters, ledger and open claims agree",
+        )
+        await self._tell.step(
+            "Storefront",
+            "hearing every change of the stock",
+            self._history("storefront", f"{self._sku}@main", level.version),
+            lambda events: "saw the stock go " + " → ".join(dict.fromkeys(str(e.stock.available) for e in events)),
+        )
+        for role, name in NAMES.items():
+            await self._tell.step(
+                name,
+                "hearing every change of the order",
+                self._history(role, order.order_id, order.version),
+                lambda events: f"heard of the order, in order: {', '.join(event.type for event in events)}",
+            )
+
+    async def _history(self, role: str, aggregate_id: str, version: int) -> list[Event]:
+        events = await self._hears[role].history(aggregate_id, version)
+        versions = [event.aggregate_version for event in events]
+        if versions != list(range(1, version + 1)):
+            raise DidNotHappen(f"{NAMES[role]}: the changes of {aggregate_id} came as {versions}, not in order")
+        return events
+
+    async def _heard(self, role: str, event_type: str, *aggregate_ids: str) -> list[Event]:
+        """Both the fact and the way it came: by webhook, or out of the record."""
+        witness = self._hears[role]
+        times = f" × {len(aggregate_ids)}" if len(aggregate_ids) > 1 else ""
+        return await self._tell.step(
+            NAMES[role],
+            f"hearing {event_type}",
+            asyncio.gather(*(witness.hears(event_type, each) for each in aggregate_ids)),
+            f"hears {event_type}{times} {witness.means}",
+        )
+
+    async def _import(self) -> list[str]:
+        rows = [ImportProductsRequest(product=product) for product in self._products]
+        results = (await self._pms.catalog.ImportProducts(iter(rows))).results
+        for product, result in zip(self._products, results, strict=True):
+            if result.action != ImportResult.ACTION_CREATED:
+                raise DidNotHappen(f"PMS: {product.handle} was not created: {Answer.of(result.error)}")
+        return [result.product_id for result in results]
+
+    async def _receive(self, skus: Sequence[str]) -> None:
+        rows = [SyncStockRequest.Row(sku=sku, delta=UNITS) for sku in skus]
+        request = SyncStockRequest(rows=rows, reason=ADJUSTMENT_REASON_RECEIVED, reference=f"delivery {self._day}")
+        async for answer in self._pms.inventory.SyncStock(iter([request])):
+            for sku, result in zip(skus, answer.results, strict=True):
+                if result.HasField("error"):
+                    raise DidNotHappen(f"PMS: {sku} was not received: {Answer.of(result.error)}")
+        await self._pms.inventory.SetStockPolicy(SetStockPolicyRequest(sku=self._sku, reorder_point=REORDER_POINT))
+
+    async def _look(self) -> Sequence[AvailableProduct]:
+        """What the storefront may see of this day, with its stock."""
+        request = ListAvailableProductsRequest(tag=self._day, order_by="title")
+        products = (await self._shop.catalog.ListAvailableProducts(request)).products
+        if len(products) != len(self._products) or not all(map(_available, products)):
+            raise DidNotHappen(f"Storefront: {len(products)} products can be seen, not {len(self._products)}")
+        return products
+
+    async def _refused(self, quantity: int) -> Answer:
+        try:
+            lines = [StockLine(sku=self._sku, quantity=quantity)]
+            await self._shop.inventory.ReserveStock(ReserveStockRequest(lines=lines))
+        except grpc.aio.AioRpcError as error:
+            answer = Answer.of_error(error)
+            if answer.reason == "INSUFFICIENT_STOCK":
+                return answer
+            raise
+        raise DidNotHappen(f"Stockward: the refusal of {quantity} units, of which there are fewer")
+
+    async def _order(self, hold: Reservation, price: Money) -> Order:
+        return await self._shop.orders.CreateOrder(
+            CreateOrderRequest(
+                reservation_id=hold.reservation_id,
+                lines=[CreateOrderRequest.Line(sku=self._sku, quantity=BOUGHT, shown_unit_price=price)],
+                customer=Customer(customer_id=f"customer-{self._day}"),
+                reference=f"DEMO-{self._day.upper()}",
+            )
+        )
+
+    async def _verify(self) -> StockLevel:
+        """The stock of what was bought, after a look at all of it."""
+        for product in self._products:
+            for variant in product.variants:
+                answer = await self._pms.inventory.VerifyStock(VerifyStockRequest(sku=variant.sku))
+                if answer.discrepancies or answer.checked != 1:
+                    raise DidNotHappen(f"Stockward: counters and ledger of {variant.sku} do not agree")
+        (level,) = (await self._pms.inventory.ListStockLevels(ListStockLevelsRequest(sku=self._sku))).stock_levels
+        if level.on_hand != UNITS - BOUGHT or level.allocated or level.reserved:
+            raise DidNotHappen(f"Stockward: {level.on_hand} of {self._sku} on hand, not {UNITS - BOUGHT}")
+        return level
+
+
+def _available(product: AvailableProduct) -> int:
+    return sum(variant.available for variant in product.variants)
+
+
+def _shown(money: Money) -> str:
+    return f"{money.currency_code} {money.units}.{money.nanos // 10**7:02}"

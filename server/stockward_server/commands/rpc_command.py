@@ -1,0 +1,252 @@
+"""How a command of staff is made: a function that asks the server; all else is the same for each of them.
+
+    @command(app, "show")
+    async def show(staff: Callers, order: OrderName) -> Order:
+        return await staff.orders.GetOrder(...)
+
+adds `show ORDER` with --address, --key and --json, which prints the answer and ends with the exit codes of
+`connection`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import io
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_type_hints
+
+import typer
+from google.protobuf.message import Message
+from stockward.catalog.v1.catalog_pb2 import GetProductRequest, ListProductsRequest, Product
+from stockward.order.v1.order_pb2 import ListOrdersRequest
+from stockward.webhook.v1.webhook_pb2 import ListEndpointsRequest
+
+from stockward_server.commands.options import EPILOG, Address, AsJson, Key
+from stockward_server.commands.parsers import identifier, whole
+from stockward_server.commands.tables import lists_of, note, printable, show
+from stockward_server.domain.names import handle_fault, normal_name, sku_fault
+
+if TYPE_CHECKING:
+    from stockward_server.commands.connection import Callers
+
+PAGE = 1000
+"""Most rows that the contract answers at once."""
+
+PATIENCE = 1.0
+"""Seconds after which a command says that it still waits."""
+
+REPEAT = "Whether it was done is not known: repeat it with --request-id {}, which does nothing twice"
+"""What a change says that got no answer."""
+
+COMPLETION_SECONDS = 2.0
+"""Longest that a shell waits for names to complete."""
+
+PRODUCT_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+EVERY_STATE = [number for number in Product.State.values() if number]
+
+Listing = TypeVar("Listing", bound=Message)
+Work = TypeVar("Work", bound=Callable[..., Coroutine[Any, Any, Message]])
+
+
+def group(name: str, help: str) -> typer.Typer:
+    """A noun, whose verbs are commands."""
+    return typer.Typer(name=name, help=help, epilog=EPILOG, no_args_is_help=True)
+
+
+def command(app: typer.Typer, verb: str, then: str = "", **settings: Any) -> Callable[[Work], Work]:
+    """Add the decorated function to `app`. `then` says what comes next, and may use fields of the `{answer}`."""
+
+    def add(work: Work) -> Work:
+        hints = get_type_hints(work, localns={"Callers": object}, include_extras=True)
+        _, *own = inspect.signature(work).parameters.values()
+        shared = [
+            inspect.Parameter("address", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Address),
+            inspect.Parameter("key", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Key),
+            inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AsJson),
+        ]
+        parameters = [each.replace(annotation=hints[each.name]) for each in own] + shared
+
+        def run(*, address: str | None, key: str | None, as_json: bool, **options: Any) -> None:
+            from stockward_server.commands.connection import connected, told
+
+            async def ask() -> Message:
+                async with connected(address, key) as staff:
+                    return await _patiently(work(staff, **options))
+
+            request_id = options.get("request_id")
+            answer = told(ask(), REPEAT.format(request_id) if request_id else "")
+            show(answer, as_json=as_json)
+            if not as_json and (next_step := then.format(answer=answer)):
+                note(next_step)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__doc__ = work.__doc__
+        app.command(verb, epilog=EPILOG, context_settings=settings)(run)
+        return work
+
+    return add
+
+
+async def pages(method: Callable[[Any], Awaitable[Listing]], request: Any, limit: int) -> Listing:
+    """The first `limit` rows of a listing as one response; its next_page_token says whether there are more."""
+    request.page_size = min(limit, PAGE)
+    first = await method(request)
+    answer: Any = first
+    ((_, rows),) = lists_of(answer)
+    while answer.next_page_token and len(rows) < limit:
+        request.page_token, request.page_size = answer.next_page_token, min(limit - len(rows), PAGE)
+        page: Any = await method(request)
+        answer.MergeFrom(page)
+        answer.next_page_token = page.next_page_token
+    if answer.next_page_token:
+        note(f"There are more than these {limit}: --limit says how many to show")
+    return first
+
+
+async def product_id(staff: Callers, name: str) -> str:
+    """Of the product with this id, handle or SKU, in any state; what is a product's id means that product."""
+    name = normal_name(name)
+    requests = []
+    if name and not handle_fault(name):
+        requests.append(ListProductsRequest(handle=name, states=EVERY_STATE))
+    if name and not sku_fault(name):
+        requests.append(ListProductsRequest(sku=name, states=EVERY_STATE))
+    answers = await asyncio.gather(*map(staff.catalog.ListProducts, requests))
+    ids = dict.fromkeys(product.product_id for answer in answers for product in answer.products)
+    if PRODUCT_ID.fullmatch(name) and (not ids or await _is_product(staff, name)):
+        return name
+    if not ids:
+        _unknown(f"No product has the id, handle or SKU {printable(name)} (PRODUCT_NOT_FOUND)")
+    if len(ids) > 1:
+        _unknown(f"{name} is the handle of one product and a SKU of another; name it by its id: {', '.join(ids)}")
+    return next(iter(ids))
+
+
+async def _is_product(staff: Callers, product_id: str) -> bool:
+    import grpc
+
+    try:
+        await staff.catalog.GetProduct(GetProductRequest(product_id=product_id))
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
+
+
+async def order_id(staff: Callers, name: str) -> str:
+    """Of the order with this id or reference."""
+    if _is_uuid(name):
+        return name
+    ids = [each.order_id for each in (await staff.orders.ListOrders(ListOrdersRequest(reference=name))).orders]
+    if not ids:
+        _unknown(f"No order has the reference {name} (ORDER_NOT_FOUND)")
+    if len(ids) > 1:
+        _unknown(f"{len(ids)} orders have the reference {name}; name one by its id: {', '.join(ids)}")
+    return ids[0]
+
+
+def _unknown(message: str) -> NoReturn:
+    from stockward_server.commands.connection import fail
+
+    fail(message)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return bool(uuid.UUID(text))
+    except ValueError:
+        return False
+
+
+async def _patiently(work: Coroutine[Any, Any, Message]) -> Message:
+    """The answer; a person is told when it takes a while."""
+    from rich.console import Console
+
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task}, timeout=PATIENCE)
+    terminal = Console(stderr=True)
+    waiting = terminal.is_terminal and not task.done()
+    with terminal.status("Waiting for the server") if waiting else contextlib.nullcontext():
+        return await task
+
+
+# Names that a shell completes by asking the server.
+
+
+def _completion(names: Callable[[Callers], Coroutine[Any, Any, list[tuple[str, str]]]]) -> Callable[..., Any]:
+    def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+        import grpc
+
+        from stockward_server.commands.connection import connected
+
+        async def ask() -> list[tuple[str, str]]:
+            async with (
+                asyncio.timeout(COMPLETION_SECONDS),
+                connected(ctx.params.get("address"), ctx.params.get("key")) as staff,
+            ):
+                return await names(staff)
+
+        with (
+            contextlib.redirect_stderr(io.StringIO()),
+            contextlib.suppress(typer.Exit, grpc.aio.AioRpcError, TimeoutError),
+        ):
+            return [each for each in asyncio.run(ask()) if each[0].startswith(incomplete)]
+        return []
+
+    return complete
+
+
+async def _skus(staff: Callers) -> list[tuple[str, str]]:
+    answer = await staff.catalog.ListProducts(ListProductsRequest(page_size=PAGE, states=EVERY_STATE))
+    return [(variant.sku, product.title) for product in answer.products for variant in product.variants]
+
+
+async def _orders(staff: Callers) -> list[tuple[str, str]]:
+    orders = (await staff.orders.ListOrders(ListOrdersRequest(page_size=PAGE))).orders
+    named = [(order.reference, order.order_id) for order in orders if order.reference]
+    return named + [(order.order_id, order.reference) for order in orders]
+
+
+async def _endpoints(staff: Callers) -> list[tuple[str, str]]:
+    endpoints = (await staff.webhooks.ListEndpoints(ListEndpointsRequest(page_size=PAGE))).endpoints
+    return [(each.endpoint_id, each.description or each.url) for each in endpoints]
+
+
+complete_skus, complete_orders = _completion(_skus), _completion(_orders)
+complete_endpoints = _completion(_endpoints)
+
+ProductName = Annotated[
+    str,
+    typer.Argument(
+        metavar="PRODUCT", help="Id or handle of the product, or one of its SKUs.", autocompletion=complete_skus
+    ),
+]
+Sku = Annotated[str, typer.Argument(metavar="SKU", help="Stock keeping unit.", autocompletion=complete_skus)]
+OrderName = Annotated[
+    str, typer.Argument(metavar="ORDER", help="Id or reference of the order.", autocompletion=complete_orders)
+]
+EndpointName = Annotated[
+    str, typer.Argument(metavar="ENDPOINT", help="Id of the endpoint.", autocompletion=complete_endpoints)
+]
+Limit = Annotated[int, typer.Option(parser=whole(1), metavar="ROWS", help="Most rows to show.")]
+Location = Annotated[str, typer.Option(help="Location.", show_default="main")]
+OnlyLocation = Annotated[str, typer.Option("--location", help="Only this location.")]
+OnlySku = Annotated[str, typer.Option("--sku", help="Only this SKU.", autocompletion=complete_skus)]
+Etag = Annotated[str, typer.Option(help="Only if it is as it was: `etag` of `products show --json`.")]
+RequestId = Annotated[
+    str,
+    typer.Option(
+        parser=identifier,
+        metavar="UUID",
+        default_factory=lambda: str(uuid.uuid4()),
+        help="Makes a repetition safe: the same id does nothing twice.",
+        show_default="a new one",
+    ),
+]

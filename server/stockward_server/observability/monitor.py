@@ -1,0 +1,43 @@
+"""Watches a process from beside it: readiness, the event loop, and what the metrics have to read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from prometheus_client import Metric
+
+from stockward_server.observability.exposition import Exposition, Families
+from stockward_server.observability.families import behind
+from stockward_server.observability.readiness import ANSWER_SECONDS, Readiness
+from stockward_server.runtime.supervision import end
+from stockward_server.storage.database import opened_pool
+from stockward_server.storage.events.backlog import read_backlog
+
+CONNECTIONS = 2
+"""To PostgreSQL, beside those of the work: one looks whether it answers, the other reads while somebody asks."""
+
+
+@asynccontextmanager
+async def watching(
+    dsn: str, families: Sequence[Families], on_change: Callable[[bool], Awaitable[None]] | None = None
+) -> AsyncIterator[Exposition]:
+    """Watches until the end of the block. `on_change` hears when PostgreSQL goes away, and when it is back."""
+    async with opened_pool(dsn, CONNECTIONS, command_timeout=ANSWER_SECONDS, read_only=True) as pool:
+
+        async def read() -> Iterable[Metric]:
+            return behind(await read_backlog(pool))
+
+        readiness = Readiness(pool, on_change)
+        await readiness.look()
+        exposition = Exposition(readiness, families, read)
+        tasks = [
+            asyncio.create_task(readiness.watch(), name="readiness"),
+            asyncio.create_task(exposition.watch(), name="event loop lag"),
+        ]
+        try:
+            yield exposition
+        finally:
+            pool.terminate()  # what still reads from a PostgreSQL that does not answer is broken off
+            await end(*tasks)

@@ -1,0 +1,1 @@
+"""The event log, the outbox and what waits in it."""

@@ -1,0 +1,1 @@
+"""Queries behind the reading methods, and their caches."""

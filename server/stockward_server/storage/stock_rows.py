@@ -1,0 +1,26 @@
+"""Rows of stock, as both paths read them."""
+
+from __future__ import annotations
+
+from asyncpg import Record
+
+from stockward_server.domain.stock import AlertLevel, StockLevel
+
+
+def stock_level(row: Record) -> StockLevel:
+    """A stock row joined with its location's priority and activity."""
+    return StockLevel(
+        row["sku"],
+        row["location_id"],
+        row["on_hand"],
+        row["reserved"],
+        row["allocated"],
+        row["safety_stock"],
+        row["reorder_point"],
+        row["backorder_limit"],
+        AlertLevel(row["alert_level"]),
+        row["version"],
+        row["update_time"],
+        row["priority"],
+        row["active"],
+    )

@@ -1,0 +1,1 @@
+"""The write path: the committer, what it locks and what it writes."""

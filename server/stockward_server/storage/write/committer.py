@@ -1,0 +1,372 @@
+"""The committer: group commit for stock-changing commands.
+
+One order a transaction is bound by one row lock and one flush of the write-ahead log an order. So commands queue here;
+while one transaction is in flight the next batch gathers. An idle committer starts at once, so a quiet shop does not
+wait; only a process that is short of time lets a batch grow. Callers take turns, so that no caller's commands wait for
+all that another one asked for before. See docs/architecture.md, "The write path".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from stockward_server.application.command import Command
+from stockward_server.application.request import Request, RequestKey
+from stockward_server.application.unit_of_work import LockedState
+from stockward_server.domain.errors import (
+    DatabaseUnavailable,
+    DeadlinePassed,
+    Overloaded,
+    Refusal,
+)
+from stockward_server.domain.event import Event
+from stockward_server.runtime.supervision import end, heed_cancellation
+from stockward_server.runtime.turns import Turns, at_once, beside
+from stockward_server.storage.database import (
+    Pool,
+    is_database_down,
+    is_race_lost,
+    refusal_of,
+    transaction,
+)
+from stockward_server.storage.write.commit_hook import CommitHook, guarded
+from stockward_server.storage.write.committer_metrics import PHASES, CommitterTally, Phases, log_slow_batch
+from stockward_server.storage.write.fair_queue import FairQueue
+from stockward_server.storage.write.idempotency import StoredResponse, find_responses
+from stockward_server.storage.write.lock import lock_state
+from stockward_server.storage.write.write_state import write_state
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES = 5
+"""Transactions tried for one batch or command before its callers are told to come back."""
+
+CLOSE_SECONDS = 2.0
+"""How long the last transaction may take once the server ends."""
+
+FIRST_PAUSE = 0.05
+"""Seconds before the second try; doubled for each one after it."""
+
+T = TypeVar("T")
+
+Outcome = bytes | BaseException
+"""What a caller gets: the encoded response, or what is raised."""
+
+
+BUSY = 0.9
+"""Share of its time that a busy thread works."""
+
+PAUSE, MAX_PAUSES = 0.002, 20
+"""Seconds that a busy committer lets its next batch grow before it looks again, and how often it does at the most."""
+
+
+class Effort:
+    """How much of the time since it was made this thread has worked."""
+
+    def __init__(self) -> None:
+        self._worked, self._since = time.thread_time(), time.monotonic()
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return (time.thread_time() - self._worked) / (time.monotonic() - self._since)
+
+
+@dataclass(slots=True, eq=False)
+class Queued:
+    """A command and the caller who waits for it."""
+
+    command: Command
+    future: asyncio.Future[bytes]
+    since: float
+    weight: int
+
+    @property
+    def key(self) -> RequestKey | None:
+        return self.command.cause.key
+
+
+class Committer:
+    """Runs commands in batches, one transaction at a time. `submit` is what everybody else sees."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        encode_event: Callable[[Event], bytes],
+        *,
+        queue_limit: int,
+        batch_limit: int,
+        on_commit: CommitHook = lambda state: None,
+        slow_seconds: float = float("inf"),
+        tally: CommitterTally | None = None,
+        long: bool = False,
+        trace: Callable[[Sequence[str], float, Mapping[str, float]], None] | None = None,
+    ) -> None:
+        """`queue_limit` in commands, `batch_limit` in rows (`Command.weight`). `on_commit` hears of every commit. A
+        batch that takes longer than `slow_seconds` is logged. `long`: each command takes long, and is decided beside
+        the event loop. `trace` hears of every batch: the traceparents of its
+        commands, how long it took, and each of its phases, in seconds."""
+        self.tally = tally or CommitterTally()
+        self._pool = pool
+        self._encode_event = encode_event
+        self._queue_limit = queue_limit
+        self._batch_limit = batch_limit
+        self._on_commit = guarded(on_commit)
+        self._slow_seconds = slow_seconds
+        self._do = beside if long else at_once
+        self._trace = trace
+        self._spent = dict.fromkeys(PHASES, 0.0)
+        """Seconds in each phase of the present batch."""
+        self._queue: FairQueue[Queued] = FairQueue(queue_limit)
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._task = asyncio.create_task(self._run(), name="committer")
+
+    async def submit(self, command: Command, weight: int | None = None) -> bytes:
+        """The encoded response once the effect is durable; raises a Refusal when there is none. `weight` where more is
+        known of it than the command itself can say.
+
+        A caller that goes away while its command is queued takes it along; once its batch has begun it has no say.
+        """
+        if self._closing:
+            raise _stopping()
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        if not self._put(Queued(command, future, time.perf_counter(), max(1, weight or command.weight))):
+            raise self._overloaded()
+        self._arrived.set()
+        return await future
+
+    @property
+    def queued(self) -> int:
+        """Commands that wait for their batch to begin."""
+        return len(self._queue)
+
+    def _put(self, queued: Queued) -> bool:
+        return self._queue.put(queued, queued.weight, queued.command.cause.share)
+
+    async def close(self) -> None:
+        """Takes no more commands, finishes those that are queued, and stops. What a database that does not answer has
+        not finished after CLOSE_SECONDS is broken off; its callers are gone by then, and can repeat it."""
+        self._closing = True
+        self._arrived.set()
+        await asyncio.wait((self._task,), timeout=CLOSE_SECONDS)
+        await end(self._task)
+        while left := self._queue.take(sys.maxsize):
+            _answer(left[0], _stopping())
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._queue):
+            await self._arrived.wait()
+            self._arrived.clear()
+            while batch := self._next_batch():
+                effort = Effort()
+                try:
+                    await self._work_off(batch)
+                except asyncio.CancelledError:
+                    _answer_all(batch, _unknown())
+                    raise
+                except Exception as error:
+                    log.exception("the committer failed and goes on")
+                    _answer_all(batch, error)
+                heed_cancellation()
+                await self._gather(effort)
+
+    async def _work_off(self, batch: Sequence[Queued]) -> None:
+        """Runs a batch, answers its callers and tells what it took."""
+        since, self._spent = time.perf_counter(), dict.fromkeys(PHASES, 0.0)
+        outcomes = await self._run_batch(batch)
+        for queued, outcome in zip(batch, outcomes, strict=True):
+            _answer(queued, outcome)
+        seconds, waited = time.perf_counter() - since, since - min(queued.since for queued in batch)
+        self.tally.add(len(batch), waited, seconds)
+        if seconds > self._slow_seconds or self._trace is not None:
+            if seconds > self._slow_seconds:
+                log_slow_batch(len(batch), waited, seconds, self._spent)
+            if self._trace is not None:
+                self._trace([queued.command.cause.traceparent for queued in batch], seconds, self._spent)
+
+    async def _gather(self, effort: Effort) -> None:
+        """Lets the next batch grow while this thread is short of time: a transaction costs the same for many commands
+        as for few, and what waits for a busy thread loses nothing by it. Where the thread has time, nobody waits."""
+        for _ in range(MAX_PAUSES):
+            if self._closing or effort.share < BUSY:
+                return
+            effort = Effort()
+            await asyncio.sleep(PAUSE)
+
+    def _next_batch(self) -> list[Queued]:
+        """Commands up to the limit, from callers in turn; a repeated request_id waits for the batch after."""
+        now = time.monotonic()
+        batch: list[Queued] = []
+        repeated: list[Queued] = []
+        keys: set[RequestKey] = set()
+        taken = 0
+        while next_one := self._queue.take(self._batch_limit - taken if batch else sys.maxsize):
+            queued, weight = next_one
+            key = queued.key
+            deadline = queued.command.cause.deadline
+            if queued.future.done():
+                continue
+            if deadline is not None and deadline <= now:
+                _answer(queued, DeadlinePassed("the deadline passed while the request was queued"))
+                continue
+            taken += weight
+            if key in keys:
+                repeated.append(queued)
+                continue
+            if key is not None:
+                keys.add(key)
+            batch.append(queued)
+        for queued in repeated:
+            if not self._put(queued):
+                _answer(queued, self._overloaded())
+        if not batch:
+            self._queue.forgive()
+        return batch
+
+    def _overloaded(self) -> Overloaded:
+        return Overloaded(
+            f"{len(self._queue)} changes are waiting, and too many of them for this caller or others of its role",
+            retry_after=1.0,
+            limit=self._queue_limit,
+        )
+
+    async def _run_batch(self, batch: Sequence[Queued]) -> list[Outcome]:
+        """One outcome a command. A batch that fails is replayed one command at a time, so that one that cannot be
+        written fails alone."""
+        commands = [queued.command for queued in batch]
+        pause = FIRST_PAUSE
+        for attempt in range(MAX_TRIES):
+            if attempt:
+                await asyncio.sleep(pause)
+                pause *= 2
+            try:
+                return await self._transact(commands)
+            except Exception as error:
+                if is_database_down(error):
+                    self.tally.retries += 1
+                    log.warning("batch of %d failed, the database is not there: %r", len(batch), error)
+                elif len(batch) > 1:
+                    self.tally.replays += 1
+                    log.warning("batch of %d failed, replaying it one by one: %r", len(batch), error)
+                    return [outcome for queued in batch for outcome in await self._run_batch([queued])]
+                elif not is_race_lost(error):
+                    refusal = refusal_of(error)
+                    if refusal is None:
+                        log.error("command failed", exc_info=error)
+                    return [refusal or error]
+        return [_unknown() for _ in batch]
+
+    async def _transact(self, commands: Sequence[Command]) -> list[Outcome]:
+        """Runs all commands in one transaction and answers once it is durable.
+
+        When the connection breaks around COMMIT, the outcome is not known and is not guessed: run again, the commands
+        that took effect are found by their request_ids, and those without one have nothing left to do. The id of the
+        transaction would not tell: after a crash PostgreSQL may give it to another one.
+        """
+        requests = [command.cause for command in commands if isinstance(command.cause, Request)]
+        phases = Phases()
+        try:
+            async with transaction(self._pool) as connection:
+                now, renames, stored = await find_responses(connection, requests)
+                phases.end("begin")
+                state = LockedState(now, self._encode_event)
+                fresh = [command for command in commands if command.cause.key not in stored]
+                await lock_state(connection, fresh, state, renames)
+                phases.end("lock")
+                outcomes: list[Outcome] = []
+                turns = Turns(ahead=True)
+                for command in commands:
+                    outcomes.append(await self._do(partial(_execute, command, state, stored)))
+                    await turns.give()
+                failed = [
+                    command.cause
+                    for command, outcome in zip(commands, outcomes, strict=True)
+                    if isinstance(command.cause, Request) and not isinstance(outcome, bytes)
+                ]
+                if failed:
+                    # Another process may have committed the same request while this one waited for its locks: what it
+                    # was refused for is then its own effect.
+                    _, _, late = await find_responses(connection, failed)
+                    stored.update(late)
+                    outcomes = [
+                        _replay(command, outcome, late) for command, outcome in zip(commands, outcomes, strict=True)
+                    ]
+                phases.end("decide")
+                answers = [
+                    (command.cause, outcome)
+                    for command, outcome in zip(commands, outcomes, strict=True)
+                    if isinstance(command.cause, Request)
+                    and isinstance(outcome, bytes)
+                    and command.cause.key not in stored
+                ]
+                await write_state(connection, state, answers, self._do)
+                phases.end("write")
+            phases.end("commit")
+        finally:
+            for phase, seconds in phases.seconds.items():
+                self.tally.phases[phase] += seconds
+                self._spent[phase] += seconds
+        self._on_commit(state)
+        return outcomes
+
+
+def _answer(queued: Queued, outcome: Outcome) -> None:
+    if queued.future.done():
+        return
+    if isinstance(outcome, BaseException):
+        queued.future.set_exception(outcome)
+    else:
+        queued.future.set_result(outcome)
+
+
+def _answer_all(batch: Sequence[Queued], outcome: Outcome) -> None:
+    for queued in batch:
+        _answer(queued, outcome)
+
+
+def _unknown() -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        "the database cannot be reached; it is not known whether the change was made: "
+        "send the request again with the same request_id",
+        retry_after=1.0,
+    )
+
+
+def _stopping() -> DatabaseUnavailable:
+    return DatabaseUnavailable("the server is stopping")
+
+
+def _execute(command: Command, state: LockedState, stored: Mapping[RequestKey, StoredResponse]) -> Outcome:
+    """The stored response of a replay, the response of a command, or why it failed: then `state` is as before."""
+    known = _replay(command, None, stored)
+    if known is not None:
+        return known
+    scratch = state.scratch()
+    try:
+        answer = command.execute(scratch)
+    except Refusal as refusal:
+        return refusal
+    except Exception as error:
+        log.error("command failed", exc_info=error)
+        return error
+    state.merge(scratch)
+    return answer
+
+
+def _replay(command: Command, otherwise: T, stored: Mapping[RequestKey, StoredResponse]) -> Outcome | T:
+    """What was answered to this request before; `otherwise` when nothing was."""
+    cause = command.cause
+    if not isinstance(cause, Request) or (known := stored.get(cause.key)) is None:
+        return otherwise
+    try:
+        return known.replay(cause)
+    except Refusal as refusal:
+        return refusal

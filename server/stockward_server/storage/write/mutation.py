@@ -1,0 +1,102 @@
+"""Mutations outside the committer: catalogue edits and settings, each a transaction of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from stockward_server.application.request import Request
+from stockward_server.application.unit_of_work import LockedState
+from stockward_server.domain.errors import DatabaseUnavailable, Refusal
+from stockward_server.domain.event import Event
+from stockward_server.storage.database import Executor, Pool, is_database_down, is_race_lost, transaction
+from stockward_server.storage.write.commit_hook import CommitHook, guarded
+from stockward_server.storage.write.idempotency import find_responses
+from stockward_server.storage.write.write_state import write_state
+
+MAX_TRIES = 5
+FIRST_PAUSE = 0.05
+
+Work = Callable[[Executor, LockedState], Awaitable[bytes]]
+"""Does the work on the connection, records events into the state, and answers the encoded response."""
+
+
+class Mutations:
+    """Runs work with the same promises as the committer: once per request_id, with its events, or not at all."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        encode_event: Callable[[Event], bytes],
+        on_commit: CommitHook = lambda state: None,
+    ) -> None:
+        """`on_commit` hears of every commit."""
+        self._pool = pool
+        self._encode_event = encode_event
+        self._on_commit = guarded(on_commit)
+
+    async def run(self, request: Request, work: Work) -> bytes:
+        """The response, stored or fresh. Work that lost a race or its connection is done again from the start: had it
+        been committed after all, its stored response answers."""
+        return await self._until_done(lambda: self._once(request, work))
+
+    async def rehearse(self, work: Work) -> bytes:
+        """The response that the work would have; nothing of it stays, and no request_id is used up."""
+        return await self._until_done(lambda: self._rolled_back(work))
+
+    async def _until_done(self, attempt: Callable[[], Awaitable[bytes]]) -> bytes:
+        pause = FIRST_PAUSE
+        for _ in range(MAX_TRIES):
+            try:
+                return await attempt()
+            except Exception as error:
+                if not (is_race_lost(error) or is_database_down(error)):
+                    raise
+            await asyncio.sleep(pause)
+            pause *= 2
+        raise DatabaseUnavailable(
+            "the database cannot be reached; send the request again with the same request_id", retry_after=1.0
+        )
+
+    async def run_unasked(self, work: Work) -> bytes:
+        """Work that nobody waits for and nobody would repeat."""
+        async with transaction(self._pool) as connection:
+            now = await connection.fetchval("SELECT clock_timestamp()")
+            state = LockedState(now, self._encode_event)
+            answer = await work(connection, state)
+            await write_state(connection, state)
+        self._on_commit(state)
+        return answer
+
+    async def _rolled_back(self, work: Work) -> bytes:
+        async with self._pool.acquire() as connection:
+            attempt = connection.transaction()
+            await attempt.start()
+            try:
+                now = await connection.fetchval("SELECT clock_timestamp()")
+                return await work(connection, LockedState(now, self._encode_event))
+            finally:
+                await attempt.rollback()
+
+    async def _once(self, request: Request, work: Work) -> bytes:
+        try:
+            return await self._transact(request, work)
+        except Refusal:
+            # The same request may have been committed elsewhere while this one waited for its locks. What was written
+            # before the refusal is rolled back by now.
+            async with transaction(self._pool) as connection:
+                _, _, stored = await find_responses(connection, [request])
+            for response in stored.values():
+                return response.replay(request)
+            raise
+
+    async def _transact(self, request: Request, work: Work) -> bytes:
+        async with transaction(self._pool) as connection:
+            now, _, stored = await find_responses(connection, [request])
+            for response in stored.values():
+                return response.replay(request)
+            state = LockedState(now, self._encode_event)
+            answer = await work(connection, state)
+            await write_state(connection, state, [(request, answer)])
+        self._on_commit(state)
+        return answer

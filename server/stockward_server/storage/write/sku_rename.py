@@ -1,0 +1,89 @@
+"""Renames a SKU with all that goes by it. See `former_skus` for what is left as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+
+from stockward_server.domain.stock import StockLevel
+from stockward_server.storage.database import Executor
+from stockward_server.storage.write.lock import last_versions, lock_stock
+
+
+async def begin_rename(connection: Executor) -> None:
+    """Locks out other renames and the retention of the ledger, as both move the counts of a name.
+
+    These locks come first in a rename.
+    """
+    await connection.execute("LOCK TABLE opening_balances IN ROW EXCLUSIVE MODE")
+    await connection.execute("SELECT FROM sku_renames FOR UPDATE")
+
+
+async def lock_goods(connection: Executor, sku: str) -> list[StockLevel]:
+    """Locks and returns the stock rows of a SKU; until the end of the transaction no other comes.
+
+    Stock rows come before the variant: a command that makes one has some of the SKU's under lock already and waits for
+    the variant then. One that was made in between is a race lost.
+    """
+    levels = await lock_stock(connection, [sku], "UPDATE")
+    await connection.execute("SELECT FROM variants WHERE sku = $1 FOR UPDATE", sku)
+    if await connection.fetchval("SELECT count(*) FROM stock WHERE sku = $1", sku) != len(levels):
+        raise asyncpg.SerializationError(f"a stock row of {sku} was made meanwhile")
+    return levels
+
+
+async def rename_goods(
+    connection: Executor, sku: str, new_sku: str, levels: Sequence[StockLevel], now: datetime
+) -> list[int]:
+    """Renames what `lock_goods` locked, and what is claimed of it; returns the new version of each stock row.
+
+    It is the next one of the aggregate that the row becomes. The name may have been another's, and versions under one
+    name have no gap.
+    """
+    last = await last_versions(connection, [(new_sku, level.location_id) for level in levels])
+    versions = [version + 1 for version in last]
+    moment = await connection.fetchval("SELECT nextval('movements_movement_id_seq')")
+    await connection.execute("UPDATE sku_renames SET count = count + 1")
+    await connection.execute("UPDATE former_skus SET sku = $2 WHERE sku = $1", sku, new_sku)
+    await connection.execute(
+        """
+        INSERT INTO former_skus (name, since, until, sku)
+        SELECT $1, coalesce(max(until), 0), $3, $2 FROM former_skus WHERE name = $1
+        """,
+        sku,
+        new_sku,
+        moment,
+    )
+    await connection.execute(
+        "UPDATE variants SET sku = $2, sku_since = $3, events_since = nextval('event_seq') WHERE sku = $1",
+        sku,
+        new_sku,
+        moment,
+    )
+    await connection.execute(  # they were given the name by their foreign key
+        """
+        UPDATE stock s SET version = n.version, update_time = $2
+        FROM unnest($3::text[], $4::bigint[]) AS n (location_id, version)
+        WHERE s.sku = $1 AND s.location_id = n.location_id
+        """,
+        new_sku,
+        now,
+        [level.location_id for level in levels],
+        versions,
+    )
+    await connection.execute(
+        """
+        WITH moved AS (DELETE FROM opening_balances WHERE sku = $1 RETURNING *)
+        INSERT INTO opening_balances AS o (sku, location_id, on_hand, reserved, allocated)
+        SELECT $2, location_id, on_hand, reserved, allocated FROM moved
+        ON CONFLICT (sku, location_id) DO UPDATE SET on_hand = o.on_hand + excluded.on_hand,
+            reserved = o.reserved + excluded.reserved, allocated = o.allocated + excluded.allocated
+        """,
+        sku,
+        new_sku,
+    )
+    for table in ("allocations", "stock_alerts"):
+        await connection.execute(f"UPDATE {table} SET sku = $2 WHERE sku = $1", sku, new_sku)
+    return versions

@@ -1,0 +1,64 @@
+"""Page tokens (AIP-158): opaque, sealed, and bound to the arguments of the request that they go on from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+
+from stockward_server.application.positions import Part, has_shape
+from stockward_server.application.stock_views import Position
+from stockward_server.domain.errors import PageTokenInvalid
+from stockward_server.wire.seal import Seal
+
+DEFAULT_PAGE_SIZE = 50
+"""Rows of a page when the request does not say."""
+
+UNBOUND = ("page_token", "page_size", "position", "limit", "request_id")
+"""Fields that may differ from page to page."""
+
+
+def page_size(message: Any) -> int:
+    """Rows to answer."""
+    return int(message.page_size) or DEFAULT_PAGE_SIZE
+
+
+def encode(seal: Seal, message: Message, position: Position) -> str:
+    """Returns the token of the page after `position`, which is valid for the other arguments of `message` only."""
+    return seal.close(_arguments(message), json.dumps(position, separators=(",", ":")).encode())
+
+
+def decode(seal: Seal, message: Any, shape: Sequence[Part], field: str = "page_token") -> Position | None:
+    """Returns the position to go on from, None for the first page; raises PageTokenInvalid for a text that is no token
+    of this request, or whose position does not have the shape. `field`: where the request has its token."""
+    token: str = getattr(message, field)
+    if not token:
+        return None
+    position = position_in(seal.open(_arguments(message), token), shape)
+    if position is None:
+        raise PageTokenInvalid(
+            f"must be empty, or the {field} that an answer of this method gave, with all other arguments as they were; "
+            "after an upgrade of the server begin again without one",
+            field=field,
+        )
+    return position
+
+
+def position_in(content: bytes | None, shape: Sequence[Part]) -> Position | None:
+    """Returns the position that was sealed; None where there is none of this shape."""
+    try:
+        position = json.loads(content or b"")
+    except (ValueError, RecursionError):
+        return None
+    return position if has_shape(position, shape) else None
+
+
+def _arguments(message: Message) -> bytes:
+    arguments = type(message)()
+    arguments.CopyFrom(message)
+    for name in UNBOUND:
+        if name in message.DESCRIPTOR.fields_by_name:
+            arguments.ClearField(name)
+    return message.DESCRIPTOR.full_name.encode() + b"\0" + arguments.SerializeToString(deterministic=True)

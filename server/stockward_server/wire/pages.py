@@ -1,0 +1,109 @@
+"""Pages that end by bytes as well as by rows: every client can read them, and the server holds little more than one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from stockward_server.application.positions import Part
+from stockward_server.application.stock_views import PAGE_BYTES, Page, Position
+from stockward_server.runtime.turns import Turns, long_read
+from stockward_server.wire import page_token
+from stockward_server.wire.seal import Seals
+
+Row = TypeVar("Row")
+Made = TypeVar("Made", bound="Sized")
+
+ROW_BYTES = 6
+"""Tag and length of a row within its response."""
+
+FIRST_STEP = 64
+"""Rows that are read at first: a page of the usual size is one query."""
+
+ORDERS_AT_FIRST = 16
+"""Orders that are read at first: each may have a thousand lines."""
+
+GROWTH = 8
+"""How many times as many rows each further step may read."""
+
+
+class Sized(Protocol):
+    """A message, or what has one."""
+
+    def ByteSize(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage(Generic[Made]):
+    """What a response has room for, and the position of its last row; None when there is nothing after it."""
+
+    messages: Sequence[Made]
+    rest: Position | None
+
+
+async def read_page(
+    load: Callable[[Page], Awaitable[Sequence[Row]]],
+    page: Page,
+    message: Callable[[Row], Made],
+    position: Callable[[Row], Position],
+    *,
+    first_step: int = FIRST_STEP,
+) -> ReadPage[Made]:
+    """Reads rows until the page has as many as asked for or PAGE_BYTES, in steps, so that large rows which have no
+    place in it are not read by the hundred. `load` returns fewer rows than its page asks for only when there are no
+    more."""
+    messages: list[Made] = []
+    used, step, after = 0, first_step, page.after
+    last: Row | None = None
+    turns = Turns()
+    while True:
+        wanted = min(step, page.size + 1 - len(messages))
+        rows = await load(Page(wanted, after))
+        for row in rows:
+            made = message(row)
+            size = made.ByteSize() + ROW_BYTES
+            if last is not None and (len(messages) == page.size or used + size > PAGE_BYTES):
+                return ReadPage(messages, position(last))
+            messages.append(made)
+            await turns.give()
+            used += size
+            last = row
+        if len(rows) < wanted:
+            return ReadPage(messages, None)
+        after = position(rows[-1])
+        room = (PAGE_BYTES - used) * len(messages) // used  # rows, if they go on as large as they were
+        step = max(1, min(step * GROWTH, room + 1))
+
+
+async def list_page(
+    seals: Seals,
+    request: Any,
+    load: Callable[[Page], Awaitable[Sequence[Row]]],
+    message: Callable[[Row], Made],
+    position: Callable[[Row], Position],
+    shape: Sequence[Part],
+    *,
+    first_step: int = FIRST_STEP,
+) -> tuple[Sequence[Made], str]:
+    """The messages of one page of a list, and the token of the next; empty on the last. `shape`: what a position
+    consists of."""
+    seal = await seals.load()
+    page = Page(page_token.page_size(request), page_token.decode(seal, request, shape))
+    async with long_read(page.size):
+        read = await read_page(load, page, message, position, first_step=first_step)
+    return read.messages, page_token.encode(seal, request, read.rest) if read.rest else ""
+
+
+class Room:
+    """PAGE_BYTES that the parts of one response share."""
+
+    def __init__(self) -> None:
+        self._left = PAGE_BYTES
+
+    def take(self, size: int) -> bool:
+        """Whether so many bytes more have a place; then it is theirs."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True

@@ -1,0 +1,1 @@
+"""Validation of requests by the rules of the contract, bounded before it begins."""
