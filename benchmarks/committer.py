@@ -20,8 +20,8 @@ from benchmarks.report import Benchmark, Result, Run, at_least
 from benchmarks.shop import audit, make_database, orders_a_transaction
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.api.orders.messages import order_bytes
+from stockward_server.application.context import MutationContext, Role
 from stockward_server.application.order_commands import CreateOrder
-from stockward_server.application.request import Request, Role
 from stockward_server.config import Settings
 from stockward_server.domain.order import NOBODY, PaymentTerms
 from stockward_server.domain.pricing import WantedLine
@@ -118,7 +118,7 @@ def new_order() -> CreateOrder:
     """What the API makes of a request of one line."""
     request_id = str(uuid4())
     return CreateOrder(
-        cause=Request("storefront", Role.STOREFRONT, "CreateOrder", request_id, request_id.encode()[:16]),
+        cause=MutationContext("storefront", Role.STOREFRONT, "CreateOrder", request_id, request_id.encode()[:16]),
         lines=[WantedLine(sku(0), 1, "lines[0]")],
         reservation_id=None,
         customer=NOBODY,

@@ -14,7 +14,7 @@ from benchmarks.calls import PMS_KEY, STOREFRONT_KEY, Method, Shape
 from benchmarks.load import Load, Sample, Side
 from benchmarks.processes import Server, Services, Worker, pid_of
 from benchmarks.report import Failure, Run
-from stockward_server.application.request import Role
+from stockward_server.application.context import Role
 from stockward_server.storage import keys
 from stockward_server.storage.database import migrate
 

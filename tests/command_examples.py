@@ -12,6 +12,7 @@ from typing import Any
 
 from stockward_server import application
 from stockward_server.application.command import Command, Submit
+from stockward_server.application.context import Role, SystemCause
 from stockward_server.application.order_commands import (
     AddCharge,
     CancelOrder,
@@ -23,7 +24,6 @@ from stockward_server.application.order_commands import (
     WantedCharge,
 )
 from stockward_server.application.payment_commands import RecordPayment
-from stockward_server.application.request import Clockwork, Role
 from stockward_server.application.stock_commands import (
     AdjustStock,
     ExpireReservation,
@@ -34,7 +34,7 @@ from stockward_server.application.stock_commands import (
     SetStockPolicy,
     SyncStock,
 )
-from stockward_server.application.unit_of_work import Holder, LockedState, PaymentKey
+from stockward_server.application.unit_of_work import Holder, PaymentKey, UnitOfWork
 from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.domain.money import Money
@@ -128,7 +128,7 @@ async def add_charge(submit: Submit) -> Command:
 
 async def expire_order(submit: Submit) -> Command:
     past_due = replace(buy(("MUG", 2), ("CAP", 1)), payment_allowance=timedelta(microseconds=1))
-    return ExpireOrder(cause=Clockwork(), order_id=(await submit(past_due)).decode())
+    return ExpireOrder(cause=SystemCause(), order_id=(await submit(past_due)).decode())
 
 
 async def reserve_stock(submit: Submit) -> Command:
@@ -150,7 +150,7 @@ async def release_reservation(submit: Submit) -> Command:
 
 
 async def expire_reservation(submit: Submit) -> Command:
-    return ExpireReservation(cause=Clockwork(), reservation_id=await held(submit, policy=SHORT))
+    return ExpireReservation(cause=SystemCause(), reservation_id=await held(submit, policy=SHORT))
 
 
 async def adjust_stock(submit: Submit) -> Command:
@@ -220,21 +220,21 @@ class Tripwire:
     def fired(self) -> bool:
         return self.looks >= self._at
 
-    def watch(self, state: LockedState) -> LockedState:
+    def watch(self, state: UnitOfWork) -> UnitOfWork:
         """The same state, under watch; so are the scratches that are made of it."""
         wire = self
 
-        class Watched(LockedState):
+        class Watched(UnitOfWork):
             __slots__ = ()
 
             def __getattribute__(self, name: str) -> Any:
                 wire.looks += 1
                 if wire.looks == wire._at:
                     raise wire.error
-                return LockedState.__getattribute__(self, name)
+                return UnitOfWork.__getattribute__(self, name)
 
-            def scratch(self) -> LockedState:
-                return wire.watch(LockedState.scratch(self))
+            def scratch(self) -> UnitOfWork:
+                return wire.watch(UnitOfWork.scratch(self))
 
         state.__class__ = Watched
         return state
@@ -273,11 +273,11 @@ class Tripped(Command):
     def holders(self) -> Collection[Holder]:
         return self.command.holders
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         answer = self.command.execute(self.wire.watch(state))
         if not self.returns:
             raise self.wire.error
-        state.__class__ = LockedState
+        state.__class__ = UnitOfWork
         return answer
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.command import Command
+from stockward_server.application.context import MutationContext, Role
 from stockward_server.application.order_commands import CreateOrder, WantedCharge
-from stockward_server.application.request import Request, Role
 from stockward_server.application.stock_commands import AdjustStock, HoldPolicy, ReserveStock
 from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.errors import DatabaseUnavailable
@@ -28,10 +28,10 @@ NO_CHARGES: Mapping[ChargeKind, int] = {}
 HOLDS = HoldPolicy(timedelta(minutes=15), timedelta(hours=24))
 
 
-def request(request_id: str = "", *, role: Role = Role.PMS, **fields: Any) -> Request:
+def request(request_id: str = "", *, role: Role = Role.PMS, **fields: Any) -> MutationContext:
     """A mutation by staff, with a request_id of its own unless one is given."""
     asked = {"actor": "staff", "method": "test", "fingerprint": b"", **fields}
-    return Request(role=role, request_id=request_id or str(uuid.uuid4()), **asked)
+    return MutationContext(role=role, request_id=request_id or str(uuid.uuid4()), **asked)
 
 
 def buy(
@@ -39,7 +39,7 @@ def buy(
     reservation_id: str | None = None,
     prepaid: bool = True,
     charges: Mapping[ChargeKind, int] = NO_CHARGES,
-    cause: Request | None = None,
+    cause: MutationContext | None = None,
 ) -> CreateOrder:
     """An order, of `lines` or of what is held; charges in cents. The response is its id."""
     return CreateOrder(
@@ -58,7 +58,7 @@ def buy(
     )
 
 
-def reserve(*lines: tuple[str, int], cause: Request | None = None) -> ReserveStock:
+def reserve(*lines: tuple[str, int], cause: MutationContext | None = None) -> ReserveStock:
     """A hold; the response is its id."""
     return ReserveStock(
         cause=cause or request(),
@@ -82,7 +82,7 @@ def nothing(_: object) -> bytes:
 
 
 def adjust(
-    sku: str, delta: int, *, location_id: str = "main", note: str = "", cause: Request | None = None
+    sku: str, delta: int, *, location_id: str = "main", note: str = "", cause: MutationContext | None = None
 ) -> AdjustStock:
     """Units received or lost; the response is what is on hand then."""
     return AdjustStock(

@@ -20,7 +20,7 @@ from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
 from stockward.webhook.v1 import incoming_pb2_grpc, webhook_pb2_grpc
 
-from stockward_server.application.request import Role
+from stockward_server.application.context import Role
 from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings
 from stockward_server.embedded import free_port

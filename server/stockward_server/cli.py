@@ -180,8 +180,7 @@ def _run_process(process: Process, settings: Settings, more_seconds: float = 0.0
     import uvloop
 
     from stockward_server.observability import logs
-    from stockward_server.runtime import garbage
-    from stockward_server.runtime import supervision as session
+    from stockward_server.runtime import garbage, supervision
 
     logs.set_up(settings.log_level, settings.log_format)
     garbage.collect_seldom()
@@ -200,7 +199,7 @@ def _run_process(process: Process, settings: Settings, more_seconds: float = 0.0
         try:
             await process(settings, stop)
         finally:
-            await session.end(*asyncio.all_tasks() - {asyncio.current_task()})
+            await supervision.end(*asyncio.all_tasks() - {asyncio.current_task()})
 
     uvloop.run(until_stopped())
 

@@ -18,7 +18,7 @@ from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
 from stockward_server.api.server import SERVICES
-from stockward_server.application.request import Caller, Role
+from stockward_server.application.context import Caller, Role
 from stockward_server.auth.identity import Identity, roles_by_method
 from stockward_server.domain.errors import RoleNotAllowed
 from tests.events import until

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from stockward_server.cli import app
 from stockward_server.embedded.postgres import OWNER
-from stockward_server.storage import api_key_cache as known_keys
+from stockward_server.storage import api_key_cache
 from stockward_server.storage.database import Pool
 from tests.events import until
 from tests.shop import Refused, Shop, callers
@@ -42,7 +42,7 @@ async def of_script(run: Run, *arguments: str) -> Any:
 
 
 async def test_the_first_key_and_what_becomes_of_it(run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_keys, "REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(api_key_cache, "REFRESH_SECONDS", 0.05)
     first = await of_script(run, "create", "loom", "--role", "pms")
     assert (first["key"]["name"], first["key"]["role"], first["key"]["state"]) == ("loom", "ROLE_PMS", "STATE_ACTIVE")
     key_id = first["key"]["keyId"]

@@ -111,8 +111,8 @@ async def test_a_call_that_is_broken_off_anywhere_is_done_once_or_not(
         assert await mutation.send(shop.pms, request) == as_repeated(answer)
     after = await rows(shop.pool)
     await mutation.send(shop.pms, other)
-    undisturbed = await rows(shop.pool)
-    assert after - before == undisturbed - after
+    close_shielded = await rows(shop.pool)
+    assert after - before == close_shielded - after
     await shop.verify()
 
 

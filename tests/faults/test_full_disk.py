@@ -14,7 +14,7 @@ from stockward.event.v1.event_pb2 import Event
 
 from stockward_server.embedded import Nats
 from stockward_server.relay import publisher
-from stockward_server.runtime import supervision as session
+from stockward_server.runtime import supervision
 from stockward_server.storage.database import Pool
 from tests.events import drained, event, pending, record, record_many, relaying, stored, until, versions
 from tests.faults.full_disk import LimitedNats
@@ -28,7 +28,7 @@ AGGREGATES, VERSIONS = 40, 50
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the relay: until it tries again, and until it takes silence for no."""
-    monkeypatch.setattr(session, "LONGEST_PAUSE", 0.3)
+    monkeypatch.setattr(supervision, "MAX_PAUSE", 0.3)
     monkeypatch.setattr(publisher, "ACK_SECONDS", 1.0)
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stockward_server.application.request import Clockwork
+from stockward_server.application.context import SystemCause
 from stockward_server.application.stock_commands import ExpireReservation
 from stockward_server.domain.errors import InsufficientStock
 from stockward_server.storage import database as storage
@@ -75,7 +75,7 @@ async def test_what_time_brings_about_happens_once_without_a_request_id(
     await database.execute("UPDATE reservations SET expire_time = now()")
     proxy.loss = loss
 
-    await committer.submit(ExpireReservation(cause=Clockwork(), reservation_id=hold))
+    await committer.submit(ExpireReservation(cause=SystemCause(), reservation_id=hold))
 
     assert proxy.lost.is_set()
     assert await counters(database, "MUG") == (10, 0, 0)

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from stockward_server.application.command import Command
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import FieldInvalid, InsufficientStock, Refusal, RequestIdReused
 from stockward_server.domain.stock import MovementKind, StockChange
 from stockward_server.storage import database as storage
@@ -218,7 +218,7 @@ class Overdraw(Command):
     def skus(self) -> Collection[str]:
         return ("MUG",)
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         state.move([StockChange("MUG", "main", MovementKind.ADJUSTED, on_hand=-10_000)], self.cause)
         return b"overdrawn"
 
@@ -227,7 +227,7 @@ class Overdraw(Command):
 class BreakDown(Overdraw):
     """A command with a defect, which shows only after it has saved something."""
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         Overdraw.execute(self, state)
         raise ZeroDivisionError
 
@@ -240,7 +240,7 @@ class NameNonsense(Command):
     def order_ids(self) -> Collection[str]:
         return ("not a UUID",)
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         raise AssertionError("it cannot get here")
 
 

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from stockward_server.api.events.encoder import encode_event
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.storage.database import Executor, Pool, transaction
 from stockward_server.storage.write.mutation import Mutations
 from tests.commands import adjust, buy, committing, orders, request, sell, waiting_for_locks
@@ -53,10 +53,10 @@ async def test_a_commit_is_heard_of_once_it_is_there(database: Pool) -> None:
             FOR EACH ROW EXECUTE FUNCTION commit_slowly()
         """
     )
-    heard: list[LockedState] = []
+    heard: list[UnitOfWork] = []
     mutations = Mutations(database, encode_event, heard.append)
 
-    async def nothing(connection: Executor, state: LockedState) -> bytes:
+    async def nothing(connection: Executor, state: UnitOfWork) -> bytes:
         return b""
 
     await sell(database, MUG=0)

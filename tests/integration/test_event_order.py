@@ -83,8 +83,8 @@ async def listed(pool: Pool, url: str) -> list[int]:
 
 async def followed(pool: Pool, url: str) -> list[int]:
     log, found, after = SqlEventLog(pool), list[int](), 0
-    while (stretch := await log.follow(after, STEP)).events:
-        found, after = found + versions([each.payload for each in stretch.events]), stretch.proven
+    while (batch := await log.follow(after, STEP)).events:
+        found, after = found + versions([each.payload for each in batch.events]), batch.proven
     return found
 
 

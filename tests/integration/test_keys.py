@@ -20,8 +20,8 @@ from stockward.auth.v1 import auth_pb2
 from stockward.auth.v1 import key_pb2 as pb
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
-from stockward_server.storage import api_key_cache as known_keys
-from stockward_server.storage.api_key_cache import KnownKeys
+from stockward_server.storage import api_key_cache
+from stockward_server.storage.api_key_cache import ApiKeyCache
 from stockward_server.storage.database import Pool
 from stockward_server.storage.keys import WORKS
 from stockward_server.storage.write.mutation import Mutations
@@ -42,7 +42,7 @@ def soon(seconds: float = 3600.0) -> Timestamp:
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers read their keys more often, so that the end of one need not be waited for."""
-    monkeypatch.setattr(known_keys, "REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(api_key_cache, "REFRESH_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ async def test_a_key_that_there_is_not(admin: Any) -> None:
 async def test_when_keys_were_used_is_written_down_apart_from_the_calls(shop: Shop, admin: Any) -> None:
     key = await made(admin)
     unused = await made(admin, "unused")
-    keys = KnownKeys(shop.pool)
+    keys = ApiKeyCache(shop.pool)
     async with nothing_written(shop.pool):
         assert await keys.authenticate(key.secret)
         assert await shop.pool.fetchval("SELECT count(*) FROM api_key_uses WHERE key_id = $1", key.key.key_id) == 0
@@ -298,7 +298,7 @@ async def test_when_keys_were_used_is_written_down_apart_from_the_calls(shop: Sh
 
 async def test_a_use_is_not_forgotten_when_the_keys_are_read_again(shop: Shop, admin: Any) -> None:
     key = await made(admin)
-    keys = KnownKeys(shop.pool)
+    keys = ApiKeyCache(shop.pool)
     await keys.authenticate(key.secret)
     before = time.monotonic()
     await until(lambda: time.monotonic() > before + 0.1)  # by then they are read anew
@@ -330,8 +330,8 @@ async def test_an_answer_whose_commit_was_lost_still_has_its_secret(
 async def test_keys_are_looked_up_together_and_remembered_unknown_ones_too(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known_keys, "REFRESH_SECONDS", 60.0)  # longer than the guesses take on any machine
-    keys, sizes = KnownKeys(shop.pool), list[int]()
+    monkeypatch.setattr(api_key_cache, "REFRESH_SECONDS", 60.0)  # longer than the guesses take on any machine
+    keys, sizes = ApiKeyCache(shop.pool), list[int]()
     load = keys._keys._reads._load
 
     async def counted(digests: Sequence[bytes]) -> Any:
@@ -366,10 +366,10 @@ async def test_while_keys_cannot_be_read_none_is_taken_or_refused(
     shop: Shop,
 ) -> None:
     """Neither is an old answer given again, nor is anybody told that the key is wrong."""
-    keys = KnownKeys(shop.pool)
+    keys = ApiKeyCache(shop.pool)
     assert await keys.authenticate(KEYS["pms"])
     before = time.monotonic()
-    await until(lambda: time.monotonic() > before + known_keys.REFRESH_SECONDS)
+    await until(lambda: time.monotonic() > before + api_key_cache.REFRESH_SECONDS)
     await shop.pool.execute("ALTER TABLE api_keys RENAME TO away")
     for key in (KEYS["pms"], "swk_pms_other"):
         answers = await asyncio.gather(*(keys.authenticate(key) for _ in range(5)), return_exceptions=True)

@@ -13,13 +13,13 @@ import pytest
 
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.order_commands import CancelOrder, CreateOrder
-from stockward_server.application.reads import GatheredReads
+from stockward_server.application.reads import BatchLoader
 from stockward_server.domain.errors import DatabaseUnavailable, Overloaded
 from stockward_server.runtime import turns
 from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.write import lanes
 from stockward_server.storage.write.committer import Committer
-from stockward_server.storage.write.committer_metrics import CommitterTally
+from stockward_server.storage.write.committer_metrics import CommitterMetrics
 from stockward_server.storage.write.lanes import Lanes
 from stockward_server.storage.write.lock import load_offers, lock_stock
 from tests.commands import buy, counters, locked, on, request, reserve, sell, verify, waiting_for_locks
@@ -35,8 +35,8 @@ async def running(database: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setattr(lanes, "MUCH", 2)
     await sell(database, MUG=100, CUP=100, TEE=100, HAT=100)
 
-    def lane(tally: CommitterTally, limit: int, long: bool) -> Committer:
-        return Committer(database, encode_event, queue_limit=limit, batch_limit=500, tally=tally, long=long)
+    def lane(metrics: CommitterMetrics, limit: int, long: bool) -> Committer:
+        return Committer(database, encode_event, queue_limit=limit, batch_limit=500, metrics=metrics, long=long)
 
     running = Lanes(database, lane, 20)
     yield running
@@ -111,7 +111,7 @@ async def test_both_end(database: Pool, running: Lanes) -> None:
                 await running.submit(buy(*lines))
     await closing
     assert await long
-    assert running.tally.commands == 1
+    assert running.metrics.commands == 1
 
 
 async def test_a_database_that_cannot_count_leaves_the_answer_to_the_command(
@@ -122,7 +122,7 @@ async def test_a_database_that_cannot_count_leaves_the_answer_to_the_command(
     async def away(*_: Any) -> Any:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(running._lines, "_reads", GatheredReads(away))
+    monkeypatch.setattr(running._lines, "_reads", BatchLoader(away))
     await running.submit(CancelOrder(**on(bought), quantities={}, reason=""))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stockward_server.application.command import Command
-from stockward_server.application.unit_of_work import Holder, LockedState
+from stockward_server.application.unit_of_work import Holder, UnitOfWork
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Executor, Pool, transaction
 from stockward_server.storage.write.lock import BUYERS, HOLDERS, TENDERS
@@ -33,7 +33,7 @@ class Touch(Command):
     buyers: Sequence[Holder] = ()
     tenders: Sequence[Holder] = ()
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         return b""
 
 

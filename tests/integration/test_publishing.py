@@ -12,7 +12,7 @@ from stockward.catalog.v1 import catalog_pb2 as pb
 
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.catalog import Catalog, CatalogTransaction
-from stockward_server.application.request import Clockwork
+from stockward_server.application.context import SystemCause
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Product, ProductState, Variant
 from stockward_server.storage.catalog import SqlCatalog
@@ -147,7 +147,7 @@ async def test_processes_share_the_schedules_that_are_due(database: Pool) -> Non
             await transaction.save(replace(product, variants=variants, scheduled_publish_time=THEN), "product.created")
         return b""
 
-    await catalogs[0].change(Clockwork(), arrange)
+    await catalogs[0].change(SystemCause(), arrange)
     rounds = await asyncio.gather(*(Catalog(each).publish_due() for each in catalogs))
     assert sum(rounds) == 20
     assert await database.fetchval("SELECT count(*) FROM products WHERE state = 2") == 20

@@ -22,8 +22,8 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
 from stockward_server.api.events.encoder import encode_event
-from stockward_server.application.request import Request
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.context import MutationContext
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.config import Settings
 from stockward_server.domain.errors import SkuUnknown
 from stockward_server.storage.database import Executor, Pool
@@ -53,14 +53,14 @@ async def shop(settings: Settings) -> AsyncIterator[Shop]:
 @contextmanager
 def refusing_late() -> Iterator[None]:
     """Whatever records an event is refused right after it."""
-    record = LockedState.record
+    record = UnitOfWork.record
 
-    def refuse(self: LockedState, *arguments: Any) -> None:
+    def refuse(self: UnitOfWork, *arguments: Any) -> None:
         record(self, *arguments)
         raise SkuUnknown("refused at the last moment", field="sku", sku="TEE")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LockedState, "record", refuse)
+        patch.setattr(UnitOfWork, "record", refuse)
         yield
 
 
@@ -80,7 +80,7 @@ async def test_a_command_that_fails_anywhere_writes_nothing_and_spares_its_batch
         before = await snapshot(database)
 
         def failing(at: int, error: Exception) -> Any:
-            asked = isinstance(command.cause, Request)
+            asked = isinstance(command.cause, MutationContext)
             return tripped(replace(command, cause=request()) if asked else command, at, error)
 
         whole = failing(10**9, RuntimeError("a defect"))
@@ -109,10 +109,10 @@ async def test_work_that_was_done_elsewhere_meanwhile_leaves_nothing_of_its_own(
     """A setting is written, then refused for what the same request did at another server: that answer is the one."""
     mutations, cause = Mutations(database, encode_event), request()
 
-    async def elsewhere(connection: Executor, state: LockedState) -> bytes:
+    async def elsewhere(connection: Executor, state: UnitOfWork) -> bytes:
         return b"done elsewhere"
 
-    async def here(connection: Executor, state: LockedState) -> bytes:
+    async def here(connection: Executor, state: UnitOfWork) -> bytes:
         await connection.execute("INSERT INTO locations SELECT 'half', name, 1, active, create_time FROM locations")
         assert await mutations.run(cause, elsewhere) == b"done elsewhere"
         raise SkuUnknown("refused for what it did itself")

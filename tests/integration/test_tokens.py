@@ -19,7 +19,7 @@ from jwt.algorithms import ECAlgorithm
 from jwt.warnings import InsecureKeyLengthWarning
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
-from stockward_server.application.request import Caller, Role
+from stockward_server.application.context import Caller, Role
 from stockward_server.auth.token_keys import TokenKeys, from_file, from_url
 from stockward_server.auth.tokens import TokenRules, Tokens
 from stockward_server.config import Settings

@@ -18,8 +18,8 @@ import asyncpg
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_server.application import stock_commands
-from stockward_server.application.request import Request
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.context import MutationContext
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain import reservation
 from stockward_server.domain.charge import LineShares
 from stockward_server.domain.errors import InsufficientStock
@@ -89,7 +89,7 @@ def forgets_requests(patch: Patch) -> None:
     """A request that comes again is done again."""
     find, insert = idempotency.find_responses, idempotency.insert_responses
 
-    async def find_responses(connection: Any, requests: Sequence[Request]) -> Any:
+    async def find_responses(connection: Any, requests: Sequence[MutationContext]) -> Any:
         now, renames, _ = await find(connection, requests)
         return now, renames, {}
 
@@ -106,7 +106,7 @@ def answers_no(patch: Patch) -> None:
     answer, unlucky = committer._answer, every(15)
 
     def answer_no(queued: Any, outcome: Any) -> None:
-        refusal = isinstance(outcome, bytes) and isinstance(queued.command.cause, Request) and unlucky()
+        refusal = isinstance(outcome, bytes) and isinstance(queued.command.cause, MutationContext) and unlucky()
         answer(queued, InsufficientStock("none left") if refusal else outcome)
 
     patch(committer, "_answer", answer_no)
@@ -114,21 +114,21 @@ def answers_no(patch: Patch) -> None:
 
 def refuses_late(patch: Patch) -> None:
     """Now and then a command is refused after it has saved what it does: harmless, as what it saved is dropped."""
-    move, unlucky = LockedState.move, every(15)
+    move, unlucky = UnitOfWork.move, every(15)
 
-    def moved(self: LockedState, changes: Any, cause: Any) -> None:
+    def moved(self: UnitOfWork, changes: Any, cause: Any) -> None:
         move(self, changes, cause)
-        if isinstance(cause, Request) and unlucky():
+        if isinstance(cause, MutationContext) and unlucky():
             raise InsufficientStock("none left")
 
-    patch(LockedState, "move", moved)
+    patch(UnitOfWork, "move", moved)
 
 
 def saves_early(patch: Patch) -> None:
     """What a command saves reaches its batch at once, even when the command is refused afterwards."""
     refuses_late(patch)
-    patch(LockedState, "scratch", lambda state: state)
-    patch(LockedState, "merge", lambda state, scratch: None)
+    patch(UnitOfWork, "scratch", lambda state: state)
+    patch(UnitOfWork, "merge", lambda state, scratch: None)
 
 
 def halves_orders(patch: Patch) -> None:
@@ -347,8 +347,8 @@ def skips_changes(patch: Patch) -> None:
     follow, unlucky = SqlEventLog.follow, every(2)
 
     async def followed(self: SqlEventLog, after_seq: int, limit: int) -> Any:
-        stretch = await follow(self, after_seq, limit)
-        return replace(stretch, events=stretch.events[-1:]) if len(stretch.events) > 1 and unlucky() else stretch
+        batch = await follow(self, after_seq, limit)
+        return replace(batch, events=batch.events[-1:]) if len(batch.events) > 1 and unlucky() else batch
 
     patch(SqlEventLog, "follow", followed)
 

@@ -23,7 +23,7 @@ from stockward_server.bootstrap.relay import relay
 from stockward_server.config import Settings, load_settings
 from stockward_server.gateway import LOOPBACK, Egress
 from stockward_server.gateway.endpoint_limiter import BreakerPolicy
-from stockward_server.runtime import supervision as session
+from stockward_server.runtime import supervision
 from tests.torture.broken import BUILDS
 
 log = logging.getLogger("torture")
@@ -70,7 +70,7 @@ def main(role: str, broken: str = "") -> None:
     settings = load_settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     server.HOUSEKEEPING_SECONDS = 60.0
-    session.LONGEST_PAUSE = 2.0
+    supervision.MAX_PAUSE = 2.0
     if broken:
         BUILDS[broken].break_it(setattr)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from stockward_server.application.request import Role
+from stockward_server.application.context import Role
 from stockward_server.embedded import Nats, Postgres, free_port
 from stockward_server.embedded.worker import Worker
 from stockward_server.storage import database as storage

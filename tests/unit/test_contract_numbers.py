@@ -24,8 +24,8 @@ from stockward.webhook.v1 import webhook_pb2
 
 from stockward_server import application, domain
 from stockward_server.application.catalog import ImportAction
+from stockward_server.application.context import Role
 from stockward_server.application.keys import KeyState
-from stockward_server.application.request import Role
 from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.domain.endpoint import SecretKind

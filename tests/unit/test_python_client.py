@@ -13,7 +13,7 @@ from stockward.order.v1.order_pb2 import BatchCreateOrdersRequest, CreateOrderRe
 
 import stockward_client
 from stockward_client import errors, reasons
-from stockward_client.connection import LONGEST_PAUSE, is_plaintext, number, pauses
+from stockward_client.connection import MAX_PAUSE, is_plaintext, number, pauses
 from stockward_server.domain.errors import FieldViolation, InsufficientStock, MessageTooLarge, Refusal
 from stockward_server.wire.status import status_of
 
@@ -89,5 +89,5 @@ def test_every_mutation_gets_a_request_id_and_keeps_its_own() -> None:
 def test_pauses_grow_to_a_limit_and_differ() -> None:
     drawn = list(itertools.islice(pauses(), 50))
     assert drawn[0] <= 0.1
-    assert LONGEST_PAUSE / 2 <= max(drawn) <= LONGEST_PAUSE
+    assert MAX_PAUSE / 2 <= max(drawn) <= MAX_PAUSE
     assert len(set(drawn)) == 50

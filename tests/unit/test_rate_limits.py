@@ -75,7 +75,7 @@ def test_less_than_a_call_a_burst_is_one_call(clock: Clock) -> None:
 
 
 def test_callers_are_forgotten_when_there_are_too_many(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limits, "MOST_CALLERS", 10)
+    monkeypatch.setattr(rate_limits, "MAX_CALLERS", 10)
     few = limits(clock)
     assert taken(few, "busy") == 5
     for number in range(9):

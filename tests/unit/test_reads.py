@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from stockward_server.application.reads import BULK, ENTRY_BYTES, RememberedReads
+from stockward_server.application.reads import BULK, ENTRY_BYTES, CachedLoader
 from stockward_server.runtime import turns
 
 
@@ -29,14 +29,14 @@ class Store:
 
 async def test_callers_of_one_key_share_one_query() -> None:
     store = Store()
-    reads = RememberedReads(store.load, max_age=60)
+    reads = CachedLoader(store.load, max_age=60)
     assert await asyncio.gather(*(reads.get("a") for _ in range(100))) == [1] * 100
     assert store.asked == [["a"]]
 
 
 async def test_keys_gather_while_a_query_is_in_flight() -> None:
     store = Store()
-    reads = RememberedReads(store.load, max_age=0)
+    reads = CachedLoader(store.load, max_age=0)
     store.gate.clear()
     first = asyncio.create_task(reads.get("a"))
     while not store.asked:
@@ -50,7 +50,7 @@ async def test_keys_gather_while_a_query_is_in_flight() -> None:
 
 async def test_nothing_is_remembered_without_an_age() -> None:
     store = Store()
-    reads = RememberedReads(store.load, max_age=0)
+    reads = CachedLoader(store.load, max_age=0)
     assert await reads.get("a") == 1
     store.values["a"] = 7
     assert await reads.get("a") == 7
@@ -58,7 +58,7 @@ async def test_nothing_is_remembered_without_an_age() -> None:
 
 async def test_an_answer_lasts_no_longer_than_its_age() -> None:
     store = Store()
-    reads = RememberedReads(store.load, max_age=0.05)
+    reads = CachedLoader(store.load, max_age=0.05)
     loop = asyncio.get_running_loop()
     asked_at = loop.time()
     assert await reads.get("a") == 1
@@ -71,22 +71,22 @@ async def test_an_answer_lasts_no_longer_than_its_age() -> None:
 
 async def test_what_was_forgotten_is_read_anew() -> None:
     store = Store()
-    reads = RememberedReads(store.load, max_age=60)
+    reads = CachedLoader(store.load, max_age=60)
     assert await reads.get("a") == 1
     store.values["a"] = 7
-    reads.forget(["a", "never read"])
+    reads.invalidate(["a", "never read"])
     assert await reads.get("a") == 7
 
 
 async def test_a_read_under_way_is_not_remembered_once_forgotten() -> None:
     store = Store()
-    reads = RememberedReads(store.load, max_age=60)
+    reads = CachedLoader(store.load, max_age=60)
     store.gate.clear()
     early = asyncio.create_task(reads.get("a"))
     while not store.asked:
         await asyncio.sleep(0)
     store.values["a"] = 7
-    reads.forget(["a"])
+    reads.invalidate(["a"])
     late = asyncio.create_task(reads.get("a"))
     await asyncio.sleep(0)
     store.gate.set()
@@ -95,7 +95,7 @@ async def test_a_read_under_way_is_not_remembered_once_forgotten() -> None:
 
 async def test_a_failure_is_answered_and_not_remembered() -> None:
     store = Store()
-    reads = RememberedReads(store.load, max_age=60)
+    reads = CachedLoader(store.load, max_age=60)
     good, reads._reads._load = reads._reads._load, _fail
     with pytest.raises(ConnectionError):
         await reads.get("a")
@@ -105,7 +105,7 @@ async def test_a_failure_is_answered_and_not_remembered() -> None:
 
 async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
     store = Store()
-    reads = RememberedReads(store.load, max_age=60)
+    reads = CachedLoader(store.load, max_age=60)
     store.gate.clear()
     impatient, patient = asyncio.create_task(reads.get("a")), asyncio.create_task(reads.get("a"))
     while not store.asked:
@@ -125,7 +125,7 @@ async def test_answers_take_no_more_memory_than_they_may() -> None:
     async def load(keys: Sequence[int]) -> Mapping[int, bytes]:
         return {key: bytes(100_000) for key in keys}
 
-    reads = RememberedReads(load, max_age=60, max_bytes=1_000_000, size_of=len)
+    reads = CachedLoader(load, max_age=60, max_bytes=1_000_000, size_of=len)
     for key in range(100):
         assert await reads.get(key) == bytes(100_000)
     assert 800_000 < reads.bytes <= 1_000_000
@@ -133,8 +133,8 @@ async def test_answers_take_no_more_memory_than_they_may() -> None:
     assert (reads.hits, reads.misses) == (8, 100), "those asked for last are remembered"
     await reads.get(0)
     assert reads.misses == 101
-    reads.forget([0, 99, "never read"])  # type: ignore[list-item]
-    reads.forget_all()
+    reads.invalidate([0, 99, "never read"])  # type: ignore[list-item]
+    reads.invalidate_all()
     assert reads.bytes == 0
 
 
@@ -142,14 +142,14 @@ async def test_what_is_larger_than_all_may_take_is_not_remembered() -> None:
     async def load(keys: Sequence[str]) -> Mapping[str, bytes]:
         return {key: bytes(2_000) for key in keys}
 
-    reads = RememberedReads(load, max_age=60, max_bytes=2_000, size_of=len)
+    reads = CachedLoader(load, max_age=60, max_bytes=2_000, size_of=len)
     assert await reads.get("a") == await reads.get("a") == bytes(2_000)
     assert (reads.bytes, reads.misses) == (0, 2)
 
 
 async def test_answers_that_are_too_old_take_no_memory() -> None:
     store = Store()
-    reads = RememberedReads(store.load, max_age=0.01)
+    reads = CachedLoader(store.load, max_age=0.01)
     for key in "abcdef":
         await reads.get(key)
         await asyncio.sleep(0.02)
@@ -160,7 +160,7 @@ async def test_who_asks_for_one_key_does_not_wait_behind_many(monkeypatch: pytes
     """Nor does who asks for one of the many."""
     monkeypatch.setattr(turns, "SLICE", float("inf"))  # all of the many are asked for at once
     store = Store()
-    reads = RememberedReads(store.load, max_age=60)
+    reads = CachedLoader(store.load, max_age=60)
     store.gate.clear()
     many = [f"key-{number:04}" for number in range(3 * BULK)]
     bulk = asyncio.create_task(reads.get_all(many))

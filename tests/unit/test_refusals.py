@@ -16,7 +16,7 @@ from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.command import Command
 from stockward_server.application.overlay import Overlay
 from stockward_server.application.stock_commands import SyncStock
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import Refusal, SkuUnknown
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.money import Money
@@ -32,7 +32,7 @@ class Batch:
 
     def __init__(self) -> None:
         skus = ("MUG", "CAP")
-        self.state = LockedState(
+        self.state = UnitOfWork(
             datetime.now(UTC),
             encode_event,
             {sku: Offer(sku, sku, Money("EUR", 1000), published=True) for sku in skus},
@@ -133,9 +133,9 @@ async def test_a_row_that_is_refused_on_the_way_changes_nothing() -> None:
 
 
 def test_a_batch_accepts_all_that_a_command_has_changed() -> None:
-    state = LockedState(datetime.now(UTC), encode_event)
+    state = UnitOfWork(datetime.now(UTC), encode_event)
     scratch = state.scratch()
-    names = [each.name for each in fields(LockedState) if isinstance(getattr(state, each.name), Overlay | list)]
+    names = [each.name for each in fields(UnitOfWork) if isinstance(getattr(state, each.name), Overlay | list)]
     assert len(names) > 10
     for name in names:
         changed = getattr(scratch, name)

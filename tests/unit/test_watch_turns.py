@@ -12,9 +12,9 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.api.inventory.servicer import InventoryServicer
 from stockward_server.application import watches
-from stockward_server.application.event_log import Cursor, Stretch
+from stockward_server.application.context import Caller, Role
+from stockward_server.application.event_log import Cursor, EventBatch
 from stockward_server.application.follower import Encoder, Follower
-from stockward_server.application.request import Caller, Role
 from stockward_server.application.stock_views import AvailabilityRow
 from stockward_server.application.watch_queues import AvailabilityQueue
 from stockward_server.application.watches import Watches, WatchLimits
@@ -33,8 +33,8 @@ class NoEvents:
     async def end(self) -> tuple[Cursor, int]:
         return Cursor(0, "epoch"), 0
 
-    async def follow(self, after: int, limit: int) -> Stretch:
-        return Stretch([], after, "epoch")
+    async def follow(self, after: int, limit: int) -> EventBatch:
+        return EventBatch([], after, "epoch")
 
 
 async def availability(skus: Sequence[str]) -> Mapping[str, AvailabilityRow]:

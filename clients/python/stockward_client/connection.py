@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 DEFAULT_TIMEOUT = 10.0
 """Seconds for a call, its retries included."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+FIRST_PAUSE, MAX_PAUSE = 0.1, 2.0
 """Seconds. Pauses double from attempt to attempt; each is drawn at random from its upper half."""
 
 _OPTIONS = (
@@ -56,7 +56,7 @@ def pauses() -> Iterator[float]:
     pause = FIRST_PAUSE
     while True:
         yield random.uniform(pause / 2, pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = min(2 * pause, MAX_PAUSE)
 
 
 def number(request: Message) -> str:

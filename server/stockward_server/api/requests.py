@@ -10,18 +10,18 @@ from uuid import uuid4
 import grpc
 
 from stockward_server.api.calls.trace import traceparent
-from stockward_server.application.request import Request
+from stockward_server.application.context import MutationContext
 from stockward_server.auth.identity import current_call
 from stockward_server.domain.errors import CustomerNotAllowed
 
 Context = grpc.aio.ServicerContext[Any, Any]
 """What gRPC tells of a call."""
 
-LONGEST_DEADLINE = 24 * 3600.0
+MAX_DEADLINE = 24 * 3600.0
 """Seconds; a deadline further away than this counts as none."""
 
 
-def request_of(context: Context, message: Any, method: str | None = None) -> Request:
+def request_of(context: Context, message: Any, method: str | None = None) -> MutationContext:
     """Who asks for what. A message without a request_id gets one, so that a lost answer can be told from a lost effect.
 
     `method` names another method when the message is a part of this one's (a row of a batch), so that a repetition is
@@ -30,9 +30,9 @@ def request_of(context: Context, message: Any, method: str | None = None) -> Req
     call = current_call.get()
     remaining: float | None = context.time_remaining()  # None without a deadline, whatever the stubs say
     deadline = None
-    if remaining is not None and remaining < LONGEST_DEADLINE:
+    if remaining is not None and remaining < MAX_DEADLINE:
         deadline = time.monotonic() + remaining
-    return Request(
+    return MutationContext(
         actor=call.caller.actor,
         role=call.caller.role,
         method=method or call.method,

@@ -26,7 +26,7 @@ from stockward_server.api.calls.stream_limits import StreamLimits
 from stockward_server.api.calls.trace import CallTracer
 from stockward_server.api.health import HealthServicer
 from stockward_server.application.calls import LoggedCalls, MethodKind
-from stockward_server.application.request import Caller
+from stockward_server.application.context import Caller
 from stockward_server.auth.identity import Identity, roles_by_method, signed_methods
 from stockward_server.domain.errors import Refusal
 from stockward_server.wire.validation.rules import Rules, prepare

@@ -12,9 +12,9 @@ from stockward.order.v1 import order_pb2
 from stockward_server.api.inventory.messages import availability_message
 from stockward_server.api.orders.messages import order_parts
 from stockward_server.api.requests import Context
+from stockward_server.application.context import Role
 from stockward_server.application.event_log import Cursor, LoggedEvent
 from stockward_server.application.follower import Encoder, key_of
-from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews, Page, Position, StockViews
 from stockward_server.application.watch_queues import Interest
 from stockward_server.application.watches import SnapshotItem, Watches

@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
+from stockward_server.application.context import MutationContext, SystemCause
 from stockward_server.application.positions import Part
 from stockward_server.application.postponed import Postponed
-from stockward_server.application.request import Clockwork, Request
 from stockward_server.application.stock_views import Page, Position
 from stockward_server.application.unit_of_work import Cause
 from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound, SkuUnknown
@@ -138,7 +138,7 @@ class Catalog:
         self._store = store
         self._postponed = Postponed()
 
-    async def create(self, request: Request, edit: ProductEdit, reply: Reply) -> bytes:
+    async def create(self, request: MutationContext, edit: ProductEdit, reply: Reply) -> bytes:
         """A new draft; its handle is made from the title when the edit has none."""
 
         async def work(transaction: CatalogTransaction) -> bytes:
@@ -146,7 +146,9 @@ class Catalog:
 
         return await self._store.change(request, work)
 
-    async def change(self, request: Request, product_id: str, etag: str, decide: Decision, reply: Reply) -> bytes:
+    async def change(
+        self, request: MutationContext, product_id: str, etag: str, decide: Decision, reply: Reply
+    ) -> bytes:
         """What `decide` makes of the product; ProductNotFound, EtagMismatch, or what `decide` raises."""
 
         async def work(transaction: CatalogTransaction) -> bytes:
@@ -158,7 +160,7 @@ class Catalog:
 
         return await self._store.change(request, work)
 
-    async def rename_sku(self, request: Request, sku: str, new_sku: str, etag: str, reply: Reply) -> bytes:
+    async def rename_sku(self, request: MutationContext, sku: str, new_sku: str, etag: str, reply: Reply) -> bytes:
         """Renames the variant `sku` to `new_sku`. Raises SkuUnknown, SkuTaken or EtagMismatch."""
 
         async def work(transaction: CatalogTransaction) -> bytes:
@@ -173,7 +175,7 @@ class Catalog:
 
     async def import_row(
         self,
-        request: Request,
+        request: MutationContext,
         etag: str,
         edit: ProductEdit,
         reply: Callable[[ImportAction, Product], bytes],
@@ -206,7 +208,7 @@ class Catalog:
         for product_id in await self._store.due_products(DUE_AT_ONCE, self._postponed.ids()):
             outcome: object = None
             try:
-                outcome = await self._store.change(Clockwork(), self._publish_if_due(product_id))
+                outcome = await self._store.change(SystemCause(), self._publish_if_due(product_id))
                 handled += bool(outcome)
             except DatabaseUnavailable:
                 raise

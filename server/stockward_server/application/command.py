@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
-from stockward_server.application.unit_of_work import Cause, Holder, LockedState, PaymentKey
+from stockward_server.application.unit_of_work import Cause, Holder, PaymentKey, UnitOfWork
 from stockward_server.domain.payment import TenderKey
 
 
@@ -60,7 +60,7 @@ class Command(ABC):
         return 1
 
     @abstractmethod
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         """Decides, saves into `state` and returns the encoded response; or raises a Refusal.
 
         `state` is a scratch: what was saved into it before something was raised is dropped.

@@ -56,7 +56,7 @@ class LoggedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class EventBatch:
     """A piece of the record, oldest first."""
 
     events: Sequence[LoggedEvent]
@@ -89,7 +89,7 @@ class EventLog(Protocol):
         """Returns the same place in the present epoch; CursorExpired and EventsLost as above."""
         ...
 
-    async def follow(self, after_seq: int, limit: int) -> Stretch:
+    async def follow(self, after_seq: int, limit: int) -> EventBatch:
         """The events after a position of the epoch that the answer names, up to `limit` and up to PAGE_BYTES, but at
         least one; CursorExpired when some of them are gone."""
         ...

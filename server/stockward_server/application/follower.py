@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from stockward_server.application.context import Role
 from stockward_server.application.event_log import EventLog, LoggedEvent
 from stockward_server.application.reads import Load
-from stockward_server.application.request import Role
 from stockward_server.application.stock_views import AvailabilityRow
 from stockward_server.application.watch_queues import AvailabilityQueue, Change, ChangeQueue, WatchQueue
 from stockward_server.domain.errors import DatabaseUnavailable
@@ -210,11 +210,11 @@ class Follower:
 
     async def _round(self) -> int:
         """One page of events and what they did to availability; answers how many watches were told something."""
-        stretch = await self._events.follow(self.position, PAGE)
-        if stretch.epoch != self.epoch:
+        batch = await self._events.follow(self.position, PAGE)
+        if batch.epoch != self.epoch:
             raise epoch_ended()
-        events = stretch.events
-        if stretch.more:
+        events = batch.events
+        if batch.more:
             self._hint.set()
         told: set[WatchQueue] = set()
         for event in events:
@@ -227,7 +227,7 @@ class Follower:
         self._cut_off_slow_watches()
         if events:
             self.position = events[-1].seq
-        self.proven = stretch.proven
+        self.proven = batch.proven
         return len(told)
 
     def _tell_change(self, event: LoggedEvent, key: str, told: set[WatchQueue]) -> None:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from stockward_server.application.command import Command
-from stockward_server.application.request import Request
-from stockward_server.application.unit_of_work import Holder, LockedState
+from stockward_server.application.context import MutationContext
+from stockward_server.application.unit_of_work import Holder, UnitOfWork
 from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import (
     CurrencyMismatch,
@@ -70,7 +70,7 @@ class WantedCharge:
 class CreateOrder(Command):
     """Creates an order, from a reservation or straight from the stock."""
 
-    cause: Request
+    cause: MutationContext
     lines: Sequence[WantedLine]
     reservation_id: str | None
     customer: Customer
@@ -102,7 +102,7 @@ class CreateOrder(Command):
             return ((self.customer.customer_id, ""),) if limits.orders or limits.units else ()
         return (("", self.cause.actor),) if limits.orders_of_key else ()
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         self._require_allowed_fields()
         hold = state.reservation(self.reservation_id, self.cause) if self.reservation_id else None
         if hold is None:
@@ -149,7 +149,7 @@ class CreateOrder(Command):
         state.move(changes, self.cause)
         return self.reply(order)
 
-    def _count_unpaid(self, wanted: Mapping[str, int], state: LockedState) -> None:
+    def _count_unpaid(self, wanted: Mapping[str, int], state: UnitOfWork) -> None:
         units = sum(units for sku, units in wanted.items() if not state.offers[sku].untracked)
         for buyer in self.buyers:
             if self.customer.customer_id:
@@ -191,7 +191,7 @@ class OnOrder(Command):
 class ProcessOrder(OnOrder):
     """Takes an order into processing."""
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         order = decide_processing(state.order(self.order_id, self.cause), state.now)
         return self.reply(state.save_order(order, self.cause, "order.processing"))
 
@@ -210,7 +210,7 @@ class FulfillOrder(OnOrder):
     carrier: str
     location_id: str = ""
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         if self.location_id:
             state.require_location(self.location_id)
         order = state.order(self.order_id, self.cause)
@@ -226,11 +226,11 @@ class FulfillOrder(OnOrder):
 class CancelOrder(OnOrder):
     """Cancels an order or open units of it; a storefront only a whole one that is PENDING."""
 
-    cause: Request
+    cause: MutationContext
     quantities: Mapping[int, int]
     reason: str
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         order = state.order(self.order_id, self.cause)
         if not self.cause.role.is_staff:
             if self.quantities:
@@ -264,7 +264,7 @@ class ReturnOrder(OnOrder):
     location_id: str
     reason: str
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         state.require_location(self.location_id)
         order = state.order(self.order_id, self.cause)
         returned, changes = decide_return(
@@ -285,11 +285,11 @@ class ReturnOrder(OnOrder):
 class AddCharge(OnOrder):
     """Adds a charge to an order later, for a reason."""
 
-    cause: Request
+    cause: MutationContext
     charge: WantedCharge
     reason: str
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         order = state.order(self.order_id, self.cause)
         charge = self.charge.in_currency(order.currency)
         charge = replace(charge, reason=self.reason, actor=self.cause.actor, added=state.now)
@@ -310,7 +310,7 @@ class ExpireOrder(Command):
     def order_ids(self) -> Collection[str]:
         return (self.order_id,)
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         order = state.order(self.order_id, self.cause)
         decision = decide_order_expiry(order, state.now)
         if decision is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stockward_server.application.order_commands import OnOrder, hold_events
-from stockward_server.application.unit_of_work import LockedState, PaymentKey
+from stockward_server.application.unit_of_work import PaymentKey, UnitOfWork
 from stockward_server.domain.errors import CurrencyMismatch, PaymentEventConflict, TenderOfAnotherOrder
 from stockward_server.domain.money import Money
 from stockward_server.domain.order_steps import decide_payment
@@ -34,7 +34,7 @@ class RecordPayment(OnOrder):
     def tenders(self) -> Collection[TenderKey]:
         return ((self.provider, self.payment_reference),) if self.payment_reference else ()
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         order = state.order(self.order_id, self.cause)
         if self.amount.currency != order.currency:
             raise CurrencyMismatch(

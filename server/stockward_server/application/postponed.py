@@ -11,7 +11,7 @@ from stockward_server.domain.errors import DatabaseUnavailable, DeadlinePassed, 
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 10.0, 3600.0
+FIRST_PAUSE, MAX_PAUSE = 10.0, 3600.0
 """Seconds before work that failed is tried again; doubled each time."""
 
 MAX_POSTPONED = 10_000
@@ -39,7 +39,7 @@ class Postponed:
             self._failed.pop(work_id, None)
         elif not isinstance(outcome, NOT_ITS_FAULT):
             _, before = self._failed.pop(work_id, (0.0, 0.0))
-            pause = min(max(FIRST_PAUSE, 2 * before), LONGEST_PAUSE)
+            pause = min(max(FIRST_PAUSE, 2 * before), MAX_PAUSE)
             self._failed[work_id] = self._clock() + pause, pause
             if len(self._failed) > MAX_POSTPONED:
                 self._failed.popitem(last=False)

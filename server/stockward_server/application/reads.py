@@ -34,7 +34,7 @@ BULK = 250
 none of them takes long."""
 
 
-class GatheredReads(Generic[K, V]):
+class BatchLoader(Generic[K, V]):
     """Answers single keys by loading many at once. Nothing is remembered."""
 
     def __init__(self, load: Load[K, V], limit: int = 500) -> None:
@@ -93,7 +93,7 @@ class _Remembered(Generic[V]):
     size: int
 
 
-class RememberedReads(Generic[K, V]):
+class CachedLoader(Generic[K, V]):
     """Gathered reads whose answers are given again for up to `max_age` seconds, counted from when they were asked for.
 
     `forget` drops what a commit made old, at once: a writer reads its own write. What other processes write shows
@@ -114,7 +114,7 @@ class RememberedReads(Generic[K, V]):
         self.misses = 0
         self.bytes = 0
         """What is remembered takes so much memory, roughly."""
-        self._reads = GatheredReads(load)
+        self._reads = BatchLoader(load)
         self._max_age = max_age
         self._max_bytes = max_bytes
         self._size_of = size_of
@@ -141,13 +141,13 @@ class RememberedReads(Generic[K, V]):
             await turns.give()
         return found
 
-    def forget(self, keys: Iterable[K]) -> None:
+    def invalidate(self, keys: Iterable[K]) -> None:
         """The next `get` of these reads anew. A read under way answers those who wait for it, and no one else."""
         for key in keys:
             if (known := self._remembered.pop(key, None)) is not None:
                 self.bytes -= known.size
 
-    def forget_all(self) -> None:
+    def invalidate_all(self) -> None:
         """The next `get` of anything reads anew."""
         self._remembered.clear()
         self.bytes = 0
@@ -164,7 +164,7 @@ class RememberedReads(Generic[K, V]):
                 self._reads.hurry(key)
             return known.answer
         self.misses += 1
-        self.forget([key])
+        self.invalidate([key])
         known = self._remembered[key] = _Remembered(self._reads.read(key, bulk=bulk), now + self._max_age, ENTRY_BYTES)
         self.bytes += ENTRY_BYTES
         known.answer.add_done_callback(lambda answer: self._weigh(key, known))

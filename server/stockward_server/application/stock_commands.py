@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from stockward_server.application.command import Command
-from stockward_server.application.request import Request
-from stockward_server.application.unit_of_work import Holder, LockedState
+from stockward_server.application.context import MutationContext
+from stockward_server.application.unit_of_work import Holder, UnitOfWork
 from stockward_server.domain.errors import Refusal
 from stockward_server.domain.hold_limits import NO_LIMITS, HoldLimits
 from stockward_server.domain.identifiers import new_id
@@ -36,7 +36,7 @@ class HoldPolicy:
 class ReserveStock(Command):
     """Holds units of several SKUs: all or none. `paths` names each SKU's field in the request."""
 
-    cause: Request
+    cause: MutationContext
     wanted: Mapping[str, int]
     paths: Mapping[str, str]
     customer_id: str
@@ -61,7 +61,7 @@ class ReserveStock(Command):
             return ((self.customer_id, ""),) if limits.holds or limits.units else ()
         return (("", self.cause.actor),) if limits.holds_of_key else ()
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         for sku in self.wanted:
             state.offer(sku, self.paths[sku], self.cause)
         units = sum(units for sku, units in self.wanted.items() if not state.offers[sku].untracked)
@@ -107,7 +107,7 @@ class ExtendReservation(OnReservation):
     ttl: timedelta | None
     policy: HoldPolicy
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         extended = decide_extension(
             state.reservation(self.reservation_id, self.cause),
             self.ttl or self.policy.ttl,
@@ -121,7 +121,7 @@ class ExtendReservation(OnReservation):
 class ReleaseReservation(OnReservation):
     """Gives a hold back."""
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         released, changes = decide_release(state.reservation(self.reservation_id, self.cause), state.now)
         released = state.save_reservation(released, self.cause, "reservation.released")
         state.move(changes, self.cause)
@@ -138,7 +138,7 @@ class ExpireReservation(Command):
     def reservation_ids(self) -> Collection[str]:
         return (self.reservation_id,)
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         decision = decide_expiry(state.reservation(self.reservation_id, self.cause), state.now)
         if decision is not None:
             expired, changes = decision
@@ -160,7 +160,7 @@ class AdjustStock(Command):
     def skus(self) -> Collection[str]:
         return (self.adjustment.sku,)
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         level = state.countable_level(self.adjustment.sku, self.adjustment.location_id)
         state.move([decide_adjustment(self.adjustment, level)], self.cause)
         return self.reply(state.level(level.sku, level.location_id))
@@ -184,7 +184,7 @@ class SyncStock(Command):
     def weight(self) -> int:
         return len(self.adjustments)
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         results: list[StockLevel | Refusal] = []
         for adjustment in self.adjustments:
             if isinstance(adjustment, Refusal):
@@ -199,7 +199,7 @@ class SyncStock(Command):
                 state.merge(row)
         return self.reply(results)
 
-    def _sync(self, adjustment: Adjustment, state: LockedState) -> StockLevel:
+    def _sync(self, adjustment: Adjustment, state: UnitOfWork) -> StockLevel:
         level = state.countable_level(adjustment.sku, adjustment.location_id)
         change = decide_adjustment(adjustment, level)
         if change.on_hand or (level.sku, level.location_id) not in state.levels:
@@ -223,6 +223,6 @@ class SetStockPolicy(Command):
     def skus(self) -> Collection[str]:
         return (self.sku,)
 
-    def execute(self, state: LockedState) -> bytes:
+    def execute(self, state: UnitOfWork) -> bytes:
         level = state.countable_level(self.sku, self.location_id).but(**self.policy)
         return self.reply(state.set_policy(level, self.cause))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from stockward_server.application.alerts import Alert
-from stockward_server.application.request import Request
+from stockward_server.application.context import MutationContext
 from stockward_server.domain.event import Movement
 from stockward_server.domain.order import Order, OrderState
 from stockward_server.domain.reservation import Reservation, ReservationState
@@ -189,11 +189,13 @@ class OrderViews(Protocol):
 class Locations(Protocol):
     """Edits of locations, once per request_id."""
 
-    async def create(self, request: Request, location: LocationRow, reply: Callable[[LocationRow], bytes]) -> bytes: ...
+    async def create(
+        self, request: MutationContext, location: LocationRow, reply: Callable[[LocationRow], bytes]
+    ) -> bytes: ...
 
     async def update(
         self,
-        request: Request,
+        request: MutationContext,
         location: LocationRow,
         fields: Sequence[str],
         reply: Callable[[LocationRow], bytes],

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from stockward_server.application.reads import Load, RememberedReads
-from stockward_server.application.request import Role
+from stockward_server.application.context import Role
+from stockward_server.application.reads import CachedLoader, Load
 from stockward_server.application.stock_views import AvailabilityRow
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import ProductNotFound
 from stockward_server.domain.product import Product, ProductState
 
 
-class ShopWindow:
+class StorefrontCache:
     """What customers see. Never older than `max_age` seconds, and never older than this process's own last commit."""
 
     def __init__(
@@ -24,11 +24,11 @@ class ShopWindow:
         size_of: Callable[[Product], int],
     ) -> None:
         """`size_of`: bytes of a product."""
-        self._products = RememberedReads(load_products, max_age, size_of=size_of)
-        self._availability = RememberedReads(load_availability, max_age)
+        self._products = CachedLoader(load_products, max_age, size_of=size_of)
+        self._availability = CachedLoader(load_availability, max_age)
 
     @property
-    def reads(self) -> Mapping[str, RememberedReads[str, Any]]:
+    def reads(self) -> Mapping[str, CachedLoader[str, Any]]:
         """What is remembered, by its name."""
         return {"products": self._products, "availability": self._availability}
 
@@ -49,13 +49,13 @@ class ShopWindow:
         rows = await self._availability.get_all(skus)
         return {sku: row for sku, row in rows.items() if role.may_see(row.published)}
 
-    def forget(self, state: LockedState) -> None:
+    def invalidate(self, state: UnitOfWork) -> None:
         """Drops what a commit has made old."""
-        self._availability.forget({sku for sku, _ in state.levels.changes})
+        self._availability.invalidate({sku for sku, _ in state.levels.changes})
         if state.edited_products:
-            self._products.forget(product.product_id for product in state.edited_products)
-            self._availability.forget(variant.sku for each in state.edited_products for variant in each.variants)
+            self._products.invalidate(product.product_id for product in state.edited_products)
+            self._availability.invalidate(variant.sku for each in state.edited_products for variant in each.variants)
 
-    def forget_all_stock(self) -> None:
+    def invalidate_all_stock(self) -> None:
         """Drops every availability: a location was opened or closed."""
-        self._availability.forget_all()
+        self._availability.invalidate_all()

@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from stockward_server.application.command import Command, Submit
+from stockward_server.application.context import SystemCause
 from stockward_server.application.order_commands import ExpireOrder
 from stockward_server.application.postponed import NOT_ITS_FAULT, Postponed
-from stockward_server.application.request import Clockwork
 from stockward_server.application.stock_commands import ExpireReservation
 
 SWEEP_LIMIT = 500
@@ -32,11 +32,11 @@ async def sweep(due: DueWork, submit: Submit, postponed: Postponed) -> int:
     """
     left_alone = postponed.ids()
     work: dict[str, Command] = {
-        each: ExpireReservation(cause=Clockwork(), reservation_id=each)
+        each: ExpireReservation(cause=SystemCause(), reservation_id=each)
         for each in await due.due_reservations(SWEEP_LIMIT, left_alone)
     }
     work |= {
-        each: ExpireOrder(cause=Clockwork(), order_id=each) for each in await due.due_orders(SWEEP_LIMIT, left_alone)
+        each: ExpireOrder(cause=SystemCause(), order_id=each) for each in await due.due_orders(SWEEP_LIMIT, left_alone)
     }
     outcomes = await asyncio.gather(*map(submit, work.values()), return_exceptions=True)
     for work_id, outcome in zip(work, outcomes, strict=True):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from stockward_server.application.alerts import ALERT_EVENTS, Alert, review_alert
+from stockward_server.application.context import MutationContext, SystemCause
 from stockward_server.application.overlay import Overlay
-from stockward_server.application.request import Clockwork, Request
 from stockward_server.domain.errors import (
     LocationUnknown,
     OrderNotFound,
@@ -48,12 +48,12 @@ PaymentKey = tuple[str, str]
 Holder = tuple[str, str]
 """A customer's id and nothing, or nothing and the name of a key that holds or orders for no customer in particular."""
 
-Cause = Request | Clockwork
+Cause = MutationContext | SystemCause
 """Who or what brings a change about."""
 
 
 @dataclass(slots=True)
-class LockedState:
+class UnitOfWork:
     """State under lock at `now` (the database's clock), and the changes so far: of a batch, or of one command."""
 
     now: datetime
@@ -92,9 +92,9 @@ class LockedState:
 
     # One command at a time
 
-    def scratch(self) -> LockedState:
+    def scratch(self) -> UnitOfWork:
         """A state that begins as this one and keeps its changes to itself."""
-        return LockedState(
+        return UnitOfWork(
             self.now,
             self.encode_event,
             self.offers,
@@ -111,7 +111,7 @@ class LockedState:
             Overlay(self._places),
         )
 
-    def merge(self, scratch: LockedState) -> None:
+    def merge(self, scratch: UnitOfWork) -> None:
         """Accepts the changes of a scratch of this state."""
         self.levels.merge(scratch.levels)
         self.orders.merge(scratch.orders)
@@ -128,7 +128,7 @@ class LockedState:
 
     # What commands look at
 
-    def offer(self, sku: str, path: str, cause: Request) -> Offer:
+    def offer(self, sku: str, path: str, cause: MutationContext) -> Offer:
         """What is for sale under this SKU; SkuUnknown or, for staff, ProductNotPublished naming the field `path`."""
         offer = self.offers.get(sku)
         if offer is None or not cause.role.may_see(offer.published):

@@ -20,7 +20,7 @@ READERS = 4
 PROVING_SECONDS = 0.05
 """Pause between two checks that every event of the snapshot has been followed."""
 
-LONGEST_REPLAY = 20_000
+MAX_REPLAY = 20_000
 """Events that are searched for changes after a cursor; with more of them, all watched availability is sent again."""
 
 
@@ -180,10 +180,10 @@ class Watches:
         """The events after a position up to another one, page by page."""
         while after < until:
             async with self._reading:
-                stretch = await self._events.follow(after, PAGE)
-            if stretch.epoch != epoch:
+                batch = await self._events.follow(after, PAGE)
+            if batch.epoch != epoch:
                 raise epoch_ended()
-            events = [event for event in stretch.events if event.seq <= until]
+            events = [event for event in batch.events if event.seq <= until]
             if not events:
                 return
             after = events[-1].seq
@@ -203,7 +203,7 @@ class Watches:
     async def _changed(self, skus: Collection[str], after: int, until: int, epoch: str) -> Collection[str]:
         """The SKUs among these whose availability an event may have changed; all of them when there are too many events
         to look through."""
-        if until - after > LONGEST_REPLAY:
+        if until - after > MAX_REPLAY:
             return skus
         changed: set[str] = set()
         async for events in self._read(after, until, epoch):

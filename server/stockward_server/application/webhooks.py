@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from stockward_server.application.request import Request
+from stockward_server.application.context import MutationContext
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.delivery import Delivery, DeliveryState
 from stockward_server.domain.endpoint import Endpoint
@@ -48,21 +48,23 @@ class Batch:
 class EndpointStore(Protocol):
     """Where endpoints are. Every change is done once per request_id, with its events, or not at all."""
 
-    async def create(self, request: Request, make: Callable[[datetime], Endpoint], reply: EndpointReply) -> bytes:
+    async def create(
+        self, request: MutationContext, make: Callable[[datetime], Endpoint], reply: EndpointReply
+    ) -> bytes:
         """Stores what `make` answers for now; EndpointLimitReached."""
         ...
 
     async def change(
-        self, request: Request, endpoint_id: str, etag: str, decide: EndpointDecision, reply: EndpointReply
+        self, request: MutationContext, endpoint_id: str, etag: str, decide: EndpointDecision, reply: EndpointReply
     ) -> bytes:
         """What `decide` makes of the endpoint; EndpointNotFound, EtagMismatch, or what `decide` raises."""
         ...
 
-    async def delete(self, request: Request, endpoint_id: str, etag: str, reply: EndpointReply) -> bytes:
+    async def delete(self, request: MutationContext, endpoint_id: str, etag: str, reply: EndpointReply) -> bytes:
         """EndpointNotFound, EtagMismatch, or EndpointManagedBySettings."""
         ...
 
-    async def ping(self, request: Request, endpoint_id: str, reply: Callable[[str], bytes]) -> bytes:
+    async def ping(self, request: MutationContext, endpoint_id: str, reply: Callable[[str], bytes]) -> bytes:
         """Records `endpoint.pinged`, and hands its event_id to `reply`; EndpointNotFound or EndpointDisabled."""
         ...
 
@@ -87,11 +89,11 @@ class DeliveryStore(Protocol):
         """With all attempts; EndpointNotFound or DeliveryNotFound."""
         ...
 
-    async def retry(self, request: Request, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
+    async def retry(self, request: MutationContext, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
         """To be sent now, whatever became of it; EndpointNotFound, DeliveryNotFound or DeliveryExpired."""
         ...
 
-    async def skip(self, request: Request, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
+    async def skip(self, request: MutationContext, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
         """Given up; EndpointNotFound, DeliveryNotFound, or DeliveryStateInvalid when it was delivered."""
         ...
 
@@ -100,12 +102,12 @@ class ReplayStore(Protocol):
     """Sends many events again. Every batch is done once per request_id, or not at all."""
 
     async def recover(
-        self, request: Request, endpoint_id: str, start_time: datetime, batch: Batch, reply: BatchReply
+        self, request: MutationContext, endpoint_id: str, start_time: datetime, batch: Batch, reply: BatchReply
     ) -> bytes:
         """Dead ones of events that happened from `start_time` on, to be sent again; EndpointNotFound."""
         ...
 
-    async def replay(self, request: Request, wanted: DeliveryFilter, batch: Batch, reply: BatchReply) -> bytes:
+    async def replay(self, request: MutationContext, wanted: DeliveryFilter, batch: Batch, reply: BatchReply) -> bytes:
         """Events to be sent to `wanted.endpoint_id`, which is set, for the first time or again; those that it wants
         where no types are named. EndpointNotFound."""
         ...

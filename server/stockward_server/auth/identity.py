@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import ServiceDescriptor
 from stockward.auth.v1 import auth_pb2
 
-from stockward_server.application.request import Caller, Role
+from stockward_server.application.context import Caller, Role
 from stockward_server.domain.errors import CredentialsInvalid, RoleNotAllowed
 from stockward_server.runtime.turns import whose
 

@@ -12,7 +12,7 @@ import jwt
 from cachetools import LRUCache
 from jwt import PyJWK
 
-from stockward_server.application.request import Caller, Role
+from stockward_server.application.context import Caller, Role
 from stockward_server.auth.token_keys import TokenKeys
 from stockward_server.domain.errors import CredentialsInvalid
 
@@ -24,9 +24,9 @@ REQUIRED = ("exp", "iss", "aud", "sub")
 END_OF_TIME = 253_402_300_799
 """The last second of the year 9999, in seconds since 1970: a token may say that it lasts longer, and need not."""
 
-LONGEST_SUBJECT = 200
+MAX_SUBJECT = 200
 
-LONGEST_CUSTOMER = 128
+MAX_CUSTOMER = 128
 """As the contract has it."""
 
 MALFORMED = ("TOKEN_MALFORMED", "this is not a JSON Web Token")
@@ -117,10 +117,8 @@ class Tokens:
 
     def _subject(self, claims: Mapping[str, Any]) -> str:
         subject = claims["sub"]
-        if not (0 < len(subject) <= LONGEST_SUBJECT and subject.isprintable()):
-            raise _invalid(
-                "TOKEN_CLAIM_MISSING", f"'sub' must be 1 to {LONGEST_SUBJECT} printable characters", claim="sub"
-            )
+        if not (0 < len(subject) <= MAX_SUBJECT and subject.isprintable()):
+            raise _invalid("TOKEN_CLAIM_MISSING", f"'sub' must be 1 to {MAX_SUBJECT} printable characters", claim="sub")
         return f"jwt:{subject}"
 
     def _role(self, claims: Mapping[str, Any]) -> Role:
@@ -141,10 +139,10 @@ class Tokens:
         value = _claim(claims, name)
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        if not (isinstance(value, str) and 0 < len(value) <= LONGEST_CUSTOMER and value.isprintable()):
+        if not (isinstance(value, str) and 0 < len(value) <= MAX_CUSTOMER and value.isprintable()):
             raise _invalid(
                 "TOKEN_CLAIM_MISSING",
-                f"the claim {name!r} must name a customer by 1 to {LONGEST_CUSTOMER} printable characters",
+                f"the claim {name!r} must name a customer by 1 to {MAX_CUSTOMER} printable characters",
                 claim=name,
             )
         return value

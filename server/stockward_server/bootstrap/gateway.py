@@ -11,7 +11,7 @@ from stockward_server.api.events.encoder import encode_event
 from stockward_server.bootstrap.tracing import tracing
 from stockward_server.bootstrap.webhook_secrets import warn_of_shared_secret
 from stockward_server.config import Environment, Settings
-from stockward_server.gateway import LOOPBACK, Egress, GatewayTally, Patience
+from stockward_server.gateway import LOOPBACK, Egress, FailurePolicy, GatewayMetrics
 from stockward_server.observability import families
 from stockward_server.observability.exposition import Families
 from stockward_server.observability.monitor import watching
@@ -21,12 +21,14 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the webhook gateway until `stop` is set."""
     production = settings.environment is Environment.PRODUCTION
     urls = {"storefront": settings.storefront_webhook_url, "pms": settings.pms_webhook_url}
-    patience = Patience(timedelta(days=settings.webhook_warn_days), timedelta(days=settings.webhook_disable_days))
+    failure_policy = FailurePolicy(
+        timedelta(days=settings.webhook_warn_days), timedelta(days=settings.webhook_disable_days)
+    )
     own = [f"{name}_webhook_secret" for name, url in urls.items() if url]
     warn_of_shared_secret(settings, [field for field in own if getattr(settings, field) is None])
-    dsn, tally = settings.database_url.get_secret_value(), GatewayTally()
+    dsn, metrics = settings.database_url.get_secret_value(), GatewayMetrics()
     told: Sequence[Families] = (
-        lambda: families.delivering(tally, settings.stream_name),
+        lambda: families.delivering(metrics, settings.stream_name),
         lambda: families.certificates(settings.certificates),
     )
     async with tracing(settings, "gateway") as tracer, watching(dsn, told) as exposition:
@@ -45,8 +47,8 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
             stop=stop,
             grace_seconds=settings.shutdown_grace_seconds,
             timeout_seconds=settings.webhook_timeout_seconds,
-            patience=patience,
-            tally=tally,
+            failure_policy=failure_policy,
+            metrics=metrics,
             tracer=tracer,
             routes=exposition.routes(),
         )

@@ -12,15 +12,15 @@ from stockward_server.config import Settings
 from stockward_server.observability import families
 from stockward_server.observability.exposition import Families
 from stockward_server.observability.monitor import watching
-from stockward_server.relay import RelayTally
+from stockward_server.relay import RelayMetrics
 from stockward_server.runtime.admin_port import listening
 
 
 async def relay(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the relay until `stop` is set."""
-    dsn, tally = settings.database_url.get_secret_value(), RelayTally()
+    dsn, metrics = settings.database_url.get_secret_value(), RelayMetrics()
     told: Sequence[Families] = (
-        lambda: families.relaying(tally, settings.stream_name),
+        lambda: families.relaying(metrics, settings.stream_name),
         lambda: families.certificates(settings.certificates),
     )
     async with (
@@ -35,6 +35,6 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
             max_age=timedelta(days=settings.event_retention_days),
             poll_seconds=settings.outbox_poll_seconds,
             stop=stop,
-            tally=tally,
+            metrics=metrics,
             tracer=tracer,
         )

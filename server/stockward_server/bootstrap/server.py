@@ -22,14 +22,14 @@ from stockward_server.api.server import ApiServer, Limits, Servicers
 from stockward_server.api.watching import WATCH_ENCODER
 from stockward_server.api.webhooks.servicer import WebhookServicer
 from stockward_server.application.catalog import Catalog
+from stockward_server.application.context import Role
 from stockward_server.application.follower import Follower
 from stockward_server.application.postponed import Postponed
-from stockward_server.application.request import Role
 from stockward_server.application.stock_commands import HoldPolicy
 from stockward_server.application.stock_views import Discrepancy
-from stockward_server.application.storefront_cache import ShopWindow
+from stockward_server.application.storefront_cache import StorefrontCache
 from stockward_server.application.sweeper import sweep
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.application.watches import Watches, WatchLimits
 from stockward_server.auth.token_keys import TokenKeys, from_file, from_url
 from stockward_server.auth.tokens import TokenRules, Tokens
@@ -46,24 +46,23 @@ from stockward_server.observability.monitor import watching
 from stockward_server.relay.wake import Waker
 from stockward_server.runtime import garbage
 from stockward_server.runtime.admin_port import listening
-from stockward_server.runtime.supervision import end, heed_cancellation
-from stockward_server.storage import api_key_cache as known_keys
-from stockward_server.storage import database
+from stockward_server.runtime.supervision import end, raise_if_cancelled
+from stockward_server.storage import api_key_cache, database
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.due_work import SqlDueWork
 from stockward_server.storage.events.event_log import SqlEventLog
 from stockward_server.storage.keys import SqlKeys
 from stockward_server.storage.locations import SqlLocations
 from stockward_server.storage.read.order_views import SqlOrderViews
-from stockward_server.storage.read.product_cache import KnownProducts, kibibytes
-from stockward_server.storage.read.short_audit import AuditTally, audit_recent
+from stockward_server.storage.read.product_cache import ProductCache, kibibytes
+from stockward_server.storage.read.short_audit import AuditMetrics, audit_recent
 from stockward_server.storage.read.stock_views import SqlStockViews
 from stockward_server.storage.seal_key import read_seal_key
 from stockward_server.storage.webhooks.deliveries import SqlDeliveries
 from stockward_server.storage.webhooks.endpoints import SqlEndpoints
 from stockward_server.storage.webhooks.replay import SqlReplay
 from stockward_server.storage.write.committer import Committer
-from stockward_server.storage.write.committer_metrics import CommitterTally
+from stockward_server.storage.write.committer_metrics import CommitterMetrics
 from stockward_server.storage.write.lanes import Lanes
 from stockward_server.storage.write.mutation import Mutations
 from stockward_server.storage.write.retention import (
@@ -158,20 +157,20 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     waker = Waker(settings.event_queue_url.get_secret_value(), follower.wake)
     stack.push_async_callback(waker.close)
 
-    def heard(state: LockedState) -> None:
+    def heard(state: UnitOfWork) -> None:
         """Every commit of this process, before its callers are answered."""
-        window.forget(state)
+        storefront_cache.invalidate(state)
         if state.edited_products:
             follower.refresh_skus(variant.sku for product in state.edited_products for variant in product.variants)
         if state.events:
             waker.wake()
             follower.wake()
 
-    def heard_of_location(_: LockedState) -> None:
-        window.forget_all_stock()
+    def heard_of_location(_: UnitOfWork) -> None:
+        storefront_cache.invalidate_all_stock()
         follower.refresh()
 
-    def lane(tally: CommitterTally, limit: int, long: bool) -> Committer:
+    def lane(metrics: CommitterMetrics, limit: int, long: bool) -> Committer:
         return Committer(
             pool,
             encode_event,
@@ -179,24 +178,26 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
             batch_limit=settings.committer_batch_limit,
             on_commit=heard,
             slow_seconds=settings.slow_batch_seconds,
-            tally=tally,
+            metrics=metrics,
             long=long,
             trace=tracer.note_batch if tracer else None,
         )
 
     committer = Lanes(pool, lane, settings.committer_queue_limit)
     stack.push_async_callback(committer.close)
-    known_products = KnownProducts(pool)
-    window = ShopWindow(known_products.by_id, views.availability, settings.cache_seconds, lambda p: 1024 * kibibytes(p))
+    product_cache = ProductCache(pool)
+    storefront_cache = StorefrontCache(
+        product_cache.by_id, views.availability, settings.cache_seconds, lambda p: 1024 * kibibytes(p)
+    )
     mutations = Mutations(pool, encode_event, heard)
-    catalog = Catalog(SqlCatalog(pool, mutations, known_products))
+    catalog = Catalog(SqlCatalog(pool, mutations, product_cache))
     locations = Mutations(pool, encode_event, heard_of_location)
     seals = Seals(lambda: read_seal_key(pool))
-    catalog_servicer = CatalogServicer(catalog, window, seals)
+    catalog_servicer = CatalogServicer(catalog, storefront_cache, seals)
     inventory_servicer = InventoryServicer(
         committer.submit,
         views,
-        window,
+        storefront_cache,
         SqlLocations(locations),
         HoldPolicy(
             timedelta(seconds=settings.reservation_ttl_seconds),
@@ -215,7 +216,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         watches,
         seals,
     )
-    keys = known_keys.KnownKeys(pool)
+    keys = api_key_cache.ApiKeyCache(pool)
     token_keys = _token_keys(settings)
     server = ApiServer(
         Servicers(
@@ -263,11 +264,11 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         reflect=settings.reflects,
     )
     due, postponed = SqlDueWork(pool), Postponed()
-    audits = AuditTally()
+    audits = AuditMetrics()
     told: list[Families] = [
         lambda: families.calls(server.calls),
         lambda: families.committing(committer, settings.committer_queue_limit),
-        lambda: families.caches(window.reads),
+        lambda: families.caches(storefront_cache.reads),
         lambda: families.pool("stockward", database.use_of(pool)),
         lambda: families.certificates(
             settings.certificates, {variable("tls_cert"): certificates.expiry} if certificates else {}
@@ -277,7 +278,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     clockwork = [
         (settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit, postponed)),
         (settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
-        (known_keys.USES_SECONDS, "recording uses of keys", keys.record_uses),
+        (api_key_cache.USES_SECONDS, "recording uses of keys", keys.record_uses),
         (SEARCH_SECONDS, "bringing searches up to date", lambda: refresh_search(pool)),
         (HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
     ]
@@ -359,13 +360,13 @@ async def _keep_house(pool: database.Pool, settings: Settings) -> None:
             log.warning("housekeeping of %s failed: %r", name, error, exc_info=None if expected else error)
 
 
-async def _audit(pool: database.Pool, tally: AuditTally) -> None:
+async def _audit(pool: database.Pool, metrics: AuditMetrics) -> None:
     """Says at once what a full audit would find later."""
     checked, found = 0, list[Discrepancy]()
     async for count, differing in audit_recent(pool):
         checked += count
         found += differing
-    tally.add(checked, len(found))
+    metrics.add(checked, len(found))
     for each in found:
         log.error("%s at %s: %s is %d", each.sku, each.location_id, each.counter, each.counted)
 
@@ -378,5 +379,5 @@ async def _every(seconds: float, name: str, work: Callable[[], Awaitable[object]
         except Exception as error:
             expected = isinstance(error, Refusal) or database.refusal_of(error)
             log.warning("%s failed: %r", name, error, exc_info=None if expected else error)
-        heed_cancellation()  # a connection that fails at that moment can lose it, see there
+        raise_if_cancelled()  # a connection that fails at that moment can lose it, see there
         await asyncio.sleep(seconds)

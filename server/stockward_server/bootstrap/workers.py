@@ -21,7 +21,7 @@ from stockward_server.config import Settings, variable
 
 log = logging.getLogger(__name__)
 
-FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
+FIRST_DELAY, MAX_DELAY = 0.5, 15.0
 """Seconds before a worker that ended is started again; doubled each time."""
 
 STEADY = 30.0
@@ -64,7 +64,7 @@ async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
             delay = FIRST_DELAY
         log.warning("worker %d (process %d) ended with %d; again in %g s", number, process.pid, ended.result(), delay)
         await asyncio.wait((stopping,), timeout=delay)
-        delay = min(2 * delay, LONGEST_DELAY)
+        delay = min(2 * delay, MAX_DELAY)
 
 
 def _nth_port(address: str, number: int) -> str:

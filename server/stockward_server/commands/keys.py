@@ -58,8 +58,8 @@ def create(
 
     async def work(keys: Keys) -> Message:
         from stockward_server.api.keys.messages import created, created_bytes
+        from stockward_server.application.context import Role
         from stockward_server.application.keys import NewKey, NewSecret
-        from stockward_server.application.request import Role
         from stockward_server.wire.validation.rules import validate
 
         validate(pb.CreateKeyRequest(name=name, role=role))
@@ -122,9 +122,9 @@ def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
 
 
 def _request(method: str) -> Any:
-    from stockward_server.application.request import Request, Role
+    from stockward_server.application.context import MutationContext, Role
 
-    return Request(ACTOR, Role.ADMIN, f"/stockward.auth.v1.KeyService/{method}", str(uuid.uuid4()), b"")
+    return MutationContext(ACTOR, Role.ADMIN, f"/stockward.auth.v1.KeyService/{method}", str(uuid.uuid4()), b"")
 
 
 def _do_and_show(work: Callable[[Keys], Awaitable[Message]], as_json: bool, then: str = "") -> None:

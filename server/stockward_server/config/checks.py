@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from stockward_server.application.request import Role
+from stockward_server.application.context import Role
 
 TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 """Signatures of tokens that can be taken: by public keys only, since whoever checks a shared secret could also sign."""

@@ -29,7 +29,7 @@ from stockward_server.embedded.worker import Worker, answers
 DATABASE = "stockward"
 NATS_PORT = 4222
 
-FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
+FIRST_DELAY, MAX_DELAY = 0.5, 15.0
 """Seconds before a process that died is started again; doubled each time."""
 
 STEADY = 30.0
@@ -301,7 +301,7 @@ class Supervisor:
                 self._write_run_file()
                 self._screen.warn(f"{problem}; starting it again in {delay:g} s (log: {service.log})")
                 await asyncio.sleep(delay)
-                delay = min(2 * delay, LONGEST_DELAY)
+                delay = min(2 * delay, MAX_DELAY)
                 try:
                     await service.start()
                 except (StartError, OSError) as error:

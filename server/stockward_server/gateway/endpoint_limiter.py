@@ -21,7 +21,7 @@ from stockward_server.storage.webhooks.claims import Endpoint
 BURST_SECONDS = 0.1
 """What an endpoint with a rate limit may be sent at once: that of so much time, and one request at least."""
 
-LONGEST_REST = 3600.0
+MAX_REST = 3600.0
 """However long a receiver asks to be left alone altogether. Each delivery waits for as long as it asked, see retry."""
 
 
@@ -45,7 +45,7 @@ class Outcomes:
     last_error: str = ""
 
 
-class Gate:
+class EndpointLimiter:
     """The way to one endpoint."""
 
     def __init__(self, endpoint: Endpoint, policy: BreakerPolicy, now: float) -> None:
@@ -140,7 +140,7 @@ class Gate:
             self._rest = min(max(self._policy.first_rest, 2 * self._rest), self._policy.longest_rest)
             self._rest_end = now + self._rest * random.uniform(1, 1.2)
         if answer.retry_after and answer.status in (429, 503):
-            self._rest_end = max(self._rest_end, now + min(answer.retry_after.total_seconds(), LONGEST_REST))
+            self._rest_end = max(self._rest_end, now + min(answer.retry_after.total_seconds(), MAX_REST))
 
     def take_outcomes(self) -> Outcomes:
         """Those since the last time."""

@@ -8,30 +8,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from stockward_server.domain.endpoint_changes import ANSWERED, NOTHING_TAKEN
-from stockward_server.gateway.endpoint_limiter import Gate
+from stockward_server.gateway.endpoint_limiter import EndpointLimiter
 from stockward_server.storage.webhooks.endpoint_health import SqlEndpointHealth
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class FailurePolicy:
     """How long an endpoint may fail before it is told of, and before it is disabled."""
 
     warn_after: timedelta = timedelta(days=1)
     disable_after: timedelta = timedelta(days=5)
 
 
-async def note_outcomes(gates: Iterable[Gate], store: SqlEndpointHealth, patience: Patience) -> None:
+async def note_outcomes(
+    limiters: Iterable[EndpointLimiter], store: SqlEndpointHealth, failure_policy: FailurePolicy
+) -> None:
     """Writes down who fails since when, tells of it, and disables who wants no more or has failed for too long.
 
     The time that counts runs from the first failure after a success, as any gateway saw it. It is looked at when there
     was a failure just now, so an endpoint that nobody wrote to is not disabled for its past.
     """
-    for gate in gates:
-        outcomes, endpoint = gate.take_outcomes(), gate.endpoint
-        if gate.gone:
-            reason = f"{ANSWERED}{gate.gone}: no more webhooks are wanted there"
+    for limiter in limiters:
+        outcomes, endpoint = limiter.take_outcomes(), limiter.endpoint
+        if limiter.gone:
+            reason = f"{ANSWERED}{limiter.gone}: no more webhooks are wanted there"
             if await store.disable(endpoint.endpoint_id, endpoint.version, reason):
                 log.error("endpoint %s is disabled: %s", endpoint.endpoint_id, reason)
             continue
@@ -41,20 +43,20 @@ async def note_outcomes(gates: Iterable[Gate], store: SqlEndpointHealth, patienc
             if outcomes.taken or endpoint.failing_since is None:
                 await store.failing(endpoint.endpoint_id, outcomes.first_failure)
             else:
-                await _judge(gate, outcomes.last_error, store, patience)
+                await _judge(limiter, outcomes.last_error, store, failure_policy)
 
 
-async def _judge(gate: Gate, error: str, store: SqlEndpointHealth, patience: Patience) -> None:
+async def _judge(limiter: EndpointLimiter, error: str, store: SqlEndpointHealth, failure_policy: FailurePolicy) -> None:
     """The database's clock decides, and whether another gateway was faster; ours says when to ask."""
-    endpoint, since = gate.endpoint, gate.endpoint.failing_since
+    endpoint, since = limiter.endpoint, limiter.endpoint.failing_since
     assert since
     failing_for = datetime.now(UTC) - since
     reason = f"{NOTHING_TAKEN}{since:%Y-%m-%d %H:%M} UTC; the latest failure: {error}"
-    if failing_for >= patience.disable_after:
-        if await store.disable(endpoint.endpoint_id, endpoint.version, reason, patience.disable_after):
-            gate.closed = True
+    if failing_for >= failure_policy.disable_after:
+        if await store.disable(endpoint.endpoint_id, endpoint.version, reason, failure_policy.disable_after):
+            limiter.closed = True
             log.error("endpoint %s is disabled: %s", endpoint.endpoint_id, reason)
-    elif failing_for >= patience.warn_after and not endpoint.warned:
-        told = await store.warn(endpoint.endpoint_id, reason, patience.warn_after)
+    elif failing_for >= failure_policy.warn_after and not endpoint.warned:
+        told = await store.warn(endpoint.endpoint_id, reason, failure_policy.warn_after)
         if told:
             log.warning("endpoint %s is failing: %s", endpoint.endpoint_id, reason)

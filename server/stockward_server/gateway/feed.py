@@ -15,8 +15,14 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from stockward_server.gateway.metrics import GatewayTally
-from stockward_server.runtime.supervision import Unavailable, heed_cancellation, keep_running, lifeline, undisturbed
+from stockward_server.gateway.metrics import GatewayMetrics
+from stockward_server.runtime.supervision import (
+    Unavailable,
+    cancel_on_loss,
+    close_shielded,
+    raise_if_cancelled,
+    run_with_restarts,
+)
 from stockward_server.storage.database import NOT_STORED, is_database_down
 from stockward_server.storage.webhooks.feed import FeedEvent, Position, SetAside, WebhookFeed
 
@@ -39,11 +45,13 @@ MAX_TEXT = 300
 CLOSE_SECONDS = 5.0
 
 
-async def run(dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[], None], tally: GatewayTally) -> None:
+async def run(
+    dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[], None], metrics: GatewayMetrics
+) -> None:
     """Until it is cancelled, which is safe at any moment. `on_fan_out` hears of new deliveries."""
 
     async def session() -> None:
-        async with lifeline() as lost, WebhookFeed.open(dsn, stream_name, lost) as feed:
+        async with cancel_on_loss() as lost, WebhookFeed.open(dsn, stream_name, lost) as feed:
             while not await feed.lead():  # noqa: ASYNC110 (nobody tells)
                 await asyncio.sleep(LEAD_SECONDS)
             client = await nats.connect(
@@ -57,12 +65,12 @@ async def run(dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[]
                 error_cb=_ignore,
             )
             try:
-                await _feed(client.jetstream(), stream_name, feed, on_fan_out, tally)
+                await _feed(client.jetstream(), stream_name, feed, on_fan_out, metrics)
             finally:
-                tally.feeding = False
-                await undisturbed(client.close(), CLOSE_SECONDS)
+                metrics.feeding = False
+                await close_shielded(client.close(), CLOSE_SECONDS)
 
-    await keep_running("webhook feed", session, asyncio.Event(), _is_expected)
+    await run_with_restarts("webhook feed", session, asyncio.Event(), _is_expected)
 
 
 async def _feed(
@@ -70,7 +78,7 @@ async def _feed(
     stream_name: str,
     feed: WebhookFeed,
     on_fan_out: Callable[[], None],
-    tally: GatewayTally,
+    metrics: GatewayMetrics,
 ) -> None:
     start = await _next_stream_seq(stream, stream_name, await feed.position())
     log.info("feeding webhooks from message %d of the stream %s", start, stream_name)
@@ -88,17 +96,17 @@ async def _feed(
         ),
     )
     subscription = await stream.pull_subscribe_bind(consumer=consumer.name, stream=stream_name)
-    tally.feeding = True
+    metrics.feeding = True
     delivered, silent = 0, False
     while True:
-        heed_cancellation()
+        raise_if_cancelled()
         try:
             messages = await subscription.fetch(BATCH, timeout=FETCH_SECONDS)
         except TimeoutError:
             messages = []
         if messages:
             delivered, silent = check_sequence(messages, delivered), False
-            await _fan_out(messages, feed, tally)
+            await _fan_out(messages, feed, metrics)
             on_fan_out()
         else:  # nothing happened for that long, or what did was lost
             state = await stream.consumer_info(stream_name, consumer.name)
@@ -123,7 +131,7 @@ def check_sequence(messages: Sequence[Msg], delivered: int) -> int:
     return delivered
 
 
-async def _fan_out(messages: Sequence[Msg], feed: WebhookFeed, tally: GatewayTally) -> None:
+async def _fan_out(messages: Sequence[Msg], feed: WebhookFeed, metrics: GatewayMetrics) -> None:
     """Has the events fanned out, and what is no event of ours set aside: nothing waits behind it."""
     events, set_aside = _events(messages)
     last = messages[-1]
@@ -133,12 +141,12 @@ async def _fan_out(messages: Sequence[Msg], feed: WebhookFeed, tally: GatewayTal
     except NOT_STORED as error:
         if len(messages) > 1:
             for message in messages:
-                await _fan_out([message], feed, tally)
+                await _fan_out([message], feed, metrics)
             return
         set_aside = [_set_aside(last, error)]
         await feed.fan_out((), position, set_aside)
-    tally.fanned_out += len(messages) - len(set_aside)
-    tally.set_aside += len(set_aside)
+    metrics.fanned_out += len(messages) - len(set_aside)
+    metrics.set_aside += len(set_aside)
     for each in set_aside:
         log.error("message %d on %s is no event of ours: %s", each.stream_seq, each.subject, each.reason)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from stockward_server.gateway.metrics import GatewayTally
+from stockward_server.gateway.metrics import GatewayMetrics
 from stockward_server.storage.database import Pool
 from stockward_server.storage.events.backlog import read_backlog
 
@@ -12,9 +12,9 @@ from stockward_server.storage.events.backlog import read_backlog
 class Health:
     """What there is to tell; `pool` is None while nothing is delivered."""
 
-    def __init__(self, tally: GatewayTally) -> None:
+    def __init__(self, metrics: GatewayMetrics) -> None:
         self.pool: Pool | None = None
-        self._tally = tally
+        self._metrics = metrics
 
     async def answer(self, _: web.Request) -> web.Response:
         if self.pool is None:
@@ -30,6 +30,6 @@ class Health:
                 "oldest_due_seconds": round(backlog.deliveries_age, 3),
                 "dead": backlog.dead,
                 "failing": backlog.failing,
-                "open_breakers": self._tally.open_breakers(),
+                "open_breakers": self._metrics.open_breakers(),
             }
         )

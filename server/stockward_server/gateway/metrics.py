@@ -10,7 +10,7 @@ from stockward_server.runtime.distribution import Distribution
 
 
 @dataclass(slots=True)
-class GatewayTally:
+class GatewayMetrics:
     """Since the process began."""
 
     attempts: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
@@ -24,6 +24,6 @@ class GatewayTally:
     feeding: bool = False
     """Whether it is this gateway that reads the stream, and NATS is there."""
     lanes: Callable[[], int] = int
-    """Lanes that are being seen through right now."""
+    """Lanes being delivered now."""
     open_breakers: Callable[[], Sequence[str]] = tuple
     """Endpoints that are left alone for their failures."""

@@ -32,7 +32,7 @@ PASSING = frozenset({408, 425, 429})
 GONE = 410
 """The receiver wants no more webhooks at all."""
 
-LONGEST_RETRY_AFTER = timedelta(hours=24)
+MAX_RETRY_AFTER = timedelta(hours=24)
 """However long a receiver asks to wait."""
 
 
@@ -54,17 +54,17 @@ def retry_delay(
 
 
 def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """The header Retry-After (RFC 9110, 10.2.3): seconds or a date, at most LONGEST_RETRY_AFTER; None when it is
+    """The header Retry-After (RFC 9110, 10.2.3): seconds or a date, at most MAX_RETRY_AFTER; None when it is
     missing, past or neither."""
     if not value:
         return None
     value = value.strip()
     try:
         if value.isascii() and value.isdigit():
-            wait = timedelta(seconds=min(int(value[:12]), LONGEST_RETRY_AFTER.total_seconds()))
+            wait = timedelta(seconds=min(int(value[:12]), MAX_RETRY_AFTER.total_seconds()))
         else:
             moment = parsedate_to_datetime(value)
-            wait = min(moment.replace(tzinfo=moment.tzinfo or UTC) - now, LONGEST_RETRY_AFTER)
+            wait = min(moment.replace(tzinfo=moment.tzinfo or UTC) - now, MAX_RETRY_AFTER)
     except (ValueError, OverflowError):
         return None
     return wait if wait > timedelta(0) else None

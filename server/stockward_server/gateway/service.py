@@ -15,14 +15,14 @@ from stockward_server.gateway.defaults import put_default_endpoints
 from stockward_server.gateway.dispatcher import DeliveryTracer, Dispatcher
 from stockward_server.gateway.egress import Egress
 from stockward_server.gateway.endpoint_limiter import BreakerPolicy
-from stockward_server.gateway.failure_policy import Patience
+from stockward_server.gateway.failure_policy import FailurePolicy
 from stockward_server.gateway.health import Health
-from stockward_server.gateway.metrics import GatewayTally
+from stockward_server.gateway.metrics import GatewayMetrics
 from stockward_server.gateway.recorder import Recorder
 from stockward_server.gateway.retry import RETRY_DELAYS
 from stockward_server.gateway.sender import Sender
 from stockward_server.runtime.admin_port import listening
-from stockward_server.runtime.supervision import end, keep_running
+from stockward_server.runtime.supervision import end, run_with_restarts
 from stockward_server.storage.database import is_database_down, opened_pool
 from stockward_server.storage.webhooks.claims import SqlWebhooks
 from stockward_server.storage.webhooks.endpoint_health import SqlEndpointHealth
@@ -35,7 +35,7 @@ POOL_SIZE = 4
 CLOSE_SECONDS = 3.0
 """How long it may take, beyond the grace of requests under way, to give lanes back and to end."""
 
-BREAKER, PATIENCE = BreakerPolicy(), Patience()
+BREAKER, FAILURES = BreakerPolicy(), FailurePolicy()
 
 
 async def run(
@@ -53,11 +53,11 @@ async def run(
     grace_seconds: float = 10.0,
     retry_delays: Sequence[timedelta] = RETRY_DELAYS,
     breaker: BreakerPolicy = BREAKER,
-    patience: Patience = PATIENCE,
+    failure_policy: FailurePolicy = FAILURES,
     timeout_seconds: float = 15.0,
     lease_seconds: float = 60.0,
     poll_seconds: float = 1.0,
-    tally: GatewayTally | None = None,
+    metrics: GatewayMetrics | None = None,
     tracer: DeliveryTracer | None = None,
     routes: Iterable[web.AbstractRouteDef] = (),
 ) -> None:
@@ -66,10 +66,10 @@ async def run(
     `address` is HOST:PORT of /healthz and `routes`; `urls` and `secrets`, by endpoint, make `storefront` and `pms`.
     `egress` says where webhooks may go, `public_url` where others find the edge (for the links of thin bodies; empty:
     not known). A request may take `timeout_seconds`; one that is under way at the stop may end for `grace_seconds`.
-    Once /healthz answers 200, what happens is told to the endpoints. What is done is counted in `tally`,
+    Once /healthz answers 200, what happens is told to the endpoints. What is done is counted in `metrics`,
     and traced by `tracer`.
     """
-    counted = tally or GatewayTally()
+    counted = metrics or GatewayMetrics()
     health = Health(counted)
 
     async def session() -> None:
@@ -85,10 +85,10 @@ async def run(
                     recorder,
                     retry_delays=retry_delays,
                     breaker=breaker,
-                    patience=patience,
+                    failure_policy=failure_policy,
                     lease=timedelta(seconds=lease_seconds),
                     poll_seconds=poll_seconds,
-                    tally=counted,
+                    metrics=counted,
                     tracer=tracer,
                 )
                 background = [
@@ -104,4 +104,4 @@ async def run(
                     await end(*background)
 
     async with listening(address, [web.get("/healthz", health.answer), *routes]):
-        await keep_running("gateway", session, stop, is_database_down, grace_seconds + CLOSE_SECONDS)
+        await run_with_restarts("gateway", session, stop, is_database_down, grace_seconds + CLOSE_SECONDS)

@@ -20,14 +20,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from stockward_server.observability.certificates import expiry_of
 
 if TYPE_CHECKING:  # whose tallies they are is loaded where it runs
-    from stockward_server.api.calls.metrics import CallTally
-    from stockward_server.application.reads import RememberedReads
-    from stockward_server.gateway import GatewayTally
-    from stockward_server.relay import RelayTally
+    from stockward_server.api.calls.metrics import CallMetrics
+    from stockward_server.application.reads import CachedLoader
+    from stockward_server.gateway import GatewayMetrics
+    from stockward_server.relay import RelayMetrics
     from stockward_server.runtime.distribution import Distribution
     from stockward_server.storage.database import PoolUse
     from stockward_server.storage.events.backlog import Backlog
-    from stockward_server.storage.read.short_audit import AuditTally
+    from stockward_server.storage.read.short_audit import AuditMetrics
     from stockward_server.storage.write.lanes import Lanes
 
 Labels = Sequence[str]
@@ -67,35 +67,35 @@ def histograms(name: str, text: str, labels: Labels, found: Mapping[Labels, Dist
     return family
 
 
-def calls(tally: CallTally) -> Iterator[Metric]:
+def calls(metrics: CallMetrics) -> Iterator[Metric]:
     """Of the gRPC server."""
     durations: dict[Labels, Distribution] = {
-        (*_method(name), code): found for (name, code), found in tally.durations.items()
+        (*_method(name), code): found for (name, code), found in metrics.durations.items()
     }
     labels = ("rpc_service", "rpc_method", "rpc_grpc_status_code")
     yield histograms("rpc_server_duration_seconds", "Calls that ended, by status.", labels, durations)
-    active: dict[Labels, float] = {_method(name): count for name, count in tally.active.items()}
+    active: dict[Labels, float] = {_method(name): count for name, count in metrics.active.items()}
     yield gauges("rpc_server_active_requests", "Calls under way, watches included.", labels[:2], active)
-    refusals: dict[Labels, float] = {(reason,): count for reason, count in tally.refusals.items()}
+    refusals: dict[Labels, float] = {(reason,): count for reason, count in metrics.refusals.items()}
     yield counters("stockward_refusals", "Calls answered with an error, by its reason.", ("reason",), refusals)
 
 
 def committing(committer: Lanes, queue_limit: int) -> Iterator[Metric]:
     """Of the write path."""
-    tally = committer.tally
+    metrics = committer.metrics
     yield gauge("stockward_committer_queue_commands", "Commands that wait for a batch.", committer.queued)
     yield gauge("stockward_committer_queue_limit_commands", "Commands that may wait.", queue_limit)
-    yield counter("stockward_committer_commands", "Commands whose batch has ended.", tally.commands)
-    yield histogram("stockward_committer_batch_size_commands", "Commands of a batch.", tally.sizes)
-    yield histogram("stockward_committer_batch_duration_seconds", "A batch, from start to answers.", tally.seconds)
-    yield histogram("stockward_committer_queue_wait_seconds", "Longest wait of a batch's commands.", tally.waits)
-    phases: dict[Labels, float] = {(phase,): seconds for phase, seconds in tally.phases.items()}
+    yield counter("stockward_committer_commands", "Commands whose batch has ended.", metrics.commands)
+    yield histogram("stockward_committer_batch_size_commands", "Commands of a batch.", metrics.sizes)
+    yield histogram("stockward_committer_batch_duration_seconds", "A batch, from start to answers.", metrics.seconds)
+    yield histogram("stockward_committer_queue_wait_seconds", "Longest wait of a batch's commands.", metrics.waits)
+    phases: dict[Labels, float] = {(phase,): seconds for phase, seconds in metrics.phases.items()}
     yield counters("stockward_committer_phase_seconds", "Time in each part of transactions.", ("phase",), phases)
-    yield counter("stockward_committer_retries", "Transactions repeated for want of a database.", tally.retries)
-    yield counter("stockward_committer_replays", "Batches replayed one command at a time.", tally.replays)
+    yield counter("stockward_committer_retries", "Transactions repeated for want of a database.", metrics.retries)
+    yield counter("stockward_committer_replays", "Batches replayed one command at a time.", metrics.replays)
 
 
-def caches(reads: Mapping[str, RememberedReads[str, object]]) -> Iterator[Metric]:
+def caches(reads: Mapping[str, CachedLoader[str, object]]) -> Iterator[Metric]:
     """Of the storefront's read path."""
     hits: dict[Labels, float] = {(name,): each.hits for name, each in reads.items()}
     misses: dict[Labels, float] = {(name,): each.misses for name, each in reads.items()}
@@ -114,49 +114,49 @@ def pool(name: str, use: PoolUse) -> Iterator[Metric]:
     yield gauges("db_client_connection_pending_requests", "Tasks that wait for a connection.", (label,), waiting)
 
 
-def relaying(tally: RelayTally, stream: str) -> Iterator[Metric]:
+def relaying(metrics: RelayMetrics, stream: str) -> Iterator[Metric]:
     """Of the way from the outbox to JetStream."""
     labels = ("messaging_system", "messaging_destination_name")
     where = ("nats", stream)
-    yield counters("messaging_client_sent_messages", "Events published.", labels, {where: tally.published})
+    yield counters("messaging_client_sent_messages", "Events published.", labels, {where: metrics.published})
     yield histograms(
         "messaging_client_operation_duration_seconds",
         "Batches of events, until JetStream has acknowledged them.",
         (*labels, "messaging_operation_name"),
-        {(*where, "publish"): tally.seconds},
+        {(*where, "publish"): metrics.seconds},
     )
-    errors: dict[Labels, float] = {(error,): count for error, count in tally.errors.items()}
+    errors: dict[Labels, float] = {(error,): count for error, count in metrics.errors.items()}
     yield counters("stockward_relay_errors", "Sessions of the relay that broke.", ("error_type",), errors)
-    if tally.stream_sequence is not None:
-        yield gauge("stockward_stream_last_sequence", "The stream's last message.", tally.stream_sequence)
-    yield gauge("stockward_relay_shards", "Parts of the outbox that this relay owns.", tally.shards)
-    yield nats_connected(tally.connected)
+    if metrics.stream_sequence is not None:
+        yield gauge("stockward_stream_last_sequence", "The stream's last message.", metrics.stream_sequence)
+    yield gauge("stockward_relay_shards", "Parts of the outbox that this relay owns.", metrics.shards)
+    yield nats_connected(metrics.connected)
 
 
-def delivering(tally: GatewayTally, stream: str) -> Iterator[Metric]:
+def delivering(metrics: GatewayMetrics, stream: str) -> Iterator[Metric]:
     """Of the way from JetStream to the endpoints."""
     labels = ("messaging_system", "messaging_destination_name")
-    consumed: dict[Labels, float] = {("nats", stream): tally.fanned_out}
+    consumed: dict[Labels, float] = {("nats", stream): metrics.fanned_out}
     yield counters("messaging_client_consumed_messages", "Events made into deliveries.", labels, consumed)
-    attempts: dict[Labels, float] = dict(tally.attempts.items())
+    attempts: dict[Labels, float] = dict(metrics.attempts.items())
     yield counters("stockward_delivery_attempts", "Webhooks sent, by outcome.", ("endpoint_id", "outcome"), attempts)
-    durations: dict[Labels, Distribution] = {("POST", status): found for status, found in tally.durations.items()}
+    durations: dict[Labels, Distribution] = {("POST", status): found for status, found in metrics.durations.items()}
     yield histograms(
         "http_client_request_duration_seconds",
         "Requests to endpoints; the status is `error` where no answer came.",
         ("http_request_method", "http_response_status_code"),
         durations,
     )
-    yield gauge("stockward_gateway_lanes", "Lanes that are being seen through.", tally.lanes())
-    yield gauge("stockward_gateway_open_breakers", "Endpoints left alone for failing.", len(tally.open_breakers()))
-    yield gauge("stockward_gateway_feeding", "Whether this gateway reads the stream.", tally.feeding)
+    yield gauge("stockward_gateway_lanes", "Lanes that are being seen through.", metrics.lanes())
+    yield gauge("stockward_gateway_open_breakers", "Endpoints left alone for failing.", len(metrics.open_breakers()))
+    yield gauge("stockward_gateway_feeding", "Whether this gateway reads the stream.", metrics.feeding)
 
 
-def auditing(tally: AuditTally) -> Iterator[Metric]:
+def auditing(metrics: AuditMetrics) -> Iterator[Metric]:
     """Of the looks at the stock that moved last."""
-    yield counter("stockward_audit_checked_rows", "Stock rows compared with the ledger.", tally.checked)
-    yield gauge("stockward_audit_discrepancies", "Counters found wrong at the last look.", tally.discrepancies)
-    yield gauge("stockward_audit_finish_timestamp_seconds", "Time of the last look.", tally.finish_time)
+    yield counter("stockward_audit_checked_rows", "Stock rows compared with the ledger.", metrics.checked)
+    yield gauge("stockward_audit_discrepancies", "Counters found wrong at the last look.", metrics.discrepancies)
+    yield gauge("stockward_audit_finish_timestamp_seconds", "Time of the last look.", metrics.finish_time)
 
 
 def certificates(files: Mapping[str, Path], in_use: Mapping[str, datetime] | None = None) -> Iterator[Metric]:

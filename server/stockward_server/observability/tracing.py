@@ -28,7 +28,7 @@ from stockward_server.storage.events.outbox import PendingEvent
 FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 """Statuses that are the server's fault, by the conventions for gRPC."""
 
-MOST_LINKS = 128
+MAX_LINKS = 128
 """Calls that a batch names; the SDK keeps no more."""
 
 CLOSE_SECONDS = 1.0
@@ -81,7 +81,7 @@ class Tracing:
 
     def note_batch(self, calls: Sequence[str], seconds: float, phases: Mapping[str, float]) -> None:
         """A transaction that has just ended, linked to the calls (by their traceparents) that it was made for."""
-        links = [Link(get_current_span(_context(each)).get_span_context()) for each in calls if each][:MOST_LINKS]
+        links = [Link(get_current_span(_context(each)).get_span_context()) for each in calls if each][:MAX_LINKS]
         end = time.time_ns()
         span = self._tracer.start_span(
             "commit batch",

@@ -1,6 +1,6 @@
 """From the outbox to JetStream."""
 
 from stockward_server.relay.loop import run
-from stockward_server.relay.metrics import RelayTally
+from stockward_server.relay.metrics import RelayMetrics
 
-__all__ = ["RelayTally", "run"]
+__all__ = ["RelayMetrics", "run"]

@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Protocol
 
-from stockward_server.relay.metrics import RelayTally
+from stockward_server.relay.metrics import RelayMetrics
 from stockward_server.relay.publisher import BATCH_LIMIT, Publisher
 from stockward_server.relay.stream import LARGEST_MESSAGE, ensure_stream, nats_errors, open_nats
 from stockward_server.relay.wake import WAKE_SUBJECT
-from stockward_server.runtime.supervision import heed_cancellation, keep_running, lifeline, wait_for_any
+from stockward_server.runtime.supervision import cancel_on_loss, raise_if_cancelled, run_with_restarts, wait_for_any
 from stockward_server.storage.database import is_database_down
 from stockward_server.storage.events.outbox import OwnedOutbox, PendingEvent
 
@@ -40,18 +40,18 @@ async def run(
     max_age: timedelta,
     poll_seconds: float,
     stop: asyncio.Event,
-    tally: RelayTally | None = None,
+    metrics: RelayMetrics | None = None,
     tracer: EventTracer | None = None,
 ) -> None:
     """Relays until `stop` is set. `max_age` is how long the stream keeps events, `poll_seconds` how often the outbox is
-    looked at when no hint comes. What is done is counted in `tally`, and
+    looked at when no hint comes. What is done is counted in `metrics`, and
     traced by `tracer`.
 
     NATS and PostgreSQL may come and go: a session ends with either connection, and the next one starts from what is
     in the outbox. Several relays share the work.
     """
 
-    counted = tally or RelayTally()
+    counted = metrics or RelayMetrics()
 
     async def session() -> None:
         try:
@@ -63,7 +63,7 @@ async def run(
             counted.connected, counted.shards = False, 0
 
     async def relay() -> None:
-        async with lifeline() as lost, open_nats(nats_url, "stockward relay", lost) as client:
+        async with cancel_on_loss() as lost, open_nats(nats_url, "stockward relay", lost) as client:
             stream = await ensure_stream(client, stream_name, max_age)
             if client.max_payload < LARGEST_MESSAGE:
                 log.warning(
@@ -84,7 +84,7 @@ async def run(
                 counted.stream_sequence = stream.state.last_seq
                 await _relay(outbox, Publisher(client, stream), hint, poll_seconds, stop, counted, tracer)
 
-    await keep_running("relay", session, stop, is_database_down)
+    await run_with_restarts("relay", session, stop, is_database_down)
 
 
 async def _relay(
@@ -93,30 +93,30 @@ async def _relay(
     hint: asyncio.Event,
     poll_seconds: float,
     stop: asyncio.Event,
-    tally: RelayTally,
+    metrics: RelayMetrics,
     tracer: EventTracer | None,
 ) -> None:
     """One batch after another: read, publish, delete. A crash anywhere leaves the rows, and they are sent again."""
     loop = asyncio.get_running_loop()
     share_time = loop.time()
     while not stop.is_set():
-        heed_cancellation()
+        raise_if_cancelled()
         if loop.time() >= share_time:
             share_time = loop.time() + SHARE_SECONDS
             before = outbox.shards
             await outbox.share()
             if outbox.shards != before:
                 log.info("%d shards are ours", len(outbox.shards))
-                tally.shards = len(outbox.shards)
+                metrics.shards = len(outbox.shards)
         hint.clear()
         events = await outbox.pending(BATCH_LIMIT, publisher.max_bytes) if outbox.shards else ()
         if events:
             since = time.perf_counter()
             with tracer.publishing(events) if tracer else nullcontext(events) as traced:
                 await publisher.publish(traced)
-            tally.seconds.add(time.perf_counter() - since)
-            tally.published += len(events)
-            tally.stream_sequence = publisher.last_sequence
+            metrics.seconds.add(time.perf_counter() - since)
+            metrics.published += len(events)
+            metrics.stream_sequence = publisher.last_sequence
             await outbox.delete(events)
         else:
             await wait_for_any(poll_seconds, hint, stop)

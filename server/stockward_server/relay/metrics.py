@@ -9,7 +9,7 @@ from stockward_server.runtime.distribution import Distribution
 
 
 @dataclass(slots=True)
-class RelayTally:
+class RelayMetrics:
     """Since the process began; everything is counted once a batch."""
 
     published: int = 0

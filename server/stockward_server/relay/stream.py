@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 
 from stockward_server.relay.cloud_event import SUBJECTS
-from stockward_server.runtime.supervision import Unavailable, undisturbed
+from stockward_server.runtime.supervision import Unavailable, close_shielded
 
 DUPLICATE_WINDOW = timedelta(minutes=10)
 """How long JetStream remembers event ids.
@@ -62,7 +62,7 @@ async def open_nats(
     finally:
         closing = True
         # Broken off, it would leave the socket and the subscriptions' tasks behind.
-        await undisturbed(client.close(), CLOSE_SECONDS)
+        await close_shielded(client.close(), CLOSE_SECONDS)
 
 
 @contextmanager

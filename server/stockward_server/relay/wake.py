@@ -8,7 +8,7 @@ from collections.abc import Callable
 from nats.aio.client import Client
 
 from stockward_server.relay.stream import nats_errors, open_nats
-from stockward_server.runtime.supervision import end, heed_cancellation, keep_running, lifeline
+from stockward_server.runtime.supervision import cancel_on_loss, end, raise_if_cancelled, run_with_restarts
 
 WAKE_SUBJECT = "stockward.wake"
 """An empty message here makes relays and watches look for events at once, rather than at their next poll."""
@@ -28,7 +28,9 @@ class Waker:
         self._on_hint = on_hint
         self._wanted = asyncio.Event()
         self._client: Client | None = None
-        self._task = asyncio.create_task(keep_running("hints over NATS", self._session, asyncio.Event()), name="waker")
+        self._task = asyncio.create_task(
+            run_with_restarts("hints over NATS", self._session, asyncio.Event()), name="waker"
+        )
 
     @property
     def connected(self) -> bool:
@@ -48,12 +50,12 @@ class Waker:
         async def receive(_: object) -> None:
             self._on_hint()
 
-        async with lifeline() as cut, open_nats(self._url, "stockward server", cut, no_echo=True) as client:
+        async with cancel_on_loss() as cut, open_nats(self._url, "stockward server", cut, no_echo=True) as client:
             self._client = client
             with nats_errors("hints cannot be exchanged"):
                 await client.subscribe(WAKE_SUBJECT, cb=receive)
                 while True:
-                    heed_cancellation()
+                    raise_if_cancelled()
                     await self._wanted.wait()
                     self._wanted.clear()
                     await client.publish(WAKE_SUBJECT, b"")

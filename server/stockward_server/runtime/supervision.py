@@ -13,7 +13,7 @@ from stockward_server.domain.errors import StockwardError
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
+FIRST_PAUSE, MAX_PAUSE = 0.2, 15.0
 """Seconds before a session is begun anew; doubled each time, and up to a quarter longer by chance."""
 
 STEADY = 10.0
@@ -32,7 +32,7 @@ class Unavailable(StockwardError):
 
 
 @asynccontextmanager
-async def lifeline() -> AsyncIterator[Callable[[str], None]]:
+async def cancel_on_loss() -> AsyncIterator[Callable[[str], None]]:
     """Gives a function that ends everything inside at once, with Unavailable and the reason that it is told.
 
     Connections call it when they are lost, so that nothing goes on which relied on them.
@@ -57,7 +57,7 @@ async def lifeline() -> AsyncIterator[Callable[[str], None]]:
         raise
 
 
-async def undisturbed(ending: Coroutine[Any, Any, object], seconds: float) -> None:
+async def close_shielded(ending: Coroutine[Any, Any, object], seconds: float) -> None:
     """Waits for the end of a connection, which goes on to its own end when this task is cancelled meanwhile, as it is
     when a second connection is lost. What has not ended after `seconds` is broken off: a server that no longer reads.
     What it raises is lost, as the connection is."""
@@ -75,7 +75,7 @@ async def undisturbed(ending: Coroutine[Any, Any, object], seconds: float) -> No
 async def end(*tasks: asyncio.Task[Any]) -> None:
     """Cancels tasks and returns once they have ended, whatever came of them.
 
-    A task that goes on is cancelled again: a cancellation can get lost (see heed_cancellation) in any loop that
+    A task that goes on is cancelled again: a cancellation can get lost (see raise_if_cancelled) in any loop that
     survives its errors, and what a task does at its end may wait for the same connection. One that goes on all the
     same is logged and left alone: the process that stops must end. All this goes on when the caller is cancelled.
     """
@@ -96,7 +96,7 @@ async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
         log.warning("%s does not end", task.get_name())
 
 
-def heed_cancellation() -> None:
+def raise_if_cancelled() -> None:
     """Raises CancelledError in a task that was cancelled and goes on.
 
     Loops around NATS and PostgreSQL ask every turn. Their clients wait with `asyncio.wait_for`, which up to Python 3.11
@@ -108,7 +108,7 @@ def heed_cancellation() -> None:
         raise asyncio.CancelledError
 
 
-async def keep_running(
+async def run_with_restarts(
     name: str,
     session: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
@@ -124,7 +124,7 @@ async def keep_running(
     loop = asyncio.get_running_loop()
     pause = FIRST_PAUSE
     while not stop.is_set():
-        heed_cancellation()
+        raise_if_cancelled()
         since = loop.time()
         try:
             await _until_stopped(name, session, stop, stop_seconds)
@@ -134,7 +134,7 @@ async def keep_running(
             wait = pause * random.uniform(1, 1.25)
             expected = isinstance(error, Unavailable) or is_expected(error)
             log.warning("%s: %r; again in %.1f s", name, error, wait, exc_info=None if expected else error)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
             await wait_for_any(wait, stop)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from stockward_server.application.reads import RememberedReads
-from stockward_server.application.request import Caller, Role
+from stockward_server.application.context import Caller, Role
+from stockward_server.application.reads import CachedLoader
 from stockward_server.storage.database import Pool
 from stockward_server.storage.keys import WORKS
 
@@ -29,7 +29,7 @@ class _Known(NamedTuple):
     caller: Caller
 
 
-class KnownKeys:
+class ApiKeyCache:
     """Who a key belongs to. They are looked up by digest, so a lookup says nothing of a key.
 
     Keys that are not known yet are looked up together by their index, and an unknown one is remembered as well. So
@@ -38,7 +38,7 @@ class KnownKeys:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._keys = RememberedReads(self._load, REFRESH_SECONDS, REMEMBERED_BYTES)
+        self._keys = CachedLoader(self._load, REFRESH_SECONDS, REMEMBERED_BYTES)
         self._used: set[str] = set()
 
     async def authenticate(self, key: str) -> Caller | None:

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from stockward_server.application.catalog import CatalogTransaction, ProductFilter
-from stockward_server.application.request import Clockwork, Request
+from stockward_server.application.context import MutationContext, SystemCause
 from stockward_server.application.stock_views import Page
-from stockward_server.application.unit_of_work import Cause, LockedState
+from stockward_server.application.unit_of_work import Cause, UnitOfWork
 from stockward_server.domain.product import Product
 from stockward_server.storage.database import Executor, Pool, read_snapshot, refusal_of
 from stockward_server.storage.product_rows import load_product
-from stockward_server.storage.read.product_cache import KnownProducts
+from stockward_server.storage.read.product_cache import ProductCache
 from stockward_server.storage.read.product_lists import list_products
 from stockward_server.storage.write.locked_products import LockedProducts
 from stockward_server.storage.write.mutation import Mutations
@@ -33,24 +33,24 @@ def refusals() -> Iterator[None]:
 class SqlCatalog:
     """The application's CatalogStore on PostgreSQL."""
 
-    def __init__(self, pool: Pool, mutations: Mutations, known: KnownProducts | None = None) -> None:
+    def __init__(self, pool: Pool, mutations: Mutations, known: ProductCache | None = None) -> None:
         """`known`: where products that were read are kept, when it is shared."""
         self._pool = pool
         self._mutations = mutations
-        self._known = known or KnownProducts(pool)
+        self._known = known or ProductCache(pool)
 
     async def change(self, cause: Cause, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
-        async def run(connection: Executor, state: LockedState) -> bytes:
+        async def run(connection: Executor, state: UnitOfWork) -> bytes:
             return await work(LockedProducts(connection, state, cause))
 
         with refusals():
-            if isinstance(cause, Request):
+            if isinstance(cause, MutationContext):
                 return await self._mutations.run(cause, run)
             return await self._mutations.run_unasked(run)
 
     async def rehearse(self, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
-        async def run(connection: Executor, state: LockedState) -> bytes:
-            return await work(LockedProducts(connection, state, Clockwork()))
+        async def run(connection: Executor, state: UnitOfWork) -> bytes:
+            return await work(LockedProducts(connection, state, SystemCause()))
 
         with refusals():
             return await self._mutations.rehearse(run)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+from stockward_server.application.context import MutationContext, Role
 from stockward_server.application.keys import ApiKey, KeyAnswer, NewKey, NewSecret, Reply, Rotation, prefix_of
-from stockward_server.application.request import Request, Role
 from stockward_server.application.stock_views import Page
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import KeyNameTaken, KeyNotFound
 from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import Executor, Pool
@@ -36,10 +36,10 @@ class SqlKeys:
         self._pool = pool
         self._mutations = mutations
 
-    async def create(self, request: Request, wanted: NewKey, secret: NewSecret, reply: Reply) -> bytes:
+    async def create(self, request: MutationContext, wanted: NewKey, secret: NewSecret, reply: Reply) -> bytes:
         """KeyNameTaken while another key of that name works."""
 
-        async def work(connection: Executor, state: LockedState) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             await _lock_keys(connection)
             key = replace(wanted.made(secret, state.now), created_by=request.actor)
             holder = await connection.fetchval(
@@ -54,10 +54,10 @@ class SqlKeys:
 
         return await self._mutations.run(request, work)
 
-    async def rotate(self, request: Request, rotation: Rotation, secret: NewSecret, reply: Reply) -> bytes:
+    async def rotate(self, request: MutationContext, rotation: Rotation, secret: NewSecret, reply: Reply) -> bytes:
         """KeyNotFound, or KeyNotActive."""
 
-        async def work(connection: Executor, state: LockedState) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             await _lock_keys(connection)
             wanted, old = rotation.decide(await _find(connection, rotation.key_id), state.now)
             key = replace(wanted.made(secret, state.now), created_by=request.actor)
@@ -73,10 +73,10 @@ class SqlKeys:
 
         return await self._mutations.run(request, work)
 
-    async def revoke(self, request: Request, key_id: str, reply: Reply) -> bytes:
+    async def revoke(self, request: MutationContext, key_id: str, reply: Reply) -> bytes:
         """KeyNotFound. A key that was revoked before stays as it is."""
 
-        async def work(connection: Executor, state: LockedState) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             await _lock_keys(connection)
             key = await _find(connection, key_id)
             if key.revoke_time is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from stockward_server.application.request import Request
+from stockward_server.application.context import MutationContext
 from stockward_server.application.stock_views import LocationRow
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import LocationTaken, LocationUnknown
 from stockward_server.storage.database import Executor
 from stockward_server.storage.write.mutation import Mutations
@@ -21,10 +21,10 @@ class SqlLocations:
     def __init__(self, mutations: Mutations) -> None:
         self._mutations = mutations
 
-    async def create(self, request: Request, location: LocationRow, reply: Reply) -> bytes:
+    async def create(self, request: MutationContext, location: LocationRow, reply: Reply) -> bytes:
         """LocationTaken when the id is in use."""
 
-        async def work(connection: Executor, state: LockedState) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             created = replace(location, create_time=state.now)
             inserted = await connection.fetchval(
                 """
@@ -47,10 +47,12 @@ class SqlLocations:
 
         return await self._mutations.run(request, work)
 
-    async def update(self, request: Request, location: LocationRow, fields: Sequence[str], reply: Reply) -> bytes:
+    async def update(
+        self, request: MutationContext, location: LocationRow, fields: Sequence[str], reply: Reply
+    ) -> bytes:
         """LocationUnknown when there is none."""
 
-        async def work(connection: Executor, state: LockedState) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             row = await connection.fetchrow(
                 """
                 UPDATE locations SET name = CASE WHEN 'name' = ANY($2::text[]) THEN $3 ELSE name END,

@@ -17,14 +17,14 @@ from grpc_status import rpc_status
 from stockward_server.api.calls.arrivals import MAX_STRANGERS, Arrivals, Slots
 from stockward_server.api.calls.large_messages import LARGE, LargeMessages
 from stockward_server.api.calls.log import CallLog
-from stockward_server.api.calls.metrics import CallTally
+from stockward_server.api.calls.metrics import CallMetrics
 from stockward_server.api.calls.open_streams import OpenStreams
 from stockward_server.api.calls.rate_limits import RateLimits
 from stockward_server.api.calls.send_budget import SendBudget
 from stockward_server.api.calls.stream_limits import StreamLimits
 from stockward_server.api.calls.trace import CallTracer, current_span
 from stockward_server.application.calls import LoggedCalls
-from stockward_server.application.request import Caller
+from stockward_server.application.context import Caller
 from stockward_server.auth.identity import Identity, credential, current_metadata
 from stockward_server.domain.errors import CredentialsInvalid, FieldInvalid, InternalError, Overloaded, Refusal
 from stockward_server.wire.status import HTTP_STATUS, status_of
@@ -70,7 +70,7 @@ class CallInterceptor(AsyncServerInterceptor):
     ) -> None:
         """`translate` knows the exceptions of the layers below that have a documented answer. `send_bytes`: how much of
         the responses may wait to be read."""
-        self.calls = CallTally()
+        self.calls = CallMetrics()
         self._log = CallLog(logged)
         self._tracer = tracer
         self._identity = identity

@@ -8,7 +8,7 @@ from time import perf_counter
 from stockward_server.runtime.distribution import Distribution
 
 
-class CallTally:
+class CallMetrics:
     """`begin` and `end` around every call."""
 
     def __init__(self) -> None:

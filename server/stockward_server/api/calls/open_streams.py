@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from stockward_server.application.request import Caller
+from stockward_server.application.context import Caller
 from stockward_server.domain.errors import CredentialsInvalid, Refusal, RoleNotAllowed
 
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.5
 """Between two looks at the credentials of open streams. With the time for which a key is remembered
-(`known_keys.REFRESH_SECONDS`) it makes less than the 5 seconds that are promised."""
+(`api_key_cache.REFRESH_SECONDS`) it makes less than the 5 seconds that are promised."""
 
 
 @dataclass(eq=False, slots=True)

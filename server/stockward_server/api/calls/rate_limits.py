@@ -10,7 +10,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from stockward_server.application.calls import MethodKind
 from stockward_server.domain.errors import RateLimited
 
-MOST_CALLERS = 100_000
+MAX_CALLERS = 100_000
 """Callers that are remembered at a time, about 10 MB a kind; beyond, those whose bucket is full are forgotten."""
 
 
@@ -83,12 +83,12 @@ class _Buckets:
                 limit_per_second=f"{self._rate:g}",
             )
         self._full_at[caller] = full_at + self._interval
-        if len(self._full_at) > MOST_CALLERS:
+        if len(self._full_at) > MAX_CALLERS:
             self._forget(now)
 
     def _forget(self, now: float) -> None:
         """Full buckets are as good as none. Where too few are, half of those that have been there longest go."""
         self._full_at = {caller: at for caller, at in self._full_at.items() if at > now}
-        if len(self._full_at) > MOST_CALLERS // 2:
-            for caller in list(self._full_at)[: MOST_CALLERS // 2]:
+        if len(self._full_at) > MAX_CALLERS // 2:
+            for caller in list(self._full_at)[: MAX_CALLERS // 2]:
                 del self._full_at[caller]

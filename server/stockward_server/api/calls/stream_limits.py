@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from stockward_server.application.request import Caller
+from stockward_server.application.context import Caller
 from stockward_server.domain.errors import StreamLimitReached
 
 

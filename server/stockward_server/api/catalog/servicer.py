@@ -21,9 +21,9 @@ from stockward_server.api.catalog.messages import (
 )
 from stockward_server.api.requests import Context, request_of
 from stockward_server.application.catalog import Catalog, Decision, ProductFilter, ProductSort, position, position_shape
-from stockward_server.application.request import Role
+from stockward_server.application.context import Role
 from stockward_server.application.stock_views import Page
-from stockward_server.application.storefront_cache import ShopWindow
+from stockward_server.application.storefront_cache import StorefrontCache
 from stockward_server.domain.product import Product, ProductState
 from stockward_server.domain.product_changes import (
     decide_archival,
@@ -73,10 +73,10 @@ def _bytes_of(made: _Made[Any]) -> int:
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     """See catalog.proto; every method raises a Refusal for a documented error."""
 
-    def __init__(self, catalog: Catalog, window: ShopWindow, seals: Seals) -> None:
+    def __init__(self, catalog: Catalog, storefront_cache: StorefrontCache, seals: Seals) -> None:
         self._catalog = catalog
         self._seals = seals
-        self._window = window
+        self._cache = storefront_cache
         self._for_staff: LRUCache[str, _Made[pb.Product]] = LRUCache(MESSAGE_BYTES, getsizeof=_bytes_of)
         self._for_storefronts: LRUCache[str, _Made[pb.AvailableProduct]] = LRUCache(MESSAGE_BYTES, getsizeof=_bytes_of)
 
@@ -185,7 +185,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def GetAvailableProduct(
         self, request: pb.GetAvailableProductRequest, context: Context
     ) -> pb.AvailableProduct:
-        product = await self._window.product(request.product_id)
+        product = await self._cache.product(request.product_id)
         return self._available_product_message(product, await self._available([product]))
 
     def _product_message(self, product: Product) -> pb.Product:
@@ -208,7 +208,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         skus = [variant.sku for product in products for variant in product.variants]
         available: dict[str, int] = {}
         for start in range(0, len(skus), SKUS_AT_ONCE):
-            rows = await self._window.availability(skus[start : start + SKUS_AT_ONCE], Role.STOREFRONT)
+            rows = await self._cache.availability(skus[start : start + SKUS_AT_ONCE], Role.STOREFRONT)
             available |= {sku: row.available for sku, row in rows.items()}
         return available
 

@@ -32,7 +32,7 @@ from stockward_server.api.incoming_webhooks.stripe_events import (
 from stockward_server.api.inventory.servicer import InventoryServicer
 from stockward_server.api.orders.servicer import OrderServicer
 from stockward_server.api.requests import Context
-from stockward_server.application.request import Caller, Role
+from stockward_server.application.context import Caller, Role
 from stockward_server.application.stock_views import OrderViews
 from stockward_server.auth.identity import Call, current_call
 from stockward_server.domain.errors import (

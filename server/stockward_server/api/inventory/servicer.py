@@ -47,7 +47,7 @@ from stockward_server.application.stock_views import (
     ReservationFilter,
     StockViews,
 )
-from stockward_server.application.storefront_cache import ShopWindow
+from stockward_server.application.storefront_cache import StorefrontCache
 from stockward_server.application.watches import Watches
 from stockward_server.auth.identity import current_call
 from stockward_server.domain.errors import ReservationNotFound, SkuUnknown
@@ -66,7 +66,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self,
         submit: Submit,
         views: StockViews,
-        window: ShopWindow,
+        storefront_cache: StorefrontCache,
         locations: Locations,
         policy: HoldPolicy,
         watches: Watches,
@@ -74,7 +74,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> None:
         self._submit = submit
         self._views = views
-        self._window = window
+        self._cache = storefront_cache
         self._locations = locations
         self._policy = policy
         self._watches = watches
@@ -83,7 +83,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     # Availability
 
     async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
-        row = await self._window.available(request.sku, current_call.get().caller.role)
+        row = await self._cache.available(request.sku, current_call.get().caller.role)
         if row is None:
             raise _unknown(request.sku)
         return availability_message(row)
@@ -92,7 +92,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self, request: pb.BatchGetAvailabilityRequest, context: Context
     ) -> pb.BatchGetAvailabilityResponse:
         async with long_read(len(request.skus)):
-            rows = await self._window.availability(request.skus, current_call.get().caller.role)
+            rows = await self._cache.availability(request.skus, current_call.get().caller.role)
             response, turns = pb.BatchGetAvailabilityResponse(), Turns()
             for sku in request.skus:
                 if sku in rows:

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from stockward.auth.v1 import key_pb2 as pb
 
+from stockward_server.application.context import Role
 from stockward_server.application.keys import ApiKey, KeyAnswer, NewSecret
-from stockward_server.application.request import Role
 from stockward_server.wire.times import timestamp
 
 

@@ -16,9 +16,9 @@ from stockward_server.api.keys.messages import (
     rotated_bytes,
 )
 from stockward_server.api.requests import Context, request_of
+from stockward_server.application.context import Role
 from stockward_server.application.keys import DEFAULT_OVERLAP, Keys, NewKey, NewSecret, Rotation
 from stockward_server.application.positions import Part
-from stockward_server.application.request import Role
 from stockward_server.wire.pages import list_page
 from stockward_server.wire.seal import Seals
 from stockward_server.wire.times import moment, timespan

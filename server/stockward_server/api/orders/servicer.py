@@ -23,6 +23,7 @@ from stockward_server.api.orders.messages import (
 from stockward_server.api.requests import Context, customer_of_call, request_of
 from stockward_server.api.watching import watch_orders
 from stockward_server.application.command import Command, Submit
+from stockward_server.application.context import Role
 from stockward_server.application.order_commands import (
     AddCharge,
     CancelOrder,
@@ -33,7 +34,6 @@ from stockward_server.application.order_commands import (
 )
 from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.positions import Part
-from stockward_server.application.request import Role
 from stockward_server.application.stock_views import OrderFilter, OrderViews
 from stockward_server.application.watches import Watches
 from stockward_server.auth.identity import current_call

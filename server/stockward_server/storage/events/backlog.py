@@ -9,13 +9,13 @@ from stockward_server.domain.endpoint_changes import ANSWERED, NOTHING_TAKEN
 from stockward_server.storage.database import Pool
 from stockward_server.storage.due_work import sweeper_lag
 
-MOST_COUNTED = 100_000
+MAX_COUNTED = 100_000
 """Rows are counted up to here: a number that is not small need not be exact, and must not cost what it tells of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Counts end at MOST_COUNTED; ages are in seconds, 0 when there is nothing."""
+    """Counts end at MAX_COUNTED; ages are in seconds, 0 when there is nothing."""
 
     outbox_pending: int
     outbox_age: float
@@ -61,7 +61,7 @@ async def read_backlog(pool: Pool) -> Backlog:
                ARRAY(SELECT stream FROM webhook_feed ORDER BY 1),
                ARRAY(SELECT stream_seq FROM webhook_feed ORDER BY stream)
         """,
-        MOST_COUNTED,
+        MAX_COUNTED,
         [f"{beginning}%" for beginning in (ANSWERED, NOTHING_TAKEN)],
     )
     assert row is not None

@@ -27,7 +27,7 @@ from typing import cast
 
 from asyncpg import Record
 
-from stockward_server.application.event_log import Cursor, EventPage, EventsLost, LoggedEvent, Stretch
+from stockward_server.application.event_log import Cursor, EventBatch, EventPage, EventsLost, LoggedEvent
 from stockward_server.application.stock_views import PAGE_BYTES
 from stockward_server.domain.errors import CursorExpired
 from stockward_server.domain.event import shard_of
@@ -143,7 +143,7 @@ class SqlEventLog:
         await self._refuse_expired(cursor.seq)
         return Cursor(cursor.seq, epoch)
 
-    async def follow(self, after_seq: int, limit: int) -> Stretch:
+    async def follow(self, after_seq: int, limit: int) -> EventBatch:
         """See EventLog."""
         epoch, horizon, _ = await self._prove_horizon()
         rows = await self._pool.fetch(
@@ -165,7 +165,7 @@ class SqlEventLog:
             )
             for row in rows
         ]
-        return Stretch(events, rows[-1]["seq"] if more else horizon, epoch, more)
+        return EventBatch(events, rows[-1]["seq"] if more else horizon, epoch, more)
 
     async def end(self) -> tuple[Cursor, int]:
         """See EventLog."""

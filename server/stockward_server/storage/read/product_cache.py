@@ -40,7 +40,7 @@ def _texts(values: Mapping[str, str]) -> Iterable[str]:
     return (*values.keys(), *values.values())
 
 
-class KnownProducts:
+class ProductCache:
     """Products as they stand in the database now. Only those whose version is not the one that is known are read whole;
     what was made of a version is never changed."""
 

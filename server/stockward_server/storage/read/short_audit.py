@@ -19,7 +19,7 @@ MOVEMENTS = 1000
 
 
 @dataclass(slots=True)
-class AuditTally:
+class AuditMetrics:
     """Since the process began."""
 
     checked: int = 0

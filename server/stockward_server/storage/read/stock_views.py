@@ -39,8 +39,8 @@ from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.order_rows import load_reservations
 from stockward_server.storage.stock_rows import stock_level
 
-MOST_CLAIMS = 1000
-MOST_DISCREPANCIES = 1000
+MAX_CLAIMS = 1000
+MAX_DISCREPANCIES = 1000
 
 LIST_MOVEMENTS = f"""
     SELECT m.*, {sku_now("m")} AS sku_now FROM movements m {renamed("m", "movement_id")}
@@ -194,7 +194,7 @@ class SqlStockViews:
             return (
                 untracked,
                 await connection.fetch(LEVELS_BY_PRIORITY, sku),
-                await connection.fetch(CLAIMS, sku, MOST_CLAIMS),
+                await connection.fetch(CLAIMS, sku, MAX_CLAIMS),
             )
 
         untracked, rows, claims = await read_snapshot(self._pool, read)
@@ -246,7 +246,7 @@ class SqlStockViews:
             ORDER BY counted = ledger AND counted = claimed, sku, location_id, counter LIMIT $2
             """,
             sku,
-            MOST_DISCREPANCIES,
+            MAX_DISCREPANCIES,
             timeout=600.0,
         )
         found = [

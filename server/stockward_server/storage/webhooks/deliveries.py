@@ -12,9 +12,9 @@ from typing import Any
 
 from asyncpg import Record
 
-from stockward_server.application.request import Request
+from stockward_server.application.context import MutationContext
 from stockward_server.application.stock_views import Page
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.application.webhooks import DeliveryFilter, DeliveryReply
 from stockward_server.domain.delivery import Delivery, DeliveryState, LoggedAttempt
 from stockward_server.domain.errors import DeliveryExpired, DeliveryNotFound, DeliveryStateInvalid
@@ -88,7 +88,7 @@ class SqlDeliveries:
             await hold_endpoint(connection, endpoint_id)
             return await _load(connection, endpoint_id, event_id)
 
-    async def retry(self, request: Request, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
+    async def retry(self, request: MutationContext, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
         async def work(connection: Executor, delivery: Delivery) -> None:
             kept = await connection.fetchval(
                 """
@@ -111,7 +111,7 @@ class SqlDeliveries:
 
         return await self._change(request, endpoint_id, event_id, work, reply)
 
-    async def skip(self, request: Request, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
+    async def skip(self, request: MutationContext, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
         async def work(connection: Executor, delivery: Delivery) -> None:
             if delivery.state is DeliveryState.DELIVERED:
                 raise DeliveryStateInvalid(
@@ -132,7 +132,7 @@ class SqlDeliveries:
 
     async def _change(
         self,
-        request: Request,
+        request: MutationContext,
         endpoint_id: str,
         event_id: str,
         work: Callable[[Executor, Delivery], Any],
@@ -140,7 +140,7 @@ class SqlDeliveries:
     ) -> bytes:
         """`work` on the delivery, with its lane and then itself under lock."""
 
-        async def run(connection: Executor, state: LockedState) -> bytes:
+        async def run(connection: Executor, state: UnitOfWork) -> bytes:
             await hold_endpoint(connection, endpoint_id)
             aggregate_id = (await _load(connection, endpoint_id, event_id)).aggregate_id
             await lock_lane(connection, endpoint_id, aggregate_id)

@@ -9,9 +9,9 @@ from datetime import datetime
 
 from asyncpg import Record
 
-from stockward_server.application.request import Request
+from stockward_server.application.context import MutationContext
 from stockward_server.application.stock_views import Page
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.application.webhooks import EndpointDecision, EndpointReply
 from stockward_server.domain.endpoint import Endpoint, Secret
 from stockward_server.domain.endpoint_changes import require_enabled, require_etag, require_managed
@@ -44,8 +44,10 @@ class SqlEndpoints:
         self._pool = pool
         self._mutations = mutations
 
-    async def create(self, request: Request, make: Callable[[datetime], Endpoint], reply: EndpointReply) -> bytes:
-        async def work(connection: Executor, state: LockedState) -> bytes:
+    async def create(
+        self, request: MutationContext, make: Callable[[datetime], Endpoint], reply: EndpointReply
+    ) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", CREATION_LOCK)
             if await connection.fetchval("SELECT count(*) FROM endpoints") >= MAX_ENDPOINTS:
                 raise EndpointLimitReached(f"there are {MAX_ENDPOINTS} endpoints already", limit=MAX_ENDPOINTS)
@@ -56,9 +58,9 @@ class SqlEndpoints:
         return await self._mutations.run(request, work)
 
     async def change(
-        self, request: Request, endpoint_id: str, etag: str, decide: EndpointDecision, reply: EndpointReply
+        self, request: MutationContext, endpoint_id: str, etag: str, decide: EndpointDecision, reply: EndpointReply
     ) -> bytes:
-        async def work(connection: Executor, state: LockedState) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             endpoint = await _lock(connection, endpoint_id)
             require_etag(endpoint, etag)
             changed = decide(endpoint, state.now)
@@ -71,10 +73,10 @@ class SqlEndpoints:
 
         return await self._mutations.run(request, work)
 
-    async def delete(self, request: Request, endpoint_id: str, etag: str, reply: EndpointReply) -> bytes:
+    async def delete(self, request: MutationContext, endpoint_id: str, etag: str, reply: EndpointReply) -> bytes:
         """One row and its secrets go: nobody claims lanes without an endpoint, and the cleaner finds what is left."""
 
-        async def work(connection: Executor, state: LockedState) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             endpoint = await _lock(connection, endpoint_id)
             require_etag(endpoint, etag)
             require_managed(endpoint, "URL")
@@ -84,8 +86,8 @@ class SqlEndpoints:
 
         return await self._mutations.run(request, work)
 
-    async def ping(self, request: Request, endpoint_id: str, reply: Callable[[str], bytes]) -> bytes:
-        async def work(connection: Executor, state: LockedState) -> bytes:
+    async def ping(self, request: MutationContext, endpoint_id: str, reply: Callable[[str], bytes]) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             endpoint = await _lock(connection, endpoint_id)
             require_enabled(endpoint)
             version = await connection.fetchval(

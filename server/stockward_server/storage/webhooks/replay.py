@@ -7,8 +7,8 @@ from datetime import datetime
 
 from asyncpg import Record
 
-from stockward_server.application.request import Request
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.context import MutationContext
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.application.webhooks import Batch, BatchReply, DeliveryFilter
 from stockward_server.domain.endpoint import STOREFRONT
 from stockward_server.domain.event import PINGED
@@ -27,11 +27,11 @@ class SqlReplay:
         self._mutations = mutations
 
     async def recover(
-        self, request: Request, endpoint_id: str, start_time: datetime, batch: Batch, reply: BatchReply
+        self, request: MutationContext, endpoint_id: str, start_time: datetime, batch: Batch, reply: BatchReply
     ) -> bytes:
         """What is no longer in the record cannot be sent, and stays dead."""
 
-        async def work(connection: Executor, state: LockedState) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             await hold_endpoint(connection, endpoint_id)
             rows = await connection.fetch(
                 """
@@ -49,11 +49,11 @@ class SqlReplay:
 
         return await self._mutations.run(request, work)
 
-    async def replay(self, request: Request, wanted: DeliveryFilter, batch: Batch, reply: BatchReply) -> bytes:
+    async def replay(self, request: MutationContext, wanted: DeliveryFilter, batch: Batch, reply: BatchReply) -> bytes:
         """What is still in the outbox comes by itself, behind what it follows. The storefront of the settings gets
         again what a storefront may see now."""
 
-        async def work(connection: Executor, state: LockedState) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> bytes:
             own_types = await hold_endpoint(connection, wanted.endpoint_id)
             rows = await connection.fetch(
                 f"""

@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.unit_of_work import UnitOfWork
 
 log = logging.getLogger(__name__)
 
-CommitHook = Callable[[LockedState], None]
+CommitHook = Callable[[UnitOfWork], None]
 """Called after each commit, before its callers are answered."""
 
 
 def guarded(hook: CommitHook) -> CommitHook:
     """The same hook, whose errors are logged: what is committed must be answered as such, whatever its listeners do."""
 
-    def call(state: LockedState) -> None:
+    def call(state: UnitOfWork) -> None:
         try:
             hook(state)
         except Exception:

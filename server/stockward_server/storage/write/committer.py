@@ -18,8 +18,8 @@ from functools import partial
 from typing import TypeVar
 
 from stockward_server.application.command import Command
-from stockward_server.application.request import Request, RequestKey
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.context import MutationContext, RequestKey
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import (
     DatabaseUnavailable,
     DeadlinePassed,
@@ -27,7 +27,7 @@ from stockward_server.domain.errors import (
     Refusal,
 )
 from stockward_server.domain.event import Event
-from stockward_server.runtime.supervision import end, heed_cancellation
+from stockward_server.runtime.supervision import end, raise_if_cancelled
 from stockward_server.runtime.turns import Turns, at_once, beside
 from stockward_server.storage.database import (
     Pool,
@@ -37,7 +37,7 @@ from stockward_server.storage.database import (
     transaction,
 )
 from stockward_server.storage.write.commit_hook import CommitHook, guarded
-from stockward_server.storage.write.committer_metrics import PHASES, CommitterTally, Phases, log_slow_batch
+from stockward_server.storage.write.committer_metrics import PHASES, CommitterMetrics, Phases, log_slow_batch
 from stockward_server.storage.write.fair_queue import FairQueue
 from stockward_server.storage.write.idempotency import StoredResponse, find_responses
 from stockward_server.storage.write.lock import lock_state
@@ -105,7 +105,7 @@ class Committer:
         batch_limit: int,
         on_commit: CommitHook = lambda state: None,
         slow_seconds: float = float("inf"),
-        tally: CommitterTally | None = None,
+        metrics: CommitterMetrics | None = None,
         long: bool = False,
         trace: Callable[[Sequence[str], float, Mapping[str, float]], None] | None = None,
     ) -> None:
@@ -113,7 +113,7 @@ class Committer:
         batch that takes longer than `slow_seconds` is logged. `long`: each command takes long, and is decided beside
         the event loop. `trace` hears of every batch: the traceparents of its
         commands, how long it took, and each of its phases, in seconds."""
-        self.tally = tally or CommitterTally()
+        self.metrics = metrics or CommitterMetrics()
         self._pool = pool
         self._encode_event = encode_event
         self._queue_limit = queue_limit
@@ -175,7 +175,7 @@ class Committer:
                 except Exception as error:
                     log.exception("the committer failed and goes on")
                     _answer_all(batch, error)
-                heed_cancellation()
+                raise_if_cancelled()
                 await self._gather(effort)
 
     async def _work_off(self, batch: Sequence[Queued]) -> None:
@@ -185,7 +185,7 @@ class Committer:
         for queued, outcome in zip(batch, outcomes, strict=True):
             _answer(queued, outcome)
         seconds, waited = time.perf_counter() - since, since - min(queued.since for queued in batch)
-        self.tally.add(len(batch), waited, seconds)
+        self.metrics.add(len(batch), waited, seconds)
         if seconds > self._slow_seconds or self._trace is not None:
             if seconds > self._slow_seconds:
                 log_slow_batch(len(batch), waited, seconds, self._spent)
@@ -251,10 +251,10 @@ class Committer:
                 return await self._transact(commands)
             except Exception as error:
                 if is_database_down(error):
-                    self.tally.retries += 1
+                    self.metrics.retries += 1
                     log.warning("batch of %d failed, the database is not there: %r", len(batch), error)
                 elif len(batch) > 1:
-                    self.tally.replays += 1
+                    self.metrics.replays += 1
                     log.warning("batch of %d failed, replaying it one by one: %r", len(batch), error)
                     return [outcome for queued in batch for outcome in await self._run_batch([queued])]
                 elif not is_race_lost(error):
@@ -271,13 +271,13 @@ class Committer:
         that took effect are found by their request_ids, and those without one have nothing left to do. The id of the
         transaction would not tell: after a crash PostgreSQL may give it to another one.
         """
-        requests = [command.cause for command in commands if isinstance(command.cause, Request)]
+        requests = [command.cause for command in commands if isinstance(command.cause, MutationContext)]
         phases = Phases()
         try:
             async with transaction(self._pool) as connection:
                 now, renames, stored = await find_responses(connection, requests)
                 phases.end("begin")
-                state = LockedState(now, self._encode_event)
+                state = UnitOfWork(now, self._encode_event)
                 fresh = [command for command in commands if command.cause.key not in stored]
                 await lock_state(connection, fresh, state, renames)
                 phases.end("lock")
@@ -289,7 +289,7 @@ class Committer:
                 failed = [
                     command.cause
                     for command, outcome in zip(commands, outcomes, strict=True)
-                    if isinstance(command.cause, Request) and not isinstance(outcome, bytes)
+                    if isinstance(command.cause, MutationContext) and not isinstance(outcome, bytes)
                 ]
                 if failed:
                     # Another process may have committed the same request while this one waited for its locks: what it
@@ -303,7 +303,7 @@ class Committer:
                 answers = [
                     (command.cause, outcome)
                     for command, outcome in zip(commands, outcomes, strict=True)
-                    if isinstance(command.cause, Request)
+                    if isinstance(command.cause, MutationContext)
                     and isinstance(outcome, bytes)
                     and command.cause.key not in stored
                 ]
@@ -312,7 +312,7 @@ class Committer:
             phases.end("commit")
         finally:
             for phase, seconds in phases.seconds.items():
-                self.tally.phases[phase] += seconds
+                self.metrics.phases[phase] += seconds
                 self._spent[phase] += seconds
         self._on_commit(state)
         return outcomes
@@ -344,7 +344,7 @@ def _stopping() -> DatabaseUnavailable:
     return DatabaseUnavailable("the server is stopping")
 
 
-def _execute(command: Command, state: LockedState, stored: Mapping[RequestKey, StoredResponse]) -> Outcome:
+def _execute(command: Command, state: UnitOfWork, stored: Mapping[RequestKey, StoredResponse]) -> Outcome:
     """The stored response of a replay, the response of a command, or why it failed: then `state` is as before."""
     known = _replay(command, None, stored)
     if known is not None:
@@ -364,7 +364,7 @@ def _execute(command: Command, state: LockedState, stored: Mapping[RequestKey, S
 def _replay(command: Command, otherwise: T, stored: Mapping[RequestKey, StoredResponse]) -> Outcome | T:
     """What was answered to this request before; `otherwise` when nothing was."""
     cause = command.cause
-    if not isinstance(cause, Request) or (known := stored.get(cause.key)) is None:
+    if not isinstance(cause, MutationContext) or (known := stored.get(cause.key)) is None:
         return otherwise
     try:
         return known.replay(cause)

@@ -18,7 +18,7 @@ PHASES = ("begin", "lock", "decide", "write", "commit")
 
 
 @dataclass(slots=True)
-class CommitterTally:
+class CommitterMetrics:
     """Since the process began."""
 
     commands: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from stockward_server.application.request import Request, RequestKey
+from stockward_server.application.context import MutationContext, RequestKey
 from stockward_server.domain.errors import RequestIdReused
 from stockward_server.storage.database import Executor
 from stockward_server.storage.former_skus import RENAMES
@@ -22,7 +22,7 @@ class StoredResponse:
         self.fingerprint = fingerprint
         self._response = response
 
-    def replay(self, request: Request) -> bytes:
+    def replay(self, request: MutationContext) -> bytes:
         """The stored response, or RequestIdReused when this is another request under the same id."""
         if (self.method, self.fingerprint) != (request.method, request.fingerprint):
             raise RequestIdReused(
@@ -35,7 +35,7 @@ class StoredResponse:
 
 
 async def find_responses(
-    connection: Executor, requests: Sequence[Request]
+    connection: Executor, requests: Sequence[MutationContext]
 ) -> tuple[datetime, int, dict[RequestKey, StoredResponse]]:
     """The database's clock, how many SKUs were renamed by then, and what was stored for these requests.
 
@@ -64,7 +64,7 @@ async def find_responses(
     return rows[0]["now"], rows[0]["renames"], stored
 
 
-def insert_responses(write: Statement, answers: Sequence[tuple[Request, bytes]], now: datetime) -> None:
+def insert_responses(write: Statement, answers: Sequence[tuple[MutationContext, bytes]], now: datetime) -> None:
     """Stores answers. A unique violation says that another process answered one of them in the meantime."""
     answers = sorted(answers, key=lambda answer: answer[0].key)
     write.add(

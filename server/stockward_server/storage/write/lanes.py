@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 import asyncpg
 
 from stockward_server.application.command import Command
-from stockward_server.application.reads import RememberedReads
+from stockward_server.application.reads import CachedLoader
 from stockward_server.runtime.turns import MUCH
 from stockward_server.storage.database import Pool
 from stockward_server.storage.write.committer import Committer
-from stockward_server.storage.write.committer_metrics import CommitterTally
+from stockward_server.storage.write.committer_metrics import CommitterMetrics
 
 REMEMBERED_SECONDS = 3600.0
 """How long it is remembered how many lines an order or a reservation has. They do not change."""
@@ -31,14 +31,14 @@ class Lanes:
     such an order has locked: row locks order the two committers, as they order several processes.
     """
 
-    def __init__(self, pool: Pool, committer: Callable[[CommitterTally, int, bool], Committer], limit: int) -> None:
-        """`committer` makes one with a tally, a limit of its queue, and whether its commands are long. `limit`:
+    def __init__(self, pool: Pool, committer: Callable[[CommitterMetrics, int, bool], Committer], limit: int) -> None:
+        """`committer` makes one with a metrics, a limit of its queue, and whether its commands are long. `limit`:
         commands that may wait."""
-        self.tally = CommitterTally()
+        self.metrics = CommitterMetrics()
         self._pool = pool
-        self._short = committer(self.tally, limit, False)
-        self._long = committer(self.tally, max(1, limit // LONG_SHARE), True)
-        self._lines = RememberedReads(self._count_lines, REMEMBERED_SECONDS, REMEMBERED_BYTES)
+        self._short = committer(self.metrics, limit, False)
+        self._long = committer(self.metrics, max(1, limit // LONG_SHARE), True)
+        self._lines = CachedLoader(self._count_lines, REMEMBERED_SECONDS, REMEMBERED_BYTES)
 
     @property
     def queued(self) -> int:

@@ -14,7 +14,7 @@ import asyncpg
 
 from stockward_server.application.command import Command
 from stockward_server.application.overlay import Overlay
-from stockward_server.application.unit_of_work import Holder, LockedState, PaymentKey, StockKey
+from stockward_server.application.unit_of_work import Holder, PaymentKey, StockKey, UnitOfWork
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.identifiers import first_id
 from stockward_server.domain.money import Money
@@ -41,7 +41,7 @@ TENDERS = 0x74656E64657273
 """The same for tenders; it spells "tenders"."""
 
 
-async def lock_state(connection: Executor, commands: Sequence[Command], state: LockedState, renames: int) -> None:
+async def lock_state(connection: Executor, commands: Sequence[Command], state: UnitOfWork, renames: int) -> None:
     """Fills `state` with every row that the commands named, locked to the end of the transaction.
 
     The SKUs of orders and reservations are read before their stock can be locked. When one was renamed in between, the

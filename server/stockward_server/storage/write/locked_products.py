@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import count
 
-from stockward_server.application.unit_of_work import Cause, LockedState
+from stockward_server.application.unit_of_work import Cause, UnitOfWork
 from stockward_server.domain.errors import HandleTaken, PreconditionViolation, SkuTaken, VariantInUse
 from stockward_server.domain.event import EventData, SkuRenamed, StockNews
 from stockward_server.domain.product import Product, ProductEdit
@@ -26,7 +26,7 @@ from stockward_server.storage.write.sku_rename import begin_rename, lock_goods, 
 class LockedProducts:
     """The products of one transaction: the application's CatalogTransaction."""
 
-    def __init__(self, connection: Executor, state: LockedState, cause: Cause) -> None:
+    def __init__(self, connection: Executor, state: UnitOfWork, cause: Cause) -> None:
         self._connection = connection
         self._state = state
         self._cause = cause

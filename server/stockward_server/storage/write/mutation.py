@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from stockward_server.application.request import Request
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.context import MutationContext
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import DatabaseUnavailable, Refusal
 from stockward_server.domain.event import Event
 from stockward_server.storage.database import Executor, Pool, is_database_down, is_race_lost, transaction
@@ -17,7 +17,7 @@ from stockward_server.storage.write.write_state import write_state
 MAX_TRIES = 5
 FIRST_PAUSE = 0.05
 
-Work = Callable[[Executor, LockedState], Awaitable[bytes]]
+Work = Callable[[Executor, UnitOfWork], Awaitable[bytes]]
 """Does the work on the connection, records events into the state, and answers the encoded response."""
 
 
@@ -35,7 +35,7 @@ class Mutations:
         self._encode_event = encode_event
         self._on_commit = guarded(on_commit)
 
-    async def run(self, request: Request, work: Work) -> bytes:
+    async def run(self, request: MutationContext, work: Work) -> bytes:
         """The response, stored or fresh. Work that lost a race or its connection is done again from the start: had it
         been committed after all, its stored response answers."""
         return await self._until_done(lambda: self._once(request, work))
@@ -62,7 +62,7 @@ class Mutations:
         """Work that nobody waits for and nobody would repeat."""
         async with transaction(self._pool) as connection:
             now = await connection.fetchval("SELECT clock_timestamp()")
-            state = LockedState(now, self._encode_event)
+            state = UnitOfWork(now, self._encode_event)
             answer = await work(connection, state)
             await write_state(connection, state)
         self._on_commit(state)
@@ -74,11 +74,11 @@ class Mutations:
             await attempt.start()
             try:
                 now = await connection.fetchval("SELECT clock_timestamp()")
-                return await work(connection, LockedState(now, self._encode_event))
+                return await work(connection, UnitOfWork(now, self._encode_event))
             finally:
                 await attempt.rollback()
 
-    async def _once(self, request: Request, work: Work) -> bytes:
+    async def _once(self, request: MutationContext, work: Work) -> bytes:
         try:
             return await self._transact(request, work)
         except Refusal:
@@ -90,12 +90,12 @@ class Mutations:
                 return response.replay(request)
             raise
 
-    async def _transact(self, request: Request, work: Work) -> bytes:
+    async def _transact(self, request: MutationContext, work: Work) -> bytes:
         async with transaction(self._pool) as connection:
             now, _, stored = await find_responses(connection, [request])
             for response in stored.values():
                 return response.replay(request)
-            state = LockedState(now, self._encode_event)
+            state = UnitOfWork(now, self._encode_event)
             answer = await work(connection, state)
             await write_state(connection, state, [(request, answer)])
         self._on_commit(state)

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from stockward_server.application.alerts import Alert
-from stockward_server.application.request import Request
-from stockward_server.application.unit_of_work import LockedState
+from stockward_server.application.context import MutationContext
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.event import Movement, RecordedEvent
 from stockward_server.domain.stock import StockLevel
 from stockward_server.runtime.turns import at_once
@@ -28,8 +28,8 @@ from stockward_server.storage.write.write_orders import (
 
 async def write_state(
     connection: Executor,
-    state: LockedState,
-    answers: Sequence[tuple[Request, bytes]] = (),
+    state: UnitOfWork,
+    answers: Sequence[tuple[MutationContext, bytes]] = (),
     do: Callable[[Callable[[], Statement]], Awaitable[Statement]] = at_once,
 ) -> None:
     """Everything that was saved into `state`, and the answers to its requests.
@@ -46,7 +46,9 @@ async def write_state(
     await write.execute(connection)
 
 
-def _insertions(state: LockedState, alerts: Sequence[Alert], answers: Sequence[tuple[Request, bytes]]) -> Statement:
+def _insertions(
+    state: UnitOfWork, alerts: Sequence[Alert], answers: Sequence[tuple[MutationContext, bytes]]
+) -> Statement:
     write, now = Statement(), state.now
     if changed_levels := state.levels.changed:
         update_stock(write, changed_levels.values())

@@ -51,7 +51,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class MutationContext:
     """One mutation asked for.
 
     `fingerprint` is a digest of the payload: the same request_id with another one is refused. `deadline` is in seconds
@@ -89,7 +89,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Clockwork:
+class SystemCause:
     """What time brings about: it has an actor, but no request_id and nobody to answer."""
 
     actor: str = SYSTEM

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from stockward_server.config import variable
-from stockward_server.runtime import supervision as session
-from stockward_server.runtime.supervision import end, keep_running
+from stockward_server.runtime import supervision
+from stockward_server.runtime.supervision import end, run_with_restarts
 from tests.terminal import clean_environment
 
 
@@ -47,8 +47,8 @@ async def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
 async def test_a_task_that_never_ends_keeps_nobody_waiting(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(session, "CANCEL_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(session, "MAX_CANCEL_SECONDS", 0.05)
+    monkeypatch.setattr(supervision, "CANCEL_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(supervision, "MAX_CANCEL_SECONDS", 0.05)
     work = Stubborn(survives=1000)
     task = asyncio.create_task(work.run(), name="stubborn")
     await work.begun.wait()
@@ -75,7 +75,7 @@ async def test_tasks_are_ended_although_who_asked_for_it_is_cancelled() -> None:
 
 async def test_a_session_that_does_not_end_at_the_stop_is_cancelled() -> None:
     work, stop = Stubborn(survives=1), asyncio.Event()
-    running = asyncio.create_task(keep_running("tests", work.run, stop, stop_seconds=0.01))
+    running = asyncio.create_task(run_with_restarts("tests", work.run, stop, stop_seconds=0.01))
     await work.begun.wait()
     stop.set()
     async with asyncio.timeout(60):
@@ -97,7 +97,7 @@ async def test_a_session_whose_client_cancels_what_waits_for_it_is_begun_anew() 
         await future
 
     async with asyncio.timeout(60):
-        await keep_running("tests", work, stop)
+        await run_with_restarts("tests", work, stop)
     assert begun == 2
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 
-from stockward_server.gateway.endpoint_limiter import LONGEST_REST, BreakerPolicy, Gate
+from stockward_server.gateway.endpoint_limiter import MAX_REST, BreakerPolicy, EndpointLimiter
 from stockward_server.gateway.sender import Answer
 from stockward_server.storage.webhooks.claims import Endpoint
 
@@ -14,8 +14,8 @@ ENDPOINT = Endpoint("e", 1, "https://shop.example/", ("*",), 4, {}, None, 20_480
 POLICY = BreakerPolicy(failures=3, first_rest=10.0, longest_rest=30.0)
 
 
-def gate(**changes: object) -> Gate:
-    return Gate(replace(ENDPOINT, **changes), POLICY, 0.0)  # type: ignore[arg-type]
+def limiter(**changes: object) -> EndpointLimiter:
+    return EndpointLimiter(replace(ENDPOINT, **changes), POLICY, 0.0)  # type: ignore[arg-type]
 
 
 def answer(status: int | None, retry_after: float | None = None) -> Answer:
@@ -24,7 +24,7 @@ def answer(status: int | None, retry_after: float | None = None) -> Answer:
 
 
 def test_as_many_lanes_are_claimed_ahead_as_there_are_places_and_not_one_by_one() -> None:
-    way = gate()
+    way = limiter()
     assert way.places(0.0) == 8
     for left in (7, 6, 5, 4, 3, 2, 0, 0):
         way.enter(0.0)
@@ -37,7 +37,7 @@ def test_as_many_lanes_are_claimed_ahead_as_there_are_places_and_not_one_by_one(
 
 
 def test_what_waits_for_its_slot_is_not_sent_once_the_breaker_opens() -> None:
-    way = gate()
+    way = limiter()
     trial = way.enter(0.0)
     assert way.begins(0.0, trial)
     for _ in range(3):
@@ -49,7 +49,7 @@ def test_what_waits_for_its_slot_is_not_sent_once_the_breaker_opens() -> None:
 
 
 def test_the_breaker_opens_after_failures_in_a_row_and_lets_one_lane_try() -> None:
-    way = gate()
+    way = limiter()
     for status in (500, None, 200, 500, 500):
         way.note(answer(status), 0.0)
     assert not way.breaker_open
@@ -76,7 +76,7 @@ def test_the_breaker_opens_after_failures_in_a_row_and_lets_one_lane_try() -> No
 
 
 def test_a_lane_that_was_sent_before_the_breaker_opened_does_not_end_the_trial() -> None:
-    way = gate()
+    way = limiter()
     assert not way.enter(0.0)
     for _ in range(3):
         way.note(answer(None), 0.0)
@@ -92,7 +92,7 @@ def test_a_lane_that_was_sent_before_the_breaker_opened_does_not_end_the_trial()
 
 
 def test_the_breaker_rests_no_longer_than_it_may() -> None:
-    way, now = gate(), 0.0
+    way, now = limiter(), 0.0
     for _ in range(20):
         way.note(answer(500), now)
         now += 40.0
@@ -100,14 +100,14 @@ def test_the_breaker_rests_no_longer_than_it_may() -> None:
 
 
 def test_failures_of_requests_sent_before_it_opened_do_not_open_it_further() -> None:
-    way = gate()
+    way = limiter()
     for _ in range(30):
         way.note(answer(None), 0.0)
     assert way.places(12.1) == 1
 
 
 def test_a_rate_is_kept_and_evenly_spent() -> None:
-    way, sent = gate(rate_limit=5.0), 0
+    way, sent = limiter(rate_limit=5.0), 0
     for tick in range(1000):
         now = tick / 100
         for _ in range(way.places(now)):
@@ -120,21 +120,21 @@ def test_a_rate_is_kept_and_evenly_spent() -> None:
 
 
 def test_a_receiver_that_asks_for_time_gets_it() -> None:
-    way = gate()
+    way = limiter()
     trial = way.enter(0.0)
     way.note(answer(429, retry_after=5.0), 0.0)
     assert (way.begins(4.9, trial), way.begins(5.1, trial)) == (False, True)
     way.leave(trial)
     assert (way.places(4.9), way.places(5.1)) == (0, 8)
     way.note(answer(503, retry_after=86_400.0), 10.0)
-    assert (way.places(9.0 + LONGEST_REST), way.places(11.0 + LONGEST_REST)) == (0, 8)
+    assert (way.places(9.0 + MAX_REST), way.places(11.0 + MAX_REST)) == (0, 8)
     way.note(answer(200), 4000.0)
     way.note(answer(500, retry_after=5.0), 4000.0)  # about this delivery alone
     assert way.places(4000.0) == 8
 
 
 def test_a_receiver_that_wants_no_more_gets_none() -> None:
-    way = gate()
+    way = limiter()
     way.enter(0.0)
     way.note(answer(410), 0.0)
     assert way.gone == "HTTP 410"
@@ -144,7 +144,7 @@ def test_a_receiver_that_wants_no_more_gets_none() -> None:
 
 
 def test_the_first_failure_is_that_after_the_last_success() -> None:
-    way = gate()
+    way = limiter()
     failures = [answer(500), answer(429), answer(503)]
     way.note(failures[0], 0.0)
     way.note(answer(200), 0.0)
@@ -156,7 +156,7 @@ def test_the_first_failure_is_that_after_the_last_success() -> None:
 
 
 def test_outcomes_are_taken_once() -> None:
-    way = gate()
+    way = limiter()
     first, second = answer(500), answer(None)
     way.note(first, 0.0)
     way.note(second, 0.0)

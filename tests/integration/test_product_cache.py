@@ -14,18 +14,18 @@ from stockward_server.application.stock_views import Page
 from stockward_server.domain.product import Product, ProductState
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.database import Executor, Pool
-from stockward_server.storage.read.product_cache import KnownProducts
+from stockward_server.storage.read.product_cache import ProductCache
 from stockward_server.storage.write.mutation import Mutations
 from tests.shop import Shop
 
 
-async def read(known: KnownProducts, product_id: str) -> Product | None:
+async def read(known: ProductCache, product_id: str) -> Product | None:
     return (await known.by_id([product_id])).get(product_id)
 
 
 async def test_a_product_is_made_anew_when_it_has_changed(shop: Shop) -> None:
     product_id = await shop.sell("TEE", 5)
-    known = KnownProducts(shop.pool)
+    known = ProductCache(shop.pool)
     first = await read(known, product_id)
     assert first is not None
     assert await read(known, product_id) is first
@@ -44,7 +44,7 @@ async def test_a_product_is_made_anew_when_it_has_changed(shop: Shop) -> None:
 async def test_a_restored_database_is_believed(shop: Shop) -> None:
     """It counts the versions after the backup once more."""
     product_id = await shop.sell("TEE", 5)
-    known = KnownProducts(shop.pool)
+    known = ProductCache(shop.pool)
     assert await read(known, product_id)
     await shop.pool.execute("UPDATE products SET title = 'another', update_time = update_time - interval '1 second'")
     product = await read(known, product_id)
@@ -54,7 +54,7 @@ async def test_a_restored_database_is_believed(shop: Shop) -> None:
 
 async def test_what_does_not_exist_is_left_out_and_nothing_is_kept_without_end(shop: Shop) -> None:
     product_ids = [await shop.sell(f"TEE-{size}") for size in "SML"]
-    known = KnownProducts(shop.pool, most=5)  # two with a variant each
+    known = ProductCache(shop.pool, most=5)  # two with a variant each
     unknown = "01a206f4-f6a6-7077-81d1-9fe855cfa7b1"
     for _ in range(2):
         found = await known.by_id([*product_ids, unknown])
@@ -73,7 +73,7 @@ async def test_what_is_kept_is_counted_by_its_size(shop: Shop) -> None:
             update_mask=FieldMask(paths=["description", "attributes"]),
         )
     )
-    known = KnownProducts(shop.pool, most=50)
+    known = ProductCache(shop.pool, most=50)
     first = await read(known, small)
     assert await read(known, small) is first
     assert await read(known, great) is await read(known, great)
@@ -131,7 +131,7 @@ async def test_a_list_is_of_one_moment(database: Pool) -> None:
         """
     )
 
-    class Interrupted(KnownProducts):
+    class Interrupted(ProductCache):
         async def of_versions(self, connection: Executor | Pool, rows: Sequence[Record]) -> list[Product]:
             await database.execute("UPDATE products SET state = 3, version = version + 1")
             return await super().of_versions(connection, rows)

@@ -19,7 +19,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from stockward_server.cli import app
-from stockward_server.commands import parsers as texts
+from stockward_server.commands import parsers
 from stockward_server.commands.csv_file import FileUnreadable
 from stockward_server.commands.json_file import read_message
 from stockward_server.commands.shopify_csv import read_products
@@ -119,16 +119,16 @@ def test_the_options_are_found() -> None:
 
 
 PARSERS: list[Callable[[str], Any]] = [
-    texts.moment,
-    texts.counted,
-    texts.numbered,
-    texts.pair,
-    texts.identifier,
-    texts.whole(0),
-    texts.whole(-5, 5),
-    texts.number(0, 10),
-    lambda text: texts.amount(text, "EUR"),
-    lambda text: texts.variant(text, "EUR"),
+    parsers.moment,
+    parsers.counted,
+    parsers.numbered,
+    parsers.pair,
+    parsers.identifier,
+    parsers.whole(0),
+    parsers.whole(-5, 5),
+    parsers.number(0, 10),
+    lambda text: parsers.amount(text, "EUR"),
+    lambda text: parsers.variant(text, "EUR"),
 ]
 
 
