@@ -19,7 +19,7 @@ define bootstrap
 	exit 1; }; "$$python" tools/bootstrap.py
 endef
 
-.PHONY: help run demo month test long timed check bench torture attack soak lint types imports format generate typescript breaking venv lock \
+.PHONY: help run demo month test long timed check bench torture attack soak lint types imports format generate typescript breaking docs venv lock \
 	licences sbom vulnerabilities clean stale
 
 help: ## Show this list
@@ -85,6 +85,10 @@ typescript: $(TYPESCRIPT) ## Install and compile the TypeScript client and its e
 breaking: .venv/dev.stamp ## Check the contract against the last release (AGAINST=ref compares with another commit)
 	@$(BIN)/python tools/contract.py breaking $(if $(AGAINST),--against $(AGAINST))
 
+docs: .venv/dev.stamp ## Build the documentation as a site in .build/docs, and check its links
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+	@echo 'Built .build/docs/index.html'
+
 venv: .venv/dev.stamp ## Install everything for development into .venv
 
 lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml anew (ARGS=--upgrade takes newer versions)
@@ -94,7 +98,7 @@ lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml anew (ARGS=--upg
 PIN = $(BIN)/uv pip compile pyproject.toml --extra tracing --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
-licences: .venv/dev.stamp ## List the licences of what is installed with the server, in docs/licences.md
+licences: .venv/dev.stamp ## List the licences of what is installed with the server, in docs/reference/licences.md
 	@$(BIN)/python tools/licences.py
 
 sbom: .venv/dev.stamp ## Write the bill of materials as CycloneDX to .build/sbom

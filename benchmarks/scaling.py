@@ -1,4 +1,6 @@
-"""What one, two and four server processes do: `python -m benchmarks.scaling`. The figures of docs/scaling.md.
+"""What one, two and four server processes do: `python -m benchmarks.scaling`.
+
+The figures are those of docs/how-to/operator/scaling.md.
 
 The client is two processes, so that it is not what is measured; PostgreSQL, NATS and all servers share the machine's
 cores. What a call costs each process in CPU time is therefore the figure that carries over to greater machines.

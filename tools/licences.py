@@ -1,6 +1,7 @@
-"""The licences of everything that is installed with the server: `python tools/licences.py` writes docs/licences.md.
+"""Lists the licences of everything that is installed with the server.
 
-From the metadata of what `requirements.txt` pins, as it is installed here.
+`python tools/licences.py` writes docs/reference/licences.md
+from the metadata of what `requirements.txt` pins, as it is installed here.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LIST = ROOT / "docs" / "licences.md"
+LIST = ROOT / "docs" / "reference" / "licences.md"
 
 BUILD = ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers")
 """They build the package and are no part of what runs."""
 
 HEAD = """# Licences
 
-Stockward is under the [Apache License 2.0](../LICENSE). What is installed with it, by `make licences`:
+Stockward is under the [Apache License 2.0](../../LICENSE). What is installed with it, by `make licences`:
 
 | Package | Version | Licence |
 |---|---|---|
@@ -53,7 +54,7 @@ def licences() -> dict[str, tuple[str, str]]:
 
 
 def document() -> str:
-    """All of docs/licences.md."""
+    """All of docs/reference/licences.md."""
     rows = [f"| {name} | {version} | {licence} |\n" for name, (version, licence) in licences().items()]
     return HEAD + "".join(rows) + TAIL
 

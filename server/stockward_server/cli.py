@@ -100,7 +100,7 @@ def serve(
     """Run the gRPC server.
 
     A connection belongs to one worker for its life, so calls are balanced over workers only when clients have several
-    connections: see docs/performance.md.
+    connections: see docs/how-to/contributor/benchmarks.md.
     """
     settings = load_settings()
     from stockward_server.bootstrap.server import serve

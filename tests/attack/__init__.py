@@ -1,6 +1,6 @@
 """No caller can slow another: a stack of its own is attacked while a second caller, who behaves, is timed.
 
-`make attack` runs all of it and prints a table; docs/security.md has the threat model that it belongs to.
+`make attack` runs all of it and prints a table; docs/concepts/threat-model.md says against whom.
 
     bodies.py     what is sent: small, and full of one thing
     attacks.py    what is done to the stack

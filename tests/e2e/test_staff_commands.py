@@ -579,12 +579,12 @@ async def test_a_reader_that_has_read_enough(shop: Shop, tmp_path: Path) -> None
         assert b"Traceback" not in err
 
 
-# What docs/cli.md shows.
+# What docs/how-to/pms/command-line.md shows.
 
 
 def shown(index: int) -> str:
     """One of the shell blocks of the page."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    page = (Path(__file__).resolve().parents[2] / "docs/how-to/pms/command-line.md").read_text(encoding="utf-8")
     blocks: list[str] = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     return blocks[index]
 

@@ -1,4 +1,4 @@
-"""What README.md and docs/rest.md show can be typed as it stands."""
+"""What README.md and the pages of the edge show can be typed as it stands."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ async def typed(commands: str, directory: Path) -> list[str]:
 
 
 async def test_an_order_with_curl(stack: Stack) -> None:
-    published, level, stock, order, pending = map(json.loads, await typed(shown("docs/rest.md", 0), stack.directory))
+    published, level, stock, order, pending = map(
+        json.loads, await typed(shown("docs/how-to/storefront/order-with-curl.md", 0), stack.directory)
+    )
     assert published["state"] == "STATE_PUBLISHED"
     assert (level["onHand"], stock["available"]) == ("10", "10")
     assert order["orderId"] in [each["orderId"] for each in pending["orders"]]
@@ -64,5 +66,5 @@ async def test_the_readme_with_curl(stack: Stack) -> None:
 
 
 async def test_an_envoy_in_production(tmp_path: Path) -> None:
-    said = await typed(shown("docs/rest.md", 1).rstrip() + " --mode validate", tmp_path)
+    said = await typed(shown("docs/how-to/operator/run-the-edge.md", 0).rstrip() + " --mode validate", tmp_path)
     assert said[-1].endswith("OK")

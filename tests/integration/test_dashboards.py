@@ -21,12 +21,13 @@ from stockward_server.embedded import free_port
 from stockward_server.storage.database import Pool
 from tests.events import running, until
 from tests.scrape import ask
+from tools.site.program import found_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/stockward.json").read_text())
 ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
 
-RUNBOOK = ROOT / "docs" / "runbook.md"
+RUNBOOK = ROOT / "docs" / "how-to" / "operator" / "runbook.md"
 
 OF_PROMETHEUS = {"le", "job", "instance"}
 """Labels that a scrape adds, or that belong to the type of a metric."""
@@ -85,10 +86,11 @@ async def test_every_metric_that_they_name_is_told_by_a_process(settings: Settin
     assert len(expressions()) > 40
     unknown = {query: names for query in expressions() if (names := names_in(query)[0] - known)}
     assert not unknown
-    documented = (ROOT / "docs/observability.md").read_text()
+    documented = (ROOT / "docs/how-to/operator/observability.md").read_text()
     ours = {name for name in known if name.startswith("stockward_")}
     base = {re.sub("_(total|bucket|count|sum)$", "", name) for name in ours}
     assert not [name for name in base if not _is_documented(name, documented)]
+    assert base <= {name.removesuffix("_total") for name in found_metrics(ROOT / "server")}
 
 
 def _is_documented(name: str, text: str) -> bool:
@@ -121,7 +123,7 @@ def test_each_alert_says_what_it_means_and_where_to_read_on() -> None:
     for rule in rules:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"].endswith(".")
-        assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook_url"] == f"docs/how-to/operator/runbook.md#{rule['alert'].lower()}"
     chapters = re.findall(r"^#+ (.+)$", RUNBOOK.read_text(), re.MULTILINE)
     assert {rule["alert"] for rule in rules} <= set(chapters)
 

@@ -35,7 +35,7 @@ from tests.receiver import Hook, Receiver, receiver
 from tests.shop import Refused, Shop, refused, running_shop
 from tests.webhooks import QUICK, Stack, refuse, webhook_stack
 
-MANUAL = Path(__file__).resolve().parents[2] / "docs" / "webhooks.md"
+HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to"
 
 numbers = itertools.count(1)
 
@@ -258,8 +258,7 @@ async def test_a_receiver_verifies_with_what_staff_are_shown_as_the_manual_says(
         pb.RotateSecretRequest(endpoint_id=endpoint_id, kind=pb.Endpoint.SECRET_KIND_ED25519)
     )
     public, secret = rotated.endpoint.secrets
-    manual = MANUAL.read_text()
-    (fingerprint,) = re.findall(r"fingerprint: `(.+?)`", manual)
+    (fingerprint,) = re.findall(r"fingerprint: `(.+?)`", (HOW_TO / "pms/manage-webhooks.md").read_text())
     assert printed(fingerprint, secret=told.secret) == secret.fingerprint
     assert printed(fingerprint, secret=public.public_key) == public.fingerprint
 
@@ -269,7 +268,9 @@ async def test_a_receiver_verifies_with_what_staff_are_shown_as_the_manual_says(
         return any(len(hook.headers["webhook-signature"].split()) == 2 for hook in told.taken)
 
     await until(has_two_signatures)
-    (example,) = re.findall(r"```python\n(from base64 .+?)```", manual, re.DOTALL)
+    (example,) = re.findall(
+        r"```python\n(from base64 .+?)```", (HOW_TO / "subscriber/receive-webhooks.md").read_text(), re.DOTALL
+    )
     hook = next(hook for hook in told.taken if len(hook.headers["webhook-signature"].split()) == 2)
     exec(example, {"PUBLIC_KEY": public.public_key, "headers": hook.headers, "body": hook.body})
     with pytest.raises(InvalidSignature):

@@ -75,7 +75,10 @@ async def roll(stack: Stack, target: str, seconds: float) -> None:
 
 
 async def wipe(stack: Stack, target: str, seconds: float) -> None:
-    """NATS loses all that it had, and is filled again from the record, as docs/reliability.md describes."""
+    """NATS loses all that it had, and is filled again from PostgreSQL.
+
+    docs/how-to/operator/backup-and-restore.md describes it.
+    """
     relays = stack.of("relay")
     await asyncio.gather(*(relay.stop() for relay in relays))
     await stack.nats.kill()

@@ -46,7 +46,7 @@ PLAN = Plan(seed=3, seconds=0, clients=6, pause=0.05, hold_seconds=2, leaves=Fal
 
 ALTERED = "InvalidCachedStatementError"
 """What came before all tags answered INTERNAL where it first used a statement after a column had come to its table,
-with nothing half done (docs/reliability.md, Upgrading)."""
+with nothing half done (docs/how-to/operator/upgrade.md)."""
 
 CALLS = 120
 """Made between two steps."""

@@ -1,4 +1,4 @@
-"""docs/money.md: every worked example is what the rules come to."""
+"""docs/concepts/money.md: every worked example is what the rules come to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.pricing import spread_charge
 from tests.examples import LATER, NOW, SECOND, level, order, report
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "money.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "concepts" / "money.md"
 DUE = LATER + 100 * SECOND
 
 REPORTS = {

@@ -289,7 +289,9 @@ def test_there_is_an_event_of_every_type() -> None:
         assert said(type_, thing), type_
 
 
-@pytest.mark.parametrize("document", ["docs/webhooks-in.md", "proto/stockward/webhook/v1/incoming.proto"])
+@pytest.mark.parametrize(
+    "document", ["docs/how-to/storefront/connect-stripe.md", "proto/stockward/webhook/v1/incoming.proto"]
+)
 def test_the_manual_names_every_type(document: str) -> None:
     """`refund.created, .updated` are two, and `charge.dispute.*` are all of them."""
     named, area = set(), ""

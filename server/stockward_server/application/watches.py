@@ -1,4 +1,7 @@
-"""Watches: the present state, then every change, to whoever holds a stream open. See docs/watches.md."""
+"""Watches send the present state, then every change, to the callers of open streams.
+
+See docs/how-to/storefront/watch-stock-and-orders.md.
+"""
 
 from __future__ import annotations
 

@@ -182,7 +182,8 @@ class Settings(BaseModel):
     """How far the issuer's clock may be off, in seconds."""
 
     environment: Annotated[Environment, BeforeValidator(lower)] = Environment.DEVELOPMENT
-    """`development`, or `production`, which refuses what is meant for one's own machine: see docs/security.md."""
+    """`development`, or `production`, which refuses what is meant for one's own machine: see
+    docs/how-to/operator/secure-a-deployment.md."""
 
     reflection: bool | None = None
     """Whether the gRPC server tells what methods it has (grpc.reflection); unless it is set, in development only."""

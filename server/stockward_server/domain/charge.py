@@ -1,7 +1,7 @@
 """Charges of an order, and how discounts and taxes are spread over its lines.
 
 All amounts are minor units of the order's currency and never negative: the kind says whether one is added or taken off.
-docs/money.md explains the rules with examples.
+docs/concepts/money.md explains the rules with examples.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ class Fulfillment:
 
 
 class Amounts(NamedTuple):
-    """What an order comes to, in minor units of its currency. docs/money.md shows how."""
+    """What an order comes to, in minor units of its currency. docs/concepts/money.md shows how."""
 
     subtotal: int
     charged: int

@@ -375,7 +375,7 @@ ASK_AS_RELAY = (
 )
 EMPTY_STREAM = (
     "subscribers received what never happened: empty the stream and run `stockward events republish`, as "
-    "docs/reliability.md says (Backup and restore)"
+    "docs/how-to/operator/backup-and-restore.md says"
 )
 START_SERVER = "start `stockward serve`, or say where it runs: STOCKWARD_GRPC_ADDRESS, for TLS STOCKWARD_SERVER_CA"
 START_POSTGRESQL = "start PostgreSQL, or mend DATABASE_URL (`stockward config` shows it)"

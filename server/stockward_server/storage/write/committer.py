@@ -3,7 +3,7 @@
 One order a transaction is bound by one row lock and one flush of the write-ahead log an order. So commands queue here;
 while one transaction is in flight the next batch gathers. An idle committer starts at once, so a quiet shop does not
 wait; only a process that is short of time lets a batch grow. Callers take turns, so that no caller's commands wait for
-all that another one asked for before. See docs/architecture.md, "The write path".
+all that another one asked for before. See docs/concepts/architecture.md, "The write path".
 """
 
 from __future__ import annotations
