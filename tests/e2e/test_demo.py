@@ -175,7 +175,9 @@ async def test_webhooks_that_are_set_stay_where_they_go(stack: Stack) -> None:
 async def test_nothing_is_running(tmp_path: Path) -> None:
     outcome = await stockward("demo", cwd=tmp_path)
     assert (outcome.code, outcome.out) == (3, "")
-    assert outcome.err == "✗ Nothing is running here: start it with `make run`\n"
+    assert outcome.err == (
+        f"✗ No stack was found: {tmp_path} and the folders above it have no .stockward. Start one with `make run`\n"
+    )
 
 
 @pytest.mark.parametrize("patience", ["0", "soon"])

@@ -164,17 +164,48 @@ async def test_data_and_keys_survive_a_restart(stack: Stack) -> None:
     assert [each.data for each in await stored(after["nats"], api=after["nats_api"])] == [b"message"]
 
 
-async def test_a_port_in_use_is_replaced_and_said(stack: Stack) -> None:
+async def test_a_port_in_use_is_replaced_and_kept(stack: Stack) -> None:
+    """That of the demo, too; at the next start they are the same, although the first ones are free again."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-        address = f"127.0.0.1:{port}"
-        running = stack.up(STOCKWARD_GRPC_ADDRESS=address, STOCKWARD_EDGE_ADDRESS=address)
+        names = ("STOCKWARD_GRPC_ADDRESS", "STOCKWARD_EDGE_ADDRESS", "STOCKWARD_DEMO_ADDRESS")
+        addresses = dict.fromkeys(names, f"127.0.0.1:{port}")
+        running = stack.up(**addresses)
 
     assert running["grpc"] != f"127.0.0.1:{port}"
     assert await grpc_serves(running["grpc"])
     await until(lambda: answers(f"{running['edge']}/healthz", 10))  # once it has found the server well
-    for name in ("grpc", "edge"):
-        assert f"port {port} is in use, taking {running[name].rpartition(':')[2]} instead" in stack.output
+    for url in (running["grpc"], running["edge"], running["webhooks"]["pms"].removesuffix("/pms")):
+        assert f"port {port} is in use, taking {url.rpartition(':')[2]} instead" in stack.output
+
+    stack.signal(signal.SIGINT)
+    again = stack.up(**addresses)
+
+    assert {**again, "pids": None} == {**running, "pids": None}
+    assert await grpc_serves(again["grpc"])
+
+
+async def test_each_migration_is_printed_once(stack: Stack) -> None:
+    running = stack.up()
+    connection = await asyncpg.connect(running["database"])
+    applied = [row["migration_id"] for row in await connection.fetch("SELECT migration_id FROM _pogo_migration")]
+    await connection.close()
+    assert len(applied) > 20
+    assert {name: stack.output.count(name) for name in applied} == dict.fromkeys(applied, 1)
+
+    stack.signal(signal.SIGINT)
+    stack.up()
+
+    assert not [name for name in applied if name in stack.output]
+
+
+async def test_commands_find_the_stack_from_any_folder_below(shared: Stack) -> None:
+    below = shared.directory / "shop" / "scripts"
+    below.mkdir(parents=True)
+
+    listed = await stockward("orders", "list", "--json", cwd=below)
+
+    assert (listed.code, listed.err) == (0, "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with a killed parent")

@@ -420,7 +420,7 @@ async def test_no_answer_is_exit_code_3(tmp_path: Path) -> None:
     assert "The server cannot be reached" in looked.err
     assert "--request-id" not in looked.err
     assert "repeat it with --request-id" in changed.err
-    assert "Nothing is running here: start it with `make run`" in nothing.err
+    assert "No stack was found" in nothing.err
 
 
 async def test_an_answer_that_does_not_come_in_time_is_exit_code_3(

@@ -343,7 +343,7 @@ async def test_nobody_to_talk_to(file: Path, tmp_path: Path) -> None:
     write(file, ("tee", "Tee", "", "", "", "TEE", "19.90"))
     nothing = await stockward("import", "products", file, cwd=tmp_path)
     assert (nothing.code, nothing.out) == (3, "")
-    assert "Nothing is running here: start it with `make run`" in nothing.err
+    assert "No stack was found" in nothing.err
 
     dead = await stockward(
         "import", "products", file, "--address", f"127.0.0.1:{free_port()}", "--key", "swk_pms_any", cwd=tmp_path

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from stockward_server.cli import app
 from stockward_server.config import WEBHOOK_SECRETS, Environment, Settings, SettingsError, load_settings, variables
-from stockward_server.embedded.home import RunFile
+from stockward_server.embedded.home import RunFile, find_home
 
 SECRET = "whsec_" + "QUJD" * 10
 VERIFIED = "postgresql://db/a?sslmode=verify-full&sslrootcert=roots.pem"
@@ -66,6 +66,40 @@ def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("STOCKWARD_POOL_SIZE", "")
     settings = load_settings()
     assert (settings.storefront_webhook_url, settings.pool_size) == (None, 10)
+
+
+def test_the_nearest_home_above_is_found(tmp_path: Path) -> None:
+    below = tmp_path / "shop" / "scripts"
+    below.mkdir(parents=True)
+    assert find_home(below) is None
+    (tmp_path / ".stockward").mkdir()
+    assert find_home(tmp_path) == find_home(below) == tmp_path / ".stockward"
+    (below.parent / ".stockward").write_text("a file is none")
+    assert find_home(below) == tmp_path / ".stockward"
+    (below.parent / ".stockward").unlink()
+    (below.parent / ".stockward").mkdir()
+    assert find_home(below) == below.parent / ".stockward"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+def test_the_home_of_another_user_is_not_found(tmp_path: Path) -> None:
+    """Its run.json would decide where commands send their keys."""
+    (tmp_path / ".stockward").mkdir()
+    os.chown(tmp_path / ".stockward", 65534, 65534)
+    assert find_home(tmp_path) is None
+
+
+def test_a_stack_above_fills_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".stockward").mkdir()
+    running_stack().write(tmp_path / ".stockward")
+    below = tmp_path / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    settings = load_settings()
+    assert settings.home == tmp_path / ".stockward"
+    assert settings.database_url.get_secret_value() == running_stack().database
+    monkeypatch.setenv("STOCKWARD_HOME", ".stockward")
+    assert load_settings().home == Path(".stockward")
 
 
 @pytest.mark.parametrize("home", [".stockward", "elsewhere"])

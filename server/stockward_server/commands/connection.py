@@ -153,13 +153,21 @@ async def connected(address: str | None, key: str | None) -> AsyncIterator[Calle
     if stack and address in (None, stack.grpc):
         address, key = stack.grpc, key or stack.keys["pms"]
     if address is None:
-        fail(
-            "Nothing is running here: start it with `make run`, or name a server with --address and --key", UNREACHABLE
-        )
+        fail(f"{nothing_runs()}, or name a server with --address and --key", UNREACHABLE)
     if key is None:
         fail(f"{address} asks for an API key: give it as --key or in STOCKWARD_KEY", WRONG_USAGE)
     async with calling(address, key) as (callers,):
         yield callers
+
+
+def nothing_runs() -> str:
+    """Returns where a running stack was looked for, and how to start one."""
+    settings = load_settings(Use.NONE)
+    if "home" in settings.model_fields_set:
+        return f"No stack is running in {settings.home.absolute()}: start it with `make run`"
+    return (
+        f"No stack was found: {Path.cwd()} and the folders above it have no {settings.home}. Start one with `make run`"
+    )
 
 
 def told(work: Coroutine[Any, Any, Result], repetition: str = "") -> Result:

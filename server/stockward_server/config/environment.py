@@ -15,14 +15,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from stockward_server.config.production import WHERE
 from stockward_server.config.settings import PREFIX, Environment, Settings, SettingsError, variable
-from stockward_server.embedded.home import RunFile
+from stockward_server.embedded.home import RunFile, find_home
 
 CLIENT_FILES = {"ca": "server_ca", "cert": "client_cert", "key": "client_key"}
 """Settings for what `run.json` calls so."""
 
 
 class _RunningStack(PydanticBaseSettingsSource):
-    """Where nothing else says so, the services of the stack that runs in this directory (`stockward run`)."""
+    """Where nothing else says so, the stack of this folder or one above it, and its services while it runs."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         return None, field_name, False  # only whole answers, below
@@ -30,11 +30,16 @@ class _RunningStack(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         if str(self.current_state.get("environment", "")).lower() == Environment.PRODUCTION:
             return {}
-        stack = RunFile.read(Path(self.current_state.get("home", Settings.model_fields["home"].default)))
-        if stack is None:
+        named = self.current_state.get("home")
+        home = Path(named) if named else find_home(Path.cwd())
+        if home is None:
             return {}
+        found = {} if named else {"home": home}
+        stack = RunFile.read(home)
+        if stack is None:
+            return found
         own_queue = "EVENT_QUEUE_URL" in self.current_state
-        return {
+        return found | {
             "DATABASE_URL": stack.database,
             "EVENT_QUEUE_URL": stack.nats,
             **({} if own_queue else {"event_queue_api": stack.nats_api}),

@@ -189,7 +189,8 @@ class Settings(BaseModel):
     """Whether the gRPC server tells what methods it has (grpc.reflection); unless it is set, in development only."""
 
     home: Path = Path(".stockward")
-    """Directory of `stockward run`: data, logs, keys and run.json; relative to the current directory."""
+    """Directory of `stockward run`: data, logs, keys and run.json. Unless it is set, `.stockward` in the current
+    folder or the nearest one above it that has one."""
 
     log_level: Annotated[LogLevel, BeforeValidator(lower)] = LogLevel.INFO
     """Least severe record written to the log: debug, info, warning or error."""

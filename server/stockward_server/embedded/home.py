@@ -3,6 +3,7 @@
 postgres/  nats/        data
 logs/NAME.log           this run; NAME.log.1 is the run before
 keys.json               generated once (mode 600)
+ports.json              ports taken in place of those that were in use
 run.json                while a stack is up (mode 600)
 lock, locks/            held by the stack and by each of its processes
 """
@@ -23,6 +24,17 @@ from pathlib import Path
 
 from stockward_server.embedded.files import write_private
 from stockward_server.embedded.service import StartError, locked_by
+
+NAME = ".stockward"
+"""Of the directory, unless STOCKWARD_HOME is set."""
+
+
+def find_home(start: Path) -> Path | None:
+    """Returns the stack's directory in the folder `start` or in the nearest one above it that has one.
+
+    Directories of other users do not count: what is in them decides where commands send their keys.
+    """
+    return next((folder / NAME for folder in (start, *start.parents) if _is_ours(folder / NAME)), None)
 
 
 class AlreadyRunning(Exception):
@@ -171,8 +183,27 @@ class Home:
         except (ValueError, TypeError):
             raise StartError(f"{file} is damaged: remove it, and new keys are made at the next start") from None
 
+    def moved_ports(self) -> dict[str, int]:
+        """Returns the ports that were taken in place of others, by what listens there and the port it should have."""
+        try:
+            found = json.loads((self.path / "ports.json").read_text(encoding="utf-8"))
+            return {str(name): int(port) for name, port in found.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def remember_port(self, name: str, port: int) -> None:
+        """Stores that `name` listens on `port` in place of its own."""
+        write_private(self.path / "ports.json", json.dumps(self.moved_ports() | {name: port}, indent=2) + "\n")
+
     def remove_run_file(self) -> None:
         (self.path / "run.json").unlink(missing_ok=True)
+
+
+def _is_ours(directory: Path) -> bool:
+    try:
+        return directory.is_dir() and directory.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def _base32(size: int) -> str:

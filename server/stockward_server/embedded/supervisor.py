@@ -348,12 +348,20 @@ class Supervisor:
         return f"{host}:{self._port(what, host.strip('[]'), int(port))}"
 
     def _port(self, what: str, host: str, preferred: int) -> int:
+        name = f"{what} {preferred}"
+        moved = self._home.moved_ports().get(name)
         try:
-            port = free_port(preferred, host)
+            port = free_port(moved or preferred, host)
+            if moved not in (None, port):
+                port = free_port(preferred, host)
         except OSError as error:
             raise StartError(f"{what} cannot listen on {host}: {error.strerror}") from None
-        if port != preferred:
+        if port == moved:
+            file = self._home.path / "ports.json"
+            self._screen.say(f"  {what}: port {port} as at the last start; remove {file} to try {preferred} again")
+        elif port != preferred:
             self._screen.warn(f"{what}: port {preferred} is in use, taking {port} instead")
+            self._home.remember_port(name, port)
         return port
 
     def _log(self, name: str) -> Path:

@@ -24,7 +24,7 @@ def demo(
     It is played on the stack that runs here, under new names each time; what it makes stays there. Webhooks are
     received by the demo itself, unless their URLs are set. Exit code 0: all of it happened; 1: something did not.
     """
-    from stockward_server.commands.connection import UNREACHABLE, fail, told
+    from stockward_server.commands.connection import UNREACHABLE, fail, nothing_runs, told
     from stockward_server.commands.demo.output import DidNotHappen, Telling
     from stockward_server.commands.demo.performance import perform
     from stockward_server.config import Use, load_settings
@@ -32,7 +32,7 @@ def demo(
 
     stack = RunFile.read(load_settings(Use.NONE).home)
     if stack is None:
-        fail("Nothing is running here: start it with `make run`", UNREACHABLE)
+        fail(nothing_runs(), UNREACHABLE)
     try:
         told(perform(stack, Telling(patience, as_json=as_json)))
     except DidNotHappen as error:

@@ -26,7 +26,10 @@ async def perform(stack: RunFile, telling: Telling) -> None:
                 listening({stack.webhooks[role]: receiver for role, receiver in receivers.items()})
             )
         except OSError as error:
-            fail(f"Webhooks cannot be received at {', '.join(stack.webhooks.values())}: {error.strerror or error}")
+            fail(
+                f"Webhooks cannot be received at {', '.join(stack.webhooks.values())}: {error.strerror or error}. "
+                "End what listens there, or stop and start the stack, which then takes another port"
+            )
         pms, shop = await open_until_the_end.enter_async_context(
             calling(stack.grpc, stack.keys["pms"], stack.keys["storefront"])
         )
