@@ -303,11 +303,7 @@ def camel(name: str) -> str:
 def docstring(comment: str, indent: int, arguments: Sequence[str] = ()) -> str:
     """A comment of the contract as a docstring, its paragraphs wrapped, with a line or more for each argument."""
     margin = " " * indent
-    paragraphs = re.split(r"\n\s*\n", comment)
-    wrapped = [
-        paragraph if paragraph.startswith(" ") else textwrap.fill(" ".join(paragraph.split()), WIDTH - indent - 3)
-        for paragraph in paragraphs
-    ]
+    wrapped = [_wrapped(paragraph, WIDTH - indent) for paragraph in re.split(r"\n\s*\n", comment)]
     if arguments:
         lines = (
             textwrap.fill(" ".join(each.split()), WIDTH - indent, initial_indent=" " * 4, subsequent_indent=" " * 8)
@@ -317,6 +313,21 @@ def docstring(comment: str, indent: int, arguments: Sequence[str] = ()) -> str:
     text = textwrap.indent("\n\n".join(wrapped), margin).strip()
     raw = "r" if "\\" in text else ""
     return f'{margin}{raw}"""{text}' + (f'\n{margin}"""\n' if "\n" in text else '"""\n')
+
+
+def _wrapped(paragraph: str, width: int) -> str:
+    """Returns a paragraph of a comment in lines of that width: a table as it is, each item of a list by itself."""
+    if paragraph.startswith(" "):
+        return paragraph
+    items = re.split(r"\n(?=- )", paragraph)
+    return "\n".join(
+        textwrap.fill(
+            " ".join(item.split()),
+            width - (0 if number else 6),  # quotes stand on both sides of a single line
+            subsequent_indent="  " if item.startswith("- ") else "",
+        )
+        for number, item in enumerate(items)
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""One shop for all tests of bad input: nothing that they do changes it."""
+"""One shop for all tests of bad input, which nothing that they do changes, and the contract as it is compiled."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from stockward_server.config import Settings
 from stockward_server.embedded import Nats, Postgres
@@ -13,6 +15,7 @@ from tests.conftest import TEMPLATE
 from tests.issuer import AUDIENCE, ISSUER, Issuer
 from tests.known_shop import Known, arrange
 from tests.shop import running_shop
+from tools import contract
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +45,12 @@ async def known(
     )
     async with running_shop(settings) as shop:
         yield await arrange(shop)
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[FileDescriptorProto]:
+    """Our files of the contract, compiled with their comments."""
+    image = Path(tmp_path_factory.mktemp("contract")) / "image.binpb"
+    contract.compile_image(contract.PROTO, image)
+    compiled = FileDescriptorSet.FromString(image.read_bytes())
+    return [file for file in compiled.file if file.name.startswith("stockward/")]

@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from buf.validate import validate_pb2
 from google.api import annotations_pb2
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from stockward.event.v1.event_pb2 import Event
 from stockward.order.v1.order_pb2 import Order
 
 from stockward_server.api.server import SERVICES
 from stockward_server.domain import errors
 from stockward_server.wire.storefront_view import hide_event, hide_order
-from tools import contract
+from tests.declarations import declarations
 
 ROUTES = {
     "CreateProduct": "POST /api/pms/products/create *",
@@ -163,29 +162,6 @@ def test_every_mutation_has_a_request_id(method: MethodDescriptor) -> None:
 
 def test_no_read_has_a_request_id() -> None:
     assert [m.name for m in METHODS if not changes_something(m) and "request_id" in m.input_type.fields_by_name] == []
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[FileDescriptorProto]:
-    """Our files of the contract, compiled with their comments."""
-    image = Path(tmp_path_factory.mktemp("contract")) / "image.binpb"
-    contract.compile_image(contract.PROTO, image)
-    compiled = FileDescriptorSet.FromString(image.read_bytes())
-    return [file for file in compiled.file if file.name.startswith("stockward/")]
-
-
-def declarations(element: Any, path: tuple[int, ...], name: str) -> Iterator[tuple[tuple[int, ...], str]]:
-    """Path in the file and name of everything declared in `element`, itself left out."""
-    for field in ("service", "method", "message_type", "nested_type", "enum_type", "field", "value", "extension"):
-        if field not in element.DESCRIPTOR.fields_by_name:
-            continue
-        number = element.DESCRIPTOR.fields_by_name[field].number
-        for index, each in enumerate(getattr(element, field)):
-            if field == "nested_type" and each.options.map_entry:
-                continue  # made by the compiler
-            here = (*path, number, index)
-            yield here, f"{name}.{each.name}"
-            yield from declarations(each, here, f"{name}.{each.name}")
 
 
 def test_everything_is_commented(files: list[FileDescriptorProto]) -> None:

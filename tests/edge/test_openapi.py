@@ -61,7 +61,7 @@ def test_rules_are_constraints() -> None:
         {"required": ["delta"]},
         {"required": ["onHand"]},
     ]
-    assert schemas["stockward.order.v1.Order"]["description"] == "An order."
+    assert schemas["stockward.order.v1.Order"]["description"] == "An order of a customer."
     assert "INSUFFICIENT_STOCK" in DOCUMENT["x-error-reasons"]
 
 

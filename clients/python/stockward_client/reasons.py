@@ -95,8 +95,8 @@ __all__ = [
 
 
 class CredentialsInvalid(Unauthenticated):
-    """The call carries no key, or one that is malformed, unknown, expired or revoked; or a token that cannot be taken,
-    and then `cause` says why: TOKEN_MALFORMED, TOKEN_ALGORITHM_NOT_ALLOWED, TOKEN_KEY_UNKNOWN,
+    """The call has no key, or one that is malformed, unknown, expired or revoked; or a token that is refused. For a
+    token `cause` says why: TOKEN_MALFORMED, TOKEN_ALGORITHM_NOT_ALLOWED, TOKEN_KEY_UNKNOWN,
     TOKEN_SIGNATURE_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_ISSUER_WRONG, TOKEN_AUDIENCE_WRONG,
     TOKEN_CLAIM_MISSING or TOKEN_ROLE_UNKNOWN, the last two with the `claim`.
     """
@@ -107,105 +107,107 @@ class RoleNotAllowed(PermissionDenied):
 
 
 class KeyNotFound(NotFound):
-    """There is no such key."""
+    """No key has this id."""
 
 
 class KeyNameTaken(AlreadyExists):
-    """A key of that name works. Choose another name, or rotate that key."""
+    """A key with this name is active. Choose another name, or rotate that key."""
 
 
 class KeyNotActive(FailedPrecondition):
-    """The key has been rotated, has expired or was revoked."""
+    """The key was rotated or revoked, or has expired."""
 
 
 class TokenKeysUnavailable(Unavailable):
-    """The token may be good, but the keys of its issuer cannot be read. RetryInfo says when to come back."""
+    """The token cannot be verified, because the keys of its issuer cannot be read. RetryInfo says when to retry."""
 
 
 class RateLimited(ResourceExhausted):
-    """The caller makes more calls of this `kind` (read, write or bulk) than one caller may. RetryInfo says when to come
-    back.
+    """The caller exceeds its rate limit for calls of this `kind` (read, write or bulk). RetryInfo says when to
+    retry.
     """
 
 
 class CustomerNotAllowed(PermissionDenied):
-    """The token speaks for one customer, and the request names another, or is not for customers."""
+    """The token acts for one customer, and the request names another one, or the method is not for customers."""
 
 
 class FieldInvalid(InvalidArgument):
-    """A field breaks its rule. BadRequest lists the fields at fault, at most some twenty, each with what is allowed in
+    """A field breaks its rule. BadRequest lists up to about twenty fields at fault, each with the allowed values in
     words.
     """
 
 
 class PageTokenInvalid(InvalidArgument):
-    """The page token was not made by these servers for this method and these arguments (AIP-158), or not by their
-    present release: begin the list again. Or the cursor was not made by these servers.
+    """The page token was not issued by these servers for this method and these arguments (AIP-158), or by an earlier
+    release: start the list again. Or the cursor was not issued by these servers.
     """
 
 
 class MoneyInvalid(InvalidArgument):
-    """An amount of money is not one: unknown currency, units and nanos of different sign, more decimals than the
-    currency's minor unit has, or out of range.
+    """An amount of money is malformed: its currency is unknown, its units and nanos have different signs, it has
+    more decimals than the minor unit of the currency, or it is out of range.
     """
 
 
 class RequestIdReused(AlreadyExists):
-    """The request_id was used before by this caller with another payload or another method. request_ids compare as
-    UUIDs: upper and lower case are the same.
+    """This caller used the request_id before, for another method or with other content. request_ids are compared as
+    UUIDs: upper and lower case are equal.
     """
 
 
 class EtagMismatch(Aborted):
-    """The etag sent is not that of the resource as it stands (AIP-154). Read it again."""
+    """The resource has changed since the etag in the request was read (AIP-154). Read it again; `etag` is the
+    present one.
+    """
 
 
 class Overloaded(ResourceExhausted):
-    """More work is queued than can be done in good time, or more calls are under way than a server takes; then a call
-    that waits for its first message ends. RetryInfo says when to come back.
+    """The server has more work queued, or more calls under way, than it can handle in time. RetryInfo says when to
+    retry.
     """
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be reached, or the server is stopping. Nothing was changed, or it is not known whether it
-    was: send the same request again with the same request_id.
+    """The database cannot be reached, or the server is stopping. Either nothing was changed or the outcome is
+    unknown: retry with the same request_id.
     """
 
 
 class DeadlinePassed(DeadlineExceeded):
-    """The deadline passed while the request was queued, or the first message of the call took longer than 10 seconds;
-    it was dropped without effect.
+    """The deadline passed while the request was queued, or the first message of the call took longer than 10
+    seconds. The request was dropped without effect.
     """
 
 
 class MessageTooLarge(ResourceExhausted):
-    """The message is larger than the server takes, or than one of its method can be that keeps the rules. limit_bytes
-    is what it takes.
+    """The message is larger than the server accepts, or than any valid message of the method can be. `limit_bytes`
+    is the limit in bytes.
     """
 
 
 class WatchLagged(Aborted):
-    """Changes came faster than this watch was read. Open it again with the last cursor that came."""
+    """Changes came faster than the caller read this watch. Open it again with the last cursor."""
 
 
 class WatchLimitReached(ResourceExhausted):
-    """The server process has as many watches as it takes. RetryInfo says when to come back."""
+    """The server process has as many watches open as it accepts. RetryInfo says when to retry."""
 
 
 class StreamLimitReached(ResourceExhausted):
-    """The caller, or the customer it acts for, has as many watches and uploads open in this server process as one may
-    have. End one of them.
+    """The caller, or the customer for whom it acts, has as many watches and uploads open in this server process as
+    one may have. End one of them.
     """
 
 
 class ResponsesUnread(ResourceExhausted):
-    """The caller has not read large responses that were sent to it, and this one has no room beside them. Read them
-    first, then call again; a change was made, and its request_id gets the response.
+    """The caller has not read large responses that were sent to it, and this response does not fit beside them. Read
+    them, then call again: a mutation took effect, and its request_id returns the response.
     """
 
 
 class ProductNotFound(NotFound):
-    """No such product, or not one that the caller may see."""
+    """No product has this id, or the caller may not see it."""
 
 
 class SkuTaken(AlreadyExists):
@@ -217,25 +219,25 @@ class HandleTaken(AlreadyExists):
 
 
 class ProductNotReady(FailedPrecondition):
-    """The readiness rules do not let the product be published. PreconditionFailure lists the issues."""
+    """The product is not ready to be published. PreconditionFailure lists the issues."""
 
 
 class ProductStateInvalid(FailedPrecondition):
-    """The product's state does not allow this."""
+    """The state of the product does not allow this action."""
 
 
 class VariantInUse(FailedPrecondition):
-    """A variant to be dropped still has stock, holds or open orders, or one whose stock is no longer to be tracked has
-    holds or open orders. PreconditionFailure lists the stock rows.
+    """A variant to be removed has stock, reservations or open orders; or one that is to become `untracked` has
+    reservations or open orders. PreconditionFailure lists the stock rows.
     """
 
 
 class SkuUnknown(NotFound):
-    """No variant in the catalogue has this SKU. For a storefront also: its product is not published."""
+    """No variant has this SKU; for a storefront also when its product is not published."""
 
 
 class LocationUnknown(NotFound):
-    """No such location."""
+    """No location has this id."""
 
 
 class LocationTaken(AlreadyExists):
@@ -243,17 +245,17 @@ class LocationTaken(AlreadyExists):
 
 
 class InsufficientStock(FailedPrecondition):
-    """Not enough is available. PreconditionFailure lists the SKUs that are short, some twenty at the most."""
+    """Less is available than requested. PreconditionFailure lists up to about twenty SKUs that are short."""
 
 
 class StockNegative(FailedPrecondition):
-    """On_hand would fall below zero, or units that are to be shipped are not there. The message says where there are
-    some.
+    """On_hand would fall below zero, or units to be shipped are not at the location. The message says where there
+    are some.
     """
 
 
 class StockChanged(FailedPrecondition):
-    """On_hand is not what the caller expected."""
+    """On_hand is not what the request expects."""
 
 
 class QuantityOverflow(OutOfRange):
@@ -261,143 +263,143 @@ class QuantityOverflow(OutOfRange):
 
 
 class ReservationNotFound(NotFound):
-    """No such reservation."""
+    """No reservation has this id."""
 
 
 class ReservationNotActive(FailedPrecondition):
-    """The reservation was released or converted."""
+    """The reservation was released or became an order."""
 
 
 class ReservationExpired(FailedPrecondition):
-    """The reservation has run out."""
+    """The reservation has expired."""
 
 
 class ReservationLifetimeExceeded(FailedPrecondition):
-    """The reservation would live longer than the server allows."""
+    """The reservation would exceed the maximum lifetime that the server allows."""
 
 
 class ProductNotPublished(FailedPrecondition):
-    """The SKU belongs to a product that is not published. For staff only; a storefront gets SKU_UNKNOWN."""
+    """The product of the SKU is not published. For staff only; a storefront gets SKU_UNKNOWN."""
 
 
 class HoldLimitReached(FailedPrecondition):
-    """The customer holds as many reservations, or units, as the shop allows one customer at a time. Order or release
-    one of them, or let it run out.
+    """The customer has as many reservations, or reserved units, as the shop allows one customer at a time. Order or
+    release one of them, or let it expire.
     """
 
 
 class StockNotTracked(FailedPrecondition):
-    """The variant is `untracked`, so its stock cannot be counted, changed or given a policy."""
+    """The variant is `untracked`, so its stock cannot be counted, adjusted or given a policy."""
 
 
 class OrderNotFound(NotFound):
-    """No such order."""
+    """No order has this id."""
 
 
 class OrderStateInvalid(FailedPrecondition):
-    """The order's state does not allow this."""
+    """The state of the order does not allow this action."""
 
 
 class PaymentRequired(FailedPrecondition):
-    """The payment terms are not met."""
+    """The payment terms of the order are not met."""
 
 
 class QuantityExceeded(FailedPrecondition):
-    """More units are named than remain in the line."""
+    """The request names more units of a line than remain."""
 
 
 class PriceChanged(FailedPrecondition):
-    """The price that the customer was shown is not the present one. `current` is absent where a hold is ordered whose
-    product is no longer published.
+    """The price that the customer saw is not the present one. `current` is absent when the reserved units belong to
+    a product that is no longer published.
     """
 
 
 class CurrencyMismatch(FailedPrecondition):
-    """Amounts of different currencies meet in one order."""
+    """An amount is not in the currency of the order."""
 
 
 class PaymentEventConflict(AlreadyExists):
-    """The provider's event is known with other content."""
+    """The event of the provider was recorded with other content."""
 
 
 class LineUnknown(InvalidArgument):
-    """The order has no such line. `order_id` is absent where a charge names the line."""
+    """The order has no such line. `order_id` is absent when a charge names the line."""
 
 
 class TenderOfAnotherOrder(FailedPrecondition):
-    """The payment's tender is known on another order."""
+    """The tender of the payment belongs to another order."""
 
 
 class RefundExceeded(FailedPrecondition):
-    """More of a refund failed than the tender has refunded. Send it again when the refund itself is recorded."""
+    """More of a refund failed than the tender has refunded. Retry once the refund itself is recorded."""
 
 
 class OrderOnHold(FailedPrecondition):
-    """The order must wait; `hold` is the reason of its Hold."""
+    """The order is on hold; `hold` is the reason of its Hold."""
 
 
 class ChargeExceeded(FailedPrecondition):
-    """A discount or credit takes off more than is left, of the order or of the lines that it names."""
+    """A discount or credit exceeds what is left of the order, or of the lines that it names."""
 
 
 class ChargeLimitReached(FailedPrecondition):
-    """The order has as many charges as an order may have."""
+    """The order has the maximum number of charges."""
 
 
 class UnpaidOrderLimitReached(FailedPrecondition):
-    """The customer has as many unpaid orders, or units in them, as the shop allows one customer at a time. Pay for one
-    of them, cancel it, or let it expire.
+    """The customer has as many unpaid orders, or units in them, as the shop allows one customer at a time. Pay or
+    cancel one of them, or let it expire.
     """
 
 
 class CursorExpired(OutOfRange):
-    """Events after the cursor are no longer kept. Fetch the resources again and start from an empty cursor."""
+    """Events after the cursor are no longer kept. Read the resources again, then start from an empty cursor."""
 
 
 class CursorLost(OutOfRange):
-    """Events that were delivered before this cursor are lost, since the database was restored from a backup, or a
-    standby that was behind took over: what came of them never happened. Fetch the resources again, then go on from
-    `cursor` in the metadata. `common` says whether the record up to there is what it was when the cursor was given
-    ("true"), or that is only where the record ends now ("false").
+    """Events before the cursor were lost, because the database was restored from a backup, or a standby that was
+    behind took over: what followed from them never happened. Read the resources again, then continue from the
+    `cursor` in the metadata. `common` is "true" when the log up to there is the same as when the cursor was
+    issued, and "false" when that is only where the log ends now.
     """
 
 
 class WebhookSignatureInvalid(Unauthenticated):
-    """The headers of the signature are missing, or no secret of ours makes this signature of this body."""
+    """The headers of the signature are missing, or no secret of this server makes this signature of this body."""
 
 
 class WebhookTimestampStale(Unauthenticated):
-    """It was signed more than 5 minutes ago, or its sender's clock is wrong."""
+    """The webhook was signed more than 5 minutes ago, or the clock of its sender is wrong."""
 
 
 class WebhookTypeUnknown(InvalidArgument):
-    """This address does not take webhooks of this type. Over HTTP: 422."""
+    """This address does not accept webhooks of this type. Over HTTP: 422."""
 
 
 class WebhookBodyInvalid(InvalidArgument):
-    """The body is not JSON of the documented shape; the message says what is allowed at `field`."""
+    """The body is not JSON of the documented form; the message says what is allowed at `field`."""
 
 
 class EndpointNotFound(NotFound):
-    """There is no such endpoint."""
+    """No endpoint has this id."""
 
 
 class EndpointUrlInvalid(InvalidArgument):
-    """Webhooks cannot be sent to this URL: it is none, or not http or https, or http in production, or it has user info
+    """Webhooks cannot be sent to this URL: it is malformed, not http or https, http in production, or has user info
     or a fragment.
     """
 
 
 class EndpointTypeUnknown(InvalidArgument):
-    """No event is of this type. The message lists those that there are."""
+    """No event has this type. The message lists the types that exist."""
 
 
 class EndpointHeaderInvalid(InvalidArgument):
-    """A header that cannot be set, that is there twice, or too much of them."""
+    """A header cannot be set or is there twice, or all of them are too long."""
 
 
 class EndpointManagedBySettings(FailedPrecondition):
-    """This is what the settings say of one of their endpoints; change it in the variable."""
+    """The settings of the server define this part of the endpoint. Change it there; `setting` names the variable."""
 
 
 class EndpointDisabled(FailedPrecondition):
@@ -405,21 +407,21 @@ class EndpointDisabled(FailedPrecondition):
 
 
 class EndpointLimitReached(FailedPrecondition):
-    """There are as many endpoints as there may be. Delete one first."""
+    """There is the maximum number of endpoints. Delete one first."""
 
 
 class SecretLimitReached(FailedPrecondition):
-    """As many secrets sign as may at once. Expire the old ones first."""
+    """The maximum number of secrets sign at once. Expire the old ones first."""
 
 
 class DeliveryNotFound(NotFound):
-    """The event has no delivery to this endpoint: it is not one that the endpoint wants, it is too old, or the gateway
-    has not taken it up yet.
+    """The event has no delivery to this endpoint: its filters exclude it, it is too old, or the gateway has not
+    picked it up yet.
     """
 
 
 class DeliveryStateInvalid(FailedPrecondition):
-    """The delivery's state does not allow this."""
+    """The state of the delivery does not allow this action."""
 
 
 class DeliveryExpired(FailedPrecondition):

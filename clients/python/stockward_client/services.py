@@ -19,8 +19,8 @@ from stockward_client.calls import Calls, Pages
 
 
 class KeyService:
-    """Manages API keys. Its methods name no role, so they are for administrators alone; `stockward keys` does the same
-    on the database itself, where the first key comes from.
+    """Manages API keys. The methods name no role, so only administrators may call them. The command `stockward keys`
+    does the same directly on the database, which is how the first key is created.
     """
 
     def __init__(self, channel: grpc.Channel, calls: Calls) -> None:
@@ -36,14 +36,19 @@ class KeyService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> key_pb2.CreateKeyResponse:
-        """Makes a key, which works at once. ALREADY_EXISTS (KEY_NAME_TAKEN) while another key of that name works.
+        """Creates a key, which is valid at once.
+
+        Errors:
+        - ALREADY_EXISTS (KEY_NAME_TAKEN): another key with that name is active.
 
         Args:
-            name: Whose key it is: 1 to 63 letters, digits, `_`, `.` or `-`, beginning with a letter or digit;
-                `customer` and `system` are taken.
-            role: What it may do.
-            expire_time: When it ends by itself, in the future. Unset: it does not.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            name: Name of the caller that uses the key: 1 to 63 letters, digits, `_`, `.` or `-`, beginning with a
+                letter or digit. `customer` and `system` are reserved.
+            role: Role that the key grants.
+            expire_time: When the key expires, in the future. Unset: it does not expire.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -55,12 +60,14 @@ class KeyService:
     def list_keys(
         self, *, page_size: int = 0, page_token: str = "", include_ended: bool = False, timeout: float | None = None
     ) -> Pages[key_pb2.ListKeysResponse, key_pb2.Key]:
-        """Lists keys, newest first.
+        """Lists keys, newest first; expired and revoked ones on request only.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
-            include_ended: Whether to list expired and revoked keys, too.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            include_ended: Whether to list expired and revoked keys as well.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -79,16 +86,22 @@ class KeyService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> key_pb2.RotateKeyResponse:
-        """Makes a new key of the same name and role, and ends the old one after an overlap, in which both work.
-        NOT_FOUND (KEY_NOT_FOUND). FAILED_PRECONDITION (KEY_NOT_ACTIVE) unless the key is ACTIVE.
+        """Creates a new key with the same name and role, and ends the old one after an overlap in which both are
+        valid.
+
+        Errors:
+        - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
 
         Args:
-            key_id: The key to be replaced.
-            overlap: How long the old key goes on working beside the new one: 0 to 30 days, 24 hours when unset. It
-                never works longer than it would have.
-            expire_time: When the new key ends by itself, in the future. Unset: it lives as long as the old one was made
+            key_id: Id of the key to replace, a UUID.
+            overlap: How long the old key stays valid beside the new one: 0 to 30 days, 24 hours when unset. It never
+                becomes valid for longer than it was.
+            expire_time: When the new key expires, in the future. Unset: it lives as long as the old key was created
                 for.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -98,12 +111,17 @@ class KeyService:
         )
 
     def revoke_key(self, *, key_id: str, request_id: str = "", timeout: float | None = None) -> key_pb2.Key:
-        """Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that
-        was revoked before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
+        """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is
+        already revoked is returned unchanged.
+
+        Errors:
+        - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
 
         Args:
-            key_id: The key to be ended.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            key_id: Id of the key to revoke, a UUID.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -112,7 +130,7 @@ class KeyService:
 
 
 class CatalogService:
-    """Products and their publishing."""
+    """Manages products and their publication."""
 
     def __init__(self, channel: grpc.Channel, calls: Calls) -> None:
         self._calls = calls
@@ -121,12 +139,18 @@ class CatalogService:
     def create_product(
         self, *, product: catalog_pb2.Product, request_id: str = "", timeout: float | None = None
     ) -> catalog_pb2.Product:
-        """Creates a product in DRAFT. ALREADY_EXISTS (SKU_TAKEN, HANDLE_TAKEN) when a SKU or the handle belongs to
-        another one.
+        """Creates a product in DRAFT.
+
+        Errors:
+        - ALREADY_EXISTS (SKU_TAKEN): a variant of another product has one of the SKUs, or two variants have the same.
+        - ALREADY_EXISTS (HANDLE_TAKEN): another product has the handle.
+        - INVALID_ARGUMENT (MONEY_INVALID): a price is malformed.
 
         Args:
-            product: What to create. Fields that the server sets are ignored.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            product: The product to create. Fields that only the server sets are ignored.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -134,10 +158,13 @@ class CatalogService:
         )
 
     def get_product(self, *, product_id: str, timeout: float | None = None) -> catalog_pb2.Product:
-        """Reads one product in any state. NOT_FOUND (PRODUCT_NOT_FOUND).
+        """Returns one product in any state.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
 
         Args:
-            product_id: Id of the product.
+            product_id: Id of the product, a UUID.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(self._stub.GetProduct, catalog_pb2.GetProductRequest(product_id=product_id), timeout)
@@ -157,28 +184,29 @@ class CatalogService:
         sku: str = "",
         timeout: float | None = None,
     ) -> Pages[catalog_pb2.ListProductsResponse, catalog_pb2.Product]:
-        """Lists products in any state, filtered, searched and ordered.
+        """Lists products in any state: filtered, searched and sorted.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
-            states: Only products in one of these states; empty for all but ARCHIVED.
-            vendor: Only products of this vendor, to the letter.
-            product_type: Only products of this type, to the letter.
-            tag: Only products with this tag, to the letter.
-            search: What people type, in the syntax of web search engines: words, "quoted phrases", `or`, `-without`. A
-                word is found in title, SKUs, barcodes, handle, vendor, type, tags, titles and options of variants, and
-                there by any part of it, in any script; in the description by its beginning; and everywhere in its other
-                English forms. Case, accents and width make no difference. `-without` and phrases match whole words. Of
-                a description the first 50,000 characters count. A search of nothing but punctuation and symbols finds
-                names that are exactly equal to it.
-            order_by: `create_time`, `update_time` or `title`, with ` desc` behind it for descending; or `relevance`:
-                first what is called exactly as the search says (title, handle, SKU, barcode), then where all words
-                begin words of the title, then the rest, each newest first. When empty, `relevance` for a search and
-                `create_time desc` without one. Titles come in the order of letters whatever their accents and case,
-                whole numbers in them by value.
-            handle: Only the product with this handle, to the letter.
-            sku: Only the product with a variant of this SKU, to the letter.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            states: Only products in one of these states; empty: all but ARCHIVED.
+            vendor: Only products of exactly this vendor.
+            product_type: Only products of exactly this type.
+            tag: Only products with exactly this tag.
+            search: Search text in the syntax of web search engines: words, "quoted phrases", `or`, `-without`; up to
+                500 characters. A word is found in titles, SKUs, barcodes, handle, vendor, type, tags and options, by
+                any part of it and in any script; in the first 50,000 characters of the description by its beginning;
+                and everywhere in its other English forms. Case, accents and width do not matter. Phrases and `-without`
+                match whole words. A search of only punctuation and symbols finds names that are exactly equal to it.
+            order_by: Order of the list: `create_time`, `update_time` or `title`, followed by ` desc` for descending; or
+                `relevance`. Empty: `relevance` for a search, else `create_time desc`. `relevance` lists products first
+                whose title, handle, SKU or barcode equals the search, then those where every word of it begins a word
+                of the title, then the others; newest first within each group. Titles are compared without accents and
+                case, and whole numbers in them by value.
+            handle: Only the product with exactly this handle.
+            sku: Only the product with a variant of exactly this SKU.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -207,16 +235,24 @@ class CatalogService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> catalog_pb2.Product:
-        """Changes the fields named in the mask (AIP-134). A variant list is replaced as a whole; a variant that is
-        dropped must have no stock and no open order (VARIANT_IN_USE). A published product must stay ready
-        (PRODUCT_NOT_READY). ABORTED (ETAG_MISMATCH) when an etag is sent and the product has changed since.
+        """Updates the fields named in the mask (AIP-134). The list of variants is replaced as a whole.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
+        - ALREADY_EXISTS (SKU_TAKEN, HANDLE_TAKEN): another product has one of the SKUs, or the handle.
+        - FAILED_PRECONDITION (VARIANT_IN_USE): a variant to be removed has stock or an open order.
+        - FAILED_PRECONDITION (PRODUCT_NOT_READY): the product is published and would no longer be ready.
 
         Args:
-            product: The product with the new values; `product_id` names it, `etag` is compared when set.
-            update_mask: Fields to change: `handle`, `title`, `description`, `vendor`, `product_type`, `tags`, `images`,
-                `variants`, `attributes`. Empty: those that are set in `product`; `*`: every one of them (AIP-134).
-                Fields that the server sets are ignored, and an empty handle keeps the one that the product has.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            product: The product with its new values. `product_id` names the product; `etag`, when set, must be that of
+                the present version.
+            update_mask: Fields to update: `handle`, `title`, `description`, `vendor`, `product_type`, `tags`, `images`,
+                `variants`, `attributes`. Empty: those that are set in `product`; `*`: all of them (AIP-134). Fields
+                that only the server sets are ignored, and an empty handle keeps the present one.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -226,10 +262,13 @@ class CatalogService:
         )
 
     def check_readiness(self, *, product_id: str, timeout: float | None = None) -> catalog_pb2.CheckReadinessResponse:
-        """Says whether the product could be published now: what blocks it, and what is only advisable.
+        """Checks whether the product could be published now: what blocks it, and what would only improve it.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
 
         Args:
-            product_id: Id of the product.
+            product_id: Id of the product, a UUID.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -245,16 +284,25 @@ class CatalogService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> catalog_pb2.Product:
-        """Publishes the product now, or at a time in the future; a later call replaces the time. The readiness rules
-        gate both, and run again when the time comes: a product that is no longer ready then stays as it is and its
-        schedule is cleared. FAILED_PRECONDITION: PRODUCT_NOT_READY, PRODUCT_STATE_INVALID (archived, or a schedule
-        for what is published).
+        """Publishes the product now, or schedules its publication; a later call replaces the schedule. The product
+        must be ready for both. It is checked again at the scheduled time: a product that is no longer ready stays
+        as it is, without its schedule.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
+        - FAILED_PRECONDITION (PRODUCT_NOT_READY): CheckReadiness lists what blocks it.
+        - FAILED_PRECONDITION (PRODUCT_STATE_INVALID): the product is archived, or is published already and cannot be
+          scheduled.
 
         Args:
-            product_id: Id of the product.
-            publish_time: When to publish; unset or in the past: now.
-            etag: Compared with the product's when set.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            product_id: Id of the product, a UUID.
+            publish_time: When to publish. Unset or in the past: now.
+            etag: The `etag` of the product that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the product has changed since. Empty: no check.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -268,12 +316,20 @@ class CatalogService:
     def unpublish_product(
         self, *, product_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
     ) -> catalog_pb2.Product:
-        """Takes a published product off the storefront, or clears the schedule of one that is not published yet.
+        """Unpublishes a published product, or clears the schedule of one that is not published yet.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
+        - FAILED_PRECONDITION (PRODUCT_STATE_INVALID): the product is archived.
 
         Args:
-            product_id: Id of the product.
-            etag: Compared with the product's when set.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            product_id: Id of the product, a UUID.
+            etag: The `etag` of the product that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the product has changed since. Empty: no check.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -285,12 +341,20 @@ class CatalogService:
     def archive_product(
         self, *, product_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
     ) -> catalog_pb2.Product:
-        """Puts a product away that is not published. Its SKUs stay taken and its orders stay readable.
+        """Archives a product that is not published. Its SKUs stay taken and its orders stay readable.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
+        - FAILED_PRECONDITION (PRODUCT_STATE_INVALID): the product is published.
 
         Args:
-            product_id: Id of the product.
-            etag: Compared with the product's when set.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            product_id: Id of the product, a UUID.
+            etag: The `etag` of the product that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the product has changed since. Empty: no check.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -302,12 +366,19 @@ class CatalogService:
     def restore_product(
         self, *, product_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
     ) -> catalog_pb2.Product:
-        """Brings an archived product back: to UNPUBLISHED when it was ever published, else to DRAFT.
+        """Restores an archived product: to UNPUBLISHED when it was ever published, else to DRAFT.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
 
         Args:
-            product_id: Id of the product.
-            etag: Compared with the product's when set.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            product_id: Id of the product, a UUID.
+            etag: The `etag` of the product that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the product has changed since. Empty: no check.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -319,18 +390,28 @@ class CatalogService:
     def rename_sku(
         self, *, sku: str, new_sku: str, etag: str = "", request_id: str = "", timeout: float | None = None
     ) -> catalog_pb2.Product:
-        """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both
-        SKUs may be used for other goods afterwards, so names can be swapped over a third one. A later command that
-        names the old SKU is refused like any SKU that does not exist. Lines of orders and reservations, old ones
-        too, show the new SKU; past events stay as they were. Records `product.sku_renamed` and `product.updated`,
-        and `stock.renamed` twice for each stock row: under the old SKU and under the new one. The same SKU again
-        changes nothing. NOT_FOUND (SKU_UNKNOWN), ALREADY_EXISTS (SKU_TAKEN), ABORTED (ETAG_MISMATCH).
+        """Renames the SKU of a variant, with its stock, reservations, orders and history, in one transaction.
+        Afterwards both SKUs can be used for other goods, so two SKUs can be swapped by way of a third one. A
+        later request that names the old SKU is refused like one with any unknown SKU. Lines of orders and
+        reservations, past ones included, show the new SKU; past events keep the old one. Renaming a SKU to itself
+        changes nothing.
+
+        Records the events `product.sku_renamed` and `product.updated`, and `stock.renamed` twice for each
+        location: under the old SKU and under the new one.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN): no variant has the SKU.
+        - ALREADY_EXISTS (SKU_TAKEN): a variant has the new SKU.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
 
         Args:
-            sku: The SKU as it is now.
-            new_sku: The SKU from now on; one that no variant has.
-            etag: Compared with the product's when set.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            sku: Present SKU of the variant.
+            new_sku: New SKU of the variant; no other variant may have it.
+            etag: The `etag` of the product that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the product has changed since. Empty: no check.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -342,10 +423,10 @@ class CatalogService:
     def import_products(
         self, requests: Iterable[catalog_pb2.ImportProductsRequest], *, timeout: float | None = None
     ) -> catalog_pb2.ImportProductsResponse:
-        """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused
-        row does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that
-        have a handle or a SKU in common are done one after another, others side by side. A row may ask to be checked
-        only (`validate_only`).
+        """Creates or updates many products, matched by handle. Each message is one row, and each row succeeds or
+        fails on its own. A stream has up to 10,000 rows; results come in the order of the rows. Rows that share a
+        handle or a SKU are processed one after another, others in parallel. A row can be checked without effect
+        (`validate_only`).
 
         Args:
             timeout: Seconds for the whole stream; None: no limit.
@@ -369,15 +450,17 @@ class CatalogService:
         """Lists published products with their availability, for a storefront.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
-            vendor: Only products of this vendor, to the letter.
-            product_type: Only products of this type, to the letter.
-            tag: Only products with this tag, to the letter.
-            search: As in ListProductsRequest.
-            order_by: As in ListProductsRequest.
-            handle: Only the product with this handle, to the letter.
-            sku: Only the product with a variant of this SKU, to the letter.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            vendor: Only products of exactly this vendor.
+            product_type: Only products of exactly this type.
+            tag: Only products with exactly this tag.
+            search: Search text, as in ListProductsRequest.
+            order_by: Order of the list, as in ListProductsRequest.
+            handle: Only the product with exactly this handle.
+            sku: Only the product with a variant of exactly this SKU.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -398,11 +481,13 @@ class CatalogService:
         )
 
     def get_available_product(self, *, product_id: str, timeout: float | None = None) -> catalog_pb2.AvailableProduct:
-        """Reads one published product with its availability. NOT_FOUND (PRODUCT_NOT_FOUND) in every other state, so
-        that a storefront cannot tell a draft from nothing.
+        """Returns one published product with its availability.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id, or it is not published. A storefront cannot tell which.
 
         Args:
-            product_id: Id of the product.
+            product_id: Id of the product, a UUID.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -411,18 +496,21 @@ class CatalogService:
 
 
 class InventoryService:
-    """Stock, reservations, alerts and the ledger."""
+    """Manages stock, reservations, alerts, locations and the ledger."""
 
     def __init__(self, channel: grpc.Channel, calls: Calls) -> None:
         self._calls = calls
         self._stub = inventory_pb2_grpc.InventoryServiceStub(channel)
 
     def get_availability(self, *, sku: str, timeout: float | None = None) -> inventory_pb2.Availability:
-        """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN). For a storefront a SKU
-        exists while its product is published; staff may ask for every SKU.
+        """Returns how many units of one SKU a customer can order now. A storefront can ask for SKUs of published
+        products, staff for every SKU.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN): no variant has the SKU; for a storefront also when its product is not published.
 
         Args:
-            sku: Stock keeping unit.
+            sku: Stock keeping unit of the goods, 1 to 64 characters.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(self._stub.GetAvailability, inventory_pb2.GetAvailabilityRequest(sku=sku), timeout)
@@ -430,11 +518,11 @@ class InventoryService:
     def batch_get_availability(
         self, *, skus: Iterable[str], timeout: float | None = None
     ) -> inventory_pb2.BatchGetAvailabilityResponse:
-        """GetAvailability for up to 1,000 SKUs. SKUs that do not exist, for storefronts those that are not for sale,
-        are listed, not refused.
+        """Returns the availability of up to 1,000 SKUs at once. SKUs that GetAvailability would not find are listed
+        in the response.
 
         Args:
-            skus: Stock keeping units, 1 to 1,000.
+            skus: Stock keeping units of the goods, 1 to 1,000.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -450,16 +538,23 @@ class InventoryService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> inventory_pb2.Reservation:
-        """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a
-        line may be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with
-        what is available, PRODUCT_NOT_PUBLISHED (staff only), HOLD_LIMIT_REACHED (not for staff). NOT_FOUND:
-        SKU_UNKNOWN, for a storefront also when the product is not published.
+        """Reserves stock for a customer for a limited time: all lines or none. Lines with the same SKU are added up.
+        A line may be taken from several locations, by their priority.
+
+        Errors:
+        - FAILED_PRECONDITION (INSUFFICIENT_STOCK): less is available than requested.
+        - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU; for a storefront also when its product is not published.
+        - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): for staff, the product of a SKU is not published.
+        - FAILED_PRECONDITION (HOLD_LIMIT_REACHED): the customer has too many reservations. Not for staff.
 
         Args:
-            lines: What to hold, 1 to 1,000 lines.
-            ttl: How long, from one second; the server's default when unset.
-            customer_id: The shop's name for the customer.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            lines: What to reserve, 1 to 1,000 lines.
+            ttl: How long to hold the units: from 1 second to the maximum that the server allows; the default of the
+                server when unset.
+            customer_id: The shop's id of the customer, up to 128 characters.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -476,14 +571,22 @@ class InventoryService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> inventory_pb2.Reservation:
-        """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows. A hold was a
-        promise: it may be extended and ordered although its product is no longer published. FAILED_PRECONDITION:
-        RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE, RESERVATION_LIFETIME_EXCEEDED.
+        """Extends an active reservation, counted from now, within the maximum lifetime that the server allows. Its
+        units were promised: it can be extended and ordered even when the product is no longer published.
+
+        Errors:
+        - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has this id.
+        - FAILED_PRECONDITION (RESERVATION_EXPIRED): it has expired.
+        - FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE): it was released or became an order.
+        - FAILED_PRECONDITION (RESERVATION_LIFETIME_EXCEEDED): it would exceed the maximum lifetime.
 
         Args:
-            reservation_id: Id of the reservation.
-            ttl: How long from now, from one second; the server's default when unset. Never makes it shorter.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            reservation_id: Id of the reservation, a UUID.
+            ttl: How long to hold the units from now: at least 1 second; the default of the server when unset. Never
+                shortens the reservation.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -495,11 +598,17 @@ class InventoryService:
     def release_reservation(
         self, *, reservation_id: str, request_id: str = "", timeout: float | None = None
     ) -> inventory_pb2.Reservation:
-        """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE.
+        """Releases an active reservation, and with it its units.
+
+        Errors:
+        - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has this id.
+        - FAILED_PRECONDITION (RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE): it is not ACTIVE.
 
         Args:
-            reservation_id: Id of the reservation.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            reservation_id: Id of the reservation, a UUID.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -511,29 +620,32 @@ class InventoryService:
     def watch_stock(
         self, *, skus: Iterable[str] = (), location_id: str = "", cursor: str = "", timeout: float | None = None
     ) -> Iterator[inventory_pb2.WatchStockResponse]:
-        """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough.
-        Storefront keys receive availability, staff keys the counters of each location. To a storefront a SKU whose
-        product is not published is unknown: it stands in `unknown_skus`, its availability comes when the product is
-        published, and it stands in `unknown_skus` again when the product is unpublished.
+        """Watches the stock of SKUs: sends its present state, then every change of it, until the caller ends the
+        stream. Storefront keys receive availability, staff keys the counters of each location. To a storefront a
+        SKU whose product is not published is unknown: it is listed in `unknown_skus`, its availability follows
+        when the product is published, and it is listed in `unknown_skus` again when the product is unpublished.
 
-        Without a cursor the present state comes first, and is complete with the first response that has a cursor.
-        With a cursor only what changed after it is told. A response without any change is a heartbeat: it comes
-        every 15 seconds (the server's setting) while nothing happens, and its cursor is good to go on from. A
-        response ends at about 2 MiB: what is more comes with the next one.
+        Without a cursor the present state is sent first; it is complete with the first response that has a
+        cursor. With a cursor only changes after it are sent. A response without any change is a heartbeat: it is
+        sent every 15 seconds (a setting of the server) while nothing changes, and its cursor is valid. A response
+        ends at about 2 MiB; the rest follows in the next one.
 
-        A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the
-        caller reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed.
-        OUT_OF_RANGE (CURSOR_EXPIRED): the changes after the cursor are no longer kept; watch without one.
-        OUT_OF_RANGE (CURSOR_LOST): those before it are lost, since the database was restored or failed over; watch
-        without one. RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED): the server has as many watches as it takes.
-        PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key names a location.
+        A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
+
+        Errors:
+        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping.
+        - ABORTED (WATCH_LAGGED): the caller reads more slowly than changes come.
+        - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
+        - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+        - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key names a location.
 
         Args:
-            skus: Stock keeping units, up to 1,000. Those that are not for sale are reported once they are. Staff may
-                leave it empty for all of them; a storefront must name some.
+            skus: Stock keeping units to watch, up to 1,000. Those that are not for sale are reported once they are.
+                Staff may leave it empty to watch all SKUs; a storefront must name some.
             location_id: Only this location. Staff only.
-            cursor: The last cursor that came, to go on after it; empty: from the present state. Cursors of ListEvents
-                will do, too.
+            cursor: The last cursor that was received, to continue after it; empty: start from the present state.
+                Cursors of ListEvents are valid as well.
             timeout: Seconds that the server may be away before the watch ends; None: it goes on for ever.
         """
         return self._calls.watch(
@@ -543,10 +655,13 @@ class InventoryService:
         )
 
     def get_reservation(self, *, reservation_id: str, timeout: float | None = None) -> inventory_pb2.Reservation:
-        """Reads one reservation. NOT_FOUND (RESERVATION_NOT_FOUND).
+        """Returns one reservation.
+
+        Errors:
+        - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has this id, or the caller may not see it.
 
         Args:
-            reservation_id: Id of the reservation.
+            reservation_id: Id of the reservation, a UUID.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -566,11 +681,13 @@ class InventoryService:
         """Lists reservations, newest first.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
-            state: Only in this state.
-            sku: Only those that hold this SKU.
-            customer_id: Only of this customer.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            state: Only reservations in this state; unset: all states.
+            sku: Only reservations that hold or held this SKU.
+            customer_id: Only reservations of this customer.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -596,19 +713,27 @@ class InventoryService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> inventory_pb2.StockLevel:
-        """Changes on_hand by an amount, or sets it to a count. FAILED_PRECONDITION: STOCK_NEGATIVE, STOCK_CHANGED (the
-        expected count is not the present one), STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+        """Adjusts on_hand of one SKU at one location: by an amount, or to a count.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - FAILED_PRECONDITION (STOCK_NEGATIVE): on_hand would fall below zero.
+        - FAILED_PRECONDITION (STOCK_CHANGED): on_hand is not the expected count.
+        - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): a counter would exceed 1,000,000,000,000.
 
         Args:
-            sku: Stock keeping unit.
-            reason: Why.
-            location_id: Location; `main` when empty.
-            delta: Units to add, or to take away when negative; not zero.
-            on_hand: Units that there are now.
-            expected_on_hand: When set, on_hand must be this before the change (compare-and-set).
-            note: For people.
-            reference: A delivery note, a count sheet, anything to find it by.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            sku: Stock keeping unit of the goods, 1 to 64 characters.
+            reason: Why the stock is adjusted.
+            location_id: Id of the location; `main` when empty.
+            delta: Units to add, or to remove when negative: -1,000,000,000 to 1,000,000,000, not zero.
+            on_hand: Units counted: on_hand becomes this number, 0 to 1,000,000,000.
+            expected_on_hand: Expected on_hand before the change (compare-and-set). Unset: no check.
+            note: Note for people, up to 1,000 characters.
+            reference: Reference to find the change by, such as a delivery note, up to 200 characters.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         request = inventory_pb2.AdjustStockRequest(
@@ -629,10 +754,10 @@ class InventoryService:
     def sync_stock(
         self, requests: Iterable[inventory_pb2.SyncStockRequest], *, timeout: float | None = None
     ) -> Iterator[inventory_pb2.SyncStockResponse]:
-        """Sends many counts or changes. Each message is one piece of up to 1,000 rows and is answered by one message
-        with one result a row; a refused row does not stop the others. Rows with the same SKU and location in a
-        message are applied in their order. A row that changes nothing leaves no trace, unless it is the first that
-        is said of its SKU and location: a count of zero makes the stock row, its movement and its alert.
+        """Adjusts on_hand of many SKUs. Each message has up to 1,000 rows and is answered by one message with one
+        result for each row; a refused row does not stop the others. Rows of a message with the same SKU and
+        location are applied in their order. A row that changes nothing is not recorded, unless it is the first
+        for its SKU and location: a count of zero creates the stock row with its movement and alert.
 
         Args:
             timeout: Seconds for the whole stream; None: no limit.
@@ -651,17 +776,23 @@ class InventoryService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> inventory_pb2.StockLevel:
-        """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is.
-        FAILED_PRECONDITION: STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+        """Sets the policy of one SKU at one location: when stock counts as low, what is kept back, and how far it
+        may be sold beyond what is there.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
 
         Args:
-            sku: Stock keeping unit.
-            location_id: Location; `main` when empty.
-            safety_stock: Units that are never offered.
-            reorder_point: The alert fires when available falls to this or below; unset: only when it falls to zero.
-            backorder_limit: Units that may be promised beyond what is available.
-            update_mask: Which of `safety_stock`, `reorder_point`, `backorder_limit` to set; empty: all three.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            sku: Stock keeping unit of the goods, 1 to 64 characters.
+            location_id: Id of the location; `main` when empty.
+            safety_stock: Units that are never offered, 0 to 1,000,000,000.
+            reorder_point: Available units at or below which an alert is raised, 0 to 1,000,000,000; unset: at zero.
+            backorder_limit: Units that may be promised beyond what is available, 0 to 1,000,000,000.
+            update_mask: Fields to set: `safety_stock`, `reorder_point`, `backorder_limit`. Empty: all three.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -687,13 +818,15 @@ class InventoryService:
         location_id: str = "",
         timeout: float | None = None,
     ) -> Pages[inventory_pb2.ListStockLevelsResponse, inventory_pb2.StockLevel]:
-        """Lists the counters, by SKU and location.
+        """Lists the stock levels, by SKU and location.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
-            sku: Only this SKU.
-            location_id: Only this location.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            sku: Only stock levels of this SKU.
+            location_id: Only stock levels at this location.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -714,13 +847,15 @@ class InventoryService:
         sku: str = "",
         timeout: float | None = None,
     ) -> Pages[inventory_pb2.ListStockAlertsResponse, inventory_pb2.StockAlert]:
-        """Lists alerts on low, depleted and short stock, newest first.
+        """Lists alerts on low, depleted and overcommitted stock, newest first.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
-            include_cleared: Cleared ones too; otherwise only those that stand.
-            sku: Only this SKU.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            include_cleared: Whether to list cleared alerts as well.
+            sku: Only alerts on this SKU.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -745,17 +880,19 @@ class InventoryService:
         end_time: timestamp_pb2.Timestamp | None = None,
         timeout: float | None = None,
     ) -> Pages[inventory_pb2.ListStockMovementsResponse, inventory_pb2.StockMovement]:
-        """Lists the movement ledger, newest first, as far back as movements are kept.
+        """Lists the movements of the ledger, newest first, as far back as they are kept.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
-            sku: Only this SKU.
-            location_id: Only this location.
-            kind: Only this kind.
-            reference: Only with this reference: an order id, a reservation id, or what staff gave.
-            start_time: Only from this time on.
-            end_time: Only before this time.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            sku: Only movements of this SKU.
+            location_id: Only movements at this location.
+            kind: Only movements of this kind; unset: all kinds.
+            reference: Only movements with this reference: an order id, a reservation id, or what staff gave.
+            start_time: Only movements at or after this time.
+            end_time: Only movements before this time.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -777,11 +914,14 @@ class InventoryService:
     def explain_availability(
         self, *, sku: str, timeout: float | None = None
     ) -> inventory_pb2.ExplainAvailabilityResponse:
-        """Says why so many units of a SKU can be ordered: its counters and overhang at every location, and which
-        reservation or order owns each unit that is not available.
+        """Explains the availability of a SKU: its stock level at every location, and which reservation or order has
+        a claim on units.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN): no variant has the SKU.
 
         Args:
-            sku: Stock keeping unit.
+            sku: Stock keeping unit of the goods, 1 to 64 characters.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -789,10 +929,10 @@ class InventoryService:
         )
 
     def verify_stock(self, *, sku: str = "", timeout: float | None = None) -> inventory_pb2.VerifyStockResponse:
-        """Compares counters with the ledger and with the open claims, in one snapshot of the database.
+        """Verifies the counters against the ledger and the open claims, in one snapshot of the database.
 
         Args:
-            sku: Only this SKU; empty: all of them.
+            sku: Only this SKU; empty: all SKUs.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(self._stub.VerifyStock, inventory_pb2.VerifyStockRequest(sku=sku), timeout)
@@ -800,11 +940,16 @@ class InventoryService:
     def create_location(
         self, *, location: inventory_pb2.Location, request_id: str = "", timeout: float | None = None
     ) -> inventory_pb2.Location:
-        """Creates a location. ALREADY_EXISTS (LOCATION_TAKEN).
+        """Creates a location, which is active at once.
+
+        Errors:
+        - ALREADY_EXISTS (LOCATION_TAKEN): a location has this id.
 
         Args:
-            location: What to create.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            location: The location to create.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -821,13 +966,18 @@ class InventoryService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> inventory_pb2.Location:
-        """Changes a location's name, priority or activity. NOT_FOUND (LOCATION_UNKNOWN).
+        """Updates the name, priority or activity of a location (AIP-134).
+
+        Errors:
+        - NOT_FOUND (LOCATION_UNKNOWN): no location has this id.
 
         Args:
-            location: The location with the new values; `location_id` names it.
-            update_mask: Fields to change: `name`, `priority`, `active`. Empty: those that are set, so that false and
-                zero must be named; `*`: all of them (AIP-134).
-            request_id: UUID that makes a repetition safe (AIP-155).
+            location: The location with its new values; `location_id` names it.
+            update_mask: Fields to update: `name`, `priority`, `active`. Empty: those that are set, so false and zero
+                must be named; `*`: all of them (AIP-134).
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -837,7 +987,7 @@ class InventoryService:
         )
 
     def list_locations(self, *, timeout: float | None = None) -> inventory_pb2.ListLocationsResponse:
-        """Lists all locations by priority.
+        """Lists all locations, by priority.
 
         Args:
             timeout: Seconds for the call, its retries included; None: the client's.
@@ -846,7 +996,7 @@ class InventoryService:
 
 
 class OrderService:
-    """Orders and their payments."""
+    """Manages orders and their payments."""
 
     def __init__(self, channel: grpc.Channel, calls: Calls) -> None:
         self._calls = calls
@@ -864,23 +1014,36 @@ class OrderService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
-        """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is
-        used; lines may then be left out, or say the same units with the prices that were shown. Lines that name the
-        same SKU are summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH,
-        PRODUCT_NOT_PUBLISHED (staff only), CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE,
-        UNPAID_ORDER_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN (for a storefront also when the product is
-        not published), RESERVATION_NOT_FOUND. INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that is not
-        there. OUT_OF_RANGE (QUANTITY_OVERFLOW). PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what
-        only staff may.
+        """Creates an order in PENDING and allocates its stock: all lines or none. Lines with the same SKU are added
+        up. With a reservation the reserved units are used; its lines may then be omitted, or repeated with the
+        prices that the customer saw.
+
+        Errors:
+        - FAILED_PRECONDITION (INSUFFICIENT_STOCK): less is available than ordered.
+        - FAILED_PRECONDITION (PRICE_CHANGED): a price that the customer saw is not the present one.
+        - FAILED_PRECONDITION (RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE): the reservation does not hold its units any
+          more.
+        - FAILED_PRECONDITION (CURRENCY_MISMATCH): amounts have different currencies.
+        - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what it applies to.
+        - FAILED_PRECONDITION (UNPAID_ORDER_LIMIT_REACHED): the customer has too many unpaid orders. Not for staff.
+        - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): for staff, the product of a SKU is not published.
+        - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU; for a storefront also when its product is not published.
+        - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has the id.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that the order does not have.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount or a sum of quantities is too large.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront sets a field that only staff may set.
 
         Args:
-            lines: What to order, 1 to 1,000 lines. With a reservation: exactly what it holds, or empty.
-            reservation_id: The hold that becomes this order.
-            customer: Who orders.
-            reference: The merchant's own number for it.
-            charges: Shipping, tax, discounts, fees and credits. Staff only.
-            payment_terms: PREPAID when unset. Others are for staff only.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            lines: What to order: 1 to 1,000 lines. With a reservation exactly what it holds, or empty.
+            reservation_id: Id of the reservation that becomes this order, a UUID; empty: none.
+            customer: Who orders; all of it is optional.
+            reference: The merchant's own number of the order, up to 200 characters.
+            charges: Shipping, taxes, discounts, fees and credits, up to 50. Staff only.
+            payment_terms: When the order must be paid; PAYMENT_TERMS_PREPAID when unset. Only staff may choose other
+                terms.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -900,12 +1063,12 @@ class OrderService:
     def batch_create_orders(
         self, *, requests: Iterable[order_pb2.CreateOrderRequest], timeout: float | None = None
     ) -> order_pb2.BatchCreateOrdersResponse:
-        """Creates up to 200 orders, each for itself: one result per order, in their order. Orders that would make the
-        response larger than about 2 MiB are in it without their lines, see
-        `BatchCreateOrdersResponse.Result.abridged`.
+        """Creates up to 200 orders; each succeeds or fails on its own, as by CreateOrder. Results come in the order
+        of the requests. Orders that would make the response larger than about 2 MiB are returned without their
+        lines, see `BatchCreateOrdersResponse.Result.abridged`.
 
         Args:
-            requests: 1 to 200 orders. One that breaks a rule is refused in its result.
+            requests: Orders to create, 1 to 200. One that breaks a rule gets an error in its result.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -913,10 +1076,13 @@ class OrderService:
         )
 
     def get_order(self, *, order_id: str, timeout: float | None = None) -> order_pb2.Order:
-        """Reads one order. NOT_FOUND (ORDER_NOT_FOUND).
+        """Returns one order.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or the caller may not see it.
 
         Args:
-            order_id: Id of the order.
+            order_id: Id of the order, a UUID.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(self._stub.GetOrder, order_pb2.GetOrderRequest(order_id=order_id), timeout)
@@ -932,17 +1098,21 @@ class OrderService:
         sku: str = "",
         timeout: float | None = None,
     ) -> Pages[order_pb2.ListOrdersResponse, order_pb2.Order]:
-        """Lists orders, newest first. The token of a customer lists that customer's own. PERMISSION_DENIED:
-        ROLE_NOT_ALLOWED for a storefront that speaks for no customer, CUSTOMER_NOT_ALLOWED when another customer is
-        named.
+        """Lists orders, newest first. The token of a customer lists the orders of that customer.
+
+        Errors:
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer.
+        - PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED): the token of a customer names another customer.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
-            states: Only orders in one of these states; empty for all.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            states: Only orders in one of these states; empty: all states.
             customer_id: Only orders of this customer.
-            reference: Only orders with this reference.
-            sku: Only orders with this SKU.
+            reference: Only orders with exactly this reference.
+            sku: Only orders with a line of this SKU.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -962,11 +1132,13 @@ class OrderService:
     def list_pending_orders(
         self, *, page_size: int = 0, page_token: str = "", timeout: float | None = None
     ) -> Pages[order_pb2.ListPendingOrdersResponse, order_pb2.Order]:
-        """Lists orders in PENDING, oldest first: what staff work off.
+        """Lists orders in PENDING, oldest first: the queue that staff work through.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -985,20 +1157,21 @@ class OrderService:
         cursor: str = "",
         timeout: float | None = None,
     ) -> Iterator[order_pb2.WatchOrdersResponse]:
-        """Tells orders as they stand and then every change of them, until the caller has heard enough.
+        """Watches orders: sends their present state, then every change of them, until the caller ends the stream.
 
-        Without a cursor the present state comes first: the named orders, else those that are open (PENDING,
-        PROCESSING, PARTIALLY_FULFILLED) or in the states asked for. It is complete with the first response that has
-        a cursor. Cursors, heartbeats and the ways in which a stream ends are those of InventoryService.WatchStock.
+        Without a cursor the present state is sent first: the orders that the request names, else those in the
+        requested states, else those that are open (PENDING, PROCESSING, PARTIALLY_FULFILLED). It is complete with
+        the first response that has a cursor. Cursors, heartbeats and errors are those of
+        InventoryService.WatchStock.
 
         Args:
-            order_ids: Only these orders, up to 1,000; empty: all.
+            order_ids: Only these orders, up to 1,000; empty: all orders.
             customer_id: Only orders of this customer.
-            states: Only changes after which the order is in one of these states; empty for all. An order that leaves
-                them is not told: to keep a list of open orders, leave this empty and drop those whose state says that
-                they are done.
-            cursor: The last cursor that came, to go on after it; empty: from the present state. Cursors of ListEvents
-                will do, too.
+            states: Only changes after which the order is in one of these states; empty: all states. An order that
+                leaves them is not reported: to keep a list of open orders, leave this empty and remove orders by their
+                state.
+            cursor: The last cursor that was received, to continue after it; empty: start from the present state.
+                Cursors of ListEvents are valid as well.
             timeout: Seconds that the server may be away before the watch ends; None: it goes on for ever.
         """
         return self._calls.watch(
@@ -1008,14 +1181,21 @@ class OrderService:
         )
 
     def process_order(self, *, order_id: str, request_id: str = "", timeout: float | None = None) -> order_pb2.Order:
-        """Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment
-        terms are met, ORDER_ON_HOLD when the money that met them went away. The terms of a prepaid order are met
-        when all that was ever captured and the open authorizations cover `totals.net`, and something of it is still
-        kept or held.
+        """Moves a PENDING order to PROCESSING, once its payment terms are met. The terms of a prepaid order are met
+        when everything ever captured and the open authorizations together cover `totals.net`, and some of that
+        money is still kept or authorized.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
+        - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
 
         Args:
-            order_id: Id of the order.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            order_id: Id of the order, a UUID.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1033,19 +1213,28 @@ class OrderService:
         location_id: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
-        """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without
-        one, the locations that owe them to the order and, where the goods are not there, others that have unclaimed
-        units, safety stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before
-        FULFILLED. FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units
-        are not on hand yet, or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
+        """Records that units were shipped: those in `lines`, or all that remain. They leave from `location_id`.
+        Without one they leave from the locations that owe them to the order and, where the goods are not there,
+        from others with unclaimed units, safety stock included; the claims move along, and the ledger records
+        that as DEALLOCATED and ALLOCATED before FULFILLED.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PROCESSING nor PARTIALLY_FULFILLED.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
+        - FAILED_PRECONDITION (STOCK_NEGATIVE): the units are not on hand, or not at that location.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
 
         Args:
-            order_id: Id of the order.
-            lines: Which units; empty: all that remain.
-            tracking_number: The carrier's number.
-            carrier: The carrier.
-            request_id: UUID that makes a repetition safe (AIP-155).
-            location_id: Where they left, active or not; empty: wherever the goods are.
+            order_id: Id of the order, a UUID.
+            lines: Units that were shipped, by line; empty: all that remain.
+            tracking_number: Tracking number of the carrier, up to 200 characters.
+            carrier: Name of the carrier, up to 100 characters.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            location_id: Id of the location that they left from, active or not; empty: wherever the goods are.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1070,14 +1259,23 @@ class OrderService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
-        """Cancels the whole order while nothing is fulfilled, or the named unfulfilled units. A storefront may cancel
-        an order that is PENDING, as a whole. FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED.
+        """Cancels the whole order while nothing is fulfilled, or the unfulfilled units in `lines`. A storefront can
+        only cancel a whole order that is PENDING.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the state of the order does not allow it.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront names lines.
 
         Args:
-            order_id: Id of the order.
-            lines: Which units; empty: the whole order.
-            reason: Why, for people.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            order_id: Id of the order, a UUID.
+            lines: Units to cancel, by line; empty: the whole order.
+            reason: Why the units are cancelled, for people, up to 1,000 characters.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1096,16 +1294,23 @@ class OrderService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
-        """Takes fulfilled units back: restocked, or written off as damaged. Units of a SKU that the catalogue has
-        dropped, or whose stock is not tracked, come back without a change of stock. FAILED_PRECONDITION:
-        ORDER_STATE_INVALID, QUANTITY_EXCEEDED. NOT_FOUND: LOCATION_UNKNOWN.
+        """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the
+        catalog no longer has, or whose stock is not tracked, come back without a change of stock.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
 
         Args:
-            order_id: Id of the order.
-            lines: What came back, 1 to 1,000 lines.
-            location_id: Where it came back to; `main` when empty.
-            reason: Why, for people.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            order_id: Id of the order, a UUID.
+            lines: Units that came back, 1 to 1,000 lines.
+            location_id: Id of the location that they came back to; `main` when empty.
+            reason: Why the units came back, for people, up to 1,000 characters.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1125,17 +1330,26 @@ class OrderService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
-        """Adds a charge to an order later, such as a fee for a return, or shipping that is given back. Taxes and
-        discounts are spread over the units that are neither cancelled nor returned. The order's `totals.net`
-        changes, and with it what is still to pay or due as a refund; an order that was paid for is not put on hold
-        by it. FAILED_PRECONDITION: ORDER_STATE_INVALID for an EXPIRED order, CURRENCY_MISMATCH, CHARGE_EXCEEDED,
-        CHARGE_LIMIT_REACHED. INVALID_ARGUMENT (LINE_UNKNOWN). OUT_OF_RANGE (QUANTITY_OVERFLOW).
+        """Adds a charge to an existing order, such as a return fee or a refund of shipping. Taxes and discounts are
+        spread over the units that are neither cancelled nor returned. `totals.net` changes, and with it what is
+        still to pay or due as a refund; the charge does not put a paid order on hold.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is EXPIRED.
+        - FAILED_PRECONDITION (CURRENCY_MISMATCH): the amount is not in the currency of the order.
+        - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what is left.
+        - FAILED_PRECONDITION (CHARGE_LIMIT_REACHED): the order has the maximum number of charges.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the charge names a line that the order does not have.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
 
         Args:
-            order_id: Id of the order.
-            charge: What to charge, in the order's currency.
-            reason: Why, for people.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            order_id: Id of the order, a UUID.
+            charge: The charge to add, in the currency of the order.
+            reason: Why the charge is added, for people, 1 to 1,000 characters.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1158,28 +1372,37 @@ class OrderService:
         running_total: bool = False,
         timeout: float | None = None,
     ) -> order_pb2.Order:
-        """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever
-        the request_id; a repetition answers the order as it stands. A payment for an order that expired revives it
-        to PROCESSING when its terms are met and its stock is still there, and otherwise marks a refund. An order
-        whose terms were met and are so no longer, as an authorization ended or a dispute was lost, is on hold until
-        a payment covers it again. FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED.
-        OUT_OF_RANGE (QUANTITY_OVERFLOW). ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other
-        content.
+        """Records an event that a payment provider reports. An event with the same (provider, provider_event_id) is
+        recorded once, whatever the request_id; a repetition returns the order as it is.
+
+        A payment of an EXPIRED order moves it to PROCESSING when it meets the payment terms and the stock is
+        still available; otherwise the money is due as a refund. An order whose terms were met and are no longer,
+        because an authorization ended or a dispute was lost, is on hold until a payment covers it again.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event was recorded with other content.
+        - FAILED_PRECONDITION (CURRENCY_MISMATCH): the amount is not in the currency of the order.
+        - FAILED_PRECONDITION (TENDER_OF_ANOTHER_ORDER): the tender belongs to another order.
+        - FAILED_PRECONDITION (REFUND_EXCEEDED): more of a refund failed than was refunded.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
 
         Args:
-            order_id: Id of the order.
-            provider: Name of the provider, such as `stripe`.
-            provider_event_id: The provider's own id of this event.
-            kind: What it reports.
-            amount: How much, in the order's currency, not negative.
-            event_time: When it happened at the provider; now when unset.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            order_id: Id of the order, a UUID.
+            provider: Name of the payment provider, such as `stripe`, 1 to 64 characters.
+            provider_event_id: The provider's id of this event, 1 to 200 characters.
+            kind: What the provider reports.
+            amount: Amount of money, not negative, in the currency of the order.
+            event_time: When the event happened at the provider; now when unset.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             payment_reference: The tender that the event belongs to: the provider's id of the payment intent, charge or
-                gift card redemption. A capture or void consumes the authorization of its own tender only. Empty: the
-                one tender of this provider.
-            running_total: The amount is everything of this kind and tender so far, not one movement: for providers that
-                report running sums. Single movements and running totals of one tender may be mixed. The larger of their
-                sum and the largest total counts, so a movement that is reported both ways counts once.
+                gift card redemption, up to 200 characters. A capture or void uses up the authorization of its own
+                tender only. Empty: the only tender of this provider.
+            running_total: Whether the amount is the total of this kind and tender so far instead of one movement, for
+                providers that report running sums. Movements and totals of one tender can be mixed: the larger of the
+                sum of the movements and the largest total counts, so a movement that is reported both ways counts once.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1200,7 +1423,7 @@ class OrderService:
 
 
 class EventService:
-    """Reads the record of events, for those who missed some."""
+    """Reads the log of events, for consumers that missed some."""
 
     def __init__(self, channel: grpc.Channel, calls: Calls) -> None:
         self._calls = calls
@@ -1215,17 +1438,23 @@ class EventService:
         aggregate_id: str = "",
         timeout: float | None = None,
     ) -> Pages[event_pb2.ListEventsResponse, event_pb2.Event]:
-        """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
-        nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
-        (CUSTOMER_NOT_ALLOWED) for the token of one customer. OUT_OF_RANGE: the events after the cursor are no longer
-        kept (CURSOR_EXPIRED), or those before it are lost (CURSOR_LOST).
+        """Lists the events after a cursor, in an order that never changes: a consumer that continues from the cursor
+        misses nothing. A storefront gets the events that it may see (see above); the cursor moves past the
+        others.
+
+        Errors:
+        - PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED): the token acts for one customer only.
+        - OUT_OF_RANGE (CURSOR_EXPIRED): events after the cursor are no longer kept.
+        - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
 
         Args:
-            cursor: `next_cursor` of the answer before; empty: from the oldest event that is kept.
-            page_size: Most events to answer: 1 to 1,000, 100 when zero. A page may have fewer: it ends at about 2 MiB,
-                too, and a single larger event comes alone.
-            types: Only these types, such as `order.created`, or all of an aggregate's with `order.*`; empty: all.
-            aggregate_id: Only of this aggregate (`aggregate_id` of the event).
+            cursor: The `next_cursor` of the response before; empty: start from the oldest event that is kept.
+            page_size: Maximum number of events to return: 1 to 1,000, or 100 when zero. A page also ends at about 2
+                MiB; a single larger event comes alone.
+            types: Only events of these types, such as `order.created`, or `order.*` for all of an aggregate; empty: all
+                types.
+            aggregate_id: Only events of this aggregate, by their `aggregate_id`.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -1237,10 +1466,10 @@ class EventService:
 
 
 class WebhookService:
-    """Manages endpoints, and what is still to be sent to them.
+    """Manages endpoints and their deliveries.
 
-    Any method that names an endpoint answers NOT_FOUND (ENDPOINT_NOT_FOUND) when there is none; one that takes an
-    etag ABORTED (ETAG_MISMATCH) when the endpoint has changed since.
+    Every method that names an endpoint returns NOT_FOUND (ENDPOINT_NOT_FOUND) when it does not exist, and every
+    method that takes an etag ABORTED (ETAG_MISMATCH) when the endpoint has changed since.
     """
 
     def __init__(self, channel: grpc.Channel, calls: Calls) -> None:
@@ -1255,14 +1484,20 @@ class WebhookService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.CreateEndpointResponse:
-        """Creates an endpoint. It is told of what happens from now on; ReplayEvents tells it of earlier events.
-        INVALID_ARGUMENT: ENDPOINT_URL_INVALID, ENDPOINT_TYPE_UNKNOWN, ENDPOINT_HEADER_INVALID. FAILED_PRECONDITION:
-        ENDPOINT_LIMIT_REACHED.
+        """Creates an endpoint. It receives events from now on; ReplayEvents sends it earlier ones.
+
+        Errors:
+        - INVALID_ARGUMENT (ENDPOINT_URL_INVALID): webhooks cannot be sent to the URL.
+        - INVALID_ARGUMENT (ENDPOINT_TYPE_UNKNOWN): no event has one of the types.
+        - INVALID_ARGUMENT (ENDPOINT_HEADER_INVALID): a header cannot be set, or all of them are too long.
+        - FAILED_PRECONDITION (ENDPOINT_LIMIT_REACHED): there is the maximum number of endpoints.
 
         Args:
-            endpoint: What to create. Fields that the server sets are ignored.
-            secret_kind: How it is signed; HMAC when unspecified.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            endpoint: The endpoint to create. Fields that only the server sets are ignored.
+            secret_kind: How its secret signs; SECRET_KIND_HMAC when unset.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1272,10 +1507,10 @@ class WebhookService:
         )
 
     def get_endpoint(self, *, endpoint_id: str, timeout: float | None = None) -> webhook_pb2.Endpoint:
-        """Reads one endpoint, without the secrets themselves.
+        """Returns one endpoint, without its secrets.
 
         Args:
-            endpoint_id: Id of the endpoint.
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1288,8 +1523,10 @@ class WebhookService:
         """Lists endpoints, oldest first.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -1307,15 +1544,22 @@ class WebhookService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.Endpoint:
-        """Changes the fields named in the mask (AIP-134). INVALID_ARGUMENT as CreateEndpoint. FAILED_PRECONDITION
-        (ENDPOINT_MANAGED_BY_SETTINGS) for the `url` of an endpoint of the settings.
+        """Updates the fields named in the mask (AIP-134).
+
+        Errors:
+        - INVALID_ARGUMENT (ENDPOINT_URL_INVALID, ENDPOINT_TYPE_UNKNOWN, ENDPOINT_HEADER_INVALID): as for
+          CreateEndpoint.
+        - FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS): the settings define the `url` of this endpoint.
 
         Args:
-            endpoint: The endpoint with the new values; `endpoint_id` names it, `etag` is compared when set.
-            update_mask: Fields to change: `url`, `description`, `types`, `headers`, `rate_limit`, `max_in_flight`,
-                `max_body_bytes`. Empty: those that are set in `endpoint`; `*`: every one of them (AIP-134). Fields that
+            endpoint: The endpoint with its new values. `endpoint_id` names the endpoint; `etag`, when set, must be that
+                of the present version.
+            update_mask: Fields to update: `url`, `description`, `types`, `headers`, `rate_limit`, `max_in_flight`,
+                `max_body_bytes`. Empty: those that are set in `endpoint`; `*`: all of them (AIP-134). Fields that only
                 the server sets are ignored.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1327,13 +1571,19 @@ class WebhookService:
     def delete_endpoint(
         self, *, endpoint_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
     ) -> webhook_pb2.Endpoint:
-        """Deletes an endpoint with its secrets and answers it as it was; its deliveries are no longer sent, and their
-        rows are cleaned up later. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS).
+        """Deletes an endpoint with its secrets, and returns it as it was. Its deliveries are no longer sent and are
+        removed later.
+
+        Errors:
+        - FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS): the settings define this endpoint.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            etag: Compared with the endpoint's when set.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            etag: The `etag` of the endpoint that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the endpoint has changed since. Empty: no check.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1345,14 +1595,20 @@ class WebhookService:
     def enable_endpoint(
         self, *, endpoint_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
     ) -> webhook_pb2.Endpoint:
-        """Sends to a disabled endpoint again, and to one that fails as if it had not: within a minute, whenever the
-        next attempt was to be. What was pending goes on; what happened while it was disabled is not told unless
-        ReplayEvents does. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no longer have it.
+        """Enables a disabled endpoint: pending deliveries are sent, but not the events from while it was disabled;
+        ReplayEvents sends those. A failing endpoint is tried again within a minute, whenever its next attempt was
+        due.
+
+        Errors:
+        - FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS): the settings no longer define this endpoint.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            etag: Compared with the endpoint's when set.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            etag: The `etag` of the endpoint that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the endpoint has changed since. Empty: no check.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1364,14 +1620,17 @@ class WebhookService:
     def disable_endpoint(
         self, *, endpoint_id: str, reason: str = "", etag: str = "", request_id: str = "", timeout: float | None = None
     ) -> webhook_pb2.Endpoint:
-        """Stops sending to an endpoint. What is pending stays; events from now on are not for it. An endpoint that is
-        disabled already stays as it is.
+        """Disables an endpoint: pending deliveries are kept, and new events are not for it. An endpoint that is
+        already disabled is returned unchanged.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            reason: Why, for people.
-            etag: Compared with the endpoint's when set.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            reason: Why the endpoint is disabled, for people, up to 300 characters.
+            etag: The `etag` of the endpoint that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the endpoint has changed since. Empty: no check.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1392,16 +1651,23 @@ class WebhookService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.RotateSecretResponse:
-        """Makes a new secret. Those before it sign as well until the overlap is over, so that a receiver can go over
-        without a gap. FAILED_PRECONDITION: ENDPOINT_MANAGED_BY_SETTINGS, SECRET_LIMIT_REACHED (five sign already).
+        """Creates a new secret. The ones before it sign as well until the overlap has passed, so that a receiver can
+        change over without a gap.
+
+        Errors:
+        - FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS): the settings define the secrets of this endpoint.
+        - FAILED_PRECONDITION (SECRET_LIMIT_REACHED): five secrets sign already.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            overlap: How long the secrets before the new one go on signing: up to 30 days, 24 hours when unset, not at
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            overlap: How long the secrets before the new one go on signing: up to 30 days; 24 hours when unset, not at
                 all when zero.
-            kind: How the new one signs; as the newest one does when unspecified.
-            etag: Compared with the endpoint's when set.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            kind: How the new secret signs; like the newest one when unset.
+            etag: The `etag` of the endpoint that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the endpoint has changed since. Empty: no check.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1415,13 +1681,18 @@ class WebhookService:
     def expire_secrets(
         self, *, endpoint_id: str, etag: str = "", request_id: str = "", timeout: float | None = None
     ) -> webhook_pb2.Endpoint:
-        """Ends the overlap now: only the newest secret signs from here on. FAILED_PRECONDITION
-        (ENDPOINT_MANAGED_BY_SETTINGS).
+        """Expires all secrets but the newest one at once.
+
+        Errors:
+        - FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS): the settings define the secrets of this endpoint.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            etag: Compared with the endpoint's when set.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            etag: The `etag` of the endpoint that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the endpoint has changed since. Empty: no check.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1433,13 +1704,17 @@ class WebhookService:
     def ping_endpoint(
         self, *, endpoint_id: str, request_id: str = "", timeout: float | None = None
     ) -> webhook_pb2.PingEndpointResponse:
-        """Sends the event `endpoint.pinged` to this endpoint alone, whatever its filters, the way that every event
-        goes: a delivery is there to be read once the gateway has taken the event up. FAILED_PRECONDITION
-        (ENDPOINT_DISABLED).
+        """Sends the event `endpoint.pinged` to this endpoint alone, whatever its filters. Its delivery can be read
+        once the gateway has picked up the event.
+
+        Errors:
+        - FAILED_PRECONDITION (ENDPOINT_DISABLED): nothing is sent to a disabled endpoint.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1461,17 +1736,19 @@ class WebhookService:
         end_time: timestamp_pb2.Timestamp | None = None,
         timeout: float | None = None,
     ) -> Pages[webhook_pb2.ListDeliveriesResponse, webhook_pb2.Delivery]:
-        """Lists deliveries, newest event first. Those that were given up (dead letters) are in the state DEAD.
+        """Lists deliveries, newest event first. Dead letters are in the state DEAD.
 
         Args:
-            page_size: Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`.
-            page_token: `next_page_token` of the page before, with all other arguments as they were.
-            endpoint_id: Only to this endpoint.
-            states: Only in one of these states; empty for all.
-            types: Only of these types, as in Endpoint.
-            aggregate_id: Only of this aggregate.
-            start_time: Only of events that happened at this moment or later.
-            end_time: Only of events that happened before this moment.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            endpoint_id: Only deliveries to this endpoint.
+            states: Only deliveries in one of these states; empty: all states.
+            types: Only deliveries of these types of events, as in Endpoint; empty: all types.
+            aggregate_id: Only deliveries of events of this aggregate.
+            start_time: Only deliveries of events at or after this time.
+            end_time: Only deliveries of events before this time.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -1491,11 +1768,14 @@ class WebhookService:
         )
 
     def get_delivery(self, *, endpoint_id: str, event_id: str, timeout: float | None = None) -> webhook_pb2.Delivery:
-        """Reads one delivery with all of its attempts. NOT_FOUND: ENDPOINT_NOT_FOUND, DELIVERY_NOT_FOUND.
+        """Returns one delivery with all of its attempts.
+
+        Errors:
+        - NOT_FOUND (DELIVERY_NOT_FOUND): the event has no delivery to this endpoint.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            event_id: Id of the event.
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            event_id: Id of the event, a UUID.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1505,15 +1785,20 @@ class WebhookService:
     def retry_delivery(
         self, *, endpoint_id: str, event_id: str, request_id: str = "", timeout: float | None = None
     ) -> webhook_pb2.Delivery:
-        """Sends an event now rather than at its next time, or once more when it was DELIVERED, DEAD or SKIPPED; the
-        schedule of retries begins anew. Those before it in its aggregate still go first, one whose attempt is due
-        within a minute keeps its time, and a disabled endpoint gets it when it is enabled. NOT_FOUND
-        (DELIVERY_NOT_FOUND). FAILED_PRECONDITION (DELIVERY_EXPIRED): the event is no longer kept.
+        """Retries a delivery now, or sends it once more when it was DELIVERED, DEAD or SKIPPED; its schedule of
+        retries starts over. Earlier deliveries of its aggregate still go first, an attempt that is due within a
+        minute keeps its time, and a disabled endpoint receives it when it is enabled.
+
+        Errors:
+        - NOT_FOUND (DELIVERY_NOT_FOUND): the event has no delivery to this endpoint.
+        - FAILED_PRECONDITION (DELIVERY_EXPIRED): the event is no longer kept.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            event_id: Id of the event.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            event_id: Id of the event, a UUID.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1525,13 +1810,19 @@ class WebhookService:
     def skip_delivery(
         self, *, endpoint_id: str, event_id: str, request_id: str = "", timeout: float | None = None
     ) -> webhook_pb2.Delivery:
-        """Gives an event up, so that those behind it in its aggregate go on; takes a dead one out of the dead letters.
-        NOT_FOUND (DELIVERY_NOT_FOUND). FAILED_PRECONDITION (DELIVERY_STATE_INVALID) when it was delivered.
+        """Skips a delivery, so that those behind it in its aggregate continue; removes a dead one from the dead
+        letters.
+
+        Errors:
+        - NOT_FOUND (DELIVERY_NOT_FOUND): the event has no delivery to this endpoint.
+        - FAILED_PRECONDITION (DELIVERY_STATE_INVALID): it was delivered.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            event_id: Id of the event.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            event_id: Id of the event, a UUID.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1550,15 +1841,18 @@ class WebhookService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.RecoverDeliveriesResponse:
-        """Sends the dead letters of an endpoint again, oldest first, as RetryDelivery does. One call takes up to
-        `limit` of them, all or none; go on with `next_position` until it is empty.
+        """Recovers the dead letters of an endpoint: sends them again, oldest first, as by RetryDelivery. One call
+        takes up to `limit` of them, all or none; continue with `next_position` until it is empty.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            start_time: Only of events that happened at this moment or later.
-            limit: Most deliveries of one call: 1 to 10,000, 1,000 when zero.
-            position: `next_position` of the call before, with all other arguments but `request_id` as they were.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            start_time: Only deliveries of events at or after this time.
+            limit: Maximum number of deliveries of one call: 1 to 10,000, or 1,000 when zero.
+            position: The `next_position` of the call before, with all other arguments but `request_id` as they were;
+                empty for the first call.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1582,21 +1876,25 @@ class WebhookService:
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.ReplayEventsResponse:
-        """Sends recorded events to one endpoint: those that it was never sent, and once more those that are done with.
-        What is pending stays as it is. They go in order per aggregate, under the ids that they had: a receiver that
-        drops what it knows by `webhook-id` drops them, too, and one that keeps state compares `aggregateVersion`.
-        One call takes up to `limit` events, all or none; go on with `next_position` until it is empty.
+        """Replays recorded events to one endpoint: those that it never received, and once more those whose delivery
+        is finished. Pending ones are unchanged. Events are sent in order per aggregate, under their original ids:
+        a receiver that drops known `webhook-id`s drops them too, and one that keeps state compares
+        `aggregateVersion`. One call takes up to `limit` events, all or none; continue with `next_position` until
+        it is empty.
 
         Args:
-            endpoint_id: Id of the endpoint.
-            start_time: Only what happened at this moment or later.
-            end_time: Only what happened before this moment.
-            types: Only these types, as in Endpoint, whatever the filters of the endpoint; empty: what those let
-                through.
-            aggregate_id: Only of this aggregate.
-            limit: Most events of one call: 1 to 10,000, 1,000 when zero.
-            position: `next_position` of the call before, with all other arguments but `request_id` as they were.
-            request_id: UUID that makes a repetition safe (AIP-155).
+            endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
+            start_time: Only events at or after this time.
+            end_time: Only events before this time.
+            types: Only events of these types, as in Endpoint and whatever its filters; empty: those that pass its
+                filters.
+            aggregate_id: Only events of this aggregate.
+            limit: Maximum number of events of one call: 1 to 10,000, or 1,000 when zero.
+            position: The `next_position` of the call before, with all other arguments but `request_id` as they were;
+                empty for the first call.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(

@@ -50,6 +50,13 @@ SCALARS: Mapping[int, Schema] = {
     **dict.fromkeys((FieldDescriptorProto.TYPE_INT64, FieldDescriptorProto.TYPE_UINT64), INT64),
 }
 
+BEHAVIORS = {
+    field_behavior_pb2.OUTPUT_ONLY: "readOnly",
+    field_behavior_pb2.INPUT_ONLY: "writeOnly",
+    field_behavior_pb2.IMMUTABLE: "x-immutable",
+}
+"""Keyword of each field behavior, besides REQUIRED and OPTIONAL, which the list `required` says."""
+
 RANGE = {"gte": "minimum", "gt": "exclusiveMinimum", "lte": "maximum", "lt": "exclusiveMaximum"}
 
 
@@ -105,8 +112,9 @@ class Schemas:
             _take(schema, rules.repeated, {"min_items": "minItems", "max_items": "maxItems"})
         else:
             schema = self._value(field, rules)
-        if _is(field, field_behavior_pb2.OUTPUT_ONLY):
-            schema["readOnly"] = True
+        for behavior, keyword in BEHAVIORS.items():
+            if _is(field, behavior):
+                schema[keyword] = True
         return {**schema, **self._described(name)}
 
     def _value(self, field: FieldDescriptorProto, rules: Any) -> Schema:

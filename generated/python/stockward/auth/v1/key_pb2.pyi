@@ -3,8 +3,8 @@
 isort:skip_file
 API keys: who may call, in which role, until when.
 
-A key reads `swk_<role>_` and 32 letters and digits, which are 160 random bits in base32. Only its SHA-256 is stored,
-with the `prefix` that tells keys apart; the key itself is shown once, in the answer that made it.
+A key has the form `swk_<role>_` followed by 32 letters and digits, which encode 160 random bits in base32. The
+server stores only its SHA-256 digest and its `prefix`; the key itself is returned once, by the call that created it.
 """
 
 from collections import abc as _abc
@@ -28,7 +28,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Key(_message.Message):
-    """An API key, without the key itself."""
+    """An API key, without its secret."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -39,29 +39,29 @@ class Key(_message.Message):
     class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Key._State.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STATE_UNSPECIFIED: Key._State.ValueType  # 0
-        """Not a state."""
+        """Not a state; never returned."""
         STATE_ACTIVE: Key._State.ValueType  # 1
-        """It works."""
+        """The key is valid."""
         STATE_RETIRING: Key._State.ValueType  # 2
-        """It was rotated, and works until `expire_time`."""
+        """The key was rotated and stays valid until `expire_time`."""
         STATE_EXPIRED: Key._State.ValueType  # 3
-        """Its time is over."""
+        """The key is invalid, since `expire_time` has passed."""
         STATE_REVOKED: Key._State.ValueType  # 4
-        """It was revoked."""
+        """The key is invalid, since it was revoked."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """Where a key is in its life."""
+        """Stage in the life of a key."""
 
     STATE_UNSPECIFIED: Key.State.ValueType  # 0
-    """Not a state."""
+    """Not a state; never returned."""
     STATE_ACTIVE: Key.State.ValueType  # 1
-    """It works."""
+    """The key is valid."""
     STATE_RETIRING: Key.State.ValueType  # 2
-    """It was rotated, and works until `expire_time`."""
+    """The key was rotated and stays valid until `expire_time`."""
     STATE_EXPIRED: Key.State.ValueType  # 3
-    """Its time is over."""
+    """The key is invalid, since `expire_time` has passed."""
     STATE_REVOKED: Key.State.ValueType  # 4
-    """It was revoked."""
+    """The key is invalid, since it was revoked."""
 
     KEY_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -77,42 +77,42 @@ class Key(_message.Message):
     ROTATED_BY_FIELD_NUMBER: _builtins.int
     REVOKED_BY_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
-    """UUID that the server gave it."""
+    """UUIDv7 assigned by the server."""
     name: _builtins.str
-    """Whose key it is. What is done with it bears this name as the actor, in the ledger and in events; keys that a rotation
-    made one after another share it, and their request_ids.
+    """Name of the caller that uses the key. The ledger and the events record it as the actor. Keys that replace one
+    another by rotation share it, and with it their request_ids.
     """
     role: _auth_pb2.Role.ValueType
-    """What it may do."""
+    """Role that the key grants."""
     prefix: _builtins.str
-    """How the key begins: its role, and the first 6 of its random characters."""
+    """Beginning of the key: its role and the first 6 of its random characters. Use it to tell keys apart."""
     state: Global___Key.State.ValueType
-    """Where it is in its life."""
+    """Stage in the life of the key at the time of the response."""
     replaced_by: _builtins.str
-    """key_id of the key that took its place; empty when it was not rotated."""
+    """key_id of the key that replaced this one; empty when it was not rotated."""
     created_by: _builtins.str
-    """Who made it: the name of a key, `jwt:` and the subject of a token, `stockward keys` for the command. Empty when it was
-    made before this was recorded.
+    """Actor who created the key: the name of a key, `jwt:` and the subject of a token, or `stockward keys` for the
+    command. Empty when it was created before actors were recorded.
     """
     rotated_by: _builtins.str
-    """Who rotated it; empty when it was not."""
+    """Actor who rotated the key; empty when it was not rotated."""
     revoked_by: _builtins.str
-    """Who revoked it; empty when it was not."""
+    """Actor who revoked the key; empty when it was not revoked."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was made."""
+        """When the key was created."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When it ends by itself; unset when it does not."""
+        """When the key expires; unset when it does not."""
 
     @_builtins.property
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was revoked; unset when it was not."""
+        """When the key was revoked; unset when it was not."""
 
     @_builtins.property
     def last_used_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was last used, a minute more or less; unset when it never was."""
+        """When the key was last used, to the minute; unset when it never was."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ Global___Key: _TypeAlias = Key  # noqa: Y015
 
 @_typing.final
 class CreateKeyRequest(_message.Message):
-    """Request of CreateKey."""
+    """Request message for CreateKey."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -150,16 +150,19 @@ class CreateKeyRequest(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Whose key it is: 1 to 63 letters, digits, `_`, `.` or `-`, beginning with a letter or digit; `customer` and
-    `system` are taken.
+    """Name of the caller that uses the key: 1 to 63 letters, digits, `_`, `.` or `-`, beginning with a letter or digit.
+    `customer` and `system` are reserved.
     """
     role: _auth_pb2.Role.ValueType
-    """What it may do."""
+    """Role that the key grants."""
     request_id: _builtins.str
-    """UUID that makes a repetition safe (AIP-155)."""
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When it ends by itself, in the future. Unset: it does not."""
+        """When the key expires, in the future. Unset: it does not expire."""
 
     def __init__(
         self,
@@ -179,19 +182,19 @@ Global___CreateKeyRequest: _TypeAlias = CreateKeyRequest  # noqa: Y015
 
 @_typing.final
 class CreateKeyResponse(_message.Message):
-    """Response of CreateKey."""
+    """Response message for CreateKey."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """What a caller presents. It is shown by the call that made the key and stored nowhere, so a repetition with the same
-    request_id finds it empty; whoever lost it rotates the key.
+    """The secret that the caller sends as its key. Only the call that created the key returns it, and the server does not
+    store it: a repetition with the same request_id returns it empty. Rotate the key when it is lost.
     """
     @_builtins.property
     def key(self) -> Global___Key:
-        """The key."""
+        """The key that was created."""
 
     def __init__(
         self,
@@ -209,7 +212,7 @@ Global___CreateKeyResponse: _TypeAlias = CreateKeyResponse  # noqa: Y015
 
 @_typing.final
 class ListKeysRequest(_message.Message):
-    """Request of ListKeys."""
+    """Request message for ListKeys."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -217,11 +220,11 @@ class ListKeysRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     INCLUDE_ENDED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most rows to answer: 1 to 1,000, 50 when zero. A page may have fewer, see `next_page_token`."""
+    """Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see `next_page_token`."""
     page_token: _builtins.str
-    """`next_page_token` of the page before, with all other arguments as they were."""
+    """The `next_page_token` of the page before, with all other arguments as they were; empty for the first page."""
     include_ended: _builtins.bool
-    """Whether to list expired and revoked keys, too."""
+    """Whether to list expired and revoked keys as well."""
     def __init__(
         self,
         *,
@@ -239,19 +242,19 @@ Global___ListKeysRequest: _TypeAlias = ListKeysRequest  # noqa: Y015
 
 @_typing.final
 class ListKeysResponse(_message.Message):
-    """Response of ListKeys."""
+    """Response message for ListKeys."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KEYS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty on the last. A page ends at about 2 MiB, too, and has a token then although it has
-    fewer rows than were asked for; a single larger row comes alone.
+    """Token of the next page; empty on the last page. A page also ends at about 2 MiB, so it may have a token although it
+    holds fewer rows than `page_size`; a single larger row comes alone.
     """
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___Key]:
-        """One page."""
+        """Keys of this page, newest first."""
 
     def __init__(
         self,
@@ -269,7 +272,7 @@ Global___ListKeysResponse: _TypeAlias = ListKeysResponse  # noqa: Y015
 
 @_typing.final
 class RotateKeyRequest(_message.Message):
-    """Request of RotateKey."""
+    """Request message for RotateKey."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -278,18 +281,21 @@ class RotateKeyRequest(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
-    """The key to be replaced."""
+    """Id of the key to replace, a UUID."""
     request_id: _builtins.str
-    """UUID that makes a repetition safe (AIP-155)."""
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
     @_builtins.property
     def overlap(self) -> _duration_pb2.Duration:
-        """How long the old key goes on working beside the new one: 0 to 30 days, 24 hours when unset. It never works longer
-        than it would have.
+        """How long the old key stays valid beside the new one: 0 to 30 days, 24 hours when unset. It never becomes valid for
+        longer than it was.
         """
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When the new key ends by itself, in the future. Unset: it lives as long as the old one was made for."""
+        """When the new key expires, in the future. Unset: it lives as long as the old key was created for."""
 
     def __init__(
         self,
@@ -309,7 +315,7 @@ Global___RotateKeyRequest: _TypeAlias = RotateKeyRequest  # noqa: Y015
 
 @_typing.final
 class RotateKeyResponse(_message.Message):
-    """Response of RotateKey."""
+    """Response message for RotateKey."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -317,14 +323,14 @@ class RotateKeyResponse(_message.Message):
     SECRET_FIELD_NUMBER: _builtins.int
     REPLACED_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """What a caller presents from now on; shown once, as by CreateKey."""
+    """The secret of the new key, returned once as by CreateKey."""
     @_builtins.property
     def key(self) -> Global___Key:
         """The new key."""
 
     @_builtins.property
     def replaced(self) -> Global___Key:
-        """The old key."""
+        """The old key, valid until its `expire_time`."""
 
     def __init__(
         self,
@@ -343,16 +349,19 @@ Global___RotateKeyResponse: _TypeAlias = RotateKeyResponse  # noqa: Y015
 
 @_typing.final
 class RevokeKeyRequest(_message.Message):
-    """Request of RevokeKey."""
+    """Request message for RevokeKey."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
-    """The key to be ended."""
+    """Id of the key to revoke, a UUID."""
     request_id: _builtins.str
-    """UUID that makes a repetition safe (AIP-155)."""
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
     def __init__(
         self,
         *,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class KeyServiceStub:
-    """Manages API keys. Its methods name no role, so they are for administrators alone; `stockward keys` does the same on the
-    database itself, where the first key comes from.
+    """Manages API keys. The methods name no role, so only administrators may call them. The command `stockward keys` does
+    the same directly on the database, which is how the first key is created.
     """
 
     def __init__(self, channel):
@@ -59,35 +59,44 @@ class KeyServiceStub:
 
 
 class KeyServiceServicer:
-    """Manages API keys. Its methods name no role, so they are for administrators alone; `stockward keys` does the same on the
-    database itself, where the first key comes from.
+    """Manages API keys. The methods name no role, so only administrators may call them. The command `stockward keys` does
+    the same directly on the database, which is how the first key is created.
     """
 
     def CreateKey(self, request, context):
-        """Makes a key, which works at once. ALREADY_EXISTS (KEY_NAME_TAKEN) while another key of that name works.
+        """Creates a key, which is valid at once.
+
+        Errors:
+        - ALREADY_EXISTS (KEY_NAME_TAKEN): another key with that name is active.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListKeys(self, request, context):
-        """Lists keys, newest first.
+        """Lists keys, newest first; expired and revoked ones on request only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RotateKey(self, request, context):
-        """Makes a new key of the same name and role, and ends the old one after an overlap, in which both work.
-        NOT_FOUND (KEY_NOT_FOUND). FAILED_PRECONDITION (KEY_NOT_ACTIVE) unless the key is ACTIVE.
+        """Creates a new key with the same name and role, and ends the old one after an overlap in which both are valid.
+
+        Errors:
+        - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeKey(self, request, context):
-        """Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that was revoked
-        before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
+        """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is already
+        revoked is returned unchanged.
+
+        Errors:
+        - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,8 +134,8 @@ def add_KeyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KeyService:
-    """Manages API keys. Its methods name no role, so they are for administrators alone; `stockward keys` does the same on the
-    database itself, where the first key comes from.
+    """Manages API keys. The methods name no role, so only administrators may call them. The command `stockward keys` does
+    the same directly on the database, which is how the first key is created.
     """
 
     @staticmethod

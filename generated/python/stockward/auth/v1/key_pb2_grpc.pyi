@@ -3,8 +3,8 @@
 isort:skip_file
 API keys: who may call, in which role, until when.
 
-A key reads `swk_<role>_` and 32 letters and digits, which are 160 random bits in base32. Only its SHA-256 is stored,
-with the `prefix` that tells keys apart; the key itself is shown once, in the answer that made it.
+A key has the form `swk_<role>_` followed by 32 letters and digits, which encode 160 random bits in base32. The
+server stores only its SHA-256 digest and its `prefix`; the key itself is returned once, by the call that created it.
 """
 
 from collections import abc as _abc
@@ -31,8 +31,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeyServiceStub:
-    """Manages API keys. Its methods name no role, so they are for administrators alone; `stockward keys` does the same on the
-    database itself, where the first key comes from.
+    """Manages API keys. The methods name no role, so only administrators may call them. The command `stockward keys` does
+    the same directly on the database, which is how the first key is created.
     """
 
     @_typing.overload
@@ -40,41 +40,61 @@ class KeyServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> KeyServiceAsyncStub: ...
     CreateKey: _grpc.UnaryUnaryMultiCallable[_key_pb2.CreateKeyRequest, _key_pb2.CreateKeyResponse]
-    """Makes a key, which works at once. ALREADY_EXISTS (KEY_NAME_TAKEN) while another key of that name works."""
+    """Creates a key, which is valid at once.
+
+    Errors:
+    - ALREADY_EXISTS (KEY_NAME_TAKEN): another key with that name is active.
+    """
     ListKeys: _grpc.UnaryUnaryMultiCallable[_key_pb2.ListKeysRequest, _key_pb2.ListKeysResponse]
-    """Lists keys, newest first."""
+    """Lists keys, newest first; expired and revoked ones on request only."""
     RotateKey: _grpc.UnaryUnaryMultiCallable[_key_pb2.RotateKeyRequest, _key_pb2.RotateKeyResponse]
-    """Makes a new key of the same name and role, and ends the old one after an overlap, in which both work.
-    NOT_FOUND (KEY_NOT_FOUND). FAILED_PRECONDITION (KEY_NOT_ACTIVE) unless the key is ACTIVE.
+    """Creates a new key with the same name and role, and ends the old one after an overlap in which both are valid.
+
+    Errors:
+    - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+    - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
     """
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_key_pb2.RevokeKeyRequest, _key_pb2.Key]
-    """Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that was revoked
-    before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
+    """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is already
+    revoked is returned unchanged.
+
+    Errors:
+    - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
     """
 
 @_typing.type_check_only
 class KeyServiceAsyncStub(KeyServiceStub):
-    """Manages API keys. Its methods name no role, so they are for administrators alone; `stockward keys` does the same on the
-    database itself, where the first key comes from.
+    """Manages API keys. The methods name no role, so only administrators may call them. The command `stockward keys` does
+    the same directly on the database, which is how the first key is created.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateKey: _aio.UnaryUnaryMultiCallable[_key_pb2.CreateKeyRequest, _key_pb2.CreateKeyResponse]  # type: ignore[assignment]
-    """Makes a key, which works at once. ALREADY_EXISTS (KEY_NAME_TAKEN) while another key of that name works."""
+    """Creates a key, which is valid at once.
+
+    Errors:
+    - ALREADY_EXISTS (KEY_NAME_TAKEN): another key with that name is active.
+    """
     ListKeys: _aio.UnaryUnaryMultiCallable[_key_pb2.ListKeysRequest, _key_pb2.ListKeysResponse]  # type: ignore[assignment]
-    """Lists keys, newest first."""
+    """Lists keys, newest first; expired and revoked ones on request only."""
     RotateKey: _aio.UnaryUnaryMultiCallable[_key_pb2.RotateKeyRequest, _key_pb2.RotateKeyResponse]  # type: ignore[assignment]
-    """Makes a new key of the same name and role, and ends the old one after an overlap, in which both work.
-    NOT_FOUND (KEY_NOT_FOUND). FAILED_PRECONDITION (KEY_NOT_ACTIVE) unless the key is ACTIVE.
+    """Creates a new key with the same name and role, and ends the old one after an overlap in which both are valid.
+
+    Errors:
+    - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+    - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
     """
     RevokeKey: _aio.UnaryUnaryMultiCallable[_key_pb2.RevokeKeyRequest, _key_pb2.Key]  # type: ignore[assignment]
-    """Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that was revoked
-    before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
+    """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is already
+    revoked is returned unchanged.
+
+    Errors:
+    - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
     """
 
 class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Manages API keys. Its methods name no role, so they are for administrators alone; `stockward keys` does the same on the
-    database itself, where the first key comes from.
+    """Manages API keys. The methods name no role, so only administrators may call them. The command `stockward keys` does
+    the same directly on the database, which is how the first key is created.
     """
 
     @_abc_1.abstractmethod
@@ -83,7 +103,11 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_pb2.CreateKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_pb2.CreateKeyResponse, _abc.Awaitable[_key_pb2.CreateKeyResponse]]:
-        """Makes a key, which works at once. ALREADY_EXISTS (KEY_NAME_TAKEN) while another key of that name works."""
+        """Creates a key, which is valid at once.
+
+        Errors:
+        - ALREADY_EXISTS (KEY_NAME_TAKEN): another key with that name is active.
+        """
 
     @_abc_1.abstractmethod
     def ListKeys(
@@ -91,7 +115,7 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_pb2.ListKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_pb2.ListKeysResponse, _abc.Awaitable[_key_pb2.ListKeysResponse]]:
-        """Lists keys, newest first."""
+        """Lists keys, newest first; expired and revoked ones on request only."""
 
     @_abc_1.abstractmethod
     def RotateKey(
@@ -99,8 +123,11 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_pb2.RotateKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_pb2.RotateKeyResponse, _abc.Awaitable[_key_pb2.RotateKeyResponse]]:
-        """Makes a new key of the same name and role, and ends the old one after an overlap, in which both work.
-        NOT_FOUND (KEY_NOT_FOUND). FAILED_PRECONDITION (KEY_NOT_ACTIVE) unless the key is ACTIVE.
+        """Creates a new key with the same name and role, and ends the old one after an overlap in which both are valid.
+
+        Errors:
+        - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
         """
 
     @_abc_1.abstractmethod
@@ -109,8 +136,11 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_pb2.RevokeKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_pb2.Key, _abc.Awaitable[_key_pb2.Key]]:
-        """Ends a key: within 5 seconds no server accepts it any more, and the streams that it opened end. A key that was revoked
-        before is answered as it is. NOT_FOUND (KEY_NOT_FOUND).
+        """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is already
+        revoked is returned unchanged.
+
+        Errors:
+        - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
         """
 
 def add_KeyServiceServicer_to_server(servicer: KeyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CatalogServiceStub:
-    """Products and their publishing.
+    """Manages products and their publication.
     """
 
     def __init__(self, channel):
@@ -103,93 +103,135 @@ class CatalogServiceStub:
 
 
 class CatalogServiceServicer:
-    """Products and their publishing.
+    """Manages products and their publication.
     """
 
     def CreateProduct(self, request, context):
-        """Creates a product in DRAFT. ALREADY_EXISTS (SKU_TAKEN, HANDLE_TAKEN) when a SKU or the handle belongs to another one.
+        """Creates a product in DRAFT.
+
+        Errors:
+        - ALREADY_EXISTS (SKU_TAKEN): a variant of another product has one of the SKUs, or two variants have the same.
+        - ALREADY_EXISTS (HANDLE_TAKEN): another product has the handle.
+        - INVALID_ARGUMENT (MONEY_INVALID): a price is malformed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProduct(self, request, context):
-        """Reads one product in any state. NOT_FOUND (PRODUCT_NOT_FOUND).
+        """Returns one product in any state.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListProducts(self, request, context):
-        """Lists products in any state, filtered, searched and ordered.
+        """Lists products in any state: filtered, searched and sorted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProduct(self, request, context):
-        """Changes the fields named in the mask (AIP-134). A variant list is replaced as a whole; a variant that is dropped must
-        have no stock and no open order (VARIANT_IN_USE). A published product must stay ready (PRODUCT_NOT_READY). ABORTED
-        (ETAG_MISMATCH) when an etag is sent and the product has changed since.
+        """Updates the fields named in the mask (AIP-134). The list of variants is replaced as a whole.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
+        - ALREADY_EXISTS (SKU_TAKEN, HANDLE_TAKEN): another product has one of the SKUs, or the handle.
+        - FAILED_PRECONDITION (VARIANT_IN_USE): a variant to be removed has stock or an open order.
+        - FAILED_PRECONDITION (PRODUCT_NOT_READY): the product is published and would no longer be ready.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckReadiness(self, request, context):
-        """Says whether the product could be published now: what blocks it, and what is only advisable.
+        """Checks whether the product could be published now: what blocks it, and what would only improve it.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PublishProduct(self, request, context):
-        """Publishes the product now, or at a time in the future; a later call replaces the time. The readiness rules gate both,
-        and run again when the time comes: a product that is no longer ready then stays as it is and its schedule is cleared.
-        FAILED_PRECONDITION: PRODUCT_NOT_READY, PRODUCT_STATE_INVALID (archived, or a schedule for what is published).
+        """Publishes the product now, or schedules its publication; a later call replaces the schedule. The product must be
+        ready for both. It is checked again at the scheduled time: a product that is no longer ready stays as it is,
+        without its schedule.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
+        - FAILED_PRECONDITION (PRODUCT_NOT_READY): CheckReadiness lists what blocks it.
+        - FAILED_PRECONDITION (PRODUCT_STATE_INVALID): the product is archived, or is published already and cannot be
+        scheduled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnpublishProduct(self, request, context):
-        """Takes a published product off the storefront, or clears the schedule of one that is not published yet.
+        """Unpublishes a published product, or clears the schedule of one that is not published yet.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
+        - FAILED_PRECONDITION (PRODUCT_STATE_INVALID): the product is archived.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ArchiveProduct(self, request, context):
-        """Puts a product away that is not published. Its SKUs stay taken and its orders stay readable.
+        """Archives a product that is not published. Its SKUs stay taken and its orders stay readable.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
+        - FAILED_PRECONDITION (PRODUCT_STATE_INVALID): the product is published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RestoreProduct(self, request, context):
-        """Brings an archived product back: to UNPUBLISHED when it was ever published, else to DRAFT.
+        """Restores an archived product: to UNPUBLISHED when it was ever published, else to DRAFT.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RenameSku(self, request, context):
-        """Gives a variant another SKU, with its stock, holds, orders and history: in one transaction, at once. Both SKUs may be
-        used for other goods afterwards, so names can be swapped over a third one. A later command that names the old SKU is
-        refused like any SKU that does not exist. Lines of orders and reservations, old ones too, show the new SKU; past
-        events stay as they were. Records `product.sku_renamed` and `product.updated`, and `stock.renamed` twice for each
-        stock row: under the old SKU and under the new one. The same SKU again changes nothing. NOT_FOUND (SKU_UNKNOWN),
-        ALREADY_EXISTS (SKU_TAKEN), ABORTED (ETAG_MISMATCH).
+        """Renames the SKU of a variant, with its stock, reservations, orders and history, in one transaction. Afterwards both
+        SKUs can be used for other goods, so two SKUs can be swapped by way of a third one. A later request that names the
+        old SKU is refused like one with any unknown SKU. Lines of orders and reservations, past ones included, show the
+        new SKU; past events keep the old one. Renaming a SKU to itself changes nothing.
+
+        Records the events `product.sku_renamed` and `product.updated`, and `stock.renamed` twice for each location: under
+        the old SKU and under the new one.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN): no variant has the SKU.
+        - ALREADY_EXISTS (SKU_TAKEN): a variant has the new SKU.
+        - ABORTED (ETAG_MISMATCH): the product has changed since the etag was read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportProducts(self, request_iterator, context):
-        """Creates or updates many products, matched by handle. Each message is one row and stands for itself: a refused row
-        does not stop the others. Up to 10,000 rows a stream; results come in the order of the rows. Rows that have a handle
-        or a SKU in common are done one after another, others side by side. A row may ask to be checked only
-        (`validate_only`).
+        """Creates or updates many products, matched by handle. Each message is one row, and each row succeeds or fails on its
+        own. A stream has up to 10,000 rows; results come in the order of the rows. Rows that share a handle or a SKU are
+        processed one after another, others in parallel. A row can be checked without effect (`validate_only`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -203,8 +245,10 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAvailableProduct(self, request, context):
-        """Reads one published product with its availability. NOT_FOUND (PRODUCT_NOT_FOUND) in every other state, so that a
-        storefront cannot tell a draft from nothing.
+        """Returns one published product with its availability.
+
+        Errors:
+        - NOT_FOUND (PRODUCT_NOT_FOUND): no product has this id, or it is not published. A storefront cannot tell which.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -287,7 +331,7 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService:
-    """Products and their publishing.
+    """Manages products and their publication.
     """
 
     @staticmethod

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1estockward/error/v1/error.proto\x12\x12stockward.error.v1\x1a google/protobuf/descriptor.proto*\x88\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x01\x12#\n\x1f\x45RROR_REASON_PAGE_TOKEN_INVALID\x10\x02\x12\x1e\n\x1a\x45RROR_REASON_MONEY_INVALID\x10\x03\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x04\x12\x1e\n\x1a\x45RROR_REASON_ETAG_MISMATCH\x10\x05\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x06\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10\x07\x12 \n\x1c\x45RROR_REASON_DEADLINE_PASSED\x10\x08\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\t\x12\"\n\x1e\x45RROR_REASON_MESSAGE_TOO_LARGE\x10\n\x12\x1d\n\x19\x45RROR_REASON_WATCH_LAGGED\x10\x0b\x12$\n ERROR_REASON_WATCH_LIMIT_REACHED\x10\x0c\x12%\n!ERROR_REASON_STREAM_LIMIT_REACHED\x10\r\x12!\n\x1d\x45RROR_REASON_RESPONSES_UNREAD\x10\x0e:9\n\x07\x61llowed\x12\x1d.google.protobuf.FieldOptions\x18\xac\x88\x03 \x01(\tR\x07\x61llowedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1estockward/error/v1/error.proto\x12\x12stockward.error.v1\x1a google/protobuf/descriptor.proto*\x88\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x01\x12#\n\x1f\x45RROR_REASON_PAGE_TOKEN_INVALID\x10\x02\x12\x1e\n\x1a\x45RROR_REASON_MONEY_INVALID\x10\x03\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x04\x12\x1e\n\x1a\x45RROR_REASON_ETAG_MISMATCH\x10\x05\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x06\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10\x07\x12 \n\x1c\x45RROR_REASON_DEADLINE_PASSED\x10\x08\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\t\x12\"\n\x1e\x45RROR_REASON_MESSAGE_TOO_LARGE\x10\n\x12\x1d\n\x19\x45RROR_REASON_WATCH_LAGGED\x10\x0b\x12$\n ERROR_REASON_WATCH_LIMIT_REACHED\x10\x0c\x12%\n!ERROR_REASON_STREAM_LIMIT_REACHED\x10\r\x12!\n\x1d\x45RROR_REASON_RESPONSES_UNREAD\x10\x0e:9\n\x07\x61llowed\x12\x1d.google.protobuf.FieldOptions\x18\xac\x88\x03 \x01(\tR\x07\x61llowedBB\n\x16\x63om.stockward.error.v1B\nErrorProtoP\x01Z\x1astockward/error/v1;errorv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stockward.error.v1.error_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\026com.stockward.error.v1B\nErrorProtoP\001Z\032stockward/error/v1;errorv1'
   _globals['_ERRORREASON']._serialized_start=89
   _globals['_ERRORREASON']._serialized_end=609
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Reads the record of events, for those who missed some.
+    """Reads the log of events, for consumers that missed some.
     """
 
     def __init__(self, channel):
@@ -43,14 +43,18 @@ class EventServiceStub:
 
 
 class EventServiceServicer:
-    """Reads the record of events, for those who missed some.
+    """Reads the log of events, for consumers that missed some.
     """
 
     def ListEvents(self, request, context):
-        """Lists events after a cursor, in an order that never changes: a reader that goes on from the cursor has missed
-        nothing. A storefront gets those that it may see (above); the cursor skips the others. PERMISSION_DENIED
-        (CUSTOMER_NOT_ALLOWED) for the token of one customer. OUT_OF_RANGE: the events after the cursor are no longer kept
-        (CURSOR_EXPIRED), or those before it are lost (CURSOR_LOST).
+        """Lists the events after a cursor, in an order that never changes: a consumer that continues from the cursor misses
+        nothing. A storefront gets the events that it may see (see above); the cursor moves past the others.
+
+        Errors:
+        - PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED): the token acts for one customer only.
+        - OUT_OF_RANGE (CURSOR_EXPIRED): events after the cursor are no longer kept.
+        - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,7 +77,7 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Reads the record of events, for those who missed some.
+    """Reads the log of events, for consumers that missed some.
     """
 
     @staticmethod

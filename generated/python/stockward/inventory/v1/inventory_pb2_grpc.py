@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InventoryServiceStub:
-    """Stock, reservations, alerts and the ledger.
+    """Manages stock, reservations, alerts, locations and the ledger.
     """
 
     def __init__(self, channel):
@@ -133,75 +133,97 @@ class InventoryServiceStub:
 
 
 class InventoryServiceServicer:
-    """Stock, reservations, alerts and the ledger.
+    """Manages stock, reservations, alerts, locations and the ledger.
     """
 
     def GetAvailability(self, request, context):
-        """Says how many units of one SKU a customer can order now. NOT_FOUND (SKU_UNKNOWN). For a storefront a SKU exists while
-        its product is published; staff may ask for every SKU.
+        """Returns how many units of one SKU a customer can order now. A storefront can ask for SKUs of published products,
+        staff for every SKU.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN): no variant has the SKU; for a storefront also when its product is not published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetAvailability(self, request, context):
-        """GetAvailability for up to 1,000 SKUs. SKUs that do not exist, for storefronts those that are not for sale, are listed,
-        not refused.
+        """Returns the availability of up to 1,000 SKUs at once. SKUs that GetAvailability would not find are listed in the
+        response.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReserveStock(self, request, context):
-        """Holds stock for a customer for a while: all lines or none. Lines that name the same SKU are summed first; a line may
-        be taken from several locations, by their priority. FAILED_PRECONDITION: INSUFFICIENT_STOCK with what is available,
-        PRODUCT_NOT_PUBLISHED (staff only), HOLD_LIMIT_REACHED (not for staff). NOT_FOUND: SKU_UNKNOWN, for a storefront also
-        when the product is not published.
+        """Reserves stock for a customer for a limited time: all lines or none. Lines with the same SKU are added up. A line
+        may be taken from several locations, by their priority.
+
+        Errors:
+        - FAILED_PRECONDITION (INSUFFICIENT_STOCK): less is available than requested.
+        - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU; for a storefront also when its product is not published.
+        - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): for staff, the product of a SKU is not published.
+        - FAILED_PRECONDITION (HOLD_LIMIT_REACHED): the customer has too many reservations. Not for staff.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExtendReservation(self, request, context):
-        """Makes a hold last longer, counted from now, up to the longest lifetime that the server allows. A hold was a promise: it
-        may be extended and ordered although its product is no longer published.
-        FAILED_PRECONDITION: RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE, RESERVATION_LIFETIME_EXCEEDED.
+        """Extends an active reservation, counted from now, within the maximum lifetime that the server allows. Its units were
+        promised: it can be extended and ordered even when the product is no longer published.
+
+        Errors:
+        - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has this id.
+        - FAILED_PRECONDITION (RESERVATION_EXPIRED): it has expired.
+        - FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE): it was released or became an order.
+        - FAILED_PRECONDITION (RESERVATION_LIFETIME_EXCEEDED): it would exceed the maximum lifetime.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseReservation(self, request, context):
-        """Gives the held stock back. FAILED_PRECONDITION (RESERVATION_NOT_ACTIVE) unless the hold is ACTIVE.
+        """Releases an active reservation, and with it its units.
+
+        Errors:
+        - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has this id.
+        - FAILED_PRECONDITION (RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE): it is not ACTIVE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchStock(self, request, context):
-        """Tells the stock of SKUs as it stands and then every change of it, until the caller has heard enough. Storefront keys
-        receive availability, staff keys the counters of each location. To a storefront a SKU whose product is not published
-        is unknown: it stands in `unknown_skus`, its availability comes when the product is published, and it stands in
-        `unknown_skus` again when the product is unpublished.
+        """Watches the stock of SKUs: sends its present state, then every change of it, until the caller ends the stream.
+        Storefront keys receive availability, staff keys the counters of each location. To a storefront a SKU whose product
+        is not published is unknown: it is listed in `unknown_skus`, its availability follows when the product is
+        published, and it is listed in `unknown_skus` again when the product is unpublished.
 
-        Without a cursor the present state comes first, and is complete with the first response that has a cursor. With a
-        cursor only what changed after it is told. A response without any change is a heartbeat: it comes every 15 seconds
-        (the server's setting) while nothing happens, and its cursor is good to go on from. A response ends at about 2 MiB: what
-        is more comes with the next one.
+        Without a cursor the present state is sent first; it is complete with the first response that has a cursor. With a
+        cursor only changes after it are sent. A response without any change is a heartbeat: it is sent every 15 seconds (a
+        setting of the server) while nothing changes, and its cursor is valid. A response ends at about 2 MiB; the rest
+        follows in the next one.
 
-        A stream may end at any time: with UNAVAILABLE when the server stops, with ABORTED (WATCH_LAGGED) when the caller
-        reads more slowly than changes come. Open it again with the last cursor that came: nothing is missed. OUT_OF_RANGE
-        (CURSOR_EXPIRED): the changes after the cursor are no longer kept; watch without one. OUT_OF_RANGE (CURSOR_LOST): those
-        before it are lost, since the database was restored or failed over; watch without one. RESOURCE_EXHAUSTED
-        (WATCH_LIMIT_REACHED): the server has as many watches as it takes. PERMISSION_DENIED (ROLE_NOT_ALLOWED): a
-        storefront key names a location.
+        A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
+
+        Errors:
+        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping.
+        - ABORTED (WATCH_LAGGED): the caller reads more slowly than changes come.
+        - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
+        - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+        - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key names a location.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetReservation(self, request, context):
-        """Reads one reservation. NOT_FOUND (RESERVATION_NOT_FOUND).
+        """Returns one reservation.
+
+        Errors:
+        - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has this id, or the caller may not see it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,83 +237,102 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AdjustStock(self, request, context):
-        """Changes on_hand by an amount, or sets it to a count. FAILED_PRECONDITION: STOCK_NEGATIVE, STOCK_CHANGED (the expected
-        count is not the present one), STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+        """Adjusts on_hand of one SKU at one location: by an amount, or to a count.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - FAILED_PRECONDITION (STOCK_NEGATIVE): on_hand would fall below zero.
+        - FAILED_PRECONDITION (STOCK_CHANGED): on_hand is not the expected count.
+        - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): a counter would exceed 1,000,000,000,000.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SyncStock(self, request_iterator, context):
-        """Sends many counts or changes. Each message is one piece of up to 1,000 rows and is answered by one message with one
-        result a row; a refused row does not stop the others. Rows with the same SKU and location in a message are applied in
-        their order. A row that changes nothing leaves no trace, unless it is the first that is said of its SKU and location:
-        a count of zero makes the stock row, its movement and its alert.
+        """Adjusts on_hand of many SKUs. Each message has up to 1,000 rows and is answered by one message with one result for
+        each row; a refused row does not stop the others. Rows of a message with the same SKU and location are applied in
+        their order. A row that changes nothing is not recorded, unless it is the first for its SKU and location: a count
+        of zero creates the stock row with its movement and alert.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetStockPolicy(self, request, context):
-        """Sets when stock counts as low, what is kept back, and how far it may be sold beyond what there is.
-        FAILED_PRECONDITION: STOCK_NOT_TRACKED. NOT_FOUND: SKU_UNKNOWN, LOCATION_UNKNOWN.
+        """Sets the policy of one SKU at one location: when stock counts as low, what is kept back, and how far it may be sold
+        beyond what is there.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListStockLevels(self, request, context):
-        """Lists the counters, by SKU and location.
+        """Lists the stock levels, by SKU and location.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListStockAlerts(self, request, context):
-        """Lists alerts on low, depleted and short stock, newest first.
+        """Lists alerts on low, depleted and overcommitted stock, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListStockMovements(self, request, context):
-        """Lists the movement ledger, newest first, as far back as movements are kept.
+        """Lists the movements of the ledger, newest first, as far back as they are kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExplainAvailability(self, request, context):
-        """Says why so many units of a SKU can be ordered: its counters and overhang at every location, and which reservation or
-        order owns each unit that is not available.
+        """Explains the availability of a SKU: its stock level at every location, and which reservation or order has a claim
+        on units.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN): no variant has the SKU.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyStock(self, request, context):
-        """Compares counters with the ledger and with the open claims, in one snapshot of the database.
+        """Verifies the counters against the ledger and the open claims, in one snapshot of the database.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateLocation(self, request, context):
-        """Creates a location. ALREADY_EXISTS (LOCATION_TAKEN).
+        """Creates a location, which is active at once.
+
+        Errors:
+        - ALREADY_EXISTS (LOCATION_TAKEN): a location has this id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateLocation(self, request, context):
-        """Changes a location's name, priority or activity. NOT_FOUND (LOCATION_UNKNOWN).
+        """Updates the name, priority or activity of a location (AIP-134).
+
+        Errors:
+        - NOT_FOUND (LOCATION_UNKNOWN): no location has this id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLocations(self, request, context):
-        """Lists all locations by priority.
+        """Lists all locations, by priority.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -404,7 +445,7 @@ def add_InventoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InventoryService:
-    """Stock, reservations, alerts and the ledger.
+    """Manages stock, reservations, alerts, locations and the ledger.
     """
 
     @staticmethod

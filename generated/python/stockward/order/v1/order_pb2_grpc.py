@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OrderServiceStub:
-    """Orders and their payments.
+    """Manages orders and their payments.
     """
 
     def __init__(self, channel):
@@ -98,118 +98,176 @@ class OrderServiceStub:
 
 
 class OrderServiceServicer:
-    """Orders and their payments.
+    """Manages orders and their payments.
     """
 
     def CreateOrder(self, request, context):
-        """Creates an order in PENDING and allocates its stock: all lines or none. With a reservation the held stock is used;
-        lines may then be left out, or say the same units with the prices that were shown. Lines that name the same SKU are
-        summed first. FAILED_PRECONDITION: INSUFFICIENT_STOCK, PRICE_CHANGED, CURRENCY_MISMATCH, PRODUCT_NOT_PUBLISHED (staff
-        only), CHARGE_EXCEEDED, RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE, UNPAID_ORDER_LIMIT_REACHED (not for staff).
-        NOT_FOUND: SKU_UNKNOWN (for a storefront also when the product is not published), RESERVATION_NOT_FOUND. INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that is
-        not there. OUT_OF_RANGE (QUANTITY_OVERFLOW). PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key sets what only
-        staff may.
+        """Creates an order in PENDING and allocates its stock: all lines or none. Lines with the same SKU are added up. With
+        a reservation the reserved units are used; its lines may then be omitted, or repeated with the prices that the
+        customer saw.
+
+        Errors:
+        - FAILED_PRECONDITION (INSUFFICIENT_STOCK): less is available than ordered.
+        - FAILED_PRECONDITION (PRICE_CHANGED): a price that the customer saw is not the present one.
+        - FAILED_PRECONDITION (RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE): the reservation does not hold its units any
+        more.
+        - FAILED_PRECONDITION (CURRENCY_MISMATCH): amounts have different currencies.
+        - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what it applies to.
+        - FAILED_PRECONDITION (UNPAID_ORDER_LIMIT_REACHED): the customer has too many unpaid orders. Not for staff.
+        - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): for staff, the product of a SKU is not published.
+        - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU; for a storefront also when its product is not published.
+        - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has the id.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that the order does not have.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount or a sum of quantities is too large.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront sets a field that only staff may set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchCreateOrders(self, request, context):
-        """Creates up to 200 orders, each for itself: one result per order, in their order. Orders that would make the response
-        larger than about 2 MiB are in it without their lines, see `BatchCreateOrdersResponse.Result.abridged`.
+        """Creates up to 200 orders; each succeeds or fails on its own, as by CreateOrder. Results come in the order of the
+        requests. Orders that would make the response larger than about 2 MiB are returned without their lines, see
+        `BatchCreateOrdersResponse.Result.abridged`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetOrder(self, request, context):
-        """Reads one order. NOT_FOUND (ORDER_NOT_FOUND).
+        """Returns one order.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or the caller may not see it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOrders(self, request, context):
-        """Lists orders, newest first. The token of a customer lists that customer's own. PERMISSION_DENIED: ROLE_NOT_ALLOWED for
-        a storefront that speaks for no customer, CUSTOMER_NOT_ALLOWED when another customer is named.
+        """Lists orders, newest first. The token of a customer lists the orders of that customer.
+
+        Errors:
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer.
+        - PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED): the token of a customer names another customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPendingOrders(self, request, context):
-        """Lists orders in PENDING, oldest first: what staff work off.
+        """Lists orders in PENDING, oldest first: the queue that staff work through.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchOrders(self, request, context):
-        """Tells orders as they stand and then every change of them, until the caller has heard enough.
+        """Watches orders: sends their present state, then every change of them, until the caller ends the stream.
 
-        Without a cursor the present state comes first: the named orders, else those that are open (PENDING, PROCESSING,
-        PARTIALLY_FULFILLED) or in the states asked for. It is complete with the first response that has a cursor. Cursors,
-        heartbeats and the ways in which a stream ends are those of InventoryService.WatchStock.
+        Without a cursor the present state is sent first: the orders that the request names, else those in the requested
+        states, else those that are open (PENDING, PROCESSING, PARTIALLY_FULFILLED). It is complete with the first response
+        that has a cursor. Cursors, heartbeats and errors are those of InventoryService.WatchStock.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ProcessOrder(self, request, context):
-        """Takes an order into processing. FAILED_PRECONDITION: ORDER_STATE_INVALID, PAYMENT_REQUIRED unless its payment terms
-        are met, ORDER_ON_HOLD when the money that met them went away. The terms of a prepaid order are met when all that was
-        ever captured and the open authorizations cover `totals.net`, and something of it is still kept or held.
+        """Moves a PENDING order to PROCESSING, once its payment terms are met. The terms of a prepaid order are met when
+        everything ever captured and the open authorizations together cover `totals.net`, and some of that money is still
+        kept or authorized.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
+        - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FulfillOrder(self, request, context):
-        """Records that units were shipped: the named ones, or all that remain. They leave `location_id`, or, without one, the
-        locations that owe them to the order and, where the goods are not there, others that have unclaimed units, safety
-        stock included. Claims move along: the ledger has them as DEALLOCATED and ALLOCATED before FULFILLED.
-        FAILED_PRECONDITION: ORDER_STATE_INVALID, ORDER_ON_HOLD, QUANTITY_EXCEEDED, STOCK_NEGATIVE (units are not on hand yet,
-        or not at that location). NOT_FOUND: LOCATION_UNKNOWN.
+        """Records that units were shipped: those in `lines`, or all that remain. They leave from `location_id`. Without one
+        they leave from the locations that owe them to the order and, where the goods are not there, from others with
+        unclaimed units, safety stock included; the claims move along, and the ledger records that as DEALLOCATED and
+        ALLOCATED before FULFILLED.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PROCESSING nor PARTIALLY_FULFILLED.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
+        - FAILED_PRECONDITION (STOCK_NEGATIVE): the units are not on hand, or not at that location.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelOrder(self, request, context):
-        """Cancels the whole order while nothing is fulfilled, or the named unfulfilled units. A storefront may cancel an order
-        that is PENDING, as a whole. FAILED_PRECONDITION: ORDER_STATE_INVALID, QUANTITY_EXCEEDED.
+        """Cancels the whole order while nothing is fulfilled, or the unfulfilled units in `lines`. A storefront can only
+        cancel a whole order that is PENDING.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the state of the order does not allow it.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront names lines.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReturnOrder(self, request, context):
-        """Takes fulfilled units back: restocked, or written off as damaged. Units of a SKU that the catalogue has dropped, or
-        whose stock is not tracked, come back without a change of stock. FAILED_PRECONDITION: ORDER_STATE_INVALID,
-        QUANTITY_EXCEEDED. NOT_FOUND: LOCATION_UNKNOWN.
+        """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the catalog no
+        longer has, or whose stock is not tracked, come back without a change of stock.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddCharge(self, request, context):
-        """Adds a charge to an order later, such as a fee for a return, or shipping that is given back. Taxes and discounts are
-        spread over the units that are neither cancelled nor returned. The order's `totals.net` changes, and with it what is
-        still to pay or due as a refund; an order that was paid for is not put on hold by it. FAILED_PRECONDITION:
-        ORDER_STATE_INVALID for an EXPIRED order, CURRENCY_MISMATCH, CHARGE_EXCEEDED, CHARGE_LIMIT_REACHED. INVALID_ARGUMENT
-        (LINE_UNKNOWN). OUT_OF_RANGE (QUANTITY_OVERFLOW).
+        """Adds a charge to an existing order, such as a return fee or a refund of shipping. Taxes and discounts are spread
+        over the units that are neither cancelled nor returned. `totals.net` changes, and with it what is still to pay or
+        due as a refund; the charge does not put a paid order on hold.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is EXPIRED.
+        - FAILED_PRECONDITION (CURRENCY_MISMATCH): the amount is not in the currency of the order.
+        - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what is left.
+        - FAILED_PRECONDITION (CHARGE_LIMIT_REACHED): the order has the maximum number of charges.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the charge names a line that the order does not have.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordPayment(self, request, context):
-        """Records what a payment provider reports. The same (provider, provider_event_id) is recorded once, whatever the
-        request_id; a repetition answers the order as it stands. A payment for an order that expired revives it to PROCESSING
-        when its terms are met and its stock is still there, and otherwise marks a refund. An order whose terms were met and
-        are so no longer, as an authorization ended or a dispute was lost, is on hold until a payment covers it again.
-        FAILED_PRECONDITION: CURRENCY_MISMATCH, TENDER_OF_ANOTHER_ORDER, REFUND_EXCEEDED. OUT_OF_RANGE (QUANTITY_OVERFLOW).
-        ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event is known with other content.
+        """Records an event that a payment provider reports. An event with the same (provider, provider_event_id) is recorded
+        once, whatever the request_id; a repetition returns the order as it is.
+
+        A payment of an EXPIRED order moves it to PROCESSING when it meets the payment terms and the stock is still
+        available; otherwise the money is due as a refund. An order whose terms were met and are no longer, because an
+        authorization ended or a dispute was lost, is on hold until a payment covers it again.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ALREADY_EXISTS (PAYMENT_EVENT_CONFLICT): the event was recorded with other content.
+        - FAILED_PRECONDITION (CURRENCY_MISMATCH): the amount is not in the currency of the order.
+        - FAILED_PRECONDITION (TENDER_OF_ANOTHER_ORDER): the tender belongs to another order.
+        - FAILED_PRECONDITION (REFUND_EXCEEDED): more of a refund failed than was refunded.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -287,7 +345,7 @@ def add_OrderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderService:
-    """Orders and their payments.
+    """Manages orders and their payments.
     """
 
     @staticmethod

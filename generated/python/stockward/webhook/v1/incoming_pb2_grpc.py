@@ -27,10 +27,14 @@ if _version_not_supported:
 
 
 class IncomingWebhookServiceStub:
-    """Takes webhooks in. No key is needed: the signature over the raw body is the credential.
+    """Receives webhooks. No key is needed: the signature over the raw body is the credential.
 
-    UNAUTHENTICATED: WEBHOOK_SIGNATURE_INVALID, WEBHOOK_TIMESTAMP_STALE. INVALID_ARGUMENT: WEBHOOK_BODY_INVALID,
-    WEBHOOK_TYPE_UNKNOWN (HTTP 422; not of Stripe's), and what the method behind the type refuses.
+    Errors:
+    - UNAUTHENTICATED (WEBHOOK_SIGNATURE_INVALID): the signature is missing or wrong.
+    - UNAUTHENTICATED (WEBHOOK_TIMESTAMP_STALE): it was signed more than 5 minutes ago.
+    - INVALID_ARGUMENT (WEBHOOK_BODY_INVALID): the body does not have the documented form.
+    - INVALID_ARGUMENT (WEBHOOK_TYPE_UNKNOWN): the method does not take this type; HTTP 422. Not for Stripe.
+    - The errors of the method behind the type.
     """
 
     def __init__(self, channel):
@@ -57,16 +61,21 @@ class IncomingWebhookServiceStub:
 
 
 class IncomingWebhookServiceServicer:
-    """Takes webhooks in. No key is needed: the signature over the raw body is the credential.
+    """Receives webhooks. No key is needed: the signature over the raw body is the credential.
 
-    UNAUTHENTICATED: WEBHOOK_SIGNATURE_INVALID, WEBHOOK_TIMESTAMP_STALE. INVALID_ARGUMENT: WEBHOOK_BODY_INVALID,
-    WEBHOOK_TYPE_UNKNOWN (HTTP 422; not of Stripe's), and what the method behind the type refuses.
+    Errors:
+    - UNAUTHENTICATED (WEBHOOK_SIGNATURE_INVALID): the signature is missing or wrong.
+    - UNAUTHENTICATED (WEBHOOK_TIMESTAMP_STALE): it was signed more than 5 minutes ago.
+    - INVALID_ARGUMENT (WEBHOOK_BODY_INVALID): the body does not have the documented form.
+    - INVALID_ARGUMENT (WEBHOOK_TYPE_UNKNOWN): the method does not take this type; HTTP 422. Not for Stripe.
+    - The errors of the method behind the type.
     """
 
     def ReceiveStorefrontWebhook(self, request, context):
-        """What happens to orders and their payments. Signed as Standard Webhooks 1.0 prescribes: the headers (metadata)
-        `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`, with a secret of
-        the storefront's own. `endpoint` in the body is `storefront`, so that what is signed holds for this address only.
+        """Receives what happens to orders and their payments. It is signed according to Standard Webhooks 1.0 in the headers
+        (metadata) `webhook-id`, `webhook-timestamp` (seconds since 1970, at most 5 minutes off) and `webhook-signature`,
+        with a secret of the storefront. `endpoint` in the body is `storefront`, so that the signature is valid at this
+        address only.
 
         type              data
         payment.updated   stockward.order.v1.RecordPaymentRequest
@@ -81,8 +90,8 @@ class IncomingWebhookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReceivePmsWebhook(self, request, context):
-        """What happens to products and stock, signed like those of the storefront: with a secret of the product management's own,
-        and `pms` as the `endpoint`.
+        """Receives what happens to products and stock, signed like the webhooks of the storefront: with a secret of the
+        product management system, and with `pms` as the `endpoint`.
 
         type                 data
         product.upserted     stockward.catalog.v1.ImportProductsRequest: matched by handle
@@ -98,11 +107,12 @@ class IncomingWebhookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReceiveStripeWebhook(self, request, context):
-        """Payment events as Stripe sends them, signed in the header `stripe-signature` (at most 5 minutes old) with one of the
-        secrets in STOCKWARD_STRIPE_WEBHOOK_SECRET. The order is the one that `metadata.order_id` of the object names, or
-        `client_reference_id` of a checkout session; else the one that the payment intent or charge has paid before.
+        """Receives payment events from Stripe, signed in the header `stripe-signature` (at most 5 minutes old) with one of
+        the Stripe secrets in the settings of the server. The order is the one that `metadata.order_id` of the object
+        names, or `client_reference_id` of a checkout session; otherwise the order that the payment intent or charge has
+        paid for before.
 
-        type                                      is recorded as
+        type                                      recorded as
         payment_intent.amount_capturable_updated  KIND_AUTHORIZED of amount_capturable and amount_received
         payment_intent.succeeded                  KIND_CAPTURED of amount_received, KIND_VOIDED of the rest
         payment_intent.canceled                   KIND_VOIDED; KIND_AUTHORIZATION_EXPIRED when Stripe cancelled it
@@ -118,9 +128,9 @@ class IncomingWebhookServiceServicer:
         checkout.session.async_payment_succeeded  KIND_CAPTURED of amount_total
         checkout.session.async_payment_failed     KIND_FAILED
 
-        A movement of money is recorded once, whichever of these events report it and however often. An event of another type,
-        of an order that is not here, or in another currency than its order's is answered like the others and does nothing:
-        `ignored` says why. Stripe switches an endpoint off that refuses events.
+        A movement of money is recorded once, whichever of these events report it and however often. An event of another
+        type, of an unknown order, or in another currency than that of its order gets a normal response and has no effect:
+        `ignored` says why. Stripe disables an endpoint that refuses events.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,10 +163,14 @@ def add_IncomingWebhookServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IncomingWebhookService:
-    """Takes webhooks in. No key is needed: the signature over the raw body is the credential.
+    """Receives webhooks. No key is needed: the signature over the raw body is the credential.
 
-    UNAUTHENTICATED: WEBHOOK_SIGNATURE_INVALID, WEBHOOK_TIMESTAMP_STALE. INVALID_ARGUMENT: WEBHOOK_BODY_INVALID,
-    WEBHOOK_TYPE_UNKNOWN (HTTP 422; not of Stripe's), and what the method behind the type refuses.
+    Errors:
+    - UNAUTHENTICATED (WEBHOOK_SIGNATURE_INVALID): the signature is missing or wrong.
+    - UNAUTHENTICATED (WEBHOOK_TIMESTAMP_STALE): it was signed more than 5 minutes ago.
+    - INVALID_ARGUMENT (WEBHOOK_BODY_INVALID): the body does not have the documented form.
+    - INVALID_ARGUMENT (WEBHOOK_TYPE_UNKNOWN): the method does not take this type; HTTP 422. Not for Stripe.
+    - The errors of the method behind the type.
     """
 
     @staticmethod

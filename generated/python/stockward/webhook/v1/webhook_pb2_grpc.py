@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class WebhookServiceStub:
-    """Manages endpoints, and what is still to be sent to them.
+    """Manages endpoints and their deliveries.
 
-    Any method that names an endpoint answers NOT_FOUND (ENDPOINT_NOT_FOUND) when there is none; one that takes an etag
-    ABORTED (ETAG_MISMATCH) when the endpoint has changed since.
+    Every method that names an endpoint returns NOT_FOUND (ENDPOINT_NOT_FOUND) when it does not exist, and every method
+    that takes an etag ABORTED (ETAG_MISMATCH) when the endpoint has changed since.
     """
 
     def __init__(self, channel):
@@ -121,23 +121,27 @@ class WebhookServiceStub:
 
 
 class WebhookServiceServicer:
-    """Manages endpoints, and what is still to be sent to them.
+    """Manages endpoints and their deliveries.
 
-    Any method that names an endpoint answers NOT_FOUND (ENDPOINT_NOT_FOUND) when there is none; one that takes an etag
-    ABORTED (ETAG_MISMATCH) when the endpoint has changed since.
+    Every method that names an endpoint returns NOT_FOUND (ENDPOINT_NOT_FOUND) when it does not exist, and every method
+    that takes an etag ABORTED (ETAG_MISMATCH) when the endpoint has changed since.
     """
 
     def CreateEndpoint(self, request, context):
-        """Creates an endpoint. It is told of what happens from now on; ReplayEvents tells it of earlier events.
-        INVALID_ARGUMENT: ENDPOINT_URL_INVALID, ENDPOINT_TYPE_UNKNOWN, ENDPOINT_HEADER_INVALID. FAILED_PRECONDITION:
-        ENDPOINT_LIMIT_REACHED.
+        """Creates an endpoint. It receives events from now on; ReplayEvents sends it earlier ones.
+
+        Errors:
+        - INVALID_ARGUMENT (ENDPOINT_URL_INVALID): webhooks cannot be sent to the URL.
+        - INVALID_ARGUMENT (ENDPOINT_TYPE_UNKNOWN): no event has one of the types.
+        - INVALID_ARGUMENT (ENDPOINT_HEADER_INVALID): a header cannot be set, or all of them are too long.
+        - FAILED_PRECONDITION (ENDPOINT_LIMIT_REACHED): there is the maximum number of endpoints.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetEndpoint(self, request, context):
-        """Reads one endpoint, without the secrets themselves.
+        """Returns one endpoint, without its secrets.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,106 +155,133 @@ class WebhookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateEndpoint(self, request, context):
-        """Changes the fields named in the mask (AIP-134). INVALID_ARGUMENT as CreateEndpoint. FAILED_PRECONDITION
-        (ENDPOINT_MANAGED_BY_SETTINGS) for the `url` of an endpoint of the settings.
+        """Updates the fields named in the mask (AIP-134).
+
+        Errors:
+        - INVALID_ARGUMENT (ENDPOINT_URL_INVALID, ENDPOINT_TYPE_UNKNOWN, ENDPOINT_HEADER_INVALID): as for CreateEndpoint.
+        - FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS): the settings define the `url` of this endpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteEndpoint(self, request, context):
-        """Deletes an endpoint with its secrets and answers it as it was; its deliveries are no longer sent, and their rows are
-        cleaned up later. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS).
+        """Deletes an endpoint with its secrets, and returns it as it was. Its deliveries are no longer sent and are removed
+        later.
+
+        Errors:
+        - FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS): the settings define this endpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EnableEndpoint(self, request, context):
-        """Sends to a disabled endpoint again, and to one that fails as if it had not: within a minute, whenever the next attempt
-        was to be. What was pending goes on; what happened while it was disabled is not told unless ReplayEvents does.
-        FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS) when the settings no longer have it.
+        """Enables a disabled endpoint: pending deliveries are sent, but not the events from while it was disabled;
+        ReplayEvents sends those. A failing endpoint is tried again within a minute, whenever its next attempt was due.
+
+        Errors:
+        - FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS): the settings no longer define this endpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DisableEndpoint(self, request, context):
-        """Stops sending to an endpoint. What is pending stays; events from now on are not for it. An endpoint that is disabled
-        already stays as it is.
+        """Disables an endpoint: pending deliveries are kept, and new events are not for it. An endpoint that is already
+        disabled is returned unchanged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RotateSecret(self, request, context):
-        """Makes a new secret. Those before it sign as well until the overlap is over, so that a receiver can go over without a
-        gap. FAILED_PRECONDITION: ENDPOINT_MANAGED_BY_SETTINGS, SECRET_LIMIT_REACHED (five sign already).
+        """Creates a new secret. The ones before it sign as well until the overlap has passed, so that a receiver can change
+        over without a gap.
+
+        Errors:
+        - FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS): the settings define the secrets of this endpoint.
+        - FAILED_PRECONDITION (SECRET_LIMIT_REACHED): five secrets sign already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExpireSecrets(self, request, context):
-        """Ends the overlap now: only the newest secret signs from here on. FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS).
+        """Expires all secrets but the newest one at once.
+
+        Errors:
+        - FAILED_PRECONDITION (ENDPOINT_MANAGED_BY_SETTINGS): the settings define the secrets of this endpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PingEndpoint(self, request, context):
-        """Sends the event `endpoint.pinged` to this endpoint alone, whatever its filters, the way that every event goes: a
-        delivery is there to be read once the gateway has taken the event up. FAILED_PRECONDITION (ENDPOINT_DISABLED).
+        """Sends the event `endpoint.pinged` to this endpoint alone, whatever its filters. Its delivery can be read once the
+        gateway has picked up the event.
+
+        Errors:
+        - FAILED_PRECONDITION (ENDPOINT_DISABLED): nothing is sent to a disabled endpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDeliveries(self, request, context):
-        """Lists deliveries, newest event first. Those that were given up (dead letters) are in the state DEAD.
+        """Lists deliveries, newest event first. Dead letters are in the state DEAD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDelivery(self, request, context):
-        """Reads one delivery with all of its attempts. NOT_FOUND: ENDPOINT_NOT_FOUND, DELIVERY_NOT_FOUND.
+        """Returns one delivery with all of its attempts.
+
+        Errors:
+        - NOT_FOUND (DELIVERY_NOT_FOUND): the event has no delivery to this endpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryDelivery(self, request, context):
-        """Sends an event now rather than at its next time, or once more when it was DELIVERED, DEAD or SKIPPED; the schedule of
-        retries begins anew. Those before it in its aggregate still go first, one whose attempt is due within a minute keeps
-        its time, and a disabled endpoint gets it when it is enabled. NOT_FOUND (DELIVERY_NOT_FOUND). FAILED_PRECONDITION
-        (DELIVERY_EXPIRED): the event is no longer kept.
+        """Retries a delivery now, or sends it once more when it was DELIVERED, DEAD or SKIPPED; its schedule of retries
+        starts over. Earlier deliveries of its aggregate still go first, an attempt that is due within a minute keeps its
+        time, and a disabled endpoint receives it when it is enabled.
+
+        Errors:
+        - NOT_FOUND (DELIVERY_NOT_FOUND): the event has no delivery to this endpoint.
+        - FAILED_PRECONDITION (DELIVERY_EXPIRED): the event is no longer kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SkipDelivery(self, request, context):
-        """Gives an event up, so that those behind it in its aggregate go on; takes a dead one out of the dead letters. NOT_FOUND
-        (DELIVERY_NOT_FOUND). FAILED_PRECONDITION (DELIVERY_STATE_INVALID) when it was delivered.
+        """Skips a delivery, so that those behind it in its aggregate continue; removes a dead one from the dead letters.
+
+        Errors:
+        - NOT_FOUND (DELIVERY_NOT_FOUND): the event has no delivery to this endpoint.
+        - FAILED_PRECONDITION (DELIVERY_STATE_INVALID): it was delivered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecoverDeliveries(self, request, context):
-        """Sends the dead letters of an endpoint again, oldest first, as RetryDelivery does. One call takes up to `limit` of
-        them, all or none; go on with `next_position` until it is empty.
+        """Recovers the dead letters of an endpoint: sends them again, oldest first, as by RetryDelivery. One call takes up to
+        `limit` of them, all or none; continue with `next_position` until it is empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayEvents(self, request, context):
-        """Sends recorded events to one endpoint: those that it was never sent, and once more those that are done with. What is
-        pending stays as it is. They go in order per aggregate, under the ids that they had: a receiver that drops what it
-        knows by `webhook-id` drops them, too, and one that keeps state compares `aggregateVersion`. One call takes up to
-        `limit` events, all or none; go on with `next_position` until it is empty.
+        """Replays recorded events to one endpoint: those that it never received, and once more those whose delivery is
+        finished. Pending ones are unchanged. Events are sent in order per aggregate, under their original ids: a receiver
+        that drops known `webhook-id`s drops them too, and one that keeps state compares `aggregateVersion`. One call takes
+        up to `limit` events, all or none; continue with `next_position` until it is empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -348,10 +379,10 @@ def add_WebhookServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WebhookService:
-    """Manages endpoints, and what is still to be sent to them.
+    """Manages endpoints and their deliveries.
 
-    Any method that names an endpoint answers NOT_FOUND (ENDPOINT_NOT_FOUND) when there is none; one that takes an etag
-    ABORTED (ETAG_MISMATCH) when the endpoint has changed since.
+    Every method that names an endpoint returns NOT_FOUND (ENDPOINT_NOT_FOUND) when it does not exist, and every method
+    that takes an etag ABORTED (ETAG_MISMATCH) when the endpoint has changed since.
     """
 
     @staticmethod
