@@ -15,7 +15,7 @@ from grpc_status import rpc_status
 from stockward.inventory.v1.inventory_pb2 import WatchStockRequest, WatchStockResponse
 from stockward.order.v1.order_pb2 import CreateOrderRequest, Order
 
-from stockward_client import AsyncStockward, Stockward
+from stockward_client import AsyncStockward, Stockward, Unavailable
 from tests.handlers import serving
 
 Step = Sequence[Message | grpc.StatusCode | status_pb2.Status]
@@ -49,15 +49,15 @@ def numbered_keys() -> Iterator[str]:
     return (f"key-{number}" for number in itertools.count(1))
 
 
-async def order(kind: str, address: str, keys: Iterator[str]) -> Order:
+async def order(kind: str, address: str, keys: Iterator[str], **options: Any) -> Order:
     """Made by one of the two clients."""
     line = CreateOrderRequest.Line(sku="MUG", quantity=1)
     if kind == "async":
-        async with AsyncStockward(address, lambda: next(keys)) as client:
+        async with AsyncStockward(address, lambda: next(keys), **options) as client:
             return await client.orders.create_order(lines=[line])
 
     def ordered() -> Order:
-        with Stockward(address, lambda: next(keys)) as client:
+        with Stockward(address, lambda: next(keys), **options) as client:
             return client.orders.create_order(lines=[line])
 
     return await asyncio.to_thread(ordered)
@@ -97,6 +97,16 @@ async def test_every_attempt_has_the_same_request_id_and_a_key_of_its_own(kind: 
     assert len(request_ids) == 1
     assert "" not in request_ids
     assert server.keys == ["Bearer key-1", "Bearer key-2", "Bearer key-3"]
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_a_call_that_may_not_be_retried_has_one_attempt(kind: str) -> None:
+    away = [grpc.StatusCode.UNAVAILABLE]
+    server = Scripted(away, [Order(order_id="1")])
+    async with serving(server) as address:
+        with pytest.raises(Unavailable):
+            await order(kind, address, numbered_keys(), retry_for=0)
+    assert server.keys == ["Bearer key-1"]
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])

@@ -185,6 +185,28 @@ async def test_a_list_walks_its_pages(shop: Shop, staff: AsyncStockward) -> None
     assert set(made) <= set(await asyncio.to_thread(walk))
 
 
+async def test_the_first_rows_of_a_list_are_one_response_to_go_on_from(
+    shop: Shop, staff: AsyncStockward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("calls", "aio_calls"):
+        monkeypatch.setattr(f"stockward_client.{module}.MAX_PAGE_SIZE", 2)
+    made = [await shop.sell(f"FIRST-{i}") for i in range(5)]
+    listed = staff.catalog.list_products(search="FIRST-0 or FIRST-1 or FIRST-2 or FIRST-3 or FIRST-4")
+    three, everything = await listed.first(3), await listed.first(9)
+    assert [len(three.products), len(everything.products), everything.next_page_token] == [3, 5, ""]
+    assert [*three.products] == [*everything.products][:3]
+    assert {product.product_id for product in everything.products} == set(made)
+    with pytest.raises(ValueError, match="at least 1"):
+        await listed.first(0)
+
+    def walk() -> tuple[int, bool]:
+        with Stockward(shop.address, KEYS["pms"]) as synchronous:
+            answer = synchronous.events.list_events(types=["product.published"]).first(3)
+            return len(answer.events), answer.caught_up
+
+    assert await asyncio.to_thread(walk) == (3, False)
+
+
 async def test_events_go_on_from_a_cursor(shop: Shop, staff: AsyncStockward) -> None:
     async def read(cursor: str) -> tuple[list[str], str]:
         events: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from inspect import isawaitable
@@ -11,7 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 import grpc
 from google.protobuf.message import Message
 
-from stockward_client.connection import advance, number, pauses
+from stockward_client.connection import MAX_PAGE_SIZE, advance, merge, number, pauses
 from stockward_client.errors import Aborted, Unavailable
 from stockward_client.reasons import CursorExpired, CursorLost
 from stockward_client.status import typed_errors
@@ -50,21 +51,42 @@ class AsyncPages(Generic[Response, Item]):
             if not advance(request, page):
                 return
 
+    async def first(self, count: int) -> Response:
+        """Returns the first `count` rows as one response, whose token or cursor goes on after them. It takes as many
+        calls as these rows have pages. ValueError unless `count` is at least 1.
+        """
+        if count < 1:
+            raise ValueError("count must be at least 1")
+        request = type(self._request)()
+        request.CopyFrom(self._request)
+        pages: list[Response] = []
+        left = count
+        while True:
+            request.page_size = min(left, MAX_PAGE_SIZE)
+            page = await self._fetch(request)
+            pages.append(page)
+            left -= sum(1 for _ in self._items(page))
+            if not advance(request, page) or left <= 0:
+                return merge(pages, self._items)
+
 
 class AsyncCalls:
     """Adds to the stubs: the key, deadlines, retries, request_ids, typed errors."""
 
-    def __init__(self, key: Callable[[], str | Awaitable[str]], timeout: float) -> None:
-        """`key` is asked before every attempt; `timeout` in seconds."""
+    def __init__(self, key: Callable[[], str | Awaitable[str]], timeout: float, retry_for: float | None) -> None:
+        """`key` is asked before every attempt; `timeout` and `retry_for` in seconds, see `Stockward`."""
         self._key = key
         self._timeout = timeout
+        self._retry_for = math.inf if retry_for is None else retry_for
 
     async def unary(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request, timeout: float | None
     ) -> Response:
-        """One request, one response; tried again within `timeout` seconds while the server is unavailable."""
+        """One request, one response; tried again within `timeout` and `retry_for` while the server is unavailable."""
         request_id = number(request)
-        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        started = time.monotonic()
+        deadline = started + (self._timeout if timeout is None else timeout)
+        last_attempt = min(deadline, started + self._retry_for)
         waiting = pauses()
         while True:
             try:
@@ -73,7 +95,7 @@ class AsyncCalls:
                     return await method(request, timeout=deadline - time.monotonic(), metadata=metadata)
             except Unavailable:
                 pause = next(waiting)
-                if time.monotonic() + pause >= deadline:
+                if time.monotonic() + pause >= last_attempt:
                     raise
                 await asyncio.sleep(pause)
 

@@ -28,6 +28,7 @@ class Stockward(Services):
         key: str | Callable[[], str],
         *,
         timeout: float = DEFAULT_TIMEOUT,
+        retry_for: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         plaintext: bool | None = None,
         options: Iterable[tuple[str, Any]] = (),
@@ -38,6 +39,8 @@ class Stockward(Services):
             address: `HOST:PORT`.
             key: API key or token; a function is asked before every attempt, for tokens that have to be refreshed.
             timeout: Seconds for a call that does not say otherwise, its retries included.
+            retry_for: Seconds within which a call is tried again while the server is unavailable; 0: never; None: until
+                its `timeout`.
             credentials: TLS with roots or a certificate of one's own; the usual roots when None.
             plaintext: True: no TLS, also away from this machine, where the key can then be read on the way. When None,
                 there is no TLS on loopback only.
@@ -48,7 +51,12 @@ class Stockward(Services):
             self._channel = grpc.insecure_channel(address, arguments)
         else:
             self._channel = grpc.secure_channel(address, credentials or grpc.ssl_channel_credentials(), arguments)
-        super().__init__(self._channel, Calls((lambda: key) if isinstance(key, str) else key, timeout))
+        super().__init__(self._channel, Calls((lambda: key) if isinstance(key, str) else key, timeout, retry_for))
+
+    @property
+    def channel(self) -> grpc.Channel:
+        """The connection, for services that are not Stockward's own, such as grpc.health.v1. It sends no key."""
+        return self._channel
 
     def close(self) -> None:
         """Ends the connection, and with it the calls under way."""
@@ -72,6 +80,7 @@ class AsyncStockward(AsyncServices):
         key: str | Callable[[], str | Awaitable[str]],
         *,
         timeout: float = DEFAULT_TIMEOUT,
+        retry_for: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         plaintext: bool | None = None,
         options: Iterable[tuple[str, Any]] = (),
@@ -82,7 +91,12 @@ class AsyncStockward(AsyncServices):
             self._channel = grpc.aio.insecure_channel(address, arguments)
         else:
             self._channel = grpc.aio.secure_channel(address, credentials or grpc.ssl_channel_credentials(), arguments)
-        super().__init__(self._channel, AsyncCalls((lambda: key) if isinstance(key, str) else key, timeout))
+        super().__init__(self._channel, AsyncCalls((lambda: key) if isinstance(key, str) else key, timeout, retry_for))
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """See `Stockward`."""
+        return self._channel
 
     async def close(self) -> None:
         """Ends the connection, and with it the calls under way."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -14,8 +14,13 @@ from google.protobuf.message import Message
 DEFAULT_TIMEOUT = 10.0
 """Seconds for a call, its retries included."""
 
+MAX_PAGE_SIZE = 1000
+"""Rows in the largest page that a server returns."""
+
 FIRST_PAUSE, MAX_PAUSE = 0.1, 2.0
 """Seconds. Pauses double from attempt to attempt; each is drawn at random from its upper half."""
+
+Response = TypeVar("Response", bound=Message)
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
@@ -82,3 +87,14 @@ def advance(request: Any, page: Any) -> bool:
         return not page.caught_up
     request.page_token = page.next_page_token
     return bool(page.next_page_token)
+
+
+def merge(pages: Sequence[Response], rows_of: Callable[[Any], Any]) -> Response:
+    """Returns one response with the rows of all `pages`, and the token or cursor of the last one."""
+    merged = type(pages[-1])()
+    merged.CopyFrom(pages[-1])
+    rows = rows_of(merged)
+    del rows[:]
+    for page in pages:
+        rows.extend(rows_of(page))
+    return merged
