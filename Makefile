@@ -95,7 +95,7 @@ lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml anew (ARGS=--upg
 	@$(PIN) --group build -o requirements.txt
 	@$(PIN) --group build --group dev -c requirements.txt -o requirements-dev.txt
 
-PIN = $(BIN)/uv pip compile pyproject.toml --extra tracing --quiet --universal --python-version 3.11 --generate-hashes \
+PIN = $(BIN)/uv pip compile pyproject.toml dev/pyproject.toml --extra tracing --no-emit-package stockward --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
 licences: .venv/dev.stamp ## List the licences of what is installed with the server, in docs/reference/licences.md
@@ -119,11 +119,11 @@ clean: ## Remove what was built and installed; data in .stockward stays
 		clients/typescript/node_modules clients/typescript/dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/runtime.stamp: requirements.txt pyproject.toml clients/python/pyproject.toml $(STALE)
+.venv/runtime.stamp: requirements.txt pyproject.toml dev/pyproject.toml clients/python/pyproject.toml $(STALE)
 	$(bootstrap) requirements.txt
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt pyproject.toml clients/python/pyproject.toml $(STALE)
+.venv/dev.stamp: requirements-dev.txt pyproject.toml dev/pyproject.toml clients/python/pyproject.toml $(STALE)
 	$(bootstrap) requirements-dev.txt
 	@touch .venv/runtime.stamp $@
 

@@ -15,7 +15,7 @@ from benchmarks.processes import Server, Services
 from benchmarks.reads import CACHE
 from benchmarks.report import Benchmark, Result, Run, at_most
 from benchmarks.shop import PLENTY, Shop, audit, make_database
-from stockward_server.embedded import Postgres
+from stockward_dev import Postgres
 
 ORDERS = 1_000_000
 ORDERS_A_SKU = 10

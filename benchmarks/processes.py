@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from stockward_dev import Nats, Postgres, Service, free_port
 from stockward_server.config import PREFIX, variables
-from stockward_server.embedded import Nats, Postgres, Service, free_port
-from stockward_server.embedded.worker import grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 
 ROOT = Path(__file__).resolve().parent.parent
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")

@@ -19,7 +19,7 @@ from benchmarks.calls import PMS_KEY
 from benchmarks.processes import Server, pid_of, running_nanoseconds
 from benchmarks.report import Benchmark, Failure, Result, Run, at_most
 from benchmarks.shop import Shop
-from stockward_server.embedded import Postgres
+from stockward_dev import Postgres
 from stockward_server.storage import database
 from stockward_server.storage.write.search_refresh import refresh_search
 

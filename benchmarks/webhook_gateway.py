@@ -28,11 +28,11 @@ from benchmarks.load import Sample, figures, interleave, ratio
 from benchmarks.processes import cpu_used, pid_of
 from benchmarks.report import Benchmark, Result, Run, at_least, at_most
 from benchmarks.shop import Shop, one_answer
+from stockward_dev import free_port
 from stockward_server.domain.endpoint import MAX_IN_FLIGHT
-from stockward_server.embedded import free_port
-from stockward_server.embedded.worker import listens
 from stockward_server.gateway.dispatcher import REFRESH_SECONDS
 from stockward_server.gateway.message import body_of, headers_of
+from stockward_server.runtime.probes import listens
 
 EVENTS = 2_000
 SHAPE = Shape(skus=1_000)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis
 
+from stockward_dev import Nats, Postgres
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats, Postgres
 from stockward_server.storage import database as storage
 from tests.databases import Databases
 from tests.shop import Callers, Shop, running_shop

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from stockward_server.embedded import Postgres
+from stockward_dev import Postgres
 from stockward_server.storage.database import prepare_connection
 
 TABLES = """

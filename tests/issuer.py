@@ -14,8 +14,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from stockward_dev import free_port
 from stockward_server.config import Settings
-from stockward_server.embedded import free_port
 
 ISSUER = "https://id.shop.example"
 AUDIENCE = "stockward"

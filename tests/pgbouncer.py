@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from stockward_server.embedded import Postgres, Service, free_port
+from stockward_dev import Postgres, Service, free_port
 
 PROGRAM = os.environ.get("PGBOUNCER") or shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
 

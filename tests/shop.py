@@ -20,10 +20,10 @@ from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
 from stockward.webhook.v1 import incoming_pb2_grpc, webhook_pb2_grpc
 
+from stockward_dev import free_port
 from stockward_server.application.context import Role
 from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings
-from stockward_server.embedded import free_port
 from stockward_server.storage import keys
 from stockward_server.storage.database import Pool
 

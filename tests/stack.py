@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stockward_server.embedded import free_port
-from stockward_server.embedded.home import Keys
+from stockward_dev import free_port
+from stockward_dev.home import Keys
 from tests.terminal import clean_environment
 
 

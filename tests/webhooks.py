@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from stockward_dev import Nats, free_port
 from stockward_server import gateway, relay
 from stockward_server.api.events.encoder import encode_event
-from stockward_server.embedded import Nats, free_port
 from stockward_server.gateway import LOOPBACK, Egress
 from stockward_server.storage.database import Pool
 from stockward_server.storage.events.backlog import read_backlog

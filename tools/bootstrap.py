@@ -22,7 +22,7 @@ PER_PACKAGE = ("Collecting ", "Processing ", "Requirement already", "Ignoring ")
 
 
 def main(requirements: str) -> None:
-    """Leave `.venv` holding what `requirements` pins, and server and client of the checkout in editable form."""
+    """Leave `.venv` holding what `requirements` pins, and the packages of the checkout in editable form."""
     if sys.version_info < (3, 11):  # noqa: UP036 - the Python that was named may be an older one
         stop(f"Stockward needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}.")
     if not usable():
@@ -30,7 +30,7 @@ def main(requirements: str) -> None:
     locked = (ROOT / requirements).read_text()
     total = sum("==" in line for line in locked.splitlines())
     pip(f"Installing {total} packages", total, "--require-hashes", "--only-binary=:all:", "-r", requirements)
-    checkouts = ("--editable", ".", "--editable", "clients/python")
+    checkouts = ("--editable", ".", "--editable", "dev", "--editable", "clients/python")
     pip("Installing stockward from this checkout", 0, "--no-build-isolation", *checkouts)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from importlib.metadata import entry_points
+from typing import Annotated
 
 import asyncpg
 import typer
@@ -21,7 +21,6 @@ from stockward_server.commands import (
     audit,
     customers,
     deliveries,
-    demo,
     doctor,
     edge,
     events,
@@ -34,7 +33,7 @@ from stockward_server.commands import (
     webhooks,
 )
 from stockward_server.commands.parsers import whole
-from stockward_server.config import Environment, Settings, SettingsError, Use, load_settings, variables
+from stockward_server.config import Settings, SettingsError, Use, load_settings, variables
 from stockward_server.runtime.last_resort import end_by_force
 
 app = typer.Typer(
@@ -44,7 +43,6 @@ app = typer.Typer(
 )
 
 # Subcommands of other modules, a line each.
-app.add_typer(demo.app)
 app.add_typer(products.app)
 app.add_typer(stock.app)
 app.add_typer(orders.app)
@@ -59,36 +57,11 @@ app.add_typer(customers.app)
 app.add_typer(edge.app)
 app.add_typer(health.app)
 
+# Those of other distributions, such as `run` and `demo` of stockward-dev.
+for _commands in entry_points(group="stockward.commands"):
+    app.add_typer(_commands.load())
+
 Process = Callable[[Settings, asyncio.Event], Awaitable[None]]
-
-
-@app.command()
-def run() -> None:
-    """Run the whole stack here: PostgreSQL, NATS, server, relay, gateway and edge, until Ctrl-C."""
-    settings = load_settings()
-    if settings.environment is Environment.PRODUCTION:
-        raise SettingsError(["STOCKWARD_ENVIRONMENT: expected development for `run`, which makes its own keys"])
-    from stockward_server.bootstrap.database import ensure_key, migrate
-    from stockward_server.bootstrap.edge import check_edge, edge_files
-    from stockward_server.bootstrap.transport import check_transport
-    from stockward_server.embedded.screen import Screen
-    from stockward_server.embedded.supervisor import Supervisor
-    from stockward_server.relay.accounts import SUBSCRIBER_API, accounts
-
-    check_transport(settings)
-    check_edge(settings)
-
-    def configure_edge(settings: Settings, directory: Path) -> Mapping[str, Any]:
-        return edge_files(settings, directory=directory)
-
-    async def prepare(settings: Settings, keys: Mapping[str, str]) -> list[str]:
-        migrations = await migrate(settings)
-        for role, key in keys.items():
-            await ensure_key(settings, role, role, key)
-        return migrations
-
-    supervisor = Supervisor(settings, prepare, configure_edge, accounts, SUBSCRIBER_API, Screen())
-    raise typer.Exit(asyncio.run(supervisor.run()))
 
 
 @app.command()

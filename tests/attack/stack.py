@@ -10,11 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stockward_dev import Envoy, Nats, Postgres, free_port
+from stockward_dev.worker import Worker
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.edge import Limits, envoy_config, installed_contract, pages
-from stockward_server.embedded import Envoy, Nats, Postgres, free_port
-from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage import database as storage
 from tests.attack.attacks import ATTACKER_KEY, BULK_SKUS
 from tests.commands import sell

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from stockward_dev import free_port
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings
-from stockward_server.embedded import free_port
 from tests.authority import Authority
 from tests.shop import KEYS
 from tests.stack import Stack, new_stack

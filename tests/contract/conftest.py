@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
+from stockward_dev import Nats, Postgres
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats, Postgres
 from tests.conftest import TEMPLATE
 from tests.issuer import AUDIENCE, ISSUER, Issuer
 from tests.known_shop import Known, arrange

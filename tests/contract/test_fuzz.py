@@ -16,9 +16,9 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
 
+from stockward_dev import Nats, Postgres
 from stockward_server.config import Settings
 from stockward_server.domain.errors import Code
-from stockward_server.embedded import Nats, Postgres
 from tests.conftest import TEMPLATE
 from tests.contract.fuzz import Fuzzer
 from tests.incoming import SECRET

@@ -24,10 +24,10 @@ from stockward.event.v1.event_pb2 import ListEventsRequest
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
+from stockward_dev import Nats, Postgres
 from stockward_server.api.incoming_webhooks.stripe_events import READERS
 from stockward_server.config import Settings
 from stockward_server.domain.errors import Code
-from stockward_server.embedded import Nats, Postgres
 from stockward_server.wire import page_token
 from stockward_server.wire.cursor import PURPOSE
 from stockward_server.wire.seal import Seal

@@ -18,7 +18,7 @@ from stockward.event.v1 import event_pb2 as events
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server.embedded import Nats, Postgres
+from stockward_dev import Nats, Postgres
 from tests.conftest import TEMPLATE
 from tests.contract.test_access import allowed_by_contract
 from tests.issuer import Issuer

@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 from stockward.event.v1.event_pb2 import Event
 
-from stockward_server.commands.demo.receivers import Receiver, listening
+from stockward_dev import free_port
+from stockward_dev.demo.receivers import Receiver, listening
 from stockward_server.domain.identifiers import new_id
-from stockward_server.embedded import free_port
 from stockward_server.gateway.message import body_of, headers_of
 from tests.events import until
 from tests.receiver import SECRET, receiver

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
+from stockward_dev import Nats, free_port
+from stockward_dev.nats import MAX_PAYLOAD
 from stockward_server import gateway, relay
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import Nats, free_port
-from stockward_server.embedded.nats import MAX_PAYLOAD
 from stockward_server.gateway import LOOPBACK, Egress
 from stockward_server.observability import families
 from stockward_server.observability.diagnostics import check_certificate

@@ -15,10 +15,11 @@ import pytest
 from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
+from stockward_dev import Nats, Postgres, free_port
+from stockward_dev.worker import Worker
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import Nats, Postgres, free_port
-from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage import database as storage
 from tests.conftest import TEMPLATE
 from tests.shop import KEYS, Refused, Shop, all_callers

@@ -13,8 +13,8 @@ import pytest
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from typer.testing import CliRunner
 
+from stockward_dev.postgres import OWNER
 from stockward_server.cli import app
-from stockward_server.embedded.postgres import OWNER
 from stockward_server.storage import api_key_cache
 from stockward_server.storage.database import Pool
 from tests.events import until

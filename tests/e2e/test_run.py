@@ -18,7 +18,7 @@ import nats.errors
 import pytest
 
 from stockward_server.config import WEBHOOK_SECRETS, variable
-from stockward_server.embedded.worker import answers, grpc_serves, listens
+from stockward_server.runtime.probes import answers, grpc_serves, listens
 from tests.authority import Authority
 from tests.events import stored, until
 from tests.stack import Stack, alive, new_stack, wait_until

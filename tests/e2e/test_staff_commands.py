@@ -19,9 +19,9 @@ import pytest
 from google.protobuf import json_format
 from typer.testing import CliRunner
 
+from stockward_dev import Nats, Postgres, free_port
 from stockward_server.cli import app
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats, Postgres, free_port
 from tests.commands import locked
 from tests.conftest import TEMPLATE
 from tests.shop import KEYS, Shop, money, running_shop

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from stockward_dev import Postgres
 from stockward_server.cli import app
 from stockward_server.config import Settings
 from stockward_server.domain.delivery import DeliveryState
-from stockward_server.embedded import Postgres
 from stockward_server.storage import database
 from tests.conftest import TEMPLATE
 from tests.endpoints import deliver

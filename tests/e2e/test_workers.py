@@ -13,9 +13,9 @@ from typing import Any
 import grpc
 import pytest
 
+from stockward_dev import free_port
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import free_port
-from stockward_server.embedded.worker import grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 from tests.scrape import scrape, value
 
 pytestmark = pytest.mark.long

@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from stockward_dev import Envoy, Nats, Postgres, free_port
 from stockward_server.config import Settings
 from stockward_server.edge import Limits, envoy_config, installed_contract, pages
-from stockward_server.embedded import Envoy, Nats, Postgres, free_port
 from tests.conftest import TEMPLATE
 from tests.edge.caller import Edge
 from tests.incoming import SECRET, STRIPE_SECRET

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stockward_server.embedded.service import program
+from stockward_dev.service import program
 from tests.terminal import stockward
 
 

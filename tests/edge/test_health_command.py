@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from stockward_dev import free_port
 from stockward_server.bootstrap.server import running_server
 from stockward_server.cli import app
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import free_port
 from tests.authority import Authority
 from tests.edge.caller import Edge
 from tests.edge.conftest import StartEdge

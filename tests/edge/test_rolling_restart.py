@@ -13,9 +13,10 @@ from stockward.inventory.v1.inventory_pb2 import GetAvailabilityRequest
 from stockward.order.v1.order_pb2 import CreateOrderRequest
 
 from stockward_client import AsyncStockward
+from stockward_dev import free_port
+from stockward_dev.worker import Worker
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import free_port
-from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 from tests.commands import locked, waiting_for_locks
 from tests.edge.caller import Edge, load, more
 from tests.edge.conftest import StartEdge

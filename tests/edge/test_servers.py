@@ -15,11 +15,11 @@ import aiohttp
 import grpc
 import pytest
 
+from stockward_dev import Envoy, free_port
 from stockward_server.config import Settings
 from stockward_server.edge import Limits, envoy_config, installed_contract, pages
 from stockward_server.edge.routes import SERVER_MARGIN_SECONDS
-from stockward_server.embedded import Envoy, free_port
-from stockward_server.embedded.worker import grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 from tests.edge.caller import Edge, load, more
 from tests.edge.conftest import StartEdge
 from tests.edge.test_rest import ROUTES, filled

@@ -16,11 +16,11 @@ import grpc
 import pytest
 
 from stockward_client import AsyncStockward
+from stockward_dev import Envoy, Nats, Postgres, free_port
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.edge import check_edge, edge_files
 from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings, SettingsError, variable
-from stockward_server.embedded import Envoy, Nats, Postgres, free_port
 from tests.authority import Authority
 from tests.conftest import TEMPLATE
 from tests.events import until

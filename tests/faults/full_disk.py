@@ -7,8 +7,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from stockward_server.embedded import Nats
-from stockward_server.embedded.files import write_private
+from stockward_dev import Nats
+from stockward_dev.files import write_private
 
 
 class LimitedNats(Nats):

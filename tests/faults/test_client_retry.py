@@ -14,10 +14,11 @@ from stockward.inventory.v1.inventory_pb2 import Availability, GetAvailabilityRe
 from stockward.order.v1.order_pb2 import CreateOrderRequest
 
 from stockward_client import AsyncStockward, Stockward, Unavailable
+from stockward_dev import free_port
+from stockward_dev.worker import Worker
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import free_port
-from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage.database import Pool
 from tests.commands import counters, locked, orders, sell, verify, waiting_for_locks
 from tests.events import until

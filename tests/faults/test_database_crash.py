@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stockward_server.embedded import Postgres
+from stockward_dev import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage.write.committer import Committer
 from tests.commands import acknowledged, buy, committing, counters, orders, sell, verify

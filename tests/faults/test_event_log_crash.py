@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from stockward.event.v1.event_pb2 import Event
 
+from stockward_dev import Postgres
 from stockward_server.application.event_log import Cursor
-from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool, is_database_down, transaction
 from stockward_server.storage.events.event_log import DRAWN_SEQ, SqlEventLog

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from stockward.event.v1.event_pb2 import Event
 
-from stockward_server.embedded import Nats
+from stockward_dev import Nats
 from stockward_server.relay import publisher
 from stockward_server.runtime import supervision
 from stockward_server.storage.database import Pool

@@ -12,10 +12,11 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated
 from stockward.inventory.v1.inventory_pb2 import GetAvailabilityRequest
 
+from stockward_dev import free_port
+from stockward_dev.worker import Worker
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import free_port
-from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage.database import Pool
 from tests.commands import sell
 from tests.events import until

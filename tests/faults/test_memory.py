@@ -23,10 +23,11 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as pb
 from stockward.webhook.v1 import webhook_pb2 as webhooks
 
+from stockward_dev import Nats, Postgres, free_port
+from stockward_dev.worker import Worker
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import Nats, Postgres, free_port
-from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage.database import Pool, open_pool
 from tests.events import until
 from tests.shop import KEYS, Callers, all_callers, money

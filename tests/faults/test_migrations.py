@@ -17,7 +17,7 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_server.embedded import Postgres
+from stockward_dev import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import MIGRATIONS, Pool, transaction
 from tests.events import until

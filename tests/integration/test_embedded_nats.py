@@ -10,8 +10,8 @@ import nats
 import nats.errors
 import pytest
 
-from stockward_server.embedded import Nats, free_port
-from stockward_server.embedded.nats import MAX_PAYLOAD
+from stockward_dev import Nats, free_port
+from stockward_dev.nats import MAX_PAYLOAD
 
 
 @pytest.fixture

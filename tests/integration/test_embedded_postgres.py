@@ -15,9 +15,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from stockward_server.embedded import Postgres, StartError
-from stockward_server.embedded.database_user import SYSTEM_USER
-from stockward_server.embedded.service import locked_by, stop_leftover
+from stockward_dev import Postgres, StartError
+from stockward_dev.database_user import SYSTEM_USER
+from stockward_dev.service import locked_by, stop_leftover
 
 pytestmark = pytest.mark.long
 

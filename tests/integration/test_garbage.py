@@ -17,7 +17,7 @@ from stockward_server.wire.validation import rules as validation
 
 
 async def test_what_was_loaded_is_not_walked_through_again() -> None:
-    script = "import gc; from stockward_server import garbage; garbage.collect_seldom(); print({}, {})"
+    script = "import gc; from stockward_server.runtime import garbage; garbage.collect_seldom(); print({}, {})"
     told = script.format("gc.get_freeze_count()", "gc.get_threshold()[0]")
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", told, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()

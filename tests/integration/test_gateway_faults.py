@@ -15,9 +15,9 @@ from typing import Any
 import nats
 import pytest
 
+from stockward_dev import free_port
 from stockward_server.bootstrap import gateway as bootstrap
 from stockward_server.config import Environment, Settings
-from stockward_server.embedded import free_port
 from stockward_server.gateway import Egress
 from stockward_server.storage.database import Pool
 from stockward_server.storage.events.event_log import Selection, republish

@@ -15,7 +15,7 @@ from stockward.catalog.v1.catalog_pb2 import (
 )
 from stockward.inventory.v1.inventory_pb2 import ListStockLevelsRequest, StockLevel
 
-from stockward_server.embedded import free_port
+from stockward_dev import free_port
 from tests.shop import KEYS, Shop
 from tests.snapshot import nothing_written
 from tests.terminal import Outcome, stockward

@@ -14,9 +14,9 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as pb
 
 from stockward_client import AsyncStockward
+from stockward_dev import Nats, Postgres
 from stockward_server.application.stock_views import PAGE_BYTES
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats, Postgres
 from tests.conftest import TEMPLATE
 from tests.shop import (
     KEYS,

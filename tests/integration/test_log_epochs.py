@@ -17,10 +17,10 @@ from stockward.event.v1.event_pb2 import Event, ListEventsRequest, ListEventsRes
 from typer.testing import CliRunner
 
 from stockward_client import AsyncStockward, CursorLost, Stockward
+from stockward_dev import Postgres
 from stockward_server.application.event_log import Cursor, EventsLost
 from stockward_server.cli import app
 from stockward_server.config import Settings
-from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage import log_epoch
 from stockward_server.storage.database import Pool, is_database_down, open_pool, transaction

@@ -19,13 +19,13 @@ import pytest
 from stockward.order.v1 import order_pb2 as order
 from stockward.webhook.v1 import webhook_pb2 as webhooks
 
+from stockward_dev import free_port
 from stockward_server.auth.identity import current_metadata
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.domain.errors import OrderNotFound
-from stockward_server.embedded import free_port
-from stockward_server.embedded.worker import grpc_serves
 from stockward_server.observability import logs
+from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage.database import Pool
 from tests.events import until
 from tests.receiver import Receiver, receiver

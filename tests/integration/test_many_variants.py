@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.event.v1 import event_pb2
 
+from stockward_dev import Nats
 from stockward_server.config import Settings
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Product, ProductState, Variant
 from stockward_server.domain.readiness import readiness
-from stockward_server.embedded import Nats
 from tests.events import drained, relaying, stored, until
 from tests.shop import Shop, money, refused
 

@@ -17,8 +17,8 @@ from pogo_core.util.migrate import rollback
 from pogo_core.util.sql import ensure_pogo_sync, read_migrations
 from stockward.inventory.v1.inventory_pb2 import ListLocationsRequest
 
+from stockward_dev import Postgres, free_port
 from stockward_server.config import variable
-from stockward_server.embedded import Postgres, free_port
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import MIGRATIONS, Connection
 from tests.events import until

@@ -18,15 +18,15 @@ from aiohttp import web
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
+from stockward_dev import Nats, free_port
 from stockward_server.api.server import SERVICES
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.gateway import gateway
 from stockward_server.bootstrap.relay import relay
 from stockward_server.bootstrap.server import serve
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats, free_port
-from stockward_server.embedded.worker import grpc_serves
 from stockward_server.observability import exposition, readiness
+from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage.database import Pool
 from tests.commands import locked
 from tests.events import running, until

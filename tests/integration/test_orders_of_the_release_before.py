@@ -11,11 +11,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from stockward_dev import Postgres
 from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.order import HoldReason, Order, OrderState
 from stockward_server.domain.order_steps import decide_cancellation, decide_order_expiry, decide_return
 from stockward_server.domain.payment import PaymentKind, PaymentState
-from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import MIGRATIONS, Connection
 from stockward_server.storage.order_rows import load_orders

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from stockward_dev import Postgres
 from stockward_server.config import Settings
-from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import SessionNotKept
 from stockward_server.storage.events.outbox import OwnedOutbox

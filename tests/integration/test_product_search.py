@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stockward.catalog.v1 import catalog_pb2 as pb
 
+from stockward_dev import Postgres
 from stockward_server.application.catalog import ProductSort
 from stockward_server.bootstrap.database import migrate
 from stockward_server.config import Settings
 from stockward_server.domain.folding import fold, title_key, trim
 from stockward_server.domain.search import rank, search_query
-from stockward_server.embedded import Postgres
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import MIGRATIONS, Pool
 from stockward_server.storage.read import product_lists

@@ -22,8 +22,8 @@ from stockward.order.v1.order_pb2 import CreateOrderRequest, Order
 
 import stockward_client
 from stockward_client import AsyncPages, AsyncStockward, Stockward
+from stockward_dev import Nats, Postgres
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats, Postgres
 from tests.commands import locked, waiting_for_locks
 from tests.conftest import TEMPLATE
 from tests.events import until

@@ -16,8 +16,8 @@ from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 from stockward.event.v1.event_pb2 import Event
 
-from stockward_server.embedded import Nats
-from stockward_server.embedded import nats as embedded_nats
+from stockward_dev import Nats
+from stockward_dev import nats as embedded_nats
 from stockward_server.relay.cloud_event import decode_token
 from stockward_server.relay.stream import open_nats
 from stockward_server.relay.wake import WAKE_SUBJECT

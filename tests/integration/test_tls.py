@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from stockward_client import AsyncStockward
+from stockward_dev import free_port
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.server import running_server
 from stockward_server.bootstrap.transport import check_transport
 from stockward_server.config import Plaintext, Settings, SettingsError
-from stockward_server.embedded import free_port
 from stockward_server.observability.certificates import expiry_of
 from stockward_server.runtime import certificates
 from stockward_server.runtime.certificates import CertificateFiles, Pem, ServerCertificates

@@ -17,13 +17,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as order
 
+from stockward_dev import Nats, free_port
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.gateway import gateway
 from stockward_server.bootstrap.relay import relay
 from stockward_server.bootstrap.server import serve
 from stockward_server.cli import Process
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats, free_port
 from stockward_server.storage.database import Pool
 from tests.events import running, stored, until
 from tests.receiver import SECRET, Hook, Receiver, receiver

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stockward_server.embedded import Nats, free_port
+from stockward_dev import Nats, free_port
 from stockward_server.relay.wake import Waker
 from tests.events import until
 

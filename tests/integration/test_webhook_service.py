@@ -21,9 +21,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from standardwebhooks import Webhook, WebhookVerificationError
 from stockward.webhook.v1 import webhook_pb2 as pb
 
+from stockward_dev import Postgres
 from stockward_server.config import Environment, Settings
 from stockward_server.domain.delivery import DeliveryState
-from stockward_server.embedded import Postgres
 from stockward_server.gateway.endpoint_limiter import BreakerPolicy
 from stockward_server.storage import database
 from stockward_server.storage.write.retention import delete_finished_deliveries, delete_orphaned_deliveries

@@ -10,12 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stockward_dev import Nats, free_port
 from stockward_server import gateway
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings
-from stockward_server.embedded import Nats, free_port
 from stockward_server.gateway import LOOPBACK, Egress
 from stockward_server.storage.database import Pool, open_pool
 from tests.events import STREAM, relaying, running

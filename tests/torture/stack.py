@@ -17,11 +17,12 @@ from pathlib import Path
 
 import aiohttp
 
+from stockward_dev import Postgres, free_port
+from stockward_dev.service import Service
+from stockward_dev.worker import Worker
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
-from stockward_server.embedded import Postgres, free_port
-from stockward_server.embedded.service import Service
-from stockward_server.embedded.worker import Worker, grpc_serves
+from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool
 from tests.faults.full_disk import LimitedNats

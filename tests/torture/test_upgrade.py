@@ -23,9 +23,9 @@ from pathlib import Path
 
 import pytest
 
+from stockward_dev import Nats, Postgres, free_port
+from stockward_dev.worker import Worker
 from stockward_server.application.context import Role
-from stockward_server.embedded import Nats, Postgres, free_port
-from stockward_server.embedded.worker import Worker
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool
 from tests.events import until

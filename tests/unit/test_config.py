@@ -12,9 +12,10 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from typer.testing import CliRunner
 
+from stockward_dev.home import Home
 from stockward_server.cli import app
 from stockward_server.config import WEBHOOK_SECRETS, Environment, Settings, SettingsError, load_settings, variables
-from stockward_server.embedded.home import RunFile, find_home
+from stockward_server.config.run_file import RunFile, find_home
 
 SECRET = "whsec_" + "QUJD" * 10
 VERIFIED = "postgresql://db/a?sslmode=verify-full&sslrootcert=roots.pem"
@@ -91,7 +92,7 @@ def test_the_home_of_another_user_is_not_found(tmp_path: Path) -> None:
 
 def test_a_stack_above_fills_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".stockward").mkdir()
-    running_stack().write(tmp_path / ".stockward")
+    Home(tmp_path / ".stockward").write_run_file(running_stack())
     below = tmp_path / "below"
     below.mkdir()
     monkeypatch.chdir(below)
@@ -106,7 +107,7 @@ def test_a_stack_above_fills_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_a_stack_running_here_fills_in(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
     monkeypatch.setenv("STOCKWARD_HOME", home)
     Path(home).mkdir()
-    running_stack().write(Path(home))
+    Home(Path(home)).write_run_file(running_stack())
     assert load_settings().database_url.get_secret_value() == "postgresql://stockward@/running?host=/run"
     assert (load_settings().server_ca, load_settings().client_cert) == (Path("/run/roots.pem"), None)
     monkeypatch.setenv("DATABASE_URL", "postgresql://own/a")
@@ -121,13 +122,13 @@ def test_the_file_of_a_stack_that_was_killed_is_ignored() -> None:
     Path(".stockward").mkdir()
     stack = running_stack()
     stack.pids["supervisor"] = 2**22 + 1  # above the largest pid there is
-    stack.write(Path(".stockward"))
+    Home(Path(".stockward")).write_run_file(stack)
     assert "database_url" not in load_settings().model_fields_set
 
 
 def test_production_takes_no_defaults_for_its_services(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".stockward").mkdir()
-    running_stack().write(Path(".stockward"))
+    Home(Path(".stockward")).write_run_file(running_stack())
     monkeypatch.setenv("STOCKWARD_ENVIRONMENT", "Production")
     with pytest.raises(SettingsError, match="DATABASE_URL: required"):
         load_settings()

@@ -23,7 +23,7 @@ from stockward.webhook.v1.webhook_pb2_grpc import WebhookServiceStub
 
 from stockward_server.commands.tables import printable
 from stockward_server.config import Plaintext, Settings, Use, is_loopback, load_settings, variable
-from stockward_server.embedded.home import RunFile
+from stockward_server.config.run_file import RunFile
 
 if TYPE_CHECKING:
     from stockward.catalog.v1.catalog_pb2_grpc import CatalogServiceAsyncStub

@@ -63,7 +63,7 @@ async def _look(progress: Callable[[Finding], None]) -> list[Finding]:
 
 def _subject(settings: Settings) -> Subject:
     from stockward_server.commands.connection import channel_to
-    from stockward_server.embedded.home import RunFile
+    from stockward_server.config.run_file import RunFile
     from stockward_server.observability.diagnostics import Subject
 
     stack = RunFile.read(settings.home)

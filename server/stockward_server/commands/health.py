@@ -65,8 +65,7 @@ def health(
 
 
 def _serves(part: Part, address: str, path: str, settings: Settings) -> Coroutine[Any, Any, bool]:
-    from stockward_server.embedded.envoy import any_certificate
-    from stockward_server.embedded.worker import answers, listens
+    from stockward_server.runtime.probes import answers, any_certificate, listens
 
     if part is not Part.EDGE or not settings.edge_tls_cert:
         return answers(f"http://{address}{path}", SECONDS)

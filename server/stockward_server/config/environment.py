@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stockward_server.config.production import WHERE
+from stockward_server.config.run_file import RunFile, find_home
 from stockward_server.config.settings import PREFIX, Environment, Settings, SettingsError, variable
-from stockward_server.embedded.home import RunFile, find_home
 
 CLIENT_FILES = {"ca": "server_ca", "cert": "client_cert", "key": "client_key"}
 """Settings for what `run.json` calls so."""

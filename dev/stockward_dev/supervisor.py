@@ -15,16 +15,18 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from stockward_dev.envoy import Envoy
+from stockward_dev.home import AlreadyRunning, Home, Keys
+from stockward_dev.nats import Nats
+from stockward_dev.ports import free_port
+from stockward_dev.postgres import Postgres
+from stockward_dev.screen import Screen
+from stockward_dev.service import Service, StartError, ended, stop_leftover
+from stockward_dev.worker import Worker
 from stockward_server.config import WEBHOOK_SECRETS, Environment, Settings, variable
 from stockward_server.config.checks import several
-from stockward_server.embedded.envoy import Envoy
-from stockward_server.embedded.home import AlreadyRunning, Home, Keys, RunFile
-from stockward_server.embedded.nats import Nats
-from stockward_server.embedded.ports import free_port
-from stockward_server.embedded.postgres import Postgres
-from stockward_server.embedded.screen import Screen
-from stockward_server.embedded.service import Service, StartError, ended, stop_leftover
-from stockward_server.embedded.worker import Worker, answers
+from stockward_server.config.run_file import RunFile
+from stockward_server.runtime.probes import answers
 
 DATABASE = "stockward"
 NATS_PORT = 4222
@@ -341,7 +343,7 @@ class Supervisor:
         self._stack.pids.clear()
         self._stack.pids["supervisor"] = os.getpid()
         self._stack.pids.update({name: s.pid for name, s in self._services.items() if s.pid is not None})
-        self._stack.write(self._home.path)
+        self._home.write_run_file(self._stack)
 
     def _address(self, what: str, address: str) -> str:
         host, _, port = address.rpartition(":")

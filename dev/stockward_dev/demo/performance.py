@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack
 
 from stockward.webhook.v1.webhook_pb2 import Delivery, EnableEndpointRequest, ListDeliveriesRequest
 
+from stockward_dev.demo.output import Telling
+from stockward_dev.demo.receivers import Receiver, Record, Witness, listening
+from stockward_dev.demo.scenario import Story
 from stockward_server.commands.connection import Callers, calling, fail
-from stockward_server.commands.demo.output import Telling
-from stockward_server.commands.demo.receivers import Receiver, Record, Witness, listening
-from stockward_server.commands.demo.scenario import Story
-from stockward_server.embedded.home import RunFile
+from stockward_server.config.run_file import RunFile
 
 SETTING = {"storefront": "STOREFRONT_WEBHOOK_URL", "pms": "PMS_WEBHOOK_URL"}
 

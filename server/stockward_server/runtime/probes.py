@@ -1,51 +1,14 @@
-"""Stockward's own processes as children: `stockward serve`, `relay` and `gateway`."""
+"""Whether a process answers, asked from outside."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
-import sys
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import aiohttp
 import grpc
 from grpc_health.v1 import health_pb2
-
-from stockward_server.embedded.service import Service
-
-
-class Worker(Service):
-    """`stockward COMMAND` with ``variables`` in its environment; ``ready`` asks it whether it can be used."""
-
-    ready_within = 60.0
-
-    def __init__(
-        self,
-        name: str,
-        command: str,
-        *,
-        variables: Mapping[str, str],
-        ready: Callable[[], Awaitable[bool]] | None = None,
-        stop_within: float,
-        log: Path,
-        lock: Path,
-    ) -> None:
-        super().__init__(name, log=log, lock=lock)
-        self._command = command
-        self._variables = variables
-        self._ready = ready
-        self.stop_within = stop_within
-
-    def command(self) -> list[str]:
-        return [sys.executable, "-P", "-m", "stockward_server.cli", self._command]
-
-    def environment(self) -> Mapping[str, str]:
-        return {**os.environ, "PYTHONUNBUFFERED": "1", **self._variables}
-
-    async def is_ready(self) -> bool:
-        return await self._ready() if self._ready else True
 
 
 async def grpc_serves(address: str, seconds: float = 1.0) -> bool:
@@ -85,3 +48,13 @@ async def listens(address: str) -> bool:
         return False
     writer.close()
     return True
+
+
+def any_certificate(cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+    """TLS with whoever is there: whether their certificate is good is for callers to judge. Shows ``cert`` if asked."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if cert:
+        context.load_cert_chain(cert, key)
+    return context

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stockward_server.embedded.files import write_private
-from stockward_server.embedded.ports import free_port
-from stockward_server.embedded.service import Service, program
+from stockward_dev.files import write_private
+from stockward_dev.ports import free_port
+from stockward_dev.service import Service, program
 
 MAX_PAYLOAD = 8 * 1024 * 1024
 """Bytes of the largest message."""

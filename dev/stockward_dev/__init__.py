@@ -4,10 +4,10 @@ async with Postgres(directory / "postgres") as postgres, Nats(directory / "nats"
     url = await postgres.create_database("shop")
 """
 
-from stockward_server.embedded.envoy import Envoy
-from stockward_server.embedded.nats import Nats
-from stockward_server.embedded.ports import free_port
-from stockward_server.embedded.postgres import Postgres
-from stockward_server.embedded.service import Service, StartError
+from stockward_dev.envoy import Envoy
+from stockward_dev.nats import Nats
+from stockward_dev.ports import free_port
+from stockward_dev.postgres import Postgres
+from stockward_dev.service import Service, StartError
 
 __all__ = ["Envoy", "Nats", "Postgres", "Service", "StartError", "free_port"]

@@ -38,10 +38,10 @@ from stockward.order.v1.order_pb2 import (
     RecordPaymentRequest,
 )
 
+from stockward_dev.demo.catalogue import catalogue
+from stockward_dev.demo.output import DidNotHappen, Telling
+from stockward_dev.demo.receivers import Witness
 from stockward_server.commands.connection import Answer, Callers
-from stockward_server.commands.demo.catalogue import catalogue
-from stockward_server.commands.demo.output import DidNotHappen, Telling
-from stockward_server.commands.demo.receivers import Witness
 
 UNITS = 10
 """Units of each SKU that come in."""

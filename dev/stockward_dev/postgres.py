@@ -17,8 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
-from stockward_server.embedded.database_user import database_user, reachable_data, reachable_programs
-from stockward_server.embedded.service import Service, StartError
+from stockward_dev.database_user import database_user, reachable_data, reachable_programs
+from stockward_dev.service import Service, StartError
 
 OWNER = "stockward"
 """Role that owns everything; it needs no password, as only the data directory's user can reach the socket."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from stockward_server.embedded.home import Home, RunFile
+from stockward_dev.home import Home
+from stockward_server.config.run_file import RunFile
 
 TAIL = 15
 """Lines of a log that are shown when a service does not start."""

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stockward_server.embedded.files import write_private
-from stockward_server.embedded.service import Service, program
+from stockward_dev.files import write_private
+from stockward_dev.service import Service, program
+from stockward_server.runtime.probes import any_certificate
 
 
 class Envoy(Service):
@@ -75,13 +76,3 @@ class Envoy(Service):
         finally:
             writer.close()
         return answer.startswith(b"HTTP/1.1 ")
-
-
-def any_certificate(cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """TLS with whoever is there: whether their certificate is good is for callers to judge. Shows ``cert`` if asked."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    if cert:
-        context.load_cert_chain(cert, key)
-    return context

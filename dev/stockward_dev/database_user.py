@@ -17,7 +17,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from stockward_server.embedded.service import StartError
+from stockward_dev.service import StartError
 
 SYSTEM_USER = "stockward-postgres"
 SHARED = Path("/var/lib/stockward")

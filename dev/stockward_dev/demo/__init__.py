@@ -24,11 +24,11 @@ def demo(
     It is played on the stack that runs here, under new names each time; what it makes stays there. Webhooks are
     received by the demo itself, unless their URLs are set. Exit code 0: all of it happened; 1: something did not.
     """
+    from stockward_dev.demo.output import DidNotHappen, Telling
+    from stockward_dev.demo.performance import perform
     from stockward_server.commands.connection import UNREACHABLE, fail, nothing_runs, told
-    from stockward_server.commands.demo.output import DidNotHappen, Telling
-    from stockward_server.commands.demo.performance import perform
     from stockward_server.config import Use, load_settings
-    from stockward_server.embedded.home import RunFile
+    from stockward_server.config.run_file import RunFile
 
     stack = RunFile.read(load_settings(Use.NONE).home)
     if stack is None:
