@@ -10,6 +10,8 @@ import re
 from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 
+from packaging.markers import Marker
+
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "docs" / "reference" / "licences.md"
 
@@ -42,13 +44,16 @@ NAMES = {
 
 def licences() -> dict[str, tuple[str, str]]:
     """Version and licence of each pinned package that is installed."""
-    pinned = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    text = (ROOT / "requirements.txt").read_text()
+    pinned = re.findall(r"^([a-z0-9-]+)==[^ ;]+(?: ; ([^\\\n]+))?", text, re.MULTILINE)
     found: dict[str, tuple[str, str]] = {}
-    for name in pinned:
+    for name, marker in pinned:
+        if marker and not Marker(marker.strip()).evaluate():
+            continue  # for another system, though a tool of ours may have brought it
         try:
             about = metadata(name)
         except PackageNotFoundError:
-            continue  # for another system
+            continue
         found[name] = (about["Version"], _licence(about))
     return found
 
