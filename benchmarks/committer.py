@@ -19,7 +19,7 @@ from benchmarks.processes import Services, cpu_used, pid_of, postgres_program
 from benchmarks.report import Benchmark, Result, Run, at_least
 from benchmarks.shop import audit, make_database, orders_a_transaction
 from stockward_server.api.events.encoder import encode_event
-from stockward_server.api.orders.messages import order_bytes
+from stockward_server.api.orders.messages import ORDER
 from stockward_server.application.context import MutationContext, Role
 from stockward_server.application.order_commands import CreateOrder
 from stockward_server.config import Settings
@@ -104,7 +104,7 @@ async def submit(database_url: str, callers: int, seconds: float) -> dict[str, A
 
     async def order_again_and_again() -> None:
         while (start := time.perf_counter()) < begin + seconds:
-            await committer.submit(new_order())
+            await committer.submit(new_order(), ORDER)
             latencies.append(1e3 * (time.perf_counter() - start))
 
     await asyncio.gather(*(order_again_and_again() for _ in range(callers)))
@@ -126,7 +126,6 @@ def new_order() -> CreateOrder:
         charges=[],
         terms=PaymentTerms.PREPAID,
         payment_allowance=timedelta(minutes=30),
-        reply=order_bytes,
     )
 
 

@@ -17,6 +17,7 @@ from benchmarks.processes import cpu_used
 from benchmarks.report import Benchmark, Result, Run, at_most
 from benchmarks.shop import Shop, make_database
 from stockward_server.api.events.encoder import encode_event
+from stockward_server.api.orders.messages import ORDER
 from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import open_pool, prepare_connection
 from stockward_server.storage.write.committer import Committer
@@ -110,10 +111,10 @@ async def _statements_of_an_order(database_url: str) -> list[Statement]:
     pool = await open_pool(database_url, 1)
     committer = Committer(pool, encode_event, queue_limit=10, batch_limit=10)
     try:
-        await committer.submit(new_order())  # the first one on a connection asks for types, too
+        await committer.submit(new_order(), ORDER)  # the first one on a connection asks for types, too
         async with pool.acquire() as connection:
             connection.add_query_logger(listen)
-        await committer.submit(new_order())
+        await committer.submit(new_order(), ORDER)
     finally:
         await committer.close()
         await pool.close()

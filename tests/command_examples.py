@@ -8,10 +8,10 @@ import pkgutil
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from stockward_server import application
-from stockward_server.application.command import Command, Submit
+from stockward_server.application.command import Command
 from stockward_server.application.context import Role, SystemCause
 from stockward_server.application.order_commands import (
     AddCharge,
@@ -24,6 +24,7 @@ from stockward_server.application.order_commands import (
     WantedCharge,
 )
 from stockward_server.application.payment_commands import RecordPayment
+from stockward_server.application.response_codec import R
 from stockward_server.application.stock_commands import (
     AdjustStock,
     ExpireReservation,
@@ -42,9 +43,16 @@ from stockward_server.domain.order import Customer
 from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
 from stockward_server.domain.unpaid_limits import UnpaidLimits
-from tests.commands import HOLDS, adjust, buy, nothing, on, request, reserve
+from tests.commands import HOLDS, adjust, buy, on, request, reserve
 
-Example = Callable[[Submit], Awaitable[Command]]
+
+class Submit(Protocol):
+    """Runs a command and returns its result."""
+
+    async def __call__(self, command: Command[R]) -> R: ...
+
+
+Example = Callable[[Submit], Awaitable[Command[Any]]]
 """Prepares a shop that has 10 MUG and 3 CAP at `main`, and returns a command that succeeds there once and changes
 something."""
 
@@ -53,11 +61,11 @@ SHORT = HoldPolicy(timedelta(microseconds=1), timedelta(hours=24))
 
 
 async def ordered(submit: Submit, **fields: Any) -> str:
-    return (await submit(buy(("MUG", 2), ("CAP", 1), **fields))).decode()
+    return (await submit(buy(("MUG", 2), ("CAP", 1), **fields))).order_id
 
 
 async def held(submit: Submit, **changes: Any) -> str:
-    return (await submit(replace(reserve(("MUG", 2), ("CAP", 1)), **changes))).decode()
+    return (await submit(replace(reserve(("MUG", 2), ("CAP", 1)), **changes))).reservation_id
 
 
 async def in_processing(submit: Submit) -> str:
@@ -76,39 +84,39 @@ def ship(order_id: str) -> FulfillOrder:
     return FulfillOrder(**on(order_id), quantities={}, tracking_number="", carrier="")
 
 
-async def create_order(submit: Submit) -> Command:
+async def create_order(submit: Submit) -> Command[Any]:
     return buy(("MUG", 9), ("CAP", 3), charges={ChargeKind.SHIPPING: 500, ChargeKind.DISCOUNT: 100})
 
 
-async def create_order_from_hold(submit: Submit) -> Command:
+async def create_order_from_hold(submit: Submit) -> Command[Any]:
     return buy(reservation_id=await held(submit))
 
 
-async def create_unpaid_order(submit: Submit) -> Command:
+async def create_unpaid_order(submit: Submit) -> Command[Any]:
     """By a storefront whose unpaid orders are counted."""
     order = buy(("MUG", 9), ("CAP", 3), cause=request(role=Role.STOREFRONT))
     return replace(order, customer=Customer("ann"), unpaid_limits=UnpaidLimits(orders=2, units=20))
 
 
-async def process_order(submit: Submit) -> Command:
+async def process_order(submit: Submit) -> Command[Any]:
     return ProcessOrder(**on(await ordered(submit, prepaid=False)))
 
 
-async def fulfill_order(submit: Submit) -> Command:
+async def fulfill_order(submit: Submit) -> Command[Any]:
     return ship(await in_processing(submit))
 
 
-async def cancel_order(submit: Submit) -> Command:
+async def cancel_order(submit: Submit) -> Command[Any]:
     return CancelOrder(**on(await ordered(submit)), quantities={1: 1}, reason="")
 
 
-async def return_order(submit: Submit) -> Command:
+async def return_order(submit: Submit) -> Command[Any]:
     """To a location that has had none yet."""
     order_id = await fulfilled(submit)
     return ReturnOrder(**on(order_id), restocked={1: 1}, damaged={2: 1}, location_id="north", reason="")
 
 
-async def record_payment(submit: Submit) -> Command:
+async def record_payment(submit: Submit) -> Command[Any]:
     order_id = await ordered(submit)
     return RecordPayment(
         **on(order_id),
@@ -120,18 +128,18 @@ async def record_payment(submit: Submit) -> Command:
     )
 
 
-async def add_charge(submit: Submit) -> Command:
+async def add_charge(submit: Submit) -> Command[Any]:
     order_id = await ordered(submit)
     charge = WantedCharge(ChargeKind.TAX, Money("EUR", 100), "", "charge", (1,))
     return AddCharge(**on(order_id), charge=charge, reason="forgotten")
 
 
-async def expire_order(submit: Submit) -> Command:
+async def expire_order(submit: Submit) -> Command[Any]:
     past_due = replace(buy(("MUG", 2), ("CAP", 1)), payment_allowance=timedelta(microseconds=1))
-    return ExpireOrder(cause=SystemCause(), order_id=(await submit(past_due)).decode())
+    return ExpireOrder(cause=SystemCause(), order_id=(await submit(past_due)).order_id)
 
 
-async def reserve_stock(submit: Submit) -> Command:
+async def reserve_stock(submit: Submit) -> Command[Any]:
     """By a storefront whose holds are counted."""
     policy = HoldPolicy(HOLDS.ttl, HOLDS.max_lifetime, HoldLimits(holds=2, units=20))
     return replace(
@@ -139,38 +147,36 @@ async def reserve_stock(submit: Submit) -> Command:
     )
 
 
-async def extend_reservation(submit: Submit) -> Command:
-    return ExtendReservation(
-        cause=request(), reservation_id=await held(submit), ttl=timedelta(hours=2), policy=HOLDS, reply=nothing
-    )
+async def extend_reservation(submit: Submit) -> Command[Any]:
+    return ExtendReservation(cause=request(), reservation_id=await held(submit), ttl=timedelta(hours=2), policy=HOLDS)
 
 
-async def release_reservation(submit: Submit) -> Command:
-    return ReleaseReservation(cause=request(), reservation_id=await held(submit), reply=nothing)
+async def release_reservation(submit: Submit) -> Command[Any]:
+    return ReleaseReservation(cause=request(), reservation_id=await held(submit))
 
 
-async def expire_reservation(submit: Submit) -> Command:
+async def expire_reservation(submit: Submit) -> Command[Any]:
     return ExpireReservation(cause=SystemCause(), reservation_id=await held(submit, policy=SHORT))
 
 
-async def adjust_stock(submit: Submit) -> Command:
+async def adjust_stock(submit: Submit) -> Command[Any]:
     """To nothing, which is an alert."""
     return adjust("MUG", -10)
 
 
-async def sync_stock(submit: Submit) -> Command:
+async def sync_stock(submit: Submit) -> Command[Any]:
     """A change, a change at a location that has had none yet, and a count that agrees."""
     rows = [("MUG", "main", -10, None), ("CAP", "north", 4, None), ("CAP", "main", None, 3)]
     adjustments = [Adjustment(*row, None, AdjustmentReason.COUNTED) for row in rows]
-    return SyncStock(cause=request(), adjustments=adjustments, reply=nothing)
+    return SyncStock(cause=request(), adjustments=adjustments)
 
 
-async def set_stock_policy(submit: Submit) -> Command:
+async def set_stock_policy(submit: Submit) -> Command[Any]:
     policy = {"safety_stock": 10, "reorder_point": 20}
-    return SetStockPolicy(cause=request(), sku="MUG", location_id="main", policy=policy, reply=nothing)
+    return SetStockPolicy(cause=request(), sku="MUG", location_id="main", policy=policy)
 
 
-EXAMPLES: dict[str, tuple[type[Command], Example]] = {
+EXAMPLES: dict[str, tuple[type[Command[Any]], Example]] = {
     "CreateOrder": (CreateOrder, create_order),
     "CreateOrder from a hold": (CreateOrder, create_order_from_hold),
     "CreateOrder that is counted": (CreateOrder, create_unpaid_order),
@@ -241,13 +247,13 @@ class Tripwire:
 
 
 @dataclass(slots=True, kw_only=True)
-class Tripped(Command):
+class Tripped(Command[R]):
     """A command that fails on the way."""
 
-    command: Command
+    command: Command[R]
     wire: Tripwire
     returns: bool = False
-    """Whether it may return what it answers when it came to its end nevertheless."""
+    """Whether it may return its result when it came to its end nevertheless."""
 
     @property
     def needs_locations(self) -> bool:  # type: ignore[override]
@@ -273,14 +279,14 @@ class Tripped(Command):
     def holders(self) -> Collection[Holder]:
         return self.command.holders
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        answer = self.command.execute(self.wire.watch(state))
+    def execute(self, uow: UnitOfWork) -> R:
+        result = self.command.execute(self.wire.watch(uow))
         if not self.returns:
             raise self.wire.error
-        state.__class__ = UnitOfWork
-        return answer
+        uow.__class__ = UnitOfWork
+        return result
 
 
-def tripped(command: Command, at: int, error: Exception, *, returns: bool = False) -> Tripped:
+def tripped(command: Command[R], at: int, error: Exception, *, returns: bool = False) -> Tripped[R]:
     """The command as it fails at its `at`th look at the state, at the latest when it is about to return."""
     return Tripped(cause=command.cause, command=command, wire=Tripwire(at, error), returns=returns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,9 +14,10 @@ from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.command import Command
 from stockward_server.application.context import MutationContext, Role
 from stockward_server.application.order_commands import CreateOrder, WantedCharge
+from stockward_server.application.response_codec import ResponseCodec
 from stockward_server.application.stock_commands import AdjustStock, HoldPolicy, ReserveStock
 from stockward_server.domain.charge import ChargeKind
-from stockward_server.domain.errors import DatabaseUnavailable
+from stockward_server.domain.errors import DatabaseUnavailable, Refusal
 from stockward_server.domain.money import Money
 from stockward_server.domain.order import NOBODY, PaymentTerms
 from stockward_server.domain.pricing import WantedLine
@@ -41,7 +43,7 @@ def buy(
     charges: Mapping[ChargeKind, int] = NO_CHARGES,
     cause: MutationContext | None = None,
 ) -> CreateOrder:
-    """An order, of `lines` or of what is held; charges in cents. The response is its id."""
+    """An order, of `lines` or of what is held; charges in cents."""
     return CreateOrder(
         cause=cause or request(),
         lines=[WantedLine(sku, quantity, f"lines[{i}]") for i, (sku, quantity) in enumerate(lines)],
@@ -54,12 +56,11 @@ def buy(
         ],
         terms=PaymentTerms.PREPAID if prepaid else PaymentTerms.ON_ACCOUNT,
         payment_allowance=timedelta(hours=1),
-        reply=lambda order: order.order_id.encode(),
     )
 
 
 def reserve(*lines: tuple[str, int], cause: MutationContext | None = None) -> ReserveStock:
-    """A hold; the response is its id."""
+    """A hold."""
     return ReserveStock(
         cause=cause or request(),
         wanted=dict(lines),
@@ -67,37 +68,50 @@ def reserve(*lines: tuple[str, int], cause: MutationContext | None = None) -> Re
         customer_id="",
         ttl=None,
         policy=HOLDS,
-        reply=lambda held: held.reservation_id.encode(),
     )
 
 
 def on(order_id: str) -> Any:
-    """The fields that every command on an order has; its response is empty."""
-    return {"cause": request(), "order_id": order_id, "reply": nothing}
-
-
-def nothing(_: object) -> bytes:
-    """A response that nobody reads."""
-    return b""
+    """The fields that every command on an order has."""
+    return {"cause": request(), "order_id": order_id}
 
 
 def adjust(
     sku: str, delta: int, *, location_id: str = "main", note: str = "", cause: MutationContext | None = None
 ) -> AdjustStock:
-    """Units received or lost; the response is what is on hand then."""
+    """Units received or lost."""
     return AdjustStock(
         cause=cause or request(),
         adjustment=Adjustment(sku, location_id, delta, None, None, AdjustmentReason.RECEIVED, note),
-        reply=lambda level: str(level.on_hand).encode(),
     )
+
+
+def _as_result(result: Any) -> Any:
+    """The result of a command; of rows that were refused their reasons, which can be compared."""
+    if isinstance(result, list):
+        return [each.reason if isinstance(each, Refusal) else each for each in result]
+    return result
+
+
+RESULT: ResponseCodec[Any, Any] = ResponseCodec(_as_result, pickle.dumps, pickle.loads)
+"""Responses that are the results of commands themselves."""
+
+
+class ResultCommitter(Committer):
+    """A committer that responds with the results of commands, unless told otherwise."""
+
+    async def submit(
+        self, command: Command[Any], codec: ResponseCodec[Any, Any] = RESULT, weight: int | None = None
+    ) -> Any:
+        return await super().submit(command, codec, weight)
 
 
 @asynccontextmanager
 async def committing(
     pool: Pool, *, queue_limit: int = 10_000, batch_limit: int = 2_000, **options: Any
-) -> AsyncIterator[Committer]:
+) -> AsyncIterator[ResultCommitter]:
     """A committer, as each server process has one."""
-    committer = Committer(pool, encode_event, queue_limit=queue_limit, batch_limit=batch_limit, **options)
+    committer = ResultCommitter(pool, encode_event, queue_limit=queue_limit, batch_limit=batch_limit, **options)
     try:
         yield committer
     finally:
@@ -130,7 +144,7 @@ async def sell(pool: Pool, **units: int) -> None:
         await asyncio.gather(*(committer.submit(adjust(sku, count)) for sku, count in units.items() if count))
 
 
-async def acknowledged(committer: Committer, command: Command) -> bytes:
+async def acknowledged(committer: ResultCommitter, command: Command[Any]) -> Any:
     """Asks again, with the same request_id, until there is an answer, as a client does."""
     while True:
         try:

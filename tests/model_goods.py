@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from stockward_server.application.stock_commands import AdjustStock, SetStockPolicy, SyncStock
-from stockward_server.domain.errors import Refusal
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Product
 from stockward_server.domain.product_changes import (
@@ -22,7 +21,7 @@ from stockward_server.domain.product_changes import (
     decide_update,
 )
 from stockward_server.domain.stock import Adjustment, AdjustmentReason, StockLevel
-from tests.commands import adjust, nothing, request
+from tests.commands import adjust, request
 from tests.model import LOCATIONS, RefusedError
 from tests.model_machine import Both
 
@@ -55,14 +54,14 @@ class Goods(Both):
             return
         seen, expected = abs(delta) + 2, None if delta > 0 else self.model.shelves[place].on_hand
         counted = Adjustment(*place, None, seen, expected, AdjustmentReason.COUNTED)
-        command = AdjustStock(cause=request(), adjustment=counted, reply=nothing)
+        command = AdjustStock(cause=request(), adjustment=counted)
         self.step(join, command, lambda _: self.model.count(place, seen, expected))
 
     @rule(join=together, sku=which, location=locations, safety=few, backorder=few, reorder=st.none() | few)
     def set_policy(self, join: bool, sku: int, location: str, safety: int, backorder: int, reorder: int | None) -> None:
         place = self.skus[sku], location
         policy = {"safety_stock": safety, "backorder_limit": backorder, "reorder_point": reorder}
-        command = SetStockPolicy(cause=request(), sku=place[0], location_id=location, policy=policy, reply=nothing)
+        command = SetStockPolicy(cause=request(), sku=place[0], location_id=location, policy=policy)
         self.step(join, command, lambda _: self.model.set_policy(place, safety, backorder))
 
     @rule(join=together, rows=st.lists(st.tuples(which, locations, st.integers(-3, 4), few), min_size=1, max_size=3))
@@ -73,10 +72,7 @@ class Goods(Both):
             counted = None if delta else count
             return Adjustment(self.skus[index], location, delta or None, counted, None, AdjustmentReason.COUNTED)
 
-        def reply(results: Sequence[StockLevel | Refusal]) -> bytes:
-            return " ".join(each.reason if isinstance(each, Refusal) else "done" for each in results).encode()
-
-        def expected(answer: str) -> None:
+        def expected(results: list[StockLevel | str]) -> None:
             told = []
             for index, location, delta, count in rows:
                 place = self.skus[index], location
@@ -88,9 +84,9 @@ class Goods(Both):
                     told.append("done")
                 except RefusedError as refusal:
                     told.append(str(refusal))
-            assert answer == " ".join(told)
+            assert [each if isinstance(each, str) else "done" for each in results] == told
 
-        self.step(join, SyncStock(cause=request(), adjustments=[row(*each) for each in rows], reply=reply), expected)
+        self.step(join, SyncStock(cause=request(), adjustments=[row(*each) for each in rows]), expected)
 
     @rule(opened=st.booleans())
     def open_or_close(self, opened: bool) -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from stockward_dev import Postgres
 from stockward_server.storage import database as storage
-from stockward_server.storage.write.committer import Committer
-from tests.commands import acknowledged, buy, committing, counters, orders, sell, verify
+from tests.commands import RESULT, ResultCommitter, acknowledged, buy, committing, counters, orders, sell, verify
 from tests.events import until
 from tests.faults.proxy import Loss, PostgresProxy
 
@@ -34,10 +33,10 @@ async def test_every_order_that_was_acknowledged_survives_exactly_once(
     sold: dict[str, str] = {}
     closing = asyncio.Event()
 
-    async def customer(committer: Committer) -> None:
+    async def customer(committer: ResultCommitter) -> None:
         while not closing.is_set():
             wanted = buy(("MUG", 1))
-            sold[wanted.cause.request_id] = (await acknowledged(committer, wanted)).decode()
+            sold[wanted.cause.request_id] = (await acknowledged(committer, wanted)).order_id
 
     async def more_sold() -> None:
         goal = len(sold) + 100
@@ -56,7 +55,7 @@ async def test_every_order_that_was_acknowledged_survives_exactly_once(
     assert any("the database is not there" in message for message in caplog.messages)
     assert sorted(sold.values()) == await orders(pools[0])
     stored = await pools[0].fetch("SELECT request_id::text, response FROM idempotency WHERE method = 'test'")
-    assert sold.items() <= {row[0]: row[1].decode() for row in stored}.items()
+    assert sold.items() <= {row[0]: RESULT.decode(row[1]).order_id for row in stored}.items()
     assert await counters(pools[0], "MUG") == (1_000_000, 0, len(sold))
     await verify(pools[0])
     await asyncio.gather(*(pool.close() for pool in pools))
@@ -78,6 +77,6 @@ async def test_a_transaction_id_that_is_given_out_again_is_not_mistaken_for_ours
                 await direct.execute("SELECT pg_current_xact_id()")
             proxy.open.set()
 
-            assert [(await order).decode()] == await orders(direct)
+            assert [(await order).order_id] == await orders(direct)
         await verify(direct)
         await asyncio.gather(direct.close(), behind.close())

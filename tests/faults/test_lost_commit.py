@@ -10,10 +10,10 @@ import pytest
 from stockward_server.application.context import SystemCause
 from stockward_server.application.stock_commands import ExpireReservation
 from stockward_server.domain.errors import InsufficientStock
+from stockward_server.domain.order import Order
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool
-from stockward_server.storage.write.committer import Committer
-from tests.commands import acknowledged, buy, committing, counters, orders, reserve, sell, verify
+from tests.commands import ResultCommitter, acknowledged, buy, committing, counters, orders, reserve, sell, verify
 from tests.faults.proxy import Loss, PostgresProxy
 
 
@@ -24,7 +24,7 @@ async def proxy(database_url: str) -> AsyncIterator[PostgresProxy]:
 
 
 @pytest.fixture
-async def committer(proxy: PostgresProxy) -> AsyncIterator[Committer]:
+async def committer(proxy: PostgresProxy) -> AsyncIterator[ResultCommitter]:
     """A committer behind the proxy."""
     pool = await storage.open_pool(proxy.url, 4)
     async with committing(pool) as committer:
@@ -34,7 +34,7 @@ async def committer(proxy: PostgresProxy) -> AsyncIterator[Committer]:
 
 @pytest.mark.parametrize("loss", [Loss.REQUEST, Loss.ANSWER])
 async def test_each_caller_of_the_batch_gets_what_became_of_its_command(
-    database: Pool, proxy: PostgresProxy, committer: Committer, loss: Loss
+    database: Pool, proxy: PostgresProxy, committer: ResultCommitter, loss: Loss
 ) -> None:
     await sell(database, MUG=10)
     wanted = [buy(("MUG", 3)) for _ in range(4)]
@@ -43,14 +43,14 @@ async def test_each_caller_of_the_batch_gets_what_became_of_its_command(
     outcomes = await asyncio.gather(*map(committer.submit, wanted), return_exceptions=True)
 
     assert proxy.lost.is_set()
-    assert sorted(each.decode() for each in outcomes if isinstance(each, bytes)) == await orders(database)
-    assert [type(each) for each in outcomes] == [bytes, bytes, bytes, InsufficientStock]
+    assert sorted(each.order_id for each in outcomes if isinstance(each, Order)) == await orders(database)
+    assert [type(each) for each in outcomes] == [Order, Order, Order, InsufficientStock]
     assert await counters(database, "MUG") == (10, 0, 9)
     await verify(database)
 
 
 async def test_a_commit_that_is_still_on_its_way_is_waited_for(
-    database: Pool, proxy: PostgresProxy, committer: Committer
+    database: Pool, proxy: PostgresProxy, committer: ResultCommitter
 ) -> None:
     await sell(database, MUG=10)
     proxy.loss = Loss.DELAY
@@ -61,17 +61,17 @@ async def test_a_commit_that_is_still_on_its_way_is_waited_for(
 
     proxy.deliver()
 
-    assert [(await order).decode()] == await orders(database)
+    assert [(await order).order_id] == await orders(database)
     assert await counters(database, "MUG") == (10, 0, 3)
     await verify(database)
 
 
 @pytest.mark.parametrize("loss", [Loss.REQUEST, Loss.ANSWER])
 async def test_what_time_brings_about_happens_once_without_a_request_id(
-    database: Pool, proxy: PostgresProxy, committer: Committer, loss: Loss
+    database: Pool, proxy: PostgresProxy, committer: ResultCommitter, loss: Loss
 ) -> None:
     await sell(database, MUG=10)
-    hold = (await committer.submit(reserve(("MUG", 3)))).decode()
+    hold = (await committer.submit(reserve(("MUG", 3)))).reservation_id
     await database.execute("UPDATE reservations SET expire_time = now()")
     proxy.loss = loss
 

@@ -29,7 +29,7 @@ async def test_an_error_in_its_loop_is_logged_and_survived(database: Pool, caplo
         broken = False
         async with asyncio.timeout(60):
             second = await committer.submit(buy(("MUG", 1)))
-    assert sorted((first.decode(), second.decode())) == await orders(database)
+    assert sorted((first.order_id, second.order_id)) == await orders(database)
 
 
 async def test_who_hears_of_commits_cannot_undo_one(database: Pool, caplog: pytest.LogCaptureFixture) -> None:
@@ -39,7 +39,7 @@ async def test_who_hears_of_commits_cannot_undo_one(database: Pool, caplog: pyte
     await sell(database, MUG=10)
     async with committing(database, on_commit=fail) as committer:
         order = await committer.submit(buy(("MUG", 1)))
-    assert [order.decode()] == await orders(database)
+    assert [order.order_id] == await orders(database)
     assert "nobody foresaw this" in caplog.text
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from functools import partial
 from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
 
 from stockward_server.api.events.encoder import encode_event
-from stockward_server.application.order_commands import CancelOrder, CreateOrder
+from stockward_server.application.command import Command
+from stockward_server.application.order_commands import CancelOrder
 from stockward_server.application.reads import BatchLoader
+from stockward_server.application.response_codec import ResponseCodec
 from stockward_server.domain.errors import DatabaseUnavailable, Overloaded
 from stockward_server.runtime import turns
 from stockward_server.storage.database import Pool, transaction
@@ -22,28 +23,47 @@ from stockward_server.storage.write.committer import Committer
 from stockward_server.storage.write.committer_metrics import CommitterMetrics
 from stockward_server.storage.write.lanes import Lanes
 from stockward_server.storage.write.lock import load_offers, lock_stock
-from tests.commands import buy, counters, locked, on, request, reserve, sell, verify, waiting_for_locks
+from tests.commands import (
+    RESULT,
+    ResultCommitter,
+    buy,
+    counters,
+    locked,
+    on,
+    request,
+    reserve,
+    sell,
+    verify,
+    waiting_for_locks,
+)
 from tests.events import until
 from tests.turns import turns_during
 
 LONG = [("MUG", 1), ("CUP", 1), ("TEE", 1)]
 
 
+class ResultLanes(Lanes):
+    """Responds with the results of commands, unless told otherwise."""
+
+    async def submit(self, command: Command[Any], codec: ResponseCodec[Any, Any] = RESULT) -> Any:
+        return await super().submit(command, codec)
+
+
 @pytest.fixture
-async def running(database: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lanes]:
+async def running(database: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ResultLanes]:
     """Commands of a shop where three rows are many."""
     monkeypatch.setattr(lanes, "MUCH", 2)
     await sell(database, MUG=100, CUP=100, TEE=100, HAT=100)
 
     def lane(metrics: CommitterMetrics, limit: int, long: bool) -> Committer:
-        return Committer(database, encode_event, queue_limit=limit, batch_limit=500, metrics=metrics, long=long)
+        return ResultCommitter(database, encode_event, queue_limit=limit, batch_limit=500, metrics=metrics, long=long)
 
-    running = Lanes(database, lane, 20)
+    running = ResultLanes(database, lane, 20)
     yield running
     await running.close()
 
 
-async def test_a_short_command_does_not_wait_for_a_long_one(database: Pool, running: Lanes) -> None:
+async def test_a_short_command_does_not_wait_for_a_long_one(database: Pool, running: ResultLanes) -> None:
     async with locked(database, "TEE"):
         long = asyncio.create_task(running.submit(buy(*LONG)))
         await until(lambda: waiting_for_locks(database, 1))
@@ -54,10 +74,10 @@ async def test_a_short_command_does_not_wait_for_a_long_one(database: Pool, runn
     await verify(database)
 
 
-async def test_a_command_on_an_order_weighs_what_the_order_has(database: Pool, running: Lanes) -> None:
+async def test_a_command_on_an_order_weighs_what_the_order_has(database: Pool, running: ResultLanes) -> None:
     """And on a reservation, whatever the command itself says."""
-    bought = (await running.submit(buy(*LONG))).decode()
-    held = (await running.submit(reserve(*LONG))).decode()
+    bought = (await running.submit(buy(*LONG))).order_id
+    held = (await running.submit(reserve(*LONG))).reservation_id
     for command in (CancelOrder(**on(bought), quantities={}, reason=""), buy(reservation_id=held)):
         assert command.weight == 1
         async with locked(database, "TEE"):
@@ -69,14 +89,15 @@ async def test_a_command_on_an_order_weighs_what_the_order_has(database: Pool, r
     await verify(database)
 
 
-async def test_both_do_a_request_once(database: Pool, running: Lanes) -> None:
+async def test_both_do_a_request_once(database: Pool, running: ResultLanes) -> None:
     cause = request("0190aaaa-0000-7000-8000-000000000001")
     long, again = buy(*LONG, cause=cause), replace(buy(*LONG, cause=cause), lines=buy(*LONG, cause=cause).lines)
-    assert len(set(await asyncio.gather(running.submit(long), running.submit(again)))) == 1
+    first, second = await asyncio.gather(running.submit(long), running.submit(again))
+    assert first.order_id == second.order_id
     assert await counters(database, "MUG") == (100, 0, 1)
 
 
-async def test_long_commands_have_a_part_of_the_queue(database: Pool, running: Lanes) -> None:
+async def test_long_commands_have_a_part_of_the_queue(database: Pool, running: ResultLanes) -> None:
     async with locked(database, "TEE"):
         first = asyncio.create_task(running.submit(buy(*LONG)))
         await until(lambda: waiting_for_locks(database, 1))
@@ -88,18 +109,13 @@ async def test_long_commands_have_a_part_of_the_queue(database: Pool, running: L
     assert [type(outcome) for outcome in outcomes].count(Overloaded) == 2
 
 
-async def test_long_commands_are_decided_beside_the_event_loop(running: Lanes) -> None:
-    def on_main_thread(_: object) -> bytes:
-        return str(current_thread() is main_thread()).encode()
-
-    decided = partial(replace, reply=on_main_thread)
-    long: CreateOrder = decided(buy(*LONG))
-    short: CreateOrder = decided(buy(("HAT", 1)))
-    assert await running.submit(long) == b"False"
-    assert await running.submit(short) == b"True"
+async def test_long_commands_are_decided_beside_the_event_loop(running: ResultLanes) -> None:
+    on_main_thread = replace(RESULT, make=lambda _: current_thread() is main_thread())
+    assert not await running.submit(buy(*LONG), on_main_thread)
+    assert await running.submit(buy(("HAT", 1)), on_main_thread)
 
 
-async def test_both_end(database: Pool, running: Lanes) -> None:
+async def test_both_end(database: Pool, running: ResultLanes) -> None:
     async with locked(database, "TEE"):
         long = asyncio.create_task(running.submit(buy(*LONG)))
         await until(lambda: waiting_for_locks(database, 1))
@@ -115,9 +131,9 @@ async def test_both_end(database: Pool, running: Lanes) -> None:
 
 
 async def test_a_database_that_cannot_count_leaves_the_answer_to_the_command(
-    running: Lanes, monkeypatch: pytest.MonkeyPatch
+    running: ResultLanes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bought = (await running.submit(buy(("HAT", 1)))).decode()
+    bought = (await running.submit(buy(("HAT", 1)))).order_id
 
     async def away(*_: Any) -> Any:
         raise ConnectionRefusedError

@@ -24,7 +24,7 @@ KEYS = {"orders": "order_id", "reservations": "reservation_id", "stock": "sku, l
 
 
 @dataclass(slots=True, kw_only=True)
-class Touch(Command):
+class Touch(Command[None]):
     """Has locked what it names, and the stock of that, and changes nothing."""
 
     order_ids: Sequence[str] = ()
@@ -33,8 +33,8 @@ class Touch(Command):
     buyers: Sequence[Holder] = ()
     tenders: Sequence[Holder] = ()
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        return b""
+    def execute(self, uow: UnitOfWork) -> None:
+        pass
 
 
 async def unlocked(pool: Pool, numbers: Sequence[int]) -> list[str]:
@@ -66,8 +66,10 @@ async def test_locks_are_taken_in_one_order(database: Pool, database_url: str) -
     async with committing(pool) as committer:
         for sku in SKUS:
             await committer.submit(adjust(sku, 100, location_id="annex"))
-        order_ids = [(await committer.submit(buy(*((sku, 1) for sku in SKUS)))).decode() for _ in range(4)]
-        reservation_ids = [(await committer.submit(reserve(*((sku, 1) for sku in SKUS)))).decode() for _ in range(4)]
+        order_ids = [(await committer.submit(buy(*((sku, 1) for sku in SKUS)))).order_id for _ in range(4)]
+        reservation_ids = [
+            (await committer.submit(reserve(*((sku, 1) for sku in SKUS)))).reservation_id for _ in range(4)
+        ]
         for table, key in KEYS.items():  # from the last row to the first
             backwards = key.replace(",", " DESC,") + " DESC"
             await database.execute(

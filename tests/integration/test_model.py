@@ -33,11 +33,14 @@ from stockward_server.application.stock_commands import (
 )
 from stockward_server.application.sweeper import sweep
 from stockward_server.domain.charge import ChargeKind
+from stockward_server.domain.errors import Refusal
 from stockward_server.domain.money import Money
+from stockward_server.domain.order import Order
 from stockward_server.domain.payment import PaymentKind
+from stockward_server.domain.reservation import Reservation
 from stockward_server.storage.database import Pool
 from stockward_server.storage.due_work import SqlDueWork
-from tests.commands import HOLDS, adjust, buy, committing, nothing, on, request, reserve, sell
+from tests.commands import HOLDS, adjust, buy, committing, on, request, reserve, sell
 from tests.model import Hold, Purchase
 from tests.model_goods import Goods, few, locations, together, which
 from tests.model_machine import Step
@@ -103,7 +106,7 @@ class Shop(Goods):
         """What was done is answered again, and not done again."""
         self.flush()
         command, answer = data.draw(st.sampled_from(self.answered))
-        assert self.run(self.committer.submit(command)) == answer
+        assert str(self.run(self.committer.submit(command))) == str(answer)
         self.run(self.compare())
 
     # Holds
@@ -112,8 +115,10 @@ class Shop(Goods):
     def reserve(self, join: bool, wanted: dict[int, int]) -> None:
         units = self.units(wanted)
 
-        def expected(hold_id: str) -> None:
-            self.holds[hold_id] = self.model.reserve(units)
+        def expected(outcome: Reservation | Refusal) -> None:
+            hold = self.model.reserve(units)
+            assert isinstance(outcome, Reservation), outcome
+            self.holds[outcome.reservation_id] = hold
 
         self.step(join, reserve(*units.items()), expected)
 
@@ -121,7 +126,7 @@ class Shop(Goods):
     @rule(join=together, data=st.data(), end=st.booleans())
     def extend_or_release(self, join: bool, data: st.DataObject, end: bool) -> None:
         hold_id, hold = data.draw(one_of(self.holds))
-        asked: Any = {"cause": request(), "reservation_id": hold_id, "reply": nothing}
+        asked: Any = {"cause": request(), "reservation_id": hold_id}
         if end:
             self.step(join, ReleaseReservation(**asked), lambda _: self.model.release(hold))
         else:
@@ -130,8 +135,13 @@ class Shop(Goods):
 
     # Orders
 
-    def placing(self, place: Callable[[], Purchase]) -> Callable[[str], object]:
-        return lambda order_id: self.orders.update({order_id: place()})
+    def placing(self, place: Callable[[], Purchase]) -> Callable[[Order | Refusal], object]:
+        def expected(outcome: Order | Refusal) -> None:
+            purchase = place()
+            assert isinstance(outcome, Order), outcome
+            self.orders[outcome.order_id] = purchase
+
+        return expected
 
     @rule(join=together, basket=baskets, prepaid=st.booleans(), charges=charges)
     def order(self, join: bool, basket: list[tuple[int, int]], prepaid: bool, charges: dict[ChargeKind, int]) -> None:

@@ -20,7 +20,7 @@ from stockward_server.application.order_commands import CancelOrder
 from stockward_server.application.stock_commands import ReleaseReservation
 from stockward_server.storage.database import transaction
 from stockward_server.storage.write.retention import drop_expired_movements
-from tests.commands import committing, nothing, on, request, waiting_for_locks
+from tests.commands import committing, on, request, waiting_for_locks
 from tests.events import until
 from tests.integration.test_movement_retention import make_old
 from tests.shop import Refused, Shop, refused
@@ -364,7 +364,7 @@ async def test_a_command_that_waited_while_its_sku_was_given_away_finds_its_own_
     made, of_other_goods = await order(shop, "A"), await order(shop, "C")
     line = inventory.StockLine(sku="OTHER", quantity=1)
     hold = await shop.pms.inventory.ReserveStock(inventory.ReserveStockRequest(lines=[line]))
-    release = ReleaseReservation(cause=request(), reservation_id=hold.reservation_id, reply=nothing)
+    release = ReleaseReservation(cause=request(), reservation_id=hold.reservation_id)
     async with committing(shop.pool) as committer:
         async with transaction(shop.pool) as holder:
             await holder.execute("SELECT FROM reservations FOR UPDATE")

@@ -4,7 +4,7 @@ others change is the batch's."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -15,6 +15,7 @@ import pytest
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.command import Command
 from stockward_server.application.overlay import Overlay
+from stockward_server.application.response_codec import R
 from stockward_server.application.stock_commands import SyncStock
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import Refusal, SkuUnknown
@@ -24,7 +25,7 @@ from stockward_server.domain.stock import Adjustment, AdjustmentReason, Offer, S
 from stockward_server.domain.unpaid_limits import Unpaid
 from stockward_server.storage.write.committer import _execute
 from tests.command_examples import EXAMPLES, all_commands, tripped
-from tests.commands import request
+from tests.commands import RESULT, request
 
 
 class Batch:
@@ -42,14 +43,15 @@ class Batch:
         )
         self.state.load_levels([StockLevel("MUG", "main", 10, version=1), StockLevel("CAP", "main", 3, version=1)])
 
-    def run(self, command: Command) -> bytes | BaseException:
-        """The outcome of a command, a second after the one before."""
+    def run(self, command: Command[R]) -> R | Exception:
+        """The result of a command, a second after the one before; or why it failed."""
         self.state.now += timedelta(seconds=1)
-        return _execute(command, self.state, {})
+        outcome = _execute(command, RESULT, self.state)
+        return outcome if isinstance(outcome, Exception) else outcome.message
 
-    async def submit(self, command: Command) -> bytes:
+    async def submit(self, command: Command[R]) -> R:
         outcome = self.run(command)
-        if isinstance(outcome, BaseException):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
@@ -95,30 +97,26 @@ async def test_a_command_that_fails_on_the_way_changes_nothing(name: str, before
         if not broken.wire.fired:
             break
     outcome = batch.run(command)
-    assert isinstance(outcome, bytes | Refusal if before else bytes)
-    assert isinstance(outcome, bytes) is (batch.seen() != as_it_was)
+    failed = isinstance(outcome, Exception)
+    assert not failed or (before and isinstance(outcome, Refusal))
+    assert failed is (batch.seen() == as_it_was)
 
 
 async def test_a_row_that_is_refused_on_the_way_changes_nothing() -> None:
     """At each look at the state: the other rows of its command are done."""
     refused = 0
     for at in count(1):
-        batch, results = Batch(), list[StockLevel | Refusal]()
+        batch = Batch()
         rows = [("MUG", "main", -10), ("CAP", "north", 4), ("MUG", "north", 2)]
-
-        def keep(outcomes: Sequence[StockLevel | Refusal], results: list[StockLevel | Refusal] = results) -> bytes:
-            results.extend(outcomes)
-            return b""
-
         command = SyncStock(
             cause=request(),
             adjustments=[Adjustment(*row, None, None, AdjustmentReason.COUNTED) for row in rows],
-            reply=keep,
         )
         before = batch.seen()
         broken = tripped(command, at, SkuUnknown("refused on the way"), returns=True)
-        outcome = batch.run(broken)
-        if isinstance(outcome, Refusal):  # it was refused between its rows
+        results = batch.run(broken)
+        if isinstance(results, Exception):  # it was refused between its rows
+            assert isinstance(results, Refusal)
             assert batch.seen() == before
             continue
         done = [row for row, result in zip(rows, results, strict=True) if isinstance(result, StockLevel)]

@@ -19,6 +19,7 @@ from stockward.order.v1 import order_pb2 as orders
 from stockward_server.api.orders import servicer as order_service
 from stockward_server.api.orders.servicer import OrderServicer
 from stockward_server.application.command import Command
+from stockward_server.application.response_codec import M, R, ResponseCodec
 from stockward_server.application.stock_views import PAGE_BYTES, Page
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.product import ProductState
@@ -240,7 +241,7 @@ async def test_the_long_orders_of_a_batch_are_checked_beside(monkeypatch: pytest
 
 @pytest.mark.usefixtures("in_smallest_slices")
 async def test_the_orders_of_a_batch_are_checked_in_turns() -> None:
-    async def submit(command: Command) -> bytes:
+    async def submit(command: Command[R], codec: ResponseCodec[R, M]) -> M:
         raise AssertionError(f"{command} was submitted")
 
     unused: Any = None

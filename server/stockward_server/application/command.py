@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
+from stockward_server.application.response_codec import M, R, ResponseCodec
 from stockward_server.application.unit_of_work import Cause, Holder, PaymentKey, UnitOfWork
 from stockward_server.domain.payment import TenderKey
 
+Result = TypeVar("Result", covariant=True)
+
 
 @dataclass(slots=True, kw_only=True)
-class Command(ABC):
-    """Runs inside a batch of the committer.
+class Command(ABC, Generic[Result]):
+    """Runs inside a batch of the committer, and returns a Result.
 
     The collections name the rows to lock and read; the SKUs of named orders and reservations are added by themselves.
     """
@@ -60,12 +63,17 @@ class Command(ABC):
         return 1
 
     @abstractmethod
-    def execute(self, state: UnitOfWork) -> bytes:
-        """Decides, saves into `state` and returns the encoded response; or raises a Refusal.
+    def execute(self, uow: UnitOfWork) -> Result:
+        """Decides, saves into `uow` and returns the result; or raises a Refusal.
 
-        `state` is a scratch: what was saved into it before something was raised is dropped.
+        `uow` is a scratch: what was saved into it before something was raised is dropped.
         """
 
 
-Submit = Callable[[Command], Awaitable[bytes]]
-"""Runs a command and answers its encoded response once the effect is durable; raises its Refusal."""
+class Submit(Protocol):
+    """Runs a command and returns its response once the effect is durable; raises its Refusal.
+
+    A request that was carried out before gets the response that was stored then.
+    """
+
+    async def __call__(self, command: Command[R], codec: ResponseCodec[R, M]) -> M: ...

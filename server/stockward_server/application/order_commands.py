@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar
@@ -67,7 +67,7 @@ class WantedCharge:
 
 
 @dataclass(slots=True, kw_only=True)
-class CreateOrder(Command):
+class CreateOrder(Command[Order]):
     """Creates an order, from a reservation or straight from the stock."""
 
     cause: MutationContext
@@ -79,7 +79,6 @@ class CreateOrder(Command):
     terms: PaymentTerms
     payment_allowance: timedelta
     unpaid_limits: UnpaidLimits = NO_LIMITS
-    reply: Callable[[Order], bytes]
 
     @property
     def skus(self) -> Collection[str]:
@@ -102,24 +101,24 @@ class CreateOrder(Command):
             return ((self.customer.customer_id, ""),) if limits.orders or limits.units else ()
         return (("", self.cause.actor),) if limits.orders_of_key else ()
 
-    def execute(self, state: UnitOfWork) -> bytes:
+    def execute(self, uow: UnitOfWork) -> Order:
         self._require_allowed_fields()
-        hold = state.reservation(self.reservation_id, self.cause) if self.reservation_id else None
+        hold = uow.reservation(self.reservation_id, self.cause) if self.reservation_id else None
         if hold is None:
             wanted = merge_lines(self.lines)
             for line in self.lines:
-                state.offer(line.sku, f"{line.path}.sku", self.cause)
+                uow.offer(line.sku, f"{line.path}.sku", self.cause)
         else:
-            require_active(hold, state.now)
+            require_active(hold, uow.now)
             wanted = {}
             for held in hold.lines:
-                if held.sku not in state.offers:  # what is not tracked may leave the catalogue while it is held
+                if held.sku not in uow.offers:  # what is not tracked may leave the catalogue while it is held
                     raise SkuUnknown(f"no variant has the SKU {held.sku!r}", field="reservation_id", sku=held.sku)
                 wanted[held.sku] = wanted.get(held.sku, 0) + held.quantity
             if self.lines and merge_lines(self.lines) != wanted:
                 raise FieldInvalid("with a reservation the lines must be what it holds, or empty", field="lines")
-        self._count_unpaid(wanted, state)
-        currency, lines = price_lines(self.lines, wanted, state.offers)
+        self._count_unpaid(wanted, uow)
+        currency, lines = price_lines(self.lines, wanted, uow.offers)
         charges = tuple(charge.in_currency(currency) for charge in self.charges)
         for wanted_charge, charge in zip(self.charges, charges, strict=True):
             lines = spread_charge(lines, charge, currency, wanted_charge.path)
@@ -129,10 +128,10 @@ class CreateOrder(Command):
             currency=currency,
             lines=lines,
             allocations=(),
-            create_time=state.now,
-            update_time=state.now,
+            create_time=uow.now,
+            update_time=uow.now,
             payment_terms=self.terms,
-            payment_due_time=payment_due(self.terms, state.now, self.payment_allowance),
+            payment_due_time=payment_due(self.terms, uow.now, self.payment_allowance),
             charges=charges,
             customer=self.customer,
             reference=self.reference,
@@ -140,23 +139,23 @@ class CreateOrder(Command):
             actor="".join(key for _, key in self.buyers),
         )
         if hold is None:
-            order, changes = decide_order(draft, wanted, state.levels_of(wanted))
+            order, changes = decide_order(draft, wanted, uow.levels_of(wanted))
         else:
             order = decide_order_from_hold(draft, hold.lines)
-            converted, changes = decide_conversion(hold, order.order_id, state.now)
-            state.save_reservation(converted, self.cause, "reservation.converted")
-        order = state.save_order(order, self.cause, "order.created")
-        state.move(changes, self.cause)
-        return self.reply(order)
+            converted, changes = decide_conversion(hold, order.order_id, uow.now)
+            uow.save_reservation(converted, self.cause, "reservation.converted")
+        order = uow.save_order(order, self.cause, "order.created")
+        uow.move(changes, self.cause)
+        return order
 
-    def _count_unpaid(self, wanted: Mapping[str, int], state: UnitOfWork) -> None:
-        units = sum(units for sku, units in wanted.items() if not state.offers[sku].untracked)
+    def _count_unpaid(self, wanted: Mapping[str, int], uow: UnitOfWork) -> None:
+        units = sum(units for sku, units in wanted.items() if not uow.offers[sku].untracked)
         for buyer in self.buyers:
             if self.customer.customer_id:
-                self.unpaid_limits.of_customer(state.unpaid[buyer], units)
+                self.unpaid_limits.of_customer(uow.unpaid[buyer], units)
             else:
-                self.unpaid_limits.of_key(state.unpaid[buyer])
-            state.unpaid[buyer] = state.unpaid[buyer].and_one_of(units)
+                self.unpaid_limits.of_key(uow.unpaid[buyer])
+            uow.unpaid[buyer] = uow.unpaid[buyer].and_one_of(units)
 
     def _require_allowed_fields(self) -> None:
         if self.cause.role.is_staff:
@@ -176,11 +175,10 @@ class CreateOrder(Command):
 
 
 @dataclass(slots=True, kw_only=True)
-class OnOrder(Command):
+class OnOrder(Command[Order]):
     """A command on one existing order."""
 
     order_id: str
-    reply: Callable[[Order], bytes]
 
     @property
     def order_ids(self) -> Collection[str]:
@@ -191,9 +189,9 @@ class OnOrder(Command):
 class ProcessOrder(OnOrder):
     """Takes an order into processing."""
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        order = decide_processing(state.order(self.order_id, self.cause), state.now)
-        return self.reply(state.save_order(order, self.cause, "order.processing"))
+    def execute(self, uow: UnitOfWork) -> Order:
+        order = decide_processing(uow.order(self.order_id, self.cause), uow.now)
+        return uow.save_order(order, self.cause, "order.processing")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -210,16 +208,16 @@ class FulfillOrder(OnOrder):
     carrier: str
     location_id: str = ""
 
-    def execute(self, state: UnitOfWork) -> bytes:
+    def execute(self, uow: UnitOfWork) -> Order:
         if self.location_id:
-            state.require_location(self.location_id)
-        order = state.order(self.order_id, self.cause)
-        parcel = Fulfillment(new_id(), (), self.tracking_number, self.carrier, state.now)
-        levels = state.levels_of(line.sku for line in order.lines)
-        order, changes = decide_fulfillment(order, parcel, self.quantities, levels, state.now, self.location_id)
-        order = state.save_order(order, self.cause, f"order.{order.state.name.lower()}")
-        state.move(changes, self.cause)
-        return self.reply(order)
+            uow.require_location(self.location_id)
+        order = uow.order(self.order_id, self.cause)
+        parcel = Fulfillment(new_id(), (), self.tracking_number, self.carrier, uow.now)
+        levels = uow.levels_of(line.sku for line in order.lines)
+        order, changes = decide_fulfillment(order, parcel, self.quantities, levels, uow.now, self.location_id)
+        order = uow.save_order(order, self.cause, f"order.{order.state.name.lower()}")
+        uow.move(changes, self.cause)
+        return order
 
 
 @dataclass(slots=True, kw_only=True)
@@ -230,8 +228,8 @@ class CancelOrder(OnOrder):
     quantities: Mapping[int, int]
     reason: str
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        order = state.order(self.order_id, self.cause)
+    def execute(self, uow: UnitOfWork) -> Order:
+        order = uow.order(self.order_id, self.cause)
         if not self.cause.role.is_staff:
             if self.quantities:
                 raise RoleNotAllowed(
@@ -247,10 +245,10 @@ class CancelOrder(OnOrder):
                     state=order.state.name,
                     action="cancel",
                 )
-        cancelled, changes = decide_cancellation(order, self.quantities, self.reason, state.now)
-        order = state.save_order(cancelled, self.cause, "order.cancelled", *hold_events(order, cancelled))
-        state.move(changes, self.cause)
-        return self.reply(order)
+        cancelled, changes = decide_cancellation(order, self.quantities, self.reason, uow.now)
+        order = uow.save_order(cancelled, self.cause, "order.cancelled", *hold_events(order, cancelled))
+        uow.move(changes, self.cause)
+        return order
 
 
 @dataclass(slots=True, kw_only=True)
@@ -264,21 +262,21 @@ class ReturnOrder(OnOrder):
     location_id: str
     reason: str
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        state.require_location(self.location_id)
-        order = state.order(self.order_id, self.cause)
+    def execute(self, uow: UnitOfWork) -> Order:
+        uow.require_location(self.location_id)
+        order = uow.order(self.order_id, self.cause)
         returned, changes = decide_return(
             order,
             self.restocked,
             self.damaged,
             self.location_id,
             self.reason,
-            state.now,
+            uow.now,
         )
-        order = state.save_order(returned, self.cause, "order.returned", *hold_events(order, returned))
+        order = uow.save_order(returned, self.cause, "order.returned", *hold_events(order, returned))
         # What the catalogue has dropped, or no longer tracks, comes back for its money alone: nothing counts it.
-        state.move((change for change in changes if state.is_counted(change.sku)), self.cause)
-        return self.reply(order)
+        uow.move((change for change in changes if uow.is_counted(change.sku)), self.cause)
+        return order
 
 
 @dataclass(slots=True, kw_only=True)
@@ -289,16 +287,16 @@ class AddCharge(OnOrder):
     charge: WantedCharge
     reason: str
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        order = state.order(self.order_id, self.cause)
+    def execute(self, uow: UnitOfWork) -> Order:
+        order = uow.order(self.order_id, self.cause)
         charge = self.charge.in_currency(order.currency)
-        charge = replace(charge, reason=self.reason, actor=self.cause.actor, added=state.now)
-        charged = decide_charge(order, charge, self.charge.path, state.now)
-        return self.reply(state.save_order(charged, self.cause, "order.charged", *hold_events(order, charged)))
+        charge = replace(charge, reason=self.reason, actor=self.cause.actor, added=uow.now)
+        charged = decide_charge(order, charge, self.charge.path, uow.now)
+        return uow.save_order(charged, self.cause, "order.charged", *hold_events(order, charged))
 
 
 @dataclass(slots=True, kw_only=True)
-class ExpireOrder(Command):
+class ExpireOrder(Command[None]):
     """Ends an order that was not paid in time; does nothing when it is no longer due.
 
     Where its terms were met once, that is stored, so that the sweeper does not come back to it.
@@ -310,16 +308,15 @@ class ExpireOrder(Command):
     def order_ids(self) -> Collection[str]:
         return (self.order_id,)
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        order = state.order(self.order_id, self.cause)
-        decision = decide_order_expiry(order, state.now)
+    def execute(self, uow: UnitOfWork) -> None:
+        order = uow.order(self.order_id, self.cause)
+        decision = decide_order_expiry(order, uow.now)
         if decision is not None:
             expired, changes = decision
-            state.save_order(expired, self.cause, "order.expired")
-            state.move(changes, self.cause)
+            uow.save_order(expired, self.cause, "order.expired")
+            uow.move(changes, self.cause)
         elif order.state is OrderState.PENDING and order.terms_met_once:
-            state.save_order(order, self.cause)
-        return b""
+            uow.save_order(order, self.cause)
 
 
 def hold_events(before: Order, after: Order) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from stockward_server.application.order_commands import OnOrder, hold_events
 from stockward_server.application.unit_of_work import PaymentKey, UnitOfWork
 from stockward_server.domain.errors import CurrencyMismatch, PaymentEventConflict, TenderOfAnotherOrder
 from stockward_server.domain.money import Money
+from stockward_server.domain.order import Order
 from stockward_server.domain.order_steps import decide_payment
 from stockward_server.domain.payment import PaymentEvent, PaymentKind, TenderKey
 
@@ -34,8 +35,8 @@ class RecordPayment(OnOrder):
     def tenders(self) -> Collection[TenderKey]:
         return ((self.provider, self.payment_reference),) if self.payment_reference else ()
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        order = state.order(self.order_id, self.cause)
+    def execute(self, uow: UnitOfWork) -> Order:
+        order = uow.order(self.order_id, self.cause)
         if self.amount.currency != order.currency:
             raise CurrencyMismatch(
                 f"{self.amount.currency} where {order.currency} is expected",
@@ -49,12 +50,12 @@ class RecordPayment(OnOrder):
             self.order_id,
             self.kind,
             self.amount.minor,
-            self.event_time or state.now,
+            self.event_time or uow.now,
             self.payment_reference,
             self.running_total,
-            state.now,
+            uow.now,
         )
-        known = state.payments.get((event.provider, event.provider_event_id))
+        known = uow.payments.get((event.provider, event.provider_event_id))
         if known is not None:
             same_tender = known.payment_reference in ("", event.payment_reference)
             if not same_tender or _content(known) != _content(event):
@@ -64,8 +65,8 @@ class RecordPayment(OnOrder):
                     provider=event.provider,
                     provider_event_id=event.provider_event_id,
                 )
-            return self.reply(order)
-        if state.tenders.get(event.tender, order.order_id) != order.order_id:
+            return order
+        if uow.tenders.get(event.tender, order.order_id) != order.order_id:
             raise TenderOfAnotherOrder(
                 f"{event.provider} payment {event.payment_reference} belongs to another order",
                 field="payment_reference",
@@ -73,12 +74,12 @@ class RecordPayment(OnOrder):
                 provider=event.provider,
                 payment_reference=event.payment_reference,
             )
-        paid, changes = decide_payment(order, event, state.levels_of({x.sku for x in order.lines}), state.now)
-        state.save_payment(event)
+        paid, changes = decide_payment(order, event, uow.levels_of({x.sku for x in order.lines}), uow.now)
+        uow.save_payment(event)
         revived = ["order.processing"] if paid.state is not order.state else []
-        paid = state.save_order(paid, self.cause, "payment.updated", *revived, *hold_events(order, paid))
-        state.move(changes, self.cause)
-        return self.reply(paid)
+        paid = uow.save_order(paid, self.cause, "payment.updated", *revived, *hold_events(order, paid))
+        uow.move(changes, self.cause)
+        return paid
 
 
 def _content(event: PaymentEvent) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar
@@ -33,7 +33,7 @@ class HoldPolicy:
 
 
 @dataclass(slots=True, kw_only=True)
-class ReserveStock(Command):
+class ReserveStock(Command[Reservation]):
     """Holds units of several SKUs: all or none. `paths` names each SKU's field in the request."""
 
     cause: MutationContext
@@ -42,7 +42,6 @@ class ReserveStock(Command):
     customer_id: str
     ttl: timedelta | None
     policy: HoldPolicy
-    reply: Callable[[Reservation], bytes]
 
     @property
     def skus(self) -> Collection[str]:
@@ -61,39 +60,38 @@ class ReserveStock(Command):
             return ((self.customer_id, ""),) if limits.holds or limits.units else ()
         return (("", self.cause.actor),) if limits.holds_of_key else ()
 
-    def execute(self, state: UnitOfWork) -> bytes:
+    def execute(self, uow: UnitOfWork) -> Reservation:
         for sku in self.wanted:
-            state.offer(sku, self.paths[sku], self.cause)
-        units = sum(units for sku, units in self.wanted.items() if not state.offers[sku].untracked)
+            uow.offer(sku, self.paths[sku], self.cause)
+        units = sum(units for sku, units in self.wanted.items() if not uow.offers[sku].untracked)
         for holder in self.holders:
             if self.customer_id:
-                self.policy.limits.of_customer(state.held[holder], units)
+                self.policy.limits.of_customer(uow.held[holder], units)
             else:
-                self.policy.limits.of_key(state.held[holder])
+                self.policy.limits.of_key(uow.held[holder])
         reservation, changes = decide_reservation(
             new_id(),
             self.wanted,
-            state.levels_of(self.wanted),
+            uow.levels_of(self.wanted),
             self.customer_id,
             self.ttl or self.policy.ttl,
             self.policy.max_lifetime,
-            state.now,
+            uow.now,
         )
         for holder in self.holders:
-            state.held[holder] = state.held[holder].and_one_of(units)
+            uow.held[holder] = uow.held[holder].and_one_of(units)
         if not self.customer_id:
             reservation = replace(reservation, actor=self.cause.actor)
-        reservation = state.save_reservation(reservation, self.cause, "reservation.created")
-        state.move(changes, self.cause)
-        return self.reply(reservation)
+        reservation = uow.save_reservation(reservation, self.cause, "reservation.created")
+        uow.move(changes, self.cause)
+        return reservation
 
 
 @dataclass(slots=True, kw_only=True)
-class OnReservation(Command):
+class OnReservation(Command[Reservation]):
     """A command on one existing reservation."""
 
     reservation_id: str
-    reply: Callable[[Reservation], bytes]
 
     @property
     def reservation_ids(self) -> Collection[str]:
@@ -107,29 +105,29 @@ class ExtendReservation(OnReservation):
     ttl: timedelta | None
     policy: HoldPolicy
 
-    def execute(self, state: UnitOfWork) -> bytes:
+    def execute(self, uow: UnitOfWork) -> Reservation:
         extended = decide_extension(
-            state.reservation(self.reservation_id, self.cause),
+            uow.reservation(self.reservation_id, self.cause),
             self.ttl or self.policy.ttl,
             self.policy.max_lifetime,
-            state.now,
+            uow.now,
         )
-        return self.reply(state.save_reservation(extended, self.cause, "reservation.extended"))
+        return uow.save_reservation(extended, self.cause, "reservation.extended")
 
 
 @dataclass(slots=True, kw_only=True)
 class ReleaseReservation(OnReservation):
     """Gives a hold back."""
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        released, changes = decide_release(state.reservation(self.reservation_id, self.cause), state.now)
-        released = state.save_reservation(released, self.cause, "reservation.released")
-        state.move(changes, self.cause)
-        return self.reply(released)
+    def execute(self, uow: UnitOfWork) -> Reservation:
+        released, changes = decide_release(uow.reservation(self.reservation_id, self.cause), uow.now)
+        released = uow.save_reservation(released, self.cause, "reservation.released")
+        uow.move(changes, self.cause)
+        return released
 
 
 @dataclass(slots=True, kw_only=True)
-class ExpireReservation(Command):
+class ExpireReservation(Command[None]):
     """Ends a hold that ran out; does nothing when somebody was faster."""
 
     reservation_id: str
@@ -138,43 +136,40 @@ class ExpireReservation(Command):
     def reservation_ids(self) -> Collection[str]:
         return (self.reservation_id,)
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        decision = decide_expiry(state.reservation(self.reservation_id, self.cause), state.now)
+    def execute(self, uow: UnitOfWork) -> None:
+        decision = decide_expiry(uow.reservation(self.reservation_id, self.cause), uow.now)
         if decision is not None:
             expired, changes = decision
-            state.save_reservation(expired, self.cause, "reservation.expired")
-            state.move(changes, self.cause)
-        return b""
+            uow.save_reservation(expired, self.cause, "reservation.expired")
+            uow.move(changes, self.cause)
 
 
 @dataclass(slots=True, kw_only=True)
-class AdjustStock(Command):
+class AdjustStock(Command[StockLevel]):
     """Changes or sets on_hand of one SKU at one location."""
 
     needs_locations: ClassVar[bool] = True
 
     adjustment: Adjustment
-    reply: Callable[[StockLevel], bytes]
 
     @property
     def skus(self) -> Collection[str]:
         return (self.adjustment.sku,)
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        level = state.countable_level(self.adjustment.sku, self.adjustment.location_id)
-        state.move([decide_adjustment(self.adjustment, level)], self.cause)
-        return self.reply(state.level(level.sku, level.location_id))
+    def execute(self, uow: UnitOfWork) -> StockLevel:
+        level = uow.countable_level(self.adjustment.sku, self.adjustment.location_id)
+        uow.move([decide_adjustment(self.adjustment, level)], self.cause)
+        return uow.level(level.sku, level.location_id)
 
 
 @dataclass(slots=True, kw_only=True)
-class SyncStock(Command):
+class SyncStock(Command[Sequence[StockLevel | Refusal]]):
     """Many adjustments, each for itself; one that changes nothing of a stock row that exists leaves no trace."""
 
     needs_locations: ClassVar[bool] = True
 
     adjustments: Sequence[Adjustment | Refusal]
     """What each row wants, or why it cannot even be tried."""
-    reply: Callable[[Sequence[StockLevel | Refusal]], bytes]
 
     @property
     def skus(self) -> Collection[str]:
@@ -184,31 +179,31 @@ class SyncStock(Command):
     def weight(self) -> int:
         return len(self.adjustments)
 
-    def execute(self, state: UnitOfWork) -> bytes:
+    def execute(self, uow: UnitOfWork) -> Sequence[StockLevel | Refusal]:
         results: list[StockLevel | Refusal] = []
         for adjustment in self.adjustments:
             if isinstance(adjustment, Refusal):
                 results.append(adjustment)
                 continue
-            row = state.scratch()
+            row = uow.scratch()
             try:
                 results.append(self._sync(adjustment, row))
             except Refusal as refusal:
                 results.append(refusal)
             else:
-                state.merge(row)
-        return self.reply(results)
+                uow.merge(row)
+        return results
 
-    def _sync(self, adjustment: Adjustment, state: UnitOfWork) -> StockLevel:
-        level = state.countable_level(adjustment.sku, adjustment.location_id)
+    def _sync(self, adjustment: Adjustment, uow: UnitOfWork) -> StockLevel:
+        level = uow.countable_level(adjustment.sku, adjustment.location_id)
         change = decide_adjustment(adjustment, level)
-        if change.on_hand or (level.sku, level.location_id) not in state.levels:
-            state.move([change], self.cause)
-        return state.level(adjustment.sku, adjustment.location_id)
+        if change.on_hand or (level.sku, level.location_id) not in uow.levels:
+            uow.move([change], self.cause)
+        return uow.level(adjustment.sku, adjustment.location_id)
 
 
 @dataclass(slots=True, kw_only=True)
-class SetStockPolicy(Command):
+class SetStockPolicy(Command[StockLevel]):
     """Sets some of safety_stock, reorder_point and backorder_limit of one SKU at one location."""
 
     needs_locations: ClassVar[bool] = True
@@ -217,12 +212,11 @@ class SetStockPolicy(Command):
     location_id: str
     policy: Mapping[str, int | None]
     """The new value of each field to change, in units; None for no reorder point."""
-    reply: Callable[[StockLevel], bytes]
 
     @property
     def skus(self) -> Collection[str]:
         return (self.sku,)
 
-    def execute(self, state: UnitOfWork) -> bytes:
-        level = state.countable_level(self.sku, self.location_id).but(**self.policy)
-        return self.reply(state.set_policy(level, self.cause))
+    def execute(self, uow: UnitOfWork) -> StockLevel:
+        level = uow.countable_level(self.sku, self.location_id).but(**self.policy)
+        return uow.set_policy(level, self.cause)

@@ -10,6 +10,7 @@ from stockward_server.application.command import Command, Submit
 from stockward_server.application.context import SystemCause
 from stockward_server.application.order_commands import ExpireOrder
 from stockward_server.application.postponed import NOT_ITS_FAULT, Postponed
+from stockward_server.application.response_codec import NO_RESPONSE
 from stockward_server.application.stock_commands import ExpireReservation
 
 SWEEP_LIMIT = 500
@@ -31,14 +32,14 @@ async def sweep(due: DueWork, submit: Submit, postponed: Postponed) -> int:
     cannot be used.
     """
     left_alone = postponed.ids()
-    work: dict[str, Command] = {
+    work: dict[str, Command[None]] = {
         each: ExpireReservation(cause=SystemCause(), reservation_id=each)
         for each in await due.due_reservations(SWEEP_LIMIT, left_alone)
     }
     work |= {
         each: ExpireOrder(cause=SystemCause(), order_id=each) for each in await due.due_orders(SWEEP_LIMIT, left_alone)
     }
-    outcomes = await asyncio.gather(*map(submit, work.values()), return_exceptions=True)
+    outcomes = await asyncio.gather(*(submit(each, NO_RESPONSE) for each in work.values()), return_exceptions=True)
     for work_id, outcome in zip(work, outcomes, strict=True):
         postponed.note(work_id, outcome)
     for outcome in outcomes:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stockward.inventory.v1 import inventory_pb2 as pb
 
+from stockward_server.api.responses import response_codec
 from stockward_server.application.stock_views import (
     AlertRow,
     AvailabilityRow,
@@ -47,9 +48,8 @@ def level_message(level: StockLevel) -> pb.StockLevel:
     )
 
 
-def level_bytes(level: StockLevel) -> bytes:
-    """The encoded response of AdjustStock and SetStockPolicy."""
-    return level_message(level).SerializeToString()
+LEVEL = response_codec(pb.StockLevel, level_message)
+"""The response of AdjustStock and SetStockPolicy."""
 
 
 def reservation_message(reservation: Reservation) -> pb.Reservation:
@@ -73,13 +73,12 @@ def reservation_lines(reservation: Reservation) -> list[pb.Reservation.Line]:
     ]
 
 
-def reservation_bytes(reservation: Reservation) -> bytes:
-    """The encoded response of every reservation mutation."""
-    return reservation_message(reservation).SerializeToString()
+RESERVATION = response_codec(pb.Reservation, reservation_message)
+"""The response of every reservation mutation."""
 
 
-def sync_bytes(results: Sequence[StockLevel | Refusal]) -> bytes:
-    """The encoded response of one piece of a synchronisation."""
+def sync_message(results: Sequence[StockLevel | Refusal]) -> pb.SyncStockResponse:
+    """The response to one piece of a synchronisation."""
     return pb.SyncStockResponse(
         results=[
             pb.SyncStockResponse.Result(error=status_of(result))
@@ -87,7 +86,10 @@ def sync_bytes(results: Sequence[StockLevel | Refusal]) -> bytes:
             else pb.SyncStockResponse.Result(on_hand=result.on_hand, available=result.available)
             for result in results
         ]
-    ).SerializeToString()
+    )
+
+
+SYNC = response_codec(pb.SyncStockResponse, sync_message)
 
 
 def availability_message(row: AvailabilityRow) -> pb.Availability:

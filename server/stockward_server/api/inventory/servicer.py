@@ -10,22 +10,22 @@ from stockward.inventory.v1 import inventory_pb2_grpc
 
 from stockward_server.api.inventory.messages import (
     DEFAULT_LOCATION,
+    LEVEL,
+    RESERVATION,
+    SYNC,
     adjustment_of,
     adjustments_of,
     alert_message,
     availability_message,
     discrepancies_message,
     explanation_message,
-    level_bytes,
     level_message,
     location_bytes,
     location_message,
     masked,
     movement_message,
     policy_of,
-    reservation_bytes,
     reservation_message,
-    sync_bytes,
 )
 from stockward_server.api.requests import Context, customer_of_call, request_of
 from stockward_server.api.watching import watch_stock
@@ -120,9 +120,8 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             customer_id=customer_of_call(request.customer_id, "customer_id"),
             ttl=_ttl(request),
             policy=self._policy,
-            reply=reservation_bytes,
         )
-        return pb.Reservation.FromString(await self._submit(command))
+        return await self._submit(command, RESERVATION)
 
     async def ExtendReservation(self, request: pb.ExtendReservationRequest, context: Context) -> pb.Reservation:
         command = ExtendReservation(
@@ -130,17 +129,15 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             reservation_id=request.reservation_id.lower(),
             ttl=_ttl(request),
             policy=self._policy,
-            reply=reservation_bytes,
         )
-        return pb.Reservation.FromString(await self._submit(command))
+        return await self._submit(command, RESERVATION)
 
     async def ReleaseReservation(self, request: pb.ReleaseReservationRequest, context: Context) -> pb.Reservation:
         command = ReleaseReservation(
             cause=request_of(context, request),
             reservation_id=request.reservation_id.lower(),
-            reply=reservation_bytes,
         )
-        return pb.Reservation.FromString(await self._submit(command))
+        return await self._submit(command, RESERVATION)
 
     async def GetReservation(self, request: pb.GetReservationRequest, context: Context) -> pb.Reservation:
         reservation = await self._views.reservation(request.reservation_id)
@@ -171,16 +168,16 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     # Stock
 
     async def AdjustStock(self, request: pb.AdjustStockRequest, context: Context) -> pb.StockLevel:
-        command = AdjustStock(cause=request_of(context, request), adjustment=adjustment_of(request), reply=level_bytes)
-        return pb.StockLevel.FromString(await self._submit(command))
+        command = AdjustStock(cause=request_of(context, request), adjustment=adjustment_of(request))
+        return await self._submit(command, LEVEL)
 
     async def SyncStock(
         self, requests: AsyncIterator[pb.SyncStockRequest], context: Context
     ) -> AsyncIterator[pb.SyncStockResponse]:
         async for request in requests:
             adjustments = adjustments_of(request)  # and all names in their one form, as a repetition is known by them
-            command = SyncStock(cause=request_of(context, request), adjustments=adjustments, reply=sync_bytes)
-            yield pb.SyncStockResponse.FromString(await self._submit(command))
+            command = SyncStock(cause=request_of(context, request), adjustments=adjustments)
+            yield await self._submit(command, SYNC)
 
     async def SetStockPolicy(self, request: pb.SetStockPolicyRequest, context: Context) -> pb.StockLevel:
         command = SetStockPolicy(
@@ -188,9 +185,8 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             sku=request.sku,
             location_id=request.location_id or DEFAULT_LOCATION,
             policy=policy_of(request),
-            reply=level_bytes,
         )
-        return pb.StockLevel.FromString(await self._submit(command))
+        return await self._submit(command, LEVEL)
 
     async def ListStockLevels(self, request: pb.ListStockLevelsRequest, context: Context) -> pb.ListStockLevelsResponse:
         skus = [request.sku] if request.sku else []

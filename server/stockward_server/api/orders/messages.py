@@ -9,6 +9,7 @@ from typing import Any
 from google.type.money_pb2 import Money
 from stockward.order.v1 import order_pb2
 
+from stockward_server.api.responses import response_codec
 from stockward_server.application.order_commands import WantedCharge
 from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import FieldInvalid
@@ -70,9 +71,8 @@ def order_message(order: Order) -> order_pb2.Order:
     )
 
 
-def order_bytes(order: Order) -> bytes:
-    """The encoded response of every order mutation."""
-    return order_message(order).SerializeToString()
+ORDER = response_codec(order_pb2.Order, order_message)
+"""The response of every order mutation."""
 
 
 def charge_message(charge: Charge, currency: str) -> order_pb2.Charge:

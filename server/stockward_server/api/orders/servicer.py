@@ -12,9 +12,9 @@ from stockward.order.v1 import order_pb2_grpc
 
 from stockward_server.api.inventory.messages import DEFAULT_LOCATION
 from stockward_server.api.orders.messages import (
+    ORDER,
     customer_of,
     line_quantities,
-    order_bytes,
     order_message,
     wanted_charge,
     wanted_charges,
@@ -38,7 +38,7 @@ from stockward_server.application.stock_views import OrderFilter, OrderViews
 from stockward_server.application.watches import Watches
 from stockward_server.auth.identity import current_call
 from stockward_server.domain.errors import OrderNotFound, Refusal, RoleNotAllowed
-from stockward_server.domain.order import OrderState, PaymentTerms
+from stockward_server.domain.order import Order, OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.unpaid_limits import UnpaidLimits
 from stockward_server.runtime.turns import MUCH, Turns, beside
@@ -74,14 +74,14 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         self._seals = seals
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
-        return _for_caller(pb.Order.FromString(await self._submit(self._command(request, context))))
+        return _for_caller(await self._submit(self._command(request, context), ORDER))
 
     async def BatchCreateOrders(
         self, request: pb.BatchCreateOrdersRequest, context: Context
     ) -> pb.BatchCreateOrdersResponse:
-        commands: list[Command | Refusal] = []
+        commands: list[Command[Order] | Refusal] = []
 
-        def command(each: pb.CreateOrderRequest) -> Command:
+        def command(each: pb.CreateOrderRequest) -> Command[Order]:
             validate(each)
             return self._command(each, context)
 
@@ -98,17 +98,17 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
         results = await asyncio.gather(*(self._create(command, room) for command in commands))
         return pb.BatchCreateOrdersResponse(results=results)
 
-    async def _create(self, command: Command | Refusal, room: Room) -> pb.BatchCreateOrdersResponse.Result:
+    async def _create(self, command: Command[Order] | Refusal, room: Room) -> pb.BatchCreateOrdersResponse.Result:
         try:
             if isinstance(command, Refusal):
                 raise command
-            order = _for_caller(pb.Order.FromString(await self._submit(command)))
+            order = _for_caller(await self._submit(command, ORDER))
             abridged = not room.take(order.ByteSize())
             return pb.BatchCreateOrdersResponse.Result(order=_abridged(order) if abridged else order, abridged=abridged)
         except Refusal as refusal:
             return pb.BatchCreateOrdersResponse.Result(error=status_of(refusal))
 
-    def _command(self, request: pb.CreateOrderRequest, context: Context) -> Command:
+    def _command(self, request: pb.CreateOrderRequest, context: Context) -> Command[Order]:
         return CreateOrder(
             cause=request_of(context, request, CREATE_ORDER),
             lines=wanted_lines(request),
@@ -119,7 +119,6 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             terms=PaymentTerms(request.payment_terms or PaymentTerms.PREPAID),
             payment_allowance=self._payment_allowance,
             unpaid_limits=self._unpaid_limits,
-            reply=order_bytes,
         )
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
@@ -167,8 +166,8 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
 
     async def ProcessOrder(self, request: pb.ProcessOrderRequest, context: Context) -> pb.Order:
         cause = request_of(context, request)
-        command = ProcessOrder(cause=cause, order_id=request.order_id.lower(), reply=order_bytes)
-        return pb.Order.FromString(await self._submit(command))
+        command = ProcessOrder(cause=cause, order_id=request.order_id.lower())
+        return await self._submit(command, ORDER)
 
     async def FulfillOrder(self, request: pb.FulfillOrderRequest, context: Context) -> pb.Order:
         command = FulfillOrder(
@@ -178,9 +177,8 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             tracking_number=request.tracking_number,
             carrier=request.carrier,
             location_id=request.location_id,
-            reply=order_bytes,
         )
-        return pb.Order.FromString(await self._submit(command))
+        return await self._submit(command, ORDER)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> pb.Order:
         command = CancelOrder(
@@ -188,9 +186,8 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             order_id=request.order_id.lower(),
             quantities=line_quantities(request.lines),
             reason=request.reason,
-            reply=order_bytes,
         )
-        return _for_caller(pb.Order.FromString(await self._submit(command)))
+        return _for_caller(await self._submit(command, ORDER))
 
     async def ReturnOrder(self, request: pb.ReturnOrderRequest, context: Context) -> pb.Order:
         command = ReturnOrder(
@@ -200,9 +197,8 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             damaged=line_quantities(line for line in request.lines if line.damaged),
             location_id=request.location_id or DEFAULT_LOCATION,
             reason=request.reason,
-            reply=order_bytes,
         )
-        return pb.Order.FromString(await self._submit(command))
+        return await self._submit(command, ORDER)
 
     async def AddCharge(self, request: pb.AddChargeRequest, context: Context) -> pb.Order:
         command = AddCharge(
@@ -210,9 +206,8 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             order_id=request.order_id.lower(),
             charge=wanted_charge(request.charge, "charge"),
             reason=request.reason,
-            reply=order_bytes,
         )
-        return pb.Order.FromString(await self._submit(command))
+        return await self._submit(command, ORDER)
 
     async def RecordPayment(self, request: pb.RecordPaymentRequest, context: Context) -> pb.Order:
         amount = money_of(request.amount, "amount")
@@ -226,9 +221,8 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             event_time=moment(request.event_time, "event_time") if request.HasField("event_time") else None,
             payment_reference=request.payment_reference,
             running_total=request.running_total,
-            reply=order_bytes,
         )
-        return pb.Order.FromString(await self._submit(command))
+        return await self._submit(command, ORDER)
 
 
 def _abridged(order: pb.Order) -> pb.Order:

@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any
 
 from stockward_server.application.command import Command
 from stockward_server.application.context import MutationContext, RequestKey
+from stockward_server.application.response_codec import M, R, Response, ResponseCodec
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import (
     DatabaseUnavailable,
@@ -54,10 +55,8 @@ CLOSE_SECONDS = 2.0
 FIRST_PAUSE = 0.05
 """Seconds before the second try; doubled for each one after it."""
 
-T = TypeVar("T")
-
-Outcome = bytes | BaseException
-"""What a caller gets: the encoded response, or what is raised."""
+Outcome = Response[Any] | bytes | BaseException
+"""What became of a command: its response, the bytes that were stored for its request before, or what is raised."""
 
 
 BUSY = 0.9
@@ -81,16 +80,23 @@ class Effort:
 
 @dataclass(slots=True, eq=False)
 class Queued:
-    """A command and the caller who waits for it."""
+    """A command, how it is answered, and the caller who waits for it."""
 
-    command: Command
-    future: asyncio.Future[bytes]
+    command: Command[Any]
+    codec: ResponseCodec[Any, Any]
+    future: asyncio.Future[Response[Any] | bytes]
     since: float
     weight: int
 
     @property
     def key(self) -> RequestKey | None:
         return self.command.cause.key
+
+    @property
+    def request(self) -> MutationContext | None:
+        """The request behind the command; None for what time brings about."""
+        cause = self.command.cause
+        return cause if isinstance(cause, MutationContext) else None
 
 
 class Committer:
@@ -129,19 +135,20 @@ class Committer:
         self._closing = False
         self._task = asyncio.create_task(self._run(), name="committer")
 
-    async def submit(self, command: Command, weight: int | None = None) -> bytes:
-        """The encoded response once the effect is durable; raises a Refusal when there is none. `weight` where more is
+    async def submit(self, command: Command[R], codec: ResponseCodec[R, M], weight: int | None = None) -> M:
+        """Returns the response once the effect is durable; raises a Refusal when there is none. `weight` where more is
         known of it than the command itself can say.
 
-        A caller that goes away while its command is queued takes it along; once its batch has begun it has no say.
+        A request that was carried out before gets the response that was stored then. A caller that goes away while its
+        command is queued takes it along; once its batch has begun it has no say.
         """
         if self._closing:
             raise _stopping()
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        if not self._put(Queued(command, future, time.perf_counter(), max(1, weight or command.weight))):
+        future: asyncio.Future[Response[M] | bytes] = asyncio.get_running_loop().create_future()
+        if not self._put(Queued(command, codec, future, time.perf_counter(), max(1, weight or command.weight))):
             raise self._overloaded()
         self._arrived.set()
-        return await future
+        return codec.message_of(await future)
 
     @property
     def queued(self) -> int:
@@ -241,14 +248,13 @@ class Committer:
     async def _run_batch(self, batch: Sequence[Queued]) -> list[Outcome]:
         """One outcome a command. A batch that fails is replayed one command at a time, so that one that cannot be
         written fails alone."""
-        commands = [queued.command for queued in batch]
         pause = FIRST_PAUSE
         for attempt in range(MAX_TRIES):
             if attempt:
                 await asyncio.sleep(pause)
                 pause *= 2
             try:
-                return await self._transact(commands)
+                return await self._transact(batch)
             except Exception as error:
                 if is_database_down(error):
                     self.metrics.retries += 1
@@ -264,50 +270,51 @@ class Committer:
                     return [refusal or error]
         return [_unknown() for _ in batch]
 
-    async def _transact(self, commands: Sequence[Command]) -> list[Outcome]:
-        """Runs all commands in one transaction and answers once it is durable.
+    async def _transact(self, batch: Sequence[Queued]) -> list[Outcome]:
+        """Runs all commands in one transaction and returns their outcomes once it is durable.
 
         When the connection breaks around COMMIT, the outcome is not known and is not guessed: run again, the commands
         that took effect are found by their request_ids, and those without one have nothing left to do. The id of the
         transaction would not tell: after a crash PostgreSQL may give it to another one.
         """
-        requests = [command.cause for command in commands if isinstance(command.cause, MutationContext)]
+        requests = [each.request for each in batch if each.request is not None]
         phases = Phases()
         try:
             async with transaction(self._pool) as connection:
                 now, renames, stored = await find_responses(connection, requests)
                 phases.end("begin")
                 state = UnitOfWork(now, self._encode_event)
-                fresh = [command for command in commands if command.cause.key not in stored]
+                fresh = [each.command for each in batch if each.key not in stored]
                 await lock_state(connection, fresh, state, renames)
                 phases.end("lock")
                 outcomes: list[Outcome] = []
                 turns = Turns(ahead=True)
-                for command in commands:
-                    outcomes.append(await self._do(partial(_execute, command, state, stored)))
+                for each in batch:
+                    known = _replay(each, stored)
+                    outcomes.append(
+                        await self._do(partial(_execute, each.command, each.codec, state)) if known is None else known
+                    )
                     await turns.give()
                 failed = [
-                    command.cause
-                    for command, outcome in zip(commands, outcomes, strict=True)
-                    if isinstance(command.cause, MutationContext) and not isinstance(outcome, bytes)
+                    each.request
+                    for each, outcome in zip(batch, outcomes, strict=True)
+                    if each.request is not None and isinstance(outcome, BaseException)
                 ]
                 if failed:
                     # Another process may have committed the same request while this one waited for its locks: what it
                     # was refused for is then its own effect.
                     _, _, late = await find_responses(connection, failed)
-                    stored.update(late)
                     outcomes = [
-                        _replay(command, outcome, late) for command, outcome in zip(commands, outcomes, strict=True)
+                        outcome if (known := _replay(each, late)) is None else known
+                        for each, outcome in zip(batch, outcomes, strict=True)
                     ]
                 phases.end("decide")
-                answers = [
-                    (command.cause, outcome)
-                    for command, outcome in zip(commands, outcomes, strict=True)
-                    if isinstance(command.cause, MutationContext)
-                    and isinstance(outcome, bytes)
-                    and command.cause.key not in stored
+                responses = [
+                    (each.request, outcome.stored)
+                    for each, outcome in zip(batch, outcomes, strict=True)
+                    if each.request is not None and isinstance(outcome, Response)
                 ]
-                await write_state(connection, state, answers, self._do)
+                await write_state(connection, state, responses, self._do)
                 phases.end("write")
             phases.end("commit")
         finally:
@@ -344,29 +351,25 @@ def _stopping() -> DatabaseUnavailable:
     return DatabaseUnavailable("the server is stopping")
 
 
-def _execute(command: Command, state: UnitOfWork, stored: Mapping[RequestKey, StoredResponse]) -> Outcome:
-    """The stored response of a replay, the response of a command, or why it failed: then `state` is as before."""
-    known = _replay(command, None, stored)
-    if known is not None:
-        return known
+def _execute(command: Command[R], codec: ResponseCodec[R, M], state: UnitOfWork) -> Response[M] | Exception:
+    """Returns the response of a command, or why it failed: then `state` is as before."""
     scratch = state.scratch()
     try:
-        answer = command.execute(scratch)
+        response = codec.respond(command.execute(scratch))
     except Refusal as refusal:
         return refusal
     except Exception as error:
         log.error("command failed", exc_info=error)
         return error
     state.merge(scratch)
-    return answer
+    return response
 
 
-def _replay(command: Command, otherwise: T, stored: Mapping[RequestKey, StoredResponse]) -> Outcome | T:
-    """What was answered to this request before; `otherwise` when nothing was."""
-    cause = command.cause
-    if not isinstance(cause, MutationContext) or (known := stored.get(cause.key)) is None:
-        return otherwise
+def _replay(queued: Queued, stored: Mapping[RequestKey, StoredResponse]) -> bytes | Refusal | None:
+    """Returns what this request was answered before, or why it may not be repeated; None when it is new."""
+    if queued.request is None or (known := stored.get(queued.request.key)) is None:
+        return None
     try:
-        return known.replay(cause)
+        return known.replay(queued.request)
     except Refusal as refusal:
         return refusal

@@ -10,6 +10,7 @@ import asyncpg
 
 from stockward_server.application.command import Command
 from stockward_server.application.reads import CachedLoader
+from stockward_server.application.response_codec import M, R, ResponseCodec
 from stockward_server.runtime.turns import MUCH
 from stockward_server.storage.database import Pool
 from stockward_server.storage.write.committer import Committer
@@ -45,10 +46,10 @@ class Lanes:
         """Commands that wait for their batch to begin."""
         return self._short.queued + self._long.queued
 
-    async def submit(self, command: Command) -> bytes:
+    async def submit(self, command: Command[R], codec: ResponseCodec[R, M]) -> M:
         """As `Committer.submit`. A command on an order or a reservation weighs as many rows as that has lines."""
         weight = max(command.weight, await self._lines_of((*command.order_ids, *command.reservation_ids)))
-        return await (self._long if weight > MUCH else self._short).submit(command, weight)
+        return await (self._long if weight > MUCH else self._short).submit(command, codec, weight)
 
     async def close(self) -> None:
         """Finishes what is queued in both, and stops."""

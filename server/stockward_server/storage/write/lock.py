@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from itertools import product
+from typing import Any
 
 import asyncpg
 
@@ -41,7 +42,7 @@ TENDERS = 0x74656E64657273
 """The same for tenders; it spells "tenders"."""
 
 
-async def lock_state(connection: Executor, commands: Sequence[Command], state: UnitOfWork, renames: int) -> None:
+async def lock_state(connection: Executor, commands: Sequence[Command[Any]], state: UnitOfWork, renames: int) -> None:
     """Fills `state` with every row that the commands named, locked to the end of the transaction.
 
     The SKUs of orders and reservations are read before their stock can be locked. When one was renamed in between, the
