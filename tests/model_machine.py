@@ -22,7 +22,7 @@ from stockward_server.storage.database import Pool
 from stockward_server.storage.order_rows import load_orders
 from stockward_server.storage.read.stock_views import SqlStockViews
 from stockward_server.storage.write.mutation import Mutations
-from tests.commands import ResultCommitter, gaps, request
+from tests.commands import RESULT, ResultCommitter, gaps, request
 from tests.model import Hold, Model, Purchase, RefusedError, Shelf
 
 T = TypeVar("T")
@@ -102,9 +102,9 @@ class Both(RuleBasedStateMachine):
         """Changes a product, which is not the committer's."""
         self.flush()
 
-        async def change() -> bytes | BaseException:
+        async def change() -> object:
             try:
-                return await self.catalog.change(request(), self.products[sku], "", decide, lambda _: b"")
+                return await self.catalog.change(request(), self.products[sku], "", decide, RESULT)
             except Refusal as refusal:
                 return refusal
 

@@ -8,6 +8,7 @@ import asyncio
 import pytest
 
 from stockward_server.api.events.encoder import encode_event
+from stockward_server.application.response_codec import NO_RESPONSE
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.storage.database import Executor, Pool, transaction
 from stockward_server.storage.write.mutation import Mutations
@@ -56,12 +57,12 @@ async def test_a_commit_is_heard_of_once_it_is_there(database: Pool) -> None:
     heard: list[UnitOfWork] = []
     mutations = Mutations(database, encode_event, heard.append)
 
-    async def nothing(connection: Executor, state: UnitOfWork) -> bytes:
-        return b""
+    async def nothing(connection: Executor, state: UnitOfWork) -> None:
+        pass
 
     await sell(database, MUG=0)
     async with committing(database, on_commit=heard.append) as committer:
-        for change in (committer.submit(adjust("MUG", 1)), mutations.run(request(), nothing)):
+        for change in (committer.submit(adjust("MUG", 1)), mutations.run(request(), nothing, NO_RESPONSE)):
             heard.clear()
             async with transaction(database) as holder:
                 await holder.execute("SELECT pg_advisory_xact_lock(1)")

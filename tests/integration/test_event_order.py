@@ -20,7 +20,7 @@ from stockward_server.storage.webhooks.claims import SqlWebhooks
 from stockward_server.storage.webhooks.replay import SqlReplay
 from stockward_server.storage.write.lock import last_versions
 from stockward_server.storage.write.mutation import Mutations
-from tests.commands import request
+from tests.commands import RESULT, request
 from tests.endpoints import deliver, endpoint_of_settings
 from tests.events import event, pending, record
 
@@ -105,26 +105,21 @@ async def claimed_first(pool: Pool) -> list[int]:
 async def recovered(pool: Pool, url: str) -> list[int]:
     """In small batches: one that is out of order would leave out what is before it."""
     await pool.execute("UPDATE deliveries SET state = $1", DeliveryState.DEAD)
-    replay, after = SqlReplay(Mutations(pool, encode_event)), b"0"
-    while after:
-        batch = Batch(STEP, int(after))
-        after = await replay.recover(request(), ENDPOINT, datetime.min.replace(tzinfo=UTC), batch, next_seq)
+    replay, after = SqlReplay(Mutations(pool, encode_event)), 0
+    while after is not None:
+        batch = Batch(STEP, after)
+        after = (await replay.recover(request(), ENDPOINT, datetime.min.replace(tzinfo=UTC), batch, RESULT)).rest
     return await claimed_first(pool) + await claimed_first(pool)
 
 
 async def replayed(pool: Pool, url: str) -> list[int]:
     await pool.execute("DELETE FROM deliveries")
-    replay, after = SqlReplay(Mutations(pool, encode_event)), b"0"
-    while after:
-        batch = Batch(STEP, int(after))
-        after = await replay.replay(
-            request(), DeliveryFilter(ENDPOINT, types=["*"], aggregate_id=AGGREGATE), batch, next_seq
-        )
+    replay, after = SqlReplay(Mutations(pool, encode_event)), 0
+    while after is not None:
+        batch = Batch(STEP, after)
+        wanted = DeliveryFilter(ENDPOINT, types=["*"], aggregate_id=AGGREGATE)
+        after = (await replay.replay(request(), wanted, batch, RESULT)).rest
     return await claimed_first(pool) + await claimed_first(pool)
-
-
-def next_seq(count: int, seq: int | None) -> bytes:
-    return b"" if seq is None else str(seq).encode()
 
 
 READERS = (listed, followed, published, published_again, claimed, recovered, replayed)

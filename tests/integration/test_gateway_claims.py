@@ -20,7 +20,7 @@ from stockward_server.storage.webhooks.endpoints import SqlEndpoints
 from stockward_server.storage.webhooks.feed import FeedEvent, Position, WebhookFeed
 from stockward_server.storage.webhooks.replay import SqlReplay
 from stockward_server.storage.write.mutation import Mutations
-from tests.commands import request
+from tests.commands import RESULT, request
 from tests.endpoints import deliver
 from tests.events import event, record
 
@@ -128,17 +128,14 @@ async def test_a_claimed_lane_stays_so_whatever_comes_to_it(database: Pool, data
         async with WebhookFeed.open(database_url, "STOCKWARD", lambda reason: None) as feed:
             await feed.fan_out([event], Position(1, event_id))
 
-    def encode(*_: object) -> bytes:
-        return b""
-
     for number, coming in enumerate(
         [
             fan_out(new_id()),
-            deliveries.retry(request(), "a", second, encode),
-            replay.recover(request(), "a", datetime.min.replace(tzinfo=UTC), Batch(10, 0), encode),
-            replay.replay(request(), DeliveryFilter("a"), Batch(10, 0), encode),
-            endpoints.change(request(), "a", "", lambda each, now: replace(each, description="new"), encode),
-            deliveries.skip(request(), "a", first, encode),
+            deliveries.retry(request(), "a", second, RESULT),
+            replay.recover(request(), "a", datetime.min.replace(tzinfo=UTC), Batch(10, 0), RESULT),
+            replay.replay(request(), DeliveryFilter("a"), Batch(10, 0), RESULT),
+            endpoints.change(request(), "a", "", lambda each, now: replace(each, description="new"), RESULT),
+            deliveries.skip(request(), "a", first, RESULT),
         ]
     ):
         await coming

@@ -312,9 +312,9 @@ async def test_an_answer_whose_commit_was_lost_still_has_its_secret(
 ) -> None:
     """The transaction is done again by the same call, which finds what it has stored before."""
     once = Mutations._once
-    failed: list[bytes] = []
+    failed: list[object] = []
 
-    async def lost(self: Mutations, *arguments: Any) -> bytes:
+    async def lost(self: Mutations, *arguments: Any) -> object:
         answer = await once(self, *arguments)
         if not failed:
             failed.append(answer)

@@ -12,7 +12,6 @@ from stockward.catalog.v1 import catalog_pb2 as pb
 
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.catalog import Catalog, CatalogTransaction
-from stockward_server.application.context import SystemCause
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Product, ProductState, Variant
 from stockward_server.storage.catalog import SqlCatalog
@@ -141,13 +140,12 @@ async def test_processes_share_the_schedules_that_are_due(database: Pool) -> Non
     products = [Product(str(uuid.uuid4()), f"p{n}", f"{n}", ProductState.DRAFT, THEN, THEN) for n in range(20)]
     catalogs = [SqlCatalog(database, Mutations(database, encode_event)) for _ in range(4)]
 
-    async def arrange(transaction: CatalogTransaction) -> bytes:
+    async def arrange(transaction: CatalogTransaction) -> None:
         for product in products:
             variants = (Variant(product.handle, Money("EUR", 100)),)
             await transaction.save(replace(product, variants=variants, scheduled_publish_time=THEN), "product.created")
-        return b""
 
-    await catalogs[0].change(SystemCause(), arrange)
+    await catalogs[0].change_unasked(arrange)
     rounds = await asyncio.gather(*(Catalog(each).publish_due() for each in catalogs))
     assert sum(rounds) == 20
     assert await database.fetchval("SELECT count(*) FROM products WHERE state = 2") == 20

@@ -29,7 +29,7 @@ from stockward_server.domain.errors import SkuUnknown
 from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.write.mutation import Mutations
 from tests.command_examples import EXAMPLES, tripped
-from tests.commands import buy, committing, request, sell, verify
+from tests.commands import RESULT, buy, committing, request, sell, verify
 from tests.incoming import SECRET, body_of, post, signed
 from tests.mutations import MUTATIONS, as_repeated
 from tests.shop import Shop, money, refused, running_shop
@@ -109,15 +109,15 @@ async def test_work_that_was_done_elsewhere_meanwhile_leaves_nothing_of_its_own(
     """A setting is written, then refused for what the same request did at another server: that answer is the one."""
     mutations, cause = Mutations(database, encode_event), request()
 
-    async def elsewhere(connection: Executor, state: UnitOfWork) -> bytes:
-        return b"done elsewhere"
+    async def elsewhere(connection: Executor, state: UnitOfWork) -> str:
+        return "done elsewhere"
 
-    async def here(connection: Executor, state: UnitOfWork) -> bytes:
+    async def here(connection: Executor, state: UnitOfWork) -> str:
         await connection.execute("INSERT INTO locations SELECT 'half', name, 1, active, create_time FROM locations")
-        assert await mutations.run(cause, elsewhere) == b"done elsewhere"
+        assert await mutations.run(cause, elsewhere, RESULT) == "done elsewhere"
         raise SkuUnknown("refused for what it did itself")
 
-    assert await mutations.run(cause, here) == b"done elsewhere"
+    assert await mutations.run(cause, here, RESULT) == "done elsewhere"
     assert not await database.fetchval("SELECT count(*) FROM locations WHERE location_id = 'half'")
 
 

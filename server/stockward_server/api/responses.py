@@ -12,6 +12,13 @@ from stockward_server.application.response_codec import R, ResponseCodec
 K = TypeVar("K", bound=Message)
 
 
-def response_codec(kind: type[K], make: Callable[[R], K]) -> ResponseCodec[R, K]:
-    """Returns the codec of the methods that answer with this kind of message; `make` makes one from a result."""
-    return ResponseCodec(make, lambda message: message.SerializeToString(), kind.FromString)
+def response_codec(
+    kind: type[K], make: Callable[[R], K], revise: Callable[[K], K] = lambda stored: stored
+) -> ResponseCodec[R, K]:
+    """Returns the codec of the methods that answer with this kind of message.
+
+    `make` makes one from a result, and `revise` brings one up to date that an earlier release may have stored.
+    """
+    return ResponseCodec(
+        make, lambda message: message.SerializeToString(), lambda stored: revise(kind.FromString(stored))
+    )

@@ -9,11 +9,11 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
-from stockward_server.application.context import MutationContext, SystemCause
+from stockward_server.application.context import MutationContext
 from stockward_server.application.positions import Part
 from stockward_server.application.postponed import Postponed
+from stockward_server.application.response_codec import M, R, ResponseCodec
 from stockward_server.application.stock_views import Page, Position
-from stockward_server.application.unit_of_work import Cause
 from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound, SkuUnknown
 from stockward_server.domain.folding import title_key
 from stockward_server.domain.identifiers import new_id
@@ -33,9 +33,6 @@ log = logging.getLogger(__name__)
 
 DUE_AT_ONCE = 500
 """Scheduled products that one round of `publish_due` looks at."""
-
-Reply = Callable[[Product], bytes]
-"""Encodes the response."""
 
 Decision = Callable[[Product, datetime], Product]
 """What becomes of a product now: one of the `decide_…` of `product_changes`."""
@@ -74,6 +71,14 @@ class ImportAction(IntEnum):
     UNCHANGED = 3
 
 
+@dataclass(frozen=True, slots=True)
+class ImportedRow:
+    """What a row did, and the product as it is then."""
+
+    action: ImportAction
+    product: Product
+
+
 class CatalogTransaction(Protocol):
     """One transaction at `now` (the database's clock). Every product that it answers is locked to its end."""
 
@@ -109,15 +114,22 @@ class CatalogTransaction(Protocol):
         ...
 
 
+CatalogWork = Callable[[CatalogTransaction], Awaitable[R]]
+
+
 class CatalogStore(Protocol):
     """Where products are."""
 
-    async def change(self, cause: Cause, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
-        """Does the work and answers its response: once per request_id, with its events, or not at all."""
+    async def change(self, request: MutationContext, work: CatalogWork[R], codec: ResponseCodec[R, M]) -> M:
+        """Does the work and returns its response: once per request_id, with its events, or not at all."""
         ...
 
-    async def rehearse(self, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
-        """Returns the response that `change` would have, without any effect."""
+    async def change_unasked(self, work: CatalogWork[R]) -> R:
+        """Does the work that time brings about, and returns its result."""
+        ...
+
+    async def rehearse(self, work: CatalogWork[R]) -> R:
+        """Returns the result that `change` would have, without any effect."""
         ...
 
     async def product(self, product_id: str) -> Product | None: ...
@@ -138,65 +150,74 @@ class Catalog:
         self._store = store
         self._postponed = Postponed()
 
-    async def create(self, request: MutationContext, edit: ProductEdit, reply: Reply) -> bytes:
+    async def create(self, request: MutationContext, edit: ProductEdit, codec: ResponseCodec[Product, M]) -> M:
         """A new draft; its handle is made from the title when the edit has none."""
 
-        async def work(transaction: CatalogTransaction) -> bytes:
-            return reply(await self._create(transaction, edit))
+        async def work(transaction: CatalogTransaction) -> Product:
+            return await self._create(transaction, edit)
 
-        return await self._store.change(request, work)
+        return await self._store.change(request, work, codec)
 
     async def change(
-        self, request: MutationContext, product_id: str, etag: str, decide: Decision, reply: Reply
-    ) -> bytes:
+        self,
+        request: MutationContext,
+        product_id: str,
+        etag: str,
+        decide: Decision,
+        codec: ResponseCodec[Product, M],
+    ) -> M:
         """What `decide` makes of the product; ProductNotFound, EtagMismatch, or what `decide` raises."""
 
-        async def work(transaction: CatalogTransaction) -> bytes:
+        async def work(transaction: CatalogTransaction) -> Product:
             product = await transaction.product(product_id)
             if product is None:
                 raise not_found(product_id)
             require_etag(product, etag)
-            return reply(await self._save(transaction, product, decide(product, transaction.now)))
+            return await self._save(transaction, product, decide(product, transaction.now))
 
-        return await self._store.change(request, work)
+        return await self._store.change(request, work, codec)
 
-    async def rename_sku(self, request: MutationContext, sku: str, new_sku: str, etag: str, reply: Reply) -> bytes:
+    async def rename_sku(
+        self, request: MutationContext, sku: str, new_sku: str, etag: str, codec: ResponseCodec[Product, M]
+    ) -> M:
         """Renames the variant `sku` to `new_sku`. Raises SkuUnknown, SkuTaken or EtagMismatch."""
 
-        async def work(transaction: CatalogTransaction) -> bytes:
+        async def work(transaction: CatalogTransaction) -> Product:
             product = await transaction.product_to_rename(sku)
             if product is None:
                 raise SkuUnknown(f"no variant has the SKU {sku!r}", field="sku", sku=sku)
             require_etag(product, etag)
             renamed = decide_renaming(product, sku, new_sku, transaction.now)
-            return reply(product if renamed is product else await transaction.save_renamed(renamed, sku, new_sku))
+            return product if renamed is product else await transaction.save_renamed(renamed, sku, new_sku)
 
-        return await self._store.change(request, work)
+        return await self._store.change(request, work, codec)
 
     async def import_row(
         self,
         request: MutationContext,
         etag: str,
         edit: ProductEdit,
-        reply: Callable[[ImportAction, Product], bytes],
+        codec: ResponseCodec[ImportedRow, M],
         *,
         validate_only: bool = False,
-    ) -> bytes:
+    ) -> M:
         """Creates or changes the product with the handle of the edit; without a handle it creates one.
 
         With `validate_only` the response is the same and nothing is changed.
         """
 
-        async def work(transaction: CatalogTransaction) -> bytes:
+        async def work(transaction: CatalogTransaction) -> ImportedRow:
             handle = edit.get("handle")
             product = await transaction.product_by_handle(handle) if handle else None
             if product is None:
-                return reply(ImportAction.CREATED, await self._create(transaction, edit))
+                return ImportedRow(ImportAction.CREATED, await self._create(transaction, edit))
             require_etag(product, etag)
             saved = await self._save(transaction, product, decide_update(product, edit, transaction.now))
-            return reply(ImportAction.UNCHANGED if saved is product else ImportAction.UPDATED, saved)
+            return ImportedRow(ImportAction.UNCHANGED if saved is product else ImportAction.UPDATED, saved)
 
-        return await (self._store.rehearse(work) if validate_only else self._store.change(request, work))
+        if validate_only:
+            return codec.make(await self._store.rehearse(work))
+        return await self._store.change(request, work, codec)
 
     async def publish_due(self) -> int:
         """One round of scheduled publishing; answers how many products it handled.
@@ -208,8 +229,7 @@ class Catalog:
         for product_id in await self._store.due_products(DUE_AT_ONCE, self._postponed.ids()):
             outcome: object = None
             try:
-                outcome = await self._store.change(SystemCause(), self._publish_if_due(product_id))
-                handled += bool(outcome)
+                handled += await self._store.change_unasked(self._publish_if_due(product_id))
             except DatabaseUnavailable:
                 raise
             except Exception as error:
@@ -217,15 +237,17 @@ class Catalog:
             self._postponed.note(product_id, outcome)
         return handled
 
-    def _publish_if_due(self, product_id: str) -> Callable[[CatalogTransaction], Awaitable[bytes]]:
-        async def work(transaction: CatalogTransaction) -> bytes:
+    def _publish_if_due(self, product_id: str) -> CatalogWork[bool]:
+        """Publishes the product; whether it was still due."""
+
+        async def work(transaction: CatalogTransaction) -> bool:
             product = await transaction.due_product(product_id)
             if product is None:
-                return b""
+                return False
             saved = await self._save(transaction, product, decide_due_publication(product, transaction.now))
             if saved.state is not ProductState.PUBLISHED:
                 log.warning("product %s is no longer ready; its schedule was cleared", product_id)
-            return product_id.encode()
+            return True
 
         return work
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from base64 import b32encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Protocol
 
 from stockward_server.application.context import MutationContext, Role
+from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.errors import FieldInvalid, KeyNotActive
 from stockward_server.domain.identifiers import new_id
@@ -131,17 +132,17 @@ class KeyAnswer:
     replaced: ApiKey | None = None
 
 
-Reply = Callable[[KeyAnswer], bytes]
-"""Encodes an answer. It is stored with the request_id, so a secret never comes this way."""
-
-
 class Keys(Protocol):
-    """Keeps the keys, once per request_id."""
+    """Keeps the keys, once per request_id. Responses are stored with it, so results never have a secret."""
 
-    async def create(self, request: MutationContext, wanted: NewKey, secret: NewSecret, reply: Reply) -> bytes: ...
+    async def create(
+        self, request: MutationContext, wanted: NewKey, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
+    ) -> M: ...
 
-    async def rotate(self, request: MutationContext, rotation: Rotation, secret: NewSecret, reply: Reply) -> bytes: ...
+    async def rotate(
+        self, request: MutationContext, rotation: Rotation, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
+    ) -> M: ...
 
-    async def revoke(self, request: MutationContext, key_id: str, reply: Reply) -> bytes: ...
+    async def revoke(self, request: MutationContext, key_id: str, codec: ResponseCodec[KeyAnswer, M]) -> M: ...
 
     async def list(self, page: Page, include_ended: bool) -> Sequence[KeyAnswer]: ...

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from stockward_server.application.alerts import Alert
 from stockward_server.application.context import MutationContext
+from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.domain.event import Movement
 from stockward_server.domain.order import Order, OrderState
 from stockward_server.domain.reservation import Reservation, ReservationState
@@ -190,13 +191,13 @@ class Locations(Protocol):
     """Edits of locations, once per request_id."""
 
     async def create(
-        self, request: MutationContext, location: LocationRow, reply: Callable[[LocationRow], bytes]
-    ) -> bytes: ...
+        self, request: MutationContext, location: LocationRow, codec: ResponseCodec[LocationRow, M]
+    ) -> M: ...
 
     async def update(
         self,
         request: MutationContext,
         location: LocationRow,
         fields: Sequence[str],
-        reply: Callable[[LocationRow], bytes],
-    ) -> bytes: ...
+        codec: ResponseCodec[LocationRow, M],
+    ) -> M: ...

@@ -8,20 +8,13 @@ from datetime import datetime
 from typing import Protocol
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.delivery import Delivery, DeliveryState
 from stockward_server.domain.endpoint import Endpoint
 
-EndpointReply = Callable[[Endpoint], bytes]
-"""Encodes the response."""
-
 EndpointDecision = Callable[[Endpoint, datetime], Endpoint]
 """What becomes of an endpoint now: one of the `decide_…` of `endpoint_changes`."""
-
-DeliveryReply = Callable[[Delivery], bytes]
-
-BatchReply = Callable[[int, int | None], bytes]
-"""Encodes how many events were taken, and the seq to go on from; None when there was nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +38,44 @@ class Batch:
     after_seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """What became of a piece."""
+
+    count: int
+    """Events that are to be sent again."""
+    rest: int | None
+    """The seq to go on from; None when there was nothing more."""
+
+
 class EndpointStore(Protocol):
     """Where endpoints are. Every change is done once per request_id, with its events, or not at all."""
 
     async def create(
-        self, request: MutationContext, make: Callable[[datetime], Endpoint], reply: EndpointReply
-    ) -> bytes:
+        self, request: MutationContext, make: Callable[[datetime], Endpoint], codec: ResponseCodec[Endpoint, M]
+    ) -> M:
         """Stores what `make` answers for now; EndpointLimitReached."""
         ...
 
     async def change(
-        self, request: MutationContext, endpoint_id: str, etag: str, decide: EndpointDecision, reply: EndpointReply
-    ) -> bytes:
+        self,
+        request: MutationContext,
+        endpoint_id: str,
+        etag: str,
+        decide: EndpointDecision,
+        codec: ResponseCodec[Endpoint, M],
+    ) -> M:
         """What `decide` makes of the endpoint; EndpointNotFound, EtagMismatch, or what `decide` raises."""
         ...
 
-    async def delete(self, request: MutationContext, endpoint_id: str, etag: str, reply: EndpointReply) -> bytes:
+    async def delete(
+        self, request: MutationContext, endpoint_id: str, etag: str, codec: ResponseCodec[Endpoint, M]
+    ) -> M:
         """EndpointNotFound, EtagMismatch, or EndpointManagedBySettings."""
         ...
 
-    async def ping(self, request: MutationContext, endpoint_id: str, reply: Callable[[str], bytes]) -> bytes:
-        """Records `endpoint.pinged`, and hands its event_id to `reply`; EndpointNotFound or EndpointDisabled."""
+    async def ping(self, request: MutationContext, endpoint_id: str, codec: ResponseCodec[str, M]) -> M:
+        """Records `endpoint.pinged`; the result is its event_id. EndpointNotFound or EndpointDisabled."""
         ...
 
     async def endpoint(self, endpoint_id: str) -> Endpoint:
@@ -89,11 +99,15 @@ class DeliveryStore(Protocol):
         """With all attempts; EndpointNotFound or DeliveryNotFound."""
         ...
 
-    async def retry(self, request: MutationContext, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
+    async def retry(
+        self, request: MutationContext, endpoint_id: str, event_id: str, codec: ResponseCodec[Delivery, M]
+    ) -> M:
         """To be sent now, whatever became of it; EndpointNotFound, DeliveryNotFound or DeliveryExpired."""
         ...
 
-    async def skip(self, request: MutationContext, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
+    async def skip(
+        self, request: MutationContext, endpoint_id: str, event_id: str, codec: ResponseCodec[Delivery, M]
+    ) -> M:
         """Given up; EndpointNotFound, DeliveryNotFound, or DeliveryStateInvalid when it was delivered."""
         ...
 
@@ -102,12 +116,19 @@ class ReplayStore(Protocol):
     """Sends many events again. Every batch is done once per request_id, or not at all."""
 
     async def recover(
-        self, request: MutationContext, endpoint_id: str, start_time: datetime, batch: Batch, reply: BatchReply
-    ) -> bytes:
+        self,
+        request: MutationContext,
+        endpoint_id: str,
+        start_time: datetime,
+        batch: Batch,
+        codec: ResponseCodec[BatchDone, M],
+    ) -> M:
         """Dead ones of events that happened from `start_time` on, to be sent again; EndpointNotFound."""
         ...
 
-    async def replay(self, request: MutationContext, wanted: DeliveryFilter, batch: Batch, reply: BatchReply) -> bytes:
+    async def replay(
+        self, request: MutationContext, wanted: DeliveryFilter, batch: Batch, codec: ResponseCodec[BatchDone, M]
+    ) -> M:
         """Events to be sent to `wanted.endpoint_id`, which is set, for the first time or again; those that it wants
         where no types are named. EndpointNotFound."""
         ...

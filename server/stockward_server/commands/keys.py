@@ -57,14 +57,14 @@ def create(
     """Make a key, and show it this once."""
 
     async def work(keys: Keys) -> Message:
-        from stockward_server.api.keys.messages import created, created_bytes
+        from stockward_server.api.keys.messages import CREATED, with_secret
         from stockward_server.application.context import Role
         from stockward_server.application.keys import NewKey, NewSecret
         from stockward_server.wire.validation.rules import validate
 
         validate(pb.CreateKeyRequest(name=name, role=role))
         wanted, secret = NewKey(name, Role(role), expires), NewSecret()
-        return created(await keys.create(_request("CreateKey"), wanted, secret, created_bytes), secret)
+        return with_secret(await keys.create(_request("CreateKey"), wanted, secret, CREATED), secret)
 
     _do_and_show(work, as_json, ONCE)
 
@@ -100,11 +100,11 @@ def rotate(
     """Make a new key of the same name and role; the old one works for a while beside it."""
 
     async def work(keys: Keys) -> Message:
-        from stockward_server.api.keys.messages import rotated, rotated_bytes
+        from stockward_server.api.keys.messages import ROTATED, with_secret
         from stockward_server.application.keys import NewSecret, Rotation
 
         rotation, secret = Rotation(key_id, timedelta(hours=overlap_hours), expires), NewSecret()
-        return rotated(await keys.rotate(_request("RotateKey"), rotation, secret, rotated_bytes), secret)
+        return with_secret(await keys.rotate(_request("RotateKey"), rotation, secret, ROTATED), secret)
 
     _do_and_show(work, as_json, ONCE)
 
@@ -114,9 +114,9 @@ def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
     """End a key: within 5 seconds no server takes it any more."""
 
     async def work(keys: Keys) -> Message:
-        from stockward_server.api.keys.messages import key_bytes
+        from stockward_server.api.keys.messages import REVOKED
 
-        return pb.Key.FromString(await keys.revoke(_request("RevokeKey"), key_id, key_bytes))
+        return await keys.revoke(_request("RevokeKey"), key_id, REVOKED)
 
     _do_and_show(work, as_json)
 

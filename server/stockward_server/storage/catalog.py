@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from stockward_server.application.catalog import CatalogTransaction, ProductFilter
+from stockward_server.application.catalog import CatalogWork, ProductFilter
 from stockward_server.application.context import MutationContext, SystemCause
+from stockward_server.application.response_codec import M, R, ResponseCodec
 from stockward_server.application.stock_views import Page
 from stockward_server.application.unit_of_work import Cause, UnitOfWork
 from stockward_server.domain.product import Product
@@ -15,7 +16,7 @@ from stockward_server.storage.product_rows import load_product
 from stockward_server.storage.read.product_cache import ProductCache
 from stockward_server.storage.read.product_lists import list_products
 from stockward_server.storage.write.locked_products import LockedProducts
-from stockward_server.storage.write.mutation import Mutations
+from stockward_server.storage.write.mutation import Mutations, Work
 
 
 @contextmanager
@@ -39,21 +40,17 @@ class SqlCatalog:
         self._mutations = mutations
         self._known = known or ProductCache(pool)
 
-    async def change(self, cause: Cause, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
-        async def run(connection: Executor, state: UnitOfWork) -> bytes:
-            return await work(LockedProducts(connection, state, cause))
-
+    async def change(self, request: MutationContext, work: CatalogWork[R], codec: ResponseCodec[R, M]) -> M:
         with refusals():
-            if isinstance(cause, MutationContext):
-                return await self._mutations.run(cause, run)
-            return await self._mutations.run_unasked(run)
+            return await self._mutations.run(request, _on_products(work, request), codec)
 
-    async def rehearse(self, work: Callable[[CatalogTransaction], Awaitable[bytes]]) -> bytes:
-        async def run(connection: Executor, state: UnitOfWork) -> bytes:
-            return await work(LockedProducts(connection, state, SystemCause()))
-
+    async def change_unasked(self, work: CatalogWork[R]) -> R:
         with refusals():
-            return await self._mutations.rehearse(run)
+            return await self._mutations.run_unasked(_on_products(work, SystemCause()))
+
+    async def rehearse(self, work: CatalogWork[R]) -> R:
+        with refusals():
+            return await self._mutations.rehearse(_on_products(work, SystemCause()))
 
     async def product(self, product_id: str) -> Product | None:
         async with self._pool.acquire() as connection:
@@ -76,3 +73,10 @@ class SqlCatalog:
             without,
         )
         return [row["product_id"] for row in rows]
+
+
+def _on_products(work: CatalogWork[R], cause: Cause) -> Work[R]:
+    async def run(connection: Executor, state: UnitOfWork) -> R:
+        return await work(LockedProducts(connection, state, cause))
+
+    return run

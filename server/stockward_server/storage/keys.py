@@ -8,7 +8,8 @@ from hashlib import sha256
 from typing import Any
 
 from stockward_server.application.context import MutationContext, Role
-from stockward_server.application.keys import ApiKey, KeyAnswer, NewKey, NewSecret, Reply, Rotation, prefix_of
+from stockward_server.application.keys import ApiKey, KeyAnswer, NewKey, NewSecret, Rotation, prefix_of
+from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.stock_views import Page
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import KeyNameTaken, KeyNotFound
@@ -36,10 +37,12 @@ class SqlKeys:
         self._pool = pool
         self._mutations = mutations
 
-    async def create(self, request: MutationContext, wanted: NewKey, secret: NewSecret, reply: Reply) -> bytes:
+    async def create(
+        self, request: MutationContext, wanted: NewKey, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
+    ) -> M:
         """KeyNameTaken while another key of that name works."""
 
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> KeyAnswer:
             await _lock_keys(connection)
             key = replace(wanted.made(secret, state.now), created_by=request.actor)
             holder = await connection.fetchval(
@@ -50,14 +53,16 @@ class SqlKeys:
                     f"there is a key named {key.name!r} already", field="name", name=key.name, key_id=holder
                 )
             await _insert(connection, key, secret)
-            return reply(KeyAnswer(key, state.now))
+            return KeyAnswer(key, state.now)
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)
 
-    async def rotate(self, request: MutationContext, rotation: Rotation, secret: NewSecret, reply: Reply) -> bytes:
+    async def rotate(
+        self, request: MutationContext, rotation: Rotation, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
+    ) -> M:
         """KeyNotFound, or KeyNotActive."""
 
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> KeyAnswer:
             await _lock_keys(connection)
             wanted, old = rotation.decide(await _find(connection, rotation.key_id), state.now)
             key = replace(wanted.made(secret, state.now), created_by=request.actor)
@@ -69,14 +74,14 @@ class SqlKeys:
                 key.key_id,
                 request.actor,
             )
-            return reply(KeyAnswer(key, state.now, replace(old, replaced_by=key.key_id, rotated_by=request.actor)))
+            return KeyAnswer(key, state.now, replace(old, replaced_by=key.key_id, rotated_by=request.actor))
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)
 
-    async def revoke(self, request: MutationContext, key_id: str, reply: Reply) -> bytes:
+    async def revoke(self, request: MutationContext, key_id: str, codec: ResponseCodec[KeyAnswer, M]) -> M:
         """KeyNotFound. A key that was revoked before stays as it is."""
 
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> KeyAnswer:
             await _lock_keys(connection)
             key = await _find(connection, key_id)
             if key.revoke_time is None:
@@ -87,9 +92,9 @@ class SqlKeys:
                     state.now,
                     request.actor,
                 )
-            return reply(KeyAnswer(key, state.now))
+            return KeyAnswer(key, state.now)
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)
 
     async def list(self, page: Page, include_ended: bool) -> Sequence[KeyAnswer]:
         """Newest first."""

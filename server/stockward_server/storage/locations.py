@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.stock_views import LocationRow
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import LocationTaken, LocationUnknown
 from stockward_server.storage.database import Executor
 from stockward_server.storage.write.mutation import Mutations
-
-Reply = Callable[[LocationRow], bytes]
 
 
 class SqlLocations:
@@ -21,10 +20,10 @@ class SqlLocations:
     def __init__(self, mutations: Mutations) -> None:
         self._mutations = mutations
 
-    async def create(self, request: MutationContext, location: LocationRow, reply: Reply) -> bytes:
+    async def create(self, request: MutationContext, location: LocationRow, codec: ResponseCodec[LocationRow, M]) -> M:
         """LocationTaken when the id is in use."""
 
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> LocationRow:
             created = replace(location, create_time=state.now)
             inserted = await connection.fetchval(
                 """
@@ -43,16 +42,20 @@ class SqlLocations:
                     field="location.location_id",
                     location_id=location.location_id,
                 )
-            return reply(created)
+            return created
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)
 
     async def update(
-        self, request: MutationContext, location: LocationRow, fields: Sequence[str], reply: Reply
-    ) -> bytes:
+        self,
+        request: MutationContext,
+        location: LocationRow,
+        fields: Sequence[str],
+        codec: ResponseCodec[LocationRow, M],
+    ) -> M:
         """LocationUnknown when there is none."""
 
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> LocationRow:
             row = await connection.fetchrow(
                 """
                 UPDATE locations SET name = CASE WHEN 'name' = ANY($2::text[]) THEN $3 ELSE name END,
@@ -72,6 +75,6 @@ class SqlLocations:
                     field="location.location_id",
                     location_id=location.location_id,
                 )
-            return reply(LocationRow(*row.values()))
+            return LocationRow(*row.values())
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)

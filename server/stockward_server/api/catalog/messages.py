@@ -9,7 +9,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.type import money_pb2
 from stockward.catalog.v1 import catalog_pb2 as pb
 
-from stockward_server.application.catalog import ImportAction
+from stockward_server.api.responses import response_codec
+from stockward_server.application.catalog import ImportedRow
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Image, Product, ProductEdit, Variant
@@ -63,17 +64,19 @@ def product_message(product: Product) -> pb.Product:
     )
 
 
-def product_bytes(product: Product) -> bytes:
-    """The encoded response of every product mutation."""
-    return product_message(product).SerializeToString()
+PRODUCT = response_codec(pb.Product, product_message)
+"""The response of every product mutation."""
 
 
-def import_bytes(action: ImportAction, product: Product) -> bytes:
-    """The encoded result of one imported row."""
-    blocking, _ = readiness(product)
+def import_message(row: ImportedRow) -> pb.ImportResult:
+    """The result of one imported row."""
+    blocking, _ = readiness(row.product)
     return pb.ImportResult(
-        action=wire(action), product_id=product.product_id, blocking=map(_issue_message, blocking)
-    ).SerializeToString()
+        action=wire(row.action), product_id=row.product.product_id, blocking=map(_issue_message, blocking)
+    )
+
+
+IMPORTED = response_codec(pb.ImportResult, import_message)
 
 
 def available_product_message(product: Product, available: Mapping[str, int]) -> pb.AvailableProduct:

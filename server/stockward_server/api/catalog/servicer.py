@@ -11,10 +11,10 @@ from stockward.catalog.v1 import catalog_pb2_grpc
 
 from stockward_server.api.catalog.import_rows import import_rows
 from stockward_server.api.catalog.messages import (
+    IMPORTED,
+    PRODUCT,
     available_product_message,
-    import_bytes,
     masked_edit,
-    product_bytes,
     product_edit,
     product_message,
     readiness_message,
@@ -81,8 +81,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self._for_storefronts: LRUCache[str, _Made[pb.AvailableProduct]] = LRUCache(MESSAGE_BYTES, getsizeof=_bytes_of)
 
     async def CreateProduct(self, request: pb.CreateProductRequest, context: Context) -> pb.Product:
-        answer = await self._catalog.create(request_of(context, request), product_edit(request.product), product_bytes)
-        return pb.Product.FromString(answer)
+        return await self._catalog.create(request_of(context, request), product_edit(request.product), PRODUCT)
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Context) -> pb.Product:
         return product_message(await self._catalog.product(request.product_id))
@@ -134,10 +133,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         return await self._change(request, context, request.product_id, request.etag, decide_restoration)
 
     async def RenameSku(self, request: pb.RenameSkuRequest, context: Context) -> pb.Product:
-        answer = await self._catalog.rename_sku(
-            request_of(context, request), request.sku, request.new_sku, request.etag, product_bytes
+        return await self._catalog.rename_sku(
+            request_of(context, request), request.sku, request.new_sku, request.etag, PRODUCT
         )
-        return pb.Product.FromString(answer)
 
     async def ImportProducts(
         self, request_iterator: AsyncIterator[pb.ImportProductsRequest], context: Context
@@ -150,14 +148,13 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def import_product(self, row: pb.ImportProductsRequest, context: Context) -> pb.ImportResult:
         """One row of an import by itself: raises the Refusal that would stand in its result."""
         validate(pb.CreateProductRequest(product=row.product, request_id=row.request_id))
-        answer = await self._catalog.import_row(
+        result = await self._catalog.import_row(
             request_of(context, row),
             row.product.etag,
             product_edit(row.product),
-            import_bytes,
+            IMPORTED,
             validate_only=row.validate_only,
         )
-        result = pb.ImportResult.FromString(answer)
         if row.validate_only and result.action == pb.ImportResult.ACTION_CREATED:
             result.product_id = ""
         return result
@@ -215,10 +212,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def _change(
         self, message: Change, context: Context, product_id: str, etag: str, decide: Decision
     ) -> pb.Product:
-        answer = await self._catalog.change(
-            request_of(context, message), product_id.lower(), etag, decide, product_bytes
-        )
-        return pb.Product.FromString(answer)
+        return await self._catalog.change(request_of(context, message), product_id.lower(), etag, decide, PRODUCT)
 
 
 def _filter(request: Listing, states: Sequence[ProductState]) -> ProductFilter:

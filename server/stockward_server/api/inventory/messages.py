@@ -147,9 +147,8 @@ def location_message(row: LocationRow) -> pb.Location:
     )
 
 
-def location_bytes(row: LocationRow) -> bytes:
-    """The encoded response of CreateLocation and UpdateLocation."""
-    return location_message(row).SerializeToString()
+LOCATION = response_codec(pb.Location, location_message)
+"""The response of CreateLocation and UpdateLocation."""
 
 
 def explanation_message(explained: Explanation) -> pb.ExplainAvailabilityResponse:

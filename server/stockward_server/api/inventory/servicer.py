@@ -11,6 +11,7 @@ from stockward.inventory.v1 import inventory_pb2_grpc
 from stockward_server.api.inventory.messages import (
     DEFAULT_LOCATION,
     LEVEL,
+    LOCATION,
     RESERVATION,
     SYNC,
     adjustment_of,
@@ -20,7 +21,6 @@ from stockward_server.api.inventory.messages import (
     discrepancies_message,
     explanation_message,
     level_message,
-    location_bytes,
     location_message,
     masked,
     movement_message,
@@ -248,8 +248,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     async def CreateLocation(self, request: pb.CreateLocationRequest, context: Context) -> pb.Location:
         wanted = request.location
         location = LocationRow(wanted.location_id, wanted.name, wanted.priority, active=True)
-        answer = await self._locations.create(request_of(context, request), location, location_bytes)
-        return pb.Location.FromString(answer)
+        return await self._locations.create(request_of(context, request), location, LOCATION)
 
     async def UpdateLocation(self, request: pb.UpdateLocationRequest, context: Context) -> pb.Location:
         wanted = request.location
@@ -257,8 +256,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         known = ("name", "priority", "active")
         given = [name for name in known if getattr(wanted, name)]  # what an empty mask stands for (AIP-134)
         fields = masked(request.update_mask.paths, known) if request.update_mask.paths else given
-        answer = await self._locations.update(request_of(context, request), location, fields, location_bytes)
-        return pb.Location.FromString(answer)
+        return await self._locations.update(request_of(context, request), location, fields, LOCATION)
 
     async def ListLocations(self, request: pb.ListLocationsRequest, context: Context) -> pb.ListLocationsResponse:
         return pb.ListLocationsResponse(locations=[location_message(row) for row in await self._views.locations()])

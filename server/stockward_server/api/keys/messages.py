@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
 
 from stockward.auth.v1 import key_pb2 as pb
 
+from stockward_server.api.responses import response_codec
 from stockward_server.application.context import Role
 from stockward_server.application.keys import ApiKey, KeyAnswer, NewSecret
 from stockward_server.wire.times import timestamp
+
+Made = TypeVar("Made", pb.CreateKeyResponse, pb.RotateKeyResponse)
 
 
 def key_message(key: ApiKey, now: datetime) -> pb.Key:
@@ -30,37 +34,34 @@ def key_message(key: ApiKey, now: datetime) -> pb.Key:
     )
 
 
-def key_bytes(answer: KeyAnswer) -> bytes:
-    """Of a key that was revoked."""
-    return key_message(answer.key, answer.now).SerializeToString()
+def revoked_message(answer: KeyAnswer) -> pb.Key:
+    return key_message(answer.key, answer.now)
 
 
-def created_bytes(answer: KeyAnswer) -> bytes:
-    """Of a key that was made, without its secret: these bytes are stored."""
-    return pb.CreateKeyResponse(key=key_message(answer.key, answer.now)).SerializeToString()
+REVOKED = response_codec(pb.Key, revoked_message)
 
 
-def rotated_bytes(answer: KeyAnswer) -> bytes:
+def created_message(answer: KeyAnswer) -> pb.CreateKeyResponse:
+    """Of a key that was made, without its secret: this is stored."""
+    return pb.CreateKeyResponse(key=key_message(answer.key, answer.now))
+
+
+CREATED = response_codec(pb.CreateKeyResponse, created_message)
+
+
+def rotated_message(answer: KeyAnswer) -> pb.RotateKeyResponse:
     """Of a key that was rotated, without the new one's secret."""
     assert answer.replaced is not None
     return pb.RotateKeyResponse(
         key=key_message(answer.key, answer.now), replaced=key_message(answer.replaced, answer.now)
-    ).SerializeToString()
+    )
 
 
-def created(stored: bytes, secret: NewSecret) -> pb.CreateKeyResponse:
-    """The answer to the call that drew `secret`, which it is told if it was this call that made the key."""
-    answer = pb.CreateKeyResponse.FromString(stored)
-    answer.secret = _shown(answer.key, secret)
-    return answer
+ROTATED = response_codec(pb.RotateKeyResponse, rotated_message)
 
 
-def rotated(stored: bytes, secret: NewSecret) -> pb.RotateKeyResponse:
-    """The same for a rotation."""
-    answer = pb.RotateKeyResponse.FromString(stored)
-    answer.secret = _shown(answer.key, secret)
-    return answer
-
-
-def _shown(key: pb.Key, secret: NewSecret) -> str:
-    return secret.of(Role(key.role)) if key.key_id == secret.key_id else ""
+def with_secret(response: Made, secret: NewSecret) -> Made:
+    """The response to the call that drew `secret`, which it shows if it was this call that made the key."""
+    key = response.key
+    response.secret = secret.of(Role(key.role)) if key.key_id == secret.key_id else ""
+    return response

@@ -7,14 +7,7 @@ from datetime import datetime
 from stockward.auth.v1 import key_pb2 as pb
 from stockward.auth.v1 import key_pb2_grpc
 
-from stockward_server.api.keys.messages import (
-    created,
-    created_bytes,
-    key_bytes,
-    key_message,
-    rotated,
-    rotated_bytes,
-)
+from stockward_server.api.keys.messages import CREATED, REVOKED, ROTATED, key_message, with_secret
 from stockward_server.api.requests import Context, request_of
 from stockward_server.application.context import Role
 from stockward_server.application.keys import DEFAULT_OVERLAP, Keys, NewKey, NewSecret, Rotation
@@ -33,8 +26,7 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
 
     async def CreateKey(self, request: pb.CreateKeyRequest, context: Context) -> pb.CreateKeyResponse:
         wanted, secret = NewKey(request.name, Role(request.role), _expire_time(request)), NewSecret()
-        stored = await self._keys.create(request_of(context, request), wanted, secret, created_bytes)
-        return created(stored, secret)
+        return with_secret(await self._keys.create(request_of(context, request), wanted, secret, CREATED), secret)
 
     async def ListKeys(self, request: pb.ListKeysRequest, context: Context) -> pb.ListKeysResponse:
         keys, token = await list_page(
@@ -50,12 +42,10 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
     async def RotateKey(self, request: pb.RotateKeyRequest, context: Context) -> pb.RotateKeyResponse:
         overlap = timespan(request.overlap) if request.HasField("overlap") else DEFAULT_OVERLAP
         rotation, secret = Rotation(request.key_id.lower(), overlap, _expire_time(request)), NewSecret()
-        stored = await self._keys.rotate(request_of(context, request), rotation, secret, rotated_bytes)
-        return rotated(stored, secret)
+        return with_secret(await self._keys.rotate(request_of(context, request), rotation, secret, ROTATED), secret)
 
     async def RevokeKey(self, request: pb.RevokeKeyRequest, context: Context) -> pb.Key:
-        stored = await self._keys.revoke(request_of(context, request), request.key_id.lower(), key_bytes)
-        return pb.Key.FromString(stored)
+        return await self._keys.revoke(request_of(context, request), request.key_id.lower(), REVOKED)
 
 
 def _expire_time(request: pb.CreateKeyRequest | pb.RotateKeyRequest) -> datetime | None:

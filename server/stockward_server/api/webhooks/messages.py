@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TypeVar, cast
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.webhook.v1 import webhook_pb2 as pb
 
+from stockward_server.api.responses import response_codec
+from stockward_server.application.response_codec import ResponseCodec
 from stockward_server.domain.delivery import Delivery, LoggedAttempt
 from stockward_server.domain.endpoint import (
     HIDDEN,
@@ -27,6 +29,8 @@ from stockward_server.wire.validation.rules import validate
 
 EDITABLE = tuple(EndpointEdit.__annotations__)
 """The fields that staff may set; their names are those of webhook.v1.Endpoint."""
+
+Made = TypeVar("Made", pb.CreateEndpointResponse, pb.RotateSecretResponse)
 
 # Messages from the domain
 
@@ -55,45 +59,55 @@ def endpoint_message(endpoint: Endpoint) -> pb.Endpoint:
     )
 
 
-def stored_endpoint(stored: bytes) -> pb.Endpoint:
-    """The answer to a change. One that an earlier release stored may have values of headers."""
-    return _hidden(pb.Endpoint.FromString(stored))
-
-
 def _hidden(endpoint: pb.Endpoint) -> pb.Endpoint:
+    """What an earlier release stored may have values of headers."""
     for name in endpoint.headers:
         endpoint.headers[name] = HIDDEN
     return endpoint
 
 
-def endpoint_bytes(endpoint: Endpoint) -> bytes:
-    return endpoint_message(endpoint).SerializeToString()
+def _hidden_in(response: Made) -> Made:
+    _hidden(response.endpoint)
+    return response
 
 
-def created_bytes(endpoint: Endpoint) -> bytes:
-    """Of an endpoint that was made, without its secret: these bytes are stored."""
-    return pb.CreateEndpointResponse(endpoint=endpoint_message(endpoint)).SerializeToString()
+ENDPOINT = response_codec(pb.Endpoint, endpoint_message, _hidden)
+"""The response of a change of an endpoint."""
 
 
-def rotated_bytes(endpoint: Endpoint) -> bytes:
+def created_message(endpoint: Endpoint) -> pb.CreateEndpointResponse:
+    """Of an endpoint that was made, without its secret: this is stored."""
+    return pb.CreateEndpointResponse(endpoint=endpoint_message(endpoint))
+
+
+CREATED: ResponseCodec[Endpoint, pb.CreateEndpointResponse] = response_codec(
+    pb.CreateEndpointResponse, created_message, _hidden_in
+)
+
+
+def rotated_message(endpoint: Endpoint) -> pb.RotateSecretResponse:
     """Of an endpoint with a new secret, without it."""
-    return pb.RotateSecretResponse(endpoint=endpoint_message(endpoint)).SerializeToString()
+    return pb.RotateSecretResponse(endpoint=endpoint_message(endpoint))
 
 
-def created(stored: bytes, secret: NewSecret) -> pb.CreateEndpointResponse:
-    """The answer to the call that drew `secret`, which it is told if it was this call that made the endpoint."""
-    answer = pb.CreateEndpointResponse.FromString(stored)
-    _hidden(answer.endpoint)
-    answer.secret = _shown(answer.endpoint, secret)
-    return answer
+ROTATED: ResponseCodec[Endpoint, pb.RotateSecretResponse] = response_codec(
+    pb.RotateSecretResponse, rotated_message, _hidden_in
+)
 
 
-def rotated(stored: bytes, secret: NewSecret) -> pb.RotateSecretResponse:
-    """The same for a rotation."""
-    answer = pb.RotateSecretResponse.FromString(stored)
-    _hidden(answer.endpoint)
-    answer.secret = _shown(answer.endpoint, secret)
-    return answer
+def with_secret(response: Made, secret: NewSecret) -> Made:
+    """The response to the call that drew `secret`, which it shows if the endpoint has it by this call, and its receiver
+    has to know it and cannot read it elsewhere: that is so for HMAC."""
+    text = secret.of(SecretKind.HMAC)
+    response.secret = text if response.endpoint.secrets[0].fingerprint == fingerprint_of(text) else ""
+    return response
+
+
+def pinged_message(event_id: str) -> pb.PingEndpointResponse:
+    return pb.PingEndpointResponse(event_id=event_id)
+
+
+PINGED = response_codec(pb.PingEndpointResponse, pinged_message)
 
 
 def delivery_message(delivery: Delivery) -> pb.Delivery:
@@ -111,8 +125,8 @@ def delivery_message(delivery: Delivery) -> pb.Delivery:
     )
 
 
-def delivery_bytes(delivery: Delivery) -> bytes:
-    return delivery_message(delivery).SerializeToString()
+DELIVERY = response_codec(pb.Delivery, delivery_message)
+"""The response of a change of a delivery."""
 
 
 def _attempt_message(attempt: LoggedAttempt) -> pb.Delivery.Attempt:
@@ -136,12 +150,6 @@ def _secret_message(secret: Secret) -> pb.Endpoint.Secret:
         expire_time=timestamp(secret.expire_time),
         created_by=secret.created_by,
     )
-
-
-def _shown(endpoint: pb.Endpoint, secret: NewSecret) -> str:
-    """What the receiver has to know and cannot read elsewhere: the secret of HMAC, if it is this one."""
-    text = secret.of(SecretKind.HMAC)
-    return text if endpoint.secrets[0].fingerprint == fingerprint_of(text) else ""
 
 
 # The domain from messages

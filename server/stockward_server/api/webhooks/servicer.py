@@ -10,22 +10,23 @@ from stockward.webhook.v1 import webhook_pb2 as pb
 from stockward.webhook.v1 import webhook_pb2_grpc
 
 from stockward_server.api.requests import Context, request_of
+from stockward_server.api.responses import response_codec
 from stockward_server.api.webhooks.messages import (
-    created,
-    created_bytes,
-    delivery_bytes,
+    CREATED,
+    DELIVERY,
+    ENDPOINT,
+    PINGED,
+    ROTATED,
     delivery_message,
-    endpoint_bytes,
     endpoint_edit,
     endpoint_message,
     masked_edit,
-    rotated,
-    rotated_bytes,
-    stored_endpoint,
+    with_secret,
 )
 from stockward_server.application.positions import Part
 from stockward_server.application.webhooks import (
     Batch,
+    BatchDone,
     DeliveryFilter,
     DeliveryStore,
     EndpointDecision,
@@ -92,10 +93,10 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
     async def CreateEndpoint(self, request: pb.CreateEndpointRequest, context: Context) -> pb.CreateEndpointResponse:
         edit = checked(endpoint_edit(request.endpoint), require_https=self._require_https)
         kind, secret = SecretKind(request.secret_kind or SecretKind.HMAC), NewSecret()
-        stored = await self._endpoints.create(
-            request_of(context, request), lambda now: decide_creation(new_id(), edit, kind, secret, now), created_bytes
+        response = await self._endpoints.create(
+            request_of(context, request), lambda now: decide_creation(new_id(), edit, kind, secret, now), CREATED
         )
-        return created(stored, secret)
+        return with_secret(response, secret)
 
     async def GetEndpoint(self, request: pb.GetEndpointRequest, context: Context) -> pb.Endpoint:
         return endpoint_message(await self._endpoints.endpoint(_name(request)))
@@ -115,20 +116,16 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         named = request.endpoint
         validate(pb.GetEndpointRequest(endpoint_id=named.endpoint_id), "endpoint.")
         edit = checked(masked_edit(request), require_https=self._require_https)
-        answer = await self._endpoints.change(
+        return await self._endpoints.change(
             request_of(context, request),
             _name(named),
             named.etag,
             lambda endpoint, now: decide_update(endpoint, edit, now),
-            endpoint_bytes,
+            ENDPOINT,
         )
-        return stored_endpoint(answer)
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, context: Context) -> pb.Endpoint:
-        answer = await self._endpoints.delete(
-            request_of(context, request), _name(request), request.etag, endpoint_bytes
-        )
-        return stored_endpoint(answer)
+        return await self._endpoints.delete(request_of(context, request), _name(request), request.etag, ENDPOINT)
 
     async def EnableEndpoint(self, request: pb.EnableEndpointRequest, context: Context) -> pb.Endpoint:
         return await self._change(request, context, decide_enabling)
@@ -140,31 +137,25 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
     async def RotateSecret(self, request: pb.RotateSecretRequest, context: Context) -> pb.RotateSecretResponse:
         overlap = timespan(request.overlap) if request.HasField("overlap") else DEFAULT_OVERLAP
         kind, secret = SecretKind(request.kind) if request.kind else None, NewSecret()
-        stored = await self._endpoints.change(
+        response = await self._endpoints.change(
             request_of(context, request),
             _name(request),
             request.etag,
             lambda endpoint, now: decide_rotation(endpoint, kind, secret, overlap, now),
-            rotated_bytes,
+            ROTATED,
         )
-        return rotated(stored, secret)
+        return with_secret(response, secret)
 
     async def ExpireSecrets(self, request: pb.ExpireSecretsRequest, context: Context) -> pb.Endpoint:
         return await self._change(request, context, decide_expiry)
 
     async def PingEndpoint(self, request: pb.PingEndpointRequest, context: Context) -> pb.PingEndpointResponse:
-        answer = await self._endpoints.ping(
-            request_of(context, request),
-            _name(request),
-            lambda event_id: pb.PingEndpointResponse(event_id=event_id).SerializeToString(),
-        )
-        return pb.PingEndpointResponse.FromString(answer)
+        return await self._endpoints.ping(request_of(context, request), _name(request), PINGED)
 
     async def _change(self, request: Any, context: Context, decide: EndpointDecision) -> pb.Endpoint:
-        answer = await self._endpoints.change(
-            request_of(context, request), _name(request), request.etag, decide, endpoint_bytes
+        return await self._endpoints.change(
+            request_of(context, request), _name(request), request.etag, decide, ENDPOINT
         )
-        return stored_endpoint(answer)
 
     # Deliveries
 
@@ -192,31 +183,31 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         return delivery_message(await self._deliveries.delivery(_name(request), request.event_id.lower()))
 
     async def RetryDelivery(self, request: pb.RetryDeliveryRequest, context: Context) -> pb.Delivery:
-        answer = await self._deliveries.retry(
-            request_of(context, request), _name(request), request.event_id.lower(), delivery_bytes
+        return await self._deliveries.retry(
+            request_of(context, request), _name(request), request.event_id.lower(), DELIVERY
         )
-        return pb.Delivery.FromString(answer)
 
     async def SkipDelivery(self, request: pb.SkipDeliveryRequest, context: Context) -> pb.Delivery:
-        answer = await self._deliveries.skip(
-            request_of(context, request), _name(request), request.event_id.lower(), delivery_bytes
+        return await self._deliveries.skip(
+            request_of(context, request), _name(request), request.event_id.lower(), DELIVERY
         )
-        return pb.Delivery.FromString(answer)
 
     async def RecoverDeliveries(
         self, request: pb.RecoverDeliveriesRequest, context: Context
     ) -> pb.RecoverDeliveriesResponse:
         seal = await self._seals.load()
-        answer = await self._replay.recover(
+        return await self._replay.recover(
             request_of(context, request),
             _name(request),
             moment(request.start_time, "start_time"),
             _batch(seal, request),
-            lambda count, rest: pb.RecoverDeliveriesResponse(
-                recovered=count, next_position=_position(seal, request, rest)
-            ).SerializeToString(),
+            response_codec(
+                pb.RecoverDeliveriesResponse,
+                lambda done: pb.RecoverDeliveriesResponse(
+                    recovered=done.count, next_position=_position(seal, request, done)
+                ),
+            ),
         )
-        return pb.RecoverDeliveriesResponse.FromString(answer)
 
     async def ReplayEvents(self, request: pb.ReplayEventsRequest, context: Context) -> pb.ReplayEventsResponse:
         check_types(request.types, "types")
@@ -230,15 +221,15 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         if not (wanted.types or wanted.aggregate_id or wanted.start_time or wanted.end_time):
             raise FieldInvalid("say which events: start_time, end_time, types or aggregate_id", field="start_time")
         seal = await self._seals.load()
-        answer = await self._replay.replay(
+        return await self._replay.replay(
             request_of(context, request),
             wanted,
             _batch(seal, request),
-            lambda count, rest: pb.ReplayEventsResponse(
-                replayed=count, next_position=_position(seal, request, rest)
-            ).SerializeToString(),
+            response_codec(
+                pb.ReplayEventsResponse,
+                lambda done: pb.ReplayEventsResponse(replayed=done.count, next_position=_position(seal, request, done)),
+            ),
         )
-        return pb.ReplayEventsResponse.FromString(answer)
 
 
 def _name(message: _Named) -> str:
@@ -257,5 +248,5 @@ def _batch(seal: Seal, message: pb.RecoverDeliveriesRequest | pb.ReplayEventsReq
     return Batch(message.limit or DEFAULT_BATCH, position[0] if position else 0)
 
 
-def _position(seal: Seal, message: pb.RecoverDeliveriesRequest | pb.ReplayEventsRequest, rest: int | None) -> str:
-    return "" if rest is None else page_token.encode(seal, message, [rest])
+def _position(seal: Seal, message: pb.RecoverDeliveriesRequest | pb.ReplayEventsRequest, done: BatchDone) -> str:
+    return "" if done.rest is None else page_token.encode(seal, message, [done.rest])

@@ -13,9 +13,10 @@ from typing import Any
 from asyncpg import Record
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.stock_views import Page
 from stockward_server.application.unit_of_work import UnitOfWork
-from stockward_server.application.webhooks import DeliveryFilter, DeliveryReply
+from stockward_server.application.webhooks import DeliveryFilter
 from stockward_server.domain.delivery import Delivery, DeliveryState, LoggedAttempt
 from stockward_server.domain.errors import DeliveryExpired, DeliveryNotFound, DeliveryStateInvalid
 from stockward_server.domain.identifiers import first_id
@@ -88,7 +89,9 @@ class SqlDeliveries:
             await hold_endpoint(connection, endpoint_id)
             return await _load(connection, endpoint_id, event_id)
 
-    async def retry(self, request: MutationContext, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
+    async def retry(
+        self, request: MutationContext, endpoint_id: str, event_id: str, codec: ResponseCodec[Delivery, M]
+    ) -> M:
         async def work(connection: Executor, delivery: Delivery) -> None:
             kept = await connection.fetchval(
                 """
@@ -109,9 +112,11 @@ class SqlDeliveries:
             await add_lane(connection, endpoint_id, delivery.aggregate_id)
             await wake_lanes(connection, endpoint_id, delivery.aggregate_id)
 
-        return await self._change(request, endpoint_id, event_id, work, reply)
+        return await self._change(request, endpoint_id, event_id, work, codec)
 
-    async def skip(self, request: MutationContext, endpoint_id: str, event_id: str, reply: DeliveryReply) -> bytes:
+    async def skip(
+        self, request: MutationContext, endpoint_id: str, event_id: str, codec: ResponseCodec[Delivery, M]
+    ) -> M:
         async def work(connection: Executor, delivery: Delivery) -> None:
             if delivery.state is DeliveryState.DELIVERED:
                 raise DeliveryStateInvalid(
@@ -128,7 +133,7 @@ class SqlDeliveries:
             )
             await wake_lanes(connection, endpoint_id, delivery.aggregate_id)
 
-        return await self._change(request, endpoint_id, event_id, work, reply)
+        return await self._change(request, endpoint_id, event_id, work, codec)
 
     async def _change(
         self,
@@ -136,11 +141,11 @@ class SqlDeliveries:
         endpoint_id: str,
         event_id: str,
         work: Callable[[Executor, Delivery], Any],
-        reply: DeliveryReply,
-    ) -> bytes:
+        codec: ResponseCodec[Delivery, M],
+    ) -> M:
         """`work` on the delivery, with its lane and then itself under lock."""
 
-        async def run(connection: Executor, state: UnitOfWork) -> bytes:
+        async def run(connection: Executor, state: UnitOfWork) -> Delivery:
             await hold_endpoint(connection, endpoint_id)
             aggregate_id = (await _load(connection, endpoint_id, event_id)).aggregate_id
             await lock_lane(connection, endpoint_id, aggregate_id)
@@ -150,9 +155,9 @@ class SqlDeliveries:
                 event_id,
             )
             await work(connection, await _load(connection, endpoint_id, event_id))
-            return reply(await _load(connection, endpoint_id, event_id))
+            return await _load(connection, endpoint_id, event_id)
 
-        return await self._mutations.run(request, run)
+        return await self._mutations.run(request, run, codec)
 
 
 async def _load(connection: Executor, endpoint_id: str, event_id: str) -> Delivery:

@@ -10,9 +10,10 @@ from datetime import datetime
 from asyncpg import Record
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.stock_views import Page
 from stockward_server.application.unit_of_work import UnitOfWork
-from stockward_server.application.webhooks import EndpointDecision, EndpointReply
+from stockward_server.application.webhooks import EndpointDecision
 from stockward_server.domain.endpoint import Endpoint, Secret
 from stockward_server.domain.endpoint_changes import require_enabled, require_etag, require_managed
 from stockward_server.domain.errors import EndpointLimitReached, EndpointNotFound
@@ -45,22 +46,27 @@ class SqlEndpoints:
         self._mutations = mutations
 
     async def create(
-        self, request: MutationContext, make: Callable[[datetime], Endpoint], reply: EndpointReply
-    ) -> bytes:
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+        self, request: MutationContext, make: Callable[[datetime], Endpoint], codec: ResponseCodec[Endpoint, M]
+    ) -> M:
+        async def work(connection: Executor, state: UnitOfWork) -> Endpoint:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", CREATION_LOCK)
             if await connection.fetchval("SELECT count(*) FROM endpoints") >= MAX_ENDPOINTS:
                 raise EndpointLimitReached(f"there are {MAX_ENDPOINTS} endpoints already", limit=MAX_ENDPOINTS)
             endpoint = _attributed(make(state.now), None, request.actor)
             await _write(connection, endpoint)
-            return reply(endpoint)
+            return endpoint
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)
 
     async def change(
-        self, request: MutationContext, endpoint_id: str, etag: str, decide: EndpointDecision, reply: EndpointReply
-    ) -> bytes:
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+        self,
+        request: MutationContext,
+        endpoint_id: str,
+        etag: str,
+        decide: EndpointDecision,
+        codec: ResponseCodec[Endpoint, M],
+    ) -> M:
+        async def work(connection: Executor, state: UnitOfWork) -> Endpoint:
             endpoint = await _lock(connection, endpoint_id)
             require_etag(endpoint, etag)
             changed = decide(endpoint, state.now)
@@ -69,25 +75,27 @@ class SqlEndpoints:
                 await _write(connection, changed)
                 if changed.enabled:  # the change may be what it failed for want of
                     await wake_lanes(connection, endpoint_id)
-            return reply(changed)
+            return changed
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)
 
-    async def delete(self, request: MutationContext, endpoint_id: str, etag: str, reply: EndpointReply) -> bytes:
+    async def delete(
+        self, request: MutationContext, endpoint_id: str, etag: str, codec: ResponseCodec[Endpoint, M]
+    ) -> M:
         """One row and its secrets go: nobody claims lanes without an endpoint, and the cleaner finds what is left."""
 
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> Endpoint:
             endpoint = await _lock(connection, endpoint_id)
             require_etag(endpoint, etag)
             require_managed(endpoint, "URL")
             await connection.execute("DELETE FROM endpoints WHERE endpoint_id = $1", endpoint_id)
             log.info("endpoint %s was deleted by %s", endpoint_id, request.actor)
-            return reply(endpoint)
+            return endpoint
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)
 
-    async def ping(self, request: MutationContext, endpoint_id: str, reply: Callable[[str], bytes]) -> bytes:
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+    async def ping(self, request: MutationContext, endpoint_id: str, codec: ResponseCodec[str, M]) -> M:
+        async def work(connection: Executor, state: UnitOfWork) -> str:
             endpoint = await _lock(connection, endpoint_id)
             require_enabled(endpoint)
             version = await connection.fetchval(
@@ -95,9 +103,9 @@ class SqlEndpoints:
                 endpoint_id,
             )
             state.record(PINGED, "endpoint", endpoint_id, version, endpoint.news, request)
-            return reply(state.events[-1].event_id)
+            return state.events[-1].event_id
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)
 
     async def endpoint(self, endpoint_id: str) -> Endpoint:
         row = await self._pool.fetchrow(f"{SELECT_ENDPOINTS} WHERE endpoint_id = $1", endpoint_id)

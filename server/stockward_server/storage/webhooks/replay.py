@@ -8,8 +8,9 @@ from datetime import datetime
 from asyncpg import Record
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.unit_of_work import UnitOfWork
-from stockward_server.application.webhooks import Batch, BatchReply, DeliveryFilter
+from stockward_server.application.webhooks import Batch, BatchDone, DeliveryFilter
 from stockward_server.domain.endpoint import STOREFRONT
 from stockward_server.domain.event import PINGED
 from stockward_server.storage.database import Executor
@@ -27,11 +28,16 @@ class SqlReplay:
         self._mutations = mutations
 
     async def recover(
-        self, request: MutationContext, endpoint_id: str, start_time: datetime, batch: Batch, reply: BatchReply
-    ) -> bytes:
+        self,
+        request: MutationContext,
+        endpoint_id: str,
+        start_time: datetime,
+        batch: Batch,
+        codec: ResponseCodec[BatchDone, M],
+    ) -> M:
         """What is no longer in the record cannot be sent, and stays dead."""
 
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> BatchDone:
             await hold_endpoint(connection, endpoint_id)
             rows = await connection.fetch(
                 """
@@ -45,15 +51,17 @@ class SqlReplay:
                 batch.after_seq,
                 batch.limit,
             )
-            return reply(await _send(connection, endpoint_id, rows), _rest(rows, batch))
+            return BatchDone(await _send(connection, endpoint_id, rows), _rest(rows, batch))
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)
 
-    async def replay(self, request: MutationContext, wanted: DeliveryFilter, batch: Batch, reply: BatchReply) -> bytes:
+    async def replay(
+        self, request: MutationContext, wanted: DeliveryFilter, batch: Batch, codec: ResponseCodec[BatchDone, M]
+    ) -> M:
         """What is still in the outbox comes by itself, behind what it follows. The storefront of the settings gets
         again what a storefront may see now."""
 
-        async def work(connection: Executor, state: UnitOfWork) -> bytes:
+        async def work(connection: Executor, state: UnitOfWork) -> BatchDone:
             own_types = await hold_endpoint(connection, wanted.endpoint_id)
             rows = await connection.fetch(
                 f"""
@@ -75,9 +83,9 @@ class SqlReplay:
                 PINGED,
                 batch.limit,
             )
-            return reply(await _send(connection, wanted.endpoint_id, rows), _rest(rows, batch))
+            return BatchDone(await _send(connection, wanted.endpoint_id, rows), _rest(rows, batch))
 
-        return await self._mutations.run(request, work)
+        return await self._mutations.run(request, work, codec)
 
 
 async def _send(connection: Executor, endpoint_id: str, rows: Sequence[Record]) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.response_codec import M, R, Response, ResponseCodec
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import DatabaseUnavailable, Refusal
 from stockward_server.domain.event import Event
@@ -17,8 +19,10 @@ from stockward_server.storage.write.write_state import write_state
 MAX_TRIES = 5
 FIRST_PAUSE = 0.05
 
-Work = Callable[[Executor, UnitOfWork], Awaitable[bytes]]
-"""Does the work on the connection, records events into the state, and answers the encoded response."""
+T = TypeVar("T")
+
+Work = Callable[[Executor, UnitOfWork], Awaitable[R]]
+"""Does the work on the connection, records events into the state, and returns the result."""
 
 
 class Mutations:
@@ -35,16 +39,16 @@ class Mutations:
         self._encode_event = encode_event
         self._on_commit = guarded(on_commit)
 
-    async def run(self, request: MutationContext, work: Work) -> bytes:
-        """The response, stored or fresh. Work that lost a race or its connection is done again from the start: had it
-        been committed after all, its stored response answers."""
-        return await self._until_done(lambda: self._once(request, work))
+    async def run(self, request: MutationContext, work: Work[R], codec: ResponseCodec[R, M]) -> M:
+        """Returns the response, stored or fresh. Work that lost a race or its connection is done again from the start:
+        had it been committed after all, its stored response answers."""
+        return codec.message_of(await self._until_done(lambda: self._once(request, work, codec)))
 
-    async def rehearse(self, work: Work) -> bytes:
-        """The response that the work would have; nothing of it stays, and no request_id is used up."""
+    async def rehearse(self, work: Work[R]) -> R:
+        """Returns the result that the work would have; nothing of it stays, and no request_id is used up."""
         return await self._until_done(lambda: self._rolled_back(work))
 
-    async def _until_done(self, attempt: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def _until_done(self, attempt: Callable[[], Awaitable[T]]) -> T:
         pause = FIRST_PAUSE
         for _ in range(MAX_TRIES):
             try:
@@ -58,17 +62,17 @@ class Mutations:
             "the database cannot be reached; send the request again with the same request_id", retry_after=1.0
         )
 
-    async def run_unasked(self, work: Work) -> bytes:
-        """Work that nobody waits for and nobody would repeat."""
+    async def run_unasked(self, work: Work[R]) -> R:
+        """Does work that nobody asked for and nobody would repeat, and returns its result."""
         async with transaction(self._pool) as connection:
             now = await connection.fetchval("SELECT clock_timestamp()")
             state = UnitOfWork(now, self._encode_event)
-            answer = await work(connection, state)
+            result = await work(connection, state)
             await write_state(connection, state)
         self._on_commit(state)
-        return answer
+        return result
 
-    async def _rolled_back(self, work: Work) -> bytes:
+    async def _rolled_back(self, work: Work[R]) -> R:
         async with self._pool.acquire() as connection:
             attempt = connection.transaction()
             await attempt.start()
@@ -78,25 +82,27 @@ class Mutations:
             finally:
                 await attempt.rollback()
 
-    async def _once(self, request: MutationContext, work: Work) -> bytes:
+    async def _once(self, request: MutationContext, work: Work[R], codec: ResponseCodec[R, M]) -> Response[M] | bytes:
         try:
-            return await self._transact(request, work)
+            return await self._transact(request, work, codec)
         except Refusal:
             # The same request may have been committed elsewhere while this one waited for its locks. What was written
             # before the refusal is rolled back by now.
             async with transaction(self._pool) as connection:
                 _, _, stored = await find_responses(connection, [request])
-            for response in stored.values():
-                return response.replay(request)
+            for known in stored.values():
+                return known.replay(request)
             raise
 
-    async def _transact(self, request: MutationContext, work: Work) -> bytes:
+    async def _transact(
+        self, request: MutationContext, work: Work[R], codec: ResponseCodec[R, M]
+    ) -> Response[M] | bytes:
         async with transaction(self._pool) as connection:
             now, _, stored = await find_responses(connection, [request])
-            for response in stored.values():
-                return response.replay(request)
+            for known in stored.values():
+                return known.replay(request)
             state = UnitOfWork(now, self._encode_event)
-            answer = await work(connection, state)
-            await write_state(connection, state, [(request, answer)])
+            response = codec.respond(await work(connection, state))
+            await write_state(connection, state, [(request, response.stored)])
         self._on_commit(state)
-        return answer
+        return response
