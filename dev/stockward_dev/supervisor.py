@@ -26,6 +26,7 @@ from stockward_dev.worker import Worker
 from stockward_server.config import WEBHOOK_SECRETS, Environment, Settings, variable
 from stockward_server.config.checks import several
 from stockward_server.config.run_file import RunFile
+from stockward_server.runtime.back_off import BackOff
 from stockward_server.runtime.probes import answers
 
 DATABASE = "stockward"
@@ -292,22 +293,20 @@ class Supervisor:
 
     async def _keep(self, service: Service) -> None:
         """Start ``service`` again whenever it ends."""
-        delay = FIRST_DELAY
+        back_off = BackOff(FIRST_DELAY, MAX_DELAY, steady=STEADY)
         while True:
             since = time.monotonic()
             code = await service.wait()
-            if time.monotonic() - since > STEADY:
-                delay = FIRST_DELAY
+            delay = back_off.next(time.monotonic() - since)
             problem = f"{service.name} {ended(code)}"
             while service.pid is None:
                 self._write_run_file()
                 self._screen.warn(f"{problem}; starting it again in {delay:g} s (log: {service.log})")
                 await asyncio.sleep(delay)
-                delay = min(2 * delay, MAX_DELAY)
                 try:
                     await service.start()
                 except (StartError, OSError) as error:
-                    problem = str(error)
+                    problem, delay = str(error), back_off.next()
             self._write_run_file()
             self._screen.say(f"✓ {service.name} is back (pid {service.pid})")
 

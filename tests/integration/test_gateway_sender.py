@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from stockward_server.gateway.egress import LOOPBACK, Egress
 from stockward_server.gateway.sender import EXCERPT_BYTES, Answer, Sender
+from stockward_server.runtime.supervision import end
 from stockward_server.storage.webhooks.claims import Endpoint
 from tests.events import event, until
 from tests.receiver import SECRET
@@ -39,9 +41,14 @@ class Peer:
         self.connections = 0
         self.heads: list[bytes] = []
         self.port = 0
+        self.talking = set[asyncio.Task[Any]]()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self.talking.add(task)
+        task.add_done_callback(self.talking.discard)
         try:
             self.heads.append(await reader.readuntil(b"\r\n\r\n"))
             await self.talk(reader, writer)
@@ -62,6 +69,7 @@ async def peer(
         yield server
     finally:
         listening.close()
+        await end(*server.talking)
 
 
 async def send(

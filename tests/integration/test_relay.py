@@ -19,8 +19,8 @@ from stockward.event.v1.event_pb2 import Event
 from stockward_dev import Nats
 from stockward_dev import nats as embedded_nats
 from stockward_server.relay.cloud_event import decode_token
-from stockward_server.relay.stream import open_nats
 from stockward_server.relay.wake import WAKE_SUBJECT
+from stockward_server.runtime.nats import open_nats
 from stockward_server.runtime.supervision import Unavailable
 from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.events.event_log import Selection, republish

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 
 from stockward_server.domain.errors import DatabaseUnavailable, DeadlinePassed, Overloaded
+from stockward_server.runtime.back_off import BackOff
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class Postponed:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._failed: OrderedDict[str, tuple[float, float]] = OrderedDict()  # when to try again, and the pause
+        self._failed: OrderedDict[str, tuple[float, BackOff]] = OrderedDict()  # when to try again
 
     def ids(self) -> Collection[str]:
         """Those that are not to be tried now."""
@@ -38,9 +39,9 @@ class Postponed:
         if not isinstance(outcome, Exception):
             self._failed.pop(work_id, None)
         elif not isinstance(outcome, NOT_ITS_FAULT):
-            _, before = self._failed.pop(work_id, (0.0, 0.0))
-            pause = min(max(FIRST_PAUSE, 2 * before), MAX_PAUSE)
-            self._failed[work_id] = self._clock() + pause, pause
+            _, back_off = self._failed.pop(work_id, (0.0, BackOff(FIRST_PAUSE, MAX_PAUSE)))
+            pause = back_off.next()
+            self._failed[work_id] = self._clock() + pause, back_off
             if len(self._failed) > MAX_POSTPONED:
                 self._failed.popitem(last=False)
             log.error("%s is due and fails; again in %g s", work_id, pause, exc_info=outcome)

@@ -18,6 +18,7 @@ import time
 from functools import partial
 
 from stockward_server.config import Settings, variable
+from stockward_server.runtime.back_off import BackOff
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ async def serve(settings: Settings, count: int, stop: asyncio.Event) -> None:
 
 
 async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
-    delay = FIRST_DELAY
+    back_off = BackOff(FIRST_DELAY, MAX_DELAY, steady=STEADY)
     stopping = asyncio.create_task(stop.wait())
     while not stop.is_set():
         since = time.monotonic()
@@ -60,11 +61,9 @@ async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
         if stop.is_set():
             await _end(process, settings.stop_seconds)
             return
-        if time.monotonic() - since > STEADY:
-            delay = FIRST_DELAY
+        delay = back_off.next(time.monotonic() - since)
         log.warning("worker %d (process %d) ended with %d; again in %g s", number, process.pid, ended.result(), delay)
         await asyncio.wait((stopping,), timeout=delay)
-        delay = min(2 * delay, MAX_DELAY)
 
 
 def _nth_port(address: str, number: int) -> str:

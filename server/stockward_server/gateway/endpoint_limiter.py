@@ -9,13 +9,13 @@ seconds.
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 
 from stockward_server.gateway.retry import GONE
 from stockward_server.gateway.sender import Answer
+from stockward_server.runtime.back_off import BackOff
 from stockward_server.storage.webhooks.claims import Endpoint
 
 BURST_SECONDS = 0.1
@@ -61,7 +61,7 @@ class EndpointLimiter:
         """Held while a lane is sent."""
         self._claimed = 0
         self._failures = 0
-        self._rest = 0.0  # how long the breaker stays open; 0 while it is closed
+        self._rests = BackOff(policy.first_rest, policy.longest_rest, jitter=0.2)
         self._rest_end = 0.0
         self._probing = False
         self._tokens = inf
@@ -70,7 +70,7 @@ class EndpointLimiter:
     @property
     def breaker_open(self) -> bool:
         """Whether it failed so often that only single requests are tried, now and then."""
-        return self._rest > 0
+        return self._rests.begun
 
     def places(self, now: float) -> int:
         """How many lanes it may be sent."""
@@ -126,7 +126,8 @@ class EndpointLimiter:
         outcomes = self.outcomes
         if answer.taken:
             outcomes.taken, outcomes.first_failure = True, None
-            self._failures, self._rest, self._rest_end = 0, 0.0, 0.0
+            self._failures, self._rest_end = 0, 0.0
+            self._rests.reset()
             return
         outcomes.first_failure = outcomes.first_failure or answer.start_time
         outcomes.last_error = answer.error
@@ -137,8 +138,7 @@ class EndpointLimiter:
         if now < self._rest_end:
             return  # sent before the breaker opened
         if self._failures >= self._policy.failures:
-            self._rest = min(max(self._policy.first_rest, 2 * self._rest), self._policy.longest_rest)
-            self._rest_end = now + self._rest * random.uniform(1, 1.2)
+            self._rest_end = now + self._rests.next()
         if answer.retry_after and answer.status in (429, 503):
             self._rest_end = max(self._rest_end, now + min(answer.retry_after.total_seconds(), MAX_REST))
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from urllib.parse import unquote
 
-import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.msg import Msg
@@ -16,10 +15,10 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from stockward_server.gateway.metrics import GatewayMetrics
+from stockward_server.runtime.nats import open_nats
 from stockward_server.runtime.supervision import (
     Unavailable,
     cancel_on_loss,
-    close_shielded,
     raise_if_cancelled,
     run_with_restarts,
 )
@@ -42,8 +41,6 @@ FETCH_SECONDS = 5.0
 MAX_TEXT = 300
 """Characters that are kept of a subject, or of a reason."""
 
-CLOSE_SECONDS = 5.0
-
 
 async def run(
     dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[], None], metrics: GatewayMetrics
@@ -54,21 +51,12 @@ async def run(
         async with cancel_on_loss() as lost, WebhookFeed.open(dsn, stream_name, lost) as feed:
             while not await feed.lead():  # noqa: ASYNC110 (nobody tells)
                 await asyncio.sleep(LEAD_SECONDS)
-            client = await nats.connect(
-                [server.strip() for server in nats_url.split(",")],
-                name="stockward gateway",
-                allow_reconnect=False,  # whether the stream is still the same is looked at once a session
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                connect_timeout=3,
-                ping_interval=10,
-                error_cb=_ignore,
-            )
-            try:
-                await _feed(client.jetstream(), stream_name, feed, on_fan_out, metrics)
-            finally:
-                metrics.feeding = False
-                await close_shielded(client.close(), CLOSE_SECONDS)
+            # One connection a session: whether the stream is still the same is looked at once in each.
+            async with open_nats(nats_url, "stockward gateway", lost) as client:
+                try:
+                    await _feed(client.jetstream(), stream_name, feed, on_fan_out, metrics)
+                finally:
+                    metrics.feeding = False
 
     await run_with_restarts("webhook feed", session, asyncio.Event(), _is_expected)
 
@@ -200,7 +188,3 @@ def _set_aside(message: Msg, error: Exception) -> SetAside:
 
 def _is_expected(error: Exception) -> bool:
     return isinstance(error, nats.errors.Error) or is_database_down(error)
-
-
-async def _ignore(_: Exception) -> None:
-    """What matters is raised by the call that fails."""

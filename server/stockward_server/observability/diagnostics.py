@@ -23,7 +23,8 @@ from nats.js.api import StreamInfo
 from stockward_server.application.stock_views import Discrepancy
 from stockward_server.observability.certificates import expiry_of
 from stockward_server.observability.lost_events import newest_events, unknown_events
-from stockward_server.relay.stream import LARGEST_MESSAGE, differences, nats_errors, open_nats
+from stockward_server.relay.stream import LARGEST_MESSAGE, differences
+from stockward_server.runtime.nats import nats_errors, open_nats
 from stockward_server.runtime.supervision import Unavailable
 from stockward_server.storage.database import Pool, is_database_down, migration_state, open_pool
 from stockward_server.storage.events.backlog import Backlog, read_backlog

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from stockward_server.relay.metrics import RelayMetrics
 from stockward_server.relay.publisher import BATCH_LIMIT, Publisher
-from stockward_server.relay.stream import LARGEST_MESSAGE, ensure_stream, nats_errors, open_nats
+from stockward_server.relay.stream import LARGEST_MESSAGE, ensure_stream
 from stockward_server.relay.wake import WAKE_SUBJECT
+from stockward_server.runtime.nats import nats_errors, open_nats
 from stockward_server.runtime.supervision import cancel_on_loss, raise_if_cancelled, run_with_restarts, wait_for_any
 from stockward_server.storage.database import is_database_down
 from stockward_server.storage.events.outbox import OwnedOutbox, PendingEvent

@@ -11,7 +11,7 @@ from nats.js.api import StreamInfo
 
 from stockward_server.domain.identifiers import new_id
 from stockward_server.relay.cloud_event import headers_of, subject_of
-from stockward_server.relay.stream import nats_errors
+from stockward_server.runtime.nats import nats_errors
 from stockward_server.storage.events.outbox import PendingEvent
 
 log = logging.getLogger(__name__)

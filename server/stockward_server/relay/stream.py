@@ -1,20 +1,16 @@
-"""The connection to NATS, and the stream that keeps the events."""
+"""The stream that keeps the events."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
 
-import nats
-import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 
 from stockward_server.relay.cloud_event import SUBJECTS
-from stockward_server.runtime.supervision import Unavailable, close_shielded
+from stockward_server.runtime.nats import nats_errors
 
 DUPLICATE_WINDOW = timedelta(minutes=10)
 """How long JetStream remembers event ids.
@@ -27,51 +23,6 @@ would be 700 MB. Whatever is older is told by `event_id` and version, which ever
 
 LARGEST_MESSAGE = 4 * 1024 * 1024 + 64 * 1024
 """Bytes that NATS has to take: of the largest order there may be, with its headers."""
-
-CLOSE_SECONDS = 5.0
-
-
-@asynccontextmanager
-async def open_nats(
-    url: str, name: str, on_lost: Callable[[str], None], *, no_echo: bool = False
-) -> AsyncIterator[Client]:
-    """A connection that is never mended: what it had not sent yet must not reach the stream later, behind the back of
-    whoever publishes by then. `on_lost` is called at once when it breaks. With `no_echo` it
-    does not receive its own messages."""
-    closing = False
-
-    async def closed() -> None:
-        if not closing:
-            on_lost("the connection to NATS is lost")
-
-    with nats_errors("NATS cannot be reached"):
-        client = await nats.connect(
-            [server.strip() for server in url.split(",")],
-            name=name,
-            allow_reconnect=False,
-            max_reconnect_attempts=1,
-            reconnect_time_wait=0,
-            connect_timeout=3,
-            ping_interval=10,
-            no_echo=no_echo,
-            error_cb=_ignore,
-            closed_cb=closed,
-        )
-    try:
-        yield client
-    finally:
-        closing = True
-        # Broken off, it would leave the socket and the subscriptions' tasks behind.
-        await close_shielded(client.close(), CLOSE_SECONDS)
-
-
-@contextmanager
-def nats_errors(what: str) -> Iterator[None]:
-    """Errors of the client as Unavailable, told in one line."""
-    try:
-        yield
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        raise Unavailable(f"{what}: {str(error) or type(error).__name__}") from error
 
 
 async def ensure_stream(client: Client, name: str, max_age: timedelta) -> StreamInfo:
@@ -117,7 +68,3 @@ def _wanted(max_age: timedelta) -> dict[str, Any]:
         "deny_delete": True,
         "deny_purge": True,
     }
-
-
-async def _ignore(_: Exception) -> None:
-    """What matters is raised by the call that fails, or told by `on_lost`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from nats.aio.client import Client
 
-from stockward_server.relay.stream import nats_errors, open_nats
+from stockward_server.runtime.nats import nats_errors, open_nats
 from stockward_server.runtime.supervision import cancel_on_loss, end, raise_if_cancelled, run_with_restarts
 
 WAKE_SUBJECT = "stockward.wake"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from stockward_server.domain.errors import StockwardError
+from stockward_server.runtime.back_off import BackOff
 
 log = logging.getLogger(__name__)
 
@@ -122,19 +122,16 @@ async def run_with_restarts(
     traceback too; both are followed by a pause.
     """
     loop = asyncio.get_running_loop()
-    pause = FIRST_PAUSE
+    back_off = BackOff(FIRST_PAUSE, MAX_PAUSE, jitter=0.25, steady=STEADY)
     while not stop.is_set():
         raise_if_cancelled()
         since = loop.time()
         try:
             await _until_stopped(name, session, stop, stop_seconds)
         except Exception as error:
-            if loop.time() - since > STEADY:
-                pause = FIRST_PAUSE
-            wait = pause * random.uniform(1, 1.25)
+            wait = back_off.next(loop.time() - since)
             expected = isinstance(error, Unavailable) or is_expected(error)
             log.warning("%s: %r; again in %.1f s", name, error, wait, exc_info=None if expected else error)
-            pause = min(2 * pause, MAX_PAUSE)
             await wait_for_any(wait, stop)
 
 

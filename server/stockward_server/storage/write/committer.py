@@ -28,6 +28,7 @@ from stockward_server.domain.errors import (
     Refusal,
 )
 from stockward_server.domain.event import Event
+from stockward_server.runtime.back_off import BackOff
 from stockward_server.runtime.supervision import end, raise_if_cancelled
 from stockward_server.runtime.turns import Turns, at_once, beside
 from stockward_server.storage.database import (
@@ -248,11 +249,10 @@ class Committer:
     async def _run_batch(self, batch: Sequence[Queued]) -> list[Outcome]:
         """One outcome a command. A batch that fails is replayed one command at a time, so that one that cannot be
         written fails alone."""
-        pause = FIRST_PAUSE
+        back_off = BackOff(FIRST_PAUSE)
         for attempt in range(MAX_TRIES):
             if attempt:
-                await asyncio.sleep(pause)
-                pause *= 2
+                await asyncio.sleep(back_off.next())
             try:
                 return await self._transact(batch)
             except Exception as error:

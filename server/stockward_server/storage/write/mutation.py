@@ -11,6 +11,7 @@ from stockward_server.application.response_codec import M, R, Response, Response
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import DatabaseUnavailable, Refusal
 from stockward_server.domain.event import Event
+from stockward_server.runtime.back_off import BackOff
 from stockward_server.storage.database import Executor, Pool, is_database_down, is_race_lost, transaction
 from stockward_server.storage.write.commit_hook import CommitHook, guarded
 from stockward_server.storage.write.idempotency import find_responses
@@ -49,15 +50,14 @@ class Mutations:
         return await self._until_done(lambda: self._rolled_back(work))
 
     async def _until_done(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        pause = FIRST_PAUSE
+        back_off = BackOff(FIRST_PAUSE)
         for _ in range(MAX_TRIES):
             try:
                 return await attempt()
             except Exception as error:
                 if not (is_race_lost(error) or is_database_down(error)):
                     raise
-            await asyncio.sleep(pause)
-            pause *= 2
+            await asyncio.sleep(back_off.next())
         raise DatabaseUnavailable(
             "the database cannot be reached; send the request again with the same request_id", retry_after=1.0
         )

@@ -1,0 +1,64 @@
+"""The connection to NATS, one way for every process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+
+from stockward_server.runtime.supervision import Unavailable, close_shielded
+
+CLOSE_SECONDS = 5.0
+"""How long the end of a connection may take."""
+
+
+@asynccontextmanager
+async def open_nats(
+    url: str, name: str, on_lost: Callable[[str], None], *, no_echo: bool = False
+) -> AsyncIterator[Client]:
+    """Opens a connection that does not reconnect: what it had not sent must not reach the stream later, when another
+    process publishes. Calls `on_lost` as soon as it breaks. With `no_echo` it does not receive its own messages.
+
+    `url` names one server or several, separated by commas. Raises Unavailable.
+    """
+    closing = False
+
+    async def closed() -> None:
+        if not closing:
+            on_lost("the connection to NATS is lost")
+
+    with nats_errors("NATS cannot be reached"):
+        client = await nats.connect(
+            [server.strip() for server in url.split(",")],
+            name=name,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            connect_timeout=3,
+            ping_interval=10,
+            no_echo=no_echo,
+            error_cb=_ignore,
+            closed_cb=closed,
+        )
+    try:
+        yield client
+    finally:
+        closing = True
+        # Cancelled, it would leave the socket and the subscriptions' tasks behind.
+        await close_shielded(client.close(), CLOSE_SECONDS)
+
+
+@contextmanager
+def nats_errors(what: str) -> Iterator[None]:
+    """Raises errors of the client as Unavailable, in one line."""
+    try:
+        yield
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        raise Unavailable(f"{what}: {str(error) or type(error).__name__}") from error
+
+
+async def _ignore(_: Exception) -> None:
+    """Drops it: what matters is raised by the call that fails, or reported to `on_lost`."""
