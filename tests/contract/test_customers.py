@@ -282,8 +282,8 @@ def reached(message: Descriptor, seen: set[str]) -> set[str]:
     return names.union(*(reached(field.message_type, seen) for field in message.fields if field.message_type))
 
 
-CLEARED = {"stockward.order.v1.Charge.actor"}
-"""Cleared for storefronts, as the test above sees."""
+CLEARED = {"stockward.order.v1.Charge.actor", "stockward.order.v1.Order.etag"}
+"""The one is cleared for storefronts, as the test above sees; the other says no more than the version of the order."""
 
 STAFF_FIELDS = {"cost", "note", "actor", "etag", "safety_stock", "reorder_point", "on_hand", "allocated"}
 

@@ -102,6 +102,12 @@ def stale_endpoint(request: Callable[..., Message]) -> Bad:
     )
 
 
+def stale_order(request: Callable[..., Message], state: str, **fields: object) -> Bad:
+    return Bad(
+        lambda known: request(order_id=known.orders[state], etag="stale", **fields), "ABORTED", "ETAG_MISMATCH", [], {}
+    )
+
+
 def update_endpoint(endpoint_id: str, etag: str) -> Message:
     return webhooks.UpdateEndpointRequest(endpoint=webhooks.Endpoint(endpoint_id=endpoint_id, etag=etag))
 
@@ -122,6 +128,9 @@ ETAGS = {
     "enable endpoint": stale_endpoint(webhooks.EnableEndpointRequest),
     "disable endpoint": stale_endpoint(webhooks.DisableEndpointRequest),
     "rotate secret": stale_endpoint(webhooks.RotateSecretRequest),
+    "process order": stale_order(orders.ProcessOrderRequest, "PENDING"),
+    "fulfill order": stale_order(orders.FulfillOrderRequest, "PROCESSING"),
+    "cancel order": stale_order(orders.CancelOrderRequest, "PENDING"),
     "expire secrets": stale_endpoint(webhooks.ExpireSecretsRequest),
 }
 

@@ -84,6 +84,7 @@ class AsyncKeyService:
         overlap: duration_pb2.Duration | None = None,
         expire_time: timestamp_pb2.Timestamp | None = None,
         request_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> key_pb2.RotateKeyResponse:
         """Creates a new key with the same name and role, and ends the old one after an overlap in which both are
@@ -91,6 +92,7 @@ class AsyncKeyService:
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
         - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
 
         Args:
@@ -102,30 +104,39 @@ class AsyncKeyService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the key that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the key has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
             self._stub.RotateKey,
-            key_pb2.RotateKeyRequest(key_id=key_id, overlap=overlap, expire_time=expire_time, request_id=request_id),
+            key_pb2.RotateKeyRequest(
+                key_id=key_id, overlap=overlap, expire_time=expire_time, request_id=request_id, etag=etag
+            ),
             timeout,
         )
 
-    async def revoke_key(self, *, key_id: str, request_id: str = "", timeout: float | None = None) -> key_pb2.Key:
+    async def revoke_key(
+        self, *, key_id: str, request_id: str = "", etag: str = "", timeout: float | None = None
+    ) -> key_pb2.Key:
         """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is
         already revoked is returned unchanged.
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
 
         Args:
             key_id: Id of the key to revoke, a UUID.
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the key that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the key has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
-            self._stub.RevokeKey, key_pb2.RevokeKeyRequest(key_id=key_id, request_id=request_id), timeout
+            self._stub.RevokeKey, key_pb2.RevokeKeyRequest(key_id=key_id, request_id=request_id, etag=etag), timeout
         )
 
 
@@ -788,6 +799,7 @@ class AsyncInventoryService:
         backorder_limit: int = 0,
         update_mask: field_mask_pb2.FieldMask | None = None,
         request_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> inventory_pb2.StockLevel:
         """Sets the policy of one SKU at one location: when stock counts as low, what is kept back, and how far it
@@ -795,6 +807,7 @@ class AsyncInventoryService:
 
         Errors:
         - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - ABORTED (ETAG_MISMATCH): the policy has changed since the etag was read.
         - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
 
         Args:
@@ -807,6 +820,8 @@ class AsyncInventoryService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `policy_etag` of the stock level that this change is based on (AIP-154). The change is refused
+                with ABORTED (ETAG_MISMATCH) when the policy has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
@@ -819,6 +834,7 @@ class AsyncInventoryService:
                 backorder_limit=backorder_limit,
                 update_mask=update_mask,
                 request_id=request_id,
+                etag=etag,
             ),
             timeout,
         )
@@ -984,9 +1000,11 @@ class AsyncInventoryService:
 
         Errors:
         - NOT_FOUND (LOCATION_UNKNOWN): no location has this id.
+        - ABORTED (ETAG_MISMATCH): the location has changed since the etag was read.
 
         Args:
-            location: The location with its new values; `location_id` names it.
+            location: The location with its new values. `location_id` names the location; `etag`, when set, must be that
+                of the present version.
             update_mask: Fields to update: `name`, `priority`, `active`. Empty: those that are set, so false and zero
                 must be named; `*`: all of them (AIP-134).
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
@@ -1195,7 +1213,7 @@ class AsyncOrderService:
         )
 
     async def process_order(
-        self, *, order_id: str, request_id: str = "", timeout: float | None = None
+        self, *, order_id: str, request_id: str = "", etag: str = "", timeout: float | None = None
     ) -> order_pb2.Order:
         """Moves a PENDING order to PROCESSING, once its payment terms are met. The terms of a prepaid order are met
         when everything ever captured and the open authorizations together cover `totals.net`, and some of that
@@ -1203,6 +1221,7 @@ class AsyncOrderService:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
         - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
         - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
@@ -1212,10 +1231,14 @@ class AsyncOrderService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
-            self._stub.ProcessOrder, order_pb2.ProcessOrderRequest(order_id=order_id, request_id=request_id), timeout
+            self._stub.ProcessOrder,
+            order_pb2.ProcessOrderRequest(order_id=order_id, request_id=request_id, etag=etag),
+            timeout,
         )
 
     async def fulfill_order(
@@ -1227,6 +1250,7 @@ class AsyncOrderService:
         carrier: str = "",
         request_id: str = "",
         location_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Records that units were shipped: those in `lines`, or all that remain. They leave from `location_id`.
@@ -1236,6 +1260,7 @@ class AsyncOrderService:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PROCESSING nor PARTIALLY_FULFILLED.
         - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
@@ -1251,6 +1276,8 @@ class AsyncOrderService:
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
             location_id: Id of the location that they left from, active or not; empty: wherever the goods are.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
@@ -1262,6 +1289,7 @@ class AsyncOrderService:
                 carrier=carrier,
                 request_id=request_id,
                 location_id=location_id,
+                etag=etag,
             ),
             timeout,
         )
@@ -1273,6 +1301,7 @@ class AsyncOrderService:
         lines: Iterable[order_pb2.LineQuantity] = (),
         reason: str = "",
         request_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Cancels the whole order while nothing is fulfilled, or the unfulfilled units in `lines`. A storefront can
@@ -1280,6 +1309,7 @@ class AsyncOrderService:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the state of the order does not allow it.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -1292,11 +1322,15 @@ class AsyncOrderService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
             self._stub.CancelOrder,
-            order_pb2.CancelOrderRequest(order_id=order_id, lines=lines, reason=reason, request_id=request_id),
+            order_pb2.CancelOrderRequest(
+                order_id=order_id, lines=lines, reason=reason, request_id=request_id, etag=etag
+            ),
             timeout,
         )
 
@@ -1308,6 +1342,7 @@ class AsyncOrderService:
         location_id: str = "",
         reason: str = "",
         request_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the
@@ -1315,6 +1350,7 @@ class AsyncOrderService:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -1327,12 +1363,14 @@ class AsyncOrderService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
             self._stub.ReturnOrder,
             order_pb2.ReturnOrderRequest(
-                order_id=order_id, lines=lines, location_id=location_id, reason=reason, request_id=request_id
+                order_id=order_id, lines=lines, location_id=location_id, reason=reason, request_id=request_id, etag=etag
             ),
             timeout,
         )
@@ -1344,6 +1382,7 @@ class AsyncOrderService:
         charge: order_pb2.Charge,
         reason: str,
         request_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Adds a charge to an existing order, such as a return fee or a refund of shipping. Taxes and discounts are
@@ -1352,6 +1391,7 @@ class AsyncOrderService:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is EXPIRED.
         - FAILED_PRECONDITION (CURRENCY_MISMATCH): the amount is not in the currency of the order.
         - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what is left.
@@ -1366,11 +1406,15 @@ class AsyncOrderService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
             self._stub.AddCharge,
-            order_pb2.AddChargeRequest(order_id=order_id, charge=charge, reason=reason, request_id=request_id),
+            order_pb2.AddChargeRequest(
+                order_id=order_id, charge=charge, reason=reason, request_id=request_id, etag=etag
+            ),
             timeout,
         )
 

@@ -84,6 +84,7 @@ class KeyService:
         overlap: duration_pb2.Duration | None = None,
         expire_time: timestamp_pb2.Timestamp | None = None,
         request_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> key_pb2.RotateKeyResponse:
         """Creates a new key with the same name and role, and ends the old one after an overlap in which both are
@@ -91,6 +92,7 @@ class KeyService:
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
         - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
 
         Args:
@@ -102,30 +104,39 @@ class KeyService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the key that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the key has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
             self._stub.RotateKey,
-            key_pb2.RotateKeyRequest(key_id=key_id, overlap=overlap, expire_time=expire_time, request_id=request_id),
+            key_pb2.RotateKeyRequest(
+                key_id=key_id, overlap=overlap, expire_time=expire_time, request_id=request_id, etag=etag
+            ),
             timeout,
         )
 
-    def revoke_key(self, *, key_id: str, request_id: str = "", timeout: float | None = None) -> key_pb2.Key:
+    def revoke_key(
+        self, *, key_id: str, request_id: str = "", etag: str = "", timeout: float | None = None
+    ) -> key_pb2.Key:
         """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is
         already revoked is returned unchanged.
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
 
         Args:
             key_id: Id of the key to revoke, a UUID.
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the key that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the key has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
-            self._stub.RevokeKey, key_pb2.RevokeKeyRequest(key_id=key_id, request_id=request_id), timeout
+            self._stub.RevokeKey, key_pb2.RevokeKeyRequest(key_id=key_id, request_id=request_id, etag=etag), timeout
         )
 
 
@@ -774,6 +785,7 @@ class InventoryService:
         backorder_limit: int = 0,
         update_mask: field_mask_pb2.FieldMask | None = None,
         request_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> inventory_pb2.StockLevel:
         """Sets the policy of one SKU at one location: when stock counts as low, what is kept back, and how far it
@@ -781,6 +793,7 @@ class InventoryService:
 
         Errors:
         - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - ABORTED (ETAG_MISMATCH): the policy has changed since the etag was read.
         - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
 
         Args:
@@ -793,6 +806,8 @@ class InventoryService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `policy_etag` of the stock level that this change is based on (AIP-154). The change is refused
+                with ABORTED (ETAG_MISMATCH) when the policy has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -805,6 +820,7 @@ class InventoryService:
                 backorder_limit=backorder_limit,
                 update_mask=update_mask,
                 request_id=request_id,
+                etag=etag,
             ),
             timeout,
         )
@@ -970,9 +986,11 @@ class InventoryService:
 
         Errors:
         - NOT_FOUND (LOCATION_UNKNOWN): no location has this id.
+        - ABORTED (ETAG_MISMATCH): the location has changed since the etag was read.
 
         Args:
-            location: The location with its new values; `location_id` names it.
+            location: The location with its new values. `location_id` names the location; `etag`, when set, must be that
+                of the present version.
             update_mask: Fields to update: `name`, `priority`, `active`. Empty: those that are set, so false and zero
                 must be named; `*`: all of them (AIP-134).
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
@@ -1180,13 +1198,16 @@ class OrderService:
             timeout,
         )
 
-    def process_order(self, *, order_id: str, request_id: str = "", timeout: float | None = None) -> order_pb2.Order:
+    def process_order(
+        self, *, order_id: str, request_id: str = "", etag: str = "", timeout: float | None = None
+    ) -> order_pb2.Order:
         """Moves a PENDING order to PROCESSING, once its payment terms are met. The terms of a prepaid order are met
         when everything ever captured and the open authorizations together cover `totals.net`, and some of that
         money is still kept or authorized.
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
         - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
         - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
@@ -1196,10 +1217,14 @@ class OrderService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
-            self._stub.ProcessOrder, order_pb2.ProcessOrderRequest(order_id=order_id, request_id=request_id), timeout
+            self._stub.ProcessOrder,
+            order_pb2.ProcessOrderRequest(order_id=order_id, request_id=request_id, etag=etag),
+            timeout,
         )
 
     def fulfill_order(
@@ -1211,6 +1236,7 @@ class OrderService:
         carrier: str = "",
         request_id: str = "",
         location_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Records that units were shipped: those in `lines`, or all that remain. They leave from `location_id`.
@@ -1220,6 +1246,7 @@ class OrderService:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PROCESSING nor PARTIALLY_FULFILLED.
         - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
@@ -1235,6 +1262,8 @@ class OrderService:
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
             location_id: Id of the location that they left from, active or not; empty: wherever the goods are.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
@@ -1246,6 +1275,7 @@ class OrderService:
                 carrier=carrier,
                 request_id=request_id,
                 location_id=location_id,
+                etag=etag,
             ),
             timeout,
         )
@@ -1257,6 +1287,7 @@ class OrderService:
         lines: Iterable[order_pb2.LineQuantity] = (),
         reason: str = "",
         request_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Cancels the whole order while nothing is fulfilled, or the unfulfilled units in `lines`. A storefront can
@@ -1264,6 +1295,7 @@ class OrderService:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the state of the order does not allow it.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -1276,11 +1308,15 @@ class OrderService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
             self._stub.CancelOrder,
-            order_pb2.CancelOrderRequest(order_id=order_id, lines=lines, reason=reason, request_id=request_id),
+            order_pb2.CancelOrderRequest(
+                order_id=order_id, lines=lines, reason=reason, request_id=request_id, etag=etag
+            ),
             timeout,
         )
 
@@ -1292,6 +1328,7 @@ class OrderService:
         location_id: str = "",
         reason: str = "",
         request_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the
@@ -1299,6 +1336,7 @@ class OrderService:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -1311,12 +1349,14 @@ class OrderService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
             self._stub.ReturnOrder,
             order_pb2.ReturnOrderRequest(
-                order_id=order_id, lines=lines, location_id=location_id, reason=reason, request_id=request_id
+                order_id=order_id, lines=lines, location_id=location_id, reason=reason, request_id=request_id, etag=etag
             ),
             timeout,
         )
@@ -1328,6 +1368,7 @@ class OrderService:
         charge: order_pb2.Charge,
         reason: str,
         request_id: str = "",
+        etag: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Adds a charge to an existing order, such as a return fee or a refund of shipping. Taxes and discounts are
@@ -1336,6 +1377,7 @@ class OrderService:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is EXPIRED.
         - FAILED_PRECONDITION (CURRENCY_MISMATCH): the amount is not in the currency of the order.
         - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what is left.
@@ -1350,11 +1392,15 @@ class OrderService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.unary(
             self._stub.AddCharge,
-            order_pb2.AddChargeRequest(order_id=order_id, charge=charge, reason=reason, request_id=request_id),
+            order_pb2.AddChargeRequest(
+                order_id=order_id, charge=charge, reason=reason, request_id=request_id, etag=etag
+            ),
             timeout,
         )
 

@@ -14,6 +14,7 @@ from stockward_server.application.context import MutationContext, Role
 from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.stock_views import Page
 from stockward_server.domain.errors import FieldInvalid, KeyNotActive
+from stockward_server.domain.etag import etag_of, require_etag
 from stockward_server.domain.identifiers import new_id
 
 RANDOM_BYTES = 20
@@ -55,6 +56,11 @@ class ApiKey:
     """Actor who made it; empty for what was done before it was recorded, as of the next two."""
     rotated_by: str = ""
     revoked_by: str = ""
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change; use and the passing of time are none."""
+        return etag_of(self.expire_time, self.revoke_time, self.replaced_by)
 
     def state(self, now: datetime) -> KeyState:
         """What it is at that moment."""
@@ -105,9 +111,12 @@ class Rotation:
     key_id: str
     overlap: timedelta
     expire_time: datetime | None
+    etag: str = ""
+    """Of the old key as the caller read it; empty for no check."""
 
     def decide(self, old: ApiKey, now: datetime) -> tuple[NewKey, ApiKey]:
         """What the new key is to be, and the old one as it is then; KeyNotActive unless it is ACTIVE."""
+        require_etag(f"key {old.key_id}", old.etag, self.etag, key_id=old.key_id)
         state = old.state(now)
         if state is not KeyState.ACTIVE:
             raise KeyNotActive(
@@ -143,6 +152,8 @@ class Keys(Protocol):
         self, request: MutationContext, rotation: Rotation, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
     ) -> M: ...
 
-    async def revoke(self, request: MutationContext, key_id: str, codec: ResponseCodec[KeyAnswer, M]) -> M: ...
+    async def revoke(
+        self, request: MutationContext, key_id: str, etag: str, codec: ResponseCodec[KeyAnswer, M]
+    ) -> M: ...
 
     async def list(self, page: Page, include_ended: bool) -> Sequence[KeyAnswer]: ...

@@ -18,6 +18,7 @@ from stockward_server.domain.errors import (
     RoleNotAllowed,
     SkuUnknown,
 )
+from stockward_server.domain.etag import require_etag
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.money import Money
 from stockward_server.domain.order import (
@@ -179,10 +180,18 @@ class OnOrder(Command[Order]):
     """A command on one existing order."""
 
     order_id: str
+    etag: str = ""
+    """Of the order as the caller read it; empty for no check."""
 
     @property
     def order_ids(self) -> Collection[str]:
         return (self.order_id,)
+
+    def order(self, uow: UnitOfWork) -> Order:
+        """Returns the order; OrderNotFound, or EtagMismatch when it has changed since the caller read it."""
+        order = uow.order(self.order_id, self.cause)
+        require_etag(f"order {order.order_id}", order.etag, self.etag, order_id=order.order_id)
+        return order
 
 
 @dataclass(slots=True, kw_only=True)
@@ -190,7 +199,7 @@ class ProcessOrder(OnOrder):
     """Takes an order into processing."""
 
     def execute(self, uow: UnitOfWork) -> Order:
-        order = decide_processing(uow.order(self.order_id, self.cause), uow.now)
+        order = decide_processing(self.order(uow), uow.now)
         return uow.save_order(order, self.cause, "order.processing")
 
 
@@ -211,7 +220,7 @@ class FulfillOrder(OnOrder):
     def execute(self, uow: UnitOfWork) -> Order:
         if self.location_id:
             uow.require_location(self.location_id)
-        order = uow.order(self.order_id, self.cause)
+        order = self.order(uow)
         parcel = Fulfillment(new_id(), (), self.tracking_number, self.carrier, uow.now)
         levels = uow.levels_of(line.sku for line in order.lines)
         order, changes = decide_fulfillment(order, parcel, self.quantities, levels, uow.now, self.location_id)
@@ -229,7 +238,7 @@ class CancelOrder(OnOrder):
     reason: str
 
     def execute(self, uow: UnitOfWork) -> Order:
-        order = uow.order(self.order_id, self.cause)
+        order = self.order(uow)
         if not self.cause.role.is_staff:
             if self.quantities:
                 raise RoleNotAllowed(
@@ -264,7 +273,7 @@ class ReturnOrder(OnOrder):
 
     def execute(self, uow: UnitOfWork) -> Order:
         uow.require_location(self.location_id)
-        order = uow.order(self.order_id, self.cause)
+        order = self.order(uow)
         returned, changes = decide_return(
             order,
             self.restocked,
@@ -288,7 +297,7 @@ class AddCharge(OnOrder):
     reason: str
 
     def execute(self, uow: UnitOfWork) -> Order:
-        order = uow.order(self.order_id, self.cause)
+        order = self.order(uow)
         charge = self.charge.in_currency(order.currency)
         charge = replace(charge, reason=self.reason, actor=self.cause.actor, added=uow.now)
         charged = decide_charge(order, charge, self.charge.path, uow.now)

@@ -11,6 +11,7 @@ from stockward_server.application.command import Command
 from stockward_server.application.context import MutationContext
 from stockward_server.application.unit_of_work import Holder, UnitOfWork
 from stockward_server.domain.errors import Refusal
+from stockward_server.domain.etag import require_etag
 from stockward_server.domain.hold_limits import NO_LIMITS, HoldLimits
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.reservation import (
@@ -212,11 +213,20 @@ class SetStockPolicy(Command[StockLevel]):
     location_id: str
     policy: Mapping[str, int | None]
     """The new value of each field to change, in units; None for no reorder point."""
+    etag: str = ""
+    """Of the policy as the caller read it; empty for no check."""
 
     @property
     def skus(self) -> Collection[str]:
         return (self.sku,)
 
     def execute(self, uow: UnitOfWork) -> StockLevel:
-        level = uow.countable_level(self.sku, self.location_id).but(**self.policy)
-        return uow.set_policy(level, self.cause)
+        level = uow.countable_level(self.sku, self.location_id)
+        require_etag(
+            f"the policy of {level.sku} at {level.location_id}",
+            level.policy_etag,
+            self.etag,
+            sku=level.sku,
+            location_id=level.location_id,
+        )
+        return uow.set_policy(level.but(**self.policy), self.cause)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from stockward_server.application.alerts import Alert
 from stockward_server.application.context import MutationContext
 from stockward_server.application.response_codec import M, ResponseCodec
+from stockward_server.domain.etag import etag_of
 from stockward_server.domain.event import Movement
 from stockward_server.domain.order import Order, OrderState
 from stockward_server.domain.reservation import Reservation, ReservationState
@@ -70,6 +71,11 @@ class LocationRow:
     priority: int
     active: bool
     create_time: datetime | None = None
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change."""
+        return etag_of(self.name, self.priority, self.active)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,5 +205,6 @@ class Locations(Protocol):
         request: MutationContext,
         location: LocationRow,
         fields: Sequence[str],
+        etag: str,
         codec: ResponseCodec[LocationRow, M],
     ) -> M: ...

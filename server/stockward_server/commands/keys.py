@@ -42,6 +42,7 @@ def _key_id(text: str) -> str:
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is; it signs what is done.")]
 KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", parser=_key_id, help="Id of the key, from `keys list`.")]
+Etag = Annotated[str, typer.Option(help="Only if it is as it was: `etag` of `keys list --json`.")]
 Expires = Annotated[
     datetime | None, typer.Option("--expires", parser=moment, metavar="TIME", help="Ends then (UTC); else never.")
 ]
@@ -95,6 +96,7 @@ def rotate(
         typer.Option("--overlap", parser=number(0, 720), metavar="HOURS", help="How long the old key still works."),
     ] = 24,
     expires: Expires = None,
+    etag: Etag = "",
     as_json: AsJson = False,
 ) -> None:
     """Make a new key of the same name and role; the old one works for a while beside it."""
@@ -103,20 +105,20 @@ def rotate(
         from stockward_server.api.keys.messages import ROTATED, with_secret
         from stockward_server.application.keys import NewSecret, Rotation
 
-        rotation, secret = Rotation(key_id, timedelta(hours=overlap_hours), expires), NewSecret()
+        rotation, secret = Rotation(key_id, timedelta(hours=overlap_hours), expires, etag), NewSecret()
         return with_secret(await keys.rotate(_request("RotateKey"), rotation, secret, ROTATED), secret)
 
     _do_and_show(work, as_json, ONCE)
 
 
 @app.command(epilog=EPILOG)
-def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
+def revoke(key_id: KeyId, etag: Etag = "", as_json: AsJson = False) -> None:
     """End a key: within 5 seconds no server takes it any more."""
 
     async def work(keys: Keys) -> Message:
         from stockward_server.api.keys.messages import REVOKED
 
-        return await keys.revoke(_request("RevokeKey"), key_id, REVOKED)
+        return await keys.revoke(_request("RevokeKey"), key_id, etag, REVOKED)
 
     _do_and_show(work, as_json)
 

@@ -30,6 +30,7 @@ app = group("orders", "Orders: see what waits, process, fulfil, cancel, take bac
 Payments = pb.RecordPaymentRequest
 
 Lines = Annotated[list[str] | None, typer.Option("--line", metavar="LINE=UNITS", help="Such as 1=2; once for each.")]
+Etag = Annotated[str, typer.Option(help="Only if it is as it was: `etag` of `orders show --json`.")]
 Reason = Annotated[str, typer.Option(help="Why, for people.")]
 
 
@@ -85,10 +86,10 @@ async def create(
 
 
 @command(app, "process", then="When it leaves the house: stockward orders fulfill {answer.order_id}")
-async def process(staff: Callers, order: OrderName, *, request_id: RequestId) -> pb.Order:
+async def process(staff: Callers, order: OrderName, etag: Etag = "", *, request_id: RequestId) -> pb.Order:
     """Take an order into processing."""
     return await staff.orders.ProcessOrder(
-        pb.ProcessOrderRequest(order_id=await order_id(staff, order), request_id=request_id)
+        pb.ProcessOrderRequest(order_id=await order_id(staff, order), etag=etag, request_id=request_id)
     )
 
 
@@ -100,6 +101,7 @@ async def fulfill(
     tracking: Annotated[str, typer.Option(help="The carrier's number.")] = "",
     carrier: Annotated[str, typer.Option(help="The carrier.")] = "",
     location: Annotated[str, typer.Option(help="Where they left.", show_default="wherever they are")] = "",
+    etag: Etag = "",
     *,
     request_id: RequestId,
 ) -> pb.Order:
@@ -111,6 +113,7 @@ async def fulfill(
             tracking_number=tracking,
             carrier=carrier,
             location_id=location,
+            etag=etag,
             request_id=request_id,
         )
     )
@@ -118,7 +121,13 @@ async def fulfill(
 
 @command(app, "cancel")
 async def cancel(
-    staff: Callers, order: OrderName, lines: Lines = None, reason: Reason = "", *, request_id: RequestId
+    staff: Callers,
+    order: OrderName,
+    lines: Lines = None,
+    reason: Reason = "",
+    etag: Etag = "",
+    *,
+    request_id: RequestId,
 ) -> pb.Order:
     """Cancel an order of which nothing left the house, or the units named."""
     return await staff.orders.CancelOrder(
@@ -126,6 +135,7 @@ async def cancel(
             order_id=await order_id(staff, order),
             lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
             reason=reason,
+            etag=etag,
             request_id=request_id,
         )
     )
@@ -139,6 +149,7 @@ async def take_back(
     damaged: Annotated[bool, typer.Option("--damaged", help="Written off, not back on the shelf.")] = False,
     location: Location = "",
     reason: Reason = "",
+    etag: Etag = "",
     *,
     request_id: RequestId,
 ) -> pb.Order:
@@ -149,6 +160,7 @@ async def take_back(
             lines=[pb.ReturnOrderRequest.Line(**numbered(line), damaged=damaged) for line in lines or ()],
             location_id=location,
             reason=reason,
+            etag=etag,
             request_id=request_id,
         )
     )
@@ -168,6 +180,7 @@ async def charge(
             "--line", parser=whole(1, 1000), metavar="LINE", help="A line of a tax or discount; once for each."
         ),
     ] = None,
+    etag: Etag = "",
     *,
     request_id: RequestId,
 ) -> pb.Order:
@@ -183,6 +196,7 @@ async def charge(
                 line_numbers=lines or (),
             ),
             reason=reason,
+            etag=etag,
             request_id=request_id,
         )
     )

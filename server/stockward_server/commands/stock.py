@@ -179,6 +179,7 @@ async def policy(
         int | None, typer.Option(parser=whole(0), metavar="UNITS", help="Units to promise beyond what there is.")
     ] = None,
     location: Location = "",
+    etag: Annotated[str, typer.Option(help="Only if it is as it was: `policyEtag` of `stock list --json`.")] = "",
     *,
     request_id: RequestId,
 ) -> pb.StockLevel:
@@ -190,7 +191,12 @@ async def policy(
         raise typer.BadParameter("say what to set: --safety-stock, --reorder-point or not, --backorder-limit")
     return await staff.inventory.SetStockPolicy(
         pb.SetStockPolicyRequest(
-            sku=sku, location_id=location, update_mask=FieldMask(paths=mask), request_id=request_id, **named
+            sku=sku,
+            location_id=location,
+            update_mask=FieldMask(paths=mask),
+            etag=etag,
+            request_id=request_id,
+            **named,
         )
     )
 

@@ -25,6 +25,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
         *("sku", "location_id", "on_hand", "reserved", "allocated", "safety_stock", "available"),
         *("overhang", "backorder_limit", "reorder_point", "alert_level"),
     ),
+    "Location": ("location_id", "name", "priority", "active", "create_time"),
     "StockMovement": (
         *("create_time", "sku", "location_id", "kind", "reason", "on_hand_delta", "reserved_delta", "allocated_delta"),
         *("on_hand", "reserved", "allocated", "reference", "note", "actor"),
@@ -53,7 +54,12 @@ COLUMNS: Mapping[str, Sequence[str]] = {
 }
 """What a table of these shows; of other messages it shows every field."""
 
-HIDDEN = {"Event": ("product", "stock", "reservation", "order", "endpoint"), "Product": ("etag",)}
+HIDDEN = {
+    "Event": ("product", "stock", "reservation", "order", "endpoint"),
+    "Product": ("etag",),
+    "Order": ("etag",),
+    "StockLevel": ("policy_etag",),
+}
 """Fields that a card leaves to --json."""
 
 STYLES: Mapping[str, str] = {

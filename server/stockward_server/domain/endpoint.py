@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from stockward_server.domain.etag import etag_of_version
 from stockward_server.domain.event import EndpointNews, EndpointState
 
 STOREFRONT = "storefront"
@@ -128,7 +129,8 @@ class Endpoint:
 
     @property
     def etag(self) -> str:
-        return str(self.version)
+        """Changes with every change by staff (AIP-154)."""
+        return etag_of_version(self.version)
 
 
 class EndpointEdit(TypedDict, total=False):

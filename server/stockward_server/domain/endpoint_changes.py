@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from stockward_server.domain import etag as etags
 from stockward_server.domain.endpoint import HIDDEN, Endpoint, EndpointEdit, NewSecret, Secret, SecretKind
 from stockward_server.domain.errors import (
     EndpointDisabled,
@@ -18,7 +19,6 @@ from stockward_server.domain.errors import (
     EndpointManagedBySettings,
     EndpointTypeUnknown,
     EndpointUrlInvalid,
-    EtagMismatch,
     SecretLimitReached,
 )
 from stockward_server.domain.event import EVENT_TYPES
@@ -49,12 +49,7 @@ RESERVED_PREFIXES = ("webhook-", "content-")
 
 def require_etag(endpoint: Endpoint, etag: str) -> None:
     """Refuses a change that was made on an older reading; an empty etag asks for no such check."""
-    if etag and etag != endpoint.etag:
-        raise EtagMismatch(
-            f"endpoint {endpoint.endpoint_id} has changed: its etag is {endpoint.etag!r}, not {etag!r}",
-            endpoint_id=endpoint.endpoint_id,
-            etag=endpoint.etag,
-        )
+    etags.require_etag(f"endpoint {endpoint.endpoint_id}", endpoint.etag, etag, endpoint_id=endpoint.endpoint_id)
 
 
 def require_managed(endpoint: Endpoint, what: str) -> None:

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from stockward_server.domain.charge import NO_SHARES, Charge, LineShares
+from stockward_server.domain.etag import etag_of_version
 from stockward_server.domain.payment import Payment, PaymentState
 
 
@@ -178,6 +179,11 @@ class Order:
         order = object.__new__(Order)
         vars(order).update(vars(self), **changes)
         return order
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change (AIP-154)."""
+        return etag_of_version(self.version)
 
     @property
     def amounts(self) -> Amounts:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import TypedDict
 
+from stockward_server.domain.etag import etag_of_version
 from stockward_server.domain.money import Money
 
 
@@ -69,7 +70,7 @@ class Product:
     @property
     def etag(self) -> str:
         """Changes with every change (AIP-154)."""
-        return str(self.version)
+        return etag_of_version(self.version)
 
 
 class ProductEdit(TypedDict, total=False):

@@ -12,19 +12,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from stockward_server.domain.errors import EtagMismatch, ProductStateInvalid, SkuTaken
+from stockward_server.domain import etag as etags
+from stockward_server.domain.errors import ProductStateInvalid, SkuTaken
 from stockward_server.domain.product import Product, ProductEdit, ProductState
 from stockward_server.domain.readiness import readiness, require_ready
 
 
 def require_etag(product: Product, etag: str) -> None:
     """Refuses a change that was made on an older reading; an empty etag asks for no such check."""
-    if etag and etag != product.etag:
-        raise EtagMismatch(
-            f"product {product.product_id} has changed: its etag is {product.etag!r}, not {etag!r}",
-            product_id=product.product_id,
-            etag=product.etag,
-        )
+    etags.require_etag(f"product {product.product_id}", product.etag, etag, product_id=product.product_id)
 
 
 def decide_creation(product_id: str, edit: ProductEdit, now: datetime) -> Product:

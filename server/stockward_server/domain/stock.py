@@ -27,6 +27,7 @@ from stockward_server.domain.errors import (
     StockChanged,
     StockNegative,
 )
+from stockward_server.domain.etag import etag_of
 from stockward_server.domain.money import Money
 
 MAX_COUNT = 10**12
@@ -115,6 +116,11 @@ class StockLevel:
         level = object.__new__(StockLevel)
         vars(level).update(vars(self), **changes)
         return level
+
+    @property
+    def policy_etag(self) -> str:
+        """Changes with the policy, not with the counters."""
+        return etag_of(self.safety_stock, self.reorder_point, self.backorder_limit)
 
     @property
     def available(self) -> int:

@@ -13,6 +13,7 @@ from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.stock_views import Page
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import KeyNameTaken, KeyNotFound
+from stockward_server.domain.etag import require_etag
 from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.write.mutation import Mutations
@@ -60,7 +61,7 @@ class SqlKeys:
     async def rotate(
         self, request: MutationContext, rotation: Rotation, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
     ) -> M:
-        """KeyNotFound, or KeyNotActive."""
+        """KeyNotFound, EtagMismatch, or KeyNotActive."""
 
         async def work(connection: Executor, state: UnitOfWork) -> KeyAnswer:
             await _lock_keys(connection)
@@ -78,12 +79,13 @@ class SqlKeys:
 
         return await self._mutations.run(request, work, codec)
 
-    async def revoke(self, request: MutationContext, key_id: str, codec: ResponseCodec[KeyAnswer, M]) -> M:
-        """KeyNotFound. A key that was revoked before stays as it is."""
+    async def revoke(self, request: MutationContext, key_id: str, etag: str, codec: ResponseCodec[KeyAnswer, M]) -> M:
+        """KeyNotFound, or EtagMismatch. A key that was revoked before stays as it is."""
 
         async def work(connection: Executor, state: UnitOfWork) -> KeyAnswer:
             await _lock_keys(connection)
             key = await _find(connection, key_id)
+            require_etag(f"key {key_id}", key.etag, etag, key_id=key_id)
             if key.revoke_time is None:
                 key = replace(key, revoke_time=state.now, revoked_by=request.actor)
                 await connection.execute(

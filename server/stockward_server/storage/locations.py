@@ -10,6 +10,7 @@ from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.stock_views import LocationRow
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import LocationTaken, LocationUnknown
+from stockward_server.domain.etag import require_etag
 from stockward_server.storage.database import Executor
 from stockward_server.storage.write.mutation import Mutations
 
@@ -51,23 +52,18 @@ class SqlLocations:
         request: MutationContext,
         location: LocationRow,
         fields: Sequence[str],
+        etag: str,
         codec: ResponseCodec[LocationRow, M],
     ) -> M:
-        """LocationUnknown when there is none."""
+        """Changes the named fields; LocationUnknown, or EtagMismatch when it has changed since the etag was read."""
 
         async def work(connection: Executor, state: UnitOfWork) -> LocationRow:
             row = await connection.fetchrow(
                 """
-                UPDATE locations SET name = CASE WHEN 'name' = ANY($2::text[]) THEN $3 ELSE name END,
-                    priority = CASE WHEN 'priority' = ANY($2::text[]) THEN $4 ELSE priority END,
-                    active = CASE WHEN 'active' = ANY($2::text[]) THEN $5 ELSE active END
-                WHERE location_id = $1 RETURNING location_id, name, priority, active, create_time
+                SELECT location_id, name, priority, active, create_time FROM locations
+                WHERE location_id = $1 FOR NO KEY UPDATE
                 """,
                 location.location_id,
-                list(fields),
-                location.name,
-                location.priority,
-                location.active,
             )
             if row is None:
                 raise LocationUnknown(
@@ -75,6 +71,16 @@ class SqlLocations:
                     field="location.location_id",
                     location_id=location.location_id,
                 )
-            return LocationRow(*row.values())
+            present = LocationRow(*row.values())
+            require_etag(f"location {present.location_id}", present.etag, etag, location_id=present.location_id)
+            changed = replace(present, **{name: getattr(location, name) for name in fields})
+            await connection.execute(
+                "UPDATE locations SET name = $2, priority = $3, active = $4 WHERE location_id = $1",
+                changed.location_id,
+                changed.name,
+                changed.priority,
+                changed.active,
+            )
+            return changed
 
         return await self._mutations.run(request, work, codec)

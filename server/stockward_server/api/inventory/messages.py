@@ -43,6 +43,7 @@ def level_message(level: StockLevel) -> pb.StockLevel:
         backorder_limit=level.backorder_limit,
         alert_level=wire(level.alert_level),
         overhang=level.overhang,
+        policy_etag=level.policy_etag,
         version=level.version,
         update_time=timestamp(level.update_time),
     )
@@ -144,6 +145,7 @@ def location_message(row: LocationRow) -> pb.Location:
         priority=row.priority,
         active=row.active,
         create_time=timestamp(row.create_time),
+        etag=row.etag,
     )
 
 

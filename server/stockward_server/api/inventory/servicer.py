@@ -185,6 +185,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             sku=request.sku,
             location_id=request.location_id or DEFAULT_LOCATION,
             policy=policy_of(request),
+            etag=request.etag,
         )
         return await self._submit(command, LEVEL)
 
@@ -256,7 +257,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         known = ("name", "priority", "active")
         given = [name for name in known if getattr(wanted, name)]  # what an empty mask stands for (AIP-134)
         fields = masked(request.update_mask.paths, known) if request.update_mask.paths else given
-        return await self._locations.update(request_of(context, request), location, fields, LOCATION)
+        return await self._locations.update(request_of(context, request), location, fields, wanted.etag, LOCATION)
 
     async def ListLocations(self, request: pb.ListLocationsRequest, context: Context) -> pb.ListLocationsResponse:
         return pb.ListLocationsResponse(locations=[location_message(row) for row in await self._views.locations()])

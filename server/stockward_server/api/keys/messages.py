@@ -31,6 +31,7 @@ def key_message(key: ApiKey, now: datetime) -> pb.Key:
         created_by=key.created_by,
         rotated_by=key.rotated_by,
         revoked_by=key.revoked_by,
+        etag=key.etag,
     )
 
 

@@ -41,11 +41,11 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
 
     async def RotateKey(self, request: pb.RotateKeyRequest, context: Context) -> pb.RotateKeyResponse:
         overlap = timespan(request.overlap) if request.HasField("overlap") else DEFAULT_OVERLAP
-        rotation, secret = Rotation(request.key_id.lower(), overlap, _expire_time(request)), NewSecret()
+        rotation, secret = Rotation(request.key_id.lower(), overlap, _expire_time(request), request.etag), NewSecret()
         return with_secret(await self._keys.rotate(request_of(context, request), rotation, secret, ROTATED), secret)
 
     async def RevokeKey(self, request: pb.RevokeKeyRequest, context: Context) -> pb.Key:
-        return await self._keys.revoke(request_of(context, request), request.key_id.lower(), REVOKED)
+        return await self._keys.revoke(request_of(context, request), request.key_id.lower(), request.etag, REVOKED)
 
 
 def _expire_time(request: pb.CreateKeyRequest | pb.RotateKeyRequest) -> datetime | None:

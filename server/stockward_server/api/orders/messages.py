@@ -13,6 +13,7 @@ from stockward_server.api.responses import response_codec
 from stockward_server.application.order_commands import WantedCharge
 from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import FieldInvalid
+from stockward_server.domain.etag import etag_of_version
 from stockward_server.domain.order import (
     NOBODY,
     UNPAID,
@@ -68,10 +69,17 @@ def order_message(order: Order) -> order_pb2.Order:
         update_time=timestamp(order.update_time),
         version=order.version,
         hold=hold,
+        etag=order.etag,
     )
 
 
-ORDER = response_codec(order_pb2.Order, order_message)
+def _with_etag(stored: order_pb2.Order) -> order_pb2.Order:
+    """Returns an order as it was stored with a request_id; the release before stored it without its etag."""
+    stored.etag = stored.etag or etag_of_version(stored.version)
+    return stored
+
+
+ORDER = response_codec(order_pb2.Order, order_message, revise=_with_etag)
 """The response of every order mutation."""
 
 

@@ -166,7 +166,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
 
     async def ProcessOrder(self, request: pb.ProcessOrderRequest, context: Context) -> pb.Order:
         cause = request_of(context, request)
-        command = ProcessOrder(cause=cause, order_id=request.order_id.lower())
+        command = ProcessOrder(cause=cause, order_id=request.order_id.lower(), etag=request.etag)
         return await self._submit(command, ORDER)
 
     async def FulfillOrder(self, request: pb.FulfillOrderRequest, context: Context) -> pb.Order:
@@ -177,6 +177,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             tracking_number=request.tracking_number,
             carrier=request.carrier,
             location_id=request.location_id,
+            etag=request.etag,
         )
         return await self._submit(command, ORDER)
 
@@ -186,6 +187,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             order_id=request.order_id.lower(),
             quantities=line_quantities(request.lines),
             reason=request.reason,
+            etag=request.etag,
         )
         return _for_caller(await self._submit(command, ORDER))
 
@@ -197,6 +199,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             damaged=line_quantities(line for line in request.lines if line.damaged),
             location_id=request.location_id or DEFAULT_LOCATION,
             reason=request.reason,
+            etag=request.etag,
         )
         return await self._submit(command, ORDER)
 
@@ -206,6 +209,7 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
             order_id=request.order_id.lower(),
             charge=wanted_charge(request.charge, "charge"),
             reason=request.reason,
+            etag=request.etag,
         )
         return await self._submit(command, ORDER)
 

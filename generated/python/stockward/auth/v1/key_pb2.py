@@ -32,7 +32,7 @@ from stockward.auth.v1 import auth_pb2 as stockward_dot_auth_dot_v1_dot_auth__pb
 from stockward.error.v1 import error_pb2 as stockward_dot_error_dot_v1_dot_error__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstockward/auth/v1/key.proto\x12\x11stockward.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cstockward/auth/v1/auth.proto\x1a\x1estockward/error/v1/error.proto\"\xda\x05\n\x03Key\x12\x1b\n\x06key_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x05keyId\x12\x18\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x04name\x12\x31\n\x04role\x18\x03 \x01(\x0e\x32\x17.stockward.auth.v1.RoleB\x04\xe2\x41\x01\x03R\x04role\x12\x1c\n\x06prefix\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x06prefix\x12\x38\n\x05state\x18\x05 \x01(\x0e\x32\x1c.stockward.auth.v1.Key.StateB\x04\xe2\x41\x01\x03R\x05state\x12\x41\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nexpireTime\x12\x41\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nrevokeTime\x12\x46\n\x0elast_used_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0clastUsedTime\x12%\n\x0breplaced_by\x18\n \x01(\tB\x04\xe2\x41\x01\x03R\nreplacedBy\x12#\n\ncreated_by\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03R\tcreatedBy\x12#\n\nrotated_by\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03R\trotatedBy\x12#\n\nrevoked_by\x18\r \x01(\tB\x04\xe2\x41\x01\x03R\trevokedBy\"j\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x12\n\x0eSTATE_RETIRING\x10\x02\x12\x11\n\rSTATE_EXPIRED\x10\x03\x12\x11\n\rSTATE_REVOKED\x10\x04\"\x83\x03\n\x10\x43reateKeyRequest\x12\xb6\x01\n\x04name\x18\x01 \x01(\tB\xa1\x01\xe2\x41\x01\x02\xbaH7r52!^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$Z\x08\x63ustomerZ\x06system\xe2\xc2\x18_must be 1 to 63 letters, digits, underscores, dots or hyphens, and begin with a letter or digitR\x04name\x12;\n\x04role\x18\x02 \x01(\x0e\x32\x17.stockward.auth.v1.RoleB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04role\x12\x41\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01R\nexpireTime\x12\x36\n\nrequest_id\x18\x04 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"U\n\x11\x43reateKeyResponse\x12(\n\x03key\x18\x01 \x01(\x0b\x32\x16.stockward.auth.v1.KeyR\x03key\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"\x96\x01\n\x0fListKeysRequest\x12+\n\tpage_size\x18\x01 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00R\x08pageSize\x12+\n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80 R\tpageToken\x12)\n\rinclude_ended\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cincludeEnded\"f\n\x10ListKeysResponse\x12*\n\x04keys\x18\x01 \x03(\x0b\x32\x16.stockward.auth.v1.KeyR\x04keys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfc\x01\n\x10RotateKeyRequest\x12#\n\x06key_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01R\x05keyId\x12H\n\x07overlap\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x13\xe2\x41\x01\x01\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\x9a\x9e\x01\x32\x00R\x07overlap\x12\x41\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01R\nexpireTime\x12\x36\n\nrequest_id\x18\x04 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"\x89\x01\n\x11RotateKeyResponse\x12(\n\x03key\x18\x01 \x01(\x0b\x32\x16.stockward.auth.v1.KeyR\x03key\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\x12\x32\n\x08replaced\x18\x03 \x01(\x0b\x32\x16.stockward.auth.v1.KeyR\x08replaced\"o\n\x10RevokeKeyRequest\x12#\n\x06key_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01R\x05keyId\x12\x36\n\nrequest_id\x18\x02 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId2\xf0\x03\n\nKeyService\x12y\n\tCreateKey\x12#.stockward.auth.v1.CreateKeyRequest\x1a$.stockward.auth.v1.CreateKeyResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/api/admin/keys/create:\x01*\x12l\n\x08ListKeys\x12\".stockward.auth.v1.ListKeysRequest\x1a#.stockward.auth.v1.ListKeysResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/admin/keys\x12\x82\x01\n\tRotateKey\x12#.stockward.auth.v1.RotateKeyRequest\x1a$.stockward.auth.v1.RotateKeyResponse\"*\x82\xd3\xe4\x93\x02$\x1a\x1f/api/admin/keys/{key_id}/rotate:\x01*\x12t\n\tRevokeKey\x12#.stockward.auth.v1.RevokeKeyRequest\x1a\x16.stockward.auth.v1.Key\"*\x82\xd3\xe4\x93\x02$\x1a\x1f/api/admin/keys/{key_id}/revoke:\x01*B=\n\x15\x63om.stockward.auth.v1B\x08KeyProtoP\x01Z\x18stockward/auth/v1;authv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstockward/auth/v1/key.proto\x12\x11stockward.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cstockward/auth/v1/auth.proto\x1a\x1estockward/error/v1/error.proto\"\xf4\x05\n\x03Key\x12\x1b\n\x06key_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x05keyId\x12\x18\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x04name\x12\x31\n\x04role\x18\x03 \x01(\x0e\x32\x17.stockward.auth.v1.RoleB\x04\xe2\x41\x01\x03R\x04role\x12\x1c\n\x06prefix\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x06prefix\x12\x38\n\x05state\x18\x05 \x01(\x0e\x32\x1c.stockward.auth.v1.Key.StateB\x04\xe2\x41\x01\x03R\x05state\x12\x41\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nexpireTime\x12\x41\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nrevokeTime\x12\x46\n\x0elast_used_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0clastUsedTime\x12%\n\x0breplaced_by\x18\n \x01(\tB\x04\xe2\x41\x01\x03R\nreplacedBy\x12#\n\ncreated_by\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03R\tcreatedBy\x12#\n\nrotated_by\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03R\trotatedBy\x12#\n\nrevoked_by\x18\r \x01(\tB\x04\xe2\x41\x01\x03R\trevokedBy\x12\x18\n\x04\x65tag\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03R\x04\x65tag\"j\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x12\n\x0eSTATE_RETIRING\x10\x02\x12\x11\n\rSTATE_EXPIRED\x10\x03\x12\x11\n\rSTATE_REVOKED\x10\x04\"\x83\x03\n\x10\x43reateKeyRequest\x12\xb6\x01\n\x04name\x18\x01 \x01(\tB\xa1\x01\xe2\x41\x01\x02\xbaH7r52!^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$Z\x08\x63ustomerZ\x06system\xe2\xc2\x18_must be 1 to 63 letters, digits, underscores, dots or hyphens, and begin with a letter or digitR\x04name\x12;\n\x04role\x18\x02 \x01(\x0e\x32\x17.stockward.auth.v1.RoleB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04role\x12\x41\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01R\nexpireTime\x12\x36\n\nrequest_id\x18\x04 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\"U\n\x11\x43reateKeyResponse\x12(\n\x03key\x18\x01 \x01(\x0b\x32\x16.stockward.auth.v1.KeyR\x03key\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"\x96\x01\n\x0fListKeysRequest\x12+\n\tpage_size\x18\x01 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00R\x08pageSize\x12+\n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80 R\tpageToken\x12)\n\rinclude_ended\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cincludeEnded\"f\n\x10ListKeysResponse\x12*\n\x04keys\x18\x01 \x03(\x0b\x32\x16.stockward.auth.v1.KeyR\x04keys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9d\x02\n\x10RotateKeyRequest\x12#\n\x06key_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01R\x05keyId\x12H\n\x07overlap\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x13\xe2\x41\x01\x01\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\x9a\x9e\x01\x32\x00R\x07overlap\x12\x41\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01R\nexpireTime\x12\x36\n\nrequest_id\x18\x04 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\x12\x1f\n\x04\x65tag\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@R\x04\x65tag\"\x89\x01\n\x11RotateKeyResponse\x12(\n\x03key\x18\x01 \x01(\x0b\x32\x16.stockward.auth.v1.KeyR\x03key\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\x12\x32\n\x08replaced\x18\x03 \x01(\x0b\x32\x16.stockward.auth.v1.KeyR\x08replaced\"\x90\x01\n\x10RevokeKeyRequest\x12#\n\x06key_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\xb0\x01\x01R\x05keyId\x12\x36\n\nrequest_id\x18\x02 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01R\trequestId\x12\x1f\n\x04\x65tag\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@R\x04\x65tag2\xf0\x03\n\nKeyService\x12y\n\tCreateKey\x12#.stockward.auth.v1.CreateKeyRequest\x1a$.stockward.auth.v1.CreateKeyResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/api/admin/keys/create:\x01*\x12l\n\x08ListKeys\x12\".stockward.auth.v1.ListKeysRequest\x1a#.stockward.auth.v1.ListKeysResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/admin/keys\x12\x82\x01\n\tRotateKey\x12#.stockward.auth.v1.RotateKeyRequest\x1a$.stockward.auth.v1.RotateKeyResponse\"*\x82\xd3\xe4\x93\x02$\x1a\x1f/api/admin/keys/{key_id}/rotate:\x01*\x12t\n\tRevokeKey\x12#.stockward.auth.v1.RevokeKeyRequest\x1a\x16.stockward.auth.v1.Key\"*\x82\xd3\xe4\x93\x02$\x1a\x1f/api/admin/keys/{key_id}/revoke:\x01*B=\n\x15\x63om.stockward.auth.v1B\x08KeyProtoP\x01Z\x18stockward/auth/v1;authv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -66,6 +66,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEY'].fields_by_name['rotated_by']._serialized_options = b'\342A\001\003'
   _globals['_KEY'].fields_by_name['revoked_by']._loaded_options = None
   _globals['_KEY'].fields_by_name['revoked_by']._serialized_options = b'\342A\001\003'
+  _globals['_KEY'].fields_by_name['etag']._loaded_options = None
+  _globals['_KEY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
   _globals['_CREATEKEYREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_CREATEKEYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H7r52!^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$Z\010customerZ\006system\342\302\030_must be 1 to 63 letters, digits, underscores, dots or hyphens, and begin with a letter or digit'
   _globals['_CREATEKEYREQUEST'].fields_by_name['role']._loaded_options = None
@@ -88,10 +90,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATEKEYREQUEST'].fields_by_name['expire_time']._serialized_options = b'\342A\001\001'
   _globals['_ROTATEKEYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_ROTATEKEYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\272H\010r\003\260\001\001\330\001\001\342\214\317\327\010\002\010\001'
+  _globals['_ROTATEKEYREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_ROTATEKEYREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\004r\002\030@'
   _globals['_REVOKEKEYREQUEST'].fields_by_name['key_id']._loaded_options = None
   _globals['_REVOKEKEYREQUEST'].fields_by_name['key_id']._serialized_options = b'\342A\001\002\272H\005r\003\260\001\001'
   _globals['_REVOKEKEYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_REVOKEKEYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\272H\010r\003\260\001\001\330\001\001\342\214\317\327\010\002\010\001'
+  _globals['_REVOKEKEYREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_REVOKEKEYREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\004r\002\030@'
   _globals['_KEYSERVICE'].methods_by_name['CreateKey']._loaded_options = None
   _globals['_KEYSERVICE'].methods_by_name['CreateKey']._serialized_options = b'\202\323\344\223\002\033\"\026/api/admin/keys/create:\001*'
   _globals['_KEYSERVICE'].methods_by_name['ListKeys']._loaded_options = None
@@ -101,23 +107,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYSERVICE'].methods_by_name['RevokeKey']._loaded_options = None
   _globals['_KEYSERVICE'].methods_by_name['RevokeKey']._serialized_options = b'\202\323\344\223\002$\032\037/api/admin/keys/{key_id}/revoke:\001*'
   _globals['_KEY']._serialized_start=299
-  _globals['_KEY']._serialized_end=1029
-  _globals['_KEY_STATE']._serialized_start=923
-  _globals['_KEY_STATE']._serialized_end=1029
-  _globals['_CREATEKEYREQUEST']._serialized_start=1032
-  _globals['_CREATEKEYREQUEST']._serialized_end=1419
-  _globals['_CREATEKEYRESPONSE']._serialized_start=1421
-  _globals['_CREATEKEYRESPONSE']._serialized_end=1506
-  _globals['_LISTKEYSREQUEST']._serialized_start=1509
-  _globals['_LISTKEYSREQUEST']._serialized_end=1659
-  _globals['_LISTKEYSRESPONSE']._serialized_start=1661
-  _globals['_LISTKEYSRESPONSE']._serialized_end=1763
-  _globals['_ROTATEKEYREQUEST']._serialized_start=1766
-  _globals['_ROTATEKEYREQUEST']._serialized_end=2018
-  _globals['_ROTATEKEYRESPONSE']._serialized_start=2021
-  _globals['_ROTATEKEYRESPONSE']._serialized_end=2158
-  _globals['_REVOKEKEYREQUEST']._serialized_start=2160
-  _globals['_REVOKEKEYREQUEST']._serialized_end=2271
-  _globals['_KEYSERVICE']._serialized_start=2274
-  _globals['_KEYSERVICE']._serialized_end=2770
+  _globals['_KEY']._serialized_end=1055
+  _globals['_KEY_STATE']._serialized_start=949
+  _globals['_KEY_STATE']._serialized_end=1055
+  _globals['_CREATEKEYREQUEST']._serialized_start=1058
+  _globals['_CREATEKEYREQUEST']._serialized_end=1445
+  _globals['_CREATEKEYRESPONSE']._serialized_start=1447
+  _globals['_CREATEKEYRESPONSE']._serialized_end=1532
+  _globals['_LISTKEYSREQUEST']._serialized_start=1535
+  _globals['_LISTKEYSREQUEST']._serialized_end=1685
+  _globals['_LISTKEYSRESPONSE']._serialized_start=1687
+  _globals['_LISTKEYSRESPONSE']._serialized_end=1789
+  _globals['_ROTATEKEYREQUEST']._serialized_start=1792
+  _globals['_ROTATEKEYREQUEST']._serialized_end=2077
+  _globals['_ROTATEKEYRESPONSE']._serialized_start=2080
+  _globals['_ROTATEKEYRESPONSE']._serialized_end=2217
+  _globals['_REVOKEKEYREQUEST']._serialized_start=2220
+  _globals['_REVOKEKEYREQUEST']._serialized_end=2364
+  _globals['_KEYSERVICE']._serialized_start=2367
+  _globals['_KEYSERVICE']._serialized_end=2863
 # @@protoc_insertion_point(module_scope)

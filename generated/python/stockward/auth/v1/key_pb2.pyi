@@ -76,6 +76,7 @@ class Key(_message.Message):
     CREATED_BY_FIELD_NUMBER: _builtins.int
     ROTATED_BY_FIELD_NUMBER: _builtins.int
     REVOKED_BY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """UUIDv7 assigned by the server."""
     name: _builtins.str
@@ -98,6 +99,10 @@ class Key(_message.Message):
     """Actor who rotated the key; empty when it was not rotated."""
     revoked_by: _builtins.str
     """Actor who revoked the key; empty when it was not revoked."""
+    etag: _builtins.str
+    """Identifies this version of the key (AIP-154): it changes when the key is rotated or revoked, not when it is used or
+    expires. Send it back with a change to make sure that nobody has changed the key in between.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the key was created."""
@@ -130,10 +135,11 @@ class Key(_message.Message):
         created_by: _builtins.str = ...,
         rotated_by: _builtins.str = ...,
         revoked_by: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_used_time", b"last_used_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "expire_time", b"expire_time", "key_id", b"key_id", "last_used_time", b"last_used_time", "name", b"name", "prefix", b"prefix", "replaced_by", b"replaced_by", "revoke_time", b"revoke_time", "revoked_by", b"revoked_by", "role", b"role", "rotated_by", b"rotated_by", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "etag", b"etag", "expire_time", b"expire_time", "key_id", b"key_id", "last_used_time", b"last_used_time", "name", b"name", "prefix", b"prefix", "replaced_by", b"replaced_by", "revoke_time", b"revoke_time", "revoked_by", b"revoked_by", "role", b"role", "rotated_by", b"rotated_by", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,12 +286,17 @@ class RotateKeyRequest(_message.Message):
     OVERLAP_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Id of the key to replace, a UUID."""
     request_id: _builtins.str
     """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
     content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
     id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the key that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the key has changed since. Empty: no check.
     """
     @_builtins.property
     def overlap(self) -> _duration_pb2.Duration:
@@ -304,10 +315,11 @@ class RotateKeyRequest(_message.Message):
         overlap: _duration_pb2.Duration | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "overlap", b"overlap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "key_id", b"key_id", "overlap", b"overlap", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "expire_time", b"expire_time", "key_id", b"key_id", "overlap", b"overlap", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -355,6 +367,7 @@ class RevokeKeyRequest(_message.Message):
 
     KEY_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Id of the key to revoke, a UUID."""
     request_id: _builtins.str
@@ -362,15 +375,20 @@ class RevokeKeyRequest(_message.Message):
     content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
     id when the field is empty.
     """
+    etag: _builtins.str
+    """The `etag` of the key that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the key has changed since. Empty: no check.
+    """
     def __init__(
         self,
         *,
         key_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "key_id", b"key_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -85,6 +85,7 @@ class KeyServiceServicer:
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
         - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -97,6 +98,7 @@ class KeyServiceServicer:
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

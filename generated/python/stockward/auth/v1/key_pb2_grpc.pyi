@@ -52,6 +52,7 @@ class KeyServiceStub:
 
     Errors:
     - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+    - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
     - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
     """
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_key_pb2.RevokeKeyRequest, _key_pb2.Key]
@@ -60,6 +61,7 @@ class KeyServiceStub:
 
     Errors:
     - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+    - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
     """
 
 @_typing.type_check_only
@@ -82,6 +84,7 @@ class KeyServiceAsyncStub(KeyServiceStub):
 
     Errors:
     - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+    - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
     - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
     """
     RevokeKey: _aio.UnaryUnaryMultiCallable[_key_pb2.RevokeKeyRequest, _key_pb2.Key]  # type: ignore[assignment]
@@ -90,6 +93,7 @@ class KeyServiceAsyncStub(KeyServiceStub):
 
     Errors:
     - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+    - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
     """
 
 class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -127,6 +131,7 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
         - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
         """
 
@@ -141,6 +146,7 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
+        - ABORTED (ETAG_MISMATCH): the key has changed since the etag was read.
         """
 
 def add_KeyServiceServicer_to_server(servicer: KeyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -332,6 +332,7 @@ class StockLevel(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     OVERHANG_FIELD_NUMBER: _builtins.int
+    POLICY_ETAG_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit of the goods."""
     location_id: _builtins.str
@@ -358,6 +359,10 @@ class StockLevel(_message.Message):
     """Units promised here beyond what is here and may be backordered. Other locations have to supply them, so customers
     can order that many fewer.
     """
+    policy_etag: _builtins.str
+    """Identifies this version of the policy (`safety_stock`, `reorder_point`, `backorder_limit`), not of the counters
+    (AIP-154). Send it back with SetStockPolicy to make sure that nobody has changed the policy in between.
+    """
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the level last changed."""
@@ -378,10 +383,11 @@ class StockLevel(_message.Message):
         version: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         overhang: _builtins.int = ...,
+        policy_etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "reorder_point", b"reorder_point", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "allocated", b"allocated", "available", b"available", "backorder_limit", b"backorder_limit", "location_id", b"location_id", "on_hand", b"on_hand", "overhang", b"overhang", "reorder_point", b"reorder_point", "reserved", b"reserved", "safety_stock", b"safety_stock", "sku", b"sku", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "allocated", b"allocated", "available", b"available", "backorder_limit", b"backorder_limit", "location_id", b"location_id", "on_hand", b"on_hand", "overhang", b"overhang", "policy_etag", b"policy_etag", "reorder_point", b"reorder_point", "reserved", b"reserved", "safety_stock", b"safety_stock", "sku", b"sku", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__reorder_point: _TypeAlias = _typing.Literal["reorder_point"]  # noqa: Y015
     _WhichOneofArgType__reorder_point: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point"]  # noqa: Y015
@@ -678,6 +684,7 @@ class Location(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     ACTIVE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     location_id: _builtins.str
     """Id chosen by the caller: 1 to 32 letters, digits, `_` or `-`. The location `main` always exists."""
     name: _builtins.str
@@ -686,6 +693,10 @@ class Location(_message.Message):
     """Order in which locations are used, 0 to 1,000,000: the lowest number first, equal ones by id."""
     active: _builtins.bool
     """Whether the location offers its stock. An inactive one keeps its stock and orders. New locations are active."""
+    etag: _builtins.str
+    """Identifies this version of the location (AIP-154): it changes with every change. Send it back with an update to make
+    sure that nobody has changed the location in between.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the location was created."""
@@ -698,10 +709,11 @@ class Location(_message.Message):
         priority: _builtins.int = ...,
         active: _builtins.bool = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "create_time", b"create_time", "location_id", b"location_id", "name", b"name", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "create_time", b"create_time", "etag", b"etag", "location_id", b"location_id", "name", b"name", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1417,6 +1429,7 @@ class SetStockPolicyRequest(_message.Message):
     BACKORDER_LIMIT_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit of the goods, 1 to 64 characters."""
     location_id: _builtins.str
@@ -1432,6 +1445,10 @@ class SetStockPolicyRequest(_message.Message):
     content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
     id when the field is empty.
     """
+    etag: _builtins.str
+    """The `policy_etag` of the stock level that this change is based on (AIP-154). The change is refused with ABORTED
+    (ETAG_MISMATCH) when the policy has changed since. Empty: no check.
+    """
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Fields to set: `safety_stock`, `reorder_point`, `backorder_limit`. Empty: all three."""
@@ -1446,10 +1463,11 @@ class SetStockPolicyRequest(_message.Message):
         backorder_limit: _builtins.int = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "reorder_point", b"reorder_point", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "backorder_limit", b"backorder_limit", "location_id", b"location_id", "reorder_point", b"reorder_point", "request_id", b"request_id", "safety_stock", b"safety_stock", "sku", b"sku", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "backorder_limit", b"backorder_limit", "etag", b"etag", "location_id", b"location_id", "reorder_point", b"reorder_point", "request_id", b"request_id", "safety_stock", b"safety_stock", "sku", b"sku", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__reorder_point: _TypeAlias = _typing.Literal["reorder_point"]  # noqa: Y015
     _WhichOneofArgType__reorder_point: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point"]  # noqa: Y015
@@ -1914,7 +1932,9 @@ class UpdateLocationRequest(_message.Message):
     """
     @_builtins.property
     def location(self) -> Global___Location:
-        """The location with its new values; `location_id` names it."""
+        """The location with its new values. `location_id` names the location; `etag`, when set, must be that of the present
+        version.
+        """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:

@@ -266,6 +266,7 @@ class InventoryServiceServicer:
 
         Errors:
         - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - ABORTED (ETAG_MISMATCH): the policy has changed since the etag was read.
         - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -326,6 +327,7 @@ class InventoryServiceServicer:
 
         Errors:
         - NOT_FOUND (LOCATION_UNKNOWN): no location has this id.
+        - ABORTED (ETAG_MISMATCH): the location has changed since the etag was read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

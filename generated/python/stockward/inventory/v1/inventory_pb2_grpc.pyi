@@ -138,6 +138,7 @@ class InventoryServiceStub:
 
     Errors:
     - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+    - ABORTED (ETAG_MISMATCH): the policy has changed since the etag was read.
     - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
     """
     ListStockLevels: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListStockLevelsRequest, _inventory_pb2.ListStockLevelsResponse]
@@ -166,6 +167,7 @@ class InventoryServiceStub:
 
     Errors:
     - NOT_FOUND (LOCATION_UNKNOWN): no location has this id.
+    - ABORTED (ETAG_MISMATCH): the location has changed since the etag was read.
     """
     ListLocations: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListLocationsRequest, _inventory_pb2.ListLocationsResponse]
     """Lists all locations, by priority."""
@@ -264,6 +266,7 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
 
     Errors:
     - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+    - ABORTED (ETAG_MISMATCH): the policy has changed since the etag was read.
     - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
     """
     ListStockLevels: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListStockLevelsRequest, _inventory_pb2.ListStockLevelsResponse]  # type: ignore[assignment]
@@ -292,6 +295,7 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
 
     Errors:
     - NOT_FOUND (LOCATION_UNKNOWN): no location has this id.
+    - ABORTED (ETAG_MISMATCH): the location has changed since the etag was read.
     """
     ListLocations: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListLocationsRequest, _inventory_pb2.ListLocationsResponse]  # type: ignore[assignment]
     """Lists all locations, by priority."""
@@ -453,6 +457,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - ABORTED (ETAG_MISMATCH): the policy has changed since the etag was read.
         - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
         """
 
@@ -523,6 +528,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND (LOCATION_UNKNOWN): no location has this id.
+        - ABORTED (ETAG_MISMATCH): the location has changed since the etag was read.
         """
 
     @_abc_1.abstractmethod

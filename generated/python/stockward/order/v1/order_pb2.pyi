@@ -307,6 +307,7 @@ class Order(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """UUIDv7 assigned by the server."""
     state: Global___Order.State.ValueType
@@ -319,6 +320,10 @@ class Order(_message.Message):
     """Id of the reservation that became this order; empty when there was none."""
     version: _builtins.int
     """Number of the last change, from 1. Events carry it as `aggregate_version`."""
+    etag: _builtins.str
+    """Identifies this version of the order (AIP-154): it changes with every change. Send it back with a change to make sure
+    that nobody has changed the order in between.
+    """
     @_builtins.property
     def customer(self) -> Global___Customer:
         """Who ordered; unset when the order names nobody."""
@@ -380,10 +385,11 @@ class Order(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
         hold: Global___Hold | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "hold", b"hold", "payment", b"payment", "payment_due_time", b"payment_due_time", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "create_time", b"create_time", "customer", b"customer", "fulfillments", b"fulfillments", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "state", b"state", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "fulfillments", b"fulfillments", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "state", b"state", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1513,6 +1519,7 @@ class ProcessOrderRequest(_message.Message):
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order, a UUID."""
     request_id: _builtins.str
@@ -1520,15 +1527,20 @@ class ProcessOrderRequest(_message.Message):
     content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
     id when the field is empty.
     """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
     def __init__(
         self,
         *,
         order_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1546,6 +1558,7 @@ class FulfillOrderRequest(_message.Message):
     CARRIER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order, a UUID."""
     tracking_number: _builtins.str
@@ -1559,6 +1572,10 @@ class FulfillOrderRequest(_message.Message):
     """
     location_id: _builtins.str
     """Id of the location that they left from, active or not; empty: wherever the goods are."""
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineQuantity]:
         """Units that were shipped, by line; empty: all that remain."""
@@ -1572,10 +1589,11 @@ class FulfillOrderRequest(_message.Message):
         carrier: _builtins.str = ...,
         request_id: _builtins.str = ...,
         location_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "request_id", b"request_id", "tracking_number", b"tracking_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "etag", b"etag", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "request_id", b"request_id", "tracking_number", b"tracking_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1591,6 +1609,7 @@ class CancelOrderRequest(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order, a UUID."""
     reason: _builtins.str
@@ -1599,6 +1618,10 @@ class CancelOrderRequest(_message.Message):
     """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
     content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
     id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
     """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineQuantity]:
@@ -1611,10 +1634,11 @@ class CancelOrderRequest(_message.Message):
         lines: _abc.Iterable[Global___LineQuantity] | None = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "lines", b"lines", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1659,6 +1683,7 @@ class ReturnOrderRequest(_message.Message):
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order, a UUID."""
     location_id: _builtins.str
@@ -1669,6 +1694,10 @@ class ReturnOrderRequest(_message.Message):
     """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
     content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
     id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
     """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReturnOrderRequest.Line]:
@@ -1682,10 +1711,11 @@ class ReturnOrderRequest(_message.Message):
         location_id: _builtins.str = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1701,6 +1731,7 @@ class AddChargeRequest(_message.Message):
     CHARGE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order, a UUID."""
     reason: _builtins.str
@@ -1709,6 +1740,10 @@ class AddChargeRequest(_message.Message):
     """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
     content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
     id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
     """
     @_builtins.property
     def charge(self) -> Global___Charge:
@@ -1721,10 +1756,11 @@ class AddChargeRequest(_message.Message):
         charge: Global___Charge | None = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "etag", b"etag", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -180,6 +180,7 @@ class OrderServiceServicer:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
         - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
         - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
@@ -196,6 +197,7 @@ class OrderServiceServicer:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PROCESSING nor PARTIALLY_FULFILLED.
         - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
@@ -212,6 +214,7 @@ class OrderServiceServicer:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the state of the order does not allow it.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -227,6 +230,7 @@ class OrderServiceServicer:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -242,6 +246,7 @@ class OrderServiceServicer:
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is EXPIRED.
         - FAILED_PRECONDITION (CURRENCY_MISMATCH): the amount is not in the currency of the order.
         - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what is left.

@@ -97,6 +97,7 @@ class OrderServiceStub:
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
     - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
     - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
@@ -109,6 +110,7 @@ class OrderServiceStub:
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PROCESSING nor PARTIALLY_FULFILLED.
     - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold.
     - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
@@ -121,6 +123,7 @@ class OrderServiceStub:
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): the state of the order does not allow it.
     - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -132,6 +135,7 @@ class OrderServiceStub:
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
     - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -143,6 +147,7 @@ class OrderServiceStub:
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is EXPIRED.
     - FAILED_PRECONDITION (CURRENCY_MISMATCH): the amount is not in the currency of the order.
     - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what is left.
@@ -226,6 +231,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
     - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
     - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
@@ -238,6 +244,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PROCESSING nor PARTIALLY_FULFILLED.
     - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold.
     - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
@@ -250,6 +257,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): the state of the order does not allow it.
     - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -261,6 +269,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
     - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -272,6 +281,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is EXPIRED.
     - FAILED_PRECONDITION (CURRENCY_MISMATCH): the amount is not in the currency of the order.
     - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what is left.
@@ -394,6 +404,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
         - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
         - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
@@ -412,6 +423,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PROCESSING nor PARTIALLY_FULFILLED.
         - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
@@ -430,6 +442,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the state of the order does not allow it.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -447,6 +460,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
@@ -464,6 +478,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is EXPIRED.
         - FAILED_PRECONDITION (CURRENCY_MISMATCH): the amount is not in the currency of the order.
         - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what is left.

@@ -1,0 +1,27 @@
+"""Etags: a change is refused when the resource is no longer as the caller read it (AIP-154)."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from stockward_server.domain.errors import EtagMismatch
+
+
+def etag_of_version(version: int) -> str:
+    """Returns the etag of a resource whose version counts its changes."""
+    return str(version)
+
+
+def etag_of(*values: object) -> str:
+    """Returns the etag of a resource without a version of its own: it follows from the values that can be changed."""
+    return blake2b(repr(values).encode(), digest_size=8).hexdigest()
+
+
+def require_etag(resource: str, present: str, sent: str, **metadata: str) -> None:
+    """Refuses a change that is based on another version than the present one; without an etag it checks nothing.
+
+    `resource` names the resource in the message, such as `order 0190...`; `metadata` holds its id.
+    """
+    if sent and sent != present:
+        message = f"{resource} has changed: its etag is {present!r}, not {sent!r}"
+        raise EtagMismatch(message, etag=present, **metadata)  # type: ignore[arg-type]  # the id of the resource
