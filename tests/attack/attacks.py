@@ -20,7 +20,7 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from tests.attack.bodies import SIZES, json_bodies, messages
+from tests.attack.bodies import SIZES, crowded_bodies, json_bodies, messages
 from tests.http2 import Http2
 
 ATTACKER_KEY = "swk_storefront_attacker_key"
@@ -39,6 +39,12 @@ HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 
 ORDERS = "/api/storefront/orders/create"
 """The path of CreateOrder."""
+
+PRODUCTS = "/api/pms/products/create"
+"""The path of CreateProduct."""
+
+MADE_UP = "swk_storefront_{}"
+"""A key that nobody has."""
 
 Line = orders.CreateOrderRequest.Line
 
@@ -207,13 +213,14 @@ def begin(connection: Http2, key: str = "") -> int:
 
 
 def headers_only(key: str, *, edge: bool = False) -> Do:
-    """Calls that never send their message, a hundred on each connection, until it is closed."""
+    """Calls that never send their message, a hundred on each connection, until it is closed. A key may have a place for
+    something random."""
 
     async def do(target: Target) -> None:
         with contextlib.suppress(ConnectionError, OSError):
             async with Http2.connected(target.address(edge)) as connection:
                 for _ in range(100):
-                    begin(connection, key)
+                    begin(connection, key.format(uuid.uuid4().hex))
                 target.sent += 100 * 200
                 await connection.flush()
                 await asyncio.sleep(1.0)
@@ -221,12 +228,12 @@ def headers_only(key: str, *, edge: bool = False) -> Do:
     return do
 
 
-def resets(*, edge: bool) -> Do:
+def resets(key: str = "", *, edge: bool) -> Do:
     async def do(target: Target) -> None:
         with contextlib.suppress(ConnectionError, OSError):
             async with Http2.connected(target.address(edge)) as connection:
                 for _ in range(500):
-                    connection.http.reset_stream(begin(connection))
+                    connection.http.reset_stream(begin(connection, key))
                     target.sent += 200
                     await connection.flush()
 
@@ -344,6 +351,10 @@ def _attacks() -> Sequence[Attack]:
         Attack(f"{full_of} with a key, 4 MiB", storefront, edge, json_body(largest[full_of], key=ATTACKER_KEY))
         for full_of in ("nests", "strings", "one long string", "escapes", "blanks")
     ]
+    found += [
+        Attack(f"{full_of} with a key", storefront, edge, json_body(body, path, ATTACKER_KEY), tasks=16)
+        for full_of, (path, body) in crowded_bodies().items()
+    ]
     return [
         *found,
         Attack("batches of 20 orders of 1,000 lines", storefront, direct, big_orders, tasks=8),
@@ -360,7 +371,10 @@ def _attacks() -> Sequence[Attack]:
         Attack("streams that are reset at once", nobody, direct, resets(edge=False)),
         Attack("pings", nobody, direct, pings(edge=False)),
         Attack("calls without a message", nobody, edge, headers_only("", edge=True), tasks=10),
+        Attack("calls without a message, with made-up keys", nobody, edge, headers_only(MADE_UP, edge=True), 10),
+        Attack("calls without a message, with a key", storefront, edge, headers_only(ATTACKER_KEY, edge=True), 10),
         Attack("streams that are reset at once", nobody, edge, resets(edge=True)),
+        Attack("streams that are reset at once, with a key", storefront, edge, resets(ATTACKER_KEY, edge=True)),
         Attack("pings", nobody, edge, pings(edge=True)),
         Attack("2,000 silent connections", nobody, direct, silence(edge=False)),
         Attack("2,000 silent connections", nobody, edge, silence(edge=True)),

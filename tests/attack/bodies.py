@@ -30,6 +30,22 @@ def json_bodies(size: int) -> dict[str, bytes]:
     }
 
 
+def crowded_bodies() -> dict[str, tuple[str, bytes]]:
+    """Returns paths and bodies for them that have nearly as many elements as the edge takes."""
+    lines, products, count = "/api/storefront/orders/create", "/api/pms/products/create", 49_900
+    return {
+        "empty objects, 146 KiB": (lines, b'{"lines":[' + b",".join([b"{}"] * count) + b"]}"),
+        "attributes, 525 KiB": (
+            products,
+            b'{"product":{"attributes":{' + b",".join(b'"%d":""' % each for each in range(count)) + b"}}}",
+        ),
+        "times, 1.8 MiB": (
+            products,
+            b'{"product":{' + b",".join([b'"publishTime":"2026-11-22T10:00:00Z"'] * count) + b"}}",
+        ),
+    }
+
+
 def framed(tag: int, content: bytes) -> bytes:
     """Returns a field of bytes as protobuf encodes it."""
     size, head = len(content), bytes([tag])

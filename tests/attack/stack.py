@@ -18,6 +18,7 @@ from stockward_server.edge import Limits, envoy_config, installed_contract, page
 from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage import database as storage
 from tests.attack.attacks import ATTACKER_KEY, BULK_SKUS
+from tests.attack.unguarded import removed
 from tests.commands import sell
 from tests.incoming import SECRET
 from tests.shop import KEYS
@@ -71,7 +72,8 @@ def resident(pid: int | None) -> int:
 
 @asynccontextmanager
 async def running_stack(without: str = "", limits: Limits | None = None) -> AsyncIterator[Stack]:
-    """PostgreSQL, NATS, a server with the limits of production, and an edge, in a directory that is deleted."""
+    """PostgreSQL, NATS, a server with the limits of production, and an edge, in a directory that is deleted. Server and
+    edge are without one of their guards where `without` names it."""
     directory = Path(tempfile.mkdtemp(prefix="stockward-attack-"))
     directory.chmod(0o711)  # PostgreSQL's user must pass, where that is another one
     async with AsyncExitStack() as running:
@@ -108,7 +110,8 @@ async def running_stack(without: str = "", limits: Limits | None = None) -> Asyn
         )
         server.without = without
         await running.enter_async_context(server)
-        configuration = envoy_config(installed_contract(), edge_address, [address], pages=pages(), limits=limits)
+        with removed(without):
+            configuration = envoy_config(installed_contract(), edge_address, [address], pages=pages(), limits=limits)
         edge = await running.enter_async_context(
             Envoy(directory / "edge", {"envoy.json": configuration}, address=edge_address)
         )

@@ -1,6 +1,7 @@
 """Builds without a guard, each to be seen by its attack.
 
-They exist in tests only: the server's process patches the code as it is loaded, and nothing in the code knows.
+They exist in tests only: the server's process patches the code as it is loaded, and so does the one that makes the
+edge's configuration; nothing in the code knows.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from stockward_server.edge import config, unknown_fields
 from stockward_server.runtime import turns
 from stockward_server.storage.write import committer, lanes
 from stockward_server.wire.validation import rules as validation
 
 Patch = Callable[[object, str, Any], None]
 """setattr, or one that can be taken back."""
+
+NO_BUDGET = Path(__file__).with_name("no_budget.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,21 @@ def fairness(patch: Patch) -> None:
     patch(lanes, "MUCH", sys.maxsize)
 
 
+def budget(patch: Patch) -> None:
+    """The edge parses whatever bodies a caller with a key sends."""
+    patch(unknown_fields, "BUDGET", NO_BUDGET)
+
+
+def refusal(patch: Patch) -> None:
+    """The edge lets the server answer calls without a credential."""
+    patch(config, "question_script", lambda: "function envoy_on_request(handle) end")
+
+
 BUILDS = {
     "counting": Unguarded("gRPC: empty lines, 256 KiB", counting),
     "slices": Unguarded("gRPC: wrong SKUs, 4 MiB", slices),
+    "budget": Unguarded("edge: attributes, 525 KiB with a key", budget),
+    "refusal": Unguarded("edge: calls without a message", refusal),
     "fairness": Unguarded("gRPC: batches of 20 orders of 1,000 lines", fairness),
 }
 

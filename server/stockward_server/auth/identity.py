@@ -61,6 +61,11 @@ def roles_by_method(services: Iterable[ServiceDescriptor]) -> Mapping[str, froze
     }
 
 
+def no_credential() -> CredentialsInvalid:
+    """Returns what a call without a credential gets, where it needs one."""
+    return CredentialsInvalid("no key: send `authorization: Bearer <key>`", scheme="Bearer")
+
+
 class Identity:
     """Lets a call through when its key is known and its role is named by the method; everything else is denied."""
 
@@ -102,7 +107,7 @@ class Identity:
 
     async def _owner(self, credential: str) -> Caller:
         if not credential:
-            raise CredentialsInvalid("no key: send `authorization: Bearer <key>`", scheme="Bearer")
+            raise no_credential()
         scheme, _, key = credential.partition(" ")
         if self._authenticate_token is not None and "." in key and scheme.lower() == "bearer":
             return await self._authenticate_token(key.strip())  # a key has no dots

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -24,15 +23,22 @@ from stockward_server.edge.parts import (
     seconds,
     typed,
 )
+from stockward_server.edge.question import question_script
 from stockward_server.edge.replies import local_replies
 from stockward_server.edge.routes import envoy_routes
 from stockward_server.edge.tls import EdgeTls, downstream, upstream
 from stockward_server.edge.unknown_fields import script
 
-QUESTION_SCRIPT = Path(__file__).with_name("question.lua")
-
 EXPOSED = "grpc-status,grpc-message,grpc-status-details-bin,allow,retry-after"
 """Headers of an answer that a browser shows to its page."""
+
+FAIRNESS = {
+    "http.max_requests_per_io_cycle": 8,
+    "overload.premature_reset_total_stream_count": 100,
+}
+"""Envoy's runtime settings against one connection that keeps a worker busy (HTTP/2). So many requests of it are begun
+before the others have their turn; and one that has opened so many streams is closed when it reset more than half of
+them within a second each."""
 
 
 def envoy_config(
@@ -70,6 +76,7 @@ def envoy_config(
     return {
         "node": {"id": "edge", "cluster": "stockward"},  # without a name it watches no secrets
         "static_resources": {"listeners": [listener], "clusters": [_cluster(upstreams, tls)]},
+        "layered_runtime": {"layers": [{"name": "edge", "static_layer": FAIRNESS}]},
         "overload_manager": {
             "resource_monitors": [
                 typed(
@@ -136,12 +143,15 @@ def _filters(contract: FileDescriptorSet, limits: Limits) -> list[dict[str, Any]
         *keyless_requests(limits),
         typed("envoy.filters.http.cors", f"{http}.cors.v3.Cors"),
         typed("envoy.filters.http.grpc_web", f"{http}.grpc_web.v3.GrpcWeb"),
-        lua(QUESTION, QUESTION_SCRIPT.read_text(encoding="utf-8")),
+        lua(QUESTION, question_script()),
         {
             **typed(BUFFER, f"{http}.buffer.v3.Buffer", max_request_bytes=limits.body_bytes),
             "disabled": True,  # but for the routes of REST
         },
-        lua(STRICT_JSON, script(known, bodies, enums(contract)), disabled=True),  # but for the routes of REST
+        {
+            **lua(STRICT_JSON, script(known, bodies, enums(contract), limits.body_share)),
+            "disabled": True,  # but for the routes of REST
+        },
         typed(
             TRANSCODER,
             f"{http}.grpc_json_transcoder.v3.GrpcJsonTranscoder",

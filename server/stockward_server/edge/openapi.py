@@ -10,7 +10,7 @@ from stockward.auth.v1 import auth_pb2
 
 from stockward_server import __version__
 from stockward_server.edge.contract import RAW, Route, json_name, routes
-from stockward_server.edge.replies import REPLIES, UNKNOWN_FIELD
+from stockward_server.edge.replies import MARKED_REPLIES, REPLIES
 from stockward_server.edge.schema import WELL_KNOWN, Schema, Schemas
 
 ROLES: Any = auth_pb2.roles
@@ -200,7 +200,7 @@ def _statuses(route: Route | None = None) -> list[int]:
 
 
 def _error(status: int) -> Schema:
-    own = [f"`{each.reason}`: {each.meaning}" for each in (*REPLIES, UNKNOWN_FIELD) if each.http == status]
+    own = [f"`{each.reason}`: {each.meaning}" for each in (*REPLIES, *MARKED_REPLIES) if each.http == status]
     return {
         "description": "\n\n".join([ERRORS.get(status, ""), *own]).strip(),
         "content": {"application/json": {"schema": _reference(STATUS)}},
@@ -218,5 +218,5 @@ def _reasons(schemas: Schemas) -> Iterator[tuple[str, str]]:
         if enum.name == "ErrorReason":
             for value in enum.value[1:]:
                 yield value.name.removeprefix("ERROR_REASON_"), schemas.comments.get(f"{name}.{value.name}", "")
-    for reply in (*REPLIES, UNKNOWN_FIELD):
+    for reply in (*REPLIES, *MARKED_REPLIES):
         yield reply.reason, f"HTTP {reply.http}, domain `stockward.edge`: {reply.meaning}"

@@ -28,6 +28,8 @@ class Limits:
 
     body_bytes: int = 4 * 1024 * 1024
     """Largest JSON body; a larger one is answered 413. gRPC messages have the server's limit."""
+    body_share: float = 0.1
+    """Of a worker's time, what the large JSON bodies of one caller may take; 429 beyond."""
     header_kib: int = 96
     """Address and headers together; more is answered 431. A thousand SKUs in an address fit."""
     call_seconds: float = 30.0

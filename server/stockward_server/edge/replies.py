@@ -84,6 +84,18 @@ UNKNOWN_FIELD = Reply(
     400, 3, "FIELD_UNKNOWN", "there is no such field", "The body has a field that the message has not."
 )
 
+BODY_BUDGET_SPENT = Reply(
+    429,
+    8,
+    "BODY_BUDGET_SPENT",
+    "the large bodies of this caller take too much of the edge: send them one at a time, and less often",
+    "The bodies that were sent with this credential have used up its time at the edge. Come back after `retry-after` "
+    "seconds.",
+)
+
+MARKED_REPLIES = [UNKNOWN_FIELD, BODY_BUDGET_SPENT]
+"""Those that a script marks, beside the status."""
+
 
 def local_replies() -> dict[str, Any]:
     """Envoy's `local_reply_config`."""
@@ -95,22 +107,20 @@ def local_replies() -> dict[str, Any]:
             "fieldViolations": [{"field": field, "description": UNKNOWN_FIELD.message}],
         }
     )
-    marked = {
-        "metadata_filter": {
-            "matcher": {
-                "filter": "stockward.edge",
-                "path": [{"key": "field"}],
-                "value": {"present_match": True},
-            },
-            "match_if_key_not_found": False,
-        }
-    }
+    spent = _marked("reason", {"string_match": {"exact": BODY_BUDGET_SPENT.reason}})
     return {
         "mappers": [
-            {"filter": marked, "body_format_override": {"json_format": unknown}},
+            {"filter": _marked("field", {"present_match": True}), "body_format_override": {"json_format": unknown}},
+            {"filter": spent, "body_format_override": {"json_format": _status(BODY_BUDGET_SPENT)}},
             *({"filter": _has(each.http), "body_format_override": {"json_format": _status(each)}} for each in REPLIES),
         ]
     }
+
+
+def _marked(key: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Envoy's filter of answers that a script has marked."""
+    matcher = {"filter": DOMAIN, "path": [{"key": key}], "value": value}
+    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}}
 
 
 def _status(reply: Reply, message: str = "", metadata: dict[str, str] | None = None) -> dict[str, Any]:

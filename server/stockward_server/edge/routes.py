@@ -85,7 +85,7 @@ def _grpc_route(service: str, *, keyed: bool) -> dict[str, Any]:
             "max_stream_duration": {"grpc_timeout_header_max": "0s"},
             "retry_policy": _retry(UNSENT),
         },
-        "metadata": {"filter_metadata": {ADMISSION: {"keyed": keyed}}},
+        "metadata": {"filter_metadata": {ADMISSION: {"keyed": keyed}, QUESTION: {"keyed_grpc": keyed}}},
     }
 
 

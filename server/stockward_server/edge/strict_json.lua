@@ -2,8 +2,10 @@
 -- without a word, so that a mistyped name is an order without it; and an address that is not UTF-8, which the server cannot
 -- read; and a parameter that would replace what stands in the path. Everything else that can be wrong is left to the transcoder. Headers that the server has no use for go no further.
 --
+-- It also holds callers to the budget for large bodies, see body_budget.lua.
+--
 -- FIELDS[message][name] is what the field holds: a message's name, "*" and a message's name for a map of them, or "" for
--- whatever needs no look inside. It stands in front of this file, as ALLOWED does.
+-- whatever needs no look inside. It stands in front of this file, as ALLOWED and the budget do.
 
 -- A body is walked once, byte by byte, in constant memory but for the nesting: callers send it before anything is known of
 -- them. So nothing is allocated for an element, plain bytes and plain `find` are used, which LuaJIT compiles, and the walk
@@ -51,11 +53,14 @@ local function unescaped(name)
   return (name:gsub("\\u00(%x%x)", function(code) return string.char(tonumber(code, 16)) end))
 end
 
+local elements -- of the last body that was walked, as far as that went
+
 -- What is wrong with a body of the type `message`: the path of an unknown field, or "" where it has too many elements; nil
--- where nothing is, or where it is no JSON, which the transcoder says better.
+-- where nothing is, or where it is no JSON, which the transcoder says better. Counts the elements.
 local function fault(text, message)
   local closing, kinds, indexes, names = {}, {}, {}, {} -- by depth; a list has an index, an object the name of its field
-  local depth, elements, at, kind = 0, 0, 1, message
+  local depth, at, kind = 0, 1, message
+  elements = 0
 
   local function path()
     local found = ""
@@ -178,6 +183,14 @@ local function drop_others(headers)
   for _, name in ipairs(others) do headers:remove(name) end
 end
 
+-- Refuses a body whose caller has to wait for so many milliseconds.
+local function is_refused(handle, wait)
+  if wait == 0 then return false end
+  handle:streamInfo():dynamicMetadata():set("stockward.edge", "reason", "BODY_BUDGET_SPENT")
+  handle:respond({ [":status"] = "429", ["retry-after"] = tostring(math.ceil(wait / 1000)) }, "")
+  return true
+end
+
 function envoy_on_request(handle)
   drop_others(handle:headers())
   local address = handle:headers():get(":path")
@@ -195,12 +208,16 @@ function envoy_on_request(handle)
   if body:length() > handle:metadata():get("most") then -- what came while the server was asked was not counted
     return handle:respond({ [":status"] = "413" }, "")
   end
+  local credential, now = handle:headers():get("authorization") or "", tonumber(handle:timestamp())
+  if is_refused(handle, wait_for_credit(credential, now, body:length())) then return end
   local text = body:getBytes(0, body:length())
   local found = fault(text, message)
-  if not found then return end
   if found == "" then return handle:respond({ [":status"] = "413" }, "the body has too many elements") end
-  handle:streamInfo():dynamicMetadata():set("stockward.edge", "field", found:sub(1, 200))
-  handle:respond({ [":status"] = "400" }, "there is no such field")
+  if found then
+    handle:streamInfo():dynamicMetadata():set("stockward.edge", "field", found:sub(1, 200))
+    return handle:respond({ [":status"] = "400" }, "there is no such field")
+  end
+  is_refused(handle, wait_for_credit(credential, now, #text, elements))
 end
 
 -- What the transcoder says, in words: it speaks of protobuf's types. ALLOWED says what a type takes. The text is that of a

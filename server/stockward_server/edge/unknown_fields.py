@@ -1,4 +1,4 @@
-"""The script for JSON bodies: `strict_json.lua` with the contract's fields, and what types take, in front."""
+"""The script for JSON bodies: `strict_json.lua` with the contract's fields, what types take and the budget in front."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from stockward_server.edge.contract import json_name
 
 SCRIPT = Path(__file__).with_name("strict_json.lua")
+
+BUDGET = Path(__file__).with_name("body_budget.lua")
 
 OWN_JSON = ".google.protobuf."
 """Messages of this package are written as something else than an object of their fields."""
@@ -28,9 +30,12 @@ ALLOWED = {
 """What the types take that the transcoder names in its errors, beside enums."""
 
 
-def script(known: dict[str, DescriptorProto], bodies: Iterable[str], enums: Mapping[str, Sequence[str]]) -> str:
-    """Lua that checks the messages `bodies` and all that they hold; `enums` are the values of each enum by its name."""
-    lines = ["local FIELDS = {"]
+def script(
+    known: dict[str, DescriptorProto], bodies: Iterable[str], enums: Mapping[str, Sequence[str]], share: float
+) -> str:
+    """Lua that checks the messages `bodies` and all that they hold; `enums` are the values of each enum by its name.
+    `share` is what the large bodies of one caller may take of a worker's time."""
+    lines = [f"local SHARE = {share}", "local FIELDS = {"]
     for name in sorted(_reachable(known, bodies)):
         fields = [
             f'["{spelling}"]="{_content(field, known)}"'
@@ -41,7 +46,7 @@ def script(known: dict[str, DescriptorProto], bodies: Iterable[str], enums: Mapp
     lines += ["}", "local ALLOWED = {"]
     lines += [f'["{name}"]="{words}",' for name, words in ALLOWED.items()]
     lines += [f'["{name}"]="{_either(values)}",' for name, values in sorted(enums.items())]
-    return "\n".join([*lines, "}", SCRIPT.read_text(encoding="utf-8")])
+    return "\n".join([*lines, "}", *(each.read_text(encoding="utf-8") for each in (BUDGET, SCRIPT))])
 
 
 def _either(values: Sequence[str]) -> str:

@@ -1,0 +1,1 @@
+local function wait_for_credit() return 0 end
