@@ -147,7 +147,8 @@ async def test_what_a_server_may_have_done_is_not_repeated(start_edge: StartEdge
             assert server.longest <= Limits().call_seconds + SERVER_MARGIN_SECONDS
             server.seen.clear()
             stubs: list[Any] = [channel.unary_unary(method) for method in methods]
-            await asyncio.gather(*(stub(b"") for stub in stubs), return_exceptions=True)
+            credential = (("authorization", "Bearer key"),)
+            await asyncio.gather(*(stub(b"", metadata=credential) for stub in stubs), return_exceptions=True)
             assert server.seen == Counter(methods)
             server.seen.clear()
             await edge.call(looking.verb, filled(looking))
