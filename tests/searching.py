@@ -10,8 +10,9 @@ from uuid import uuid4
 from hypothesis import HealthCheck, settings
 
 from stockward_server.api.events.encoder import encode_event
-from stockward_server.application.catalog import ProductFilter, ProductSort, position
-from stockward_server.application.stock_views import Page
+from stockward_server.application.catalog import position
+from stockward_server.application.ports.catalog import ProductFilter, ProductSort
+from stockward_server.application.ports.pages import Page
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Product, ProductState, Variant
 from stockward_server.storage.catalog import SqlCatalog

@@ -11,7 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
-from stockward_server.application.stock_views import PAGE_BYTES
+from stockward_server.application.ports.pages import PAGE_BYTES
 from stockward_server.storage.events import event_log
 from stockward_server.wire import pages
 from tests.known_shop import METHODS, Known, send

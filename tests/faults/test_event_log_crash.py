@@ -9,7 +9,7 @@ import pytest
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_dev import Postgres
-from stockward_server.application.event_log import Cursor
+from stockward_server.application.ports.events import Cursor
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool, is_database_down, transaction
 from stockward_server.storage.events.event_log import DRAWN_SEQ, SqlEventLog

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from stockward_server.api.events.servicer import EventServicer
 from stockward_server.application.context import Caller, Role
-from stockward_server.application.event_log import Cursor
+from stockward_server.application.ports.events import Cursor
 from stockward_server.auth.identity import Call, current_call
 from stockward_server.cli import app
 from stockward_server.domain.errors import CursorExpired, PageTokenInvalid

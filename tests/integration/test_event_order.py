@@ -10,8 +10,8 @@ import pytest
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_server.api.events.encoder import encode_event
-from stockward_server.application.event_log import Cursor
-from stockward_server.application.webhooks import Batch, DeliveryFilter
+from stockward_server.application.ports.events import Cursor
+from stockward_server.application.ports.webhooks import Batch, DeliveryFilter
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.storage.database import Pool
 from stockward_server.storage.events.event_log import Selection, SqlEventLog, republish

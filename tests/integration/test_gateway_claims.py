@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stockward_server.api.events.encoder import encode_event
-from stockward_server.application.webhooks import Batch, DeliveryFilter
+from stockward_server.application.ports.webhooks import Batch, DeliveryFilter
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import Pool

@@ -15,7 +15,7 @@ from stockward.order.v1 import order_pb2 as pb
 
 from stockward_client import AsyncStockward
 from stockward_dev import Nats, Postgres
-from stockward_server.application.stock_views import PAGE_BYTES
+from stockward_server.application.ports.pages import PAGE_BYTES
 from stockward_server.config import Settings
 from tests.conftest import TEMPLATE
 from tests.shop import (

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from stockward_client import AsyncStockward, CursorLost, Stockward
 from stockward_dev import Postgres
-from stockward_server.application.event_log import Cursor, EventsLost
+from stockward_server.application.ports.events import Cursor, EventsLost
 from stockward_server.cli import app
 from stockward_server.config import Settings
 from stockward_server.storage import database as storage

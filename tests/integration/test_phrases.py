@@ -8,7 +8,7 @@ from string import ascii_lowercase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockward_server.application.catalog import ProductSort
+from stockward_server.application.ports.catalog import ProductSort
 from stockward_server.domain.search import search_query, word_pairs
 from stockward_server.storage.database import Pool
 from stockward_server.storage.search_index import MAX_PAIRS, pair_filter

@@ -9,8 +9,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.catalog.v1 import catalog_pb2
 
 from stockward_server.api.events.encoder import encode_event
-from stockward_server.application.catalog import ProductFilter
-from stockward_server.application.stock_views import Page
+from stockward_server.application.ports.catalog import ProductFilter
+from stockward_server.application.ports.pages import Page
 from stockward_server.domain.product import Product, ProductState
 from stockward_server.storage.catalog import SqlCatalog
 from stockward_server.storage.database import Executor, Pool

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stockward.catalog.v1 import catalog_pb2 as pb
 
 from stockward_dev import Postgres
-from stockward_server.application.catalog import ProductSort
+from stockward_server.application.ports.catalog import ProductSort
 from stockward_server.bootstrap.database import migrate
 from stockward_server.config import Settings
 from stockward_server.domain.folding import fold, title_key, trim

@@ -11,7 +11,8 @@ from typing import Any
 from stockward.catalog.v1 import catalog_pb2 as pb
 
 from stockward_server.api.events.encoder import encode_event
-from stockward_server.application.catalog import Catalog, CatalogTransaction
+from stockward_server.application.catalog import Catalog
+from stockward_server.application.ports.catalog import CatalogTransaction
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Product, ProductState, Variant
 from stockward_server.storage.catalog import SqlCatalog

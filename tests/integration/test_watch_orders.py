@@ -20,7 +20,8 @@ from stockward.order.v1.order_pb2 import CancelOrderRequest, Customer, Order, Pr
 
 from stockward_server.api.watching import WATCH_ENCODER
 from stockward_server.application.follower import Follower
-from stockward_server.application.stock_views import OrderFilter, Page
+from stockward_server.application.ports.orders import OrderFilter
+from stockward_server.application.ports.pages import Page
 from stockward_server.application.watch_queues import Change, ChangeQueue, Interest
 from stockward_server.application.watches import SnapshotItem, Watches, WatchLimits, WatchSlot, WatchUpdate
 from stockward_server.config import Settings

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockward_server.application.event_log import Cursor, EventsLost
+from stockward_server.application.ports.events import Cursor, EventsLost
 from stockward_server.domain.errors import CursorLost, PageTokenInvalid
 from stockward_server.wire.cursor import PURPOSE, decode, encode, going_on
 from stockward_server.wire.seal import Seal, Seals

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stockward.order.v1.order_pb2 import ListOrdersRequest
 
-from stockward_server.application.positions import Part, has_shape
+from stockward_server.application.ports.positions import Part, has_shape
 from stockward_server.domain.errors import PageTokenInvalid
 from stockward_server.wire import page_token
 from stockward_server.wire.seal import MAC_BYTES, Seal, Seals

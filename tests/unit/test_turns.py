@@ -19,8 +19,8 @@ from stockward.order.v1 import order_pb2 as orders
 from stockward_server.api.orders import servicer as order_service
 from stockward_server.api.orders.servicer import OrderServicer
 from stockward_server.application.command import Command
+from stockward_server.application.ports.pages import PAGE_BYTES, Page
 from stockward_server.application.response_codec import M, R, ResponseCodec
-from stockward_server.application.stock_views import PAGE_BYTES, Page
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.product import ProductState
 from stockward_server.runtime import turns

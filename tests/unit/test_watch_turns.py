@@ -13,9 +13,9 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward_server.api.inventory.servicer import InventoryServicer
 from stockward_server.application import watches
 from stockward_server.application.context import Caller, Role
-from stockward_server.application.event_log import Cursor, EventBatch
 from stockward_server.application.follower import Encoder, Follower
-from stockward_server.application.stock_views import AvailabilityRow
+from stockward_server.application.ports.events import Cursor, EventBatch
+from stockward_server.application.ports.stock import AvailabilityRow
 from stockward_server.application.watch_queues import AvailabilityQueue
 from stockward_server.application.watches import Watches, WatchLimits
 from stockward_server.auth.identity import Call, current_call

@@ -13,9 +13,11 @@ from stockward_server.api.inventory.messages import availability_message
 from stockward_server.api.orders.messages import order_parts
 from stockward_server.api.requests import Context
 from stockward_server.application.context import Role
-from stockward_server.application.event_log import Cursor, LoggedEvent
 from stockward_server.application.follower import Encoder, key_of
-from stockward_server.application.stock_views import OrderFilter, OrderViews, Page, Position, StockViews
+from stockward_server.application.ports.events import Cursor, LoggedEvent
+from stockward_server.application.ports.orders import OrderFilter, OrderViews
+from stockward_server.application.ports.pages import Page, Position
+from stockward_server.application.ports.stock import StockViews
 from stockward_server.application.watch_queues import Interest
 from stockward_server.application.watches import SnapshotItem, Watches
 from stockward_server.auth.identity import current_call

@@ -1,1 +1,1 @@
-"""Use cases. They decide with the domain and reach the world through the protocols of `ports`."""
+"""Use cases. They decide with the domain and reach the world through the Protocols of `ports`."""

@@ -1,19 +1,25 @@
-"""Use cases of the catalogue, and the port behind which it is stored."""
+"""Use cases of the catalogue."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import IntEnum, StrEnum
-from typing import Protocol
+from enum import IntEnum
 
 from stockward_server.application.context import MutationContext
-from stockward_server.application.positions import Part
+from stockward_server.application.ports.catalog import (
+    CatalogStore,
+    CatalogTransaction,
+    CatalogWork,
+    ProductFilter,
+    ProductSort,
+)
+from stockward_server.application.ports.pages import Page, Position
+from stockward_server.application.ports.positions import Part
 from stockward_server.application.postponed import Postponed
-from stockward_server.application.response_codec import M, R, ResponseCodec
-from stockward_server.application.stock_views import Page, Position
+from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.domain.errors import DatabaseUnavailable, ProductNotFound, SkuUnknown
 from stockward_server.domain.folding import title_key
 from stockward_server.domain.identifiers import new_id
@@ -38,31 +44,6 @@ Decision = Callable[[Product, datetime], Product]
 """What becomes of a product now: one of the `decide_…` of `product_changes`."""
 
 
-class ProductSort(StrEnum):
-    """What a list of products is sorted by; titles by `domain.folding.title_key`."""
-
-    CREATE_TIME = "create_time"
-    UPDATE_TIME = "update_time"
-    TITLE = "title"
-    RELEVANCE = "relevance"
-    """How well a product fits the search, see `domain.search.Rank`; then newest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProductFilter:
-    """Every field that is set must match. `search` is in the syntax of web search engines."""
-
-    states: Sequence[ProductState]
-    vendor: str = ""
-    product_type: str = ""
-    tag: str = ""
-    search: str = ""
-    handle: str = ""
-    sku: str = ""
-    sort: ProductSort = ProductSort.CREATE_TIME
-    descending: bool = True
-
-
 class ImportAction(IntEnum):
     """What an imported row did; the numbers are those of catalog.v1.ImportResult.Action."""
 
@@ -77,70 +58,6 @@ class ImportedRow:
 
     action: ImportAction
     product: Product
-
-
-class CatalogTransaction(Protocol):
-    """One transaction at `now` (the database's clock). Every product that it answers is locked to its end."""
-
-    @property
-    def now(self) -> datetime: ...
-
-    async def product(self, product_id: str) -> Product | None: ...
-
-    async def product_by_handle(self, handle: str) -> Product | None: ...
-
-    async def product_to_rename(self, sku: str) -> Product | None:
-        """Returns the product with this SKU; until the end of the transaction no other SKU is renamed."""
-        ...
-
-    async def save_renamed(self, product: Product, sku: str, new_sku: str) -> Product:
-        """Stores the product, whose variant `sku` has become `new_sku`, with all that goes by that SKU, and records the
-        events. Returns the product with its new version; raises SkuTaken."""
-        ...
-
-    async def due_product(self, product_id: str) -> Product | None:
-        """The product when its scheduled time has come and nobody else has it under lock."""
-        ...
-
-    async def free_handle(self, wanted: str) -> str:
-        """`wanted`, or the first of `wanted-2`, `wanted-3` … that no product has; nobody else is given it meanwhile."""
-        ...
-
-    async def save(self, product: Product, event_type: str) -> Product:
-        """Stores the product, records the event, and answers the product with its new version.
-
-        Raises SkuTaken, HandleTaken, or VariantInUse when a variant that is gone from it still has stock.
-        """
-        ...
-
-
-CatalogWork = Callable[[CatalogTransaction], Awaitable[R]]
-
-
-class CatalogStore(Protocol):
-    """Where products are."""
-
-    async def change(self, request: MutationContext, work: CatalogWork[R], codec: ResponseCodec[R, M]) -> M:
-        """Does the work and returns its response: once per request_id, with its events, or not at all."""
-        ...
-
-    async def change_unasked(self, work: CatalogWork[R]) -> R:
-        """Does the work that time brings about, and returns its result."""
-        ...
-
-    async def rehearse(self, work: CatalogWork[R]) -> R:
-        """Returns the result that `change` would have, without any effect."""
-        ...
-
-    async def product(self, product_id: str) -> Product | None: ...
-
-    async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
-        """Returns at most `page.size` products after `page.after`, which is the `position` of one."""
-        ...
-
-    async def due_products(self, limit: int, without: Collection[str]) -> Sequence[str]:
-        """Ids of products whose scheduled time has come, the longest overdue first, but those to be left alone."""
-        ...
 
 
 class Catalog:

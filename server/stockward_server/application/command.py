@@ -5,9 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
-from stockward_server.application.response_codec import M, R, ResponseCodec
 from stockward_server.application.unit_of_work import Cause, Holder, PaymentKey, UnitOfWork
 from stockward_server.domain.payment import TenderKey
 
@@ -68,12 +67,3 @@ class Command(ABC, Generic[Result]):
 
         `uow` is a scratch: what was saved into it before something was raised is dropped.
         """
-
-
-class Submit(Protocol):
-    """Runs a command and returns its response once the effect is durable; raises its Refusal.
-
-    A request that was carried out before gets the response that was stored then.
-    """
-
-    async def __call__(self, command: Command[R], codec: ResponseCodec[R, M]) -> M: ...

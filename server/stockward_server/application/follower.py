@@ -15,9 +15,9 @@ from itertools import islice
 from typing import Any
 
 from stockward_server.application.context import Role
-from stockward_server.application.event_log import EventLog, LoggedEvent
+from stockward_server.application.ports.events import EventLog, LoggedEvent
+from stockward_server.application.ports.stock import AvailabilityRow
 from stockward_server.application.reads import Load
-from stockward_server.application.stock_views import AvailabilityRow
 from stockward_server.application.watch_queues import AvailabilityQueue, Change, ChangeQueue, WatchQueue
 from stockward_server.domain.errors import DatabaseUnavailable
 from stockward_server.runtime.supervision import end

@@ -1,18 +1,14 @@
-"""API keys: what one is, how it is made, rotated and revoked, and the port that keeps them."""
+"""API keys: what one is, and how it is made, rotated and revoked."""
 
 from __future__ import annotations
 
 import secrets
 from base64 import b32encode
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import Protocol
 
-from stockward_server.application.context import MutationContext, Role
-from stockward_server.application.response_codec import M, ResponseCodec
-from stockward_server.application.stock_views import Page
+from stockward_server.application.context import Role
 from stockward_server.domain.errors import FieldInvalid, KeyNotActive
 from stockward_server.domain.etag import etag_of, require_etag
 from stockward_server.domain.identifiers import new_id
@@ -139,21 +135,3 @@ class KeyAnswer:
     key: ApiKey
     now: datetime
     replaced: ApiKey | None = None
-
-
-class Keys(Protocol):
-    """Keeps the keys, once per request_id. Responses are stored with it, so results never have a secret."""
-
-    async def create(
-        self, request: MutationContext, wanted: NewKey, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
-    ) -> M: ...
-
-    async def rotate(
-        self, request: MutationContext, rotation: Rotation, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
-    ) -> M: ...
-
-    async def revoke(
-        self, request: MutationContext, key_id: str, etag: str, codec: ResponseCodec[KeyAnswer, M]
-    ) -> M: ...
-
-    async def list(self, page: Page, include_ended: bool) -> Sequence[KeyAnswer]: ...

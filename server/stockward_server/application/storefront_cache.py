@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from stockward_server.application.context import Role
+from stockward_server.application.ports.stock import AvailabilityRow
 from stockward_server.application.reads import CachedLoader, Load
-from stockward_server.application.stock_views import AvailabilityRow
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import ProductNotFound
 from stockward_server.domain.product import Product, ProductState

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
-from typing import Protocol
 
-from stockward_server.application.command import Command, Submit
+from stockward_server.application.command import Command
 from stockward_server.application.context import SystemCause
 from stockward_server.application.order_commands import ExpireOrder
+from stockward_server.application.ports.committer import Submit
+from stockward_server.application.ports.due_work import DueWork
 from stockward_server.application.postponed import NOT_ITS_FAULT, Postponed
 from stockward_server.application.response_codec import NO_RESPONSE
 from stockward_server.application.stock_commands import ExpireReservation
 
 SWEEP_LIMIT = 500
 """Holds, and orders, of one round at the most: callers in the queue must not wait for a great sweep."""
-
-
-class DueWork(Protocol):
-    """What has come due, by the database's clock, the longest overdue first; `without` those that are left alone."""
-
-    async def due_reservations(self, limit: int, without: Collection[str]) -> Sequence[str]: ...
-
-    async def due_orders(self, limit: int, without: Collection[str]) -> Sequence[str]: ...
 
 
 async def sweep(due: DueWork, submit: Submit, postponed: Postponed) -> int:

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stockward_server.application.event_log import Cursor, EventLog, LoggedEvent
 from stockward_server.application.follower import PAGE, Encoder, Follower, epoch_ended, key_of
-from stockward_server.application.stock_views import PAGE_BYTES
+from stockward_server.application.ports.events import Cursor, EventLog, LoggedEvent
+from stockward_server.application.ports.pages import PAGE_BYTES
 from stockward_server.application.watch_queues import AvailabilityQueue, ChangeQueue, Interest
 from stockward_server.domain.errors import WatchLimitReached
 from stockward_server.runtime.turns import MUCH, Turns

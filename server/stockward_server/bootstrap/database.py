@@ -10,7 +10,7 @@ import asyncpg
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.api.personal_data import answer_without, event_without
 from stockward_server.application.context import Role
-from stockward_server.application.keys import Keys
+from stockward_server.application.ports.keys import Keys
 from stockward_server.config import Settings
 from stockward_server.storage import database, keys
 from stockward_server.storage.customers import SqlCustomers

@@ -24,9 +24,9 @@ from stockward_server.api.webhooks.servicer import WebhookServicer
 from stockward_server.application.catalog import Catalog
 from stockward_server.application.context import Role
 from stockward_server.application.follower import Follower
+from stockward_server.application.ports.stock import Discrepancy
 from stockward_server.application.postponed import Postponed
 from stockward_server.application.stock_commands import HoldPolicy
-from stockward_server.application.stock_views import Discrepancy
 from stockward_server.application.storefront_cache import StorefrontCache
 from stockward_server.application.sweeper import sweep
 from stockward_server.application.unit_of_work import UnitOfWork

@@ -22,7 +22,7 @@ from stockward_server.commands.rpc_command import Limit, group
 from stockward_server.commands.tables import note, printable, show
 
 if TYPE_CHECKING:
-    from stockward_server.application.keys import Keys
+    from stockward_server.application.ports.keys import Keys
 
 ACTOR = "stockward keys"
 """Who edits keys by command; no key can have such a name."""
@@ -80,7 +80,7 @@ def list_keys(
 
     async def work(keys: Keys) -> Message:
         from stockward_server.api.keys.messages import key_message
-        from stockward_server.application.stock_views import Page
+        from stockward_server.application.ports.pages import Page
 
         rows = await keys.list(Page(limit, None), ended)
         return pb.ListKeysResponse(keys=[key_message(row.key, row.now) for row in rows])

@@ -20,7 +20,7 @@ import nats.js.errors
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from nats.js.api import StreamInfo
 
-from stockward_server.application.stock_views import Discrepancy
+from stockward_server.application.ports.stock import Discrepancy
 from stockward_server.observability.certificates import expiry_of
 from stockward_server.observability.lost_events import newest_events, unknown_events
 from stockward_server.relay.stream import LARGEST_MESSAGE, differences

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from stockward_server.application.catalog import CatalogWork, ProductFilter
 from stockward_server.application.context import MutationContext, SystemCause
+from stockward_server.application.ports.catalog import CatalogWork, ProductFilter
+from stockward_server.application.ports.pages import Page
 from stockward_server.application.response_codec import M, R, ResponseCodec
-from stockward_server.application.stock_views import Page
 from stockward_server.application.unit_of_work import Cause, UnitOfWork
 from stockward_server.domain.product import Product
 from stockward_server.storage.database import Executor, Pool, read_snapshot, refusal_of

@@ -9,8 +9,8 @@ from typing import Any
 
 from stockward_server.application.context import MutationContext, Role
 from stockward_server.application.keys import ApiKey, KeyAnswer, NewKey, NewSecret, Rotation, prefix_of
+from stockward_server.application.ports.pages import Page
 from stockward_server.application.response_codec import M, ResponseCodec
-from stockward_server.application.stock_views import Page
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import KeyNameTaken, KeyNotFound
 from stockward_server.domain.etag import require_etag

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.ports.stock import LocationRow
 from stockward_server.application.response_codec import M, ResponseCodec
-from stockward_server.application.stock_views import LocationRow
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import LocationTaken, LocationUnknown
 from stockward_server.domain.etag import require_etag

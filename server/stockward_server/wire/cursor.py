@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from hashlib import blake2b
 
-from stockward_server.application.event_log import Cursor, EventsLost
-from stockward_server.application.positions import Part
+from stockward_server.application.ports.events import Cursor, EventsLost
+from stockward_server.application.ports.positions import Part
 from stockward_server.domain.errors import CursorLost, PageTokenInvalid
 from stockward_server.wire.page_token import position_in
 from stockward_server.wire.seal import Seal, Seals

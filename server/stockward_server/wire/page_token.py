@@ -8,8 +8,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from stockward_server.application.positions import Part, has_shape
-from stockward_server.application.stock_views import Position
+from stockward_server.application.ports.pages import Position
+from stockward_server.application.ports.positions import Part, has_shape
 from stockward_server.domain.errors import PageTokenInvalid
 from stockward_server.wire.seal import Seal
 

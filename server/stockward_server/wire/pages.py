@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from stockward_server.application.positions import Part
-from stockward_server.application.stock_views import PAGE_BYTES, Page, Position
+from stockward_server.application.ports.pages import PAGE_BYTES, Page, Position
+from stockward_server.application.ports.positions import Part
 from stockward_server.runtime.turns import Turns, long_read
 from stockward_server.wire import page_token
 from stockward_server.wire.seal import Seals

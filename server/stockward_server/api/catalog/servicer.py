@@ -20,9 +20,10 @@ from stockward_server.api.catalog.messages import (
     readiness_message,
 )
 from stockward_server.api.requests import Context, request_of
-from stockward_server.application.catalog import Catalog, Decision, ProductFilter, ProductSort, position, position_shape
+from stockward_server.application.catalog import Catalog, Decision, position, position_shape
 from stockward_server.application.context import Role
-from stockward_server.application.stock_views import Page
+from stockward_server.application.ports.catalog import ProductFilter, ProductSort
+from stockward_server.application.ports.pages import Page
 from stockward_server.application.storefront_cache import StorefrontCache
 from stockward_server.domain.product import Product, ProductState
 from stockward_server.domain.product_changes import (

@@ -7,7 +7,7 @@ from stockward.event.v1 import event_pb2_grpc
 
 from stockward_server.api.requests import Context
 from stockward_server.application.context import Role
-from stockward_server.application.event_log import EventLog
+from stockward_server.application.ports.events import EventLog
 from stockward_server.auth.identity import current_call
 from stockward_server.domain.errors import CustomerNotAllowed
 from stockward_server.wire.cursor import going_on

@@ -33,7 +33,7 @@ from stockward_server.api.inventory.servicer import InventoryServicer
 from stockward_server.api.orders.servicer import OrderServicer
 from stockward_server.api.requests import Context
 from stockward_server.application.context import Caller, Role
-from stockward_server.application.stock_views import OrderViews
+from stockward_server.application.ports.orders import OrderViews
 from stockward_server.auth.identity import Call, current_call
 from stockward_server.domain.errors import (
     Code,

@@ -8,7 +8,7 @@ from typing import Any
 from stockward.inventory.v1 import inventory_pb2 as pb
 
 from stockward_server.api.responses import response_codec
-from stockward_server.application.stock_views import (
+from stockward_server.application.ports.stock import (
     AlertRow,
     AvailabilityRow,
     Discrepancy,

@@ -29,8 +29,15 @@ from stockward_server.api.inventory.messages import (
 )
 from stockward_server.api.requests import Context, customer_of_call, request_of
 from stockward_server.api.watching import watch_stock
-from stockward_server.application.command import Submit
-from stockward_server.application.positions import Part
+from stockward_server.application.ports.committer import Submit
+from stockward_server.application.ports.positions import Part
+from stockward_server.application.ports.stock import (
+    LocationRow,
+    Locations,
+    MovementFilter,
+    ReservationFilter,
+    StockViews,
+)
 from stockward_server.application.stock_commands import (
     AdjustStock,
     ExtendReservation,
@@ -39,13 +46,6 @@ from stockward_server.application.stock_commands import (
     ReserveStock,
     SetStockPolicy,
     SyncStock,
-)
-from stockward_server.application.stock_views import (
-    LocationRow,
-    Locations,
-    MovementFilter,
-    ReservationFilter,
-    StockViews,
 )
 from stockward_server.application.storefront_cache import StorefrontCache
 from stockward_server.application.watches import Watches

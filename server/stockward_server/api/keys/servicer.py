@@ -10,8 +10,9 @@ from stockward.auth.v1 import key_pb2_grpc
 from stockward_server.api.keys.messages import CREATED, REVOKED, ROTATED, key_message, with_secret
 from stockward_server.api.requests import Context, request_of
 from stockward_server.application.context import Role
-from stockward_server.application.keys import DEFAULT_OVERLAP, Keys, NewKey, NewSecret, Rotation
-from stockward_server.application.positions import Part
+from stockward_server.application.keys import DEFAULT_OVERLAP, NewKey, NewSecret, Rotation
+from stockward_server.application.ports.keys import Keys
+from stockward_server.application.ports.positions import Part
 from stockward_server.wire.pages import list_page
 from stockward_server.wire.seal import Seals
 from stockward_server.wire.times import moment, timespan

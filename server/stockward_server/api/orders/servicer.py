@@ -22,7 +22,7 @@ from stockward_server.api.orders.messages import (
 )
 from stockward_server.api.requests import Context, customer_of_call, request_of
 from stockward_server.api.watching import watch_orders
-from stockward_server.application.command import Command, Submit
+from stockward_server.application.command import Command
 from stockward_server.application.context import Role
 from stockward_server.application.order_commands import (
     AddCharge,
@@ -33,8 +33,9 @@ from stockward_server.application.order_commands import (
     ReturnOrder,
 )
 from stockward_server.application.payment_commands import RecordPayment
-from stockward_server.application.positions import Part
-from stockward_server.application.stock_views import OrderFilter, OrderViews
+from stockward_server.application.ports.committer import Submit
+from stockward_server.application.ports.orders import OrderFilter, OrderViews
+from stockward_server.application.ports.positions import Part
 from stockward_server.application.watches import Watches
 from stockward_server.auth.identity import current_call
 from stockward_server.domain.errors import OrderNotFound, Refusal, RoleNotAllowed

@@ -23,8 +23,8 @@ from stockward_server.api.webhooks.messages import (
     masked_edit,
     with_secret,
 )
-from stockward_server.application.positions import Part
-from stockward_server.application.webhooks import (
+from stockward_server.application.ports.positions import Part
+from stockward_server.application.ports.webhooks import (
     Batch,
     BatchDone,
     DeliveryFilter,

@@ -27,8 +27,8 @@ from typing import cast
 
 from asyncpg import Record
 
-from stockward_server.application.event_log import Cursor, EventBatch, EventPage, EventsLost, LoggedEvent
-from stockward_server.application.stock_views import PAGE_BYTES
+from stockward_server.application.ports.events import Cursor, EventBatch, EventPage, EventsLost, LoggedEvent
+from stockward_server.application.ports.pages import PAGE_BYTES
 from stockward_server.domain.errors import CursorExpired
 from stockward_server.domain.event import shard_of
 from stockward_server.storage.database import Pool, transaction

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stockward_server.application.stock_views import OrderFilter, Page
+from stockward_server.application.ports.orders import OrderFilter
+from stockward_server.application.ports.pages import Page
 from stockward_server.domain.order import Order
 from stockward_server.storage.database import Executor, Pool, read_snapshot
 from stockward_server.storage.former_skus import names_of, renamed, sku_now

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from asyncpg import Record
 
-from stockward_server.application.catalog import ProductFilter, ProductSort
-from stockward_server.application.stock_views import Page
+from stockward_server.application.ports.catalog import ProductFilter, ProductSort
+from stockward_server.application.ports.pages import Page
 from stockward_server.domain.search import Rank, search_query
 from stockward_server.storage.database import Executor
 from stockward_server.storage.read.product_cache import VERSION

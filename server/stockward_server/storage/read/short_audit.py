@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from stockward_server.application.stock_views import Discrepancy
+from stockward_server.application.ports.stock import Discrepancy
 from stockward_server.storage.database import Pool
 from stockward_server.storage.former_skus import renamed, sku_now
 from stockward_server.storage.read.stock_views import SqlStockViews

@@ -9,7 +9,8 @@ from operator import itemgetter
 from asyncpg import Record
 
 from stockward_server.application.alerts import Alert
-from stockward_server.application.stock_views import (
+from stockward_server.application.ports.pages import Page
+from stockward_server.application.ports.stock import (
     AlertRow,
     AvailabilityRow,
     Claim,
@@ -19,7 +20,6 @@ from stockward_server.application.stock_views import (
     LocationRow,
     MovementFilter,
     MovementRow,
-    Page,
     ReservationFilter,
 )
 from stockward_server.domain.event import Movement

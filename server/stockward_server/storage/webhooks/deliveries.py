@@ -13,10 +13,10 @@ from typing import Any
 from asyncpg import Record
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.ports.pages import Page
+from stockward_server.application.ports.webhooks import DeliveryFilter
 from stockward_server.application.response_codec import M, ResponseCodec
-from stockward_server.application.stock_views import Page
 from stockward_server.application.unit_of_work import UnitOfWork
-from stockward_server.application.webhooks import DeliveryFilter
 from stockward_server.domain.delivery import Delivery, DeliveryState, LoggedAttempt
 from stockward_server.domain.errors import DeliveryExpired, DeliveryNotFound, DeliveryStateInvalid
 from stockward_server.domain.identifiers import first_id

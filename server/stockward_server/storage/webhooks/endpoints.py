@@ -10,10 +10,10 @@ from datetime import datetime
 from asyncpg import Record
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.ports.pages import Page
+from stockward_server.application.ports.webhooks import EndpointDecision
 from stockward_server.application.response_codec import M, ResponseCodec
-from stockward_server.application.stock_views import Page
 from stockward_server.application.unit_of_work import UnitOfWork
-from stockward_server.application.webhooks import EndpointDecision
 from stockward_server.domain.endpoint import Endpoint, Secret
 from stockward_server.domain.endpoint_changes import require_enabled, require_etag, require_managed
 from stockward_server.domain.errors import EndpointLimitReached, EndpointNotFound

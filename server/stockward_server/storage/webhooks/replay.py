@@ -8,9 +8,9 @@ from datetime import datetime
 from asyncpg import Record
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.ports.webhooks import Batch, BatchDone, DeliveryFilter
 from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.unit_of_work import UnitOfWork
-from stockward_server.application.webhooks import Batch, BatchDone, DeliveryFilter
 from stockward_server.domain.endpoint import STOREFRONT
 from stockward_server.domain.event import PINGED
 from stockward_server.storage.database import Executor

@@ -1,4 +1,4 @@
-"""Webhook endpoints and deliveries: the ports behind which they are stored, and what can be asked of them."""
+"""Storing webhook endpoints and deliveries."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Protocol
 
 from stockward_server.application.context import MutationContext
+from stockward_server.application.ports.pages import Page
 from stockward_server.application.response_codec import M, ResponseCodec
-from stockward_server.application.stock_views import Page
 from stockward_server.domain.delivery import Delivery, DeliveryState
 from stockward_server.domain.endpoint import Endpoint
 

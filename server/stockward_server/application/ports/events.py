@@ -1,4 +1,4 @@
-"""Reading the record of events: places in it, the page of a list, and the port that answers it."""
+"""Reading the event log."""
 
 from __future__ import annotations
 

@@ -1,35 +1,20 @@
-"""What can be read of stock, orders and reservations: the rows of lists, and the port that answers them."""
+"""Reading stock and reservations, and editing locations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from stockward_server.application.alerts import Alert
 from stockward_server.application.context import MutationContext
+from stockward_server.application.ports.pages import Page
 from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.domain.etag import etag_of
 from stockward_server.domain.event import Movement
-from stockward_server.domain.order import Order, OrderState
 from stockward_server.domain.reservation import Reservation, ReservationState
 from stockward_server.domain.stock import MovementKind, StockLevel
-
-Position = list[Any]
-"""Where a page ends: the sort key of its last row."""
-
-PAGE_BYTES = 2 * 2**20
-"""Encoded bytes of one page, roughly: half of what a gRPC client reads unless it is set up otherwise. A single row that
-is larger comes alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """How many rows to answer, and the sort key after which they begin."""
-
-    size: int
-    after: Position | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +119,6 @@ class MovementFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderFilter:
-    """Every field that is set must match."""
-
-    states: Sequence[OrderState] = ()
-    customer_id: str | None = None
-    reference: str | None = None
-    sku: str | None = None
-    order_ids: Sequence[str] = ()
-    oldest_first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class ReservationFilter:
     """Every field that is set must match."""
 
@@ -178,19 +151,6 @@ class StockViews(Protocol):
     async def reservations(self, page: Page, wanted: ReservationFilter) -> Sequence[Reservation]: ...
 
     async def locations(self) -> Sequence[LocationRow]: ...
-
-
-class OrderViews(Protocol):
-    """Reads on orders."""
-
-    async def order(self, order_id: str) -> Order | None: ...
-
-    async def orders(self, page: Page, wanted: OrderFilter) -> Sequence[Order]: ...
-
-    async def find_paid(self, order_id: str | None, provider: str, payment_reference: str) -> tuple[str, str] | None:
-        """Returns id and currency of the order with this id, else of the one that this tender has paid; None when there
-        is neither."""
-        ...
 
 
 class Locations(Protocol):

@@ -1,0 +1,29 @@
+"""Storing API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from stockward_server.application.context import MutationContext
+from stockward_server.application.keys import KeyAnswer, NewKey, NewSecret, Rotation
+from stockward_server.application.ports.pages import Page
+from stockward_server.application.response_codec import M, ResponseCodec
+
+
+class Keys(Protocol):
+    """Keeps the keys, once per request_id. Responses are stored with it, so results never have a secret."""
+
+    async def create(
+        self, request: MutationContext, wanted: NewKey, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
+    ) -> M: ...
+
+    async def rotate(
+        self, request: MutationContext, rotation: Rotation, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
+    ) -> M: ...
+
+    async def revoke(
+        self, request: MutationContext, key_id: str, etag: str, codec: ResponseCodec[KeyAnswer, M]
+    ) -> M: ...
+
+    async def list(self, page: Page, include_ended: bool) -> Sequence[KeyAnswer]: ...
