@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FIELD = "  // Id of the order.\n  string order_id = 1 "
+FIELD = "string order_id = 1 "
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def drop_a_field(folder: Path) -> None:
     file = folder / "proto/stockward/order/v1/order.proto"
     text = file.read_text()
     assert FIELD in text
-    file.write_text(text.replace(FIELD, "  // Id of the order.\n  string order_id = 100 ", 1))
+    file.write_text(text.replace(FIELD, "string order_id = 100 ", 1))
 
 
 def test_before_the_first_release_everything_may_change(tool: Any, capsys: pytest.CaptureFixture[str]) -> None:
