@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings
 from tests.authority import Authority
+from tests.clients.test_subjects import TYPED, published
 from tests.shop import KEYS
 from tests.stack import Stack, new_stack
 from tests.terminal import clean_environment
@@ -53,6 +55,20 @@ def test_the_client(file: str, package: Path, stack: Stack) -> None:
         pytest.skip(f"there is no {CHROMIUM}")
     ended = node(stack, "--test", "--test-timeout=110000", str(package / "dist" / "test" / f"{file}.js"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_subjects_agree_with_the_relay(package: Path) -> None:
+    module = (package / "dist" / "src" / "subjects.js").as_uri()
+    script = f"""
+        import {{ readFileSync }} from "node:fs";
+        import {{ subjectFor }} from "{module}";
+        const skus = JSON.parse(readFileSync(0, "utf8"));
+        console.log(JSON.stringify(skus.map((sku) => subjectFor(sku, "changed"))));
+    """
+    command = ("node", "--input-type=module", "--eval", script)
+    ended = subprocess.run(command, input=json.dumps(TYPED), capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == [published(sku) for sku in TYPED]
 
 
 async def test_the_client_over_tls(package: Path, settings: Settings, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_client import WebhookNotVerified, verify_webhook
-from stockward_client.events import Handler, subscribe
+from stockward_client.events import Handler, subject_for, subscribe
 from stockward_dev import Nats
 from stockward_server.gateway.message import headers_of, thin_body_of
 from stockward_server.storage.database import Pool
@@ -57,6 +57,23 @@ async def test_events_come_in_order_of_each_aggregate(database: Pool, queue: Nat
         await until(lambda: heard and heard[-1].aggregate_id == "last")
 
     assert versions(heard[:-1]) == {f"a{i}": list(range(1, 21)) for i in range(5)}
+
+
+async def test_subjects_of_skus_choose_their_stock(database: Pool, queue: Nats) -> None:
+    heard: list[str] = []
+
+    async def hear(event: Event) -> None:
+        heard.append(event.aggregate_id)
+
+    subjects = [subject_for("A.1/b"), subject_for("GRÜN", "changed")]
+    async with subscribed(queue, hear, types=["order.*"], subjects=subjects):
+        for sku in ("A", "A.1/b", "A.1", "GRÜN"):
+            await record(database, event(f"{sku}@main", 1, "stock.changed"))
+            await record(database, event(f"{sku}@main", 2, "stock.low"))
+        await record(database, event("last", 1))
+        await until(lambda: heard and heard[-1] == "last")
+
+    assert heard == ["A.1/b@main", "A.1/b@main", "GRÜN@main", "last"]
 
 
 async def test_an_event_whose_handler_failed_comes_again_before_all_later_ones(database: Pool, queue: Nats) -> None:

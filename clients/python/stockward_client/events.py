@@ -20,6 +20,9 @@ from nats.js.client import JetStreamContext
 from stockward.event.v1.event_pb2 import Event
 
 from stockward_client.connection import pauses
+from stockward_client.subjects import subject_for
+
+__all__ = ["Handler", "subject_for", "subscribe"]
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ async def subscribe(
     handler: Handler,
     *,
     types: Sequence[str] = (),
+    subjects: Sequence[str] = (),
     stream: str = "STOCKWARD",
     only_new: bool = False,
     ack_wait: float = 30.0,
@@ -69,7 +73,8 @@ async def subscribe(
         url: `nats://HOST:PORT`; several servers by commas.
         durable: Name under which the stream remembers how far this subscriber is: letters, digits, `_` and `-`.
         handler: Awaited with each event.
-        types: Such as `order.created`, or `order.*` for all of an aggregate; empty: all.
+        types: Such as `order.created`, or `order.*` for all of an aggregate. Neither types nor subjects: all events.
+        subjects: Further subjects, such as `subject_for("TEE-L")` returns. None may overlap another one or a type.
         stream: Name of the stream.
         only_new: A new durable starts with the events to come instead of the oldest one that is kept.
         ack_wait: Seconds after which an event comes again, or goes to another subscriber, when its own has died. One
@@ -96,7 +101,7 @@ async def subscribe(
                 raise asyncio.CancelledError
             try:
                 subscription = subscription or await _consumer(
-                    client.jetstream(prefix=api_prefix), stream, durable, types, only_new, ack_wait
+                    client.jetstream(prefix=api_prefix), stream, durable, _filters(types, subjects), only_new, ack_wait
                 )
                 (message,) = await subscription.fetch(1, timeout=FETCH_SECONDS)
                 event = _event(message)
@@ -243,8 +248,12 @@ async def _connected(url: str, options: dict[str, Any]) -> AsyncIterator[Client]
             await asyncio.wait_for(client.close(), CLOSE_SECONDS)
 
 
+def _filters(types: Sequence[str], subjects: Sequence[str]) -> list[str]:
+    return [*(f"stockward.v1.{each}.*" for each in types), *subjects] or ["stockward.v1.>"]
+
+
 async def _consumer(
-    context: JetStreamContext, stream: str, durable: str, types: Sequence[str], only_new: bool, ack_wait: float
+    context: JetStreamContext, stream: str, durable: str, filters: list[str], only_new: bool, ack_wait: float
 ) -> JetStreamContext.PullSubscription:
     """The durable consumer, made or brought up to date. One event is out at a time: that is what keeps the order."""
     config = ConsumerConfig(
@@ -253,7 +262,7 @@ async def _consumer(
         ack_wait=ack_wait,
         max_ack_pending=1,
         deliver_policy=DeliverPolicy.NEW if only_new else DeliverPolicy.ALL,
-        filter_subjects=[f"stockward.v1.{each}.*" for each in types] or ["stockward.v1.>"],
+        filter_subjects=filters,
     )
     await context.add_consumer(stream, config)
     return await context.pull_subscribe_bind(durable, stream)

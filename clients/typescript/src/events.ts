@@ -10,6 +10,8 @@ import { EventSchema } from "./generated/stockward/event/v1/event_pb.js";
 import type { Event } from "./generated/stockward/event/v1/event_pb.js";
 import { pauses, sleep } from "./pauses.js";
 
+export { subjectFor } from "./subjects.js";
+
 /** How long one request for an event lasts. */
 const FETCH_MS = 2000;
 /** How long the confirmation of an acknowledgement is waited for before it is sent again. */
@@ -20,8 +22,10 @@ const CONSUMER_REFUSED = 10012;
 const REMEMBERED = 100_000;
 
 export interface SubscribeOptions {
-  /** Such as `order.created`, or `order.*` for all of an aggregate; empty: all. */
+  /** Such as `order.created`, or `order.*` for all of an aggregate. Neither types nor subjects: all events. */
   types?: readonly string[];
+  /** Further subjects, such as `subjectFor("TEE-L")` returns. None may overlap another one or a type. */
+  subjects?: readonly string[];
   /** Ends the subscription. */
   signal?: AbortSignal;
   /** Name of the stream; `STOCKWARD`. */
@@ -68,6 +72,7 @@ export async function subscribe(
 ): Promise<void> {
   const settings: Settings = {
     types: [],
+    subjects: [],
     stream: "STOCKWARD",
     apiPrefix: "$JS.API",
     onlyNew: false,
@@ -155,7 +160,8 @@ function eventOf(message: JsMsg): Event | undefined {
 
 /** One event is out at a time: that is what keeps the order. */
 async function durableConsumer(client: NatsConnection, durable: string, settings: Settings): Promise<Consumer> {
-  const { types, stream, onlyNew, ackWaitMs, apiPrefix } = settings;
+  const { types, subjects, stream, onlyNew, ackWaitMs, apiPrefix } = settings;
+  const filters = [...types.map((type) => `stockward.v1.${type}.*`), ...subjects];
   const manager = await jetstreamManager(client, { apiPrefix, checkAPI: false }); // not everybody may ask of the account
   await manager.consumers.add(stream, {
     durable_name: durable,
@@ -163,7 +169,7 @@ async function durableConsumer(client: NatsConnection, durable: string, settings
     ack_wait: ackWaitMs * 1e6,
     max_ack_pending: 1,
     deliver_policy: onlyNew ? DeliverPolicy.New : DeliverPolicy.All,
-    filter_subjects: types.length ? types.map((type) => `stockward.v1.${type}.*`) : ["stockward.v1.>"],
+    filter_subjects: filters.length ? filters : ["stockward.v1.>"],
   });
   return await jetstream(client, { apiPrefix }).consumers.get(stream, durable);
 }
