@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import nats as nats_client
+import nats.js.errors
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,6 +25,7 @@ from stockward_server.config import Settings, variable
 from stockward_server.gateway import LOOPBACK, Egress
 from stockward_server.observability import families
 from stockward_server.observability.diagnostics import check_certificate
+from stockward_server.observability.lost_events import newest_events
 from stockward_server.storage.database import Pool, transaction
 from tests.commands import locked
 from tests.endpoints import endpoint_of_settings
@@ -83,6 +85,22 @@ async def relayed(settings: Settings, nats_url: str, pool: Pool) -> None:
 
     async with relaying(settings, nats_url):
         await until(published)
+
+
+async def test_a_stream_without_a_message_is_well(settings: Settings, own_nats: Nats) -> None:
+    """As on a new stack: there is no message 0 to ask for."""
+    client = await nats_client.connect(own_nats.url)
+    stream = client.jetstream()
+
+    async def is_made() -> bool:
+        with suppress(nats.js.errors.NotFoundError):
+            return bool(await stream.stream_info(STREAM))
+        return False
+
+    async with relaying(settings, own_nats.url):
+        await until(is_made)
+        assert await newest_events(stream, await stream.stream_info(STREAM)) == []
+    await client.close()
 
 
 def feeding(settings: Settings, nats_url: str, **urls: str) -> AbstractAsyncContextManager[object]:

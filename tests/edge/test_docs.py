@@ -58,13 +58,6 @@ async def test_an_order_with_curl(stack: Stack) -> None:
     assert order["totals"]["net"] == {"currencyCode": "EUR", "units": "25", "nanos": 0}
 
 
-async def test_the_readme_with_curl(stack: Stack) -> None:
-    """The SKU that it names is not for sale here, and is said to be unknown."""
-    products, order = map(json.loads, await typed(shown("README.md", 0), stack.directory))
-    assert "products" in products
-    assert order["details"][0]["reason"] == "SKU_UNKNOWN"
-
-
 async def test_an_envoy_in_production(tmp_path: Path) -> None:
     said = await typed(shown("docs/how-to/operator/run-the-edge.md", 0).rstrip() + " --mode validate", tmp_path)
     assert said[-1].endswith("OK")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from stockward_server.config import variables
 from tests.cli_tree import problem_of
+from tests.pages import PAGES, Block, blocks_in, blocks_of, script_of
 from tools.site.hooks import generated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +75,37 @@ def test_the_runbook_tells_of_every_alert() -> None:
     assert [name for name in sections if name in ALERTS] == ALERTS
     for name in ALERTS:
         assert all(f"**{part}" in sections[name] for part in ("Seen.", "Look.", "Do.", "Over")), name
+
+
+SHELL_BLOCKS = [block for page in PAGES for block in blocks_of(page) if block.language == "sh"]
+
+
+@pytest.mark.parametrize("block", SHELL_BLOCKS, ids=str)
+def test_shell_is_plain_sh(block: Block) -> None:
+    """As on Debian slim, where sh is dash; what needs bash says so at its fence."""
+    parsed = subprocess.run(["sh", "-n"], input=block.text, capture_output=True, text=True, timeout=10)
+    assert parsed.returncode == 0, parsed.stderr
+    assert "uuidgen" not in block.text
+
+
+def test_blocks_are_found_with_what_surrounds_them() -> None:
+    page = ROOT / "docs" / "page.md"
+    text = (
+        'a\n```sh\none\n```\n\n1. b\n\n    ```python title="two.py"\n    if x:\n        y\n    ```\n'
+        "<!-- not run: why -->\n```sh\nthree\n```\n```\nfour\n```\n"
+    )
+    blocks = list(blocks_in(text, page))
+    assert [(each.line, each.language, each.title, each.text, each.why_not) for each in blocks] == [
+        (2, "sh", "", "one\n", ""),
+        (8, "python", "two.py", "if x:\n    y\n", ""),
+        (13, "sh", "", "three\n", "why"),
+        (16, "", "", "four\n", ""),
+    ]
+    assert [each.runs for each in blocks] == [True, True, False, False]
+    assert script_of(blocks).endswith(
+        "echo '::: docs/page.md:2' >&2\none\n"
+        "echo '::: docs/page.md:8' >&2\ncat >'two.py' <<'END OF BLOCK'\nif x:\n    y\nEND OF BLOCK\n"
+    )
 
 
 def test_the_commands_are_found() -> None:

@@ -22,7 +22,7 @@ async def newest_events(stream: JetStreamContext, info: StreamInfo) -> Sequence[
     answer."""
     found = []
     last = info.state.last_seq
-    for number in range(max(info.state.first_seq, last - NEWEST + 1), last + 1):
+    for number in range(max(info.state.first_seq, last - NEWEST + 1, 1), last + 1):
         try:
             headers = (await stream.get_msg(info.config.name or "", number)).headers or {}
             found.append((int(headers["ce-recordseq"]), UUID(headers["ce-id"])))
