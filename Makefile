@@ -95,7 +95,7 @@ lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml anew (ARGS=--upg
 	@$(PIN) --group build -o requirements.txt
 	@$(PIN) --group build --group dev -c requirements.txt -o requirements-dev.txt
 
-PIN = $(BIN)/uv pip compile pyproject.toml dev/pyproject.toml --extra tracing --no-emit-package stockward --quiet --universal --python-version 3.11 --generate-hashes \
+PIN = $(BIN)/uv pip compile pyproject.toml dev/pyproject.toml --extra tracing --no-emit-package stockward --no-emit-package stockward-client --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
 licences: .venv/dev.stamp ## List the licences of what is installed with the server, in docs/reference/licences.md

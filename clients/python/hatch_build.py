@@ -9,7 +9,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class GeneratedMessages(BuildHookInterface[Any]):
-    """An editable installation needs none: the checkout's own are on the path already."""
+    """An editable installation needs none: it has their folder on its path."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "standard":

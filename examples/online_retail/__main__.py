@@ -17,7 +17,7 @@ from rich.table import Table
 from examples.online_retail.agreement import Agreement, agreements
 from examples.online_retail.month import Month, NotOnlineRetail, RefusedRow, read_month
 from examples.online_retail.replay import Played, Refused, Replay
-from stockward_server.commands.connection import connected, fail, told
+from stockward_server.commands.connection import connected, fail, run_call
 from stockward_server.commands.options import Address, Key
 
 console = Console()
@@ -37,7 +37,7 @@ def main(
     if refused:
         _write(refused, month.refused)
     _show_refused(month)
-    found = told(_play(file, month, address, key))
+    found = run_call(_play(file, month, address, key))
     _show_agreements(found)
     raise typer.Exit(0 if all(found) else 1)
 
@@ -45,7 +45,7 @@ def main(
 async def _play(file: Path, month: Month, address: str | None, key: str | None) -> list[Agreement]:
     started = time.monotonic()
     columns = (TextColumn("{task.description:<13}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with connected(address, key) as staff:
+    async with connected(address, key) as client:
         with Progress(*columns, console=console) as progress:
             bars: dict[str, TaskID] = {}
 
@@ -55,12 +55,12 @@ async def _play(file: Path, month: Month, address: str | None, key: str | None) 
                 progress.update(bars[what], completed=done, total=total)
 
             try:
-                played = await Replay(staff, month, advance).run()
+                played = await Replay(client, month, advance).run()
             except Refused as error:
                 fail(str(error))
         _show_played(played, time.monotonic() - started)
         with console.status("Counting"):
-            return await agreements(staff, month, file)
+            return await agreements(client, month, file)
 
 
 def _show_refused(month: Month) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from stockward.inventory.v1.inventory_pb2 import ListStockLevelsRequest, StockLevel, VerifyStockRequest
-from stockward.order.v1.order_pb2 import ListOrdersRequest
+from stockward.inventory.v1.inventory_pb2 import StockLevel
 
 from examples.online_retail.count import count_month
 from examples.online_retail.month import Month
 from examples.online_retail.replay import OPENING
-from stockward_server.commands.connection import Callers
+from stockward_client import AsyncStockward
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +25,13 @@ class Agreement:
         return len(set(self.counts.values())) == 1
 
 
-async def agreements(staff: Callers, month: Month, file: Path) -> list[Agreement]:
+async def agreements(client: AsyncStockward, month: Month, file: Path) -> list[Agreement]:
     """Counters, ledger, orders and the count straight from the file, side by side."""
     expected, orders, pence = count_month(file, OPENING)
-    levels = {level.sku: level for level in await _levels(staff) if level.sku in month.prices}
-    verified = await staff.inventory.VerifyStock(VerifyStockRequest())
+    levels = {level.sku: level for level in await _levels(client) if level.sku in month.prices}
+    verified = await client.inventory.verify_stock()
     on_hand = {sku: level.on_hand for sku, level in levels.items()}
-    made, taken = await _orders(staff, {invoice.number for invoice in month.invoices})
+    made, taken = await _orders(client, {invoice.number for invoice in month.invoices})
     return [
         Agreement("SKUs", {"counters": len(levels), "file": len(expected)}),
         Agreement("units on hand", {"counters": sum(on_hand.values()), "file": sum(expected.values())}),
@@ -50,27 +49,15 @@ async def agreements(staff: Callers, month: Month, file: Path) -> list[Agreement
     ]
 
 
-async def _levels(staff: Callers) -> list[StockLevel]:
-    levels: list[StockLevel] = []
-    request = ListStockLevelsRequest(page_size=1000, location_id="main")
-    while True:
-        page = await staff.inventory.ListStockLevels(request)
-        levels += page.stock_levels
-        request.page_token = page.next_page_token
-        if not request.page_token:
-            return levels
+async def _levels(client: AsyncStockward) -> list[StockLevel]:
+    return [level async for level in client.inventory.list_stock_levels(location_id="main", page_size=1000)]
 
 
-async def _orders(staff: Callers, references: set[str]) -> tuple[int, int]:
+async def _orders(client: AsyncStockward, references: set[str]) -> tuple[int, int]:
     """How many there are, and what they come to in pence."""
     made = taken = 0
-    request = ListOrdersRequest(page_size=100)
-    while True:
-        page = await staff.orders.ListOrders(request)
-        for order in page.orders:
-            if order.reference in references:
-                made += 1
-                taken += order.totals.total.units * 100 + order.totals.total.nanos // 10**7
-        request.page_token = page.next_page_token
-        if not request.page_token:
-            return made, taken
+    async for order in client.orders.list_orders(page_size=100):
+        if order.reference in references:
+            made += 1
+            taken += order.totals.total.units * 100 + order.totals.total.nanos // 10**7
+    return made, taken

@@ -24,7 +24,8 @@ from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
 from examples.online_retail.month import Invoice, Month
-from stockward_server.commands.connection import Answer, Callers
+from stockward_client import AsyncStockward, error_of
+from stockward_server.commands.connection import describe
 
 OPENING = 100_000
 """Units of each SKU when the month begins."""
@@ -73,8 +74,8 @@ class _Sold:
 class Replay:
     """One month, played once."""
 
-    def __init__(self, staff: Callers, month: Month, advance: Advance) -> None:
-        self._staff = staff
+    def __init__(self, client: AsyncStockward, month: Month, advance: Advance) -> None:
+        self._client = client
         self._month = month
         self._advance = advance
         self._played = Played()
@@ -82,7 +83,7 @@ class Replay:
         self._places = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def run(self) -> Played:
-        """Play it. Raises grpc.aio.AioRpcError or Refused where the system does not take what it should."""
+        """Play it. Raises StockwardError or Refused where the system does not take what it should."""
         await self._import_catalogue()
         await self._receive_opening_stock()
         waiting: list[Invoice] = []
@@ -105,13 +106,11 @@ class Replay:
                 catalog_pb2.ImportProductsRequest(product=self._product(sku), request_id=_id("import", sku))
                 for sku in part
             ]
-            results = (await self._staff.catalog.ImportProducts(iter(rows))).results
+            results = (await self._client.catalog.import_products(rows)).results
             for sku, result in zip(part, results, strict=True):
                 _require_taken(sku, result)
             await self._side_by_side(
-                self._staff.catalog.PublishProduct(
-                    catalog_pb2.PublishProductRequest(product_id=result.product_id, request_id=_id("publish", sku))
-                )
+                self._client.catalog.publish_product(product_id=result.product_id, request_id=_id("publish", sku))
                 for sku, result in zip(part, results, strict=True)
             )
             self._advance("Catalogue", skus.index(part[-1]) + 1, len(skus))
@@ -134,7 +133,7 @@ class Replay:
             )
             for part in parts
         )
-        answers = [answer async for answer in self._staff.inventory.SyncStock(requests)]
+        answers = [answer async for answer in self._client.inventory.sync_stock(requests)]
         for part, answer in zip(parts, answers, strict=True):
             self._advance("Opening stock", skus.index(part[-1]) + 1, len(skus))
             for sku, result in zip(part, answer.results, strict=True):
@@ -144,22 +143,17 @@ class Replay:
         """Order, process and fulfil."""
         if not invoices:
             return
-        orders = self._staff.orders
-        wanted = order_pb2.BatchCreateOrdersRequest(requests=[self._order(invoice) for invoice in invoices])
-        results = (await orders.BatchCreateOrders(wanted)).results
+        orders = self._client.orders
+        results = (await orders.batch_create_orders(requests=[self._order(invoice) for invoice in invoices])).results
         for invoice, result in zip(invoices, results, strict=True):
             _require_taken(invoice.number, result)
         created = [result.order for result in results]
         await self._side_by_side(
-            orders.ProcessOrder(
-                order_pb2.ProcessOrderRequest(order_id=order.order_id, request_id=_id("process", order.reference))
-            )
+            orders.process_order(order_id=order.order_id, request_id=_id("process", order.reference))
             for order in created
         )
         fulfilled = await self._side_by_side(
-            orders.FulfillOrder(
-                order_pb2.FulfillOrderRequest(order_id=order.order_id, request_id=_id("fulfill", order.reference))
-            )
+            orders.fulfill_order(order_id=order.order_id, request_id=_id("fulfill", order.reference))
             for order in created
         )
         for order in fulfilled:
@@ -215,25 +209,21 @@ class Replay:
                 self._played.units_without_order += missing
                 homeless.append((line.sku, missing))
         await self._side_by_side(
-            self._staff.orders.ReturnOrder(
-                order_pb2.ReturnOrderRequest(
-                    order_id=order_id,
-                    lines=lines,
-                    reason=f"cancellation {invoice.number}",
-                    request_id=_id("return", invoice.number, order_id),
-                )
+            self._client.orders.return_order(
+                order_id=order_id,
+                lines=lines,
+                reason=f"cancellation {invoice.number}",
+                request_id=_id("return", invoice.number, order_id),
             )
             for order_id, lines in returns.items()
         )
         await self._side_by_side(
-            self._staff.inventory.AdjustStock(
-                inventory_pb2.AdjustStockRequest(
-                    sku=sku,
-                    delta=units,
-                    reason=inventory_pb2.ADJUSTMENT_REASON_RETURNED,
-                    reference=invoice.number,
-                    request_id=_id("book in", invoice.number, str(number)),
-                )
+            self._client.inventory.adjust_stock(
+                sku=sku,
+                delta=units,
+                reason=inventory_pb2.ADJUSTMENT_REASON_RETURNED,
+                reference=invoice.number,
+                request_id=_id("book in", invoice.number, str(number)),
             )
             for number, (sku, units) in enumerate(homeless)
         )
@@ -255,7 +245,7 @@ def _require_taken(
     | order_pb2.BatchCreateOrdersResponse.Result,
 ) -> None:
     if result.HasField("error"):
-        raise Refused(f"{what} was refused: {Answer.of(result.error)}")
+        raise Refused(f"{what} was refused: {describe(error_of(result.error))}")
 
 
 def _money(pence: int) -> Money:

@@ -15,7 +15,7 @@ from examples.online_retail.agreement import agreements
 from examples.online_retail.count import count_month
 from examples.online_retail.month import Month, NotOnlineRetail, read_month
 from examples.online_retail.replay import OPENING, Replay
-from stockward_server.commands.connection import calling
+from stockward_client import AsyncStockward
 from tests.shop import KEYS, Shop, refused
 from tests.snapshot import nothing_written
 
@@ -33,9 +33,9 @@ async def test_the_first_days_balance(shop: Shop, december: Path, tmp_path: Path
         part.writelines(islice(source, 8_000))
     month = read_month(first_days)
 
-    async with calling(shop.address, KEYS["pms"]) as (staff,):
-        played = await Replay(staff, month, lambda *_: None).run()
-        found = await agreements(staff, month, first_days)
+    async with AsyncStockward(shop.address, KEYS["pms"], timeout=60) as client:
+        played = await Replay(client, month, lambda *_: None).run()
+        found = await agreements(client, month, first_days)
 
     assert all(found), [each for each in found if not each]
     assert played.orders > 200
@@ -55,9 +55,9 @@ async def test_the_month_balances(
     month = read_month(file)
     steps: list[str] = []
 
-    async with calling(shop.address, KEYS["pms"]) as (staff,):
-        played = await Replay(staff, month, lambda what, done, total: steps.append(f"{what} {done}/{total}")).run()
-        found = await agreements(staff, month, file)
+    async with AsyncStockward(shop.address, KEYS["pms"], timeout=60) as client:
+        played = await Replay(client, month, lambda what, done, total: steps.append(f"{what} {done}/{total}")).run()
+        found = await agreements(client, month, file)
 
     assert all(found), [each for each in found if not each]
     assert len(found) == 7
@@ -93,12 +93,12 @@ async def test_an_interrupted_month_is_started_again(shop: Shop, december: Path)
     part.invoices = [invoice for invoice in part.invoices if invoice.customer == customer]
     part.prices = {line.sku: part.prices[line.sku] for invoice in part.invoices for line in invoice.lines}
 
-    async with calling(shop.address, KEYS["pms"]) as (staff,):
-        first = await Replay(staff, part, lambda *_: None).run()
+    async with AsyncStockward(shop.address, KEYS["pms"], timeout=60) as client:
+        first = await Replay(client, part, lambda *_: None).run()
         assert first.orders
         assert first.units_returned
         async with nothing_written(shop.pool):
-            assert await Replay(staff, part, lambda *_: None).run() == first
+            assert await Replay(client, part, lambda *_: None).run() == first
 
 
 def first_to_return_something(month: Month) -> str:

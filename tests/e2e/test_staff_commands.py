@@ -298,7 +298,7 @@ async def test_events(shop: Shop, run: Run, both: Both, sku: str, tmp_path: Path
 
 
 async def test_lists_follow_pages(shop: Shop, run: Run, sku: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stockward_server.commands.rpc_command.PAGE", 2)
+    monkeypatch.setattr("stockward_client.aio_calls.MAX_PAGE_SIZE", 2)
     for _ in range(4):
         await shop.receive(sku, 1)
     everything = await run("stock", "history", "--sku", sku, "--json")

@@ -26,7 +26,7 @@ def demo(
     """
     from stockward_dev.demo.output import DidNotHappen, Telling
     from stockward_dev.demo.performance import perform
-    from stockward_server.commands.connection import UNREACHABLE, fail, nothing_runs, told
+    from stockward_server.commands.connection import UNREACHABLE, fail, nothing_runs, run_call
     from stockward_server.config import Use, load_settings
     from stockward_server.config.run_file import RunFile
 
@@ -34,6 +34,6 @@ def demo(
     if stack is None:
         fail(nothing_runs(), UNREACHABLE)
     try:
-        told(perform(stack, Telling(patience, as_json=as_json)))
+        run_call(perform(stack, Telling(patience, as_json=as_json)))
     except DidNotHappen as error:
         fail(f"{error}\n  The logs of the stack may say why: {load_settings(Use.NONE).home / 'logs'}")

@@ -6,19 +6,20 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from stockward.webhook.v1.webhook_pb2 import Delivery, EnableEndpointRequest, ListDeliveriesRequest
+from stockward.webhook.v1.webhook_pb2 import Delivery
 
+from stockward_client import AsyncStockward
 from stockward_dev.demo.output import Telling
 from stockward_dev.demo.receivers import Receiver, Record, Witness, listening
 from stockward_dev.demo.scenario import Story
-from stockward_server.commands.connection import Callers, calling, fail
+from stockward_server.commands.connection import fail, open_client
 from stockward_server.config.run_file import RunFile
 
 SETTING = {"storefront": "STOREFRONT_WEBHOOK_URL", "pms": "PMS_WEBHOOK_URL"}
 
 
 async def perform(stack: RunFile, telling: Telling) -> None:
-    """Play the story on the stack. Raises DidNotHappen or grpc.aio.AioRpcError."""
+    """Play the story on the stack. Raises DidNotHappen or StockwardError."""
     receivers = {role: Receiver(stack.webhook_secrets[f"{role.upper()}_WEBHOOK_SECRET"]) for role in stack.webhooks}
     async with AsyncExitStack() as open_until_the_end:
         try:
@@ -30,9 +31,10 @@ async def perform(stack: RunFile, telling: Telling) -> None:
                 f"Webhooks cannot be received at {', '.join(stack.webhooks.values())}: {error.strerror or error}. "
                 "End what listens there, or stop and start the stack, which then takes another port"
             )
-        pms, shop = await open_until_the_end.enter_async_context(
-            calling(stack.grpc, stack.keys["pms"], stack.keys["storefront"])
-        )
+        pms, shop = [
+            await open_until_the_end.enter_async_context(open_client(stack.grpc, stack.keys[role]))
+            for role in ("pms", "storefront")
+        ]
         for role in sorted(SETTING.keys() - receivers.keys()):
             telling.note(
                 f"{SETTING[role]} is set: those webhooks go there, and the demo looks into the record of events"
@@ -44,7 +46,7 @@ async def perform(stack: RunFile, telling: Telling) -> None:
     telling.end(facts | {f"Webhooks to {role}": receiver.summary() for role, receiver in receivers.items()})
 
 
-async def _have_webhooks_sent(telling: Telling, pms: Callers, receivers: Mapping[str, Receiver]) -> None:
+async def _have_webhooks_sent(telling: Telling, pms: AsyncStockward, receivers: Mapping[str, Receiver]) -> None:
     """Before the first demo nobody listens there, so they are tried seldom by now, or not at all. What happened until
     then comes first, however much that is."""
     if not receivers:
@@ -53,9 +55,9 @@ async def _have_webhooks_sent(telling: Telling, pms: Callers, receivers: Mapping
     async def enable() -> bool:
         waits: list[Delivery] = []
         for role in receivers:
-            await pms.webhooks.EnableEndpoint(EnableEndpointRequest(endpoint_id=role))
-            request = ListDeliveriesRequest(endpoint_id=role, states=[Delivery.STATE_PENDING], page_size=1)
-            waits += (await pms.webhooks.ListDeliveries(request)).deliveries
+            await pms.webhooks.enable_endpoint(endpoint_id=role)
+            pending = pms.webhooks.list_deliveries(endpoint_id=role, states=[Delivery.STATE_PENDING])
+            waits += (await pending.first(1)).deliveries
         return bool(waits)
 
     if await telling.step("PMS", "asking for webhooks", enable(), "has webhooks sent to this demo"):

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from google.protobuf.json_format import ParseDict
 from standardwebhooks import Webhook, WebhookVerificationError
-from stockward.event.v1.event_pb2 import Event, ListEventsRequest
+from stockward.event.v1.event_pb2 import Event
 
-from stockward_server.commands.connection import Callers
+from stockward_client import AsyncStockward
 
 POLL_SECONDS = 0.1
 """Pause between two looks at the record."""
@@ -109,8 +109,8 @@ class Record:
 
     means = "in the record of events"
 
-    def __init__(self, callers: Callers) -> None:
-        self._callers = callers
+    def __init__(self, client: AsyncStockward) -> None:
+        self._client = client
 
     async def hears(self, event_type: str, aggregate_id: str) -> Event:
         while True:
@@ -127,7 +127,7 @@ class Record:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _of(self, aggregate_id: str) -> list[Event]:
-        return list((await self._callers.events.ListEvents(ListEventsRequest(aggregate_id=aggregate_id))).events)
+        return [event async for event in self._client.events.list_events(aggregate_id=aggregate_id)]
 
 
 @asynccontextmanager

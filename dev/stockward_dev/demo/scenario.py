@@ -6,42 +6,32 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 
-import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.type.money_pb2 import Money
 from stockward.catalog.v1.catalog_pb2 import (
     AvailableProduct,
     ImportProductsRequest,
     ImportResult,
-    ListAvailableProductsRequest,
-    PublishProductRequest,
 )
 from stockward.event.v1.event_pb2 import Event
 from stockward.inventory.v1.inventory_pb2 import (
     ADJUSTMENT_REASON_RECEIVED,
-    GetAvailabilityRequest,
-    ListStockLevelsRequest,
     Reservation,
-    ReserveStockRequest,
-    SetStockPolicyRequest,
     StockLevel,
     StockLine,
     SyncStockRequest,
-    VerifyStockRequest,
 )
 from stockward.order.v1.order_pb2 import (
     CreateOrderRequest,
     Customer,
-    FulfillOrderRequest,
     Order,
-    ProcessOrderRequest,
     RecordPaymentRequest,
 )
 
+from stockward_client import AsyncStockward, InsufficientStock, error_of
 from stockward_dev.demo.catalogue import catalogue
 from stockward_dev.demo.output import DidNotHappen, Telling
 from stockward_dev.demo.receivers import Witness
-from stockward_server.commands.connection import Answer, Callers
 
 UNITS = 10
 """Units of each SKU that come in."""
@@ -60,7 +50,7 @@ NAMES = {"storefront": "Storefront", "pms": "PMS"}
 class Story:
     """One day. Names are new each time, so that it can be played again and again."""
 
-    def __init__(self, telling: Telling, pms: Callers, shop: Callers, hears: dict[str, Witness]) -> None:
+    def __init__(self, telling: Telling, pms: AsyncStockward, shop: AsyncStockward, hears: dict[str, Witness]) -> None:
         """`pms` and `shop` call with staff's and the storefront's key; `hears` has a witness for each of the two."""
         self._tell = telling
         self._pms = pms
@@ -71,7 +61,7 @@ class Story:
         self._sku = self._products[0].variants[1].sku
 
     async def play(self) -> Order:
-        """The order, at the end of its way. Raises DidNotHappen, or grpc.aio.AioRpcError for an unexpected answer."""
+        """The order, at the end of its way. Raises DidNotHappen, or StockwardError for an unexpected answer."""
         await self._open_the_shop()
         order = await self._pay(await self._buy())
         order = await self._send(order)
@@ -89,7 +79,7 @@ class Story:
         await self._tell.step(
             "PMS",
             "publishing",
-            asyncio.gather(*(self._pms.catalog.PublishProduct(PublishProductRequest(product_id=each)) for each in ids)),
+            asyncio.gather(*(self._pms.catalog.publish_product(product_id=each) for each in ids)),
             "publishes them",
         )
         await self._tell.step(
@@ -112,13 +102,13 @@ class Story:
         hold = await self._tell.step(
             "Customer",
             "holding",
-            self._shop.inventory.ReserveStock(ReserveStockRequest(lines=lines, ttl=Duration(seconds=600))),
+            self._shop.inventory.reserve_stock(lines=lines, ttl=Duration(seconds=600)),
             f"holds {BOUGHT} × {self._sku} for ten minutes",
         )
         await self._tell.step(
             "Storefront",
             "asking for the stock",
-            self._shop.inventory.GetAvailability(GetAvailabilityRequest(sku=self._sku)),
+            self._shop.inventory.get_availability(sku=self._sku),
             lambda answer: f"has {answer.available} of {UNITS} left for everyone else",
         )
         await self._tell.step(
@@ -141,14 +131,12 @@ class Story:
         paid = await self._tell.step(
             "Customer",
             "paying",
-            self._pms.orders.RecordPayment(
-                RecordPaymentRequest(
-                    order_id=order.order_id,
-                    provider="demo",
-                    provider_event_id=f"payment-{self._day}",
-                    kind=RecordPaymentRequest.KIND_CAPTURED,
-                    amount=order.payment.still_to_pay,
-                )
+            self._pms.orders.record_payment(
+                order_id=order.order_id,
+                provider="demo",
+                provider_event_id=f"payment-{self._day}",
+                kind=RecordPaymentRequest.KIND_CAPTURED,
+                amount=order.payment.still_to_pay,
             ),
             lambda order: f"pays {_shown(order.payment.captured)}",
         )
@@ -159,18 +147,20 @@ class Story:
         await self._tell.step(
             "PMS",
             "processing",
-            self._pms.orders.ProcessOrder(ProcessOrderRequest(order_id=order.order_id)),
+            self._pms.orders.process_order(order_id=order.order_id),
             "takes the order into processing",
         )
-        parcel = FulfillOrderRequest(order_id=order.order_id, carrier="Demo Post", tracking_number=f"DP-{self._day}")
+        tracking_number = f"DP-{self._day}"
         sent = await self._tell.step(
             "PMS",
             "fulfilling",
-            self._pms.orders.FulfillOrder(parcel),
+            self._pms.orders.fulfill_order(
+                order_id=order.order_id, carrier="Demo Post", tracking_number=tracking_number
+            ),
             lambda order: f"sends it off as {order.fulfillments[0].tracking_number}",
         )
         (event,) = await self._heard("storefront", "order.fulfilled", order.order_id)
-        if event.order.fulfillment.tracking_number != parcel.tracking_number:
+        if event.order.fulfillment.tracking_number != tracking_number:
             raise DidNotHappen("Storefront: order.fulfilled came without the tracking number")
         return sent
 
@@ -215,58 +205,52 @@ class Story:
 
     async def _import(self) -> list[str]:
         rows = [ImportProductsRequest(product=product) for product in self._products]
-        results = (await self._pms.catalog.ImportProducts(iter(rows))).results
+        results = (await self._pms.catalog.import_products(rows)).results
         for product, result in zip(self._products, results, strict=True):
             if result.action != ImportResult.ACTION_CREATED:
-                raise DidNotHappen(f"PMS: {product.handle} was not created: {Answer.of(result.error)}")
+                raise DidNotHappen(f"PMS: {product.handle} was not created: {error_of(result.error)}")
         return [result.product_id for result in results]
 
     async def _receive(self, skus: Sequence[str]) -> None:
         rows = [SyncStockRequest.Row(sku=sku, delta=UNITS) for sku in skus]
         request = SyncStockRequest(rows=rows, reason=ADJUSTMENT_REASON_RECEIVED, reference=f"delivery {self._day}")
-        async for answer in self._pms.inventory.SyncStock(iter([request])):
+        async for answer in self._pms.inventory.sync_stock([request]):
             for sku, result in zip(skus, answer.results, strict=True):
                 if result.HasField("error"):
-                    raise DidNotHappen(f"PMS: {sku} was not received: {Answer.of(result.error)}")
-        await self._pms.inventory.SetStockPolicy(SetStockPolicyRequest(sku=self._sku, reorder_point=REORDER_POINT))
+                    raise DidNotHappen(f"PMS: {sku} was not received: {error_of(result.error)}")
+        await self._pms.inventory.set_stock_policy(sku=self._sku, reorder_point=REORDER_POINT)
 
     async def _look(self) -> Sequence[AvailableProduct]:
         """What the storefront may see of this day, with its stock."""
-        request = ListAvailableProductsRequest(tag=self._day, order_by="title")
-        products = (await self._shop.catalog.ListAvailableProducts(request)).products
+        listed = self._shop.catalog.list_available_products(tag=self._day, order_by="title")
+        products = [product async for product in listed]
         if len(products) != len(self._products) or not all(map(_available, products)):
             raise DidNotHappen(f"Storefront: {len(products)} products can be seen, not {len(self._products)}")
         return products
 
-    async def _refused(self, quantity: int) -> Answer:
+    async def _refused(self, quantity: int) -> InsufficientStock:
         try:
-            lines = [StockLine(sku=self._sku, quantity=quantity)]
-            await self._shop.inventory.ReserveStock(ReserveStockRequest(lines=lines))
-        except grpc.aio.AioRpcError as error:
-            answer = Answer.of_error(error)
-            if answer.reason == "INSUFFICIENT_STOCK":
-                return answer
-            raise
+            await self._shop.inventory.reserve_stock(lines=[StockLine(sku=self._sku, quantity=quantity)])
+        except InsufficientStock as error:
+            return error
         raise DidNotHappen(f"Stockward: the refusal of {quantity} units, of which there are fewer")
 
     async def _order(self, hold: Reservation, price: Money) -> Order:
-        return await self._shop.orders.CreateOrder(
-            CreateOrderRequest(
-                reservation_id=hold.reservation_id,
-                lines=[CreateOrderRequest.Line(sku=self._sku, quantity=BOUGHT, shown_unit_price=price)],
-                customer=Customer(customer_id=f"customer-{self._day}"),
-                reference=f"DEMO-{self._day.upper()}",
-            )
+        return await self._shop.orders.create_order(
+            reservation_id=hold.reservation_id,
+            lines=[CreateOrderRequest.Line(sku=self._sku, quantity=BOUGHT, shown_unit_price=price)],
+            customer=Customer(customer_id=f"customer-{self._day}"),
+            reference=f"DEMO-{self._day.upper()}",
         )
 
     async def _verify(self) -> StockLevel:
         """The stock of what was bought, after a look at all of it."""
         for product in self._products:
             for variant in product.variants:
-                answer = await self._pms.inventory.VerifyStock(VerifyStockRequest(sku=variant.sku))
+                answer = await self._pms.inventory.verify_stock(sku=variant.sku)
                 if answer.discrepancies or answer.checked != 1:
                     raise DidNotHappen(f"Stockward: counters and ledger of {variant.sku} do not agree")
-        (level,) = (await self._pms.inventory.ListStockLevels(ListStockLevelsRequest(sku=self._sku))).stock_levels
+        (level,) = [level async for level in self._pms.inventory.list_stock_levels(sku=self._sku)]
         if level.on_hand != UNITS - BOUGHT or level.allocated or level.reserved:
             raise DidNotHappen(f"Stockward: {level.on_hand} of {self._sku} on hand, not {UNITS - BOUGHT}")
         return level

@@ -25,15 +25,13 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Compare the stock counters with the ledger and the open claims; exit code 1 when they differ."""
-    from stockward.inventory.v1.inventory_pb2 import VerifyStockRequest
-
-    from stockward_server.commands.connection import connected, told
+    from stockward_server.commands.connection import connected, run_call
 
     async def verify() -> VerifyStockResponse:
-        async with connected(address, key) as staff:
-            return await staff.inventory.VerifyStock(VerifyStockRequest(sku=sku))
+        async with connected(address, key) as client:
+            return await client.inventory.verify_stock(sku=sku)
 
-    answer = told(verify())
+    answer = run_call(verify())
     if as_json:
         found = [{field: getattr(each, field) for field in FIELDS} for each in answer.discrepancies]
         typer.echo(json.dumps({"checked": answer.checked, "discrepancies": found}, indent=2))

@@ -1,138 +1,59 @@
-"""How commands reach the running system, and how they tell what went wrong."""
+"""How commands reach the server, and how they report what went wrong."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 import typer
-from google.rpc import code_pb2, error_details_pb2, status_pb2
-from grpc_status import rpc_status
 from rich.console import Console
-from stockward.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
-from stockward.event.v1.event_pb2_grpc import EventServiceStub
-from stockward.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
-from stockward.order.v1.order_pb2_grpc import OrderServiceStub
-from stockward.webhook.v1.webhook_pb2_grpc import WebhookServiceStub
 
+from stockward_client import AsyncStockward, DeadlineExceeded, StockwardError, Unavailable
 from stockward_server.commands.tables import printable
-from stockward_server.config import Plaintext, Settings, Use, is_loopback, load_settings, variable
+from stockward_server.config import Plaintext, Settings, Use, load_settings, variable
 from stockward_server.config.run_file import RunFile
 
-if TYPE_CHECKING:
-    from stockward.catalog.v1.catalog_pb2_grpc import CatalogServiceAsyncStub
-    from stockward.event.v1.event_pb2_grpc import EventServiceAsyncStub
-    from stockward.inventory.v1.inventory_pb2_grpc import InventoryServiceAsyncStub
-    from stockward.order.v1.order_pb2_grpc import OrderServiceAsyncStub
-    from stockward.webhook.v1.webhook_pb2_grpc import WebhookServiceAsyncStub
-
 CALL_SECONDS = 60.0
-"""Deadline of every call."""
+"""Deadline of a call, its retries included."""
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
+RETRY_SECONDS = 2.0
+"""How long a call is tried again while the server is unavailable, such as between two releases."""
 
 REFUSED, WRONG_USAGE, UNREACHABLE = 1, 2, 3
-"""Exit codes: the server said no; so does typer, before it is asked; there is none, or it cannot answer now."""
+"""Exit codes: the server refused; the command was used wrongly (typer's own code); no server answered in time."""
 
 MAX_LINE = 4000
 """Characters of a line of an error message."""
 
-NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-"""Answers that may be another one later."""
+NO_ANSWER = (Unavailable, DeadlineExceeded)
+"""Errors after which the same call may succeed later."""
 
 Result = TypeVar("Result")
 
 
-class Callers:
-    """The services, called with one key."""
-
-    def __init__(self, channel: grpc.aio.Channel, key: str) -> None:
-        keyed = cast(grpc.aio.Channel, _Keyed(channel, key))
-        self.catalog: CatalogServiceAsyncStub = CatalogServiceStub(keyed)
-        self.inventory: InventoryServiceAsyncStub = InventoryServiceStub(keyed)
-        self.orders: OrderServiceAsyncStub = OrderServiceStub(keyed)
-        self.events: EventServiceAsyncStub = EventServiceStub(keyed)
-        self.webhooks: WebhookServiceAsyncStub = WebhookServiceStub(keyed)
-
-
-class _Keyed:
-    """A channel whose every call presents a key and has a deadline."""
-
-    def __init__(self, channel: grpc.aio.Channel, key: str) -> None:
-        self._channel = channel
-        self._every_call = {"metadata": (("authorization", f"Bearer {key}"),), "timeout": CALL_SECONDS}
-
-    def __getattr__(self, kind: str) -> Any:
-        make = getattr(self._channel, kind)  # unary_unary, stream_unary ...
-        return lambda *method, **codec: functools.partial(make(*method, **codec), **self._every_call)
+def open_client(address: str, key: str) -> AsyncStockward:
+    """Returns a client of the server at `address`, over TLS where the settings say so and else away from this
+    machine. Made within the event loop, and to be closed."""
+    settings = load_settings(Use.NONE)
+    credentials = _credentials(settings)
+    return AsyncStockward(
+        address,
+        key,
+        timeout=CALL_SECONDS,
+        retry_for=RETRY_SECONDS,
+        credentials=credentials,
+        plaintext=True if settings.plaintext is Plaintext.ANYWHERE and not credentials else None,
+        options=[("grpc.enable_http_proxy", 0)],
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A refusal, taken apart."""
-
-    code: str
-    """Such as FAILED_PRECONDITION."""
-    reason: str
-    """Such as INSUFFICIENT_STOCK; empty when the answer is not the server's own."""
-    message: str
-    fields: list[tuple[str, str]]
-    """Path of each field at fault, and what is wrong with it."""
-
-    @classmethod
-    def of(cls, status: status_pb2.Status) -> Answer:
-        info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-        precondition = error_details_pb2.PreconditionFailure()
-        for detail in status.details:
-            for kind in (info, request, precondition):
-                detail.Unpack(kind)  # changes it only if it is of that kind
-        fields = [(each.field, each.description) for each in request.field_violations]
-        fields += [(each.subject, each.description) for each in precondition.violations]
-        if not fields and "field" in info.metadata:
-            fields = [(info.metadata["field"], status.message)]
-        return cls(code_pb2.Code.Name(status.code), info.reason, status.message, fields)
-
-    @classmethod
-    def of_error(cls, error: grpc.aio.AioRpcError) -> Answer:
-        status = rpc_status.from_call(error)  # type: ignore[arg-type]
-        return cls.of(status) if status else cls(error.code().name, "", error.details() or "", [])
-
-    def __str__(self) -> str:
-        said = f"{self.message} ({self.reason or self.code})"
-        told = [f"  {field}: {text}" for field, text in self.fields if field and text]
-        return "\n".join([said, *told])
-
-
-@asynccontextmanager
-async def calling(address: str, *keys: str) -> AsyncIterator[list[Callers]]:
-    """The server at `address`, with each of the keys."""
-    async with channel_to(address) as channel:
-        yield [Callers(channel, key) for key in keys]
-
-
-@asynccontextmanager
-async def channel_to(address: str) -> AsyncIterator[grpc.aio.Channel]:
-    """Over TLS where the settings say so."""
-    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", MAX_ANSWER_BYTES)]
-    credentials = _credentials(load_settings(Use.NONE), address)
-    async with (
-        grpc.aio.secure_channel(address, credentials, options)
-        if credentials
-        else grpc.aio.insecure_channel(address, options)
-    ) as channel:
-        yield channel
-
-
-def _credentials(settings: Settings, address: str) -> grpc.ChannelCredentials | None:
-    """TLS where certificates are named, and else away from this machine; None for plaintext."""
-    named = settings.server_ca or settings.client_cert
-    if not named and (is_loopback(address) or settings.plaintext is Plaintext.ANYWHERE):
+def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:
+    """The certificates that the settings name; None where they name none."""
+    if not (settings.server_ca or settings.client_cert):
         return None
     roots, key, cert = (_read(settings, field) for field in ("server_ca", "client_key", "client_cert"))
     return grpc.ssl_channel_credentials(roots, key, cert)
@@ -147,8 +68,15 @@ def _read(settings: Settings, field: str) -> bytes | None:
 
 
 @asynccontextmanager
-async def connected(address: str | None, key: str | None) -> AsyncIterator[Callers]:
-    """The server that was named, or else that of the stack running here; with staff's key where none is given."""
+async def channel_to(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    """Opens a connection that sends no key."""
+    async with open_client(address, "") as client:
+        yield client.channel
+
+
+@asynccontextmanager
+async def connected(address: str | None, key: str | None) -> AsyncIterator[AsyncStockward]:
+    """Opens a client of the server named, or else of the stack running here, whose key of staff is the default."""
     stack = RunFile.read(load_settings(Use.NONE).home)
     if stack and address in (None, stack.grpc):
         address, key = stack.grpc, key or stack.keys["pms"]
@@ -156,8 +84,8 @@ async def connected(address: str | None, key: str | None) -> AsyncIterator[Calle
         fail(f"{nothing_runs()}, or name a server with --address and --key", UNREACHABLE)
     if key is None:
         fail(f"{address} asks for an API key: give it as --key or in STOCKWARD_KEY", WRONG_USAGE)
-    async with calling(address, key) as (callers,):
-        yield callers
+    async with open_client(address, key) as client:
+        yield client
 
 
 def nothing_runs() -> str:
@@ -170,23 +98,37 @@ def nothing_runs() -> str:
     )
 
 
-def told(work: Coroutine[Any, Any, Result], repetition: str = "") -> Result:
-    """Do the work; an error answer is told and ends the command with exit code 1, no answer with 3.
+def run_call(work: Coroutine[Any, Any, Result], repetition: str = "") -> Result:
+    """Runs `work` and returns its result. A refusal is printed and ends the command with exit code 1, no answer with 3.
 
-    `repetition` says how to do it again where it is not known whether it was done.
+    `repetition` says how to repeat the command where it is not known whether the change was made.
     """
     try:
         return asyncio.run(work)
-    except grpc.aio.AioRpcError as error:
-        answer = Answer.of_error(error)
-        if error.code() not in NO_ANSWER:
-            fail(str(answer))
-        message = str(answer) if answer.reason else f"The server cannot be reached: {answer.message}"
+    except NO_ANSWER as error:
+        message = describe(error) if error.reason else f"The server cannot be reached: {error.message}"
         fail("\n".join(filter(None, (message, repetition))), UNREACHABLE)
+    except StockwardError as error:
+        fail(describe(error))
+
+
+def describe(error: StockwardError) -> str:
+    """Returns message and reason, and a line for each field at fault."""
+    lines = [f"  {field}: {text}" for field, text in faults(error) if field and text]
+    return "\n".join([str(error), *lines])
+
+
+def faults(error: StockwardError) -> list[tuple[str, str]]:
+    """Returns the path of each field at fault, or the subject of each unmet condition, and what is wrong with it."""
+    found = [(each.field, each.description) for each in error.violations]
+    found += [(each.subject, each.description) for each in error.preconditions]
+    if not found and "field" in error.metadata:
+        found = [(error.metadata["field"], error.message)]
+    return found
 
 
 def fail(message: str, code: int = REFUSED) -> NoReturn:
-    """Say on stderr what is wrong, and end with this exit code."""
-    said = "\n".join(printable(line, MAX_LINE) for line in message.splitlines())
-    Console(stderr=True).print(f"✗ {said}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    """Prints the message on stderr and ends the command with this exit code."""
+    text = "\n".join(printable(line, MAX_LINE) for line in message.splitlines())
+    Console(stderr=True).print(f"✗ {text}", style="bold red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)

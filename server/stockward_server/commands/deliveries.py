@@ -5,17 +5,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from stockward.webhook.v1 import webhook_pb2 as pb
 
 from stockward_server.commands.parsers import choice, moment, timestamp
-from stockward_server.commands.rpc_command import EndpointName, Limit, RequestId, command, group, pages
+from stockward_server.commands.rpc_command import EndpointName, Limit, RequestId, command, first, group
 from stockward_server.commands.tables import note
 
 if TYPE_CHECKING:
-    from stockward_server.commands.connection import Callers
+    from stockward_client import AsyncStockward
 
 app = group("deliveries", "Deliveries: what was told to whom, dead letters, telling it again.")
 
@@ -33,7 +34,7 @@ Aggregate = Annotated[str, typer.Option(help="Only of this aggregate: an order i
 
 @command(app, "list")
 async def list_deliveries(
-    staff: Callers,
+    client: AsyncStockward,
     endpoint: Annotated[str, typer.Option(help="Only to this endpoint.")] = "",
     state: Annotated[Any, choice(pb.Delivery.State, "--state", help="Only in this state.")] = None,
     types: Types = None,
@@ -43,55 +44,57 @@ async def list_deliveries(
     limit: Limit = 50,
 ) -> pb.ListDeliveriesResponse:
     """List deliveries, newest event first; `--state dead` lists the dead letters."""
-    request = pb.ListDeliveriesRequest(
-        endpoint_id=endpoint,
-        states=[state] if state else [],
-        types=types or (),
-        aggregate_id=aggregate,
-        start_time=timestamp(since),
-        end_time=timestamp(until),
+    return await first(
+        client.webhooks.list_deliveries(
+            endpoint_id=endpoint,
+            states=[state] if state else [],
+            types=types or (),
+            aggregate_id=aggregate,
+            start_time=timestamp(since),
+            end_time=timestamp(until),
+        ),
+        limit,
     )
-    return await pages(staff.webhooks.ListDeliveries, request, limit)
 
 
 @command(app, "show")
-async def show(staff: Callers, endpoint: EndpointName, event: EventId) -> pb.Delivery:
+async def show(client: AsyncStockward, endpoint: EndpointName, event: EventId) -> pb.Delivery:
     """Show a delivery with all of its attempts."""
-    return await staff.webhooks.GetDelivery(pb.GetDeliveryRequest(endpoint_id=endpoint, event_id=event))
+    return await client.webhooks.get_delivery(endpoint_id=endpoint, event_id=event)
 
 
 @command(app, "retry")
-async def retry(staff: Callers, endpoint: EndpointName, event: EventId, *, request_id: RequestId) -> pb.Delivery:
+async def retry(
+    client: AsyncStockward, endpoint: EndpointName, event: EventId, *, request_id: RequestId
+) -> pb.Delivery:
     """Send an event now, or once more; what is before it in its aggregate goes first."""
-    return await staff.webhooks.RetryDelivery(
-        pb.RetryDeliveryRequest(endpoint_id=endpoint, event_id=event, request_id=request_id)
-    )
+    return await client.webhooks.retry_delivery(endpoint_id=endpoint, event_id=event, request_id=request_id)
 
 
 @command(app, "skip")
-async def skip(staff: Callers, endpoint: EndpointName, event: EventId, *, request_id: RequestId) -> pb.Delivery:
+async def skip(client: AsyncStockward, endpoint: EndpointName, event: EventId, *, request_id: RequestId) -> pb.Delivery:
     """Give an event up, so that what is behind it goes on."""
-    return await staff.webhooks.SkipDelivery(
-        pb.SkipDeliveryRequest(endpoint_id=endpoint, event_id=event, request_id=request_id)
-    )
+    return await client.webhooks.skip_delivery(endpoint_id=endpoint, event_id=event, request_id=request_id)
 
 
 @command(app, "recover")
 async def recover(
-    staff: Callers,
+    client: AsyncStockward,
     endpoint: EndpointName,
     since: Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="Happened then or later (UTC).")],
     *,
     request_id: RequestId,
 ) -> pb.RecoverDeliveriesResponse:
     """Send the dead letters of an endpoint again."""
-    request = pb.RecoverDeliveriesRequest(endpoint_id=endpoint, start_time=timestamp(since), limit=BATCH)
-    return await _all(staff.webhooks.RecoverDeliveries, request, request_id, "recovered")
+    recover_some = partial(
+        client.webhooks.recover_deliveries, endpoint_id=endpoint, start_time=timestamp(since), limit=BATCH
+    )
+    return await _all(recover_some, request_id, "recovered")
 
 
 @command(app, "replay")
 async def replay(
-    staff: Callers,
+    client: AsyncStockward,
     endpoint: EndpointName,
     since: Since = None,
     until: Until = None,
@@ -101,7 +104,8 @@ async def replay(
     request_id: RequestId,
 ) -> pb.ReplayEventsResponse:
     """Send recorded events to an endpoint, for the first time or again: those that it wants, or those of --type."""
-    request = pb.ReplayEventsRequest(
+    replay_some = partial(
+        client.webhooks.replay_events,
         endpoint_id=endpoint,
         start_time=timestamp(since),
         end_time=timestamp(until),
@@ -109,19 +113,19 @@ async def replay(
         aggregate_id=aggregate,
         limit=BATCH,
     )
-    return await _all(staff.webhooks.ReplayEvents, request, request_id, "replayed")
+    return await _all(replay_some, request_id, "replayed")
 
 
-async def _all(method: Callable[[Any], Awaitable[Answer]], request: Any, request_id: str, count: str) -> Answer:
-    """Call after call until nothing is left. Each has an id made from the first one's, so all of it may be repeated."""
-    total, request.request_id = 0, request_id
+async def _all(call: Callable[..., Awaitable[Answer]], request_id: str, count: str) -> Answer:
+    """Calls until nothing is left, and returns the answer with the total `count`. Each call has a request_id made from
+    the first one's, so that all of it may be repeated."""
+    total, position, call_id = 0, "", request_id
     while True:
-        answer: Any = await method(request)
+        answer = await call(position=position, request_id=call_id)
         total += getattr(answer, count)
         setattr(answer, count, total)
         if not answer.next_position:
-            done: Answer = answer
-            return done
+            return answer
         note(f"{total} {count} so far")
-        request.position = answer.next_position
-        request.request_id = str(uuid.uuid5(uuid.UUID(request_id), request.position))
+        position = answer.next_position
+        call_id = str(uuid.uuid5(uuid.UUID(request_id), position))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from stockward.event.v1.event_pb2 import ListEventsRequest, ListEventsResponse
+from stockward.event.v1.event_pb2 import ListEventsResponse
 
 from stockward_server.commands.options import EPILOG, Address, AsJson, Key
 from stockward_server.commands.parsers import moment
-from stockward_server.commands.rpc_command import PAGE, Limit, command, group
+from stockward_server.commands.rpc_command import Limit, command, group
 from stockward_server.commands.tables import note
 from stockward_server.config import Use, load_settings
 from stockward_server.domain.names import normal_name
@@ -20,7 +22,7 @@ from stockward_server.domain.names import normal_name
 if TYPE_CHECKING:
     from stockward.event.v1.event_pb2 import Event
 
-    from stockward_server.commands.connection import Callers
+    from stockward_client import AsyncStockward
     from stockward_server.storage.events.event_log import Selection
 
 app = group("events", "Events: read the record, follow it, publish events again.")
@@ -47,14 +49,10 @@ JsonLines = Annotated[bool, typer.Option("--json", help="Print each event as a l
 
 @command(app, "list")
 async def list_events(
-    staff: Callers, types: Types = None, aggregate: Aggregate = "", cursor: Cursor = "", limit: Limit = 50
+    client: AsyncStockward, types: Types = None, aggregate: Aggregate = "", cursor: Cursor = "", limit: Limit = 50
 ) -> ListEventsResponse:
     """List recorded events, oldest first, from the beginning or after a cursor."""
-    request = ListEventsRequest(types=types or (), aggregate_id=aggregate, cursor=cursor)
-    answer = ListEventsResponse()
-    while not answer.caught_up and len(answer.events) < limit:
-        request.page_size, request.cursor = min(limit - len(answer.events), PAGE), answer.next_cursor or cursor
-        answer.MergeFrom(await staff.events.ListEvents(request))
+    answer = await client.events.list_events(types=types or (), aggregate_id=aggregate, cursor=cursor).first(limit)
     if not answer.caught_up:
         note(f"There are more: --cursor {answer.next_cursor}")
     return answer
@@ -73,37 +71,28 @@ def follow(
 
     Asks the gRPC server, and waits for one that is away; `tail` listens to NATS.
     """
-    from stockward_server.commands.connection import connected, told
+    from stockward_server.commands.connection import connected, run_call
 
     async def read() -> None:
-        async with connected(address, key) as staff:
-            await _follow(staff, ListEventsRequest(types=types or (), aggregate_id=aggregate, cursor=cursor), as_json)
+        async with connected(address, key) as client:
+            await _follow(client, types or (), aggregate, cursor, as_json)
 
-    told(read())
+    run_call(read())
 
 
-async def _follow(staff: Callers, request: ListEventsRequest, as_json: bool) -> None:
-    import grpc
-
+async def _follow(client: AsyncStockward, types: Sequence[str], aggregate: str, cursor: str, as_json: bool) -> NoReturn:
     from stockward_server.commands.connection import NO_ANSWER
 
-    if not request.cursor:
-        end = await staff.events.ListEvents(ListEventsRequest(aggregate_id=NO_AGGREGATE))
-        request.cursor = end.next_cursor
-    note(f"Following from cursor {request.cursor}; Ctrl-C ends it")
+    if not cursor:
+        cursor = (await client.events.list_events(aggregate_id=NO_AGGREGATE).first(1)).next_cursor
+    note(f"Following from cursor {cursor}; Ctrl-C ends it")
     while True:
-        try:
-            answer = await staff.events.ListEvents(request)
-        except grpc.aio.AioRpcError as error:
-            if error.code() not in NO_ANSWER:
-                raise
-            await asyncio.sleep(ROUND_SECONDS)
-            continue
-        for event in answer.events:
-            _show(event, as_json=as_json)
-        request.cursor = answer.next_cursor
-        if answer.caught_up:
-            await asyncio.sleep(ROUND_SECONDS)
+        with contextlib.suppress(*NO_ANSWER):
+            async for page in client.events.list_events(types=types, aggregate_id=aggregate, cursor=cursor).pages():
+                for event in page.events:
+                    _show(event, as_json=as_json)
+                cursor = page.next_cursor
+        await asyncio.sleep(ROUND_SECONDS)
 
 
 @app.command()

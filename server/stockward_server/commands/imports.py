@@ -43,7 +43,7 @@ def products(
 
     Exit code 1 when some rows were refused: the report says which, and why. Warnings do not change the exit code.
     """
-    from stockward_server.commands.connection import WRONG_USAGE, fail, told
+    from stockward_server.commands.connection import WRONG_USAGE, fail, run_call
     from stockward_server.commands.csv_file import FileUnreadable
     from stockward_server.commands.product_import import ProductImport
     from stockward_server.commands.shopify_csv import read_products
@@ -62,6 +62,6 @@ def products(
     except FileUnreadable as error:
         fail(str(error), WRONG_USAGE)
     work = ProductImport(file, contents, publish=publish, stock=stock, rehearsal=dry_run)
-    told(work.run(address, key), "Run it again: what is imported already stays as it is")
+    run_call(work.run(address, key), "Run it again: what is imported already stays as it is")
     work.report(as_json)
     raise typer.Exit(1 if work.refused else 0)

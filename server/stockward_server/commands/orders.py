@@ -17,13 +17,13 @@ from stockward_server.commands.rpc_command import (
     RequestId,
     command,
     complete_skus,
+    first,
     group,
     order_id,
-    pages,
 )
 
 if TYPE_CHECKING:
-    from stockward_server.commands.connection import Callers
+    from stockward_client import AsyncStockward
 
 app = group("orders", "Orders: see what waits, process, fulfil, cancel, take back, record payments.")
 
@@ -36,7 +36,7 @@ Reason = Annotated[str, typer.Option(help="Why, for people.")]
 
 @command(app, "list")
 async def list_orders(
-    staff: Callers,
+    client: AsyncStockward,
     state: Annotated[Any, choice(pb.Order.State, "--state", help="Only in this state.")] = None,
     customer: Annotated[str, typer.Option(help="Only of this customer.")] = "",
     reference: Annotated[str, typer.Option(help="Only with this reference.")] = "",
@@ -44,25 +44,27 @@ async def list_orders(
     limit: Limit = 50,
 ) -> pb.ListOrdersResponse:
     """List orders, newest first."""
-    request = pb.ListOrdersRequest(states=[state] if state else [], customer_id=customer, reference=reference, sku=sku)
-    return await pages(staff.orders.ListOrders, request, limit)
+    return await first(
+        client.orders.list_orders(states=[state] if state else (), customer_id=customer, reference=reference, sku=sku),
+        limit,
+    )
 
 
 @command(app, "pending")
-async def pending(staff: Callers, limit: Limit = 50) -> pb.ListPendingOrdersResponse:
+async def pending(client: AsyncStockward, limit: Limit = 50) -> pb.ListPendingOrdersResponse:
     """List the orders that wait, oldest first."""
-    return await pages(staff.orders.ListPendingOrders, pb.ListPendingOrdersRequest(), limit)
+    return await first(client.orders.list_pending_orders(), limit)
 
 
 @command(app, "show")
-async def show(staff: Callers, order: OrderName) -> pb.Order:
+async def show(client: AsyncStockward, order: OrderName) -> pb.Order:
     """Show an order with its lines, payment and parcels."""
-    return await staff.orders.GetOrder(pb.GetOrderRequest(order_id=await order_id(staff, order)))
+    return await client.orders.get_order(order_id=await order_id(client, order))
 
 
 @command(app, "create", then="When it is paid: stockward orders pay {answer.order_id}")
 async def create(
-    staff: Callers,
+    client: AsyncStockward,
     lines: Annotated[list[str] | None, typer.Argument(metavar="SKU=UNITS ...", autocompletion=complete_skus)] = None,
     reservation: Annotated[str, typer.Option(help="The hold that becomes this order.")] = "",
     reference: Annotated[str, typer.Option(help="The merchant's own number for it.")] = "",
@@ -73,29 +75,25 @@ async def create(
     request_id: RequestId,
 ) -> pb.Order:
     """Order for a customer, such as one on the telephone: of stock, or of what is held."""
-    return await staff.orders.CreateOrder(
-        pb.CreateOrderRequest(
-            lines=[pb.CreateOrderRequest.Line(sku=sku, quantity=units) for sku, units in map(counted, lines or ())],
-            reservation_id=reservation,
-            customer=pb.Customer(customer_id=customer, email=email),
-            reference=reference,
-            payment_terms=pb.PAYMENT_TERMS_ON_ACCOUNT if on_account else pb.PAYMENT_TERMS_PREPAID,
-            request_id=request_id,
-        )
+    return await client.orders.create_order(
+        lines=[pb.CreateOrderRequest.Line(sku=sku, quantity=units) for sku, units in map(counted, lines or ())],
+        reservation_id=reservation,
+        customer=pb.Customer(customer_id=customer, email=email),
+        reference=reference,
+        payment_terms=pb.PAYMENT_TERMS_ON_ACCOUNT if on_account else pb.PAYMENT_TERMS_PREPAID,
+        request_id=request_id,
     )
 
 
 @command(app, "process", then="When it leaves the house: stockward orders fulfill {answer.order_id}")
-async def process(staff: Callers, order: OrderName, etag: Etag = "", *, request_id: RequestId) -> pb.Order:
+async def process(client: AsyncStockward, order: OrderName, etag: Etag = "", *, request_id: RequestId) -> pb.Order:
     """Take an order into processing."""
-    return await staff.orders.ProcessOrder(
-        pb.ProcessOrderRequest(order_id=await order_id(staff, order), etag=etag, request_id=request_id)
-    )
+    return await client.orders.process_order(order_id=await order_id(client, order), etag=etag, request_id=request_id)
 
 
 @command(app, "fulfill")
 async def fulfill(
-    staff: Callers,
+    client: AsyncStockward,
     order: OrderName,
     lines: Lines = None,
     tracking: Annotated[str, typer.Option(help="The carrier's number.")] = "",
@@ -106,22 +104,20 @@ async def fulfill(
     request_id: RequestId,
 ) -> pb.Order:
     """Record that units were shipped: those named, or all that remain."""
-    return await staff.orders.FulfillOrder(
-        pb.FulfillOrderRequest(
-            order_id=await order_id(staff, order),
-            lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
-            tracking_number=tracking,
-            carrier=carrier,
-            location_id=location,
-            etag=etag,
-            request_id=request_id,
-        )
+    return await client.orders.fulfill_order(
+        order_id=await order_id(client, order),
+        lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
+        tracking_number=tracking,
+        carrier=carrier,
+        location_id=location,
+        etag=etag,
+        request_id=request_id,
     )
 
 
 @command(app, "cancel")
 async def cancel(
-    staff: Callers,
+    client: AsyncStockward,
     order: OrderName,
     lines: Lines = None,
     reason: Reason = "",
@@ -130,20 +126,18 @@ async def cancel(
     request_id: RequestId,
 ) -> pb.Order:
     """Cancel an order of which nothing left the house, or the units named."""
-    return await staff.orders.CancelOrder(
-        pb.CancelOrderRequest(
-            order_id=await order_id(staff, order),
-            lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
-            reason=reason,
-            etag=etag,
-            request_id=request_id,
-        )
+    return await client.orders.cancel_order(
+        order_id=await order_id(client, order),
+        lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
+        reason=reason,
+        etag=etag,
+        request_id=request_id,
     )
 
 
 @command(app, "return")
 async def take_back(
-    staff: Callers,
+    client: AsyncStockward,
     order: OrderName,
     lines: Lines = None,
     damaged: Annotated[bool, typer.Option("--damaged", help="Written off, not back on the shelf.")] = False,
@@ -154,21 +148,19 @@ async def take_back(
     request_id: RequestId,
 ) -> pb.Order:
     """Take units back that had left the house."""
-    return await staff.orders.ReturnOrder(
-        pb.ReturnOrderRequest(
-            order_id=await order_id(staff, order),
-            lines=[pb.ReturnOrderRequest.Line(**numbered(line), damaged=damaged) for line in lines or ()],
-            location_id=location,
-            reason=reason,
-            etag=etag,
-            request_id=request_id,
-        )
+    return await client.orders.return_order(
+        order_id=await order_id(client, order),
+        lines=[pb.ReturnOrderRequest.Line(**numbered(line), damaged=damaged) for line in lines or ()],
+        location_id=location,
+        reason=reason,
+        etag=etag,
+        request_id=request_id,
     )
 
 
 @command(app, "charge")
 async def charge(
-    staff: Callers,
+    client: AsyncStockward,
     order: OrderName,
     kind: Annotated[Any, choice(pb.Charge.Kind, "--kind", help="What it is for.")],
     charged: Annotated[str, typer.Option("--amount", help="Such as 4.90.")],
@@ -185,26 +177,24 @@ async def charge(
     request_id: RequestId,
 ) -> pb.Order:
     """Add a charge later: a fee, tax or shipping; or take off a discount or credit."""
-    now = await staff.orders.GetOrder(pb.GetOrderRequest(order_id=await order_id(staff, order)))
-    return await staff.orders.AddCharge(
-        pb.AddChargeRequest(
-            order_id=now.order_id,
-            charge=pb.Charge(
-                kind=kind,
-                amount=amount(charged, now.totals.net.currency_code),
-                description=description,
-                line_numbers=lines or (),
-            ),
-            reason=reason,
-            etag=etag,
-            request_id=request_id,
-        )
+    now = await client.orders.get_order(order_id=await order_id(client, order))
+    return await client.orders.add_charge(
+        order_id=now.order_id,
+        charge=pb.Charge(
+            kind=kind,
+            amount=amount(charged, now.totals.net.currency_code),
+            description=description,
+            line_numbers=lines or (),
+        ),
+        reason=reason,
+        etag=etag,
+        request_id=request_id,
     )
 
 
 @command(app, "pay")
 async def pay(
-    staff: Callers,
+    client: AsyncStockward,
     order: OrderName,
     paid: Annotated[str, typer.Option("--amount", help="Such as 19.90.", show_default="all that is open")] = "",
     kind: Annotated[Any, choice(Payments.Kind, "--kind", help="What happened.  [default: captured]")] = None,
@@ -220,18 +210,16 @@ async def pay(
     request_id: RequestId,
 ) -> pb.Order:
     """Record a payment: money that came in, was set aside, given back, disputed or refused."""
-    now = await staff.orders.GetOrder(pb.GetOrderRequest(order_id=await order_id(staff, order)))
+    now = await client.orders.get_order(order_id=await order_id(client, order))
     kind = kind or Payments.KIND_CAPTURED
-    return await staff.orders.RecordPayment(
-        Payments(
-            order_id=now.order_id,
-            provider=provider,
-            provider_event_id=event_id or request_id,
-            payment_reference=tender,
-            kind=kind,
-            amount=amount(paid, now.totals.net.currency_code) if paid else _open(now, kind, provider, tender),
-            request_id=request_id,
-        )
+    return await client.orders.record_payment(
+        order_id=now.order_id,
+        provider=provider,
+        provider_event_id=event_id or request_id,
+        payment_reference=tender,
+        kind=kind,
+        amount=amount(paid, now.totals.net.currency_code) if paid else _open(now, kind, provider, tender),
+        request_id=request_id,
     )
 
 

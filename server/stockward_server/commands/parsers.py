@@ -7,7 +7,7 @@ import shlex
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, overload
 
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -69,8 +69,12 @@ def _wrong(text: str, expected: str) -> typer.BadParameter:
     return typer.BadParameter(f"“{printable(text)}” is not {expected}")
 
 
+@overload
+def timestamp(moment: datetime) -> Timestamp: ...
+@overload
+def timestamp(moment: None) -> None: ...
 def timestamp(moment: datetime | None) -> Timestamp | None:
-    """As the contract has it."""
+    """Returns the time as the contract writes it; None for None."""
     if moment is None:
         return None
     stamp = Timestamp()

@@ -9,20 +9,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from pathlib import Path
 from typing import Any, TypeVar
 
-import grpc
 import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from stockward.catalog.v1.catalog_pb2 import ImportProductsRequest, ImportResult, PublishProductRequest
+from stockward.catalog.v1.catalog_pb2 import ImportProductsRequest, ImportResult
 from stockward.inventory.v1.inventory_pb2 import (
     ADJUSTMENT_REASON_COUNTED,
-    ListStockLevelsRequest,
-    SetStockPolicyRequest,
     SyncStockRequest,
 )
 
-from stockward_server.commands.connection import NO_ANSWER, Answer, Callers, connected
+from stockward_client import AsyncStockward, FieldViolation, StockwardError, error_of
+from stockward_server.commands.connection import NO_ANSWER, connected, faults
 from stockward_server.commands.row_problems import RowProblem, table_of
 from stockward_server.commands.shopify_csv import Contents, ShopifyProduct
 from stockward_server.commands.tables import note
@@ -62,38 +60,40 @@ class ProductImport:
         self._done = Counter[str]()
 
     async def run(self, address: str | None, key: str | None) -> None:
-        """Sends products, then stock and policies, then publishes. Raises grpc.aio.AioRpcError where the server cannot
+        """Sends products, then stock and policies, then publishes. Raises StockwardError where the server cannot
         go on."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         terminal = Console(stderr=True)
-        async with connected(address, key) as staff:
+        async with connected(address, key) as client:
             with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-                imported = [each async for each in self._import(staff, progress)]
+                imported = [each async for each in self._import(client, progress)]
                 products = [product for product, _ in imported]
                 if self._sets_stock:
-                    await self._set_stock(staff, progress, products)
-                    await self._set_policies(staff, progress, products)
+                    await self._set_stock(client, progress, products)
+                    await self._set_policies(client, progress, products)
                 if self._publishes:
-                    await self._publish(staff, progress, [each for each in imported if each[0].for_sale])
+                    await self._publish(client, progress, [each for each in imported if each[0].for_sale])
         self.refused.sort(key=lambda row: row.line)
 
-    async def _import(self, staff: Callers, progress: Progress) -> AsyncIterator[tuple[ShopifyProduct, ImportResult]]:
+    async def _import(
+        self, client: AsyncStockward, progress: Progress
+    ) -> AsyncIterator[tuple[ShopifyProduct, ImportResult]]:
         """Those that went in, each with what became of it."""
         bar = progress.add_task("Products", total=len(self._contents.products))
         for part in _parts(self._contents.products, PRODUCTS_AT_ONCE):
             requests = (
                 ImportProductsRequest(product=product.message, validate_only=self._rehearsal) for product in part
             )
-            answer = await staff.catalog.ImportProducts(requests)
+            answer = await client.catalog.import_products(requests)
             for product, result in zip(part, answer.results, strict=True):
                 self._products[ImportResult.Action.Name(result.action).removeprefix("ACTION_").lower()] += 1
                 if result.action == ImportResult.ACTION_REFUSED:
-                    self._refuse(product, Answer.of(result.error))
+                    self._refuse(product, error_of(result.error))
                 else:
                     yield product, result
             progress.advance(bar, len(part))
 
-    async def _set_stock(self, staff: Callers, progress: Progress, products: Iterable[ShopifyProduct]) -> None:
+    async def _set_stock(self, client: AsyncStockward, progress: Progress, products: Iterable[ShopifyProduct]) -> None:
         rows = [(product, sku, units) for product in products for sku, units in product.stock.items()]
         if self._rehearsal:
             self._done["stock_rows"] = len(rows)
@@ -109,50 +109,49 @@ class ProductImport:
             for part in parts
         )
         number = 0
-        async for response in staff.inventory.SyncStock(requests):
+        async for response in client.inventory.sync_stock(requests):
             for (product, sku, _), result in zip(parts[number], response.results, strict=True):
                 if result.HasField("error"):
-                    self._refuse(product, Answer.of(result.error), "quantity", product.line_of(sku))
+                    self._refuse(product, error_of(result.error), "quantity", product.line_of(sku))
                 else:
                     self._done["stock_rows"] += 1
             progress.advance(bar, len(parts[number]))
             number += 1
 
-    async def _set_policies(self, staff: Callers, progress: Progress, products: Iterable[ShopifyProduct]) -> None:
+    async def _set_policies(
+        self, client: AsyncStockward, progress: Progress, products: Iterable[ShopifyProduct]
+    ) -> None:
         """Sets the backorder limits that are not as the file says."""
 
         async def set_one(product: ShopifyProduct, sku: str, sells_on: bool) -> None:
-            request = ListStockLevelsRequest(sku=sku, location_id=MAIN)
-            levels = (await staff.inventory.ListStockLevels(request)).stock_levels
+            levels = [each async for each in client.inventory.list_stock_levels(sku=sku, location_id=MAIN)]
             limit = NO_LIMIT if sells_on else 0
             if limit == sum(level.backorder_limit for level in levels):
                 return
             if not self._rehearsal:
-                await staff.inventory.SetStockPolicy(
-                    SetStockPolicyRequest(
-                        sku=sku, backorder_limit=limit, update_mask=FieldMask(paths=["backorder_limit"])
-                    )
+                await client.inventory.set_stock_policy(
+                    sku=sku, backorder_limit=limit, update_mask=FieldMask(paths=["backorder_limit"])
                 )
             self._done["backorders_allowed" if sells_on else "backorders_removed"] += 1
 
-        def refuse(answer: Answer, product: ShopifyProduct, sku: str, _: bool) -> None:
-            self._refuse(product, answer, "policy", product.line_of(sku))
+        def refuse(error: StockwardError, product: ShopifyProduct, sku: str, _: bool) -> None:
+            self._refuse(product, error, "policy", product.line_of(sku))
 
         wanted = [(product, sku, on) for product in products for sku, on in product.backorders.items()]
         await _side_by_side(progress, "Policies", wanted, set_one, refuse)
 
     async def _publish(
-        self, staff: Callers, progress: Progress, products: Sequence[tuple[ShopifyProduct, ImportResult]]
+        self, client: AsyncStockward, progress: Progress, products: Sequence[tuple[ShopifyProduct, ImportResult]]
     ) -> None:
         async def publish(product: ShopifyProduct, result: ImportResult) -> None:
             if self._rehearsal:
                 self._rehearse_publication(product, result)
                 return
-            await staff.catalog.PublishProduct(PublishProductRequest(product_id=result.product_id))
+            await client.catalog.publish_product(product_id=result.product_id)
             self._done["published"] += 1
 
-        def refuse(answer: Answer, product: ShopifyProduct, _: ImportResult) -> None:
-            self._refuse(product, answer, note="imported, not published: ")
+        def refuse(error: StockwardError, product: ShopifyProduct, _: ImportResult) -> None:
+            self._refuse(product, error, note="imported, not published: ")
 
         await _side_by_side(progress, "Published", products, publish, refuse)
 
@@ -162,16 +161,19 @@ class ProductImport:
             return
         archived = any(issue.code == "ARCHIVED" for issue in result.blocking)
         reason = "PRODUCT_STATE_INVALID" if archived else "PRODUCT_NOT_READY"
-        fields = [(issue.field, issue.message) for issue in result.blocking]
-        self._refuse(product, Answer("", reason, "", fields), note="would be imported, not published: ")
+        violations = [FieldViolation(issue.field, issue.message) for issue in result.blocking]
+        error = StockwardError("", reason=reason, violations=violations)
+        self._refuse(product, error, note="would be imported, not published: ")
 
-    def _refuse(self, product: ShopifyProduct, answer: Answer, about: str = "", line: int = 0, note: str = "") -> None:
-        """One row of the report for each field at fault."""
-        for path, message in answer.fields or [("", answer.message)]:
+    def _refuse(
+        self, product: ShopifyProduct, error: StockwardError, about: str = "", line: int = 0, note: str = ""
+    ) -> None:
+        """Adds a row to the report for each field at fault."""
+        for path, message in faults(error) or [("", error.message)]:
             from_line, from_column = product.origin(path)
             column = product.columns.get(about, "") or from_column
             self.refused.append(
-                RowProblem(line or from_line, product.message.handle, column, answer.reason, note + message)
+                RowProblem(line or from_line, product.message.handle, column, error.reason, note + message)
             )
 
     def report(self, as_json: bool) -> None:
@@ -273,11 +275,10 @@ async def _side_by_side(
         async with places:
             try:
                 await work(*item)
-            except grpc.aio.AioRpcError as error:
-                answer = Answer.of_error(error)
-                if error.code() in NO_ANSWER or not answer.reason:
+            except StockwardError as error:
+                if isinstance(error, NO_ANSWER) or not error.reason:
                     raise
-                refuse(answer, *item)
+                refuse(error, *item)
         progress.advance(bar)
 
     await asyncio.gather(*(one(item) for item in items))

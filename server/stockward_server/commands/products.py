@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,15 +20,15 @@ from stockward_server.commands.rpc_command import (
     RequestId,
     Sku,
     command,
+    first,
     group,
-    pages,
     product_id,
 )
 from stockward_server.commands.tables import printable
 from stockward_server.domain.names import normal_name
 
 if TYPE_CHECKING:
-    from stockward_server.commands.connection import Callers
+    from stockward_client import AsyncStockward
 
 EDITABLE = {"title", "vendor", "product_type", "description", "handle", "tags", "images", "variants", "attributes"}
 """Fields that an update takes; what else a file has, such as the state, is left out."""
@@ -61,7 +61,7 @@ File = Annotated[
 
 @command(app, "list")
 async def list_products(
-    staff: Callers,
+    client: AsyncStockward,
     search: Annotated[str, typer.Argument(help="Words or parts of title, SKUs, barcodes, vendor, tags …")] = "",
     state: Annotated[Any, choice(pb.Product.State, "--state", help="Only in this state.")] = None,
     vendor: Annotated[str, typer.Option(help="Only of this vendor.")] = "",
@@ -73,32 +73,34 @@ async def list_products(
     limit: Limit = 50,
 ) -> pb.ListProductsResponse:
     """List products, newest first, or what fits a search best; archived ones with --state archived."""
-    request = pb.ListProductsRequest(
-        search=search,
-        states=[state] if state else [],
-        vendor=vendor,
-        product_type=kind,
-        tag=tag,
-        order_by=order_by,
+    return await first(
+        client.catalog.list_products(
+            search=search,
+            states=[state] if state else [],
+            vendor=vendor,
+            product_type=kind,
+            tag=tag,
+            order_by=order_by,
+        ),
+        limit,
     )
-    return await pages(staff.catalog.ListProducts, request, limit)
 
 
 @command(app, "show")
-async def show(staff: Callers, product: ProductName) -> pb.Product:
+async def show(client: AsyncStockward, product: ProductName) -> pb.Product:
     """Show a product in any state."""
-    return await staff.catalog.GetProduct(pb.GetProductRequest(product_id=await product_id(staff, product)))
+    return await client.catalog.get_product(product_id=await product_id(client, product))
 
 
 @command(app, "check")
-async def check(staff: Callers, product: ProductName) -> pb.CheckReadinessResponse:
+async def check(client: AsyncStockward, product: ProductName) -> pb.CheckReadinessResponse:
     """Say whether a product could be published, and what blocks it."""
-    return await staff.catalog.CheckReadiness(pb.CheckReadinessRequest(product_id=await product_id(staff, product)))
+    return await client.catalog.check_readiness(product_id=await product_id(client, product))
 
 
 @command(app, "create", then="Publish it: stockward products publish {answer.product_id}")
 async def create(
-    staff: Callers,
+    client: AsyncStockward,
     title: Title = None,
     variants: Variants = None,
     currency: Currency = "EUR",
@@ -115,12 +117,12 @@ async def create(
     """Create a product as a draft, from options, or from a file whose fields the options replace."""
     texts = {"title": title, "vendor": vendor, "product_type": kind, "description": description, "handle": handle}
     product = _edited(file, texts, variants, currency, tags, images)
-    return await staff.catalog.CreateProduct(pb.CreateProductRequest(product=product, request_id=request_id))
+    return await client.catalog.create_product(product=product, request_id=request_id)
 
 
 @command(app, "update")
 async def update(
-    staff: Callers,
+    client: AsyncStockward,
     product: ProductName,
     title: Title = None,
     prices: Annotated[
@@ -140,11 +142,11 @@ async def update(
     request_id: RequestId,
 ) -> pb.Product:
     """Change what is named and nothing else; '' empties a text, --variant and a file's variants replace all of them."""
-    product_is = await product_id(staff, product)
+    product_is = await product_id(client, product)
     texts = {"title": title, "vendor": vendor, "product_type": kind, "description": description, "handle": handle}
     changed = _edited(file, texts, variants, currency, tags, images)
     if prices:
-        now = await staff.catalog.GetProduct(pb.GetProductRequest(product_id=product_is))
+        now = await client.catalog.get_product(product_id=product_is)
         _reprice(now, prices)
         changed.variants.extend(now.variants)
         etag = etag or now.etag  # the other fields of the variants must not have changed in between
@@ -153,14 +155,14 @@ async def update(
     if not mask:
         raise typer.BadParameter("say what to change, such as --title or --price")
     changed.product_id, changed.etag = product_is, etag
-    return await staff.catalog.UpdateProduct(
-        pb.UpdateProductRequest(product=changed, update_mask=FieldMask(paths=sorted(mask)), request_id=request_id)
+    return await client.catalog.update_product(
+        product=changed, update_mask=FieldMask(paths=sorted(mask)), request_id=request_id
     )
 
 
 @command(app, "publish", then="Customers can have what is in stock: stockward stock receive SKU UNITS")
 async def publish(
-    staff: Callers,
+    client: AsyncStockward,
     product: ProductName,
     at: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Then (UTC), not now.")] = None,
     etag: Etag = "",
@@ -168,16 +170,14 @@ async def publish(
     request_id: RequestId,
 ) -> pb.Product:
     """Publish a product, now or at a time."""
-    return await staff.catalog.PublishProduct(
-        pb.PublishProductRequest(
-            product_id=await product_id(staff, product), publish_time=timestamp(at), etag=etag, request_id=request_id
-        )
+    return await client.catalog.publish_product(
+        product_id=await product_id(client, product), publish_time=timestamp(at), etag=etag, request_id=request_id
     )
 
 
 @command(app, "rename-sku")
 async def rename_sku(
-    staff: Callers,
+    client: AsyncStockward,
     sku: Sku,
     new_sku: Annotated[str, typer.Argument(metavar="NEW", help="The new SKU.")],
     etag: Etag = "",
@@ -185,18 +185,18 @@ async def rename_sku(
     request_id: RequestId,
 ) -> pb.Product:
     """Give a variant another SKU; its stock, holds, orders and history go along."""
-    return await staff.catalog.RenameSku(
-        pb.RenameSkuRequest(sku=sku, new_sku=new_sku, etag=etag, request_id=request_id)
-    )
+    return await client.catalog.rename_sku(sku=sku, new_sku=new_sku, etag=etag, request_id=request_id)
 
 
-def _step(verb: str, request: Callable[..., Any], help: str) -> None:
-    """A command that needs to know the product and nothing else."""
+def _step(verb: str, help: str) -> None:
+    """Adds a command that takes the product and nothing else."""
 
-    async def step(staff: Callers, product: ProductName, etag: Etag = "", *, request_id: RequestId) -> pb.Product:
-        method = getattr(staff.catalog, f"{verb.capitalize()}Product")
+    async def step(
+        client: AsyncStockward, product: ProductName, etag: Etag = "", *, request_id: RequestId
+    ) -> pb.Product:
+        method = getattr(client.catalog, f"{verb}_product")
         changed: pb.Product = await method(
-            request(product_id=await product_id(staff, product), etag=etag, request_id=request_id)
+            product_id=await product_id(client, product), etag=etag, request_id=request_id
         )
         return changed
 
@@ -204,9 +204,9 @@ def _step(verb: str, request: Callable[..., Any], help: str) -> None:
     command(app, verb)(step)
 
 
-_step("unpublish", pb.UnpublishProductRequest, "Take a product off the storefront, or clear its schedule.")
-_step("archive", pb.ArchiveProductRequest, "Put a product away that is not published.")
-_step("restore", pb.RestoreProductRequest, "Bring an archived product back.")
+_step("unpublish", "Take a product off the storefront, or clear its schedule.")
+_step("archive", "Put a product away that is not published.")
+_step("restore", "Bring an archived product back.")
 
 
 def _edited(

@@ -1,8 +1,8 @@
 """How a command of staff is made: a function that asks the server; all else is the same for each of them.
 
     @command(app, "show")
-    async def show(staff: Callers, order: OrderName) -> Order:
-        return await staff.orders.GetOrder(...)
+    async def show(client: AsyncStockward, order: OrderName) -> Order:
+        return await client.orders.get_order(...)
 
 adds `show ORDER` with --address, --key and --json, which prints the answer and ends with the exit codes of
 `connection`.
@@ -16,25 +16,26 @@ import inspect
 import io
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_type_hints
 
 import typer
 from google.protobuf.message import Message
-from stockward.catalog.v1.catalog_pb2 import GetProductRequest, ListProductsRequest, Product
-from stockward.order.v1.order_pb2 import ListOrdersRequest
-from stockward.webhook.v1.webhook_pb2 import ListEndpointsRequest
+from stockward.catalog.v1.catalog_pb2 import Product
 
 from stockward_server.commands.options import EPILOG, Address, AsJson, Key
 from stockward_server.commands.parsers import identifier, whole
-from stockward_server.commands.tables import lists_of, note, printable, show
+from stockward_server.commands.tables import note, printable, show
 from stockward_server.domain.names import handle_fault, normal_name, sku_fault
 
 if TYPE_CHECKING:
-    from stockward_server.commands.connection import Callers
+    from stockward_client import AsyncPages, AsyncStockward
 
-PAGE = 1000
-"""Most rows that the contract answers at once."""
+NAMESAKES = 50
+"""Rows that a name is looked for in."""
+
+COMPLETED = 1000
+"""Rows whose names are offered to a shell."""
 
 PATIENCE = 1.0
 """Seconds after which a command says that it still waits."""
@@ -62,7 +63,7 @@ def command(app: typer.Typer, verb: str, then: str = "", **settings: Any) -> Cal
     """Add the decorated function to `app`. `then` says what comes next, and may use fields of the `{answer}`."""
 
     def add(work: Work) -> Work:
-        hints = get_type_hints(work, localns={"Callers": object}, include_extras=True)
+        hints = get_type_hints(work, localns={"AsyncStockward": object}, include_extras=True)
         _, *own = inspect.signature(work).parameters.values()
         shared = [
             inspect.Parameter("address", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Address),
@@ -72,14 +73,14 @@ def command(app: typer.Typer, verb: str, then: str = "", **settings: Any) -> Cal
         parameters = [each.replace(annotation=hints[each.name]) for each in own] + shared
 
         def run(*, address: str | None, key: str | None, as_json: bool, **options: Any) -> None:
-            from stockward_server.commands.connection import connected, told
+            from stockward_server.commands.connection import connected, run_call
 
             async def ask() -> Message:
-                async with connected(address, key) as staff:
-                    return await _patiently(work(staff, **options))
+                async with connected(address, key) as client:
+                    return await _patiently(work(client, **options))
 
             request_id = options.get("request_id")
-            answer = told(ask(), REPEAT.format(request_id) if request_id else "")
+            answer = run_call(ask(), REPEAT.format(request_id) if request_id else "")
             show(answer, as_json=as_json)
             if not as_json and (next_step := then.format(answer=answer)):
                 note(next_step)
@@ -93,33 +94,26 @@ def command(app: typer.Typer, verb: str, then: str = "", **settings: Any) -> Cal
     return add
 
 
-async def pages(method: Callable[[Any], Awaitable[Listing]], request: Any, limit: int) -> Listing:
-    """The first `limit` rows of a listing as one response; its next_page_token says whether there are more."""
-    request.page_size = min(limit, PAGE)
-    first = await method(request)
-    answer: Any = first
-    ((_, rows),) = lists_of(answer)
-    while answer.next_page_token and len(rows) < limit:
-        request.page_token, request.page_size = answer.next_page_token, min(limit - len(rows), PAGE)
-        page: Any = await method(request)
-        answer.MergeFrom(page)
-        answer.next_page_token = page.next_page_token
+async def first(listed: AsyncPages[Listing, Any], limit: int) -> Listing:
+    """Returns the first `limit` rows as one response, and notes on stderr where there are more."""
+    answer: Any = await listed.first(limit)
     if answer.next_page_token:
         note(f"There are more than these {limit}: --limit says how many to show")
-    return first
+    rows: Listing = answer
+    return rows
 
 
-async def product_id(staff: Callers, name: str) -> str:
-    """Of the product with this id, handle or SKU, in any state; what is a product's id means that product."""
+async def product_id(client: AsyncStockward, name: str) -> str:
+    """Returns the id of the product with this id, handle or SKU, in any state. An id goes before a handle or SKU."""
     name = normal_name(name)
-    requests = []
+    lists = []
     if name and not handle_fault(name):
-        requests.append(ListProductsRequest(handle=name, states=EVERY_STATE))
+        lists.append(client.catalog.list_products(handle=name, states=EVERY_STATE))
     if name and not sku_fault(name):
-        requests.append(ListProductsRequest(sku=name, states=EVERY_STATE))
-    answers = await asyncio.gather(*map(staff.catalog.ListProducts, requests))
+        lists.append(client.catalog.list_products(sku=name, states=EVERY_STATE))
+    answers = await asyncio.gather(*(each.first(NAMESAKES) for each in lists))
     ids = dict.fromkeys(product.product_id for answer in answers for product in answer.products)
-    if PRODUCT_ID.fullmatch(name) and (not ids or await _is_product(staff, name)):
+    if PRODUCT_ID.fullmatch(name) and (not ids or await _is_product(client, name)):
         return name
     if not ids:
         _unknown(f"No product has the id, handle or SKU {printable(name)} (PRODUCT_NOT_FOUND)")
@@ -128,23 +122,21 @@ async def product_id(staff: Callers, name: str) -> str:
     return next(iter(ids))
 
 
-async def _is_product(staff: Callers, product_id: str) -> bool:
-    import grpc
+async def _is_product(client: AsyncStockward, product_id: str) -> bool:
+    from stockward_client import NotFound
 
     try:
-        await staff.catalog.GetProduct(GetProductRequest(product_id=product_id))
-    except grpc.aio.AioRpcError as error:
-        if error.code() is not grpc.StatusCode.NOT_FOUND:
-            raise
+        await client.catalog.get_product(product_id=product_id)
+    except NotFound:
         return False
     return True
 
 
-async def order_id(staff: Callers, name: str) -> str:
-    """Of the order with this id or reference."""
+async def order_id(client: AsyncStockward, name: str) -> str:
+    """Returns the id of the order with this id or reference."""
     if _is_uuid(name):
         return name
-    ids = [each.order_id for each in (await staff.orders.ListOrders(ListOrdersRequest(reference=name))).orders]
+    ids = [each.order_id for each in (await client.orders.list_orders(reference=name).first(NAMESAKES)).orders]
     if not ids:
         _unknown(f"No order has the reference {name} (ORDER_NOT_FOUND)")
     if len(ids) > 1:
@@ -180,22 +172,21 @@ async def _patiently(work: Coroutine[Any, Any, Message]) -> Message:
 # Names that a shell completes by asking the server.
 
 
-def _completion(names: Callable[[Callers], Coroutine[Any, Any, list[tuple[str, str]]]]) -> Callable[..., Any]:
+def _completion(names: Callable[[AsyncStockward], Coroutine[Any, Any, list[tuple[str, str]]]]) -> Callable[..., Any]:
     def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-        import grpc
-
+        from stockward_client import StockwardError
         from stockward_server.commands.connection import connected
 
         async def ask() -> list[tuple[str, str]]:
             async with (
                 asyncio.timeout(COMPLETION_SECONDS),
-                connected(ctx.params.get("address"), ctx.params.get("key")) as staff,
+                connected(ctx.params.get("address"), ctx.params.get("key")) as client,
             ):
-                return await names(staff)
+                return await names(client)
 
         with (
             contextlib.redirect_stderr(io.StringIO()),
-            contextlib.suppress(typer.Exit, grpc.aio.AioRpcError, TimeoutError),
+            contextlib.suppress(typer.Exit, StockwardError, TimeoutError),
         ):
             return [each for each in asyncio.run(ask()) if each[0].startswith(incomplete)]
         return []
@@ -203,19 +194,19 @@ def _completion(names: Callable[[Callers], Coroutine[Any, Any, list[tuple[str, s
     return complete
 
 
-async def _skus(staff: Callers) -> list[tuple[str, str]]:
-    answer = await staff.catalog.ListProducts(ListProductsRequest(page_size=PAGE, states=EVERY_STATE))
+async def _skus(client: AsyncStockward) -> list[tuple[str, str]]:
+    answer = await client.catalog.list_products(states=EVERY_STATE).first(COMPLETED)
     return [(variant.sku, product.title) for product in answer.products for variant in product.variants]
 
 
-async def _orders(staff: Callers) -> list[tuple[str, str]]:
-    orders = (await staff.orders.ListOrders(ListOrdersRequest(page_size=PAGE))).orders
+async def _orders(client: AsyncStockward) -> list[tuple[str, str]]:
+    orders = (await client.orders.list_orders().first(COMPLETED)).orders
     named = [(order.reference, order.order_id) for order in orders if order.reference]
     return named + [(order.order_id, order.reference) for order in orders]
 
 
-async def _endpoints(staff: Callers) -> list[tuple[str, str]]:
-    endpoints = (await staff.webhooks.ListEndpoints(ListEndpointsRequest(page_size=PAGE))).endpoints
+async def _endpoints(client: AsyncStockward) -> list[tuple[str, str]]:
+    endpoints = (await client.webhooks.list_endpoints().first(COMPLETED)).endpoints
     return [(each.endpoint_id, each.description or each.url) for each in endpoints]
 
 

@@ -22,13 +22,13 @@ from stockward_server.commands.rpc_command import (
     Sku,
     command,
     complete_skus,
+    first,
     group,
-    pages,
 )
 from stockward_server.commands.tables import working
 
 if TYPE_CHECKING:
-    from stockward_server.commands.connection import Callers
+    from stockward_client import AsyncStockward
 
 app = group("stock", "Stock: look, receive, count, correct, hold, synchronise.")
 
@@ -42,22 +42,21 @@ Reference = Annotated[str, typer.Option(help="A delivery note, a count sheet, an
 
 @command(app, "list")
 async def list_levels(
-    staff: Callers, sku: OnlySku = "", location: OnlyLocation = "", limit: Limit = 50
+    client: AsyncStockward, sku: OnlySku = "", location: OnlyLocation = "", limit: Limit = 50
 ) -> pb.ListStockLevelsResponse:
     """List the counters of each SKU and location."""
-    request = pb.ListStockLevelsRequest(sku=sku, location_id=location)
-    return await pages(staff.inventory.ListStockLevels, request, limit)
+    return await first(client.inventory.list_stock_levels(sku=sku, location_id=location), limit)
 
 
 @command(app, "show")
-async def explain(staff: Callers, sku: Sku) -> pb.ExplainAvailabilityResponse:
+async def explain(client: AsyncStockward, sku: Sku) -> pb.ExplainAvailabilityResponse:
     """Show the counters of a SKU, and which reservation or order owns each unit that is not available."""
-    return await staff.inventory.ExplainAvailability(pb.ExplainAvailabilityRequest(sku=sku))
+    return await client.inventory.explain_availability(sku=sku)
 
 
 @command(app, "adjust", ignore_unknown_options=True)  # -3 is an argument
 async def adjust(
-    staff: Callers,
+    client: AsyncStockward,
     sku: Sku,
     delta: Annotated[
         int, typer.Argument(parser=whole(-UNITS), metavar="UNITS", help="Units to add; below zero: to take away.")
@@ -71,23 +70,21 @@ async def adjust(
     request_id: RequestId,
 ) -> pb.StockLevel:
     """Add units to what is on hand, or take them away."""
-    return await staff.inventory.AdjustStock(
-        pb.AdjustStockRequest(
-            sku=sku,
-            location_id=location,
-            delta=delta,
-            reason=reason,
-            expected_on_hand=expected,
-            note=note,
-            reference=reference,
-            request_id=request_id,
-        )
+    return await client.inventory.adjust_stock(
+        sku=sku,
+        location_id=location,
+        delta=delta,
+        reason=reason,
+        expected_on_hand=expected,
+        note=note,
+        reference=reference,
+        request_id=request_id,
     )
 
 
 @command(app, "receive")
 async def receive(
-    staff: Callers,
+    client: AsyncStockward,
     sku: Sku,
     units: Units,
     location: Location = "",
@@ -98,13 +95,13 @@ async def receive(
 ) -> pb.StockLevel:
     """Goods came in: add them to what is on hand."""
     return await adjust(
-        staff, sku, units, pb.ADJUSTMENT_REASON_RECEIVED, location, None, note, reference, request_id=request_id
+        client, sku, units, pb.ADJUSTMENT_REASON_RECEIVED, location, None, note, reference, request_id=request_id
     )
 
 
 @command(app, "count")
 async def count(
-    staff: Callers,
+    client: AsyncStockward,
     sku: Sku,
     units: Units,
     location: Location = "",
@@ -115,35 +112,32 @@ async def count(
     request_id: RequestId,
 ) -> pb.StockLevel:
     """Somebody counted: set what is on hand."""
-    return await staff.inventory.AdjustStock(
-        pb.AdjustStockRequest(
-            sku=sku,
-            location_id=location,
-            on_hand=units,
-            reason=pb.ADJUSTMENT_REASON_COUNTED,
-            expected_on_hand=expected,
-            note=note,
-            reference=reference,
-            request_id=request_id,
-        )
+    return await client.inventory.adjust_stock(
+        sku=sku,
+        location_id=location,
+        on_hand=units,
+        reason=pb.ADJUSTMENT_REASON_COUNTED,
+        expected_on_hand=expected,
+        note=note,
+        reference=reference,
+        request_id=request_id,
     )
 
 
 @command(app, "alerts")
 async def alerts(
-    staff: Callers,
+    client: AsyncStockward,
     sku: OnlySku = "",
     cleared: Annotated[bool, typer.Option("--all", help="Cleared ones, too.")] = False,
     limit: Limit = 50,
 ) -> pb.ListStockAlertsResponse:
     """List alerts on low, depleted and short stock, newest first."""
-    request = pb.ListStockAlertsRequest(sku=sku, include_cleared=cleared)
-    return await pages(staff.inventory.ListStockAlerts, request, limit)
+    return await first(client.inventory.list_stock_alerts(sku=sku, include_cleared=cleared), limit)
 
 
 @command(app, "history")
 async def history(
-    staff: Callers,
+    client: AsyncStockward,
     sku: OnlySku = "",
     location: OnlyLocation = "",
     kind: Annotated[Any, choice(pb.StockMovement.Kind, "--kind", help="Only this kind.")] = None,
@@ -153,20 +147,22 @@ async def history(
     limit: Limit = 50,
 ) -> pb.ListStockMovementsResponse:
     """List the movement ledger, newest first."""
-    request = pb.ListStockMovementsRequest(
-        sku=sku,
-        location_id=location,
-        kind=kind,
-        reference=reference,
-        start_time=timestamp(since),
-        end_time=timestamp(until),
+    return await first(
+        client.inventory.list_stock_movements(
+            sku=sku,
+            location_id=location,
+            kind=kind,
+            reference=reference,
+            start_time=timestamp(since),
+            end_time=timestamp(until),
+        ),
+        limit,
     )
-    return await pages(staff.inventory.ListStockMovements, request, limit)
 
 
 @command(app, "policy")
 async def policy(
-    staff: Callers,
+    client: AsyncStockward,
     sku: Sku,
     safety_stock: Annotated[
         int | None, typer.Option(parser=whole(0), metavar="UNITS", help="Units that are never offered.")
@@ -189,34 +185,31 @@ async def policy(
     mask = [*named, "reorder_point"] if no_reorder_point else [*named]
     if not mask or (no_reorder_point and reorder_point is not None):
         raise typer.BadParameter("say what to set: --safety-stock, --reorder-point or not, --backorder-limit")
-    return await staff.inventory.SetStockPolicy(
-        pb.SetStockPolicyRequest(
-            sku=sku,
-            location_id=location,
-            update_mask=FieldMask(paths=mask),
-            etag=etag,
-            request_id=request_id,
-            **named,
-        )
+    return await client.inventory.set_stock_policy(
+        sku=sku,
+        location_id=location,
+        update_mask=FieldMask(paths=mask),
+        etag=etag,
+        request_id=request_id,
+        **named,
     )
 
 
 @command(app, "holds")
 async def holds(
-    staff: Callers,
+    client: AsyncStockward,
     sku: OnlySku = "",
     customer: Annotated[str, typer.Option(help="Only of this customer.")] = "",
     state: Annotated[Any, choice(pb.Reservation.State, "--state", help="Only in this state.")] = None,
     limit: Limit = 50,
 ) -> pb.ListReservationsResponse:
     """List reservations, newest first."""
-    request = pb.ListReservationsRequest(sku=sku, customer_id=customer, state=state)
-    return await pages(staff.inventory.ListReservations, request, limit)
+    return await first(client.inventory.list_reservations(sku=sku, customer_id=customer, state=state), limit)
 
 
 @command(app, "reserve", then="Order it: stockward orders create --reservation {answer.reservation_id}")
 async def reserve(
-    staff: Callers,
+    client: AsyncStockward,
     lines: Annotated[list[str], typer.Argument(metavar="SKU=UNITS ...", autocompletion=complete_skus)],
     minutes: Annotated[
         int | None, typer.Option(parser=whole(1, 1_000_000), help="How long.", show_default="the server's setting")
@@ -226,33 +219,29 @@ async def reserve(
     request_id: RequestId,
 ) -> pb.Reservation:
     """Hold units for a customer for a while: all lines or none."""
-    return await staff.inventory.ReserveStock(
-        pb.ReserveStockRequest(
-            lines=[pb.StockLine(sku=sku, quantity=units) for sku, units in map(counted, lines)],
-            ttl=Duration(seconds=minutes * 60) if minutes else None,
-            customer_id=customer,
-            request_id=request_id,
-        )
+    return await client.inventory.reserve_stock(
+        lines=[pb.StockLine(sku=sku, quantity=units) for sku, units in map(counted, lines)],
+        ttl=Duration(seconds=minutes * 60) if minutes else None,
+        customer_id=customer,
+        request_id=request_id,
     )
 
 
 @command(app, "release")
 async def release(
-    staff: Callers,
+    client: AsyncStockward,
     reservation: Annotated[str, typer.Argument(metavar="RESERVATION", help="Id of the reservation.")],
     *,
     request_id: RequestId,
 ) -> pb.Reservation:
     """Give back what a reservation holds."""
-    return await staff.inventory.ReleaseReservation(
-        pb.ReleaseReservationRequest(reservation_id=reservation, request_id=request_id)
-    )
+    return await client.inventory.release_reservation(reservation_id=reservation, request_id=request_id)
 
 
 @command(app, "locations")
-async def locations(staff: Callers) -> pb.ListLocationsResponse:
+async def locations(client: AsyncStockward) -> pb.ListLocationsResponse:
     """List the locations by priority."""
-    return await staff.inventory.ListLocations(pb.ListLocationsRequest())
+    return await client.inventory.list_locations()
 
 
 @app.command(epilog=EPILOG)
@@ -273,7 +262,7 @@ def sync(
     Its header names the columns: sku; on_hand (units that there are) or delta (units to add); and, where wanted,
     location_id and expected_on_hand. Exit code 1 when some rows were refused: the report says which, and why.
     """
-    from stockward_server.commands.connection import WRONG_USAGE, fail, told
+    from stockward_server.commands.connection import WRONG_USAGE, fail, run_call
     from stockward_server.commands.csv_file import FileUnreadable
     from stockward_server.commands.stock_sync import StockSync, read_rows
 
@@ -284,7 +273,7 @@ def sync(
         fail(str(error), WRONG_USAGE)
     work = StockSync(str(file), *found)
     repetition = f"Run it again with --request-id {request_id}: what is done is not done twice"
-    told(
+    run_call(
         work.run(address, key, reason or pb.ADJUSTMENT_REASON_COUNTED, reference or file.name[:200], request_id),
         repetition,
     )

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from stockward.inventory.v1.inventory_pb2 import AdjustmentReason, SyncStockRequest
 
-from stockward_server.commands.connection import Answer, connected
+from stockward_client import StockwardError, error_of
+from stockward_server.commands.connection import connected, faults
 from stockward_server.commands.csv_file import CsvFile, FileUnreadable, read_csv
 from stockward_server.commands.parsers import UNITS
 from stockward_server.commands.row_problems import RowProblem, table_of
@@ -100,7 +101,7 @@ class StockSync:
     async def run(
         self, address: str | None, key: str | None, reason: AdjustmentReason.ValueType, reference: str, request_id: str
     ) -> None:
-        """Send them. Raises grpc.aio.AioRpcError where the server cannot go on.
+        """Send them. Raises StockwardError where the server cannot go on.
 
         Each message's request_id follows from `request_id`, so that a repetition of the whole does nothing twice.
         """
@@ -117,26 +118,26 @@ class StockSync:
                     request_id=str(uuid.uuid5(uuid.UUID(request_id), str(number))),
                 )
 
-        async with connected(address, key) as staff:
+        async with connected(address, key) as client:
             with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
                 bar = progress.add_task("", total=self._total, completed=self._total - len(self._rows))
                 number = 0
-                async for response in staff.inventory.SyncStock(requests(), timeout=None):
+                async for response in client.inventory.sync_stock(requests()):
                     for (line, row), result in zip(parts[number], response.results, strict=True):
                         if result.HasField("error"):
-                            self._refuse(line, row.sku, Answer.of(result.error))
+                            self._refuse(line, row.sku, error_of(result.error))
                         else:
                             self._applied += 1
                     progress.advance(bar, len(parts[number]))
                     number += 1
         self.refused.sort(key=lambda row: row.line)
 
-    def _refuse(self, line: int, sku: str, answer: Answer) -> None:
-        path = answer.fields[0][0] if answer.fields else ""
+    def _refuse(self, line: int, sku: str, error: StockwardError) -> None:
+        path, message = next(iter(faults(error)), ("", ""))
         column = path.rpartition(".")[2]
-        message = answer.fields[0][1] if answer.fields and column in COLUMNS else answer.message
-        column = column if column in COLUMNS else ""
-        self.refused.append(RowProblem(line, sku, column, answer.reason, message or answer.message))
+        if column not in COLUMNS:
+            column = message = ""
+        self.refused.append(RowProblem(line, sku, column, error.reason, message or error.message))
 
     def report(self, as_json: bool) -> None:
         """Prints what became of the file: the answer on stdout, how it was read on stderr."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.webhook.v1 import webhook_pb2 as pb
 
 from stockward_server.commands.parsers import choice, number, pair, whole
-from stockward_server.commands.rpc_command import EndpointName, RequestId, command, group, pages
+from stockward_server.commands.rpc_command import EndpointName, RequestId, command, first, group
 from stockward_server.commands.rpc_command import Limit as Rows
 from stockward_server.commands.tables import note
 
 if TYPE_CHECKING:
-    from stockward_server.commands.connection import Callers
+    from stockward_client import AsyncStockward
 
 app = group("webhooks", "Webhooks: endpoints that receive events, their filters, limits and secrets.")
 
@@ -49,20 +51,20 @@ RECEIVER = "Give the secret to the receiver now: it is not shown again"
 
 
 @command(app, "list")
-async def list_endpoints(staff: Callers, limit: Rows = 50) -> pb.ListEndpointsResponse:
+async def list_endpoints(client: AsyncStockward, limit: Rows = 50) -> pb.ListEndpointsResponse:
     """List endpoints, oldest first."""
-    return await pages(staff.webhooks.ListEndpoints, pb.ListEndpointsRequest(), limit)
+    return await first(client.webhooks.list_endpoints(), limit)
 
 
 @command(app, "show")
-async def show(staff: Callers, endpoint: EndpointName) -> pb.Endpoint:
+async def show(client: AsyncStockward, endpoint: EndpointName) -> pb.Endpoint:
     """Show an endpoint and its secrets, without the secrets themselves."""
-    return await staff.webhooks.GetEndpoint(pb.GetEndpointRequest(endpoint_id=endpoint))
+    return await client.webhooks.get_endpoint(endpoint_id=endpoint)
 
 
 @command(app, "create", then="Try it: stockward webhooks ping {answer.endpoint.endpoint_id}")
 async def create(
-    staff: Callers,
+    client: AsyncStockward,
     url: Annotated[str, typer.Argument(metavar="URL", help="Where events are POSTed.")],
     types: Types = None,
     description: Description = None,
@@ -76,9 +78,7 @@ async def create(
 ) -> pb.CreateEndpointResponse:
     """Make an endpoint, which is told of everything unless --type says of what."""
     endpoint = _endpoint(url, types or ["*"], description, headers, rate, in_flight, max_body)
-    answer = await staff.webhooks.CreateEndpoint(
-        pb.CreateEndpointRequest(endpoint=endpoint, secret_kind=kind, request_id=request_id)
-    )
+    answer = await client.webhooks.create_endpoint(endpoint=endpoint, secret_kind=kind, request_id=request_id)
     if answer.secret:
         note(RECEIVER)
     return answer
@@ -86,7 +86,7 @@ async def create(
 
 @command(app, "update")
 async def update(
-    staff: Callers,
+    client: AsyncStockward,
     endpoint: EndpointName,
     url: Url = "",
     types: Types = None,
@@ -115,42 +115,40 @@ async def update(
         raise typer.BadParameter("say what to change: --url, --type, --description, --header, --rate ...")
     changed = _endpoint(url, types, description, headers, rate, in_flight, max_body)
     changed.endpoint_id, changed.etag = endpoint, etag
-    request = pb.UpdateEndpointRequest(endpoint=changed, request_id=request_id)
-    request.update_mask.paths.extend(fields)
-    return await staff.webhooks.UpdateEndpoint(request)
-
-
-@command(app, "delete")
-async def delete(staff: Callers, endpoint: EndpointName, etag: Etag = "", *, request_id: RequestId) -> pb.Endpoint:
-    """Delete an endpoint; what was pending is not sent. The answer is the endpoint as it was."""
-    return await staff.webhooks.DeleteEndpoint(
-        pb.DeleteEndpointRequest(endpoint_id=endpoint, etag=etag, request_id=request_id)
+    return await client.webhooks.update_endpoint(
+        endpoint=changed, update_mask=FieldMask(paths=fields), request_id=request_id
     )
 
 
+@command(app, "delete")
+async def delete(
+    client: AsyncStockward, endpoint: EndpointName, etag: Etag = "", *, request_id: RequestId
+) -> pb.Endpoint:
+    """Delete an endpoint; what was pending is not sent. The answer is the endpoint as it was."""
+    return await client.webhooks.delete_endpoint(endpoint_id=endpoint, etag=etag, request_id=request_id)
+
+
 @command(app, "enable", then="What happened meanwhile: stockward deliveries replay {answer.endpoint_id} --since TIME")
-async def enable(staff: Callers, endpoint: EndpointName, *, request_id: RequestId) -> pb.Endpoint:
+async def enable(client: AsyncStockward, endpoint: EndpointName, *, request_id: RequestId) -> pb.Endpoint:
     """Send to a disabled endpoint again, or at once to one that fails; what was pending goes on."""
-    return await staff.webhooks.EnableEndpoint(pb.EnableEndpointRequest(endpoint_id=endpoint, request_id=request_id))
+    return await client.webhooks.enable_endpoint(endpoint_id=endpoint, request_id=request_id)
 
 
 @command(app, "disable")
 async def disable(
-    staff: Callers,
+    client: AsyncStockward,
     endpoint: EndpointName,
     reason: Annotated[str, typer.Option(help="Why, for people.")] = "",
     *,
     request_id: RequestId,
 ) -> pb.Endpoint:
     """Stop sending to an endpoint; what is pending waits."""
-    return await staff.webhooks.DisableEndpoint(
-        pb.DisableEndpointRequest(endpoint_id=endpoint, reason=reason, request_id=request_id)
-    )
+    return await client.webhooks.disable_endpoint(endpoint_id=endpoint, reason=reason, request_id=request_id)
 
 
 @command(app, "rotate")
 async def rotate(
-    staff: Callers,
+    client: AsyncStockward,
     endpoint: EndpointName,
     overlap: Annotated[
         float, typer.Option(parser=number(0, 720), metavar="HOURS", help="The old one signs as well.")
@@ -160,36 +158,32 @@ async def rotate(
     request_id: RequestId,
 ) -> pb.RotateSecretResponse:
     """Make a new secret. `webhooks expire` ends the overlap early."""
-    request = pb.RotateSecretRequest(endpoint_id=endpoint, kind=kind, request_id=request_id)
-    request.overlap.CopyFrom(Duration(seconds=round(overlap * 3600)))
-    answer = await staff.webhooks.RotateSecret(request)
+    answer = await client.webhooks.rotate_secret(
+        endpoint_id=endpoint, overlap=Duration(seconds=round(overlap * 3600)), kind=kind, request_id=request_id
+    )
     if answer.secret:
         note(RECEIVER)
     return answer
 
 
 @command(app, "expire")
-async def expire(staff: Callers, endpoint: EndpointName, *, request_id: RequestId) -> pb.Endpoint:
+async def expire(client: AsyncStockward, endpoint: EndpointName, *, request_id: RequestId) -> pb.Endpoint:
     """Let the newest secret alone sign from now on."""
-    return await staff.webhooks.ExpireSecrets(pb.ExpireSecretsRequest(endpoint_id=endpoint, request_id=request_id))
+    return await client.webhooks.expire_secrets(endpoint_id=endpoint, request_id=request_id)
 
 
 @command(app, "ping")
-async def ping(staff: Callers, endpoint: EndpointName, *, request_id: RequestId) -> pb.Delivery:
+async def ping(client: AsyncStockward, endpoint: EndpointName, *, request_id: RequestId) -> pb.Delivery:
     """Send a trial event to an endpoint, and wait for what becomes of the first attempt."""
-    import grpc
+    from stockward_client import NotFound
 
-    pinged = await staff.webhooks.PingEndpoint(pb.PingEndpointRequest(endpoint_id=endpoint, request_id=request_id))
-    question = pb.GetDeliveryRequest(endpoint_id=endpoint, event_id=pinged.event_id)
+    pinged = await client.webhooks.ping_endpoint(endpoint_id=endpoint, request_id=request_id)
     delivery = pb.Delivery(endpoint_id=endpoint, event_id=pinged.event_id, state=pb.Delivery.STATE_PENDING)
     deadline = asyncio.get_running_loop().time() + PING_SECONDS
     while not delivery.attempts and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(LOOK_SECONDS)
-        try:
-            delivery = await staff.webhooks.GetDelivery(question)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise
+        with contextlib.suppress(NotFound):  # the gateway has not read the event yet
+            delivery = await client.webhooks.get_delivery(endpoint_id=endpoint, event_id=pinged.event_id)
     if not delivery.attempts:
         note("No attempt was made yet: is a gateway running? Look again with `stockward deliveries show`")
     return delivery
