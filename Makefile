@@ -48,14 +48,14 @@ bench: .venv/dev.stamp ## Measure everything and compare it (ROWS=1,4 picks some
 	@$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(ARGS)
 
 torture: .venv/dev.stamp ## Break the whole stack while clients work, and judge it (SEED=, DURATION= seconds, BROKEN=build)
-	@$(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED)) $(if $(DURATION),--duration $(DURATION)) \
+	@$(BIN)/python -m torture $(if $(SEED),--seed $(SEED)) $(if $(DURATION),--duration $(DURATION)) \
 		$(if $(BROKEN),--broken $(BROKEN)) $(ARGS)
 
 attack: .venv/dev.stamp ## Attack a stack in every known way and time a caller beside it (ONLY=, ARGS="--without counting")
 	@$(BIN)/python -m tests.attack $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 soak: .venv/dev.stamp ## Work for half an hour and see whether anything grows (DURATION= seconds)
-	@$(BIN)/python -m tests.torture.soak $(if $(DURATION),--duration $(DURATION)) $(ARGS)
+	@$(BIN)/python -m torture.soak $(if $(DURATION),--duration $(DURATION)) $(ARGS)
 
 check: ## Run all that CI runs
 	@.ci/run

@@ -22,7 +22,7 @@ from tests.attack.unguarded import removed
 from tests.commands import sell
 from tests.incoming import SECRET
 from tests.shop import KEYS
-from tests.torture.stack import errors_in
+from torture.stack import errors_in
 
 PAGE_BYTES = 4096
 

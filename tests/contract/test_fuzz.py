@@ -26,7 +26,7 @@ from tests.known_shop import METHODS, Known, arrange
 from tests.mutations import MUTATIONS
 from tests.shop import KEYS, open_channel, running_shop
 from tests.snapshot import snapshot
-from tests.torture.calls import reason_of
+from torture.calls import reason_of
 
 pytestmark = pytest.mark.long
 

@@ -28,7 +28,7 @@ from tests.events import until
 from tests.receiver import SECRET
 from tests.scrape import ask, scrape, value
 from tests.shop import KEYS, Callers, callers, money
-from tests.torture.stack import freeze, thaw
+from torture.stack import freeze, thaw
 
 GRACE_SECONDS = 2.0
 CALLERS = 4

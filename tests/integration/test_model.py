@@ -44,7 +44,7 @@ from tests.commands import HOLDS, adjust, buy, committing, on, request, reserve,
 from tests.model import Hold, Purchase
 from tests.model_goods import Goods, few, locations, together, which
 from tests.model_machine import Step
-from tests.torture.broken import BUILDS
+from torture.broken import BUILDS
 
 pytestmark = pytest.mark.long
 

@@ -18,7 +18,7 @@ from stockward_server.domain.delivery import DeliveryState
 from tests.endpoints import deliver, endpoint_of
 from tests.integration.test_model import EXAMPLES
 from tests.shop import Shop
-from tests.torture.calls import reason_of
+from torture.calls import reason_of
 
 pytestmark = pytest.mark.long
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from stockward_server.storage.write.committer import Committer
-from tests.torture.broken import BUILDS, refuses_late
-from tests.torture.checks.recovery import SPEED
-from tests.torture.in_process import in_process
-from tests.torture.run import Plan, Result, torture
+from torture.broken import BUILDS, refuses_late
+from torture.checks.recovery import SPEED
+from torture.in_process import in_process
+from torture.run import Plan, Result, torture
 
 BUSY = Plan(
     seed=7,

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.torture.broken import BUILDS
-from tests.torture.faults import LANES
-from tests.torture.report import again, first_violation, write
-from tests.torture.run import Plan, torture
-from tests.torture.stack import running_stack
+from torture.broken import BUILDS
+from torture.faults import LANES
+from torture.report import again, first_violation, write
+from torture.run import Plan, torture
+from torture.stack import running_stack
 
 SHORT = Plan(seed=20, seconds=44, clients=8, pause=0.12, calm=0.5, recover=0, hold_seconds=2)
 

@@ -31,12 +31,12 @@ from stockward_server.storage.database import Pool
 from tests.events import until
 from tests.faults.proxy import PostgresProxy, Proxy
 from tests.shop import KEYS, Shop
-from tests.torture.checks import answers, books, told
-from tests.torture.listeners import Receiver
-from tests.torture.run import Plan, Work, settle, working
-from tests.torture.stack import Process, Ways, errors_in, most_connections, ready, variables
-from tests.torture.usage import Usage, usage_of
-from tests.torture.workload import sell_out
+from torture.checks import answers, counters, delivered
+from torture.listeners import Receiver
+from torture.run import Plan, Work, settle, working
+from torture.stack import Process, Ways, errors_in, most_connections, ready, variables
+from torture.usage import Usage, usage_of
+from torture.workload import sell_out
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -209,8 +209,8 @@ async def test_an_upgrade_step_by_step_while_clients_work(postgres: Postgres, so
         work.evidence.errors = [line for line in errors if line not in excused]
         checks = (
             *(answers.acknowledged, answers.refused, answers.whole_orders, answers.payments),
-            *(books.balanced, books.ledger, books.sold, books.holds),
-            *(told.recorded, told.streamed, told.delivered, told.listed, told.watched),
+            *(counters.balanced, counters.ledger, counters.sold, counters.holds),
+            *(delivered.recorded, delivered.streamed, delivered.delivered, delivered.listed, delivered.watched),
         )
         findings = [await check(work.evidence) for check in checks]
         foreseen = await answers.foreseen(work.evidence)

@@ -40,9 +40,7 @@ sys.meta_path.insert(0, Finder())
 """
 
 
-@pytest.mark.parametrize(
-    "module", ["stockward_server.bootstrap.server", "benchmarks.registry", "tests.torture.process"]
-)
+@pytest.mark.parametrize("module", ["stockward_server.bootstrap.server", "benchmarks.registry", "torture.process"])
 def test_grpc_knows_before_it_is_loaded_that_nobody_goes_on_with_it_in_a_fork(module: str) -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", f"{FIND_GRPC}\nimport {module}"],

@@ -21,9 +21,9 @@ from stockward_server.storage.database import Pool, open_pool
 from tests.events import STREAM, relaying, running
 from tests.incoming import SECRET
 from tests.shop import KEYS
-from tests.torture.listeners import Receiver
-from tests.torture.process import BREAKER, RETRY_DELAYS
-from tests.torture.usage import Usage, usage_of
+from torture.listeners import Receiver
+from torture.process import BREAKER, RETRY_DELAYS
+from torture.usage import Usage, usage_of
 
 SERVERS = 2
 

@@ -18,7 +18,7 @@ from grpc_status import rpc_status
 
 from tests.incoming import body_of, signed
 from tests.shop import KEYS, Callers
-from tests.torture.history import Attempt, Call, History
+from torture.history import Attempt, Call, History
 
 Send = Callable[[Callers], Awaitable[Any]]
 

@@ -14,10 +14,10 @@ from stockward.order.v1.order_pb2 import ListOrdersRequest
 
 from stockward_server.storage.events.event_log import Selection, republish
 from tests.faults.proxy import Loss, PostgresProxy, Proxy
-from tests.torture.calls import connected
-from tests.torture.history import History
-from tests.torture.listeners import STAFF
-from tests.torture.stack import POOL_SIZE, Stack, freeze, thaw
+from torture.calls import connected
+from torture.history import History
+from torture.listeners import STAFF
+from torture.stack import POOL_SIZE, Stack, freeze, thaw
 
 Deed = Callable[[Stack, str, float], Awaitable[None]]
 """Does it to the target, holds it for so many seconds, and heals it."""

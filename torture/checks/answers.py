@@ -8,9 +8,9 @@ from typing import Any
 
 from stockward.order.v1 import order_pb2 as orders
 
-from tests.torture.checks import Evidence, Finding, Violation
-from tests.torture.history import Call, Outcome
-from tests.torture.workload import RENAMED
+from torture.checks import Evidence, Finding, Violation
+from torture.history import Call, Outcome
+from torture.workload import RENAMED
 
 READS = {"GetAvailability", "GetOrder"}
 

@@ -1,4 +1,4 @@
-"""`python -m tests.torture.soak`: half an hour of mixed work without faults. Does anything grow that should not?
+"""`python -m torture.soak`: half an hour of mixed work without faults. Does anything grow that should not?
 
 The books of days are closed in minutes: answers to requests are aged as they come, so that the cleaner, which runs each
 minute here, has its daily work to do.
@@ -23,11 +23,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from stockward_server.storage.database import Pool
-from tests.torture.checks.books import look_at_books
-from tests.torture.run import Plan, Work, working
-from tests.torture.stack import Stack, family, running_stack
-from tests.torture.usage import PAGE
-from tests.torture.workload import GOODS, LOCATIONS, received
+from torture.checks.counters import audit_counters
+from torture.run import Plan, Work, working
+from torture.stack import Stack, family, running_stack
+from torture.usage import PAGE
+from torture.workload import GOODS, LOCATIONS, received
 
 SAMPLES = 60
 """How often it is looked, over the whole run."""
@@ -134,7 +134,7 @@ async def soak(stack: Stack, plan: Plan, say: Callable[[float], None]) -> tuple[
         work.stop.set()
         await asyncio.gather(*work.tasks)
         async with stack.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-            found = [*work.evidence.sampled, *await look_at_books(connection)]
+            found = [*work.evidence.sampled, *await audit_counters(connection)]
     return samples, [each.message for each in found] + stack.errors()
 
 

@@ -38,7 +38,7 @@ from stockward_server.storage.webhooks.claims import Lane, SqlWebhooks
 from stockward_server.storage.webhooks.feed import FeedEvent, Position, WebhookFeed
 from stockward_server.storage.write import committer, idempotency, lock, write_orders
 from stockward_server.storage.write import write_state as write
-from tests.torture.checks import Finding
+from torture.checks import Finding
 
 Patch = Callable[[object, str, Any], None]
 """setattr, or pytest's monkeypatch.setattr, which takes it back."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stockward_server.storage.database import Pool
-from tests.torture.history import History
-from tests.torture.listeners import EventReader, Receiver, StockWatch
-from tests.torture.usage import Usage
+from torture.history import History
+from torture.listeners import EventReader, Receiver, StockWatch
+from torture.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ Judge = Callable[[Evidence], Awaitable[Finding]]
 
 async def judge(evidence: Evidence) -> list[Finding]:
     """Every check's finding."""
-    from tests.torture.checks import answers, books, money, recovery, told
+    from torture.checks import answers, counters, delivered, money, recovery
 
     judges: Sequence[Judge] = (
         answers.foreseen,
@@ -98,15 +98,15 @@ async def judge(evidence: Evidence) -> list[Finding]:
         answers.whole_orders,
         answers.payments,
         money.added_up,
-        books.balanced,
-        books.ledger,
-        books.sold,
-        books.holds,
-        told.recorded,
-        told.streamed,
-        told.delivered,
-        told.listed,
-        told.watched,
+        counters.balanced,
+        counters.ledger,
+        counters.sold,
+        counters.holds,
+        delivered.recorded,
+        delivered.streamed,
+        delivered.delivered,
+        delivered.listed,
+        delivered.watched,
         recovery.nothing_leaked,
         recovery.as_fast_as_before,
     )

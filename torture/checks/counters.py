@@ -1,13 +1,13 @@
-"""The books: counters, ledger and claims agree, nothing is sold twice, and a hold ends one way."""
+"""Counters, ledger and claims agree, nothing is sold twice, and a hold ends one way."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
 from stockward_server.storage.database import Executor
-from tests.torture.checks import Evidence, Finding, Violation
-from tests.torture.history import Outcome
-from tests.torture.workload import FLASH, FLASH_UNITS, RENAMED
+from torture.checks import Evidence, Finding, Violation
+from torture.history import Outcome
+from torture.workload import FLASH, FLASH_UNITS, RENAMED
 
 GOODS = f"rtrim(sku, '{RENAMED}')"
 """The goods that a row is about, under any of their SKUs."""
@@ -44,7 +44,7 @@ OPEN_UNITS = f"""
 """The column is looked for, as an upgrade begins without it."""
 
 
-async def look_at_books(connection: Executor) -> list[Violation]:
+async def audit_counters(connection: Executor) -> list[Violation]:
     """What does not add up at this moment. In a snapshot."""
     found = []
     for row in await connection.fetch(BOOKS):
@@ -66,7 +66,7 @@ async def look_at_books(connection: Executor) -> list[Violation]:
 
 async def balanced(evidence: Evidence) -> Finding:
     async with evidence.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-        found = [*evidence.sampled, *await look_at_books(connection)]
+        found = [*evidence.sampled, *await audit_counters(connection)]
     promise = "counters are what the ledger and the open claims say, at any time"
     return Finding("books", promise, evidence.samples + 1, found)
 

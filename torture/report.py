@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tests.torture.checks import Finding, Violation
-from tests.torture.history import Outcome
-from tests.torture.run import Plan, Result
+from torture.checks import Finding, Violation
+from torture.history import Outcome
+from torture.run import Plan, Result
 
 FOLDER = Path(".build") / "torture"
 SHOWN = 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.torture.checks import Evidence, Finding, Violation
+from torture.checks import Evidence, Finding, Violation
 
 SLACK = 25
 """Descriptors and tasks that may come and go with calls, over all processes."""

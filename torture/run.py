@@ -14,17 +14,17 @@ from typing import Protocol
 import asyncpg
 
 from stockward_server.storage.database import Pool
-from tests.torture.calls import Caller, connected
-from tests.torture.checks import Evidence, Finding, Pace, judge
-from tests.torture.checks.books import look_at_books
-from tests.torture.checks.recovery import as_fast
-from tests.torture.checks.told import read_record
-from tests.torture.faults import Fault, torment
-from tests.torture.history import History, Outcome
-from tests.torture.listeners import EventReader, Receiver, StockWatch
-from tests.torture.stack import Stack
-from tests.torture.usage import Usage
-from tests.torture.workload import Client, World, open_shop, sell_out
+from torture.calls import Caller, connected
+from torture.checks import Evidence, Finding, Pace, judge
+from torture.checks.counters import audit_counters
+from torture.checks.delivered import read_record
+from torture.checks.recovery import as_fast
+from torture.faults import Fault, torment
+from torture.history import History, Outcome
+from torture.listeners import EventReader, Receiver, StockWatch
+from torture.stack import Stack
+from torture.usage import Usage
+from torture.workload import Client, World, open_shop, sell_out
 
 
 class Subject(Protocol):
@@ -175,7 +175,7 @@ async def look_now_and_then(work: Work, pause: float = 1.0) -> None:
                 evidence.pool.acquire() as connection,
                 connection.transaction(isolation="repeatable_read"),
             ):
-                found = await look_at_books(connection)
+                found = await audit_counters(connection)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             work.unseen = repr(error)
         else:

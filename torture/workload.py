@@ -17,8 +17,8 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
 from tests.shop import Callers, money
-from tests.torture.calls import Caller, new_id
-from tests.torture.history import Call, History, Outcome
+from torture.calls import Caller, new_id
+from torture.history import Call, History, Outcome
 
 LOCATIONS = ("main", "north")
 GOODS = ("GOODS-0", "GRÜN-1", "緑 2", "صنف-٣", "A/B@4", "16½")

@@ -11,7 +11,7 @@ from typing import Any
 from google.type.money_pb2 import Money
 from stockward.order.v1 import order_pb2 as orders
 
-from tests.torture.checks import Evidence, Finding, Recorded, Violation
+from torture.checks import Evidence, Finding, Recorded, Violation
 
 Unit = tuple[int, int]
 """Discount and tax that one unit takes along, in minor units."""

@@ -1,4 +1,4 @@
-"""`python -m tests.torture`: one run, and its report. Exit code 1 where a promise was broken."""
+"""`python -m torture`: one run, and its report. Exit code 1 where a promise was broken."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.torture.broken import BUILDS
-from tests.torture.faults import LANES
-from tests.torture.report import as_json, show, write
-from tests.torture.run import Plan, Result, Say, torture
-from tests.torture.stack import running_stack
+from torture.broken import BUILDS
+from torture.faults import LANES
+from torture.report import as_json, show, write
+from torture.run import Plan, Result, Say, torture
+from torture.stack import running_stack
 
 
 def main(

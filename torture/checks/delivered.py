@@ -13,8 +13,8 @@ from stockward_server.domain.event import STAFF_ONLY
 from stockward_server.gateway.defaults import AUDIENCES
 from stockward_server.storage.database import Pool
 from tests.events import stored
-from tests.torture.checks import Evidence, Finding, Recorded, Violation
-from tests.torture.listeners import Heard
+from torture.checks import Evidence, Finding, Recorded, Violation
+from torture.listeners import Heard
 
 VERSIONS = """
     SELECT sku || '@' || location_id AS id, version FROM stock

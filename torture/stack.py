@@ -30,8 +30,8 @@ from tests.faults.proxy import PostgresProxy, Proxy
 from tests.faults.wrong_clock import Clock, wrong_clock
 from tests.incoming import SECRET
 from tests.shop import KEYS
-from tests.torture.listeners import Receiver
-from tests.torture.usage import Usage, usage_of
+from torture.listeners import Receiver
+from torture.usage import Usage, usage_of
 
 DATABASE = "torture"
 MAX_CONNECTIONS = 60
@@ -67,7 +67,7 @@ class Ways:
 
 
 class Process(Worker):
-    """`python -m tests.torture.process`."""
+    """`python -m torture.process`."""
 
     def __init__(
         self, name: str, role: str, broken: str, ways: Ways, clock: Clock | None = None, **options: object
@@ -79,10 +79,10 @@ class Process(Worker):
         self._arguments = [role, broken] if broken else [role]
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.torture.process", *self._arguments]
+        return [sys.executable, "-m", "torture.process", *self._arguments]
 
     def directory(self) -> Path:
-        return Path(__file__).resolve().parents[2]
+        return Path(__file__).resolve().parents[1]
 
 
 class Stack:

@@ -17,7 +17,7 @@ from stockward.inventory.v1.inventory_pb2 import WatchStockRequest
 
 from tests.incoming import SECRET
 from tests.shop import KEYS, Callers
-from tests.torture.calls import reason_of
+from torture.calls import reason_of
 
 STAFF = (("authorization", f"Bearer {KEYS['pms']}"),)
 

@@ -1,4 +1,4 @@
-"""`python -m tests.torture.process ROLE [BROKEN]`: a server, relay or gateway of the stack under torture.
+"""`python -m torture.process ROLE [BROKEN]`: a server, relay or gateway of the stack under torture.
 
 They are the processes of production but for five things: the gateway tries again after moments instead of hours,
 sessions that failed begin anew after two seconds instead of fifteen, the cleaner comes each minute and not each hour,
@@ -24,7 +24,7 @@ from stockward_server.config import Settings, load_settings
 from stockward_server.gateway import LOOPBACK, Egress
 from stockward_server.gateway.endpoint_limiter import BreakerPolicy
 from stockward_server.runtime import supervision
-from tests.torture.broken import BUILDS
+from torture.broken import BUILDS
 
 log = logging.getLogger("torture")
 
