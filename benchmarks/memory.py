@@ -115,7 +115,9 @@ def _channel(server: Server) -> grpc.aio.Channel:
 async def _watch(channel: grpc.aio.Channel) -> AsyncGenerator[None, None]:
     """Goes on when a change was told."""
     stub = inventory_pb2_grpc.InventoryServiceStub(channel)
-    call: Any = stub.WatchStock(inventory_pb2.WatchStockRequest(skus=[sku(0)]), metadata=_key(STOREFRONT_KEY))
+    call: Any = stub.WatchAvailability(
+        inventory_pb2.WatchAvailabilityRequest(skus=[sku(0)]), metadata=_key(STOREFRONT_KEY)
+    )
     async for response in call:
         if response.availabilities:
             yield

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from stockward.inventory.v1.inventory_pb2 import WatchStockRequest
+from stockward.inventory.v1.inventory_pb2 import WatchAvailabilityRequest, WatchStockRequest
 from stockward.order.v1.order_pb2 import WatchOrdersRequest
 
 from tests.shop import Callers, Refused
@@ -89,10 +89,14 @@ class Watch:
         """Of each stock row or order, in the order in which they came."""
         found: dict[str, list[int]] = {}
         for response in self.responses:
-            for each in response.counters if hasattr(response, "counters") else response.changes:
+            for each in response.stock_levels if hasattr(response, "stock_levels") else response.changes:
                 key = each.order_id if hasattr(each, "order_id") else f"{each.sku}@{each.location_id}"
                 found.setdefault(key, []).append(each.version)
         return found
+
+
+def watch_availability(callers: Callers, *skus: str, **fields: Any) -> Watch:
+    return Watch(callers.inventory.WatchAvailability(WatchAvailabilityRequest(skus=skus, **fields)))
 
 
 def watch_stock(callers: Callers, *skus: str, **fields: Any) -> Watch:

@@ -126,7 +126,7 @@ class StockWatch:
                     response = await asyncio.wait_for(call.read(), SILENCE)
                     if response is grpc.aio.EOF:
                         break
-                    told += response.counters
+                    told += response.stock_levels
                     if response.cursor:  # what comes before the next cursor is told again after a resumption
                         self._hear(told)
                         told, cursor = [], response.cursor

@@ -32,7 +32,7 @@ CREATE_ORDER = "/stockward.order.v1.OrderService/CreateOrder"
 CREATE_ORDERS = "/stockward.order.v1.OrderService/BatchCreateOrders"
 AVAILABILITY = "/stockward.inventory.v1.InventoryService/GetAvailability"
 AVAILABILITIES = "/stockward.inventory.v1.InventoryService/BatchGetAvailability"
-WATCH_STOCK = "/stockward.inventory.v1.InventoryService/WatchStock"
+WATCH_AVAILABILITY = "/stockward.inventory.v1.InventoryService/WatchAvailability"
 LIST_PRODUCTS = "/stockward.catalog.v1.CatalogService/ListAvailableProducts"
 WEBHOOK = "/stockward.webhook.v1.IncomingWebhookService/ReceiveStorefrontWebhook"
 HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
@@ -163,9 +163,11 @@ async def watches(target: Target) -> None:
     if len(target.kept) >= 1000:
         await asyncio.sleep(0.1)
         return
-    request = encoded(inventory.WatchStockRequest(skus=BULK_SKUS))
+    request = encoded(inventory.WatchAvailabilityRequest(skus=BULK_SKUS))
     target.sent += len(request)
-    call = target.channel.unary_stream(WATCH_STOCK)(request, metadata=(("authorization", f"Bearer {ATTACKER_KEY}"),))
+    call = target.channel.unary_stream(WATCH_AVAILABILITY)(
+        request, metadata=(("authorization", f"Bearer {ATTACKER_KEY}"),)
+    )
     target.kept.append(call)
     with contextlib.suppress(grpc.aio.AioRpcError):
         await call.read()

@@ -32,7 +32,7 @@ OPEN_TO_STOREFRONTS = {
     "GetAvailableProduct",
     "GetAvailability",
     "BatchGetAvailability",
-    "WatchStock",
+    "WatchAvailability",
     "ReserveStock",
     "ExtendReservation",
     "ReleaseReservation",

@@ -25,7 +25,7 @@ from tests.shop import Callers, Refused, Shop, callers, money, refused, running_
 from tests.snapshot import nothing_written
 
 FOR_EVERYBODY = {
-    *("ListAvailableProducts", "GetAvailableProduct", "GetAvailability", "BatchGetAvailability", "WatchStock"),
+    *("ListAvailableProducts", "GetAvailableProduct", "GetAvailability", "BatchGetAvailability", "WatchAvailability"),
 }
 MAKES_THEIR_OWN = {"ReserveStock", "CreateOrder", "BatchCreateOrders"}
 NAMES_THEIR_OWN = {"ExtendReservation", "ReleaseReservation", "GetReservation", "GetOrder", "CancelOrder"}
@@ -290,9 +290,9 @@ STAFF_FIELDS = {"cost", "note", "actor", "etag", "safety_stock", "reorder_point"
 
 @pytest.mark.parametrize(
     "method",
-    [m for m in OPEN_TO_STOREFRONTS if m.name not in ("ListEvents", "WatchStock")],
+    [m for m in OPEN_TO_STOREFRONTS if m.name != "ListEvents"],
     ids=lambda method: method.name,
 )
 def test_no_answer_to_a_storefront_has_a_place_for_what_is_staff_s(method: MethodDescriptor) -> None:
-    """Events are the shop's own record, and WatchStock tells counters to staff only (see its tests)."""
+    """Events are the shop's own record."""
     assert not reached(method.output_type, set()) & STAFF_FIELDS

@@ -170,8 +170,8 @@ CURSORS: Mapping[str, Callable[[Known, str], Any]] = {
         ListEventsRequest(cursor=cursor, types=["order.*"])
     ),
     "WatchStock": lambda known, cursor: known.shop.pms.inventory.WatchStock(inventory.WatchStockRequest(cursor=cursor)),
-    "WatchStock for a storefront": lambda known, cursor: known.shop.storefront.inventory.WatchStock(
-        inventory.WatchStockRequest(cursor=cursor, skus=["TEE"])
+    "WatchAvailability": lambda known, cursor: known.shop.storefront.inventory.WatchAvailability(
+        inventory.WatchAvailabilityRequest(cursor=cursor, skus=["TEE"])
     ),
     "WatchOrders": lambda known, cursor: known.shop.pms.orders.WatchOrders(orders.WatchOrdersRequest(cursor=cursor)),
 }
@@ -413,8 +413,8 @@ async def test_headers_with_any_text(known: Known) -> None:
         lambda metadata: shop.pms.orders.ListOrders(orders.ListOrdersRequest(), metadata=metadata),
         lambda metadata: shop.keyless.incoming.ReceivePmsWebhook(HttpBody(data=body), metadata=metadata),
         lambda metadata: shop.keyless.incoming.ReceiveStripeWebhook(HttpBody(data=body), metadata=metadata),
-        lambda metadata: shop.keyless.inventory.WatchStock(
-            inventory.WatchStockRequest(skus=["TEE"]), metadata=metadata
+        lambda metadata: shop.keyless.inventory.WatchAvailability(
+            inventory.WatchAvailabilityRequest(skus=["TEE"]), metadata=metadata
         ),
     ]
 

@@ -101,7 +101,7 @@ PROBES: dict[str, list[Probe]] = {
         lambda sku, _: inventory.BatchGetAvailabilityRequest(skus=[sku]),
         lambda sku, _: inventory.BatchGetAvailabilityRequest(skus=["NOTHING", sku, "NOTHING", sku]),
     ],
-    "WatchStock": [lambda sku, _: inventory.WatchStockRequest(skus=[sku])],
+    "WatchAvailability": [lambda sku, _: inventory.WatchAvailabilityRequest(skus=[sku])],
     "ReserveStock": [
         lambda sku, _: hold((sku, 1)),
         lambda sku, _: hold(("PUBLISHEDGOODS", 10**9), (sku, 10**9)),

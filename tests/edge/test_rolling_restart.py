@@ -82,7 +82,7 @@ async def test_a_rolling_restart_fails_no_call(
         await client.orders.create_order(lines=[CreateOrderRequest.Line(sku="ROLL", quantity=1)])
 
     async def watch(client: AsyncStockward) -> None:
-        async for response in client.inventory.watch_stock(skus=["ROLL"]):
+        async for response in client.inventory.watch_availability(skus=["ROLL"]):
             available.extend(each.available for each in response.availabilities)
 
     async with AsyncExitStack() as stack:

@@ -156,12 +156,12 @@ async def test_a_watch_goes_on_over_a_crash_and_misses_nothing(server: Killable,
 
     async def watch(staff: AsyncStockward) -> None:
         async for response in staff.inventory.watch_stock(skus=["MUG"]):
-            awaited.extend(counters.version for counters in response.counters)
+            awaited.extend(counters.version for counters in response.stock_levels)
 
     def watch_to_the_end() -> None:
         with Stockward(server.address, KEYS["pms"]) as staff:
             for response in staff.inventory.watch_stock(skus=["MUG"]):
-                iterated.extend(counters.version for counters in response.counters)
+                iterated.extend(counters.version for counters in response.stock_levels)
                 if iterated and iterated[-1] == iterated[0] + 6:
                     return
 

@@ -212,8 +212,8 @@ async def test_a_server_stays_within_the_memory_of_its_manifest(stack: Stack) ->
     await stack.ask_unread(LOAD.unread, f"{orders}/WatchOrders", pb.WatchOrdersRequest(), KEYS["pms"])
     await stack.ask_unread(
         LOAD.watches,
-        "/stockward.inventory.v1.InventoryService/WatchStock",
-        inventory.WatchStockRequest(skus=SKUS),
+        "/stockward.inventory.v1.InventoryService/WatchAvailability",
+        inventory.WatchAvailabilityRequest(skus=SKUS),
         KEYS["storefront"],
     )
     await stack.ask_unread(LOAD.unread, f"{orders}/ListOrders", pb.ListOrdersRequest(page_size=1000), KEYS["pms"])

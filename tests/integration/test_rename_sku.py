@@ -335,13 +335,13 @@ async def test_an_alert_goes_along_and_clears_under_the_new_name(shop: Shop) -> 
 async def test_watches_of_both_names_are_told(shop: Shop) -> None:
     await shop.sell("A", 4)
     staff = shop.pms.inventory.WatchStock(inventory.WatchStockRequest(skus=["A", "B"]))
-    customer = shop.storefront.inventory.WatchStock(inventory.WatchStockRequest(skus=["A", "B"]))
-    counters: dict[str, inventory.StockCounters] = {}
+    customer = shop.storefront.inventory.WatchAvailability(inventory.WatchAvailabilityRequest(skus=["A", "B"]))
+    counters: dict[str, inventory.StockLevel] = {}
     available: dict[str, int | None] = {}
 
     async def read_staff() -> None:
         async for answer in staff:
-            counters.update({each.sku: each for each in answer.counters})
+            counters.update({each.sku: each for each in answer.stock_levels})
 
     async def read_customer() -> None:
         async for answer in customer:

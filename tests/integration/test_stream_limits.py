@@ -18,7 +18,7 @@ from tests.events import until
 from tests.issuer import Issuer
 from tests.shop import Callers, Refused, Shop, callers, refused, running_shop
 
-WATCH = inventory.WatchStockRequest(skus=["TEE"])
+WATCH = inventory.WatchAvailabilityRequest(skus=["TEE"])
 ROW = inventory.SyncStockRequest(rows=[inventory.SyncStockRequest.Row(sku="TEE", delta=1)])
 
 
@@ -36,7 +36,7 @@ async def begun(stream: Any) -> Any:
 
 
 async def refusal_of(by: Callers) -> Refused:
-    refusal = await refused(anext(aiter(by.inventory.WatchStock(WATCH))))
+    refusal = await refused(anext(aiter(by.inventory.WatchAvailability(WATCH))))
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STREAM_LIMIT_REACHED")
     assert refusal.retry_after > 0
     return refusal
@@ -44,7 +44,7 @@ async def refusal_of(by: Callers) -> Refused:
 
 async def succeeds(by: Callers) -> bool:
     """Whether one more stream could be opened; it is ended at once."""
-    stream = by.inventory.WatchStock(WATCH)
+    stream = by.inventory.WatchAvailability(WATCH)
     try:
         await anext(aiter(stream))
     except grpc.aio.AioRpcError:
@@ -63,7 +63,7 @@ async def shop(settings: Settings) -> AsyncIterator[Shop]:
 async def test_watches_and_uploads_of_one_caller_are_counted_together(shop: Shop) -> None:
     importing = shop.pms.catalog.ImportProducts(forever())
     streams = [
-        await begun(shop.pms.inventory.WatchStock(WATCH)),
+        await begun(shop.pms.inventory.WatchAvailability(WATCH)),
         await begun(shop.pms.orders.WatchOrders(WatchOrdersRequest())),
         await begun(shop.pms.inventory.SyncStock(forever(ROW))),
     ]
@@ -79,9 +79,9 @@ async def test_watches_and_uploads_of_one_caller_are_counted_together(shop: Shop
 
 async def test_what_is_refused_or_ends_in_an_error_is_not_counted(shop: Shop) -> None:
     for _ in range(6):
-        unnamed = shop.storefront.inventory.WatchStock(inventory.WatchStockRequest())
+        unnamed = shop.storefront.inventory.WatchAvailability(inventory.WatchAvailabilityRequest())
         assert (await refused(anext(aiter(unnamed)))).reason == "FIELD_INVALID"
-    streams = [await begun(shop.storefront.inventory.WatchStock(WATCH)) for _ in range(4)]
+    streams = [await begun(shop.storefront.inventory.WatchAvailability(WATCH)) for _ in range(4)]
     for _ in range(6):
         await refusal_of(shop.storefront)
     streams[0].cancel()
@@ -103,7 +103,7 @@ async def test_a_customer_is_counted_over_all_of_its_tokens(tmp_path: Path, data
             return callers(shop.address, token)
 
         phone, laptop, bob = customer("phone", "ada"), customer("laptop", "ada"), customer("bob", "bob")
-        streams = [await begun(each.inventory.WatchStock(WATCH)) for each in (phone, laptop)]
+        streams = [await begun(each.inventory.WatchAvailability(WATCH)) for each in (phone, laptop)]
         for each in (phone, laptop):
             assert (await refusal_of(each)).metadata == {"limit": "2", "counted": "customer"}
         assert await succeeds(bob)

@@ -20,7 +20,7 @@ from tests.products import made, update
 from tests.shop import KEYS, Shop, money, refused, running_shop
 from tests.snapshot import nothing_written
 from tests.terminal import stockward
-from tests.watching import watch_stock
+from tests.watching import watch_availability
 
 EVERY = 1_000_000_000
 """Units that one order may name."""
@@ -215,7 +215,7 @@ async def test_stock_on_hand_stays_and_is_not_offered_until_it_is_tracked_again(
     product = await sell(shop, variant(untracked=False))
     await shop.receive("PDF", 3)
     await shop.pms.inventory.SetStockPolicy(pb.SetStockPolicyRequest(sku="PDF", reorder_point=5))
-    async with watch_stock(shop.storefront, "PDF") as watch:
+    async with watch_availability(shop.storefront, "PDF") as watch:
         await watch.begun()
         assert watch.available == {"PDF": 3}
 
@@ -244,14 +244,14 @@ async def test_stock_on_hand_stays_and_is_not_offered_until_it_is_tracked_again(
 
 async def test_a_watch_is_told_of_a_variant_that_never_had_stock(shop: Shop) -> None:
     product = await sell(shop, variant(untracked=False))
-    async with watch_stock(shop.storefront, "PDF") as watch:
+    async with watch_availability(shop.storefront, "PDF") as watch:
         await watch.begun()
         assert watch.available == {"PDF": 0}
         await set_tracked(shop, product, tracked=False)
         await watch.until(lambda watch: watch.available == {"PDF": EVERY}, SOON)
         cursor = watch.cursor
     await set_tracked(shop, product, tracked=True)
-    async with watch_stock(shop.storefront, "PDF", cursor=cursor) as watch:
+    async with watch_availability(shop.storefront, "PDF", cursor=cursor) as watch:
         await watch.until(lambda watch: watch.available == {"PDF": 0}, SOON)
 
 

@@ -33,7 +33,7 @@ from stockward_server.storage.read.order_views import SqlOrderViews
 from stockward_server.storage.read.stock_views import SqlStockViews
 from tests.events import event, record, until
 from tests.shop import KEYS, Refused, Shop, callers, refused, running_shop
-from tests.watching import Watch, timed, watch_orders, watch_stock
+from tests.watching import Watch, timed, watch_availability, watch_orders, watch_stock
 
 
 def has(order: Order, version: int) -> Callable[[Watch], bool]:
@@ -217,16 +217,19 @@ async def test_names_that_are_watched_are_counted(settings: Settings) -> None:
     async with running_shop(settings.model_copy(update={"max_watched_keys": 5})) as shop:
         for sku in ("A", "B", "C"):
             await shop.sell(sku, 1)
-        async with watch_stock(shop.storefront, "A", "B", "C") as first, watch_stock(shop.pms, "A", "B") as second:
+        async with (
+            watch_availability(shop.storefront, "A", "B", "C") as first,
+            watch_stock(shop.pms, "A", "B") as second,
+        ):
             await first.begun()
             await second.begun()
-            for by in (shop.storefront, shop.pms):
-                async with watch_stock(by, "A") as third:
+            for one_more in (watch_availability(shop.storefront, "A"), watch_stock(shop.pms, "A")):
+                async with one_more as third:
                     refusal = await third.end()
                     assert (refusal.reason, refusal.metadata) == ("WATCH_LIMIT_REACHED", {"limit": "5"})
 
         async def again() -> bool:
-            async with watch_stock(shop.storefront, "A", "B", "C") as watch:
+            async with watch_availability(shop.storefront, "A", "B", "C") as watch:
                 await watch.until(lambda watch: watch.cursor or watch.ended)
                 return not watch.ended
 
@@ -263,7 +266,7 @@ async def test_one_who_reads_too_slowly_is_told_to_resume_and_holds_up_nobody(se
             assert refusal.retry_after > 0
 
             cursor = next(response.cursor for response in reversed(responses) if response.cursor)
-            before = [counters.version for response in responses for counters in response.counters]
+            before = [counters.version for response in responses for counters in response.stock_levels]
             async with watch_stock(shop.pms, sku, cursor=cursor) as resumed:
                 await resumed.begun()
                 final = (await shop.level(sku)).version
@@ -282,14 +285,14 @@ async def test_a_stopping_server_ends_its_watches_at_once(settings: Settings) ->
         )
         staff, shopper = callers(shop.address, KEYS["pms"]), callers(shop.address, KEYS["storefront"])
         async with staff.channel, shopper.channel:
-            watches = [watch_stock(shopper, "TEE"), watch_stock(staff), watch_orders(staff)]
+            watches = [watch_availability(shopper, "TEE"), watch_stock(staff), watch_orders(staff)]
             for watch in watches:
                 await watch.begun()
             assert await timed(stack.aclose()) < 10
             for watch in watches:
                 assert (await watch.end()).code is grpc.StatusCode.UNAVAILABLE
         await other.order("TEE")
-        async with watch_stock(other.storefront, "TEE", cursor=watches[0].cursor) as elsewhere:
+        async with watch_availability(other.storefront, "TEE", cursor=watches[0].cursor) as elsewhere:
             await elsewhere.until(lambda watch: watch.available == {"TEE": 4})
 
 
@@ -303,7 +306,7 @@ async def test_a_thousand_watches_of_one_process_and_calls_beside_them(settings:
         many = [callers(shop.address, KEYS["storefront"]) for _ in range(4)]
         try:
             watches = [
-                watch_stock(many[number % 4], "TEE", "MUG") if number % 10 else watch_orders(shop.pms)
+                watch_availability(many[number % 4], "TEE", "MUG") if number % 10 else watch_orders(shop.pms)
                 for number in range(1000)
             ]
             for watch in watches:
@@ -325,7 +328,7 @@ async def test_a_watch_that_ends_gives_its_place_back(settings: Settings) -> Non
     async with running_shop(settings.model_copy(update={"max_watches": 1})) as shop:
         await shop.sell("TEE", 5)
         kinds: list[Callable[[], Watch]] = [
-            lambda: watch_stock(shop.storefront, "TEE"),
+            lambda: watch_availability(shop.storefront, "TEE"),
             lambda: watch_stock(shop.pms, "TEE"),
             lambda: watch_orders(shop.pms),
         ]

@@ -17,7 +17,7 @@ from tests.incoming import SECRET, deliver
 from tests.shop import KEYS, Shop, refused, running_shop
 from tests.snapshot import nothing_written
 from tests.terminal import stockward
-from tests.watching import watch_stock
+from tests.watching import watch_availability
 
 PROCESSING, FULFILLED = order_pb2.Order.STATE_PROCESSING, order_pb2.Order.STATE_FULFILLED
 DEALLOCATED, ALLOCATED = pb.StockMovement.KIND_DEALLOCATED, pb.StockMovement.KIND_ALLOCATED
@@ -77,7 +77,7 @@ async def available(shop: Shop, sku: str) -> set[int]:
     batch = await shop.storefront.inventory.BatchGetAvailability(pb.BatchGetAvailabilityRequest(skus=[sku]))
     explained = await shop.pms.inventory.ExplainAvailability(pb.ExplainAvailabilityRequest(sku=sku))
     listed = await shop.storefront.catalog.ListAvailableProducts(catalog_pb2.ListAvailableProductsRequest())
-    async with watch_stock(shop.storefront, sku) as watch:
+    async with watch_availability(shop.storefront, sku) as watch:
         await watch.begun()
         watched = watch.available[sku]
     refusal = await refused(shop.order(sku, 1_000_000))
@@ -159,7 +159,7 @@ async def test_a_watch_is_told_what_a_count_at_another_location_leaves(shop: Sho
     await shop.sell("TEE", 10)
     await shop.receive("TEE", 3, "north")
     await shop.order("TEE", 10)
-    async with watch_stock(shop.storefront, "TEE") as watch:
+    async with watch_availability(shop.storefront, "TEE") as watch:
         await watch.begun()
         assert watch.available == {"TEE": 3}
         await count(shop, "TEE", 8)

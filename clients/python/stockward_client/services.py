@@ -628,33 +628,61 @@ class InventoryService:
             timeout,
         )
 
-    def watch_stock(
-        self, *, skus: Iterable[str] = (), location_id: str = "", cursor: str = "", timeout: float | None = None
-    ) -> Iterator[inventory_pb2.WatchStockResponse]:
-        """Watches the stock of SKUs: sends its present state, then every change of it, until the caller ends the
-        stream. Storefront keys receive availability, staff keys the counters of each location. To a storefront a
-        SKU whose product is not published is unknown: it is listed in `unknown_skus`, its availability follows
-        when the product is published, and it is listed in `unknown_skus` again when the product is unpublished.
+    def watch_availability(
+        self, *, skus: Iterable[str], cursor: str = "", timeout: float | None = None
+    ) -> Iterator[inventory_pb2.WatchAvailabilityResponse]:
+        """Watches the availability of SKUs: sends it as it is now, then every change of it, until the caller ends
+        the stream. A SKU that is not for sale is listed in `unknown_skus`; its availability follows when its
+        product is published, and it is listed again when the product is unpublished or loses the variant.
 
-        Without a cursor the present state is sent first; it is complete with the first response that has a
-        cursor. With a cursor only changes after it are sent. A response without any change is a heartbeat: it is
-        sent every 15 seconds (a setting of the server) while nothing changes, and its cursor is valid. A response
-        ends at about 2 MiB; the rest follows in the next one.
+        Without a cursor the availability of all SKUs is sent first. With a cursor only what has changed after it
+        is sent, and the SKUs that are not for sale. Changes in quick succession are combined into the last one. A
+        response without any change is a checkpoint: it is sent every 15 seconds (a setting of the server) while
+        nothing changes.
 
         A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
 
         Errors:
-        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping.
+        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping, or its database cannot be reached.
+        - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
+        - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+        - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
+
+        Args:
+            skus: Stock keeping units to watch, 1 to 1,000. Those that are not for sale are reported once they are.
+            cursor: The last cursor that was received, to continue after it; empty: start from the present state.
+                Cursors of ListEvents are valid as well.
+            timeout: Seconds that the server may be away before the watch ends; None: it goes on for ever.
+        """
+        return self._calls.watch(
+            self._stub.WatchAvailability, inventory_pb2.WatchAvailabilityRequest(skus=skus, cursor=cursor), timeout
+        )
+
+    def watch_stock(
+        self, *, skus: Iterable[str] = (), location_id: str = "", cursor: str = "", timeout: float | None = None
+    ) -> Iterator[inventory_pb2.WatchStockResponse]:
+        """Watches stock levels: sends them as they are now, then every version of each of them, in order and exactly
+        once, until the caller ends the stream.
+
+        Without a cursor the present levels are sent first; they are complete with the first response that has a
+        cursor. With a cursor only changes after it are sent. A response without any change is a checkpoint: it is
+        sent every 15 seconds (a setting of the server) while nothing changes. A response ends at about 2 MiB; the
+        rest follows in the next one.
+
+        A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
+
+        Errors:
+        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping, or its database cannot be reached.
         - ABORTED (WATCH_LAGGED): the caller reads more slowly than changes come.
         - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
         - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
         - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
-        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key names a location.
 
         Args:
-            skus: Stock keeping units to watch, up to 1,000. Those that are not for sale are reported once they are.
-                Staff may leave it empty to watch all SKUs; a storefront must name some.
-            location_id: Only this location. Staff only.
+            skus: Only stock levels of these SKUs, up to 1,000; empty: all SKUs.
+            location_id: Only stock levels at this location; empty: all locations.
             cursor: The last cursor that was received, to continue after it; empty: start from the present state.
                 Cursors of ListEvents are valid as well.
             timeout: Seconds that the server may be away before the watch ends; None: it goes on for ever.
@@ -1179,7 +1207,7 @@ class OrderService:
 
         Without a cursor the present state is sent first: the orders that the request names, else those in the
         requested states, else those that are open (PENDING, PROCESSING, PARTIALLY_FULFILLED). It is complete with
-        the first response that has a cursor. Cursors, heartbeats and errors are those of
+        the first response that has a cursor. Cursors, checkpoints and errors are those of
         InventoryService.WatchStock.
 
         Args:

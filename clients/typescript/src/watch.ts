@@ -20,7 +20,7 @@ export interface WatchOptions {
 
 /**
  * A stream that is opened again after its last cursor whenever it ends or breaks: nothing is missed, and nothing comes
- * twice. `for await (const { availabilities } of watch(shop.inventory.watchStock, { skus: ["TEE-L"] }))`
+ * twice. `for await (const { availabilities } of watch(shop.inventory.watchAvailability, { skus: ["TEE-L"] }))`
  *
  * Where the cursor is good no longer (CURSOR_EXPIRED: the events after it are no longer kept; CURSOR_LOST: those before it
  * are lost, since the database was restored), the present state comes again. Leaving the loop closes the stream.

@@ -1,4 +1,4 @@
-"""WatchStock and WatchOrders on the wire: what a caller may watch, the present state, and events as changes."""
+"""The watches on the wire: the present state, and events as changes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from stockward.event.v1 import event_pb2
 from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
-from stockward_server.api.inventory.messages import availability_message
+from stockward_server.api.inventory.messages import availability_message, level_message
 from stockward_server.api.orders.messages import order_parts
 from stockward_server.api.requests import Context
-from stockward_server.application.context import Role
 from stockward_server.application.follower import Encoder, key_of
 from stockward_server.application.ports.events import Cursor, LoggedEvent
 from stockward_server.application.ports.orders import OrderFilter, OrderViews
@@ -20,10 +19,8 @@ from stockward_server.application.ports.pages import Page, Position
 from stockward_server.application.ports.stock import StockViews
 from stockward_server.application.watch_queues import Interest
 from stockward_server.application.watches import SnapshotItem, Watches
-from stockward_server.auth.identity import current_call
-from stockward_server.domain.errors import FieldInvalid, RoleNotAllowed
 from stockward_server.domain.order import OPEN_STATES, Order, OrderState
-from stockward_server.domain.stock import StockLevel
+from stockward_server.domain.stock import policy_etag
 from stockward_server.runtime.turns import long_read
 from stockward_server.wire.cursor import Encode, going_on
 from stockward_server.wire.enums import wire
@@ -37,47 +34,46 @@ PRESENT_PAGE = 500
 """Most rows of one response while the present state is sent."""
 
 
-async def watch_stock(
-    watches: Watches, views: StockViews, seals: Seals, request: inventory_pb2.WatchStockRequest, context: Context
-) -> AsyncIterator[inventory_pb2.WatchStockResponse]:
-    """Availability for a storefront, counters for staff."""
+async def watch_availability(
+    watches: Watches, seals: Seals, request: inventory_pb2.WatchAvailabilityRequest, context: Context
+) -> AsyncIterator[inventory_pb2.WatchAvailabilityResponse]:
+    """Sends the availability of SKUs, then each change of it."""
     async with going_on(seals, request.cursor) as (after, encode):
-        async for response in _watch_stock(watches, views, request, context, after, encode):
-            yield response
-
-
-async def _watch_stock(
-    watches: Watches,
-    views: StockViews,
-    request: inventory_pb2.WatchStockRequest,
-    context: Context,
-    after: Cursor | None,
-    encode: Encode,
-) -> AsyncIterator[inventory_pb2.WatchStockResponse]:
-    skus = frozenset(request.skus)
-    slot = watches.enter()
-    context.add_done_callback(lambda _: slot.close())  # type: ignore[arg-type]  # the stub has a client's callback
-    if current_call.get().caller.role is Role.STOREFRONT:
-        _check_storefront(request)
-        async for update in watches.availability(slot, skus, after):
-            yield inventory_pb2.WatchStockResponse(
+        slot = watches.enter()
+        context.add_done_callback(lambda _: slot.close())  # type: ignore[arg-type]  # the stub has a client's callback
+        async for update in watches.availability(slot, frozenset(request.skus), after):
+            yield inventory_pb2.WatchAvailabilityResponse(
                 availabilities=[message for _, message in update.messages if message is not None],
                 unknown_skus=[sku for sku, message in update.messages if message is None],
                 cursor=_cursor(update.position, encode),
+                checkpoint=update.is_checkpoint,
             )
-        return
 
-    def at_location(counters: inventory_pb2.StockCounters) -> bool:
-        return request.location_id in ("", counters.location_id)
 
-    present = _pages(
-        lambda page: views.levels(page, request.skus, request.location_id or None),
-        _present_level,
-        lambda level: [level.sku, level.location_id],
-        lambda counters: f"{counters.sku}@{counters.location_id}",
-    )
-    async for update in watches.changes(slot, Interest("stock", skus, at_location), after, present):
-        yield inventory_pb2.WatchStockResponse(counters=update.messages, cursor=_cursor(update.position, encode))
+async def watch_stock(
+    watches: Watches, views: StockViews, seals: Seals, request: inventory_pb2.WatchStockRequest, context: Context
+) -> AsyncIterator[inventory_pb2.WatchStockResponse]:
+    """Sends stock levels, then each version of them."""
+    async with going_on(seals, request.cursor) as (after, encode):
+        slot = watches.enter()
+        context.add_done_callback(lambda _: slot.close())  # type: ignore[arg-type]  # the stub has a client's callback
+
+        def at_location(level: inventory_pb2.StockLevel) -> bool:
+            return request.location_id in ("", level.location_id)
+
+        present = _pages(
+            lambda page: views.levels(page, request.skus, request.location_id or None),
+            level_message,
+            lambda level: [level.sku, level.location_id],
+            lambda level: f"{level.sku}@{level.location_id}",
+        )
+        interest = Interest("stock", frozenset(request.skus), at_location)
+        async for update in watches.changes(slot, interest, after, present):
+            yield inventory_pb2.WatchStockResponse(
+                stock_levels=update.messages,
+                cursor=_cursor(update.position, encode),
+                checkpoint=update.is_checkpoint,
+            )
 
 
 async def watch_orders(
@@ -121,16 +117,9 @@ async def _watch_orders(
         first_step=ORDERS_AT_FIRST,
     )
     async for update in watches.changes(slot, Interest("order", order_ids, matches), after, present):
-        yield order_pb2.WatchOrdersResponse(changes=update.messages, cursor=_cursor(update.position, encode))
-
-
-def _check_storefront(request: inventory_pb2.WatchStockRequest) -> None:
-    if request.location_id:
-        raise RoleNotAllowed(
-            "a storefront key may not watch a location", field="location_id", role="storefront", allowed="pms,admin"
+        yield order_pb2.WatchOrdersResponse(
+            changes=update.messages, cursor=_cursor(update.position, encode), checkpoint=update.is_checkpoint
         )
-    if not request.skus:
-        raise FieldInvalid("a storefront must name the SKUs that it watches", field="skus")
 
 
 async def _pages(
@@ -160,24 +149,14 @@ def _cursor(position: Cursor | None, encode: Encode) -> str:
 # What watches are told
 
 
-def _present_level(level: StockLevel) -> inventory_pb2.StockCounters:
-    return inventory_pb2.StockCounters(
-        sku=level.sku,
-        location_id=level.location_id,
-        on_hand=level.on_hand,
-        reserved=level.reserved,
-        allocated=level.allocated,
-        safety_stock=level.safety_stock,
-        available=level.available,
-        version=level.version,
-        update_time=timestamp(level.update_time),
-    )
+def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockLevel:
+    """Returns the stock level after an event.
 
-
-def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockCounters:
+    It has no `policy_etag` after an event of the release before, which did not record the backorder limit.
+    """
     event = event_pb2.Event.FromString(logged.payload)
     stock = event.stock
-    return inventory_pb2.StockCounters(
+    level = inventory_pb2.StockLevel(
         sku=stock.sku,
         location_id=stock.location_id,
         on_hand=stock.on_hand,
@@ -185,9 +164,18 @@ def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockCounters:
         allocated=stock.allocated,
         safety_stock=stock.safety_stock,
         available=stock.available,
+        backorder_limit=stock.backorder_limit,
+        alert_level=stock.alert_level,
+        overhang=stock.overhang,
         version=event.aggregate_version,
         update_time=event.time,
     )
+    if stock.HasField("reorder_point"):
+        level.reorder_point = stock.reorder_point
+    if stock.HasField("backorder_limit"):
+        reorder_point = stock.reorder_point if stock.HasField("reorder_point") else None
+        level.policy_etag = policy_etag(stock.safety_stock, reorder_point, stock.backorder_limit)
+    return level
 
 
 def _present_order(order: Order) -> order_pb2.OrderChange:

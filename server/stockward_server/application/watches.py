@@ -34,6 +34,11 @@ class WatchUpdate:
     messages: Sequence[Any]
     position: Cursor | None
 
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether it says only that everything up to its position was sent."""
+        return not self.messages and self.position is not None
+
 
 @dataclass(frozen=True, slots=True)
 class SnapshotItem:

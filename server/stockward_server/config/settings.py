@@ -307,7 +307,7 @@ class Settings(BaseModel):
     """How long a connection to the gRPC server may be without a call, in seconds; then it is closed."""
 
     max_watches: int = Field(default=2000, ge=0, le=1_000_000)
-    """WatchStock and WatchOrders streams of a server process at once, beside the calls of max_concurrent_rpcs."""
+    """Streams of watches that a server process has open at once, beside the calls of max_concurrent_rpcs."""
 
     max_watched_keys: int = Field(default=100_000, ge=1, le=100_000_000)
     """SKUs and orders that all watches of a server process may name, counted once for each watch that names them. Each

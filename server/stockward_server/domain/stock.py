@@ -120,7 +120,7 @@ class StockLevel:
     @property
     def policy_etag(self) -> str:
         """Changes with the policy, not with the counters."""
-        return etag_of(self.safety_stock, self.reorder_point, self.backorder_limit)
+        return policy_etag(self.safety_stock, self.reorder_point, self.backorder_limit)
 
     @property
     def available(self) -> int:
@@ -137,6 +137,11 @@ class StockLevel:
         """Units promised here beyond what is here and may be backordered: other locations have to serve them."""
         backorders = self.backorder_limit if self.active else 0
         return max(0, self.reserved + self.allocated - self.on_hand - backorders)
+
+
+def policy_etag(safety_stock: int, reorder_point: int | None, backorder_limit: int) -> str:
+    """Returns the etag of a stock policy (AIP-154)."""
+    return etag_of(safety_stock, reorder_point, backorder_limit)
 
 
 def untracked_level(sku: str) -> StockLevel:

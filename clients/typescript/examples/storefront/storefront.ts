@@ -12,7 +12,7 @@ for await (const product of rows(shop.catalog.listAvailableProducts, {})) {
   for (const variant of product.variants) show(product, variant);
 }
 if (stock.size > 0) {
-  for await (const { availabilities, unknownSkus } of watch(shop.inventory.watchStock, { skus: [...stock.keys()] })) {
+  for await (const { availabilities, unknownSkus } of watch(shop.inventory.watchAvailability, { skus: [...stock.keys()] })) {
     for (const each of availabilities) stock.get(each.sku)!.textContent = leftOf(each);
     for (const sku of unknownSkus) stock.get(sku)!.textContent = "no longer for sale";
   }

@@ -64,6 +64,9 @@ def _stock(news: StockNews) -> pb.StockEvent:
         reorder_point=level.reorder_point,
         renamed_from_sku=news.renamed_from,
         renamed_to_sku=news.renamed_to,
+        backorder_limit=level.backorder_limit,
+        alert_level=wire(level.alert_level),
+        overhang=level.overhang,
     )
     if movement is not None:
         message.kind = wire(movement.kind)

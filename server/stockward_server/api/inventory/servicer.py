@@ -28,7 +28,7 @@ from stockward_server.api.inventory.messages import (
     reservation_message,
 )
 from stockward_server.api.requests import Context, customer_of_call, request_of
-from stockward_server.api.watching import watch_stock
+from stockward_server.api.watching import watch_availability, watch_stock
 from stockward_server.application.ports.committer import Submit
 from stockward_server.application.ports.positions import Part
 from stockward_server.application.ports.stock import (
@@ -101,6 +101,11 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
                     response.unknown_skus.append(sku)
                 await turns.give()
         return response
+
+    def WatchAvailability(
+        self, request: pb.WatchAvailabilityRequest, context: Context
+    ) -> AsyncIterator[pb.WatchAvailabilityResponse]:
+        return watch_availability(self._watches, self._seals, request, context)
 
     def WatchStock(self, request: pb.WatchStockRequest, context: Context) -> AsyncIterator[pb.WatchStockResponse]:
         return watch_stock(self._watches, self._views, self._seals, request, context)

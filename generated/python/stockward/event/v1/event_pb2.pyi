@@ -323,6 +323,9 @@ class StockEvent(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     RENAMED_FROM_SKU_FIELD_NUMBER: _builtins.int
     RENAMED_TO_SKU_FIELD_NUMBER: _builtins.int
+    BACKORDER_LIMIT_FIELD_NUMBER: _builtins.int
+    ALERT_LEVEL_FIELD_NUMBER: _builtins.int
+    OVERHANG_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit of the goods."""
     location_id: _builtins.str
@@ -357,6 +360,12 @@ class StockEvent(_message.Message):
     """New SKU of these goods, for stock.renamed: this is their last event as `<sku>@<location_id>`. The counters are
     zero, since no goods have the old SKU now.
     """
+    backorder_limit: _builtins.int
+    """Units that may be promised beyond what is available. Unset in events from before this was recorded."""
+    alert_level: _inventory_pb2.StockAlert.Level.ValueType
+    """Level of the alert that is raised after the change; unspecified when there is none."""
+    overhang: _builtins.int
+    """Units promised here beyond what is here and may be backordered, after the change."""
     def __init__(
         self,
         *,
@@ -375,13 +384,21 @@ class StockEvent(_message.Message):
         reference: _builtins.str = ...,
         renamed_from_sku: _builtins.str = ...,
         renamed_to_sku: _builtins.str = ...,
+        backorder_limit: _builtins.int | None = ...,
+        alert_level: _inventory_pb2.StockAlert.Level.ValueType = ...,
+        overhang: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "reorder_point", b"reorder_point"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_backorder_limit", b"_backorder_limit", "_reorder_point", b"_reorder_point", "backorder_limit", b"backorder_limit", "reorder_point", b"reorder_point"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "allocated", b"allocated", "allocated_delta", b"allocated_delta", "available", b"available", "kind", b"kind", "location_id", b"location_id", "on_hand", b"on_hand", "on_hand_delta", b"on_hand_delta", "reference", b"reference", "renamed_from_sku", b"renamed_from_sku", "renamed_to_sku", b"renamed_to_sku", "reorder_point", b"reorder_point", "reserved", b"reserved", "reserved_delta", b"reserved_delta", "safety_stock", b"safety_stock", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_backorder_limit", b"_backorder_limit", "_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "allocated", b"allocated", "allocated_delta", b"allocated_delta", "available", b"available", "backorder_limit", b"backorder_limit", "kind", b"kind", "location_id", b"location_id", "on_hand", b"on_hand", "on_hand_delta", b"on_hand_delta", "overhang", b"overhang", "reference", b"reference", "renamed_from_sku", b"renamed_from_sku", "renamed_to_sku", b"renamed_to_sku", "reorder_point", b"reorder_point", "reserved", b"reserved", "reserved_delta", b"reserved_delta", "safety_stock", b"safety_stock", "sku", b"sku"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__backorder_limit: _TypeAlias = _typing.Literal["backorder_limit"]  # noqa: Y015
+    _WhichOneofArgType__backorder_limit: _TypeAlias = _typing.Literal["_backorder_limit", b"_backorder_limit"]  # noqa: Y015
     _WhichOneofReturnType__reorder_point: _TypeAlias = _typing.Literal["reorder_point"]  # noqa: Y015
     _WhichOneofArgType__reorder_point: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__backorder_limit) -> _WhichOneofReturnType__backorder_limit | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reorder_point) -> _WhichOneofReturnType__reorder_point | None: ...
 
 Global___StockEvent: _TypeAlias = StockEvent  # noqa: Y015

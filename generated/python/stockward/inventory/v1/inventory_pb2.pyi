@@ -885,8 +885,78 @@ class BatchGetAvailabilityResponse(_message.Message):
 Global___BatchGetAvailabilityResponse: _TypeAlias = BatchGetAvailabilityResponse  # noqa: Y015
 
 @_typing.final
+class WatchAvailabilityRequest(_message.Message):
+    """Request message for WatchAvailability."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKUS_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """The last cursor that was received, to continue after it; empty: start from the present state. Cursors of ListEvents
+    are valid as well.
+    """
+    @_builtins.property
+    def skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Stock keeping units to watch, 1 to 1,000. Those that are not for sale are reported once they are."""
+
+    def __init__(
+        self,
+        *,
+        skus: _abc.Iterable[_builtins.str] | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "skus", b"skus"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAvailabilityRequest: _TypeAlias = WatchAvailabilityRequest  # noqa: Y015
+
+@_typing.final
+class WatchAvailabilityResponse(_message.Message):
+    """Response message for WatchAvailability."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AVAILABILITIES_FIELD_NUMBER: _builtins.int
+    UNKNOWN_SKUS_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Where to continue."""
+    checkpoint: _builtins.bool
+    """True when the response is a checkpoint: it has no changes, and all changes up to `cursor` have been sent."""
+    @_builtins.property
+    def availabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Availability]:
+        """What customers can order now, of the SKUs that changed."""
+
+    @_builtins.property
+    def unknown_skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Watched SKUs that cannot be bought, since no published product has them: stop showing them. They are sent at the
+        beginning, also after a cursor, and when a product is unpublished or loses a variant.
+        """
+
+    def __init__(
+        self,
+        *,
+        availabilities: _abc.Iterable[Global___Availability] | None = ...,
+        unknown_skus: _abc.Iterable[_builtins.str] | None = ...,
+        cursor: _builtins.str = ...,
+        checkpoint: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availabilities", b"availabilities", "checkpoint", b"checkpoint", "cursor", b"cursor", "unknown_skus", b"unknown_skus"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAvailabilityResponse: _TypeAlias = WatchAvailabilityResponse  # noqa: Y015
+
+@_typing.final
 class WatchStockRequest(_message.Message):
-    """Request message for WatchStock."""
+    """Request message for WatchStock. Stock levels must match all filters that are set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -894,16 +964,14 @@ class WatchStockRequest(_message.Message):
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     location_id: _builtins.str
-    """Only this location. Staff only."""
+    """Only stock levels at this location; empty: all locations."""
     cursor: _builtins.str
     """The last cursor that was received, to continue after it; empty: start from the present state. Cursors of ListEvents
     are valid as well.
     """
     @_builtins.property
     def skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Stock keeping units to watch, up to 1,000. Those that are not for sale are reported once they are. Staff may leave
-        it empty to watch all SKUs; a storefront must name some.
-        """
+        """Only stock levels of these SKUs, up to 1,000; empty: all SKUs."""
 
     def __init__(
         self,
@@ -926,97 +994,31 @@ class WatchStockResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    AVAILABILITIES_FIELD_NUMBER: _builtins.int
-    COUNTERS_FIELD_NUMBER: _builtins.int
+    STOCK_LEVELS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
-    UNKNOWN_SKUS_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """Where to continue. Empty while more of the present state follows."""
+    checkpoint: _builtins.bool
+    """True when the response is a checkpoint: it has no changes, and all changes up to `cursor` have been sent."""
     @_builtins.property
-    def availabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Availability]:
-        """For storefront keys: what customers can order now. Changes in quick succession are combined into the last one."""
-
-    @_builtins.property
-    def counters(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockCounters]:
-        """For staff keys: the counters after each change, in order. Every version of a stock row is sent, exactly once."""
-
-    @_builtins.property
-    def unknown_skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """For storefront keys: watched SKUs that cannot be bought, since no published product has them. They are sent at the
-        beginning, also after a cursor, and when a product is unpublished or loses a variant: stop showing them.
-        """
+    def stock_levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLevel]:
+        """Stock levels after each change, in order."""
 
     def __init__(
         self,
         *,
-        availabilities: _abc.Iterable[Global___Availability] | None = ...,
-        counters: _abc.Iterable[Global___StockCounters] | None = ...,
+        stock_levels: _abc.Iterable[Global___StockLevel] | None = ...,
         cursor: _builtins.str = ...,
-        unknown_skus: _abc.Iterable[_builtins.str] | None = ...,
+        checkpoint: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availabilities", b"availabilities", "counters", b"counters", "cursor", b"cursor", "unknown_skus", b"unknown_skus"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "cursor", b"cursor", "stock_levels", b"stock_levels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchStockResponse: _TypeAlias = WatchStockResponse  # noqa: Y015
-
-@_typing.final
-class StockCounters(_message.Message):
-    """The counters of one SKU at one location after a change."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SKU_FIELD_NUMBER: _builtins.int
-    LOCATION_ID_FIELD_NUMBER: _builtins.int
-    ON_HAND_FIELD_NUMBER: _builtins.int
-    RESERVED_FIELD_NUMBER: _builtins.int
-    ALLOCATED_FIELD_NUMBER: _builtins.int
-    SAFETY_STOCK_FIELD_NUMBER: _builtins.int
-    AVAILABLE_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
-    UPDATE_TIME_FIELD_NUMBER: _builtins.int
-    sku: _builtins.str
-    """Stock keeping unit of the goods."""
-    location_id: _builtins.str
-    """Id of the location."""
-    on_hand: _builtins.int
-    """Units at the location, claimed or not."""
-    reserved: _builtins.int
-    """Units held by active reservations."""
-    allocated: _builtins.int
-    """Units owed to orders."""
-    safety_stock: _builtins.int
-    """Units that are never offered."""
-    available: _builtins.int
-    """on_hand - reserved - allocated - safety_stock. Negative when more is promised than there is."""
-    version: _builtins.int
-    """Number of the change, from 1: `version` of the StockLevel."""
-    @_builtins.property
-    def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When the change was made."""
-
-    def __init__(
-        self,
-        *,
-        sku: _builtins.str = ...,
-        location_id: _builtins.str = ...,
-        on_hand: _builtins.int = ...,
-        reserved: _builtins.int = ...,
-        allocated: _builtins.int = ...,
-        safety_stock: _builtins.int = ...,
-        available: _builtins.int = ...,
-        version: _builtins.int = ...,
-        update_time: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "available", b"available", "location_id", b"location_id", "on_hand", b"on_hand", "reserved", b"reserved", "safety_stock", b"safety_stock", "sku", b"sku", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___StockCounters: _TypeAlias = StockCounters  # noqa: Y015
 
 @_typing.final
 class ReserveStockRequest(_message.Message):

@@ -60,6 +60,11 @@ class InventoryServiceStub:
                 request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseReservationRequest.SerializeToString,
                 response_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.Reservation.FromString,
                 _registered_method=True)
+        self.WatchAvailability = channel.unary_stream(
+                '/stockward.inventory.v1.InventoryService/WatchAvailability',
+                request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchAvailabilityRequest.SerializeToString,
+                response_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchAvailabilityResponse.FromString,
+                _registered_method=True)
         self.WatchStock = channel.unary_stream(
                 '/stockward.inventory.v1.InventoryService/WatchStock',
                 request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchStockRequest.SerializeToString,
@@ -194,26 +199,45 @@ class InventoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def WatchStock(self, request, context):
-        """Watches the stock of SKUs: sends its present state, then every change of it, until the caller ends the stream.
-        Storefront keys receive availability, staff keys the counters of each location. To a storefront a SKU whose product
-        is not published is unknown: it is listed in `unknown_skus`, its availability follows when the product is
-        published, and it is listed in `unknown_skus` again when the product is unpublished.
+    def WatchAvailability(self, request, context):
+        """Watches the availability of SKUs: sends it as it is now, then every change of it, until the caller ends the stream. A
+        SKU that is not for sale is listed in `unknown_skus`; its availability follows when its product is published, and it
+        is listed again when the product is unpublished or loses the variant.
 
-        Without a cursor the present state is sent first; it is complete with the first response that has a cursor. With a
-        cursor only changes after it are sent. A response without any change is a heartbeat: it is sent every 15 seconds (a
-        setting of the server) while nothing changes, and its cursor is valid. A response ends at about 2 MiB; the rest
-        follows in the next one.
+        Without a cursor the availability of all SKUs is sent first. With a cursor only what has changed after it is sent, and
+        the SKUs that are not for sale. Changes in quick succession are combined into the last one. A response without any
+        change is a checkpoint: it is sent every 15 seconds (a setting of the server) while nothing changes.
 
         A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
 
         Errors:
-        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping.
+        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping, or its database cannot be reached.
+        - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
+        - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+        - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchStock(self, request, context):
+        """Watches stock levels: sends them as they are now, then every version of each of them, in order and exactly once, until
+        the caller ends the stream.
+
+        Without a cursor the present levels are sent first; they are complete with the first response that has a cursor. With
+        a cursor only changes after it are sent. A response without any change is a checkpoint: it is sent every 15 seconds (a
+        setting of the server) while nothing changes. A response ends at about 2 MiB; the rest follows in the next one.
+
+        A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
+
+        Errors:
+        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping, or its database cannot be reached.
         - ABORTED (WATCH_LAGGED): the caller reads more slowly than changes come.
         - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
         - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
         - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
-        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key names a location.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -367,6 +391,11 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.ReleaseReservation,
                     request_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseReservationRequest.FromString,
                     response_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.Reservation.SerializeToString,
+            ),
+            'WatchAvailability': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchAvailability,
+                    request_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchAvailabilityRequest.FromString,
+                    response_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchAvailabilityResponse.SerializeToString,
             ),
             'WatchStock': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchStock,
@@ -575,6 +604,33 @@ class InventoryService:
             '/stockward.inventory.v1.InventoryService/ReleaseReservation',
             stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReleaseReservationRequest.SerializeToString,
             stockward_dot_inventory_dot_v1_dot_inventory__pb2.Reservation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchAvailability(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stockward.inventory.v1.InventoryService/WatchAvailability',
+            stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchAvailabilityRequest.SerializeToString,
+            stockward_dot_inventory_dot_v1_dot_inventory__pb2.WatchAvailabilityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -87,26 +87,41 @@ class InventoryServiceStub:
     - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has this id.
     - FAILED_PRECONDITION (RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE): it is not ACTIVE.
     """
-    WatchStock: _grpc.UnaryStreamMultiCallable[_inventory_pb2.WatchStockRequest, _inventory_pb2.WatchStockResponse]
-    """Watches the stock of SKUs: sends its present state, then every change of it, until the caller ends the stream.
-    Storefront keys receive availability, staff keys the counters of each location. To a storefront a SKU whose product
-    is not published is unknown: it is listed in `unknown_skus`, its availability follows when the product is
-    published, and it is listed in `unknown_skus` again when the product is unpublished.
+    WatchAvailability: _grpc.UnaryStreamMultiCallable[_inventory_pb2.WatchAvailabilityRequest, _inventory_pb2.WatchAvailabilityResponse]
+    """Watches the availability of SKUs: sends it as it is now, then every change of it, until the caller ends the stream. A
+    SKU that is not for sale is listed in `unknown_skus`; its availability follows when its product is published, and it
+    is listed again when the product is unpublished or loses the variant.
 
-    Without a cursor the present state is sent first; it is complete with the first response that has a cursor. With a
-    cursor only changes after it are sent. A response without any change is a heartbeat: it is sent every 15 seconds (a
-    setting of the server) while nothing changes, and its cursor is valid. A response ends at about 2 MiB; the rest
-    follows in the next one.
+    Without a cursor the availability of all SKUs is sent first. With a cursor only what has changed after it is sent, and
+    the SKUs that are not for sale. Changes in quick succession are combined into the last one. A response without any
+    change is a checkpoint: it is sent every 15 seconds (a setting of the server) while nothing changes.
 
     A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
 
     Errors:
-    - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping.
+    - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping, or its database cannot be reached.
+    - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
+    - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+    - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+    - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
+    """
+    WatchStock: _grpc.UnaryStreamMultiCallable[_inventory_pb2.WatchStockRequest, _inventory_pb2.WatchStockResponse]
+    """Watches stock levels: sends them as they are now, then every version of each of them, in order and exactly once, until
+    the caller ends the stream.
+
+    Without a cursor the present levels are sent first; they are complete with the first response that has a cursor. With
+    a cursor only changes after it are sent. A response without any change is a checkpoint: it is sent every 15 seconds (a
+    setting of the server) while nothing changes. A response ends at about 2 MiB; the rest follows in the next one.
+
+    A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
+
+    Errors:
+    - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping, or its database cannot be reached.
     - ABORTED (WATCH_LAGGED): the caller reads more slowly than changes come.
     - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
     - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+    - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
     - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
-    - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key names a location.
     """
     GetReservation: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GetReservationRequest, _inventory_pb2.Reservation]
     """Returns one reservation.
@@ -215,26 +230,41 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has this id.
     - FAILED_PRECONDITION (RESERVATION_EXPIRED, RESERVATION_NOT_ACTIVE): it is not ACTIVE.
     """
-    WatchStock: _aio.UnaryStreamMultiCallable[_inventory_pb2.WatchStockRequest, _inventory_pb2.WatchStockResponse]  # type: ignore[assignment]
-    """Watches the stock of SKUs: sends its present state, then every change of it, until the caller ends the stream.
-    Storefront keys receive availability, staff keys the counters of each location. To a storefront a SKU whose product
-    is not published is unknown: it is listed in `unknown_skus`, its availability follows when the product is
-    published, and it is listed in `unknown_skus` again when the product is unpublished.
+    WatchAvailability: _aio.UnaryStreamMultiCallable[_inventory_pb2.WatchAvailabilityRequest, _inventory_pb2.WatchAvailabilityResponse]  # type: ignore[assignment]
+    """Watches the availability of SKUs: sends it as it is now, then every change of it, until the caller ends the stream. A
+    SKU that is not for sale is listed in `unknown_skus`; its availability follows when its product is published, and it
+    is listed again when the product is unpublished or loses the variant.
 
-    Without a cursor the present state is sent first; it is complete with the first response that has a cursor. With a
-    cursor only changes after it are sent. A response without any change is a heartbeat: it is sent every 15 seconds (a
-    setting of the server) while nothing changes, and its cursor is valid. A response ends at about 2 MiB; the rest
-    follows in the next one.
+    Without a cursor the availability of all SKUs is sent first. With a cursor only what has changed after it is sent, and
+    the SKUs that are not for sale. Changes in quick succession are combined into the last one. A response without any
+    change is a checkpoint: it is sent every 15 seconds (a setting of the server) while nothing changes.
 
     A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
 
     Errors:
-    - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping.
+    - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping, or its database cannot be reached.
+    - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
+    - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+    - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+    - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
+    """
+    WatchStock: _aio.UnaryStreamMultiCallable[_inventory_pb2.WatchStockRequest, _inventory_pb2.WatchStockResponse]  # type: ignore[assignment]
+    """Watches stock levels: sends them as they are now, then every version of each of them, in order and exactly once, until
+    the caller ends the stream.
+
+    Without a cursor the present levels are sent first; they are complete with the first response that has a cursor. With
+    a cursor only changes after it are sent. A response without any change is a checkpoint: it is sent every 15 seconds (a
+    setting of the server) while nothing changes. A response ends at about 2 MiB; the rest follows in the next one.
+
+    A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
+
+    Errors:
+    - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping, or its database cannot be reached.
     - ABORTED (WATCH_LAGGED): the caller reads more slowly than changes come.
     - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
     - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+    - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
     - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
-    - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key names a location.
     """
     GetReservation: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetReservationRequest, _inventory_pb2.Reservation]  # type: ignore[assignment]
     """Returns one reservation.
@@ -372,30 +402,51 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def WatchAvailability(
+        self,
+        request: _inventory_pb2.WatchAvailabilityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_inventory_pb2.WatchAvailabilityResponse], _abc.AsyncIterator[_inventory_pb2.WatchAvailabilityResponse]]:
+        """Watches the availability of SKUs: sends it as it is now, then every change of it, until the caller ends the stream. A
+        SKU that is not for sale is listed in `unknown_skus`; its availability follows when its product is published, and it
+        is listed again when the product is unpublished or loses the variant.
+
+        Without a cursor the availability of all SKUs is sent first. With a cursor only what has changed after it is sent, and
+        the SKUs that are not for sale. Changes in quick succession are combined into the last one. A response without any
+        change is a checkpoint: it is sent every 15 seconds (a setting of the server) while nothing changes.
+
+        A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
+
+        Errors:
+        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping, or its database cannot be reached.
+        - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
+        - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+        - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
+        """
+
+    @_abc_1.abstractmethod
     def WatchStock(
         self,
         request: _inventory_pb2.WatchStockRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_inventory_pb2.WatchStockResponse], _abc.AsyncIterator[_inventory_pb2.WatchStockResponse]]:
-        """Watches the stock of SKUs: sends its present state, then every change of it, until the caller ends the stream.
-        Storefront keys receive availability, staff keys the counters of each location. To a storefront a SKU whose product
-        is not published is unknown: it is listed in `unknown_skus`, its availability follows when the product is
-        published, and it is listed in `unknown_skus` again when the product is unpublished.
+        """Watches stock levels: sends them as they are now, then every version of each of them, in order and exactly once, until
+        the caller ends the stream.
 
-        Without a cursor the present state is sent first; it is complete with the first response that has a cursor. With a
-        cursor only changes after it are sent. A response without any change is a heartbeat: it is sent every 15 seconds (a
-        setting of the server) while nothing changes, and its cursor is valid. A response ends at about 2 MiB; the rest
-        follows in the next one.
+        Without a cursor the present levels are sent first; they are complete with the first response that has a cursor. With
+        a cursor only changes after it are sent. A response without any change is a checkpoint: it is sent every 15 seconds (a
+        setting of the server) while nothing changes. A response ends at about 2 MiB; the rest follows in the next one.
 
         A stream may end at any time. Open it again with the last cursor that was received: no change is missed.
 
         Errors:
-        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping.
+        - UNAVAILABLE (DATABASE_UNAVAILABLE): the server is stopping, or its database cannot be reached.
         - ABORTED (WATCH_LAGGED): the caller reads more slowly than changes come.
         - OUT_OF_RANGE (CURSOR_EXPIRED): changes after the cursor are no longer kept. Watch without a cursor.
         - OUT_OF_RANGE (CURSOR_LOST): changes before the cursor were lost. Watch without a cursor.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
         - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED, STREAM_LIMIT_REACHED): too many streams are open.
-        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key names a location.
         """
 
     @_abc_1.abstractmethod

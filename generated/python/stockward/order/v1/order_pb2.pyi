@@ -1419,8 +1419,11 @@ class WatchOrdersResponse(_message.Message):
 
     CHANGES_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """Where to continue. Empty while more of the present state follows."""
+    checkpoint: _builtins.bool
+    """True when the response is a checkpoint: it has no changes, and all changes up to `cursor` have been sent."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderChange]:
         """Orders after each change, in order. Every version of an order is sent, exactly once."""
@@ -1430,10 +1433,11 @@ class WatchOrdersResponse(_message.Message):
         *,
         changes: _abc.Iterable[Global___OrderChange] | None = ...,
         cursor: _builtins.str = ...,
+        checkpoint: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "cursor", b"cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "checkpoint", b"checkpoint", "cursor", b"cursor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

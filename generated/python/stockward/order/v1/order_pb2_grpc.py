@@ -167,7 +167,7 @@ class OrderServiceServicer:
 
         Without a cursor the present state is sent first: the orders that the request names, else those in the requested
         states, else those that are open (PENDING, PROCESSING, PARTIALLY_FULFILLED). It is complete with the first response
-        that has a cursor. Cursors, heartbeats and errors are those of InventoryService.WatchStock.
+        that has a cursor. Cursors, checkpoints and errors are those of InventoryService.WatchStock.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -88,7 +88,7 @@ class OrderServiceStub:
 
     Without a cursor the present state is sent first: the orders that the request names, else those in the requested
     states, else those that are open (PENDING, PROCESSING, PARTIALLY_FULFILLED). It is complete with the first response
-    that has a cursor. Cursors, heartbeats and errors are those of InventoryService.WatchStock.
+    that has a cursor. Cursors, checkpoints and errors are those of InventoryService.WatchStock.
     """
     ProcessOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.ProcessOrderRequest, _order_pb2.Order]
     """Moves a PENDING order to PROCESSING, once its payment terms are met. The terms of a prepaid order are met when
@@ -222,7 +222,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
 
     Without a cursor the present state is sent first: the orders that the request names, else those in the requested
     states, else those that are open (PENDING, PROCESSING, PARTIALLY_FULFILLED). It is complete with the first response
-    that has a cursor. Cursors, heartbeats and errors are those of InventoryService.WatchStock.
+    that has a cursor. Cursors, checkpoints and errors are those of InventoryService.WatchStock.
     """
     ProcessOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.ProcessOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Moves a PENDING order to PROCESSING, once its payment terms are met. The terms of a prepaid order are met when
@@ -389,7 +389,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Without a cursor the present state is sent first: the orders that the request names, else those in the requested
         states, else those that are open (PENDING, PROCESSING, PARTIALLY_FULFILLED). It is complete with the first response
-        that has a cursor. Cursors, heartbeats and errors are those of InventoryService.WatchStock.
+        that has a cursor. Cursors, checkpoints and errors are those of InventoryService.WatchStock.
         """
 
     @_abc_1.abstractmethod
