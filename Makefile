@@ -20,7 +20,7 @@ define bootstrap
 endef
 
 .PHONY: help run demo month test long timed check bench torture attack soak lint types imports format generate typescript breaking docs venv lock \
-	licences sbom vulnerabilities clean stale
+	dist licences sbom vulnerabilities clean stale
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -97,6 +97,13 @@ lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml anew (ARGS=--upg
 
 PIN = $(BIN)/uv pip compile pyproject.toml dev/pyproject.toml --extra tracing --no-emit-package stockward --no-emit-package stockward-client --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
+
+dist: .venv/dev.stamp $(TYPESCRIPT) ## Build wheels, source distributions and the npm package into .build/dist
+	@rm -rf .build/dist && mkdir -p .build/dist
+	@for part in clients/python . dev; do $(BIN)/uv build --quiet --offline --no-build-isolation --no-create-gitignore \
+		--python $(BIN)/python --out-dir .build/dist $$part || exit 1; done
+	@if command -v npm >/dev/null; then cd clients/typescript && npm pack --silent --pack-destination ../../.build/dist >/dev/null; fi
+	@ls .build/dist
 
 licences: .venv/dev.stamp ## List the licences of what is installed with the server, in docs/reference/licences.md
 	@$(BIN)/python tools/licences.py
