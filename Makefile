@@ -60,9 +60,10 @@ soak: .venv/dev.stamp ## Work for half an hour and see whether anything grows (D
 check: ## Run all that CI runs
 	@.ci/run
 
-lint: .venv/dev.stamp ## Check style of the code and of the contract
+lint: .venv/dev.stamp ## Check style of the code, its language, and the contract
 	@$(BIN)/ruff check --output-format concise
 	@$(BIN)/ruff format --check
+	@$(BIN)/python tools/prose.py
 	@$(BIN)/python tools/contract.py lint
 
 types: .venv/dev.stamp ## Check types (mypy --strict)

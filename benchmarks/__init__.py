@@ -4,4 +4,4 @@ Every benchmark runs on a PostgreSQL and a NATS of its own, both durable; server
 with are processes of their own. See docs/how-to/contributor/benchmarks.md.
 """
 
-import stockward_server  # noqa: F401 (before grpc, for what it tells it)
+import stockward_server  # noqa: F401 (before grpc, for what it sets there)

@@ -45,7 +45,7 @@ async def an_event(database_url: str) -> Event:
 
 
 async def flood(database_url: str, nats_url: str, like: Event, count: int) -> tuple[int, float]:
-    """Commits so many events of as many orders, all at once, and tells the relay.
+    """Commits so many events of as many orders, all at once, and notifies the relay.
 
     Answers the number of the stream's last message before the commit, and the time (perf_counter) of the commit.
     """

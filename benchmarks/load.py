@@ -55,7 +55,7 @@ Side = Callable[[], Awaitable[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Of two things measured in turns: the median of the ratios of all pairs, with the smallest and the greatest."""
+    """Of two things measured in turns: the median of the ratios of all pairs, with the smallest and the largest."""
 
     median: float
     low: float

@@ -33,7 +33,7 @@ CHANNELS = 4
 """Connections that they are on."""
 
 CHANGES = 10
-"""Changes that each is told."""
+"""Changes that each is sent."""
 
 MIB = 2**20
 
@@ -76,7 +76,7 @@ async def answer(run: Run) -> Sequence[Result]:
 
 
 async def _watches(run: Run, shop: Shop, server: Server) -> Result:
-    """Watches of one SKU on a few connections, before and after each was told some changes."""
+    """Watches of one SKU on a few connections, before and after each was sent some changes."""
     wanted = run.size(WATCHES)
     pid = pid_of(server)
     async with AsyncExitStack() as stack:
@@ -113,7 +113,7 @@ def _channel(server: Server) -> grpc.aio.Channel:
 
 
 async def _watch(channel: grpc.aio.Channel) -> AsyncGenerator[None, None]:
-    """Goes on when a change was told."""
+    """Goes on when a change was sent."""
     stub = inventory_pb2_grpc.InventoryServiceStub(channel)
     call: Any = stub.WatchAvailability(
         inventory_pb2.WatchAvailabilityRequest(skus=[sku(0)]), metadata=_key(STOREFRONT_KEY)

@@ -1,6 +1,6 @@
 """A webhook receiver that takes everything at once: `python -m benchmarks.receiver HOST:PORT`.
 
-POST takes a webhook; GET tells how many came; DELETE tells `webhook-id` and time of each, and forgets them.
+POST takes a webhook; GET says how many came; DELETE reports `webhook-id` and time of each, and forgets them.
 """
 
 from __future__ import annotations

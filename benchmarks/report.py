@@ -77,7 +77,7 @@ class Options:
 
 
 class Run:
-    """One benchmark under way: how much it may do, and whom it tells what it is doing."""
+    """One benchmark under way: how much it may do, and to whom it reports what it is doing."""
 
     def __init__(self, options: Options, limit: float, say: Callable[[str], None]) -> None:
         """`limit` in seconds."""
@@ -105,7 +105,7 @@ class Benchmark:
     question: str
     answer: Callable[[Run], Awaitable[Sequence[Result]]]
     limit: float
-    """Seconds after which it is given up. It ends by itself before, with fewer pairs."""
+    """Seconds after which it is abandoned. It ends by itself before, with fewer pairs."""
 
     @property
     def grace(self) -> float:

@@ -3,7 +3,7 @@
 The figures are those of docs/how-to/operator/scaling.md.
 
 The client is two processes, so that it is not what is measured; PostgreSQL, NATS and all servers share the machine's
-cores. What a call costs each process in CPU time is therefore the figure that carries over to greater machines.
+cores. What a call costs each process in CPU time is therefore the figure that carries over to larger machines.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Authority:
 
 
 def put(file: Path, content: bytes) -> None:
-    """Writes it whole or not at all, as whoever renews certificates does."""
+    """Writes it whole or not at all, as anyone who renews certificates does."""
     fresh = file.with_suffix(".new")
     fresh.write_bytes(content)
     os.replace(fresh, file)

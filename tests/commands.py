@@ -98,7 +98,7 @@ RESULT: ResponseCodec[Any, Any] = ResponseCodec(_as_result, pickle.dumps, pickle
 
 
 class ResultCommitter(Committer):
-    """A committer that responds with the results of commands, unless told otherwise."""
+    """A committer that responds with the results of commands, unless stated otherwise."""
 
     async def submit(
         self, command: Command[Any], codec: ResponseCodec[Any, Any] = RESULT, weight: int | None = None
@@ -190,7 +190,7 @@ async def gaps(pool: Pool, aggregate_ids: Sequence[str] | None = None) -> Sequen
 
 @asynccontextmanager
 async def locked(pool: Pool, sku: str) -> AsyncIterator[None]:
-    """Holds the stock rows of a SKU: whoever wants them waits."""
+    """Holds the stock rows of a SKU: anyone who wants them waits."""
     async with transaction(pool) as connection:
         await connection.execute("SELECT FROM stock WHERE sku = $1 FOR UPDATE", sku)
         yield

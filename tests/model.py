@@ -1,4 +1,4 @@
-"""What the shop should do, said once more and as plainly as can be: units move one by one, sums are taken anew.
+"""What the shop should do, said once more and as plainly as can be: units move one by one, sums are taken again.
 
 It shares nothing with the server but words. A refusal is its reason.
 """

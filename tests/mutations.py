@@ -133,7 +133,7 @@ def on_products(request: Any, *before: Any) -> Arrange:
 
 
 def on_stock(request: Any) -> Arrange:
-    """`request` takes a number that tells the two apart; TEE has ten units on hand."""
+    """`request` takes a number that distinguishes the two; TEE has ten units on hand."""
 
     async def arrange(shop: Shop) -> tuple[Message, Message]:
         await shop.sell("TEE", 10)

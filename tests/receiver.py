@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTP server that answers as the test tells it to."""
+"""A receiver of webhooks: a real HTTP server that answers as the test asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process tells of itself over HTTP, read as a scraper and a probe do."""
+"""What a process reports of itself over HTTP, read as a scraper and a probe do."""
 
 from __future__ import annotations
 

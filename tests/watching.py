@@ -1,4 +1,4 @@
-"""A watch to test with: what it was told, and what to wait for."""
+"""A watch to test with: what it received, and what to wait for."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Watch:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def until(self, condition: Callable[[Watch], object], seconds: float = 20.0) -> None:
-        """Waits until what was told fulfils the condition."""
+        """Waits until what was received fulfils the condition."""
         async with asyncio.timeout(seconds), self.told:
             await self.told.wait_for(lambda: condition(self) or self._task.done())
         assert condition(self), f"it ended: {self._task}"
@@ -74,7 +74,7 @@ class Watch:
 
     @property
     def unknown(self) -> set[str]:
-        """The SKUs that were told last not to be for sale."""
+        """The SKUs that were last reported not to be for sale."""
         return {sku for sku, each in self._newest.items() if each is None}
 
     @property

@@ -45,7 +45,7 @@ def usable() -> bool:
 
 
 def create() -> None:
-    """Make `.venv` anew with the running Python."""
+    """Make `.venv` again with the running Python."""
     print(f"Creating .venv with Python {sys.version.split()[0]} ...", flush=True)
     shutil.rmtree(VENV, ignore_errors=True)
     made = subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True, text=True)
@@ -59,7 +59,7 @@ def create() -> None:
 
 
 def pip(title: str, total: int, *arguments: str) -> None:
-    """Run `pip install` quietly, telling how far it is of `total` packages (0: not counted).
+    """Run `pip install` quietly, showing how far it is of `total` packages (0: not counted).
 
     On failure show the end of what pip said and stop.
     """
@@ -107,7 +107,7 @@ def report(title: str, total: int, output: list[str], finished: threading.Event)
 
 
 def stop(message: str) -> None:
-    """Say what is wrong and how to mend it, and fail."""
+    """Say what is wrong and how to fix it, and fail."""
     sys.exit(f"\n{message}")
 
 

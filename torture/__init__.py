@@ -9,5 +9,5 @@
     run.py       one run from start to verdict; report.py shows it
 
 A call ends ok, fail or unknown, as Jepsen has it: ok must be there exactly once, fail must have done nothing, and
-unknown may be either, but once at the most.
+unknown may be either, but once at most.
 """

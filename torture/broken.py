@@ -67,7 +67,7 @@ def every(count: int) -> Callable[[], bool]:
 
 
 def acknowledges_early(patch: Patch) -> None:
-    """Now and then a batch is rolled back, and its callers told that it was done."""
+    """Now and then a batch is rolled back, and its callers get the answer that it was done."""
     unlucky = every(15)
 
     @asynccontextmanager
@@ -245,7 +245,7 @@ def has_two_winners(patch: Patch) -> None:
 
 
 def forgets_events(patch: Patch) -> None:
-    """Now and then a change is not told."""
+    """Now and then a change is not reported."""
     insert, unlucky = write.insert_events, every(30)
 
     def insert_events(statement: Statement, events: Any, now: Any) -> None:
@@ -292,7 +292,7 @@ def publishes_backwards(patch: Patch) -> None:
 
 
 def publishes_lies(patch: Patch) -> None:
-    """The relay tells of an event now and then that was never committed."""
+    """The relay reports an event now and then that was never committed."""
     unlucky = every(30)
 
     def invent(event: PendingEvent) -> PendingEvent:
@@ -343,7 +343,7 @@ def skips_pages(patch: Patch) -> None:
 
 
 def skips_changes(patch: Patch) -> None:
-    """A watch is not told of a change now and then."""
+    """A watch is not sent a change now and then."""
     follow, unlucky = SqlEventLog.follow, every(2)
 
     async def followed(self: SqlEventLog, after_seq: int, limit: int) -> Any:

@@ -26,7 +26,7 @@ PATIENCE = 3.0
 """Seconds that one attempt may take."""
 
 TRIES = 5
-"""Attempts at one call, at the most."""
+"""Attempts at one call, at most."""
 
 OPTIONS = (
     ("grpc.enable_http_proxy", 0),

@@ -1,4 +1,5 @@
-"""Who is told of what happens: webhook receivers, a reader of ListEvents, and a watch that resumes from its cursor."""
+"""Who is notified of what happens: webhook receivers, a reader of ListEvents, and a watch that resumes from its
+cursor."""
 
 from __future__ import annotations
 
@@ -25,12 +26,12 @@ PAUSE = 0.2
 """Seconds until a listener asks again."""
 
 SILENCE = 6.0
-"""Seconds without a word, not even a heartbeat, after which a watch is given up: its server stands still."""
+"""Seconds without a word, not even a heartbeat, after which a watch is abandoned: its server stands still."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An event that somebody was told of."""
+    """An event that somebody received."""
 
     event_id: str
     aggregate_id: str
@@ -110,7 +111,7 @@ class StockWatch:
 
     def __init__(self, servers: Sequence[Callers], seed: int) -> None:
         self.versions: dict[str, list[int]] = {}
-        """Of each stock row, in the order in which they were told."""
+        """Of each stock row, in the order in which they were reported."""
         self._servers = servers
         self._rng = Random(f"{seed}/watch")
 
@@ -127,7 +128,7 @@ class StockWatch:
                     if response is grpc.aio.EOF:
                         break
                     told += response.stock_levels
-                    if response.cursor:  # what comes before the next cursor is told again after a resumption
+                    if response.cursor:  # what comes before the next cursor is reported again after a resumption
                         self._hear(told)
                         told, cursor = [], response.cursor
             except TimeoutError:

@@ -1,7 +1,7 @@
 """`python -m torture.process ROLE [BROKEN]`: a server, relay or gateway of the stack under torture.
 
 They are the processes of production but for five things: the gateway tries again after moments instead of hours,
-sessions that failed begin anew after two seconds instead of fifteen, the cleaner comes each minute and not each hour,
+sessions that failed begin again after two seconds instead of fifteen, the cleaner comes each minute and not each hour,
 SIGUSR1 writes how many tasks there are to the log, and a build may be broken on purpose.
 """
 
@@ -29,7 +29,7 @@ from torture.broken import BUILDS
 log = logging.getLogger("torture")
 
 RETRY_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (0.05, 0.1, 0.2, 0.5, *[1.0] * 1000))
-"""Of webhooks: no receiver is given up."""
+"""Of webhooks: no delivery becomes a dead letter."""
 
 BREAKER = BreakerPolicy(first_rest=0.1, longest_rest=1.0)
 """Receivers that are well again are found soon."""

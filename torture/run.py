@@ -73,7 +73,7 @@ class Plan:
     recover: float = 30.0
     """Seconds after which the former rate must be reached again."""
     settle: float = 90.0
-    """Seconds that everything may take to be told after the last fault; a session that failed pauses up to 19 s."""
+    """Seconds that everything may take to be reported after the last fault; a session that failed pauses up to 19 s."""
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Result:
     paces: tuple[Pace, Pace]
     """Before the first and after the last fault."""
     settled_after: float = 0.0
-    """Seconds from the last fault until everything was told."""
+    """Seconds from the last fault until everything was reported."""
     commits_lost: int = 0
     """On their way to PostgreSQL, or their answers on the way back."""
 
@@ -161,7 +161,7 @@ async def working(subject: Subject, plan: Plan) -> AsyncIterator[Work]:
 
 
 LOOK_SECONDS = 3.0
-"""From one look at the books under load to the next, on average and at the most."""
+"""From one look at the books under load to the next, on average and at most."""
 
 
 async def look_now_and_then(work: Work, pause: float = 1.0) -> None:
@@ -319,5 +319,5 @@ async def settle(work: Work, seconds: float) -> None:
     deadline = evidence.history.now() + seconds
     while await pending() and evidence.history.now() < deadline:
         await asyncio.sleep(0.1)
-    await asyncio.sleep(0.5)  # a watch hears a moment later than the record
+    await asyncio.sleep(0.5)  # a watch sends a moment later than the record has it
     evidence.events = await read_record(evidence.pool)

@@ -118,7 +118,7 @@ def flash_order(units: int) -> orders.CreateOrderRequest:
 
 
 class Client:
-    """Does one thing after another, with pauses, until it is told to stop."""
+    """Does one thing after another, with pauses, until it is asked to stop."""
 
     def __init__(
         self,

@@ -15,8 +15,8 @@ from stockward_server.runtime.probes import any_certificate
 
 
 class Envoy(Service):
-    """Envoy with ``files`` in ``directory``, as JSON by name, of which it is told ``envoy.json``; ready once it answers
-    HTTP at ``address`` (HOST:PORT). ``tls`` says that it speaks TLS there.
+    """Envoy with ``files`` in ``directory``, as JSON by name, of which it reads ``envoy.json``; ready once it
+    answers HTTP at ``address`` (HOST:PORT). ``tls`` says that it speaks TLS there.
     """
 
     def __init__(

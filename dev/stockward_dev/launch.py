@@ -5,7 +5,7 @@ Started by path with `python -I -S`, so it uses the standard library alone:
     launch.py PARENT_PID END_SIGNAL LOCK_FILE UID:GID|- PROGRAM ARGUMENT...
 
 The lock (flock) is inherited by the program and its own children: as long as any of them lives, LOCK_FILE
-stays locked, and it has the program's pid. That tells left-overs from recycled pids. Exit code 75 where it is
+stays locked, and it has the program's pid. That distinguishes left-overs from recycled pids. Exit code 75 where it is
 locked already. On Linux the kernel sends END_SIGNAL when the parent dies, even by SIGKILL.
 """
 

@@ -8,7 +8,7 @@ import random
 import socket
 
 RANGE = range(20_000, 32_768)
-"""Below the ports that Linux, macOS and Windows give to outgoing connections and to whoever asks for any: they give
+"""Below the ports that Linux, macOS and Windows give to outgoing connections and to anyone who asks for any: they give
 nobody one of these between our look and the start of the service."""
 
 _in_turn = itertools.cycle(random.sample(RANGE, len(RANGE)))  # the same one twice only after all others

@@ -101,7 +101,7 @@ class Postgres(Service):
         return self.url(name)
 
     async def drop_database(self, name: str) -> None:
-        """Delete database ``name``, whoever is still connected to it."""
+        """Delete database ``name``, even while clients are connected to it."""
         import asyncpg
 
         connection = await asyncpg.connect(self.url())

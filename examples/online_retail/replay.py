@@ -40,7 +40,7 @@ _REQUESTS = uuid.UUID("6cb4b0f6-53c5-5d0a-9f0e-6f1d0a7c2b10")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Advance = Callable[[str, int, int], None]
-"""Told what is being done, how far it is, and of how much."""
+"""Called with what is being done, how far it is, and of how much."""
 
 
 class Refused(Exception):

@@ -178,7 +178,7 @@ def _run_process(process: Process, settings: Settings, more_seconds: float = 0.0
 
 
 def main() -> None:
-    """Entry point: wrong settings are told by name with exit code 2, a service that cannot be reached with 1."""
+    """Entry point: wrong settings are reported by name with exit code 2, a service that cannot be reached with 1."""
     try:
         app()
     except SettingsError as error:

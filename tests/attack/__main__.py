@@ -85,7 +85,7 @@ def show(worst_alone: float, verdicts: Sequence[Verdict], console: Console) -> N
             console.print(Text(f"✗ {verdict.attack}: {'; '.join(verdict.faults)}", "red"))
     allowed = allowed_seconds(worst_alone)
     console.print(
-        f"Alone the neighbour waits {1000 * worst_alone:.0f} ms at the most; {1000 * allowed:.0f} ms are allowed. "
+        f"Alone the neighbour waits {1000 * worst_alone:.0f} ms at most; {1000 * allowed:.0f} ms are allowed. "
         f"{sum(verdict.held for verdict in verdicts)} of {len(verdicts)} attacks hold."
     )
 

@@ -16,7 +16,7 @@ import grpc
 from tests.attack.attacks import ATTACKS, Target
 
 MOST = 400_000_000
-"""Bytes that are sent at the most."""
+"""Bytes that are sent at most."""
 
 
 async def attack(name: str, grpc_address: str, edge_address: str, seconds: float) -> int:

@@ -42,7 +42,7 @@ class Waits:
         return sum(len(waits) - since.get(kind, 0) for kind, waits in self.seconds.items())
 
     async def settled(self) -> None:
-        """Returns once every call that is under way is answered, or given up, so that it counts."""
+        """Returns once every call that is under way is answered, or abandoned, so that it counts."""
         before = self.mark()
         while any(len(waits) == before[kind] for kind, waits in self.seconds.items()):
             await asyncio.sleep(0.02)

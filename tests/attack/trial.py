@@ -44,7 +44,7 @@ class Verdict:
     calls: int
     """That the neighbour made meanwhile."""
     grown: int
-    """Bytes by which server and edge had grown at the most."""
+    """Bytes by which server and edge had grown at most."""
     allowed: float
     faults: tuple[str, ...]
 
@@ -59,7 +59,7 @@ async def load_all(stack: Stack, waits: Waits) -> None:
 
 
 async def alone(waits: Waits, seconds: float) -> float:
-    """How long the neighbour waits at the most while nobody attacks."""
+    """How long the neighbour waits at most while nobody attacks."""
     mark = waits.mark()
     await asyncio.sleep(seconds)
     return waits.worst(mark)

@@ -1,4 +1,4 @@
-"""What the Python clients do when a call fails in the middle: against a server that answers as it is told."""
+"""What the Python clients do when a call fails in the middle: against a server that answers as the test asks."""
 
 from __future__ import annotations
 

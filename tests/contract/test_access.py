@@ -106,7 +106,7 @@ def allowed_for_nobody_in_particular(method: MethodDescriptor) -> set[str]:
 async def test_a_role_may_call_what_the_contract_says(
     known: Known, channel: grpc.aio.Channel, issuer: Issuer, kind: str, role: str
 ) -> None:
-    """An empty message changes nothing, so every method can be tried: whoever may call is told what is missing."""
+    """An empty message changes nothing, so every method can be tried: callers who may get what is missing."""
     credential = KEYS[role] if kind == "key" else issuer.token("key", role=role)
     answered = {}
     async with nothing_written(known.shop.pool):

@@ -1,4 +1,5 @@
-"""A token that speaks for one customer: what is theirs, what is not, and that the two cannot be told from nothing."""
+"""A token that speaks for one customer: what is theirs, what is not, and that the two cannot be distinguished from
+nothing."""
 
 from __future__ import annotations
 

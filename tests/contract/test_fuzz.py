@@ -59,7 +59,7 @@ async def known(postgres: Postgres, nats: Nats) -> AsyncIterator[Known]:
 
 async def send(channel: grpc.aio.Channel, method: MethodDescriptor, *raw: bytes) -> tuple[str, str]:
     """The bytes as they are, several where they are streamed; the code and the reason that they are answered with. Each
-    answer of a stream is waited for; a watch is heard once."""
+    answer of a stream is waited for; a watch is received once."""
     assert method.containing_service is not None
     path = f"/{method.containing_service.full_name}/{method.name}"
     kinds = [("stream" if streaming else "unary") for streaming in (method.client_streaming, method.server_streaming)]

@@ -90,7 +90,7 @@ async def goods(
         yield goods
 
 
-# Nothing can be told from nothing
+# What a storefront may not see looks like nothing
 
 Probe = Callable[[str, str], Message]
 """Makes a request from a SKU, or a word of the product, and the product's id."""

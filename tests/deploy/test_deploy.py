@@ -63,7 +63,7 @@ SECRET = {field for use in Use for field in use.services} | {
 """Settings that are secrets, or addresses with a password in them."""
 
 EDGE_NOTICE = 15
-"""Seconds for which Envoy goes on before it is told to end, which it does at once."""
+"""Seconds for which Envoy goes on before it is asked to end, which it does at once."""
 
 
 def name_of(manifest: Mapping[str, Any]) -> str:

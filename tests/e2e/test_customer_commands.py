@@ -1,4 +1,4 @@
-"""`stockward customers`: what is stored about a customer is told, and gone when it is erased; the books stay."""
+"""`stockward customers`: what is stored about a customer is reported, and gone when it is erased; the books stay."""
 
 from __future__ import annotations
 

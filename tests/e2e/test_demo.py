@@ -155,7 +155,7 @@ async def test_two_demos_do_not_share_a_port(stack: Stack) -> None:
 
 
 async def test_webhooks_that_are_set_stay_where_they_go(stack: Stack) -> None:
-    """The last one on this stack, which it starts anew."""
+    """The last one on this stack, which it starts again."""
     stack.end()
     async with receiver() as shop:
         shop.secret = "whsec_" + "QUJD" * 10

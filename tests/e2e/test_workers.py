@@ -31,7 +31,7 @@ class Server:
         self.process = process
         self.address = address
         self.admin = admin
-        """Where each worker tells how it does."""
+        """Where each worker reports its state."""
 
     def workers(self) -> set[int]:
         """Process ids."""

@@ -1,4 +1,4 @@
-"""`stockward health`, by which whoever keeps containers running learns whether a process serves."""
+"""`stockward health`, by which anyone who keeps containers running learns whether a process serves."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ async def test_connections_beyond_the_limit_are_closed(edge_shop: Shop, start_ed
         async def is_let_in() -> bool:
             return await is_answered(await others.enter_async_context(connected(edge)))
 
-        await until(is_let_in)  # whoever looked whether it is ready may still be there
+        await until(is_let_in)  # anyone who looked whether it is ready may still be there
         await until(is_let_in)
         async with connected(edge) as third:
             assert not await is_answered(third)

@@ -56,7 +56,7 @@ class Proxy:
             session.reset()
 
     def half_close(self) -> None:
-        """Tells every client that nothing more will come, and the server nothing."""
+        """Ends the stream to every client, and leaves the server's open."""
         for session in list(self._sessions):
             session.half_close()
 

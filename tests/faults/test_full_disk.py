@@ -1,4 +1,5 @@
-"""NATS has no room left: the shop goes on, the relay waits, and afterwards everything is told, in order and once."""
+"""NATS has no room left: the shop goes on, the relay waits, and afterwards everything is reported, in order and
+once."""
 
 from __future__ import annotations
 

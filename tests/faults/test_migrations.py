@@ -128,7 +128,7 @@ def and_more(folder: Path, *to_come: str) -> Path:
 async def test_columns_that_come_to_every_table_fail_no_call(
     shop: Shop, database: Pool, database_url: str, tmp_path: Path
 ) -> None:
-    """What servers have prepared no longer fits the tables: they prepare it anew. Each table in a transaction of its
+    """What servers have prepared no longer fits the tables: they prepare it again. Each table in a transaction of its
     own, as one that locks several would wait for calls that wait for it."""
     tables = [row["relname"] for row in await database.fetch(TABLES) if not row["relname"].startswith("_pogo")]
     columns = [f"ALTER TABLE {table} ADD COLUMN to_come int NOT NULL DEFAULT 0;" for table in tables]
@@ -229,7 +229,7 @@ async def test_a_ledger_that_is_split_halfway_is_split_all_the_same(
 
 
 async def files(connection: storage.Connection) -> set[int]:
-    """Those of all tables, whatever these are called: one that was written anew has another."""
+    """Those of all tables, whatever these are called: one that was written again has another."""
     rows = await connection.fetch(
         "SELECT relfilenode FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
     )

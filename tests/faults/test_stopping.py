@@ -42,7 +42,7 @@ class Stack:
     nats: Nats
     processes: Mapping[str, Worker]
     admin: Mapping[str, str]
-    """Where each process tells how it does (HOST:PORT)."""
+    """Where each process reports its state (HOST:PORT)."""
     settings: Settings
 
     def service(self, name: str) -> Service:

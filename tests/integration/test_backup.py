@@ -1,4 +1,5 @@
-"""A backup that was taken while orders came in: restored elsewhere, it is a shop as it was, and its events are told."""
+"""A backup that was taken while orders came in: restored elsewhere, it is a shop as it was, and its events are
+reported."""
 
 from __future__ import annotations
 

@@ -332,7 +332,7 @@ async def test_a_dropped_sku_can_be_had_by_another_product(shop: Shop) -> None:
 
 
 async def test_stock_that_arrives_while_its_variant_is_dropped(shop: Shop) -> None:
-    """Whoever is first wins; there is never stock without a variant, nor an error that nobody documented."""
+    """The first one wins; there is never stock without a variant, nor an error that nobody documented."""
     for number in range(10):
         product = await create(shop.pms, f"Tee {number}", f"A-{number}", f"B-{number}")
         received, dropped = await asyncio.gather(

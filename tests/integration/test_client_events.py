@@ -136,7 +136,7 @@ async def test_a_long_handler_keeps_its_event(database: Pool, queue: Nats) -> No
     async def hear(event: Event) -> None:
         heard.append(event.aggregate_version)
         if event.aggregate_version == 1:
-            await asyncio.sleep(10.0)  # twice as long as NATS would wait, if it heard nothing
+            await asyncio.sleep(10.0)  # twice as long as NATS would wait, if it received nothing
 
     await record(database, event("order", 1), event("order", 2))
     async with subscribed(queue, hear, ack_wait=5.0), subscribed(queue, hear, ack_wait=5.0):

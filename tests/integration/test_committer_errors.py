@@ -1,4 +1,4 @@
-"""What nobody foresaw in the committer's loop: it is logged, answered, and the next batch goes on. And who hears of
+"""What nobody foresaw in the committer's loop: it is logged, answered, and the next batch goes on. And who learns of
 commits."""
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def test_who_hears_of_commits_cannot_undo_one(database: Pool, caplog: pyte
 
 
 async def test_a_commit_is_heard_of_once_it_is_there(database: Pool) -> None:
-    """Whoever hears of it looks at once, and would see what was before."""
+    """Anyone who is notified looks at once, and would see what was before."""
     await database.execute(
         """
         CREATE FUNCTION commit_slowly() RETURNS trigger LANGUAGE plpgsql AS

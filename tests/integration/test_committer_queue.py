@@ -41,7 +41,7 @@ async def committer(database: Pool) -> AsyncIterator[ResultCommitter]:
 
 @asynccontextmanager
 async def flushing(pool: Pool, committer: ResultCommitter, **cause: Any) -> AsyncIterator[asyncio.Task[Order]]:
-    """An order whose batch has begun and waits for a lock, which is given up at the end."""
+    """An order whose batch has begun and waits for a lock, which is abandoned at the end."""
     async with locked(pool, "MUG"):
         order = asyncio.create_task(committer.submit(buy(("MUG", 1), cause=request(**cause))))
         await until(lambda: waiting_for_locks(pool, 1))

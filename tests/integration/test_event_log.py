@@ -71,7 +71,7 @@ async def test_an_event_with_a_lower_seq_that_commits_later_is_not_missed(databa
 
 
 async def test_writers_above_all_finished_transactions_hold_the_horizon_back(database: Pool) -> None:
-    """No snapshot tells of them: its upper bound is the newest transaction that has *finished*. Here two run above it,
+    """No snapshot reports them: its upper bound is the newest transaction that has *finished*. Here two run above it,
     and the one with the higher seq commits between the proof of the horizon and the read."""
     log = SqlEventLog(database)
     async with transaction(database) as gate, transaction(database) as late:

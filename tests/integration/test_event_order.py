@@ -28,7 +28,7 @@ COUNT = 25
 """More than a lane's deliveries in one claim."""
 
 STEP = 4
-"""Events that are read at once, where the reader can be told."""
+"""Events that are read at once, where a reader can be distinguished."""
 
 LARGE = 10_000
 """Bytes of an event that NATS does not take."""

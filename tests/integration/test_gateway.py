@@ -91,7 +91,7 @@ async def test_a_webhook_is_signed_and_tells_the_event(stack: Stack) -> None:
     data = hook.data["data"]
     assert (data["eventId"], data["aggregateId"], data["aggregateVersion"]) == (told.event_id, told.aggregate_id, "1")
     assert data["order"]["totals"]["total"]["units"] == "12"
-    assert data["order"]["lines"] == []  # what is empty is told, too
+    assert data["order"]["lines"] == []  # what is empty is reported, too
 
 
 async def test_each_endpoint_hears_the_types_it_wants(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""Endpoints that fail, ask for time, or have limits: what each is sent, and what is told of it."""
+"""Endpoints that fail, ask for time, or have limits: what each is sent, and what is reported of it."""
 
 from __future__ import annotations
 
@@ -426,13 +426,13 @@ async def test_headers_url_and_places_of_the_endpoint_take_effect(stack: Stack) 
 
 
 async def takes_effect(stack: Stack) -> None:
-    """Waits until the gateway has read its endpoints anew, and nothing is under way that was sent before."""
+    """Waits until the gateway has read its endpoints again, and nothing is under way that was sent before."""
     await is_read_anew(stack)
     await until(lambda: no_lanes(stack))
 
 
 async def is_read_anew(stack: Stack) -> None:
-    """A header tells, set after all the rest."""
+    """A header says so, set after all the rest."""
     await stack.pool.execute(
         "UPDATE endpoints SET headers = $1 WHERE endpoint_id = 'storefront'", {"x-change": "1", "authorization": "x y"}
     )

@@ -34,7 +34,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Peer:
-    """A server that talks as the test tells it to, once it has read the head of a request."""
+    """A server that talks as the test asks, once it has read the head of a request."""
 
     def __init__(self, talk: Talk) -> None:
         self.talk = talk

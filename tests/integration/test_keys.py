@@ -301,7 +301,7 @@ async def test_a_use_is_not_forgotten_when_the_keys_are_read_again(shop: Shop, a
     keys = ApiKeyCache(shop.pool)
     await keys.authenticate(key.secret)
     before = time.monotonic()
-    await until(lambda: time.monotonic() > before + 0.1)  # by then they are read anew
+    await until(lambda: time.monotonic() > before + 0.1)  # by then they are read again
     await keys.authenticate(KEYS["pms"])
     await keys.record_uses()
     assert await shop.pool.fetchval("SELECT true FROM api_key_uses WHERE key_id = $1", key.key.key_id)
@@ -365,7 +365,7 @@ async def test_a_guess_is_looked_up_by_the_index(shop: Shop) -> None:
 async def test_while_keys_cannot_be_read_none_is_taken_or_refused(
     shop: Shop,
 ) -> None:
-    """Neither is an old answer given again, nor is anybody told that the key is wrong."""
+    """Neither is an old answer given again, nor does anybody get the answer that the key is wrong."""
     keys = ApiKeyCache(shop.pool)
     assert await keys.authenticate(KEYS["pms"])
     before = time.monotonic()

@@ -43,7 +43,7 @@ LONG = [("MUG", 1), ("CUP", 1), ("TEE", 1)]
 
 
 class ResultLanes(Lanes):
-    """Responds with the results of commands, unless told otherwise."""
+    """Responds with the results of commands, unless stated otherwise."""
 
     async def submit(self, command: Command[Any], codec: ResponseCodec[Any, Any] = RESULT) -> Any:
         return await super().submit(command, codec)

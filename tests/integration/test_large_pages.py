@@ -125,7 +125,7 @@ async def test_all_events_are_listed(shop: Shop, staff: Callers, types: list[str
 
 
 async def present(watch: Any) -> tuple[list[Any], str]:
-    """What a watch tells until there is a cursor, and the cursor."""
+    """What a watch sends until there is a cursor, and the cursor."""
     told: list[Any] = []
     async for response in watch:
         told += response.changes

@@ -1,4 +1,5 @@
-"""A database that was restored or failed over: nobody skips an event without being told, and no seq is given twice."""
+"""A database that was restored or failed over: nobody skips an event without an error, and no seq is given
+twice."""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ async def begin(pool: Pool) -> int:
 
 
 async def lost(log: SqlEventLog, cursor: Cursor) -> EventsLost:
-    """What a reader that goes on from the cursor is told, by either way."""
+    """What a reader that goes on from the cursor gets, by either way."""
     with pytest.raises(EventsLost) as checked:
         await log.check(cursor)
     with pytest.raises(EventsLost) as listed:
@@ -354,7 +355,7 @@ async def test_a_reader_is_told_over_a_restore(
 
 
 async def test_a_watch_that_is_open_when_an_epoch_begins_is_resumed_by_its_cursor(shop: Shop) -> None:
-    """A failover under a server that lives on: the server cannot know what each watch has told."""
+    """A failover under a server that lives on: the server cannot know what each watch has sent."""
     await shop.sell("MUG", 10)
     async with watch_stock(shop.pms, "MUG") as staff, watch_availability(shop.storefront, "MUG") as storefront:
         await staff.begun()

@@ -1,4 +1,4 @@
-"""Migrations, forth and back: a rollback undoes what was applied, which is done once whoever does it."""
+"""Migrations, forth and back: a rollback undoes what was applied, which is done once, however many do it."""
 
 from __future__ import annotations
 

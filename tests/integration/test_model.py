@@ -172,7 +172,7 @@ class Shop(Goods):
     @precondition(lambda self: self.orders)
     @rule(join=together, data=st.data(), unusual=st.sampled_from([False] * 5 + [True]))
     def on_order(self, join: bool, data: st.DataObject, unusual: bool) -> None:
-        """One rule for all that happens to orders: rules of their own would be chosen too seldom one after another."""
+        """One rule for all that happens to orders: rules of their own would be chosen too rarely one after another."""
         order_id, purchase = data.draw(one_of(self.orders))
         action = data.draw(st.sampled_from(ACTIONS if unusual else USUAL[purchase.state]))
         command, expected = getattr(self, action)(data, purchase, on(order_id))

@@ -57,7 +57,7 @@ async def test_a_batch_sent_twice_creates_its_orders_once(shop: Shop) -> None:
         again = await batch(shop, *requests)
     assert [again[0], again[2]] == [first[0], first[2]]
     await shop.receive("TEE", 9)
-    third = await batch(shop, *requests)  # what was refused is tried anew
+    third = await batch(shop, *requests)  # what was refused is tried again
     assert [third[0], third[2]] == [first[0], first[2]]
     assert third[1].order.lines[0].quantity == 9
 

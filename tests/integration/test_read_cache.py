@@ -19,7 +19,7 @@ BOUND = 12.0
 
 @pytest.fixture
 async def shops(settings: Settings) -> AsyncIterator[tuple[Shop, Shop]]:
-    """Two servers of one shop, neither of which hears of the other's commits."""
+    """Two servers of one shop, neither of which learns of the other's commits."""
     settings = settings.model_copy(update={"cache_seconds": BOUND})
     async with running_shop(settings) as one, running_shop(settings) as other:
         yield one, other

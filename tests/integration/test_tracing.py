@@ -1,4 +1,4 @@
-"""Traces: one from the caller through commit and JetStream to the webhook, told to a real OTLP receiver."""
+"""Traces: one from the caller through commit and JetStream to the webhook, reported to a real OTLP receiver."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ async def slow_watch(channel: grpc.aio.Channel, sku: str, responses: list[WatchS
 
 
 async def test_what_the_present_state_told_is_not_told_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change between the moment from which a watch hears of changes and the one at which it reads what is there."""
+    """A change between the moment from which a watch learns of changes and the one at which it reads what is there."""
     await shop.sell("TEE", 10)
     first = await shop.order("TEE")
     made: list[Order] = []

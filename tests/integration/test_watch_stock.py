@@ -72,7 +72,7 @@ async def test_a_change_is_told_soon(shop: Shop) -> None:
 
 
 async def test_a_storefront_hears_of_a_location_that_closes(shop: Shop) -> None:
-    """No event tells of that."""
+    """No event reports that."""
     await shop.sell("TEE", 5)
     await shop.pms.inventory.CreateLocation(CreateLocationRequest(location=Location(location_id="paris")))
     await shop.receive("TEE", 3, "paris")

@@ -42,7 +42,7 @@ async def test_every_promise_holds_under_faults() -> None:
     ],
 )
 async def test_a_broken_build_is_found_under_faults(name: str) -> None:
-    """As `make torture BROKEN=name` has it: in processes that are killed and started anew."""
+    """As `make torture BROKEN=name` has it: in processes that are killed and started again."""
     plan = replace(SHORT, broken=name, seconds=16, calm=2, pause=0.05, settle=10)
     async with running_stack(plan.broken, plan.servers) as stack:
         result = await torture(stack, plan, lanes=tuple(LANES))

@@ -12,7 +12,7 @@ from stockward_server.runtime import turns
 
 
 class Store:
-    """A table of numbers that counts how often it is asked, and answers when it is told to."""
+    """A table of numbers that counts how often it is asked, and answers when it is asked to."""
 
     def __init__(self) -> None:
         self.values = {"a": 1, "b": 2}

@@ -1,4 +1,4 @@
-"""Work that goes on for ever ends when it is told to, whatever it makes of its cancellation."""
+"""Work that goes on for ever ends when it is asked to, whatever it makes of its cancellation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.terminal import clean_environment
 
 
 class Stubborn:
-    """Work that survives so many cancellations, as one does that each time is told as the end of a connection."""
+    """Work that survives so many cancellations, as one does that each time is reported as the end of a connection."""
 
     def __init__(self, survives: int) -> None:
         self.begun = asyncio.Event()

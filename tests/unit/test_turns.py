@@ -149,7 +149,7 @@ async def test_callers_take_turns_with_what_is_done_beside() -> None:
 
 
 async def test_what_nobody_waits_for_any_longer_is_ended_before_the_next(caplog: pytest.LogCaptureFixture) -> None:
-    """And nobody hears how it failed."""
+    """And nobody learns how it failed."""
     begun, go_on, ended = asyncio.Event(), threading.Event(), list[str]()
     loop = asyncio.get_running_loop()
 

@@ -1,4 +1,4 @@
-"""Watches of many SKUs hold nobody up: they are told, read and closed in turns with other work."""
+"""Watches of many SKUs hold nobody up: they are filled, read and closed in turns with other work."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def in_smallest_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def begun(follower: Follower) -> AvailabilityQueue:
-    """A watch that was told what there is."""
+    """A watch that was sent what there is."""
     queue = AvailabilityQueue(SKUS)
     await follower.join(queue)
     follower.begin(queue, SKUS)

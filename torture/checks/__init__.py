@@ -1,4 +1,4 @@
-"""What must hold after a run. Each check looks at everything of its kind and tells what breaks the promise."""
+"""What must hold after a run. Each check looks at everything of its kind and says what breaks the promise."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Evidence:
     before: Usage | None = None
     """At rest, before the first fault."""
     healed: Usage | None = None
-    """At rest, after the last one; processes that were started anew had nothing left to lose until then."""
+    """At rest, after the last one; processes that were started again had nothing left to lose until then."""
     after: Usage | None = None
     """At rest, after all work."""
     pace_before: Pace = Pace()

@@ -116,7 +116,7 @@ async def whole_orders(evidence: Evidence) -> Finding:
         if event.type == "order.created" and event.request_id in requests:
             request = requests[event.request_id].request
             lines = {goods(line.sku): line.quantity for line in request.lines}
-            if lines or request.reservation_id in holds:  # a hold that was not told of is for another check to find
+            if lines or request.reservation_id in holds:  # a hold that was not reported is for another check to find
                 wanted[event.aggregate_id] = Counter(lines) if lines else holds[request.reservation_id]
     rows = await evidence.pool.fetch(
         """

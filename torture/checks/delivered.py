@@ -1,4 +1,4 @@
-"""Every committed change is told: in the record, in the stream, to each receiver, in ListEvents, to a watch."""
+"""Every committed change is reported: in the record, in the stream, to each receiver, in ListEvents, to a watch."""
 
 from __future__ import annotations
 
@@ -117,9 +117,9 @@ async def watched(evidence: Evidence) -> Finding:
 
 
 def off_sale(events: Sequence[Recorded]) -> set[str]:
-    """Ids of events that a storefront is told only when they reach it in time: those of a product and its stock from
-    before it was last published, and those of stock under a SKU that was renamed since. When the product is published,
-    or the SKU is another's, the storefront reads all of it again."""
+    """Ids of events that a storefront receives only when they reach it in time: those of a product and its stock
+    from before it was last published, and those of stock under a SKU that was renamed since. When the product is
+    published, or the SKU is another's, the storefront reads all of it again."""
     product_of: dict[str, str] = {}  # by SKU
     since: dict[str, int] = {}
     renamed: dict[str, int] = {}  # the last event of the goods that had the SKU before
@@ -149,7 +149,7 @@ def off_sale(events: Sequence[Recorded]) -> set[str]:
 def compare(
     who: str, wanted: Iterable[Recorded], heard: Sequence[Heard], excused: Collection[str] = ()
 ) -> list[Violation]:
-    """What was heard the first time is what was wanted: all but what is excused, nothing else, and in order for each
+    """What was received the first time is what was wanted: all but what is excused, nothing else, and in order for each
     aggregate."""
     expected = {event.event_id: event for event in wanted}
     found: list[Violation] = []

@@ -149,7 +149,7 @@ class AsyncCalls:
             try:
                 with typed_errors():
                     async for response in call:
-                        request.cursor = cast(Any, response).cursor or request.cursor  # none before the state is told
+                        request.cursor = cast(Any, response).cursor or request.cursor  # none before the state is sent
                         waiting = pauses()
                         yield response
                         heard = time.monotonic()

@@ -140,7 +140,7 @@ class Calls:
             try:
                 with typed_errors():
                     for response in call:
-                        request.cursor = cast(Any, response).cursor or request.cursor  # none before the state is told
+                        request.cursor = cast(Any, response).cursor or request.cursor  # none before the state is sent
                         waiting = pauses()
                         yield response
                         heard = time.monotonic()

@@ -39,7 +39,7 @@ def channel_options(address: str, options: Iterable[tuple[str, Any]]) -> Sequenc
 
 
 def is_plaintext(address: str, credentials: grpc.ChannelCredentials | None, plaintext: bool | None) -> bool:
-    """Whether to go without TLS: on loopback, or where the caller says so. ValueError when told both."""
+    """Whether to go without TLS: on loopback, or where the caller says so. ValueError for both."""
     if plaintext and credentials:
         raise ValueError("credentials are for TLS: give them, or plaintext=True, not both")
     return plaintext if plaintext is not None else credentials is None and is_loopback(address)

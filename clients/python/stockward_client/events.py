@@ -81,8 +81,8 @@ async def subscribe(
             that is still being handled does not.
         retry_delays: Seconds before an event whose handler raised comes again: after the first time, the second ...;
             the last one stands for all further ones.
-        max_deliveries: After so many times the event is given up: logged, told to `on_dead`, and left out. None: never.
-        on_dead: Awaited with each event that is given up.
+        max_deliveries: After so many times the event is left out: logged, and handed to `on_dead`. None: never.
+        on_dead: Awaited with each event that is left out.
         on_unreadable: Awaited with subject and data of each message that is no event. It is logged and left out, so
             that nothing waits behind it.
         on_lag: Called with the number of events that wait in the stream, after each one and when there is none.
@@ -167,7 +167,7 @@ async def _handle(
             log.warning("handler failed: %s", what, exc_info=True)
             await message.nak(delay=retry_delays[min(delivery, len(retry_delays)) - 1])
             return
-        log.exception("given up: %s", what)
+        log.exception("left out: %s", what)
         if on_dead is not None:
             await on_dead(event)
         await message.term()
@@ -192,7 +192,7 @@ class _Seen:
     """The last handled event of each aggregate.
 
     Versions of an aggregate rise, and so do times, which are the database's. Both are looked at because the stock of a
-    SKU that was dropped and made again counts from 1 anew.
+    SKU that was dropped and made again counts from 1.
     """
 
     def __init__(self) -> None:
@@ -212,7 +212,7 @@ class _Seen:
 
 @asynccontextmanager
 async def _kept_alive(message: Msg, ack_wait: float) -> AsyncIterator[None]:
-    """Tells NATS meanwhile that the message is being worked on."""
+    """Reports to NATS meanwhile that the message is being worked on."""
 
     async def tell() -> None:
         while True:
@@ -228,7 +228,7 @@ async def _kept_alive(message: Msg, ack_wait: float) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _connected(url: str, options: dict[str, Any]) -> AsyncIterator[Client]:
-    """A connection that is mended for ever, and waited for when it cannot be made yet."""
+    """A connection that is restored whenever it breaks, and waited for when it cannot be made yet."""
 
     async def note(error: Exception) -> None:
         log.debug("NATS: %r", error)

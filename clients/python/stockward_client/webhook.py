@@ -18,8 +18,8 @@ def verify_webhook(body: bytes | str, headers: Mapping[str, str], secret: str | 
     """The event that a webhook carries; the same as on NATS and from ListEvents.
 
     Checks the signature as Standard Webhooks 1.0 says, and that the timestamp is within five minutes of now. The same
-    event may come more than once: `event_id` tells. A great event comes thin, with its `data` unset: read the resource
-    that `aggregate_id` names, or the event itself from ListEvents.
+    event may come more than once: compare `event_id`. A large event comes thin, with its `data` unset: read the
+    resource that `aggregate_id` names, or the event itself from ListEvents.
 
     Args:
         body: The raw body, as it was received.

@@ -19,7 +19,7 @@ def demo(
     ] = 15.0,
     as_json: AsJson = False,
 ) -> None:
-    """Play a shop's day: publish, hold, order, pay, send off, with both sides told by webhook.
+    """Play a shop's day: publish, hold, order, pay, send off, with both sides notified by webhook.
 
     It is played on the stack that runs here, under new names each time; what it makes stays there. Webhooks are
     received by the demo itself, unless their URLs are set. Exit code 0: all of it happened; 1: something did not.

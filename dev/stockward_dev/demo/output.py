@@ -1,4 +1,4 @@
-"""How the demo is told: a line for each step as it happens, a table at the end; or all of it as JSON."""
+"""What the demo prints: a line for each step as it happens, a table at the end; or all of it as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DidNotHappen(Exception):
 
 
 class Telling:
-    """The story as it is told."""
+    """The story as it is printed."""
 
     def __init__(self, patience: float, *, as_json: bool) -> None:
         """`patience`: seconds that a step may take."""

@@ -47,7 +47,7 @@ async def perform(stack: RunFile, telling: Telling) -> None:
 
 
 async def _have_webhooks_sent(telling: Telling, pms: AsyncStockward, receivers: Mapping[str, Receiver]) -> None:
-    """Before the first demo nobody listens there, so they are tried seldom by now, or not at all. What happened until
+    """Before the first demo nobody listens there, so they are tried rarely by now, or not at all. What happened until
     then comes first, however much that is."""
     if not receivers:
         return

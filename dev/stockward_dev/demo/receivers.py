@@ -1,4 +1,4 @@
-"""Who hears of events in the demo: receivers of webhooks, or the record where the webhooks go elsewhere."""
+"""Who learns of events in the demo: receivers of webhooks, or the record where the webhooks go elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUIET_SECONDS = 2.0
 
 
 class Witness(Protocol):
-    """One who is told of events."""
+    """One who is notified of events."""
 
     means: str
     """How, for people."""
@@ -105,7 +105,7 @@ class Receiver:
 
 
 class Record:
-    """Hears what EventService.ListEvents tells."""
+    """Receives what EventService.ListEvents reports."""
 
     means = "in the record of events"
 

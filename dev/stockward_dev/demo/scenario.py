@@ -1,4 +1,4 @@
-"""A shop's day: staff publish a catalogue, a customer buys, staff send it off, and both sides hear of it."""
+"""A shop's day: staff publish a catalogue, a customer buys, staff send it off, and both sides learn of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ REORDER_POINT = 6
 
 
 NAMES = {"storefront": "Storefront", "pms": "PMS"}
-"""Of those who are told."""
+"""Of those who are notified."""
 
 
 class Story:

@@ -15,14 +15,15 @@ from stockward_server.auth.identity import current_call
 from stockward_server.domain.errors import CustomerNotAllowed
 
 Context = grpc.aio.ServicerContext[Any, Any]
-"""What gRPC tells of a call."""
+"""What gRPC knows of a call."""
 
 MAX_DEADLINE = 24 * 3600.0
 """Seconds; a deadline further away than this counts as none."""
 
 
 def request_of(context: Context, message: Any, method: str | None = None) -> MutationContext:
-    """Who asks for what. A message without a request_id gets one, so that a lost answer can be told from a lost effect.
+    """Who asks for what. A message without a request_id gets one, so that a lost answer can be distinguished from a
+    lost effect.
 
     `method` names another method when the message is a part of this one's (a row of a batch), so that a repetition is
     recognised however it is sent.

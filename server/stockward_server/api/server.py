@@ -63,7 +63,7 @@ GRPC_LOG = logging.getLogger("grpc._cython.cygrpc")
 
 def quotes_no_header(record: logging.LogRecord) -> bool:
     """Keeps out what gRPC logs of a header that is not UTF-8: a traceback and the value, which may be a credential, for
-    whoever sends one. The call gets the value read as Latin-1."""
+    anyone who sends one. The call gets the value read as Latin-1."""
     return not str(record.msg).startswith("Invalid encoding on")
 
 
@@ -198,7 +198,7 @@ class ApiServer:
             await self._health.set(name, status)
 
     async def give_notice(self, seconds: float) -> None:
-        """Says that it no longer serves, and serves for so many seconds more, until whoever balances calls over servers
+        """Says that it no longer serves, and serves for so many seconds more, until the load balancer
         has turned away: gRPC itself answers CANCELLED to what comes in the moment it stops."""
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(seconds)

@@ -146,7 +146,7 @@ def _cursor(position: Cursor | None, encode: Encode) -> str:
     return "" if position is None else encode(position)
 
 
-# What watches are told
+# What watches are sent
 
 
 def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockLevel:

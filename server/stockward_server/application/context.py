@@ -46,7 +46,7 @@ class Caller:
         return CUSTOMER if self.customer_id else self.name
 
     def acts_for(self, customer_id: str) -> bool:
-        """Whether what belongs to that customer may be told to the caller; what may not is to seem missing."""
+        """Whether what belongs to that customer may be reported to the caller; what may not is to seem missing."""
         return self.customer_id in ("", customer_id)
 
 

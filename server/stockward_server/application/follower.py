@@ -1,6 +1,6 @@
 """The follower: reads new events once for all watches of a process, and hands each to those that want it.
 
-It runs while anybody watches. Hints of commits wake it, a short poll finds what no hint told. It never waits for a
+It runs while anybody watches. Hints of commits wake it, a short poll finds what no hint announced. It never waits for a
 watch: queues are bounded, and one that overflows is cut off from it.
 """
 
@@ -38,8 +38,8 @@ SHORTEST_PAUSE = 0.02
 """Seconds between two looks while changes come."""
 
 PAUSE_PER_MESSAGE = 0.00025
-"""Seconds of pause for each watch that was told something. Telling one takes some 0.05 ms of the process, so that even
-a thousand watches of one hot SKU leave four fifths of it to calls."""
+"""Seconds of pause for each watch that was sent something. Sending to one takes some 0.05 ms of the process, so that
+even a thousand watches of one hot SKU leave four fifths of it to calls."""
 
 
 NOT_READ = (-1, False)
@@ -48,7 +48,7 @@ NOT_READ = (-1, False)
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Makes the messages that watches are told."""
+    """Makes the messages that watches are sent."""
 
     change: Mapping[str, Callable[[LoggedEvent], Any]]
     """By aggregate type, of the events that can be watched."""
@@ -58,12 +58,12 @@ class Encoder:
 
 
 def key_of(event: LoggedEvent) -> str:
-    """What a watch names to hear of it: the SKU for stock, else the id."""
+    """What a watch names to learn of it: the SKU for stock, else the id."""
     return event.aggregate_id.rpartition("@")[0] if event.aggregate_type == "stock" else event.aggregate_id
 
 
 class Follower:
-    """Fills the queues that joined. A failure ends every watch with its error, and the next one begins anew."""
+    """Fills the queues that joined. A failure ends every watch with its error, and the next one begins again."""
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class Follower:
         window_bytes: int = WINDOW_BYTES,
     ) -> None:
         """`poll_seconds`: how often it looks when no hint comes. `refresh_seconds`: how often all watched availability
-        is read anew, for changes that no event tells, such as a location that another process closed. `window_bytes`:
-        a watch for which a change still waits is cut off when so many bytes of others came after it."""
+        is read again, for changes that no event reports, such as a location that another process closed.
+        `window_bytes`: a watch for which a change still waits is cut off when so many bytes of others came after it."""
         self.epoch = ""
         """Of the record that is followed. When it ends, every watch does: each must say from where it can go on."""
         self.position = 0
@@ -145,7 +145,7 @@ class Follower:
                 self._shoppers.setdefault(sku, {})[queue] = None
 
     def begin(self, queue: AvailabilityQueue, skus: Collection[str]) -> None:
-        """Tells the queue the present availability of `skus`, and then every change of its own."""
+        """Puts into the queue the present availability of `skus`, and then every change of its own."""
         self._beginning[queue] = skus
         self._hint.set()
 
@@ -209,7 +209,7 @@ class Follower:
             self._task = None
 
     async def _round(self) -> int:
-        """One page of events and what they did to availability; answers how many watches were told something."""
+        """One page of events and what they did to availability; answers how many watches were sent something."""
         batch = await self._events.follow(self.position, PAGE)
         if batch.epoch != self.epoch:
             raise epoch_ended()
@@ -268,7 +268,7 @@ class Follower:
         return {sku: row for sku, row in rows.items() if Role.STOREFRONT.may_see(row.published)}
 
     async def _tell_availability(self, told: set[WatchQueue]) -> None:
-        """Reads are one after another and each is told before the next, so that no watch is told an older one later."""
+        """Reads are one after another and each is sent before the next, so that no watch is sent an older one later."""
         beginning, self._beginning = self._beginning, {}
         stale, self._stale = self._stale, set()
         turns = Turns()

@@ -142,13 +142,13 @@ class CachedLoader(Generic[K, V]):
         return found
 
     def invalidate(self, keys: Iterable[K]) -> None:
-        """The next `get` of these reads anew. A read under way answers those who wait for it, and no one else."""
+        """The next `get` of these reads again. A read under way answers those who wait for it, and no one else."""
         for key in keys:
             if (known := self._remembered.pop(key, None)) is not None:
                 self.bytes -= known.size
 
     def invalidate_all(self) -> None:
-        """The next `get` of anything reads anew."""
+        """The next `get` of anything reads again."""
         self._remembered.clear()
         self.bytes = 0
 

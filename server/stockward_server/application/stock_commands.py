@@ -26,7 +26,7 @@ from stockward_server.domain.stock import Adjustment, StockLevel, decide_adjustm
 
 @dataclass(frozen=True, slots=True)
 class HoldPolicy:
-    """How long a reservation holds when nothing is said, and how long it may at the most."""
+    """How long a reservation holds when nothing is said, and how long it may at most."""
 
     ttl: timedelta
     max_lifetime: timedelta

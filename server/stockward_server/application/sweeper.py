@@ -14,7 +14,7 @@ from stockward_server.application.response_codec import NO_RESPONSE
 from stockward_server.application.stock_commands import ExpireReservation
 
 SWEEP_LIMIT = 500
-"""Holds, and orders, of one round at the most: callers in the queue must not wait for a great sweep."""
+"""Holds, and orders, of one round at most: callers in the queue must not wait for a large sweep."""
 
 
 async def sweep(due: DueWork, submit: Submit, postponed: Postponed) -> int:

@@ -270,7 +270,7 @@ class UnitOfWork:
         data: EventData,
         cause: Cause,
     ) -> None:
-        """Encodes the event at once: what it tells is the state of this moment."""
+        """Encodes the event at once: what it reports is the state of this moment."""
         event_id = new_id()
         event = Event(
             event_id,

@@ -11,12 +11,12 @@ from typing import Any
 from stockward_server.domain.errors import StockwardError, WatchLagged
 
 RESUME_SECONDS = 0.1
-"""What a watch that lagged is told to wait before it goes on from its cursor."""
+"""What a watch that lagged is asked to wait before it goes on from its cursor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One event as every watch is told it: `message` is encoded once for all of them."""
+    """One event as every watch is sent it: `message` is encoded once for all of them."""
 
     seq: int
     aggregate_id: str
@@ -38,7 +38,7 @@ class Interest:
 
 
 class WatchQueue:
-    """A stream's end of the follower. It never blocks whoever fills it."""
+    """A stream's end of the follower. It never blocks anyone who fills it."""
 
     def __init__(self) -> None:
         self.start = 0
@@ -117,7 +117,7 @@ class AvailabilityQueue(WatchQueue):
         super().__init__()
         self.skus = skus
         self.begun = False
-        """Whether what is to be told first is there."""
+        """Whether what is to be reported first is there."""
         self.joined = False
         """Whether the follower fills it."""
         self._newest: dict[str, Any | None] = {}

@@ -111,7 +111,7 @@ class Watches:
         queue = await self._join(slot, interest)
         epoch = await self._epoch_after(after)
         position = queue.start if after is None else after.seq
-        known: dict[str, int] = {}  # versions that `present` told; events may still tell older ones
+        known: dict[str, int] = {}  # versions that `present` sent; events may still bring older ones
         if after is None:
             while (page := await self._next_page(present)) is not None:
                 known |= {each.aggregate_id: each.version for each in page}

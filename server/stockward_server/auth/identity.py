@@ -32,7 +32,7 @@ current_call: ContextVar[Call] = ContextVar("current_call")
 """Set for the time of one call; each call runs in a task of its own."""
 
 current_metadata: ContextVar[Sequence[tuple[str, str | bytes]]] = ContextVar("current_metadata")
-"""What came with the call. Its context has it, too, and makes it anew at each look."""
+"""What came with the call. Its context has it, too, and builds it at each look."""
 
 
 def credential() -> str:

@@ -80,7 +80,7 @@ class TokenKeys:
     async def find(self, key_id: str | None) -> PyJWK | None:
         """The key, None for an id that the issuer does not have; without an id the only key there is.
 
-        TokenKeysUnavailable when that cannot be told because the set could not be read.
+        TokenKeysUnavailable when that cannot be known because the set could not be read.
         """
         key = self._find(key_id)
         if key is None and (self._reading or time.monotonic() - self._tried_at > self._refetch_seconds):
@@ -91,7 +91,7 @@ class TokenKeys:
         return key
 
     async def refresh(self) -> None:
-        """Reads the set, or waits for whoever reads it already; TokenKeysUnavailable when it cannot be read."""
+        """Reads the set, or waits for a read that is under way; TokenKeysUnavailable when it cannot be read."""
         if self._reading is None:
             self._tried_at = time.monotonic()
             self._reading = asyncio.create_task(self._read(), name="token keys")

@@ -41,7 +41,8 @@ FAULTS: Sequence[tuple[type[Exception], str, str]] = (
     (jwt.InvalidKeyError, "TOKEN_KEY_UNKNOWN", "the key that signed the token cannot be used"),
     (jwt.PyJWTError, *MALFORMED),
 )
-"""What can be wrong with a token, special before general: the cause that programs are told, and the text for people."""
+"""What can be wrong with a token, special before general: the cause for programs, and the text for
+people."""
 
 
 @dataclass(frozen=True, slots=True)

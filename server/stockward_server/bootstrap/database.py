@@ -41,13 +41,13 @@ async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None
 
 @asynccontextmanager
 async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
-    """The API keys in the database, for whoever may open that."""
+    """The API keys in the database, for anyone who may open that."""
     async with database.opened_pool(settings.database_url.get_secret_value(), 1) as pool:
         yield keys.SqlKeys(pool, Mutations(pool, encode_event))
 
 
 @asynccontextmanager
 async def opened_customers(settings: Settings) -> AsyncIterator[SqlCustomers]:
-    """What is stored about customers, for whoever may open the database."""
+    """What is stored about customers, for anyone who may open the database."""
     async with database.opened_pool(settings.database_url.get_secret_value(), 2, command_timeout=600.0) as pool:
         yield SqlCustomers(pool, event_without, answer_without)

@@ -13,7 +13,7 @@ from stockward_server.runtime.certificates import CertificateFiles
 
 
 def check_edge(settings: Settings) -> None:
-    """SettingsError where the edge may not listen as it is told, TLS is lacking, or its TLS files cannot be used."""
+    """SettingsError where the edge may not listen as it is set, TLS is lacking, or its TLS files cannot be used."""
     _edge_tls(settings, [settings.grpc_address], Path())
     with told_by_variable("edge_tls_"):
         if settings.edge_tls_cert and settings.edge_tls_key:

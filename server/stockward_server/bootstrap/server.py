@@ -97,7 +97,7 @@ class Running:
     pool: database.Pool
     committer: Lanes
     exposition: Exposition
-    """What it tells of itself."""
+    """Its health and metrics."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -113,7 +113,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 async def running_server(settings: Settings, admin_address: str | None = None) -> AsyncIterator[Running]:
     """A server with its committer and its clockwork. Leaving drains it: calls first, then commits, then connections.
 
-    `admin_address` (HOST:PORT) tells how it does, to the end of the drain.
+    `admin_address` (HOST:PORT) reports its state, to the end of the drain.
     """
     async with AsyncExitStack() as stack:
         yield await _start(settings, admin_address, stack)

@@ -11,7 +11,7 @@ from stockward_server.runtime.certificates import CertificateError, CertificateF
 
 @contextmanager
 def told_by_variable(prefix: str) -> Iterator[None]:
-    """Files that cannot be used are told as the settings that name them."""
+    """Files that cannot be used are reported as the settings that name them."""
     try:
         yield
     except CertificateError as error:
@@ -28,5 +28,5 @@ def certificates_of(settings: Settings) -> ServerCertificates | None:
 
 
 def check_transport(settings: Settings) -> None:
-    """SettingsError where the server may not listen as it is told, or its TLS files cannot be used."""
+    """SettingsError where the server may not listen as it is set, or its TLS files cannot be used."""
     certificates_of(settings)

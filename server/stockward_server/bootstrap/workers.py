@@ -52,7 +52,7 @@ async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
                 variable("worker"): str(number),
                 variable("server_admin_address"): _nth_port(settings.server_admin_address, number),
             },
-            start_new_session=True,  # Ctrl-C in a terminal reaches this process, which tells them
+            start_new_session=True,  # Ctrl-C in a terminal reaches this process, which notifies them
             preexec_fn=partial(_end_with_parent, os.getpid()) if sys.platform == "linux" else None,
         )
         log.info("worker %d is process %d", number, process.pid)

@@ -1,4 +1,4 @@
-"""`stockward deliveries`: what was told to whom, what was not, and how to tell it again."""
+"""`stockward deliveries`: what was sent to which endpoint, what was not, and how to send it again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ app = group("deliveries", "Deliveries: what was told to whom, dead letters, tell
 Answer = TypeVar("Answer", pb.RecoverDeliveriesResponse, pb.ReplayEventsResponse)
 
 BATCH = 1000
-"""Events that one call takes; what takes longer is told from call to call."""
+"""Events that one call takes; what takes longer is reported from call to call."""
 
 EventId = Annotated[str, typer.Argument(metavar="EVENT", help="Id of the event, its webhook-id.")]
 Since = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Happened then or later (UTC).")]

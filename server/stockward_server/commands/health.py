@@ -38,7 +38,7 @@ WHERE = {
     Part.GATEWAY: ("gateway_address", "/readyz"),
     Part.EDGE: ("edge_address", "/healthz"),
 }
-"""The setting that says where each listens, and the path that tells."""
+"""The setting that says where each listens, and the path that reports."""
 
 
 @app.command()

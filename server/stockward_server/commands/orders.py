@@ -85,7 +85,7 @@ async def create(
     )
 
 
-@command(app, "process", then="When it leaves the house: stockward orders fulfill {answer.order_id}")
+@command(app, "process", then="Once it is shipped: stockward orders fulfill {answer.order_id}")
 async def process(client: AsyncStockward, order: OrderName, etag: Etag = "", *, request_id: RequestId) -> pb.Order:
     """Take an order into processing."""
     return await client.orders.process_order(order_id=await order_id(client, order), etag=etag, request_id=request_id)
@@ -125,7 +125,7 @@ async def cancel(
     *,
     request_id: RequestId,
 ) -> pb.Order:
-    """Cancel an order of which nothing left the house, or the units named."""
+    """Cancel an order of which nothing was shipped, or the units named."""
     return await client.orders.cancel_order(
         order_id=await order_id(client, order),
         lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
@@ -147,7 +147,7 @@ async def take_back(
     *,
     request_id: RequestId,
 ) -> pb.Order:
-    """Take units back that had left the house."""
+    """Take back units that were shipped."""
     return await client.orders.return_order(
         order_id=await order_id(client, order),
         lines=[pb.ReturnOrderRequest.Line(**numbered(line), damaged=damaged) for line in lines or ()],

@@ -158,7 +158,7 @@ def _is_uuid(text: str) -> bool:
 
 
 async def _patiently(work: Coroutine[Any, Any, Message]) -> Message:
-    """The answer; a person is told when it takes a while."""
+    """Returns the answer; prints a note when it takes a while."""
     from rich.console import Console
 
     task = asyncio.ensure_future(work)

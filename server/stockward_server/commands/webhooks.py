@@ -1,4 +1,4 @@
-"""`stockward webhooks`: who is told of events, and with which secrets."""
+"""`stockward webhooks`: who is notified of events, and with which secrets."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def create(
     *,
     request_id: RequestId,
 ) -> pb.CreateEndpointResponse:
-    """Make an endpoint, which is told of everything unless --type says of what."""
+    """Make an endpoint, which receives every event unless --type names some."""
     endpoint = _endpoint(url, types or ["*"], description, headers, rate, in_flight, max_body)
     answer = await client.webhooks.create_endpoint(endpoint=endpoint, secret_kind=kind, request_id=request_id)
     if answer.secret:

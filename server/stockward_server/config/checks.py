@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from stockward_server.application.context import Role
 
 TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
-"""Signatures of tokens that can be taken: by public keys only, since whoever checks a shared secret could also sign."""
+"""Signatures of tokens that can be taken: by public keys only, since anyone who checks a shared secret could also
+sign."""
 
 TOKEN_ROLES = [role.name.lower() for role in Role]
 

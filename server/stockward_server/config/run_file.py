@@ -45,7 +45,8 @@ class RunFile:
     webhook_secrets: dict[str, str]
     """Secrets of webhooks by the setting: one for each party and direction."""
     webhooks: dict[str, str]
-    """URL, by role, that webhooks go to because none is set: whoever listens there hears them (`stockward demo`)."""
+    """URL, by role, that webhooks go to because none is set: anyone who listens there receives them (`stockward
+    demo`)."""
     pids: dict[str, int]
     """Of supervisor, postgres, nats, relay, gateway, server and edge; one that is being restarted is absent."""
 

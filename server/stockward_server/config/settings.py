@@ -186,7 +186,7 @@ class Settings(BaseModel):
     docs/how-to/operator/secure-a-deployment.md."""
 
     reflection: bool | None = None
-    """Whether the gRPC server tells what methods it has (grpc.reflection); unless it is set, in development only."""
+    """Whether the gRPC server says what methods it has (grpc.reflection); unless it is set, in development only."""
 
     home: Path = Path(".stockward")
     """Directory of `stockward run`: data, logs, keys and run.json. Unless it is set, `.stockward` in the current
@@ -320,7 +320,7 @@ class Settings(BaseModel):
     """The same for all tokens of one customer."""
 
     watch_queue_limit: int = Field(default=1000, ge=1, le=1_000_000)
-    """Changes that may wait for one watch; one that leaves more waiting is told to resume from its cursor."""
+    """Changes that may wait for one watch; one that leaves more waiting is asked to resume from its cursor."""
 
     watch_heartbeat_seconds: float = Field(default=15.0, ge=0.05, le=3_600, allow_inf_nan=False)
     """How long a watch may be silent before a response without a change says that nothing happened, in seconds."""
@@ -376,7 +376,7 @@ class Settings(BaseModel):
     """How often the relay and watches look for events by themselves, should a wake-up be lost, in seconds."""
 
     cache_seconds: float = Field(default=0.5, ge=0, le=60, allow_inf_nan=False)
-    """How old an answer about a published product or its availability may be, in seconds; 0 reads every one anew."""
+    """How old an answer about a published product or its availability may be, in seconds; 0 reads every one again."""
 
     event_retention_days: int = Field(default=30, ge=1, le=3_650)
     """How long events can be listed and replayed, in days."""
@@ -403,7 +403,7 @@ class Settings(BaseModel):
     """How long a receiver of webhooks may take to answer, in seconds."""
 
     webhook_warn_days: float = Field(default=1.0, gt=0, le=365, allow_inf_nan=False)
-    """After how many days of nothing but failures `endpoint.failing` tells of an endpoint."""
+    """After how many days of nothing but failures `endpoint.failing` reports an endpoint."""
 
     webhook_disable_days: float = Field(default=5.0, gt=0, le=365, allow_inf_nan=False)
     """After how many days of nothing but failures an endpoint is disabled."""
@@ -457,7 +457,7 @@ class Settings(BaseModel):
 
     @property
     def reflects(self) -> bool:
-        """Whether the gRPC server tells what methods it has."""
+        """Whether the gRPC server says what methods it has."""
         return self.environment is Environment.DEVELOPMENT if self.reflection is None else self.reflection
 
     @property

@@ -1,4 +1,4 @@
-"""Webhook endpoints: who is told of events, where, and with which secrets."""
+"""Webhook endpoints: who is notified of events, where, and with which secrets."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Secret:
 
     @property
     def fingerprint(self) -> str:
-        """Tells secrets apart and gives none away, see `fingerprint_of`."""
+        """Distinguishes secrets and gives none away, see `fingerprint_of`."""
         return fingerprint_of(self.public_key or self.text)
 
 
@@ -91,7 +91,7 @@ class NewSecret:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Somebody who is told of events."""
+    """Somebody who is notified of events."""
 
     endpoint_id: str
     url: str

@@ -165,7 +165,7 @@ def _with_kept_headers(endpoint: Endpoint, edit: EndpointEdit) -> EndpointEdit:
 
 def decide_enabling(endpoint: Endpoint, now: datetime) -> Endpoint:
     """Enabled, with a clean record: it is not disabled again for what is past. One that is enabled is a new version,
-    too: somebody says that it was mended."""
+    too: somebody says that it was fixed."""
     if endpoint.disable_reason == REMOVED:
         require_managed(endpoint, "URL")
     return replace(endpoint, enabled=True, disable_reason="", failing_since=None, update_time=now)

@@ -1,4 +1,4 @@
-"""Events: what is told to the world after a change. One event is one step of its aggregate's version."""
+"""Events: what is published after a change. One event is one step of its aggregate's version."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ no other events. So drafts stay secret after they are published, and a storefron
 read the product and its availability."""
 
 PINGED = "endpoint.pinged"
-"""The trial of one endpoint; no other one is told."""
+"""The trial of one endpoint; no other one receives it."""
 
 SYSTEM = "system"
 """The actor of what time brings about."""

@@ -122,7 +122,7 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Fulfillment:
-    """Units that left the house together."""
+    """Units that were shipped together."""
 
     fulfillment_id: str
     lines: tuple[Allocation, ...]
@@ -187,7 +187,7 @@ class Order:
 
     @property
     def amounts(self) -> Amounts:
-        """Summed anew each time: keep it where several are needed."""
+        """Summed again each time: keep it where several are needed."""
         subtotal = cancelled = returned = charged = 0
         for line in self.lines:
             subtotal += line.quantity * line.unit_price

@@ -105,7 +105,7 @@ def decide_restoration(product: Product, now: datetime) -> Product:
 
 
 def change_event(before: Product | None, after: Product) -> str | None:
-    """The type of the event that tells of this change, or None when there is nothing to tell."""
+    """The type of the event that reports this change, or None when there is nothing to tell."""
     if before is None:
         return "product.created"
     if after == before:

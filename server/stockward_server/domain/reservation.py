@@ -143,7 +143,7 @@ def _not_active(reservation: Reservation) -> ReservationNotActive:
 
 def _lifetime_exceeded(reservation_id: str, limit: timedelta) -> ReservationLifetimeExceeded:
     return ReservationLifetimeExceeded(
-        f"a reservation may live {limit.total_seconds():.0f} s at the most",
+        f"a reservation may live {limit.total_seconds():.0f} s at most",
         field="ttl",
         reservation_id=reservation_id,
         limit_seconds=int(limit.total_seconds()),

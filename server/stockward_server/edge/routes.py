@@ -107,8 +107,8 @@ def _rest_route(route: Route, body: str, body_limit: int, limits: Limits) -> dic
             "max_stream_duration": {"max_stream_duration": call},
             "retry_policy": _retry(HARMLESS if route.verb == "GET" else UNSENT),
         },
-        # The server learns of the time limit, and drops a call that is past it before it takes effect. It is told a
-        # little more than the edge waits, so that callers always hear of it from the edge, which tells the reason.
+        # The server learns of the time limit, and drops a call that is past it before it takes effect. It is given a
+        # little more than the edge waits, so that callers always get the answer of the edge, which has the reason.
         "request_headers_to_add": [
             header("grpc-timeout", f"{int((limits.call_seconds + SERVER_MARGIN_SECONDS) * 1000)}m"),
         ],

@@ -1,4 +1,4 @@
-"""Webhooks: every event told to every endpoint that wants it, signed, in order per aggregate, until it is taken."""
+"""Webhooks: every event sent to every endpoint that wants it, signed, in order per aggregate, until it is taken."""
 
 from stockward_server.gateway.egress import LOOPBACK, Egress
 from stockward_server.gateway.failure_policy import FailurePolicy

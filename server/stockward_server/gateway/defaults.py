@@ -11,7 +11,7 @@ from stockward_server.storage.webhooks.claims import SqlWebhooks
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whom an endpoint is for, and the events that it is told."""
+    """Whom an endpoint is for, and the events that it receives."""
 
     description: str
     types: tuple[str, ...]
@@ -25,8 +25,8 @@ AUDIENCES: Mapping[str, Audience] = {
         "The storefront of the settings",
         ("product.*", "stock.*", "reservation.expired", "order.*", "payment.updated"),
     ),
-    # What staff have to act on. Every single movement of stock would drown that; alerts are told. So is an
-    # endpoint that does not hear.
+    # What staff have to act on. Every single movement of stock would drown that; alerts are sent. So is an
+    # endpoint that does not respond.
     "pms": Audience(
         "The product management system of the settings",
         (

@@ -56,7 +56,7 @@ class DeliveryTracer(Protocol):
 
 
 class Dispatcher:
-    """Claims lanes and sees each one through. `wake` tells it that there are some to be had, new or given back."""
+    """Claims lanes and sees each one through. `wake` reports that there are some to be had, new or given back."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Dispatcher:
 
     async def run(self, stop: asyncio.Event, grace_seconds: float) -> None:
         """Until `stop` is set. Requests under way may end for `grace_seconds` more; then they are broken off, and their
-        lanes given back, to be sent again by whoever comes next."""
+        lanes given back, to be sent again by anyone who comes next."""
         self._stop = stop
         await run_with_restarts("deliveries", self._dispatch, stop, is_database_down)
         if self._tasks:
@@ -140,7 +140,7 @@ class Dispatcher:
                 await wait_for_any(pause, self._woken, self._stop)
 
     async def _refresh(self, now: float) -> None:
-        """Writes down how the endpoints fare, and reads them anew."""
+        """Writes down how the endpoints fare, and reads them again."""
         await note_outcomes(self._limiters.values(), self._health, self._failure_policy)
         endpoints = {each.endpoint_id: each for each in await self._store.endpoints()}
         for endpoint_id in self._limiters.keys() - endpoints.keys():

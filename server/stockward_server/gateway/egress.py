@@ -26,7 +26,7 @@ NAT64 = IPv6Network("64:ff9b::/96")
 NOT_FOR_ALL = (
     IPv4Network("168.63.129.16/32"),  # a public address under which a cloud serves its own virtual machines
     IPv4Network("192.0.0.0/24"),  # for protocols; another cloud has its metadata there
-    IPv4Network("192.88.99.0/24"),  # relays of 6to4, given up (RFC 7526)
+    IPv4Network("192.88.99.0/24"),  # relays of 6to4, deprecated (RFC 7526)
     IPv6Network("3fff::/20"),  # for documentation (RFC 9637)
     IPv6Network("2001:db8::/32"),
 )

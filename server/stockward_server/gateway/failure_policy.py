@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FailurePolicy:
-    """How long an endpoint may fail before it is told of, and before it is disabled."""
+    """How long an endpoint may fail before that is reported, and before it is disabled."""
 
     warn_after: timedelta = timedelta(days=1)
     disable_after: timedelta = timedelta(days=5)
@@ -25,7 +25,7 @@ class FailurePolicy:
 async def note_outcomes(
     limiters: Iterable[EndpointLimiter], store: SqlEndpointHealth, failure_policy: FailurePolicy
 ) -> None:
-    """Writes down who fails since when, tells of it, and disables who wants no more or has failed for too long.
+    """Writes down who fails since when, reports it, and disables who wants no more or has failed for too long.
 
     The time that counts runs from the first failure after a success, as any gateway saw it. It is looked at when there
     was a failure just now, so an endpoint that nobody wrote to is not disabled for its past.

@@ -45,11 +45,11 @@ MAX_TEXT = 300
 async def run(
     dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[], None], metrics: GatewayMetrics
 ) -> None:
-    """Until it is cancelled, which is safe at any moment. `on_fan_out` hears of new deliveries."""
+    """Until it is cancelled, which is safe at any moment. `on_fan_out` is called for new deliveries."""
 
     async def session() -> None:
         async with cancel_on_loss() as lost, WebhookFeed.open(dsn, stream_name, lost) as feed:
-            while not await feed.lead():  # noqa: ASYNC110 (nobody tells)
+            while not await feed.lead():  # noqa: ASYNC110 (nobody reports it)
                 await asyncio.sleep(LEAD_SECONDS)
             # One connection a session: whether the stream is still the same is looked at once in each.
             async with open_nats(nats_url, "stockward gateway", lost) as client:
@@ -142,7 +142,7 @@ async def _fan_out(messages: Sequence[Msg], feed: WebhookFeed, metrics: GatewayM
 async def _next_stream_seq(stream: JetStreamContext, stream_name: str, position: Position | None) -> int:
     """Where to go on: after the last message that was fanned out, provided that it is still the same message.
 
-    A stream that was made anew, or that lost its newest messages in a crash, counts other messages under the same
+    A stream that was made again, or that lost its newest messages in a crash, counts other messages under the same
     numbers. Then all that it has is read again; whatever has its delivery already changes nothing.
     """
     info = await stream.stream_info(stream_name)

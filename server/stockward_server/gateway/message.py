@@ -42,7 +42,7 @@ def body_of(payload: bytes, for_storefront: bool = False) -> bytes:
 
 
 def thin_body_of(payload: bytes, public_url: str) -> bytes:
-    """The same without what happened, for an event whose body would be too great.
+    """The same without what happened, for an event whose body would be too large.
 
     `link` lists the events of this type of the aggregate, this one among them: below `public_url`, the edge's address
     for others, or relative when that is not known (empty).

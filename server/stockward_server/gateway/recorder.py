@@ -25,7 +25,7 @@ PAUSE_SECONDS = 1.0
 
 
 class Recorder:
-    """Entries are written in the order of their arrival; whoever adds one does not wait for that."""
+    """Entries are written in the order of their arrival; anyone who adds one does not wait for that."""
 
     def __init__(self, store: SqlWebhooks) -> None:
         self._store = store
@@ -45,8 +45,8 @@ class Recorder:
         await self._idle.wait()
 
     async def run(self, on_release: Callable[[], None]) -> None:
-        """Until it is cancelled; that is safe at any moment, as what is not written is sent again. `on_release` hears
-        of lanes that may be claimed again: what came to them meanwhile has waited for that."""
+        """Until it is cancelled; that is safe at any moment, as what is not written is sent again. `on_release` is
+        called for lanes that may be claimed again: what came to them meanwhile has waited for that."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()

@@ -1,4 +1,4 @@
-"""When a delivery that failed is tried again, and after how many failures it is given up."""
+"""When a delivery that failed is tried again, and after how many failures it becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JITTER = 0.2
 """A pause is up to this part longer, by chance, so that what failed together does not come back together."""
 
 FEW_ATTEMPTS = 4
-"""Of what is refused for good, by another 4xx or a redirect: half an hour, should the receiver be mended meanwhile."""
+"""Of what is refused for good, by another 4xx or a redirect: half an hour, should the receiver be fixed meanwhile."""
 
 PASSING = frozenset({408, 425, 429})
 """Statuses of 4xx that speak of this moment only."""

@@ -66,7 +66,7 @@ async def run(
     `address` is HOST:PORT of /healthz and `routes`; `urls` and `secrets`, by endpoint, make `storefront` and `pms`.
     `egress` says where webhooks may go, `public_url` where others find the edge (for the links of thin bodies; empty:
     not known). A request may take `timeout_seconds`; one that is under way at the stop may end for `grace_seconds`.
-    Once /healthz answers 200, what happens is told to the endpoints. What is done is counted in `metrics`,
+    Once /healthz answers 200, what happens is sent to the endpoints. What is done is counted in `metrics`,
     and traced by `tracer`.
     """
     counted = metrics or GatewayMetrics()

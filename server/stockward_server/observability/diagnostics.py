@@ -191,7 +191,7 @@ async def check_processes(pool: Pool) -> Sequence[Finding]:
 
 
 async def check_backlog(pool: Pool) -> Sequence[Finding]:
-    """Whether relay, gateway and sweeper keep up, and what was given up."""
+    """Whether relay, gateway and sweeper keep up, and which deliveries are dead letters."""
     found = await read_backlog(pool)
     return [
         _queue("outbox", found.outbox_pending, "events are not published", found.outbox_age, RELAY),
@@ -225,7 +225,7 @@ def _dead_letters(found: Backlog) -> Finding:
     if found.dead:
         return warning(
             "dead letters",
-            f"{found.dead} deliveries were given up",
+            f"{found.dead} deliveries are dead letters",
             "`stockward deliveries list --state dead` shows them, `stockward deliveries recover` sends them again",
         )
     return ok("dead letters", "none")

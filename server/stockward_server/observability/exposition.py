@@ -97,5 +97,5 @@ class Exposition(Collector):
 
 
 async def _live(_: web.Request) -> web.Response:
-    """Whoever can answer lives."""
+    """Anyone who can answer lives."""
     return web.json_response({"status": "alive"})

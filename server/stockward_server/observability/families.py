@@ -1,4 +1,4 @@
-"""Tallies as metric families of Prometheus, made anew for every scrape.
+"""Tallies as metric families of Prometheus, made again for every scrape.
 
 Names follow the semantic conventions of OpenTelemetry where they have one (rpc.server.duration, db.client.connection.*,
 messaging.client.*, http.client.request.duration) as Prometheus spells them; what is Stockward's own begins with
@@ -161,7 +161,7 @@ def auditing(metrics: AuditMetrics) -> Iterator[Metric]:
 
 def certificates(files: Mapping[str, Path], in_use: Mapping[str, datetime] | None = None) -> Iterator[Metric]:
     """By the setting that names each: the end of what is `in_use`, where that is known, and else of what its file has.
-    A file that cannot be read is left out, and told by `stockward doctor`."""
+    A file that cannot be read is left out, and reported by `stockward doctor`."""
     ends: dict[Labels, float] = {}
     for name, file in files.items():
         with contextlib.suppress(OSError, ValueError):
@@ -181,7 +181,7 @@ def behind(backlog: Backlog) -> Iterable[Metric]:
         gauge("stockward_outbox_oldest_age_seconds", "Age of the oldest of them.", backlog.outbox_age),
         gauge("stockward_deliveries_pending", "Deliveries not yet taken.", backlog.deliveries_pending),
         gauge("stockward_deliveries_oldest_due_seconds", "How long one has been due.", backlog.deliveries_age),
-        gauge("stockward_dead_letters", "Deliveries given up.", backlog.dead),
+        gauge("stockward_dead_letters", "Dead letters: deliveries whose attempts are used up.", backlog.dead),
         gauge("stockward_endpoints_disabled", "Endpoints that are disabled.", len(backlog.disabled)),
         gauge("stockward_endpoints_given_up", "Endpoints that the gateway disabled.", len(backlog.given_up)),
         gauge("stockward_endpoints_failing", "Enabled endpoints that fail.", len(backlog.failing)),

@@ -1,7 +1,7 @@
 """The log: a line a record for people, or a JSON object a line for machines.
 
 Whatever is logged while a call is under way says which call: method, actor, request id and trace id. What an exception
-says is told only where it cannot quote what a customer sent or what the database holds; of all others the type, and
+says is reported only where it cannot quote what a customer sent or what the database holds; of all others the type, and
 where they were raised.
 """
 
@@ -46,7 +46,7 @@ def note_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
 
 
 def prepare(record: logging.LogRecord) -> bool:
-    """Adds what is known of the call under way, and takes from exceptions what is not to be told."""
+    """Adds what is known of the call under way, and removes from exceptions what must not be logged."""
     for name, value in context().items():
         if not hasattr(record, name):
             setattr(record, name, value)
@@ -69,7 +69,7 @@ def context() -> dict[str, str]:
 
 
 def text_of(error: BaseException) -> str:
-    """What may be told of an exception: its type, and more only where that is known to be harmless."""
+    """What may be logged of an exception: its type, and more only where that is known to be harmless."""
     name = type(error).__name__
     match error:
         case Refusal():
@@ -125,7 +125,7 @@ class JsonLines(logging.Formatter):
 
 
 def _traceback(error: BaseException | None) -> Iterator[str]:
-    """As Python tells it, the cause first; each exception as `text_of` tells it."""
+    """As Python reports it, the cause first; each exception as `text_of` reports it."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)

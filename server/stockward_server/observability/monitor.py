@@ -23,7 +23,7 @@ CONNECTIONS = 2
 async def watching(
     dsn: str, families: Sequence[Families], on_change: Callable[[bool], Awaitable[None]] | None = None
 ) -> AsyncIterator[Exposition]:
-    """Watches until the end of the block. `on_change` hears when PostgreSQL goes away, and when it is back."""
+    """Watches until the end of the block. `on_change` is called when PostgreSQL goes away, and when it is back."""
     async with opened_pool(dsn, CONNECTIONS, command_timeout=ANSWER_SECONDS, read_only=True) as pool:
 
         async def read() -> Iterable[Metric]:

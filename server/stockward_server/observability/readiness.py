@@ -26,7 +26,7 @@ class NotMigrated(Exception):
 
 
 class Readiness:
-    """Looks again and again once `watch` runs. `on_change` hears of what it finds."""
+    """Looks again and again once `watch` runs. `on_change` receives what it finds."""
 
     def __init__(self, pool: Pool, on_change: Callable[[bool], Awaitable[None]] | None = None) -> None:
         """`pool` is for this alone: that of the calls may have no connection free, which says nothing of PostgreSQL."""

@@ -1,7 +1,7 @@
 """An event as a NATS message: its subject, and its CloudEvents 1.0 attributes as headers (NATS binding, binary mode).
 
 Subjects are `stockward.v1.<aggregate>.<event>.<id>`. The id is the aggregate's; for stock it is the SKU alone, so that
-one subscription hears of all locations. A token of a subject has the characters A-Z a-z 0-9 and `-` as they are; every
+one subscription learns of all locations. A token of a subject has the characters A-Z a-z 0-9 and `-` as they are; every
 other byte of the id in UTF-8, `_` included, is `_` and two hexadecimal digits: `A.1/b_c` is `A_2E1_2Fb_5Fc`.
 """
 
@@ -45,7 +45,7 @@ def headers_of(event: PendingEvent) -> dict[str, str]:
     """The attributes, and `Nats-Msg-Id` by which JetStream knows an event that it has already.
 
     `partitionkey` and `sequence` are the documented CloudEvents extensions: among events of the same partition key
-    (the aggregate) the sequence (its version, padded so that text sorts as numbers do) tells which came first.
+    (the aggregate) the sequence (its version, padded so that text sorts as numbers do) says which came first.
     `recordseq` is the event's place in the record that EventService.ListEvents reads. `traceparent`, another documented
     extension, is there where the event belongs to a trace, and as a header of its own for tools that know only that.
     """

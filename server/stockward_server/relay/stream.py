@@ -18,7 +18,7 @@ DUPLICATE_WINDOW = timedelta(minutes=10)
 It has to outlast the time between a publish whose acknowledgement was lost and the next attempt: a restart of NATS,
 PostgreSQL or the relay with crash recovery and back-off, which takes seconds to a few minutes; the usual 2 minutes are
 tight. An id costs about 100 bytes of the server's memory: at 2,000 events a second 10 minutes are some 120 MB, an hour
-would be 700 MB. Whatever is older is told by `event_id` and version, which every consumer has to look at anyway.
+would be 700 MB. Anything older is recognised by `event_id` and version, which every consumer has to look at anyway.
 """
 
 LARGEST_MESSAGE = 4 * 1024 * 1024 + 64 * 1024

@@ -1,4 +1,4 @@
-"""The port that tells how a process does: plain HTTP for probes and scrapers, apart from what customers reach."""
+"""The port that reports the state of a process: plain HTTP for probes and scrapers, apart from what customers reach."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 async def listening(address: str | None, routes: Iterable[web.AbstractRouteDef]) -> AsyncIterator[None]:
     """Answers on `address` (HOST:PORT), nowhere without one.
 
-    One that cannot be had is logged and done without: what tells of the work must not keep it from being done.
+    One that cannot be had is logged and done without: what reports the work must not keep it from being done.
     """
     if address is None:
         yield

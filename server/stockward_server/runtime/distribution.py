@@ -1,4 +1,4 @@
-"""What is counted on the way: plain numbers that cost next to nothing, read by whoever wants to know."""
+"""What is counted on the way: plain numbers that cost next to nothing, read by anyone who wants to know."""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ async def listens(address: str) -> bool:
 
 
 def any_certificate(cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """TLS with whoever is there: whether their certificate is good is for callers to judge. Shows ``cert`` if asked."""
+    """TLS with anyone who is there: whether their certificate is good is for callers to judge. Shows ``cert`` if
+    asked."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

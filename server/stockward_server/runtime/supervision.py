@@ -1,4 +1,4 @@
-"""Sessions: work that lives as long as its connections do, and is begun anew when one of them breaks."""
+"""Sessions: work that lives as long as its connections do, and is begun again when one of them breaks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stockward_server.runtime.back_off import BackOff
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, MAX_PAUSE = 0.2, 15.0
-"""Seconds before a session is begun anew; doubled each time, and up to a quarter longer by chance."""
+"""Seconds before a session is begun again; doubled each time, and up to a quarter longer by chance."""
 
 STEADY = 10.0
 """Seconds after which a session counts as well, so that the next pause is the first one again."""
@@ -33,7 +33,7 @@ class Unavailable(StockwardError):
 
 @asynccontextmanager
 async def cancel_on_loss() -> AsyncIterator[Callable[[str], None]]:
-    """Gives a function that ends everything inside at once, with Unavailable and the reason that it is told.
+    """Gives a function that ends everything inside at once, with Unavailable and the reason that it is given.
 
     Connections call it when they are lost, so that nothing goes on which relied on them.
     """
@@ -101,7 +101,7 @@ def raise_if_cancelled() -> None:
 
     Loops around NATS and PostgreSQL ask every turn. Their clients wait with `asyncio.wait_for`, which up to Python 3.11
     loses a cancellation that comes together with the answer; and one that comes together with the end of the connection
-    is told as that end.
+    is reported as that end.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-logging.getLogger("pogo_core").setLevel(logging.ERROR)  # whoever migrates reports what was applied
+logging.getLogger("pogo_core").setLevel(logging.ERROR)  # anyone who migrates reports what was applied
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 IN_USE = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
@@ -39,8 +39,8 @@ NOT_STORED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, Unic
 MIGRATION_LOCK = 0x73746F636B  # any constant will do; it spells "stock"
 
 LOCK_TIMEOUT = "500ms"
-"""How long a change of the schema waits for its lock. Until it has it, whoever comes later waits behind it. It gives up
-before PostgreSQL looks for a deadlock (after 1 s), so that no server's transaction is ended for it."""
+"""How long a change of the schema waits for its lock. Until it has it, anyone who comes later waits behind it. It gives
+up before PostgreSQL looks for a deadlock (after 1 s), so that no server's transaction is ended for it."""
 
 CLOSE_SECONDS = 1.0
 """How long the connections of a pool may take to close."""
@@ -101,8 +101,8 @@ def is_race_lost(error: BaseException) -> bool:
 
 
 async def open_pool(dsn: str, size: int, command_timeout: float = 30.0, *, read_only: bool = False) -> Pool:
-    """A pool of up to `size` connections; statements are given up after `command_timeout` seconds. `read_only`: nothing
-    is ever written, so no epoch of the record of events is begun either.
+    """A pool of up to `size` connections; statements are cancelled after `command_timeout` seconds. `read_only`:
+    nothing is ever written, so no epoch of the record of events is begun either.
 
     Nothing in the code changes session state on a pooled connection, so releasing one costs no round trip.
     """
@@ -196,7 +196,7 @@ class PoolUse:
 def use_of(pool: Pool) -> PoolUse:
     """How a pool is used right now."""
     idle = pool.get_idle_size()
-    waiting = getattr(getattr(pool, "_queue", None), "_getters", ())  # asyncpg tells it nowhere else
+    waiting = getattr(getattr(pool, "_queue", None), "_getters", ())  # asyncpg reports it nowhere else
     return PoolUse(pool.get_size() - idle, idle, pool.get_max_size(), len(waiting))
 
 

@@ -25,7 +25,7 @@ KEEPALIVES = {
 async def held_connection(
     dsn: str, name: str, on_lost: Callable[[str], None], settings: Mapping[str, str] = MappingProxyType({})
 ) -> AsyncIterator[Connection]:
-    """A connection of its own, `name` as PostgreSQL shows it. `on_lost` hears at once when it breaks, and its locks
+    """A connection of its own, `name` as PostgreSQL shows it. `on_lost` is called at once when it breaks, and its locks
     with it; not when it is closed at the end. The DSN must lead to PostgreSQL itself or to a pooler that keeps
     sessions; SessionNotKept where it does not."""
     try:

@@ -1,10 +1,10 @@
 """Epochs of the record of events: whether this is still the database that it was, and what it has in common with it.
 
 A database that was restored, or a standby that took over without having everything, lacks events that were delivered.
-Its sequence would give their numbers to others, and whoever holds a cursor behind them would never see those. So each
-database has a *lineage*: the cluster, its timeline, the database and the table itself. Every connection compares it
-when it is made, before anything is written. Where it is another one than that of the newest epoch, a new epoch begins:
-it says up to which seq the record is common, and moves the sequence beyond all that was ever drawn.
+Its sequence would give their numbers to others, and anyone who holds a cursor behind them would never see those. So
+each database has a *lineage*: the cluster, its timeline, the database and the table itself. Every connection compares
+it when it is made, before anything is written. Where it is another one than that of the newest epoch, a new epoch
+begins: it says up to which seq the record is common, and moves the sequence beyond all that was ever drawn.
 """
 
 from __future__ import annotations

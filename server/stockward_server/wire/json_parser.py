@@ -1,4 +1,4 @@
-"""What is wrong with JSON that is no message, in words: protobuf's parser tells what Python made of it."""
+"""What is wrong with JSON that is no message, in words: protobuf's parser says what Python made of it."""
 
 from __future__ import annotations
 

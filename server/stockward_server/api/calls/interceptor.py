@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
-"""Answered even where there is no room to wait for its question: whoever asks decides whether calls still come here."""
+"""Answered even where there is no room to wait for its question: anyone who asks decides whether calls still come
+here."""
 
 
 class Method(NamedTuple):

@@ -21,7 +21,7 @@ class Methods(grpc.GenericRpcHandler):
     """Generated code adds services to it as it would to a server; then it is the one handler of the real one.
 
     The real one would be dearer in two ways. It waits for the next call of each registered method by itself, so that
-    every call looks at one future a method of the contract. And it puts the interceptors around a method anew for every
+    every call looks at one future a method of the contract. And it puts the interceptors around a method for each
     call.
     """
 

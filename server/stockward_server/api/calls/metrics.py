@@ -17,7 +17,7 @@ class CallMetrics:
         self.durations: defaultdict[tuple[str, str], Distribution] = defaultdict(Distribution)
         """Seconds, by method and the name of the status code."""
         self.refusals: defaultdict[str, int] = defaultdict(int)
-        """By reason, as ErrorInfo tells it."""
+        """By reason, as ErrorInfo reports it."""
 
     def begin(self, method: str) -> float:
         """Answers what `end` wants as `since`."""

@@ -24,7 +24,7 @@ def kind_of(method: MethodDescriptor) -> MethodKind:
 
 
 class RateLimits:
-    """Tells callers to slow down. Each process counts by itself.
+    """Asks callers to slow down. Each process counts by itself.
 
     A bucket is one number, the time at which it would be full again (the generic cell rate algorithm): each call moves
     it on by the interval between two calls, and may be made while it lies less than a full bucket ahead.

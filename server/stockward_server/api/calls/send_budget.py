@@ -15,7 +15,7 @@ class SendBudget:
     """Refuses a large response while its caller leaves others unread.
 
     Nothing can take a response back that gRPC waits to send. A caller that reads is done in milliseconds; one that does
-    not can have half of the memory, the next one half of the rest and so on: there is some for whoever reads.
+    not can have half of the memory, the next one half of the rest and so on: there is some for anyone who reads.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -29,7 +29,7 @@ class SendBudget:
         return self._unread.total()
 
     def begin(self, caller: str, size: int) -> Callable[[], None]:
-        """Counts a response of so many bytes; returns what is to be called once when it is sent, or given up. Raises
+        """Counts a response of so many bytes; returns what is to be called once when it is sent, or abandoned. Raises
         ResponsesUnread when the caller has to read others first."""
         if size < SMALL:
             return _nothing

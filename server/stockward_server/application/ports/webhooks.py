@@ -32,7 +32,7 @@ class DeliveryFilter:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A piece of a greater work: up to `limit` events with a seq above `after_seq`."""
+    """A piece of a larger work: up to `limit` events with a seq above `after_seq`."""
 
     limit: int
     after_seq: int
@@ -108,7 +108,7 @@ class DeliveryStore(Protocol):
     async def skip(
         self, request: MutationContext, endpoint_id: str, event_id: str, codec: ResponseCodec[Delivery, M]
     ) -> M:
-        """Given up; EndpointNotFound, DeliveryNotFound, or DeliveryStateInvalid when it was delivered."""
+        """Skips it; EndpointNotFound, DeliveryNotFound, or DeliveryStateInvalid when it was delivered."""
         ...
 
 

@@ -10,7 +10,7 @@ from stockward_server.storage.database import Pool
 from stockward_server.storage.due_work import sweeper_lag
 
 MAX_COUNTED = 100_000
-"""Rows are counted up to here: a number that is not small need not be exact, and must not cost what it tells of."""
+"""Rows are counted up to here: a number that is not small need not be exact, and must not cost what it reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Backlog:
     """Since the delivery was due that has been due for longest, at endpoints that do not fail: one that does is left
     alone by its breaker, or for as long as it asked, and what waits for it says nothing of the gateway."""
     dead: int
-    """Deliveries that were given up."""
+    """Dead letters."""
     disabled: Sequence[str]
     """Endpoints that are disabled."""
     given_up: Sequence[str]

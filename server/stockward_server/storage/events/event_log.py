@@ -1,12 +1,12 @@
 """Reads the record of events without ever missing one, and puts events back into the outbox.
 
-`seq` is drawn before its transaction commits, so a lower seq can become visible after a higher one: whoever went on
+`seq` is drawn before its transaction commits, so a lower seq can become visible after a higher one: anyone who went on
 from the higher one would never see it. So only what lies below a *horizon* is read, a seq up to which every event has
 been decided. It is found in three steps, and their order matters:
 
 1. read the last seq that was drawn, h;
 2. draw a transaction id, x, and have its commit flushed. Every writer had its id before it drew a seq (see
-   `find_responses`), so whoever drew one up to h has an id below x;
+   `find_responses`), so anyone who drew one up to h has an id below x;
 3. wait until no transaction below or at x is running any more. Now everything up to h is visible or will never be.
 
 A snapshot's own upper bound cannot stand in for x: it is the highest id that has *finished*, plus one, so writers with
@@ -67,8 +67,8 @@ was such an epoch. Without an epoch the seq alone must do: it lies where the seq
 DROPPED_SEQ = "SELECT dropped_seq FROM event_retention"
 
 DRAWN_SEQ = "SELECT coalesce(pg_sequence_last_value('event_seq'), 0)"
-"""Not `last_value`: a plain look at a sequence takes no lock, and may see the value that the log is just being told, 32
-ahead of what is drawn."""
+"""Not `last_value`: a plain look at a sequence takes no lock, and may see the value that is just being
+written to the log, 32 ahead of what is drawn."""
 
 MARK = f"""
     SELECT drawn, pg_current_xact_id()::text::bigint, pg_logical_emit_message(true, 'stockward', '')
@@ -247,7 +247,7 @@ class Selection:
 
 
 async def republish(pool: Pool, selection: Selection, on_progress: Callable[[int], None] = lambda count: None) -> int:
-    """Puts events back into the outbox, oldest first, and answers how many; `on_progress` hears the number so far.
+    """Puts events back into the outbox, oldest first, and answers how many; `on_progress` receives the number so far.
 
     The relay publishes them again; the stream drops those that it still knows, so this refills a stream that was lost
     and does no harm to one that was not. It goes in small transactions and may be broken off and begun again.

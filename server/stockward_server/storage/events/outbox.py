@@ -27,7 +27,7 @@ PRESENCE = SHARDS
 """Second key of the lock that every relay shares."""
 
 BATCH_BYTES = 4 * 1024 * 1024
-"""Payloads of one batch, roughly: great orders make smaller batches, not greater messages to NATS."""
+"""Payloads of one batch, roughly: large orders make smaller batches, not larger messages to NATS."""
 
 
 _PENDING = """
@@ -83,7 +83,7 @@ class OwnedOutbox:
     @classmethod
     @asynccontextmanager
     async def open(cls, dsn: str, on_lost: Callable[[str], None]) -> AsyncIterator[OwnedOutbox]:
-        """On a connection of its own; `on_lost` hears at once when it is gone, and the shards with it."""
+        """On a connection of its own; `on_lost` is called at once when it is gone, and the shards with it."""
         # Plans are kept for long, and one that was made while today's partition was empty must not scan it later on.
         settings = {"enable_seqscan": "off"}
         async with held_connection(dsn, "stockward relay", on_lost, settings) as connection:
@@ -92,7 +92,7 @@ class OwnedOutbox:
 
     async def share(self) -> None:
         """Takes shards that are free, or gives some up, so that every relay has its part. Call it with nothing in
-        flight: whoever takes a shard over starts from what is in the table."""
+        flight: anyone who takes a shard over starts from what is in the table."""
         relays = await self._connection.fetchval(
             """
             SELECT count(*) FROM pg_locks

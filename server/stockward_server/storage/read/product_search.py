@@ -120,7 +120,7 @@ def _asked(terms: Sequence[Term], bind: Bind, ask: Ask | None = None) -> list[st
 
 
 def for_estimate(term: Term, bind: Bind) -> str:
-    """The greatest part of the question, as an estimate adds up its parts, which mostly mean the same products."""
+    """The largest part of the question, as an estimate adds up its parts, which mostly mean the same products."""
     if term.negative or not term.text:
         return _question(term, bind)
     if len(term.text) <= PART:

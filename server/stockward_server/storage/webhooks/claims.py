@@ -39,7 +39,7 @@ CLAIM = """
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Who is told. `types` are such as `order.created`, `order.*` or `*`; `secrets` are those that sign now."""
+    """Who is notified. `types` are such as `order.created`, `order.*` or `*`; `secrets` are those that sign now."""
 
     endpoint_id: str
     version: int
@@ -55,14 +55,14 @@ class Endpoint:
     failing_since: datetime | None
     """No delivery was taken since; None: the last one was."""
     warned: bool
-    """Whether its failing was told."""
+    """Whether its failing was reported."""
     secrets: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
     """An event that is to be sent; `payload` is None when the event is no longer kept. `attempts` made so far number
-    the log; the schedule of retries counts those after `past_attempts`, made before it was last asked for anew."""
+    the log; the schedule of retries counts those after `past_attempts`, made before it was last asked for again."""
 
     event_id: str
     attempts: int
@@ -184,7 +184,7 @@ class SqlWebhooks:
         """Writes attempts and gives lanes back, in one transaction.
 
         A lane is given back only while the lease is still ours. It is locked before its deliveries are looked at: a
-        fan-out that adds one either has committed and is seen, or waits here and then makes the lane anew.
+        fan-out that adds one either has committed and is seen, or waits here and then makes the lane again.
         """
         async with transaction(self._pool) as connection:
             lanes = [[r.lane.endpoint_id for r in releases], [r.lane.aggregate_id for r in releases]]
@@ -231,7 +231,7 @@ class SqlWebhooks:
         """An endpoint of the settings, with the URL and the secret that stand there; the secret before it signs for
         another SECRET_OVERLAP. Types and limit are only those of the beginning: what an operator made of them stays.
 
-        Another address, or one that is back, is another version, whose failures count anew: what is still answered at
+        Another address, or one that is back, is another version, whose failures count again: what is still answered at
         the old one, say to another gateway, must not disable it.
         """
         async with transaction(self._pool) as connection:

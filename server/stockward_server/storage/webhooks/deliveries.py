@@ -1,7 +1,7 @@
-"""Deliveries as staff see them: lists, what is sent again, and what is given up.
+"""Deliveries as staff see them: lists, what is sent again, and what is skipped.
 
-Whoever changes one delivery locks its lane first, as a gateway does; whoever changes many (`replay`) inserts the lanes
-last, as the fan-out does. A delivery is pending only while its lane is there.
+Anyone who changes one delivery locks its lane first, as a gateway does; anyone who changes many (`replay`) inserts the
+lanes last, as the fan-out does. A delivery is pending only while its lane is there.
 """
 
 from __future__ import annotations

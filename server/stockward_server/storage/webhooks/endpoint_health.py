@@ -1,4 +1,4 @@
-"""How endpoints fare: since when one fails, and the events that tell of it, each written with what it tells."""
+"""How endpoints fare: since when one fails, and the events about it, each written with the change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stockward_server.storage.write.write_state import insert_events
 
 
 class SqlEndpointHealth:
-    """Several gateways may say the same at once: it is written, and told, once."""
+    """Several gateways may say the same at once: it is written, and reported, once."""
 
     def __init__(self, pool: Pool, encode_event: Callable[[Event], bytes]) -> None:
         self._pool = pool

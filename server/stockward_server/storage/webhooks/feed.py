@@ -33,7 +33,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
-    """An event as the stream told it; `seq` and `event_time` find it in the record."""
+    """An event as the stream has it; `seq` and `event_time` find it in the record."""
 
     event_id: str
     type: str
@@ -61,7 +61,7 @@ class WebhookFeed:
     @classmethod
     @asynccontextmanager
     async def open(cls, dsn: str, stream: str, on_lost: Callable[[str], None]) -> AsyncIterator[WebhookFeed]:
-        """`on_lost` hears at once when the connection is gone, and the lead with it."""
+        """`on_lost` is called at once when the connection is gone, and the lead with it."""
         async with held_connection(dsn, "stockward webhook feed", on_lost) as connection:
             yield cls(connection, stream)
 

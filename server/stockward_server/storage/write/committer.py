@@ -48,7 +48,7 @@ from stockward_server.storage.write.write_state import write_state
 log = logging.getLogger(__name__)
 
 MAX_TRIES = 5
-"""Transactions tried for one batch or command before its callers are told to come back."""
+"""Transactions tried for one batch or command before its callers are asked to come back."""
 
 CLOSE_SECONDS = 2.0
 """How long the last transaction may take once the server ends."""
@@ -64,7 +64,7 @@ BUSY = 0.9
 """Share of its time that a busy thread works."""
 
 PAUSE, MAX_PAUSES = 0.002, 20
-"""Seconds that a busy committer lets its next batch grow before it looks again, and how often it does at the most."""
+"""Seconds that a busy committer lets its next batch grow before it looks again, and how often it does at most."""
 
 
 class Effort:
@@ -116,9 +116,9 @@ class Committer:
         long: bool = False,
         trace: Callable[[Sequence[str], float, Mapping[str, float]], None] | None = None,
     ) -> None:
-        """`queue_limit` in commands, `batch_limit` in rows (`Command.weight`). `on_commit` hears of every commit. A
-        batch that takes longer than `slow_seconds` is logged. `long`: each command takes long, and is decided beside
-        the event loop. `trace` hears of every batch: the traceparents of its
+        """`queue_limit` in commands, `batch_limit` in rows (`Command.weight`). `on_commit` is called for every commit.
+        A batch that takes longer than `slow_seconds` is logged. `long`: each command takes long, and is decided beside
+        the event loop. `trace` is called for every batch: the traceparents of its
         commands, how long it took, and each of its phases, in seconds."""
         self.metrics = metrics or CommitterMetrics()
         self._pool = pool
@@ -187,7 +187,7 @@ class Committer:
                 await self._gather(effort)
 
     async def _work_off(self, batch: Sequence[Queued]) -> None:
-        """Runs a batch, answers its callers and tells what it took."""
+        """Runs a batch, answers its callers and says what it took."""
         since, self._spent = time.perf_counter(), dict.fromkeys(PHASES, 0.0)
         outcomes = await self._run_batch(batch)
         for queued, outcome in zip(batch, outcomes, strict=True):

@@ -14,7 +14,7 @@ Share = tuple[str, str]
 """Whose item it is: the name of a group, such as a role, and that of a caller in it."""
 
 GROUP_GREED, CALLER_GREED = 9, 4
-"""How many times the free places a group may have, and a caller of it. So whoever has nothing waiting finds a place,
+"""How many times the free places a group may have, and a caller of it. So anyone who has nothing waiting finds a place,
 however many another one asks for; a group alone can have 90 % of all places, a caller alone 80 %."""
 
 

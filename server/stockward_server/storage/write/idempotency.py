@@ -41,7 +41,7 @@ async def find_responses(
 
     It also gives the transaction its id, so that every writer has one before it draws a seq: readers of the record of
     events rely on it. And it has PostgreSQL keep one plan a statement for the rest of the transaction: left to itself
-    it plans the short ones anew for every length of their arrays, which takes ten times as long as running them.
+    it plans the short ones again for every length of their arrays, which takes ten times as long as running them.
     """
     keys = [request.key for request in requests]
     rows = await connection.fetch(

@@ -85,7 +85,7 @@ async def lock_state(connection: Executor, commands: Sequence[Command[Any]], sta
 
 
 async def lock_holders(connection: Executor, holders: Collection[Holder], now: datetime) -> dict[Holder, Held]:
-    """What each holds. Whoever makes a hold for one of them waits until this transaction ends.
+    """What each holds. Anyone who makes a hold for one of them waits until this transaction ends.
 
     There may be no row to lock, so a number stands for each. What is counted is read by a statement of its own, which
     sees what was committed before the lock was had.
@@ -107,7 +107,7 @@ async def lock_holders(connection: Executor, holders: Collection[Holder], now: d
 
 
 async def _lock_buyers(connection: Executor, buyers: Collection[Holder], now: datetime) -> dict[Holder, Unpaid]:
-    """Returns what each has ordered and not paid for. Whoever orders for one of them waits until this transaction
+    """Returns what each has ordered and not paid for. Anyone who orders for one of them waits until this transaction
     ends."""
     rows = await connection.fetch(
         "SELECT * FROM lock_buyers($1, $2, $3, $4, $5)", *columns(buyers), BUYERS, first_id(now - OLDEST_UNPAID), now

@@ -35,7 +35,7 @@ class Mutations:
         encode_event: Callable[[Event], bytes],
         on_commit: CommitHook = lambda state: None,
     ) -> None:
-        """`on_commit` hears of every commit."""
+        """`on_commit` is called for every commit."""
         self._pool = pool
         self._encode_event = encode_event
         self._on_commit = guarded(on_commit)

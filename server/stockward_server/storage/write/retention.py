@@ -31,7 +31,7 @@ async def drop_expired_events(pool: Pool, keep_days: int) -> list[str]:
     """Drops the partitions of `events` whose last day is more than `keep_days` days past; answers their names.
 
     One that still has an event to be published stays, however old it is. Positions in dropped partitions are
-    remembered: whoever wants to go on from one is told so (CursorExpired).
+    remembered: anyone who wants to go on from one is informed (CursorExpired).
     """
 
     async def settle(connection: Executor, partition: str, end: date) -> bool:
