@@ -85,11 +85,17 @@ def refusal(patch: Patch) -> None:
     patch(config, "question_script", lambda: "function envoy_on_request(handle) end")
 
 
+def pace(patch: Patch) -> None:
+    """The edge lets as many calls of one caller through at once as there are."""
+    patch(config, "even_pace", lambda _: [])
+
+
 BUILDS = {
     "counting": Unguarded("gRPC: empty lines, 256 KiB", counting),
     "slices": Unguarded("gRPC: wrong SKUs, 4 MiB", slices),
     "budget": Unguarded("edge: attributes, 525 KiB with a key", budget),
     "refusal": Unguarded("edge: calls without a message", refusal),
+    "pace": Unguarded("edge: calls without a message, with a key", pace),
     "fairness": Unguarded("gRPC: batches of 20 orders of 1,000 lines", fairness),
 }
 

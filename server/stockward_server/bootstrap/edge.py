@@ -40,6 +40,7 @@ def edge_files(
             body_bytes=settings.max_message_bytes,
             connections_per_address=settings.edge_connections_per_address,
             keyless_per_second=settings.edge_keyless_per_second,
+            calls_per_second=settings.edge_calls_per_second,
             proxies=settings.edge_proxies,
         ),
         tls=tls,

@@ -259,6 +259,10 @@ class Settings(BaseModel):
     """Requests without a credential, such as webhooks, that the edge takes from one address a second, ten times as many
     at once; 0 for no limit. While it refuses more than so many within ten seconds, those with an unknown one count."""
 
+    edge_calls_per_second: int = Field(default=1_000, ge=0, le=100_000)
+    """Calls of one caller that each worker of the edge lets through a second, 32 of them at once; more wait for their
+    turn, for two seconds at most. 0 for no limit. A caller is a credential, or without a good one an address."""
+
     gateway_address: Address = "127.0.0.1:8081"
     """HOST:PORT that the webhook gateway listens on."""
 

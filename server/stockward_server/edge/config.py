@@ -10,6 +10,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from stockward_server.edge.addresses import filter_chains, keyless_requests, silent_connections
 from stockward_server.edge.contract import body_type, enums, messages, routes, services
+from stockward_server.edge.pace import even_pace
 from stockward_server.edge.parts import (
     BUFFER,
     CLUSTER,
@@ -141,6 +142,7 @@ def _filters(contract: FileDescriptorSet, limits: Limits) -> list[dict[str, Any]
             cluster_min_healthy_percentages={CLUSTER: {"value": 1}},
         ),
         *keyless_requests(limits),
+        *even_pace(limits),
         typed("envoy.filters.http.cors", f"{http}.cors.v3.Cors"),
         typed("envoy.filters.http.grpc_web", f"{http}.grpc_web.v3.GrpcWeb"),
         lua(QUESTION, question_script()),

@@ -45,6 +45,8 @@ class Limits:
     keyless_per_second: int = 100
     """Requests without a credential from one address, or with one that is not known to be good while many are
     refused; 0 for no limit."""
+    calls_per_second: float = 1000
+    """Calls of one caller that go through each worker a second; more wait for their turn. 0 for no limit."""
     proxies: int = 0
     """Proxies in front, whose word is taken for the address that a request comes from."""
 

@@ -93,7 +93,16 @@ BODY_BUDGET_SPENT = Reply(
     "seconds.",
 )
 
-MARKED_REPLIES = [UNKNOWN_FIELD, BODY_BUDGET_SPENT]
+CALLS_TOO_FAST = Reply(
+    429,
+    8,
+    "CALLS_TOO_FAST",
+    "this caller has thousands of calls waiting at the edge: make fewer at the same time",
+    "The calls of one caller go through the edge at an even pace, and it would be more than two seconds until the turn "
+    "of this one. Over gRPC the code is RESOURCE_EXHAUSTED.",
+)
+
+MARKED_REPLIES = [UNKNOWN_FIELD, BODY_BUDGET_SPENT, CALLS_TOO_FAST]
 """Those that a script marks, beside the status."""
 
 
@@ -107,11 +116,15 @@ def local_replies() -> dict[str, Any]:
             "fieldViolations": [{"field": field, "description": UNKNOWN_FIELD.message}],
         }
     )
-    spent = _marked("reason", {"string_match": {"exact": BODY_BUDGET_SPENT.reason}})
+    limits = (BODY_BUDGET_SPENT, CALLS_TOO_FAST)
+    marked = {each: _marked("reason", {"string_match": {"exact": each.reason}}) for each in limits}
     return {
         "mappers": [
             {"filter": _marked("field", {"present_match": True}), "body_format_override": {"json_format": unknown}},
-            {"filter": spent, "body_format_override": {"json_format": _status(BODY_BUDGET_SPENT)}},
+            *(
+                {"filter": filtered, "body_format_override": {"json_format": _status(each)}}
+                for each, filtered in marked.items()
+            ),
             *({"filter": _has(each.http), "body_format_override": {"json_format": _status(each)}} for each in REPLIES),
         ]
     }
