@@ -210,11 +210,13 @@ class Contract:
         return iter(sorted(arguments, key=lambda argument: bool(argument.default)))
 
     def _item(self, arguments: set[str], response: Type) -> tuple[str, Type] | None:
-        """The repeated field of a list method's response, and the type of its rows; None for other methods."""
+        """Returns the repeated field of a list method's response, and the type of its rows; None for other methods."""
         if not arguments & {"page_token", "cursor"}:
             return None
         assert isinstance(response.proto, DescriptorProto)
         rows = [each for each in response.proto.field if each.label == FieldDescriptorProto.LABEL_REPEATED]
+        if not rows:  # what is done in steps, such as a replay of events, has no rows to walk through
+            return None
         if len(rows) != 1:
             raise ValueError(f"{response.path}: a page has one repeated field")
         return rows[0].name, self._types[rows[0].type_name]

@@ -132,10 +132,10 @@ LIMITS = {
     ),
     "name": invalid(pb.UpdateEndpointRequest(endpoint=pb.Endpoint(endpoint_id="a/b")), "endpoint.endpoint_id"),
     "position": Bad(
-        pb.ReplayEventsRequest(endpoint_id=NOBODY, types=["*"], position="AAAA"),
+        pb.ReplayEventsRequest(endpoint_id=NOBODY, types=["*"], cursor="AAAA"),
         "INVALID_ARGUMENT",
         "PAGE_TOKEN_INVALID",
-        ["position"],
+        ["cursor"],
     ),
 }
 

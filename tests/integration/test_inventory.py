@@ -415,6 +415,19 @@ async def test_locations_are_made_changed_and_listed_by_priority(shop: Shop) -> 
     assert listed[2] == changed
 
 
+async def test_locations_come_page_by_page(shop: Shop) -> None:
+    for location_id, priority in (("lyon", 2), ("oslo", 0), ("rome", 2), ("bern", 7)):
+        await add_location(shop, location_id, priority=priority)
+    found, request = list[list[str]](), pb.ListLocationsRequest(page_size=2)
+    while True:
+        page = await shop.pms.inventory.ListLocations(request)
+        found.append([each.location_id for each in page.locations])
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert found == [["main", "oslo"], ["lyon", "rome"], ["bern"]]
+
+
 async def test_without_a_mask_the_fields_that_are_set_are_changed(shop: Shop) -> None:
     await add_location(shop, "paris", priority=5)
     changed = await shop.pms.inventory.UpdateLocation(

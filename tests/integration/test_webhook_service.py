@@ -374,8 +374,8 @@ async def test_recovering_takes_all_dead_ones_piece_by_piece(shop: Shop, told: R
     while True:
         answer = await shop.pms.webhooks.RecoverDeliveries(request)
         counts.append(answer.recovered)
-        request.position = answer.next_position
-        if not answer.next_position:
+        request.cursor = answer.next_cursor
+        if not answer.next_cursor:
             break
     assert counts == [2, 2, 1]
     assert await taken(told, 5) == [(f"{sku}@main", version) for version in range(1, 6)]
@@ -470,7 +470,7 @@ async def test_replaying_tells_what_happened_before_and_tells_it_again(shop: Sho
     )
     first = await shop.pms.webhooks.ReplayEvents(request)
     assert first.replayed == 3
-    request.position = first.next_position
+    request.cursor = first.next_cursor
     assert (await shop.pms.webhooks.ReplayEvents(request)).replayed == 1
     versions = [(f"{sku}@main", version) for version in (1, 2, 3, 4)]
     assert await taken(told, 4) == versions
@@ -479,7 +479,7 @@ async def test_replaying_tells_what_happened_before_and_tells_it_again(shop: Sho
     told.taken.clear()
     again = pb.ReplayEventsRequest(endpoint_id=endpoint_id, types=["stock.changed"], aggregate_id=f"{sku}@main")
     answer = await shop.pms.webhooks.ReplayEvents(again)
-    assert (answer.replayed, answer.next_position) == (4, "")
+    assert (answer.replayed, answer.next_cursor) == (4, "")
     assert await taken(told, 4) == versions
 
     told.taken.clear()

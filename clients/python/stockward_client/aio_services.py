@@ -723,7 +723,7 @@ class AsyncInventoryService:
         *,
         page_size: int = 0,
         page_token: str = "",
-        state: inventory_pb2.Reservation.State.ValueType = inventory_pb2.Reservation.STATE_UNSPECIFIED,
+        state: inventory_pb2.Reservation.State.ValueType | None = None,
         sku: str = "",
         customer_id: str = "",
         timeout: float | None = None,
@@ -932,7 +932,7 @@ class AsyncInventoryService:
         page_token: str = "",
         sku: str = "",
         location_id: str = "",
-        kind: inventory_pb2.StockMovement.Kind.ValueType = inventory_pb2.StockMovement.KIND_UNSPECIFIED,
+        kind: inventory_pb2.StockMovement.Kind.ValueType | None = None,
         reference: str = "",
         start_time: timestamp_pb2.Timestamp | None = None,
         end_time: timestamp_pb2.Timestamp | None = None,
@@ -1046,13 +1046,24 @@ class AsyncInventoryService:
             timeout,
         )
 
-    async def list_locations(self, *, timeout: float | None = None) -> inventory_pb2.ListLocationsResponse:
-        """Lists all locations, by priority.
+    def list_locations(
+        self, *, page_size: int = 0, page_token: str = "", timeout: float | None = None
+    ) -> AsyncPages[inventory_pb2.ListLocationsResponse, inventory_pb2.Location]:
+        """Lists locations, by priority and id.
 
         Args:
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
-        return await self._calls.unary(self._stub.ListLocations, inventory_pb2.ListLocationsRequest(), timeout)
+        return self._calls.pages(
+            self._stub.ListLocations,
+            inventory_pb2.ListLocationsRequest(page_size=page_size, page_token=page_token),
+            lambda page: page.locations,
+            timeout,
+        )
 
 
 class AsyncOrderService:
@@ -1070,7 +1081,7 @@ class AsyncOrderService:
         customer: order_pb2.Customer | None = None,
         reference: str = "",
         charges: Iterable[order_pb2.Charge] = (),
-        payment_terms: order_pb2.PaymentTerms.ValueType = order_pb2.PAYMENT_TERMS_UNSPECIFIED,
+        payment_terms: order_pb2.PaymentTerms.ValueType | None = None,
         request_id: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
@@ -1568,7 +1579,7 @@ class AsyncWebhookService:
         self,
         *,
         endpoint: webhook_pb2.Endpoint,
-        secret_kind: webhook_pb2.Endpoint.SecretKind.ValueType = webhook_pb2.Endpoint.SECRET_KIND_UNSPECIFIED,
+        secret_kind: webhook_pb2.Endpoint.SecretKind.ValueType | None = None,
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.CreateEndpointResponse:
@@ -1734,7 +1745,7 @@ class AsyncWebhookService:
         *,
         endpoint_id: str,
         overlap: duration_pb2.Duration | None = None,
-        kind: webhook_pb2.Endpoint.SecretKind.ValueType = webhook_pb2.Endpoint.SECRET_KIND_UNSPECIFIED,
+        kind: webhook_pb2.Endpoint.SecretKind.ValueType | None = None,
         etag: str = "",
         request_id: str = "",
         timeout: float | None = None,
@@ -1927,19 +1938,19 @@ class AsyncWebhookService:
         endpoint_id: str,
         start_time: timestamp_pb2.Timestamp,
         limit: int = 0,
-        position: str = "",
+        cursor: str = "",
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.RecoverDeliveriesResponse:
         """Recovers the dead letters of an endpoint: sends them again, oldest first, as by RetryDelivery. One call
-        takes up to `limit` of them, all or none; continue with `next_position` until it is empty.
+        takes up to `limit` of them, all or none; continue with `next_cursor` until it is empty.
 
         Args:
             endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
             start_time: Only deliveries of events at or after this time.
             limit: Maximum number of deliveries of one call: 1 to 10,000, or 1,000 when zero.
-            position: The `next_position` of the call before, with all other arguments but `request_id` as they were;
-                empty for the first call.
+            cursor: The `next_cursor` of the call before, with all other arguments but `request_id` as they were; empty
+                for the first call.
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
@@ -1948,7 +1959,7 @@ class AsyncWebhookService:
         return await self._calls.unary(
             self._stub.RecoverDeliveries,
             webhook_pb2.RecoverDeliveriesRequest(
-                endpoint_id=endpoint_id, start_time=start_time, limit=limit, position=position, request_id=request_id
+                endpoint_id=endpoint_id, start_time=start_time, limit=limit, cursor=cursor, request_id=request_id
             ),
             timeout,
         )
@@ -1962,15 +1973,15 @@ class AsyncWebhookService:
         types: Iterable[str] = (),
         aggregate_id: str = "",
         limit: int = 0,
-        position: str = "",
+        cursor: str = "",
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.ReplayEventsResponse:
         """Replays recorded events to one endpoint: those that it never received, and once more those whose delivery
         is finished. Pending ones are unchanged. Events are sent in order per aggregate, under their original ids:
         a receiver that drops known `webhook-id`s drops them too, and one that keeps state compares
-        `aggregateVersion`. One call takes up to `limit` events, all or none; continue with `next_position` until
-        it is empty.
+        `aggregateVersion`. One call takes up to `limit` events, all or none; continue with `next_cursor` until it
+        is empty.
 
         Args:
             endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
@@ -1980,8 +1991,8 @@ class AsyncWebhookService:
                 filters.
             aggregate_id: Only events of this aggregate.
             limit: Maximum number of events of one call: 1 to 10,000, or 1,000 when zero.
-            position: The `next_position` of the call before, with all other arguments but `request_id` as they were;
-                empty for the first call.
+            cursor: The `next_cursor` of the call before, with all other arguments but `request_id` as they were; empty
+                for the first call.
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
@@ -1996,7 +2007,7 @@ class AsyncWebhookService:
                 types=types,
                 aggregate_id=aggregate_id,
                 limit=limit,
-                position=position,
+                cursor=cursor,
                 request_id=request_id,
             ),
             timeout,

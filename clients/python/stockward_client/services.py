@@ -712,7 +712,7 @@ class InventoryService:
         *,
         page_size: int = 0,
         page_token: str = "",
-        state: inventory_pb2.Reservation.State.ValueType = inventory_pb2.Reservation.STATE_UNSPECIFIED,
+        state: inventory_pb2.Reservation.State.ValueType | None = None,
         sku: str = "",
         customer_id: str = "",
         timeout: float | None = None,
@@ -918,7 +918,7 @@ class InventoryService:
         page_token: str = "",
         sku: str = "",
         location_id: str = "",
-        kind: inventory_pb2.StockMovement.Kind.ValueType = inventory_pb2.StockMovement.KIND_UNSPECIFIED,
+        kind: inventory_pb2.StockMovement.Kind.ValueType | None = None,
         reference: str = "",
         start_time: timestamp_pb2.Timestamp | None = None,
         end_time: timestamp_pb2.Timestamp | None = None,
@@ -1032,13 +1032,24 @@ class InventoryService:
             timeout,
         )
 
-    def list_locations(self, *, timeout: float | None = None) -> inventory_pb2.ListLocationsResponse:
-        """Lists all locations, by priority.
+    def list_locations(
+        self, *, page_size: int = 0, page_token: str = "", timeout: float | None = None
+    ) -> Pages[inventory_pb2.ListLocationsResponse, inventory_pb2.Location]:
+        """Lists locations, by priority and id.
 
         Args:
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
-        return self._calls.unary(self._stub.ListLocations, inventory_pb2.ListLocationsRequest(), timeout)
+        return self._calls.pages(
+            self._stub.ListLocations,
+            inventory_pb2.ListLocationsRequest(page_size=page_size, page_token=page_token),
+            lambda page: page.locations,
+            timeout,
+        )
 
 
 class OrderService:
@@ -1056,7 +1067,7 @@ class OrderService:
         customer: order_pb2.Customer | None = None,
         reference: str = "",
         charges: Iterable[order_pb2.Charge] = (),
-        payment_terms: order_pb2.PaymentTerms.ValueType = order_pb2.PAYMENT_TERMS_UNSPECIFIED,
+        payment_terms: order_pb2.PaymentTerms.ValueType | None = None,
         request_id: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
@@ -1554,7 +1565,7 @@ class WebhookService:
         self,
         *,
         endpoint: webhook_pb2.Endpoint,
-        secret_kind: webhook_pb2.Endpoint.SecretKind.ValueType = webhook_pb2.Endpoint.SECRET_KIND_UNSPECIFIED,
+        secret_kind: webhook_pb2.Endpoint.SecretKind.ValueType | None = None,
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.CreateEndpointResponse:
@@ -1720,7 +1731,7 @@ class WebhookService:
         *,
         endpoint_id: str,
         overlap: duration_pb2.Duration | None = None,
-        kind: webhook_pb2.Endpoint.SecretKind.ValueType = webhook_pb2.Endpoint.SECRET_KIND_UNSPECIFIED,
+        kind: webhook_pb2.Endpoint.SecretKind.ValueType | None = None,
         etag: str = "",
         request_id: str = "",
         timeout: float | None = None,
@@ -1911,19 +1922,19 @@ class WebhookService:
         endpoint_id: str,
         start_time: timestamp_pb2.Timestamp,
         limit: int = 0,
-        position: str = "",
+        cursor: str = "",
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.RecoverDeliveriesResponse:
         """Recovers the dead letters of an endpoint: sends them again, oldest first, as by RetryDelivery. One call
-        takes up to `limit` of them, all or none; continue with `next_position` until it is empty.
+        takes up to `limit` of them, all or none; continue with `next_cursor` until it is empty.
 
         Args:
             endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
             start_time: Only deliveries of events at or after this time.
             limit: Maximum number of deliveries of one call: 1 to 10,000, or 1,000 when zero.
-            position: The `next_position` of the call before, with all other arguments but `request_id` as they were;
-                empty for the first call.
+            cursor: The `next_cursor` of the call before, with all other arguments but `request_id` as they were; empty
+                for the first call.
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
@@ -1932,7 +1943,7 @@ class WebhookService:
         return self._calls.unary(
             self._stub.RecoverDeliveries,
             webhook_pb2.RecoverDeliveriesRequest(
-                endpoint_id=endpoint_id, start_time=start_time, limit=limit, position=position, request_id=request_id
+                endpoint_id=endpoint_id, start_time=start_time, limit=limit, cursor=cursor, request_id=request_id
             ),
             timeout,
         )
@@ -1946,15 +1957,15 @@ class WebhookService:
         types: Iterable[str] = (),
         aggregate_id: str = "",
         limit: int = 0,
-        position: str = "",
+        cursor: str = "",
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.ReplayEventsResponse:
         """Replays recorded events to one endpoint: those that it never received, and once more those whose delivery
         is finished. Pending ones are unchanged. Events are sent in order per aggregate, under their original ids:
         a receiver that drops known `webhook-id`s drops them too, and one that keeps state compares
-        `aggregateVersion`. One call takes up to `limit` events, all or none; continue with `next_position` until
-        it is empty.
+        `aggregateVersion`. One call takes up to `limit` events, all or none; continue with `next_cursor` until it
+        is empty.
 
         Args:
             endpoint_id: Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define.
@@ -1964,8 +1975,8 @@ class WebhookService:
                 filters.
             aggregate_id: Only events of this aggregate.
             limit: Maximum number of events of one call: 1 to 10,000, or 1,000 when zero.
-            position: The `next_position` of the call before, with all other arguments but `request_id` as they were;
-                empty for the first call.
+            cursor: The `next_cursor` of the call before, with all other arguments but `request_id` as they were; empty
+                for the first call.
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
@@ -1980,7 +1991,7 @@ class WebhookService:
                 types=types,
                 aggregate_id=aggregate_id,
                 limit=limit,
-                position=position,
+                cursor=cursor,
                 request_id=request_id,
             ),
             timeout,

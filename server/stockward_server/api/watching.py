@@ -165,7 +165,7 @@ def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockLevel:
         safety_stock=stock.safety_stock,
         available=stock.available,
         backorder_limit=stock.backorder_limit,
-        alert_level=stock.alert_level,
+        alert_level=stock.alert_level or None,
         overhang=stock.overhang,
         version=event.aggregate_version,
         update_time=event.time,

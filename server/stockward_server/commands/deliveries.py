@@ -119,13 +119,13 @@ async def replay(
 async def _all(call: Callable[..., Awaitable[Answer]], request_id: str, count: str) -> Answer:
     """Calls until nothing is left, and returns the answer with the total `count`. Each call has a request_id made from
     the first one's, so that all of it may be repeated."""
-    total, position, call_id = 0, "", request_id
+    total, cursor, call_id = 0, "", request_id
     while True:
-        answer = await call(position=position, request_id=call_id)
+        answer = await call(cursor=cursor, request_id=call_id)
         total += getattr(answer, count)
         setattr(answer, count, total)
-        if not answer.next_position:
+        if not answer.next_cursor:
             return answer
         note(f"{total} {count} so far")
-        position = answer.next_position
-        call_id = str(uuid.uuid5(uuid.UUID(request_id), position))
+        cursor = answer.next_cursor
+        call_id = str(uuid.uuid5(uuid.UUID(request_id), cursor))

@@ -239,9 +239,9 @@ async def release(
 
 
 @command(app, "locations")
-async def locations(client: AsyncStockward) -> pb.ListLocationsResponse:
+async def locations(client: AsyncStockward, limit: Limit = 50) -> pb.ListLocationsResponse:
     """List the locations by priority."""
-    return await client.inventory.list_locations()
+    return await first(client.inventory.list_locations(), limit)
 
 
 @app.command(epilog=EPILOG)

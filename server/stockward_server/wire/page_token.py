@@ -16,7 +16,7 @@ from stockward_server.wire.seal import Seal
 DEFAULT_PAGE_SIZE = 50
 """Rows of a page when the request does not say."""
 
-UNBOUND = ("page_token", "page_size", "position", "limit", "request_id")
+UNBOUND = ("page_token", "page_size", "cursor", "limit", "request_id")
 """Fields that may differ from page to page."""
 
 

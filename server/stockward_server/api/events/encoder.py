@@ -65,7 +65,7 @@ def _stock(news: StockNews) -> pb.StockEvent:
         renamed_from_sku=news.renamed_from,
         renamed_to_sku=news.renamed_to,
         backorder_limit=level.backorder_limit,
-        alert_level=wire(level.alert_level),
+        alert_level=wire(level.alert_level) or None,
         overhang=level.overhang,
     )
     if movement is not None:

@@ -41,7 +41,7 @@ def level_message(level: StockLevel) -> pb.StockLevel:
         available=level.available,
         reorder_point=level.reorder_point,
         backorder_limit=level.backorder_limit,
-        alert_level=wire(level.alert_level),
+        alert_level=wire(level.alert_level) or None,
         overhang=level.overhang,
         policy_etag=level.policy_etag,
         version=level.version,

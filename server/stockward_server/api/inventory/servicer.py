@@ -265,7 +265,15 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         return await self._locations.update(request_of(context, request), location, fields, wanted.etag, LOCATION)
 
     async def ListLocations(self, request: pb.ListLocationsRequest, context: Context) -> pb.ListLocationsResponse:
-        return pb.ListLocationsResponse(locations=[location_message(row) for row in await self._views.locations()])
+        locations, token = await list_page(
+            self._seals,
+            request,
+            self._views.locations,
+            location_message,
+            lambda row: [row.priority, row.location_id],
+            [Part.NUMBER, Part.TEXT],
+        )
+        return pb.ListLocationsResponse(locations=locations, next_page_token=token)
 
 
 def _ttl(request: pb.ReserveStockRequest | pb.ExtendReservationRequest) -> timedelta | None:

@@ -204,7 +204,7 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
             response_codec(
                 pb.RecoverDeliveriesResponse,
                 lambda done: pb.RecoverDeliveriesResponse(
-                    recovered=done.count, next_position=_position(seal, request, done)
+                    recovered=done.count, next_cursor=_cursor(seal, request, done)
                 ),
             ),
         )
@@ -227,7 +227,7 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
             _batch(seal, request),
             response_codec(
                 pb.ReplayEventsResponse,
-                lambda done: pb.ReplayEventsResponse(replayed=done.count, next_position=_position(seal, request, done)),
+                lambda done: pb.ReplayEventsResponse(replayed=done.count, next_cursor=_cursor(seal, request, done)),
             ),
         )
 
@@ -244,9 +244,9 @@ def _moment(message: Any, field: str) -> Any:
 
 
 def _batch(seal: Seal, message: pb.RecoverDeliveriesRequest | pb.ReplayEventsRequest) -> Batch:
-    position = page_token.decode(seal, message, [Part.NUMBER], "position")
+    position = page_token.decode(seal, message, [Part.NUMBER], "cursor")
     return Batch(message.limit or DEFAULT_BATCH, position[0] if position else 0)
 
 
-def _position(seal: Seal, message: pb.RecoverDeliveriesRequest | pb.ReplayEventsRequest, done: BatchDone) -> str:
+def _cursor(seal: Seal, message: pb.RecoverDeliveriesRequest | pb.ReplayEventsRequest, done: BatchDone) -> str:
     return "" if done.rest is None else page_token.encode(seal, message, [done.rest])

@@ -282,8 +282,16 @@ class SqlStockViews:
             found = await load_reservations(connection, [row["id"] for row in ids])
             return [found[row["id"]] for row in ids]
 
-    async def locations(self) -> Sequence[LocationRow]:
+    async def locations(self, page: Page) -> Sequence[LocationRow]:
+        """By (priority, location_id)."""
+        after_priority, after_location = page.after or (-1, "")
         rows = await self._pool.fetch(
-            "SELECT location_id, name, priority, active, create_time FROM locations ORDER BY priority, location_id"
+            """
+            SELECT location_id, name, priority, active, create_time FROM locations
+            WHERE (priority, location_id) > ($1::integer, $2::text) ORDER BY priority, location_id LIMIT $3
+            """,
+            after_priority,
+            after_location,
+            page.size,
         )
         return [LocationRow(*row.values()) for row in rows]

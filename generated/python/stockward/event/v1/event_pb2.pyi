@@ -363,7 +363,7 @@ class StockEvent(_message.Message):
     backorder_limit: _builtins.int
     """Units that may be promised beyond what is available. Unset in events from before this was recorded."""
     alert_level: _inventory_pb2.StockAlert.Level.ValueType
-    """Level of the alert that is raised after the change; unspecified when there is none."""
+    """Level of the alert that is raised after the change; unset when there is none."""
     overhang: _builtins.int
     """Units promised here beyond what is here and may be backordered, after the change."""
     def __init__(
@@ -385,17 +385,21 @@ class StockEvent(_message.Message):
         renamed_from_sku: _builtins.str = ...,
         renamed_to_sku: _builtins.str = ...,
         backorder_limit: _builtins.int | None = ...,
-        alert_level: _inventory_pb2.StockAlert.Level.ValueType = ...,
+        alert_level: _inventory_pb2.StockAlert.Level.ValueType | None = ...,
         overhang: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_backorder_limit", b"_backorder_limit", "_reorder_point", b"_reorder_point", "backorder_limit", b"backorder_limit", "reorder_point", b"reorder_point"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alert_level", b"_alert_level", "_backorder_limit", b"_backorder_limit", "_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "backorder_limit", b"backorder_limit", "reorder_point", b"reorder_point"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_backorder_limit", b"_backorder_limit", "_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "allocated", b"allocated", "allocated_delta", b"allocated_delta", "available", b"available", "backorder_limit", b"backorder_limit", "kind", b"kind", "location_id", b"location_id", "on_hand", b"on_hand", "on_hand_delta", b"on_hand_delta", "overhang", b"overhang", "reference", b"reference", "renamed_from_sku", b"renamed_from_sku", "renamed_to_sku", b"renamed_to_sku", "reorder_point", b"reorder_point", "reserved", b"reserved", "reserved_delta", b"reserved_delta", "safety_stock", b"safety_stock", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alert_level", b"_alert_level", "_backorder_limit", b"_backorder_limit", "_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "allocated", b"allocated", "allocated_delta", b"allocated_delta", "available", b"available", "backorder_limit", b"backorder_limit", "kind", b"kind", "location_id", b"location_id", "on_hand", b"on_hand", "on_hand_delta", b"on_hand_delta", "overhang", b"overhang", "reference", b"reference", "renamed_from_sku", b"renamed_from_sku", "renamed_to_sku", b"renamed_to_sku", "reorder_point", b"reorder_point", "reserved", b"reserved", "reserved_delta", b"reserved_delta", "safety_stock", b"safety_stock", "sku", b"sku"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alert_level: _TypeAlias = _typing.Literal["alert_level"]  # noqa: Y015
+    _WhichOneofArgType__alert_level: _TypeAlias = _typing.Literal["_alert_level", b"_alert_level"]  # noqa: Y015
     _WhichOneofReturnType__backorder_limit: _TypeAlias = _typing.Literal["backorder_limit"]  # noqa: Y015
     _WhichOneofArgType__backorder_limit: _TypeAlias = _typing.Literal["_backorder_limit", b"_backorder_limit"]  # noqa: Y015
     _WhichOneofReturnType__reorder_point: _TypeAlias = _typing.Literal["reorder_point"]  # noqa: Y015
     _WhichOneofArgType__reorder_point: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alert_level) -> _WhichOneofReturnType__alert_level | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__backorder_limit) -> _WhichOneofReturnType__backorder_limit | None: ...
     @_typing.overload

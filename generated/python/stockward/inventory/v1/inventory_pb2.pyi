@@ -352,7 +352,7 @@ class StockLevel(_message.Message):
     backorder_limit: _builtins.int
     """Units that may be promised beyond what is available."""
     alert_level: Global___StockAlert.Level.ValueType
-    """Level of the alert that is raised; unspecified when there is none."""
+    """Level of the alert that is raised; unset when there is none."""
     version: _builtins.int
     """Number of the last change, from 1. Events carry it as `aggregate_version`."""
     overhang: _builtins.int
@@ -379,18 +379,23 @@ class StockLevel(_message.Message):
         available: _builtins.int = ...,
         reorder_point: _builtins.int | None = ...,
         backorder_limit: _builtins.int = ...,
-        alert_level: Global___StockAlert.Level.ValueType = ...,
+        alert_level: Global___StockAlert.Level.ValueType | None = ...,
         version: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         overhang: _builtins.int = ...,
         policy_etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "reorder_point", b"reorder_point", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alert_level", b"_alert_level", "_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "reorder_point", b"reorder_point", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "allocated", b"allocated", "available", b"available", "backorder_limit", b"backorder_limit", "location_id", b"location_id", "on_hand", b"on_hand", "overhang", b"overhang", "policy_etag", b"policy_etag", "reorder_point", b"reorder_point", "reserved", b"reserved", "safety_stock", b"safety_stock", "sku", b"sku", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alert_level", b"_alert_level", "_reorder_point", b"_reorder_point", "alert_level", b"alert_level", "allocated", b"allocated", "available", b"available", "backorder_limit", b"backorder_limit", "location_id", b"location_id", "on_hand", b"on_hand", "overhang", b"overhang", "policy_etag", b"policy_etag", "reorder_point", b"reorder_point", "reserved", b"reserved", "safety_stock", b"safety_stock", "sku", b"sku", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alert_level: _TypeAlias = _typing.Literal["alert_level"]  # noqa: Y015
+    _WhichOneofArgType__alert_level: _TypeAlias = _typing.Literal["_alert_level", b"_alert_level"]  # noqa: Y015
     _WhichOneofReturnType__reorder_point: _TypeAlias = _typing.Literal["reorder_point"]  # noqa: Y015
     _WhichOneofArgType__reorder_point: _TypeAlias = _typing.Literal["_reorder_point", b"_reorder_point"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alert_level) -> _WhichOneofReturnType__alert_level | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reorder_point) -> _WhichOneofReturnType__reorder_point | None: ...
 
 Global___StockLevel: _TypeAlias = StockLevel  # noqa: Y015
@@ -732,7 +737,7 @@ class StockAlert(_message.Message):
     class _LevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[StockAlert._Level.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         LEVEL_UNSPECIFIED: StockAlert._Level.ValueType  # 0
-        """Not a level: there is no alert."""
+        """Not a level; never stored or returned."""
         LEVEL_LOW: StockAlert._Level.ValueType  # 1
         """`available` fell to the reorder point or below."""
         LEVEL_DEPLETED: StockAlert._Level.ValueType  # 2
@@ -744,7 +749,7 @@ class StockAlert(_message.Message):
         """How severe an alert is."""
 
     LEVEL_UNSPECIFIED: StockAlert.Level.ValueType  # 0
-    """Not a level: there is no alert."""
+    """Not a level; never stored or returned."""
     LEVEL_LOW: StockAlert.Level.ValueType  # 1
     """`available` fell to the reorder point or below."""
     LEVEL_DEPLETED: StockAlert.Level.ValueType  # 2
@@ -1177,15 +1182,17 @@ class ListReservationsRequest(_message.Message):
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
-        state: Global___Reservation.State.ValueType = ...,
+        state: Global___Reservation.State.ValueType | None = ...,
         sku: _builtins.str = ...,
         customer_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_state", b"_state", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "page_size", b"page_size", "page_token", b"page_token", "sku", b"sku", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_state", b"_state", "customer_id", b"customer_id", "page_size", b"page_size", "page_token", b"page_token", "sku", b"sku", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__state: _TypeAlias = _typing.Literal["state"]  # noqa: Y015
+    _WhichOneofArgType__state: _TypeAlias = _typing.Literal["_state", b"_state"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__state) -> _WhichOneofReturnType__state | None: ...
 
 Global___ListReservationsRequest: _TypeAlias = ListReservationsRequest  # noqa: Y015
 
@@ -1352,15 +1359,17 @@ class SyncStockRequest(_message.Message):
         self,
         *,
         rows: _abc.Iterable[Global___SyncStockRequest.Row] | None = ...,
-        reason: Global___AdjustmentReason.ValueType = ...,
+        reason: Global___AdjustmentReason.ValueType | None = ...,
         reference: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "reference", b"reference", "request_id", b"request_id", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason", "reference", b"reference", "request_id", b"request_id", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
 
 Global___SyncStockRequest: _TypeAlias = SyncStockRequest  # noqa: Y015
 
@@ -1646,16 +1655,18 @@ class ListStockMovementsRequest(_message.Message):
         page_token: _builtins.str = ...,
         sku: _builtins.str = ...,
         location_id: _builtins.str = ...,
-        kind: Global___StockMovement.Kind.ValueType = ...,
+        kind: Global___StockMovement.Kind.ValueType | None = ...,
         reference: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "end_time", b"end_time", "kind", b"kind", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "kind", b"kind", "location_id", b"location_id", "page_size", b"page_size", "page_token", b"page_token", "reference", b"reference", "sku", b"sku", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "end_time", b"end_time", "kind", b"kind", "location_id", b"location_id", "page_size", b"page_size", "page_token", b"page_token", "reference", b"reference", "sku", b"sku", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__kind: _TypeAlias = _typing.Literal["kind"]  # noqa: Y015
+    _WhichOneofArgType__kind: _TypeAlias = _typing.Literal["_kind", b"_kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kind) -> _WhichOneofReturnType__kind | None: ...
 
 Global___ListStockMovementsRequest: _TypeAlias = ListStockMovementsRequest  # noqa: Y015
 
@@ -1961,16 +1972,25 @@ Global___UpdateLocationRequest: _TypeAlias = UpdateLocationRequest  # noqa: Y015
 
 @_typing.final
 class ListLocationsRequest(_message.Message):
-    """Request message for ListLocations, without arguments."""
+    """Request message for ListLocations."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see `next_page_token`."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before, with all other arguments as they were; empty for the first page."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1983,18 +2003,24 @@ class ListLocationsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LOCATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last page. A page also ends at about 2 MiB, so it may have a token although it
+    holds fewer rows than `page_size`; a single larger row comes alone.
+    """
     @_builtins.property
     def locations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Location]:
-        """All locations, by priority."""
+        """Locations of this page, by priority and id."""
 
     def __init__(
         self,
         *,
         locations: _abc.Iterable[Global___Location] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["locations", b"locations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["locations", b"locations", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -185,7 +185,7 @@ class InventoryServiceStub:
     - ABORTED (ETAG_MISMATCH): the location has changed since the etag was read.
     """
     ListLocations: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListLocationsRequest, _inventory_pb2.ListLocationsResponse]
-    """Lists all locations, by priority."""
+    """Lists locations, by priority and id."""
 
 @_typing.type_check_only
 class InventoryServiceAsyncStub(InventoryServiceStub):
@@ -328,7 +328,7 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     - ABORTED (ETAG_MISMATCH): the location has changed since the etag was read.
     """
     ListLocations: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListLocationsRequest, _inventory_pb2.ListLocationsResponse]  # type: ignore[assignment]
-    """Lists all locations, by priority."""
+    """Lists locations, by priority and id."""
 
 class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages stock, reservations, alerts, locations and the ledger."""
@@ -588,6 +588,6 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ListLocationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.ListLocationsResponse, _abc.Awaitable[_inventory_pb2.ListLocationsResponse]]:
-        """Lists all locations, by priority."""
+        """Lists locations, by priority and id."""
 
 def add_InventoryServiceServicer_to_server(servicer: InventoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

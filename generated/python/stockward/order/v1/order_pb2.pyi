@@ -1122,14 +1122,16 @@ class CreateOrderRequest(_message.Message):
         customer: Global___Customer | None = ...,
         reference: _builtins.str = ...,
         charges: _abc.Iterable[Global___Charge] | None = ...,
-        payment_terms: Global___PaymentTerms.ValueType = ...,
+        payment_terms: Global___PaymentTerms.ValueType | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_payment_terms", b"_payment_terms", "customer", b"customer", "payment_terms", b"payment_terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "customer", b"customer", "lines", b"lines", "payment_terms", b"payment_terms", "reference", b"reference", "request_id", b"request_id", "reservation_id", b"reservation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_payment_terms", b"_payment_terms", "charges", b"charges", "customer", b"customer", "lines", b"lines", "payment_terms", b"payment_terms", "reference", b"reference", "request_id", b"request_id", "reservation_id", b"reservation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__payment_terms: _TypeAlias = _typing.Literal["payment_terms"]  # noqa: Y015
+    _WhichOneofArgType__payment_terms: _TypeAlias = _typing.Literal["_payment_terms", b"_payment_terms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__payment_terms) -> _WhichOneofReturnType__payment_terms | None: ...
 
 Global___CreateOrderRequest: _TypeAlias = CreateOrderRequest  # noqa: Y015
 

@@ -428,14 +428,16 @@ class CreateEndpointRequest(_message.Message):
         self,
         *,
         endpoint: Global___Endpoint | None = ...,
-        secret_kind: Global___Endpoint.SecretKind.ValueType = ...,
+        secret_kind: Global___Endpoint.SecretKind.ValueType | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_secret_kind", b"_secret_kind", "endpoint", b"endpoint", "secret_kind", b"secret_kind"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "request_id", b"request_id", "secret_kind", b"secret_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_secret_kind", b"_secret_kind", "endpoint", b"endpoint", "request_id", b"request_id", "secret_kind", b"secret_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__secret_kind: _TypeAlias = _typing.Literal["secret_kind"]  # noqa: Y015
+    _WhichOneofArgType__secret_kind: _TypeAlias = _typing.Literal["_secret_kind", b"_secret_kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__secret_kind) -> _WhichOneofReturnType__secret_kind | None: ...
 
 Global___CreateEndpointRequest: _TypeAlias = CreateEndpointRequest  # noqa: Y015
 
@@ -731,15 +733,17 @@ class RotateSecretRequest(_message.Message):
         *,
         endpoint_id: _builtins.str = ...,
         overlap: _duration_pb2.Duration | None = ...,
-        kind: Global___Endpoint.SecretKind.ValueType = ...,
+        kind: Global___Endpoint.SecretKind.ValueType | None = ...,
         etag: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["overlap", b"overlap"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "kind", b"kind", "overlap", b"overlap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint_id", b"endpoint_id", "etag", b"etag", "kind", b"kind", "overlap", b"overlap", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "endpoint_id", b"endpoint_id", "etag", b"etag", "kind", b"kind", "overlap", b"overlap", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__kind: _TypeAlias = _typing.Literal["kind"]  # noqa: Y015
+    _WhichOneofArgType__kind: _TypeAlias = _typing.Literal["_kind", b"_kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kind) -> _WhichOneofReturnType__kind | None: ...
 
 Global___RotateSecretRequest: _TypeAlias = RotateSecretRequest  # noqa: Y015
 
@@ -1046,14 +1050,14 @@ class RecoverDeliveriesRequest(_message.Message):
     ENDPOINT_ID_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
-    POSITION_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     endpoint_id: _builtins.str
     """Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define."""
     limit: _builtins.int
     """Maximum number of deliveries of one call: 1 to 10,000, or 1,000 when zero."""
-    position: _builtins.str
-    """The `next_position` of the call before, with all other arguments but `request_id` as they were; empty for the first
+    cursor: _builtins.str
+    """The `next_cursor` of the call before, with all other arguments but `request_id` as they were; empty for the first
     call.
     """
     request_id: _builtins.str
@@ -1071,12 +1075,12 @@ class RecoverDeliveriesRequest(_message.Message):
         endpoint_id: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         limit: _builtins.int = ...,
-        position: _builtins.str = ...,
+        cursor: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint_id", b"endpoint_id", "limit", b"limit", "position", b"position", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "endpoint_id", b"endpoint_id", "limit", b"limit", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1089,20 +1093,20 @@ class RecoverDeliveriesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECOVERED_FIELD_NUMBER: _builtins.int
-    NEXT_POSITION_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
     recovered: _builtins.int
     """Number of deliveries that are sent again."""
-    next_position: _builtins.str
+    next_cursor: _builtins.str
     """Where to continue; empty when there is nothing more."""
     def __init__(
         self,
         *,
         recovered: _builtins.int = ...,
-        next_position: _builtins.str = ...,
+        next_cursor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_position", b"next_position", "recovered", b"recovered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_cursor", b"next_cursor", "recovered", b"recovered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1122,7 +1126,7 @@ class ReplayEventsRequest(_message.Message):
     TYPES_FIELD_NUMBER: _builtins.int
     AGGREGATE_ID_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
-    POSITION_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     endpoint_id: _builtins.str
     """Id of the endpoint: a UUID, or `storefront` or `pms` for one that the settings define."""
@@ -1130,8 +1134,8 @@ class ReplayEventsRequest(_message.Message):
     """Only events of this aggregate."""
     limit: _builtins.int
     """Maximum number of events of one call: 1 to 10,000, or 1,000 when zero."""
-    position: _builtins.str
-    """The `next_position` of the call before, with all other arguments but `request_id` as they were; empty for the first
+    cursor: _builtins.str
+    """The `next_cursor` of the call before, with all other arguments but `request_id` as they were; empty for the first
     call.
     """
     request_id: _builtins.str
@@ -1160,12 +1164,12 @@ class ReplayEventsRequest(_message.Message):
         types: _abc.Iterable[_builtins.str] | None = ...,
         aggregate_id: _builtins.str = ...,
         limit: _builtins.int = ...,
-        position: _builtins.str = ...,
+        cursor: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate_id", b"aggregate_id", "end_time", b"end_time", "endpoint_id", b"endpoint_id", "limit", b"limit", "position", b"position", "request_id", b"request_id", "start_time", b"start_time", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate_id", b"aggregate_id", "cursor", b"cursor", "end_time", b"end_time", "endpoint_id", b"endpoint_id", "limit", b"limit", "request_id", b"request_id", "start_time", b"start_time", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1178,20 +1182,20 @@ class ReplayEventsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REPLAYED_FIELD_NUMBER: _builtins.int
-    NEXT_POSITION_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
     replayed: _builtins.int
     """Number of events that are sent, or sent again."""
-    next_position: _builtins.str
+    next_cursor: _builtins.str
     """Where to continue; empty when there is nothing more."""
     def __init__(
         self,
         *,
         replayed: _builtins.int = ...,
-        next_position: _builtins.str = ...,
+        next_cursor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_position", b"next_position", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_cursor", b"next_cursor", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -271,7 +271,7 @@ class WebhookServiceServicer:
 
     def RecoverDeliveries(self, request, context):
         """Recovers the dead letters of an endpoint: sends them again, oldest first, as by RetryDelivery. One call takes up to
-        `limit` of them, all or none; continue with `next_position` until it is empty.
+        `limit` of them, all or none; continue with `next_cursor` until it is empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -281,7 +281,7 @@ class WebhookServiceServicer:
         """Replays recorded events to one endpoint: those that it never received, and once more those whose delivery is
         finished. Pending ones are unchanged. Events are sent in order per aggregate, under their original ids: a receiver
         that drops known `webhook-id`s drops them too, and one that keeps state compares `aggregateVersion`. One call takes
-        up to `limit` events, all or none; continue with `next_position` until it is empty.
+        up to `limit` events, all or none; continue with `next_cursor` until it is empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -130,13 +130,13 @@ class WebhookServiceStub:
     """
     RecoverDeliveries: _grpc.UnaryUnaryMultiCallable[_webhook_pb2.RecoverDeliveriesRequest, _webhook_pb2.RecoverDeliveriesResponse]
     """Recovers the dead letters of an endpoint: sends them again, oldest first, as by RetryDelivery. One call takes up to
-    `limit` of them, all or none; continue with `next_position` until it is empty.
+    `limit` of them, all or none; continue with `next_cursor` until it is empty.
     """
     ReplayEvents: _grpc.UnaryUnaryMultiCallable[_webhook_pb2.ReplayEventsRequest, _webhook_pb2.ReplayEventsResponse]
     """Replays recorded events to one endpoint: those that it never received, and once more those whose delivery is
     finished. Pending ones are unchanged. Events are sent in order per aggregate, under their original ids: a receiver
     that drops known `webhook-id`s drops them too, and one that keeps state compares `aggregateVersion`. One call takes
-    up to `limit` events, all or none; continue with `next_position` until it is empty.
+    up to `limit` events, all or none; continue with `next_cursor` until it is empty.
     """
 
 @_typing.type_check_only
@@ -233,13 +233,13 @@ class WebhookServiceAsyncStub(WebhookServiceStub):
     """
     RecoverDeliveries: _aio.UnaryUnaryMultiCallable[_webhook_pb2.RecoverDeliveriesRequest, _webhook_pb2.RecoverDeliveriesResponse]  # type: ignore[assignment]
     """Recovers the dead letters of an endpoint: sends them again, oldest first, as by RetryDelivery. One call takes up to
-    `limit` of them, all or none; continue with `next_position` until it is empty.
+    `limit` of them, all or none; continue with `next_cursor` until it is empty.
     """
     ReplayEvents: _aio.UnaryUnaryMultiCallable[_webhook_pb2.ReplayEventsRequest, _webhook_pb2.ReplayEventsResponse]  # type: ignore[assignment]
     """Replays recorded events to one endpoint: those that it never received, and once more those whose delivery is
     finished. Pending ones are unchanged. Events are sent in order per aggregate, under their original ids: a receiver
     that drops known `webhook-id`s drops them too, and one that keeps state compares `aggregateVersion`. One call takes
-    up to `limit` events, all or none; continue with `next_position` until it is empty.
+    up to `limit` events, all or none; continue with `next_cursor` until it is empty.
     """
 
 class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -423,7 +423,7 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_webhook_pb2.RecoverDeliveriesResponse, _abc.Awaitable[_webhook_pb2.RecoverDeliveriesResponse]]:
         """Recovers the dead letters of an endpoint: sends them again, oldest first, as by RetryDelivery. One call takes up to
-        `limit` of them, all or none; continue with `next_position` until it is empty.
+        `limit` of them, all or none; continue with `next_cursor` until it is empty.
         """
 
     @_abc_1.abstractmethod
@@ -435,7 +435,7 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         """Replays recorded events to one endpoint: those that it never received, and once more those whose delivery is
         finished. Pending ones are unchanged. Events are sent in order per aggregate, under their original ids: a receiver
         that drops known `webhook-id`s drops them too, and one that keeps state compares `aggregateVersion`. One call takes
-        up to `limit` events, all or none; continue with `next_position` until it is empty.
+        up to `limit` events, all or none; continue with `next_cursor` until it is empty.
         """
 
 def add_WebhookServiceServicer_to_server(servicer: WebhookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
