@@ -4,10 +4,32 @@ async with Postgres(directory / "postgres") as postgres, Nats(directory / "nats"
     url = await postgres.create_database("shop")
 """
 
-from stockward_dev.envoy import Envoy
-from stockward_dev.nats import Nats
-from stockward_dev.ports import free_port
-from stockward_dev.postgres import Postgres
-from stockward_dev.service import Service, StartError
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stockward_dev.envoy import Envoy
+    from stockward_dev.nats import Nats
+    from stockward_dev.ports import free_port
+    from stockward_dev.postgres import Postgres
+    from stockward_dev.service import Service, StartError
 
 __all__ = ["Envoy", "Nats", "Postgres", "Service", "StartError", "free_port"]
+
+_MODULES = {
+    "Envoy": "envoy",
+    "Nats": "nats",
+    "Postgres": "postgres",
+    "Service": "service",
+    "StartError": "service",
+    "free_port": "ports",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for, so that the list of commands needs none of it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

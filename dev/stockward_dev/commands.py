@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from stockward_dev import demo
-from stockward_server.config import Environment, Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from stockward_server.config import Settings
 
 app = typer.Typer()
 app.add_typer(demo.app)
@@ -19,6 +21,8 @@ app.add_typer(demo.app)
 @app.command()
 def run() -> None:
     """Run the whole stack here: PostgreSQL, NATS, server, relay, gateway and edge, until Ctrl-C."""
+    from stockward_server.config import Environment, SettingsError, load_settings
+
     settings = load_settings()
     if settings.environment is Environment.PRODUCTION:
         raise SettingsError(["STOCKWARD_ENVIRONMENT: expected development for `run`, which makes its own keys"])

@@ -22,7 +22,7 @@ from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.gateway import gateway
 from stockward_server.bootstrap.relay import relay
 from stockward_server.bootstrap.server import serve
-from stockward_server.cli import Process
+from stockward_server.commands.processes import Process
 from stockward_server.config import Settings
 from stockward_server.storage.database import Pool
 from tests.events import running, stored, until

@@ -22,9 +22,9 @@ from stockward_server.cli import app
 from stockward_server.commands import parsers
 from stockward_server.commands.csv_file import FileUnreadable
 from stockward_server.commands.json_file import read_message
+from stockward_server.commands.parsers import word_of
 from stockward_server.commands.shopify_csv import read_products
 from stockward_server.commands.stock_sync import read_rows
-from stockward_server.commands.tables import word_of
 from stockward_server.config import SettingsError, load_settings, variables
 from tests.terminal import clean_environment
 

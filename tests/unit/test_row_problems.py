@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
+from stockward_server.commands.output import printable
 from stockward_server.commands.row_problems import RowProblem, table_of
-from stockward_server.commands.tables import printable
 
 
 def told(*problems: RowProblem, width: int = 200) -> list[str]:

@@ -103,7 +103,7 @@ async def test_a_session_whose_client_cancels_what_waits_for_it_is_begun_anew() 
 
 ENDLESS = """
 import asyncio
-from stockward_server.cli import _run_process
+from stockward_server.commands.processes import run_process
 from stockward_server.config import load_settings
 
 async def process(settings, stop):
@@ -115,7 +115,7 @@ async def process(settings, stop):
         except asyncio.CancelledError:
             pass
 
-_run_process(process, load_settings(), more_seconds=-4.8)
+run_process(process, load_settings(), more_seconds=-4.8)
 """
 
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from stockward_client import AsyncStockward, DeadlineExceeded, StockwardError, Unavailable
-from stockward_server.commands.tables import printable
+from stockward_server.commands.output import printable
 from stockward_server.config import Plaintext, Settings, Use, load_settings, variable
 from stockward_server.config.run_file import RunFile
 

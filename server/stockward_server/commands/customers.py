@@ -14,14 +14,13 @@ import typer
 from rich.console import Console
 
 from stockward_server.commands.on_database import on_database
-from stockward_server.commands.options import EPILOG, AsJson
-from stockward_server.commands.rpc_command import group
-from stockward_server.commands.tables import note
+from stockward_server.commands.options import EPILOG, AsJson, group
+from stockward_server.commands.output import note
 
 if TYPE_CHECKING:
     from stockward_server.storage.customers import Findings, SqlCustomers
 
-app = group("customers", "Personal data: tell and erase it. They work on the database itself (DATABASE_URL).")
+app = group("customers")
 
 CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="The shop's name for the customer.")]
 Result = TypeVar("Result")

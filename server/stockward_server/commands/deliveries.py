@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from stockward.webhook.v1 import webhook_pb2 as pb
 
+from stockward_server.commands.options import group
+from stockward_server.commands.output import note
 from stockward_server.commands.parsers import choice, moment, timestamp
-from stockward_server.commands.rpc_command import EndpointName, Limit, RequestId, command, first, group
-from stockward_server.commands.tables import note
+from stockward_server.commands.rpc_command import EndpointName, Limit, RequestId, command, first
 
 if TYPE_CHECKING:
     from stockward_client import AsyncStockward
 
-app = group("deliveries", "Deliveries: what was told to whom, dead letters, telling it again.")
+app = group("deliveries")
 
 Answer = TypeVar("Answer", pb.RecoverDeliveriesResponse, pb.ReplayEventsResponse)
 

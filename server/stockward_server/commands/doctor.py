@@ -35,7 +35,7 @@ EPILOG = "Exit codes: 0 nothing is wrong (there may be warnings), 1 something is
 
 @app.command(epilog=EPILOG)
 def doctor(as_json: AsJson = False) -> None:
-    """Look whether settings, database, NATS, server, queues, endpoints and stock are well; nothing is changed."""
+    """Check settings, database, NATS, server, queues, endpoints and stock; nothing is changed."""
     from rich.console import Console
 
     with Console(stderr=True).status("Looking") as status:

@@ -8,16 +8,15 @@ from typing import Annotated
 
 import typer
 
+from stockward_server.commands.options import group
 from stockward_server.config import Use, check_address, load_settings
 
-app = typer.Typer(
-    name="edge", help="The Envoy in front of the servers: REST, gRPC-Web, balancing.", no_args_is_help=True
-)
+app = group("edge")
 
 
 @app.callback()
 def edge() -> None:
-    """A group, though it has one command."""
+    """Makes a group of it, though it has one command."""
 
 
 @app.command()

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from stockward.event.v1.event_pb2 import ListEventsResponse
 
-from stockward_server.commands.options import EPILOG, Address, AsJson, Key
+from stockward_server.commands.options import EPILOG, Address, AsJson, Key, group
+from stockward_server.commands.output import note
 from stockward_server.commands.parsers import moment
-from stockward_server.commands.rpc_command import Limit, command, group
-from stockward_server.commands.tables import note
+from stockward_server.commands.rpc_command import Limit, command
 from stockward_server.config import Use, load_settings
 from stockward_server.domain.names import normal_name
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stockward_client import AsyncStockward
     from stockward_server.storage.events.event_log import Selection
 
-app = group("events", "Events: read the record, follow it, publish events again.")
+app = group("events")
 
 STATEMENT_SECONDS = 600.0
 

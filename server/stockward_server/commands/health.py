@@ -52,7 +52,7 @@ def health(
         ),
     ] = Part.SERVER,
 ) -> None:
-    """Tell whether a server, relay, gateway or edge on this machine does its work; exit code 1 when it does not."""
+    """Check whether a server, relay, gateway or edge on this machine is ready; exit code 1 when it is not."""
     from stockward_server.config import Use, load_settings
 
     settings = load_settings(Use.NONE)

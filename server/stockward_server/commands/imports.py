@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from stockward_server.commands.options import EPILOG, Address, AsJson, Delimiter, Encoding, Key
+from stockward_server.commands.options import EPILOG, Address, AsJson, Delimiter, Encoding, Key, group
 
-app = typer.Typer(name="import", help="Bring data in from files.", no_args_is_help=True)
+app = group("import")
 
 
 @app.callback()
 def data() -> None:
-    """Bring data in from files."""
+    """Makes a group of it, though it has one command."""
 
 
 @app.command(epilog=EPILOG)
@@ -45,9 +45,9 @@ def products(
     """
     from stockward_server.commands.connection import WRONG_USAGE, fail, run_call
     from stockward_server.commands.csv_file import FileUnreadable
+    from stockward_server.commands.output import working
     from stockward_server.commands.product_import import ProductImport
     from stockward_server.commands.shopify_csv import read_products
-    from stockward_server.commands.tables import working
 
     try:
         with working(f"Reading {file}"):

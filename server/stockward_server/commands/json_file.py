@@ -10,7 +10,7 @@ from typing import TypeVar
 import typer
 from google.protobuf.message import Message
 
-from stockward_server.commands.tables import printable
+from stockward_server.commands.output import printable
 
 Kind = TypeVar("Kind", bound=Message)
 

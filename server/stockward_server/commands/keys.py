@@ -16,10 +16,11 @@ from stockward.auth.v1 import auth_pb2
 from stockward.auth.v1 import key_pb2 as pb
 
 from stockward_server.commands.on_database import on_database
-from stockward_server.commands.options import EPILOG, AsJson
+from stockward_server.commands.options import EPILOG, AsJson, group
+from stockward_server.commands.output import note, printable
 from stockward_server.commands.parsers import choice, identifier, moment, number
-from stockward_server.commands.rpc_command import Limit, group
-from stockward_server.commands.tables import note, printable, show
+from stockward_server.commands.rpc_command import Limit
+from stockward_server.commands.tables import show
 
 if TYPE_CHECKING:
     from stockward_server.application.ports.keys import Keys
@@ -29,7 +30,7 @@ ACTOR = "stockward keys"
 
 ONCE = "Keep the secret: it is stored nowhere and never shown again"
 
-app = group("keys", "API keys: make, list, rotate, revoke. They work on the database itself (DATABASE_URL).")
+app = group("keys")
 
 
 def _key_id(text: str) -> str:

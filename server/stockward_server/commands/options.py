@@ -6,11 +6,18 @@ from typing import Annotated
 
 import typer
 
+from stockward_server.commands import COMMANDS
 from stockward_server.commands.csv_file import DELIMITERS, ENCODINGS
 from stockward_server.commands.parsers import one_of
 
 EPILOG = "Exit codes: 0 done, 1 refused (the reason is on stderr), 2 wrong usage, 3 no answer from a server."
 """What scripts may rely on; `connection` has the numbers."""
+
+
+def group(name: str) -> typer.Typer:
+    """Returns a noun, whose verbs are commands."""
+    return typer.Typer(name=name, help=COMMANDS[name].summary, epilog=EPILOG, no_args_is_help=True)
+
 
 Address = Annotated[
     str | None,

@@ -8,6 +8,7 @@ import typer
 from google.type.money_pb2 import Money
 from stockward.order.v1 import order_pb2 as pb
 
+from stockward_server.commands.options import group
 from stockward_server.commands.parsers import amount, choice, counted, numbered, whole
 from stockward_server.commands.rpc_command import (
     Limit,
@@ -18,14 +19,13 @@ from stockward_server.commands.rpc_command import (
     command,
     complete_skus,
     first,
-    group,
     order_id,
 )
 
 if TYPE_CHECKING:
     from stockward_client import AsyncStockward
 
-app = group("orders", "Orders: see what waits, process, fulfil, cancel, take back, record payments.")
+app = group("orders")
 
 Payments = pb.RecordPaymentRequest
 

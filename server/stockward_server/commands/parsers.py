@@ -7,14 +7,16 @@ import shlex
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
-from google.type.money_pb2 import Money
-from stockward.catalog.v1.catalog_pb2 import Variant
 
-from stockward_server.commands.tables import printable, word_of
+from stockward_server.commands.output import printable
+
+if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
+    from google.type.money_pb2 import Money
+    from stockward.catalog.v1.catalog_pb2 import Variant
 
 UNITS = 1_000_000_000
 """Most units that the contract takes in one place."""
@@ -75,6 +77,8 @@ def timestamp(moment: datetime) -> Timestamp: ...
 def timestamp(moment: None) -> None: ...
 def timestamp(moment: datetime | None) -> Timestamp | None:
     """Returns the time as the contract writes it; None for None."""
+    from google.protobuf.timestamp_pb2 import Timestamp
+
     if moment is None:
         return None
     stamp = Timestamp()
@@ -84,6 +88,8 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
 
 def amount(text: str, currency: str) -> Money:
     """An amount such as 19.90."""
+    from google.type.money_pb2 import Money
+
     if not PRICE.fullmatch(text):
         raise _wrong(text, "an amount such as 19.90")
     units, _, part = text.partition(".")
@@ -145,6 +151,8 @@ def pair(text: str) -> tuple[str, str]:
 
 def variant(text: str, currency: str) -> Variant:
     """`SKU PRICE [untracked] [OPTION=VALUE ...]`, quoted as in a shell, such as `TEE-L 19.90 Size=L`."""
+    from stockward.catalog.v1.catalog_pb2 import Variant
+
     try:
         sku, price, *words = shlex.split(text)
         pairs = dict(word.split("=", 1) for word in words if word != "untracked")
@@ -160,3 +168,10 @@ def variant(text: str, currency: str) -> Variant:
         options=pairs,
         untracked="untracked" in words,
     )
+
+
+def word_of(enum: Any, number: int) -> str:
+    """Returns the value in lower case, without the prefix that the contract gives it; empty for the unspecified one."""
+    prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
+    value = enum.values_by_number.get(number)
+    return (value.name.removeprefix(prefix).lower() if value else str(number)) if number else ""

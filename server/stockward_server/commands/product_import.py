@@ -21,9 +21,9 @@ from stockward.inventory.v1.inventory_pb2 import (
 
 from stockward_client import AsyncStockward, FieldViolation, StockwardError, error_of
 from stockward_server.commands.connection import NO_ANSWER, connected, faults
+from stockward_server.commands.output import note
 from stockward_server.commands.row_problems import RowProblem, table_of
 from stockward_server.commands.shopify_csv import Contents, ShopifyProduct
-from stockward_server.commands.tables import note
 
 PRODUCTS_AT_ONCE = 100
 """Products a call: few enough that the bar moves."""

@@ -12,6 +12,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.catalog.v1 import catalog_pb2 as pb
 
 from stockward_server.commands.json_file import read_message
+from stockward_server.commands.options import group
+from stockward_server.commands.output import printable
 from stockward_server.commands.parsers import amount, choice, moment, timestamp, variant
 from stockward_server.commands.rpc_command import (
     Etag,
@@ -21,10 +23,8 @@ from stockward_server.commands.rpc_command import (
     Sku,
     command,
     first,
-    group,
     product_id,
 )
-from stockward_server.commands.tables import printable
 from stockward_server.domain.names import normal_name
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 EDITABLE = {"title", "vendor", "product_type", "description", "handle", "tags", "images", "variants", "attributes"}
 """Fields that an update takes; what else a file has, such as the state, is left out."""
 
-app = group("products", "Products: prepare, publish, take off, put away.")
+app = group("products")
 
 Title = Annotated[str | None, typer.Option(help="Name shown to customers.")]
 Vendor = Annotated[str | None, typer.Option(help="Maker or brand.")]

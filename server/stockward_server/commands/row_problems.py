@@ -11,7 +11,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from stockward_server.commands.tables import printable
+from stockward_server.commands.output import printable
 
 MAX_TEXT = 1000
 """Characters of a cell of the report."""

@@ -24,8 +24,9 @@ from google.protobuf.message import Message
 from stockward.catalog.v1.catalog_pb2 import Product
 
 from stockward_server.commands.options import EPILOG, Address, AsJson, Key
+from stockward_server.commands.output import note, printable
 from stockward_server.commands.parsers import identifier, whole
-from stockward_server.commands.tables import note, printable, show
+from stockward_server.commands.tables import show
 from stockward_server.domain.names import handle_fault, normal_name, sku_fault
 
 if TYPE_CHECKING:
@@ -52,11 +53,6 @@ EVERY_STATE = [number for number in Product.State.values() if number]
 
 Listing = TypeVar("Listing", bound=Message)
 Work = TypeVar("Work", bound=Callable[..., Coroutine[Any, Any, Message]])
-
-
-def group(name: str, help: str) -> typer.Typer:
-    """A noun, whose verbs are commands."""
-    return typer.Typer(name=name, help=help, epilog=EPILOG, no_args_is_help=True)
 
 
 def command(app: typer.Typer, verb: str, then: str = "", **settings: Any) -> Callable[[Work], Work]:

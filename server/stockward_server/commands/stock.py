@@ -11,7 +11,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.inventory.v1 import inventory_pb2 as pb
 
-from stockward_server.commands.options import EPILOG, Address, AsJson, Delimiter, Encoding, Key
+from stockward_server.commands.options import EPILOG, Address, AsJson, Delimiter, Encoding, Key, group
+from stockward_server.commands.output import working
 from stockward_server.commands.parsers import UNITS, choice, counted, moment, timestamp, whole
 from stockward_server.commands.rpc_command import (
     Limit,
@@ -23,14 +24,12 @@ from stockward_server.commands.rpc_command import (
     command,
     complete_skus,
     first,
-    group,
 )
-from stockward_server.commands.tables import working
 
 if TYPE_CHECKING:
     from stockward_client import AsyncStockward
 
-app = group("stock", "Stock: look, receive, count, correct, hold, synchronise.")
+app = group("stock")
 
 Units = Annotated[int, typer.Argument(parser=whole(0), metavar="UNITS", help="Units.")]
 Expected = Annotated[

@@ -16,9 +16,9 @@ from stockward.inventory.v1.inventory_pb2 import AdjustmentReason, SyncStockRequ
 from stockward_client import StockwardError, error_of
 from stockward_server.commands.connection import connected, faults
 from stockward_server.commands.csv_file import CsvFile, FileUnreadable, read_csv
+from stockward_server.commands.output import note
 from stockward_server.commands.parsers import UNITS
 from stockward_server.commands.row_problems import RowProblem, table_of
-from stockward_server.commands.tables import note
 
 ROWS_AT_ONCE = 1000
 """Rows a message, the most that the contract takes."""

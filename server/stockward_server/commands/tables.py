@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stockward_server.commands.output import printable
+from stockward_server.commands.parsers import word_of
 from stockward_server.domain.money import Money
 
 COLUMNS: Mapping[str, Sequence[str]] = {
@@ -76,9 +77,6 @@ STYLES: Mapping[str, str] = {
 LONGEST = 200
 """Characters of a text that a cell shows."""
 
-MAX_NOTE = 10_000
-"""Characters of a hint."""
-
 NUMBER = re.compile(r"(-?\d+|[A-Z]{3} -?[\d.]+)?")
 """A cell that belongs to the right: a number, an amount, or nothing."""
 
@@ -118,30 +116,6 @@ def show(message: Message, *, as_json: bool) -> None:
             if rows:
                 console.print(Text(_title(name), "bold"))
                 console.print(_table(rows))
-
-
-def working(what: str) -> contextlib.AbstractContextManager[object]:
-    """Shows on a terminal that something is being done; to be entered."""
-    terminal = Console(stderr=True)
-    return terminal.status(what) if terminal.is_terminal else contextlib.nullcontext()
-
-
-def note(text: str) -> None:
-    """Say something beside the answer, on stderr."""
-    Console(stderr=True).print(printable(text, MAX_NOTE), style="dim", markup=False, highlight=False, soft_wrap=True)
-
-
-def word_of(enum: Any, number: int) -> str:
-    """The value in lower case, without the prefix that the contract gives it; empty for the unspecified one."""
-    prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
-    value = enum.values_by_number.get(number)
-    return (value.name.removeprefix(prefix).lower() if value else str(number)) if number else ""
-
-
-def printable(text: str, longest: int = 40) -> str:
-    """One line without control characters: text of others must not control a terminal."""
-    text = "".join(char if char.isprintable() else " " for char in text)
-    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def lists_of(message: Message) -> list[tuple[str, Sequence[Message]]]:

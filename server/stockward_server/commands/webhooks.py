@@ -11,15 +11,16 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.webhook.v1 import webhook_pb2 as pb
 
+from stockward_server.commands.options import group
+from stockward_server.commands.output import note
 from stockward_server.commands.parsers import choice, number, pair, whole
-from stockward_server.commands.rpc_command import EndpointName, RequestId, command, first, group
+from stockward_server.commands.rpc_command import EndpointName, RequestId, command, first
 from stockward_server.commands.rpc_command import Limit as Rows
-from stockward_server.commands.tables import note
 
 if TYPE_CHECKING:
     from stockward_client import AsyncStockward
 
-app = group("webhooks", "Webhooks: endpoints that receive events, their filters, limits and secrets.")
+app = group("webhooks")
 
 PING_SECONDS = 20.0
 """How long `ping` waits for the outcome: a request may take 15 seconds."""

@@ -50,7 +50,12 @@ class _RunningStack(PydanticBaseSettingsSource):
 
 class _EnvironmentSettings(Settings, BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        use_attribute_docstrings=False,  # those of Settings are inherited, and need not be read from its source again
     )
 
     @classmethod

@@ -97,6 +97,7 @@ class Settings(BaseModel):
         extra="forbid",
         populate_by_name=True,
         use_attribute_docstrings=True,
+        defer_build=True,  # most processes only use the class of load_settings
         hide_input_in_errors=True,
         validate_default=True,
     )
