@@ -22,7 +22,7 @@ from stockward_server.application.context import MutationContext
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain import reservation
 from stockward_server.domain.charge import LineShares
-from stockward_server.domain.errors import InsufficientStock
+from stockward_server.domain.errors import InsufficientStock, Shortage
 from stockward_server.domain.event import RecordedEvent
 from stockward_server.domain.identifiers import new_id
 from stockward_server.domain.order import Order
@@ -101,13 +101,17 @@ def forgets_requests(patch: Patch) -> None:
     patch(write, "insert_responses", insert_responses)
 
 
+def none_left() -> InsufficientStock:
+    return InsufficientStock([Shortage("none left", 1, 0)])
+
+
 def answers_no(patch: Patch) -> None:
     """Now and then what was done is said to be refused."""
     answer, unlucky = committer._answer, every(15)
 
     def answer_no(queued: Any, outcome: Any) -> None:
-        refusal = isinstance(outcome, bytes) and isinstance(queued.command.cause, MutationContext) and unlucky()
-        answer(queued, InsufficientStock("none left") if refusal else outcome)
+        refusal = not isinstance(outcome, BaseException) and queued.request is not None and unlucky()
+        answer(queued, none_left() if refusal else outcome)
 
     patch(committer, "_answer", answer_no)
 
@@ -119,7 +123,7 @@ def refuses_late(patch: Patch) -> None:
     def moved(self: UnitOfWork, changes: Any, cause: Any) -> None:
         move(self, changes, cause)
         if isinstance(cause, MutationContext) and unlucky():
-            raise InsufficientStock("none left")
+            raise none_left()
 
     patch(UnitOfWork, "move", moved)
 

@@ -57,7 +57,7 @@ def refusing_late() -> Iterator[None]:
 
     def refuse(self: UnitOfWork, *arguments: Any) -> None:
         record(self, *arguments)
-        raise SkuUnknown("refused at the last moment", field="sku", sku="TEE")
+        raise SkuUnknown("TEE")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(UnitOfWork, "record", refuse)
@@ -89,7 +89,7 @@ async def test_a_command_that_fails_anywhere_writes_nothing_and_spares_its_batch
         failures = [
             failing(at, error)
             for at in range(1, whole.wire.looks + 1)
-            for error in (SkuUnknown("refused on the way"), RuntimeError("a defect"))
+            for error in (SkuUnknown("MUG"), RuntimeError("a defect"))
         ]
         outcomes = await asyncio.gather(*map(committer.submit, failures), return_exceptions=True)
         assert outcomes == [each.wire.error for each in failures]
@@ -115,7 +115,7 @@ async def test_work_that_was_done_elsewhere_meanwhile_leaves_nothing_of_its_own(
     async def here(connection: Executor, state: UnitOfWork) -> str:
         await connection.execute("INSERT INTO locations SELECT 'half', name, 1, active, create_time FROM locations")
         assert await mutations.run(cause, elsewhere, RESULT) == "done elsewhere"
-        raise SkuUnknown("refused for what it did itself")
+        raise SkuUnknown("MUG")
 
     assert await mutations.run(cause, here, RESULT) == "done elsewhere"
     assert not await database.fetchval("SELECT count(*) FROM locations WHERE location_id = 'half'")

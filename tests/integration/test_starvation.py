@@ -139,7 +139,7 @@ async def test_an_attempt_that_cannot_be_stored_does_not_keep_others(database: P
 def test_what_failed_is_left_alone_for_a_while_that_doubles() -> None:
     now = 0.0
     postponed = Postponed(lambda: now)
-    postponed.note("a", DatabaseUnavailable("not its fault"))
+    postponed.note("a", DatabaseUnavailable.unreachable())
     assert not postponed.ids()
     postponed.note("a", ValueError())
     assert postponed.ids() == ["a"]

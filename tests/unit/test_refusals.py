@@ -89,7 +89,7 @@ async def test_a_command_that_fails_on_the_way_changes_nothing(name: str, before
         batch.run(await EXAMPLES[before][1](batch.submit))
     as_it_was = batch.seen()
     for at in count(1):
-        for error in (SkuUnknown("refused on the way"), RuntimeError("a defect")):
+        for error in (SkuUnknown("MUG"), RuntimeError("a defect")):
             broken = tripped(command, at, error)
             outcome = batch.run(broken)
             assert outcome is error or (before and isinstance(outcome, Refusal))
@@ -113,7 +113,7 @@ async def test_a_row_that_is_refused_on_the_way_changes_nothing() -> None:
             adjustments=[Adjustment(*row, None, None, AdjustmentReason.COUNTED) for row in rows],
         )
         before = batch.seen()
-        broken = tripped(command, at, SkuUnknown("refused on the way"), returns=True)
+        broken = tripped(command, at, SkuUnknown("MUG"), returns=True)
         results = batch.run(broken)
         if isinstance(results, Exception):  # it was refused between its rows
             assert isinstance(results, Refusal)

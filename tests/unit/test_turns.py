@@ -157,7 +157,7 @@ async def test_what_nobody_waits_for_any_longer_is_ended_before_the_next(caplog:
         loop.call_soon_threadsafe(begun.set)
         go_on.wait(10)
         ended.append("first")
-        raise FieldInvalid("")
+        raise FieldInvalid("lines", "wrong")
 
     gone = asyncio.create_task(beside(first))
     await begun.wait()
@@ -229,7 +229,7 @@ async def test_the_long_orders_of_a_batch_are_checked_beside(monkeypatch: pytest
 
     def validate(_: orders.CreateOrderRequest) -> None:
         threads.append(current_thread() is main_thread())
-        raise FieldInvalid("")
+        raise FieldInvalid("lines", "wrong")
 
     monkeypatch.setattr(order_service, "validate", validate)
     unused: Any = None

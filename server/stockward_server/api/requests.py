@@ -50,5 +50,5 @@ def customer_of_call(named: str, field: str) -> str:
     CustomerNotAllowed when these are two."""
     own = current_call.get().caller.customer_id
     if own and named not in ("", own):
-        raise CustomerNotAllowed("the token speaks for another customer", field=field)
+        raise CustomerNotAllowed.for_another(field)
     return own or named

@@ -88,7 +88,7 @@ class Catalog:
         async def work(transaction: CatalogTransaction) -> Product:
             product = await transaction.product(product_id)
             if product is None:
-                raise not_found(product_id)
+                raise ProductNotFound(product_id)
             require_etag(product, etag)
             return await self._save(transaction, product, decide(product, transaction.now))
 
@@ -102,7 +102,7 @@ class Catalog:
         async def work(transaction: CatalogTransaction) -> Product:
             product = await transaction.product_to_rename(sku)
             if product is None:
-                raise SkuUnknown(f"no variant has the SKU {sku!r}", field="sku", sku=sku)
+                raise SkuUnknown(sku)
             require_etag(product, etag)
             renamed = decide_renaming(product, sku, new_sku, transaction.now)
             return product if renamed is product else await transaction.save_renamed(renamed, sku, new_sku)
@@ -172,7 +172,7 @@ class Catalog:
         """The product in any state, or ProductNotFound."""
         product = await self._store.product(product_id)
         if product is None:
-            raise not_found(product_id)
+            raise ProductNotFound(product_id)
         return product
 
     async def products(self, page: Page, wanted: ProductFilter) -> Sequence[Product]:
@@ -207,7 +207,3 @@ def position_shape(wanted: ProductFilter) -> Sequence[Part]:
     if wanted.sort is ProductSort.RELEVANCE:
         return [Part.NUMBER, Part.TIME, Part.ID]
     return [Part.TIME, Part.ID]
-
-
-def not_found(product_id: str) -> ProductNotFound:
-    return ProductNotFound(f"there is no product {product_id}", field="product_id", product_id=product_id)

@@ -132,7 +132,7 @@ class Follower:
                 self.position, self.epoch = end.seq, end.epoch
                 self._task = asyncio.create_task(self._run(), name="follower")
         if self._closed:
-            raise _stopping()
+            raise DatabaseUnavailable.watch_stopped()
         queue.start = self.position
         self._queues.add(queue)
         self.watching += _count(queue)
@@ -182,7 +182,7 @@ class Follower:
     async def close(self) -> None:
         """Ends all watches at once."""
         self._closed = True
-        self._end(_stopping())
+        self._end(DatabaseUnavailable.watch_stopped())
         await end(*(task for task in (self._task, self._forgetting) if task is not None))
 
     async def _run(self) -> None:
@@ -301,11 +301,7 @@ class Follower:
 
 def epoch_ended() -> DatabaseUnavailable:
     """What ends a watch when the record of events is another one from now on."""
-    return DatabaseUnavailable("the database was restored or failed over; go on from the last cursor", retry_after=0.1)
-
-
-def _stopping() -> DatabaseUnavailable:
-    return DatabaseUnavailable("the server is stopping; go on elsewhere from the last cursor", retry_after=0.1)
+    return DatabaseUnavailable.record_replaced()
 
 
 def _count(queue: ChangeQueue | AvailabilityQueue) -> int:

@@ -95,7 +95,7 @@ class NewKey:
     def made(self, secret: NewSecret, now: datetime) -> ApiKey:
         """The key; FieldInvalid when it would have ended already."""
         if self.expire_time is not None and self.expire_time <= now:
-            raise FieldInvalid("must be in the future", field="expire_time")
+            raise FieldInvalid("expire_time", "must be in the future")
         prefix = prefix_of(secret.of(self.role))
         return ApiKey(secret.key_id, self.name, self.role, prefix, now, self.expire_time)
 
@@ -115,11 +115,7 @@ class Rotation:
         require_etag(f"key {old.key_id}", old.etag, self.etag, key_id=old.key_id)
         state = old.state(now)
         if state is not KeyState.ACTIVE:
-            raise KeyNotActive(
-                f"the key {old.prefix}… is {state.name.lower()} and cannot be rotated",
-                key_id=old.key_id,
-                state=state.name,
-            )
+            raise KeyNotActive(old.key_id, old.prefix, state.name)
         ends = now + self.overlap
         expire_time = self.expire_time
         if old.expire_time is not None:

@@ -58,12 +58,7 @@ class WantedCharge:
     def in_currency(self, currency: str) -> Charge:
         """The charge for an order in this currency, or CurrencyMismatch."""
         if self.amount.currency != currency:
-            raise CurrencyMismatch(
-                f"{self.amount.currency} where {currency} is expected",
-                field=f"{self.path}.amount",
-                expected=currency,
-                actual=self.amount.currency,
-            )
+            raise CurrencyMismatch(f"{self.path}.amount", expected=currency, actual=self.amount.currency)
         return Charge(self.kind, self.amount.minor, self.description, self.line_numbers)
 
 
@@ -114,10 +109,10 @@ class CreateOrder(Command[Order]):
             wanted = {}
             for held in hold.lines:
                 if held.sku not in uow.offers:  # what is not tracked may leave the catalogue while it is held
-                    raise SkuUnknown(f"no variant has the SKU {held.sku!r}", field="reservation_id", sku=held.sku)
+                    raise SkuUnknown(held.sku, "reservation_id")
                 wanted[held.sku] = wanted.get(held.sku, 0) + held.quantity
             if self.lines and merge_lines(self.lines) != wanted:
-                raise FieldInvalid("with a reservation the lines must be what it holds, or empty", field="lines")
+                raise FieldInvalid("lines", "with a reservation the lines must be what it holds, or empty")
         self._count_unpaid(wanted, uow)
         currency, lines = price_lines(self.lines, wanted, uow.offers)
         charges = tuple(charge.in_currency(currency) for charge in self.charges)
@@ -167,12 +162,7 @@ class CreateOrder(Command[Order]):
         if self.terms is not PaymentTerms.PREPAID:
             staff_only.append("payment_terms")
         if staff_only:
-            raise RoleNotAllowed(
-                f"{staff_only[0]} may be set by staff only",
-                field=staff_only[0],
-                role=self.cause.role.name.lower(),
-                allowed="pms,admin",
-            )
+            raise RoleNotAllowed(self.cause.role.name.lower(), f"set {staff_only[0]}", field=staff_only[0])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -241,19 +231,9 @@ class CancelOrder(OnOrder):
         order = self.order(uow)
         if not self.cause.role.is_staff:
             if self.quantities:
-                raise RoleNotAllowed(
-                    "only staff may cancel a part of an order",
-                    field="lines",
-                    role=self.cause.role.name.lower(),
-                    allowed="pms,admin",
-                )
+                raise RoleNotAllowed(self.cause.role.name.lower(), "cancel a part of an order", field="lines")
             if order.state is OrderState.PROCESSING:
-                raise OrderStateInvalid(
-                    f"order {order.order_id} is being processed: only staff may cancel it now",
-                    order_id=order.order_id,
-                    state=order.state.name,
-                    action="cancel",
-                )
+                raise OrderStateInvalid(order.order_id, order.state.name, "cancel", staff_may=True)
         cancelled, changes = decide_cancellation(order, self.quantities, self.reason, uow.now)
         order = uow.save_order(cancelled, self.cause, "order.cancelled", *hold_events(order, cancelled))
         uow.move(changes, self.cause)

@@ -38,12 +38,7 @@ class RecordPayment(OnOrder):
     def execute(self, uow: UnitOfWork) -> Order:
         order = uow.order(self.order_id, self.cause)
         if self.amount.currency != order.currency:
-            raise CurrencyMismatch(
-                f"{self.amount.currency} where {order.currency} is expected",
-                field="amount",
-                expected=order.currency,
-                actual=self.amount.currency,
-            )
+            raise CurrencyMismatch("amount", expected=order.currency, actual=self.amount.currency)
         event = PaymentEvent(
             self.provider,
             self.provider_event_id,
@@ -59,21 +54,10 @@ class RecordPayment(OnOrder):
         if known is not None:
             same_tender = known.payment_reference in ("", event.payment_reference)
             if not same_tender or _content(known) != _content(event):
-                raise PaymentEventConflict(
-                    f"{event.provider} event {event.provider_event_id} is known with other content",
-                    field="provider_event_id",
-                    provider=event.provider,
-                    provider_event_id=event.provider_event_id,
-                )
+                raise PaymentEventConflict(event.provider, event.provider_event_id)
             return order
         if uow.tenders.get(event.tender, order.order_id) != order.order_id:
-            raise TenderOfAnotherOrder(
-                f"{event.provider} payment {event.payment_reference} belongs to another order",
-                field="payment_reference",
-                order_id=order.order_id,
-                provider=event.provider,
-                payment_reference=event.payment_reference,
-            )
+            raise TenderOfAnotherOrder(order.order_id, event.provider, event.payment_reference)
         paid, changes = decide_payment(order, event, uow.levels_of({x.sku for x in order.lines}), uow.now)
         uow.save_payment(event)
         revived = ["order.processing"] if paid.state is not order.state else []

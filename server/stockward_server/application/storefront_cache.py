@@ -36,7 +36,7 @@ class StorefrontCache:
         """The product as long as it is published, or ProductNotFound."""
         product = await self._products.get(product_id.lower())
         if product is None or product.state is not ProductState.PUBLISHED:
-            raise ProductNotFound(f"there is no product {product_id}", field="product_id", product_id=product_id)
+            raise ProductNotFound(product_id)
         return product
 
     async def available(self, sku: str, role: Role) -> AvailabilityRow | None:

@@ -132,9 +132,9 @@ class UnitOfWork:
         """What is for sale under this SKU; SkuUnknown or, for staff, ProductNotPublished naming the field `path`."""
         offer = self.offers.get(sku)
         if offer is None or not cause.role.may_see(offer.published):
-            raise SkuUnknown(f"no variant has the SKU {sku!r}", field=path, sku=sku)
+            raise SkuUnknown(sku, path)
         if not offer.published:
-            raise ProductNotPublished(f"the product of {sku} is not published", field=path, sku=sku)
+            raise ProductNotPublished(sku, path)
         return offer
 
     def levels_of(self, skus: Iterable[str]) -> dict[str, Sequence[StockLevel]]:
@@ -156,12 +156,7 @@ class UnitOfWork:
         """Returns `level` for a change by staff; StockNotTracked where there is nothing to count."""
         level = self.level(sku, location_id)
         if not self.is_counted(sku):
-            raise StockNotTracked(
-                f"the stock of {sku} is not tracked: it never runs out, so there is nothing to count or to set; "
-                "have the variant tracked first",
-                field="sku",
-                sku=sku,
-            )
+            raise StockNotTracked(sku)
         return level
 
     def level(self, sku: str, location_id: str) -> StockLevel:
@@ -170,7 +165,7 @@ class UnitOfWork:
         if level is not None:
             return level
         if sku not in self.offers:
-            raise SkuUnknown(f"no variant has the SKU {sku!r}", field="sku", sku=sku)
+            raise SkuUnknown(sku)
         self.require_location(location_id)
         priority, active = self.locations[location_id]
         version = self.last_versions.get((sku, location_id), 0)
@@ -179,24 +174,20 @@ class UnitOfWork:
     def require_location(self, location_id: str) -> None:
         """LocationUnknown for one that is not there."""
         if location_id not in self.locations:
-            raise LocationUnknown(f"there is no location {location_id!r}", field="location_id", location_id=location_id)
+            raise LocationUnknown(location_id)
 
     def order(self, order_id: str, cause: Cause) -> Order:
         """OrderNotFound for one that is not there, and for another customer's."""
         order = self.orders.get(order_id)
         if order is None or not cause.acts_for(order.customer.customer_id):
-            raise OrderNotFound(f"there is no order {order_id}", order_id=order_id)
+            raise OrderNotFound(order_id)
         return order
 
     def reservation(self, reservation_id: str, cause: Cause) -> Reservation:
         """ReservationNotFound for one that is not there, and for another customer's."""
         reservation = self.reservations.get(reservation_id)
         if reservation is None or not cause.acts_for(reservation.customer_id):
-            raise ReservationNotFound(
-                f"there is no reservation {reservation_id}",
-                field="reservation_id",
-                reservation_id=reservation_id,
-            )
+            raise ReservationNotFound(reservation_id)
         return reservation
 
     # What commands save

@@ -10,9 +10,6 @@ from typing import Any
 
 from stockward_server.domain.errors import StockwardError, WatchLagged
 
-RESUME_SECONDS = 0.1
-"""What a watch that lagged is asked to wait before it goes on from its cursor."""
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -103,11 +100,7 @@ class ChangeQueue(WatchQueue):
         self.fail(self._refusal())
 
     def _refusal(self) -> StockwardError:
-        return WatchLagged(
-            "changes came faster than this watch was read: open it again with its last cursor",
-            retry_after=RESUME_SECONDS,
-            limit=self._limit,
-        )
+        return WatchLagged(self._limit)
 
 
 class AvailabilityQueue(WatchQueue):

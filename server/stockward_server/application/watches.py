@@ -92,9 +92,7 @@ class Watches:
     def enter(self) -> WatchSlot:
         """Takes a slot; raises WatchLimitReached when none is left."""
         if self.open >= self._limits.open:
-            raise WatchLimitReached(
-                f"{self._limits.open} watches are open already", retry_after=1.0, limit=self._limits.open
-            )
+            raise WatchLimitReached.of_watches(self._limits.open)
         self.open += 1
         return WatchSlot(self)
 
@@ -168,11 +166,7 @@ class Watches:
 
     def _require_room(self, keys: int) -> None:
         if self._follower.watching + keys > self._limits.keys:
-            raise WatchLimitReached(
-                f"{self._follower.watching} SKUs and orders are watched already, and {keys} more would be too many",
-                retry_after=1.0,
-                limit=self._limits.keys,
-            )
+            raise WatchLimitReached.of_keys(self._follower.watching, keys, self._limits.keys)
 
     async def _next_page(self, present: AsyncIterator[Sequence[SnapshotItem]]) -> Sequence[SnapshotItem] | None:
         async with self._reading:

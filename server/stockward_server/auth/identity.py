@@ -61,11 +61,6 @@ def roles_by_method(services: Iterable[ServiceDescriptor]) -> Mapping[str, froze
     }
 
 
-def no_credential() -> CredentialsInvalid:
-    """Returns what a call without a credential gets, where it needs one."""
-    return CredentialsInvalid("no key: send `authorization: Bearer <key>`", scheme="Bearer")
-
-
 class Identity:
     """Lets a call through when its key is known and its role is named by the method; everything else is denied."""
 
@@ -99,19 +94,19 @@ class Identity:
         allowed = self._roles.get(method_name, ADMIN_ONLY)
         if caller.role not in allowed:
             raise RoleNotAllowed(
-                f"the role {caller.role.name.lower()} may not call {method_name}",
-                role=caller.role.name.lower(),
-                allowed=",".join(role.name.lower() for role in sorted(allowed)),
+                caller.role.name.lower(),
+                f"call {method_name}",
+                allowed=[role.name.lower() for role in sorted(allowed)],
             )
         return caller
 
     async def _owner(self, credential: str) -> Caller:
         if not credential:
-            raise no_credential()
+            raise CredentialsInvalid.missing()
         scheme, _, key = credential.partition(" ")
         if self._authenticate_token is not None and "." in key and scheme.lower() == "bearer":
             return await self._authenticate_token(key.strip())  # a key has no dots
         caller = await self._authenticate(key.strip()) if scheme.lower() == "bearer" else None
         if caller is None:
-            raise CredentialsInvalid("the key is malformed, unknown, expired or revoked", scheme="Bearer")
+            raise CredentialsInvalid.unknown_key()
         return caller

@@ -87,7 +87,7 @@ class TokenKeys:
             await self.refresh()
             key = self._find(key_id)
         if key is None and self._failed:
-            raise _unavailable()
+            raise TokenKeysUnavailable()
         return key
 
     async def refresh(self) -> None:
@@ -97,7 +97,7 @@ class TokenKeys:
             self._reading = asyncio.create_task(self._read(), name="token keys")
         await asyncio.shield(self._reading)
         if self._failed:
-            raise _unavailable()
+            raise TokenKeysUnavailable()
 
     async def _read(self) -> None:
         try:
@@ -122,7 +122,3 @@ class TokenKeys:
         if key_id is None:
             return next(iter(self.keys.values())) if len(self.keys) == 1 else None
         return self.keys.get(key_id)
-
-
-def _unavailable() -> TokenKeysUnavailable:
-    return TokenKeysUnavailable("the keys of the token issuer cannot be read at the moment", retry_after=1.0)

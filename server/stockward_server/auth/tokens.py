@@ -97,7 +97,7 @@ class Tokens:
                 raise jwt.InvalidAlgorithmError  # before the issuer is asked for a key that it cannot have
             key = await self._keys.find(header.get("kid"))
             if key is None:
-                raise _invalid("TOKEN_KEY_UNKNOWN", "the issuer has no key of this id")
+                raise CredentialsInvalid.of_token("TOKEN_KEY_UNKNOWN", "the issuer has no key of this id")
             return jwt.decode(
                 token,
                 key,
@@ -108,18 +108,20 @@ class Tokens:
                 leeway=self._rules.leeway_seconds,
             )
         except jwt.MissingRequiredClaimError as error:
-            raise _invalid(
+            raise CredentialsInvalid.of_token(
                 "TOKEN_CLAIM_MISSING", f"the token has no claim {error.claim!r}", claim=error.claim
             ) from None
         except (jwt.PyJWTError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
             # A claim may be any JSON at all, and the library computes with it: 10^400 is no time, a list no key's id.
             cause, message = next(((cause, text) for kind, cause, text in FAULTS if isinstance(error, kind)), MALFORMED)
-            raise _invalid(cause, message) from None
+            raise CredentialsInvalid.of_token(cause, message) from None
 
     def _subject(self, claims: Mapping[str, Any]) -> str:
         subject = claims["sub"]
         if not (0 < len(subject) <= MAX_SUBJECT and subject.isprintable()):
-            raise _invalid("TOKEN_CLAIM_MISSING", f"'sub' must be 1 to {MAX_SUBJECT} printable characters", claim="sub")
+            raise CredentialsInvalid.of_token(
+                "TOKEN_CLAIM_MISSING", f"'sub' must be 1 to {MAX_SUBJECT} printable characters", claim="sub"
+            )
         return f"jwt:{subject}"
 
     def _role(self, claims: Mapping[str, Any]) -> Role:
@@ -129,7 +131,9 @@ class Tokens:
         said = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
         roles = [self._rules.roles[each] for each in said if isinstance(each, str) and each in self._rules.roles]
         if not roles:
-            raise _invalid("TOKEN_ROLE_UNKNOWN", f"the claim {name!r} of the token has no role of ours", claim=name)
+            raise CredentialsInvalid.of_token(
+                "TOKEN_ROLE_UNKNOWN", f"the claim {name!r} of the token has no role of ours", claim=name
+            )
         return max(roles)
 
     def _customer(self, claims: Mapping[str, Any]) -> str:
@@ -141,7 +145,7 @@ class Tokens:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not (isinstance(value, str) and 0 < len(value) <= MAX_CUSTOMER and value.isprintable()):
-            raise _invalid(
+            raise CredentialsInvalid.of_token(
                 "TOKEN_CLAIM_MISSING",
                 f"the claim {name!r} must name a customer by 1 to {MAX_CUSTOMER} printable characters",
                 claim=name,
@@ -157,7 +161,3 @@ def _claim(claims: Mapping[str, Any], name: str) -> Any:
         for part in name.split("."):
             value = value.get(part) if isinstance(value, dict) else None
     return value
-
-
-def _invalid(cause: str, message: str, **metadata: Any) -> CredentialsInvalid:
-    return CredentialsInvalid(message, scheme="Bearer", cause=cause, **metadata)

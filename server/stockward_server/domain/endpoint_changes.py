@@ -56,19 +56,12 @@ def require_managed(endpoint: Endpoint, what: str) -> None:
     """Refuses to change `what` the settings say of one of their endpoints."""
     if not endpoint.managed:
         setting = f"{endpoint.endpoint_id.upper()}_WEBHOOK_{'SECRET' if what == 'secret' else 'URL'}"
-        raise EndpointManagedBySettings(
-            f"the {what} of the endpoint {endpoint.endpoint_id!r} is that of the settings: change {setting} there",
-            endpoint_id=endpoint.endpoint_id,
-            setting=setting,
-        )
+        raise EndpointManagedBySettings(endpoint.endpoint_id, what, setting)
 
 
 def require_enabled(endpoint: Endpoint) -> None:
     if not endpoint.enabled:
-        raise EndpointDisabled(
-            f"endpoint {endpoint.endpoint_id} is disabled: {endpoint.disable_reason or 'no reason was given'}",
-            endpoint_id=endpoint.endpoint_id,
-        )
+        raise EndpointDisabled(endpoint.endpoint_id, endpoint.disable_reason)
 
 
 def checked(edit: EndpointEdit, *, require_https: bool) -> EndpointEdit:
@@ -88,17 +81,17 @@ def check_url(url: str, *, require_https: bool) -> None:
         parts = urlsplit(url)
         parts.port  # noqa: B018 (the property checks the number)
     except ValueError as error:
-        raise _url_invalid(f"not a URL: {error}") from error
+        raise EndpointUrlInvalid(f"not a URL: {error}") from error
     if not all("!" <= character <= "~" for character in url):
-        raise _url_invalid("write it in ASCII without blanks: other characters in percent-encoding or punycode")
+        raise EndpointUrlInvalid("write it in ASCII without blanks: other characters in percent-encoding or punycode")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _url_invalid("expected https://HOST/PATH or http://HOST/PATH")
+        raise EndpointUrlInvalid("expected https://HOST/PATH or http://HOST/PATH")
     if require_https and parts.scheme != "https":
-        raise _url_invalid("https is required in production")
+        raise EndpointUrlInvalid("https is required in production")
     if "@" in parts.netloc:
-        raise _url_invalid("it must not have a user or password: set the header `authorization` instead")
+        raise EndpointUrlInvalid("it must not have a user or password: set the header `authorization` instead")
     if "#" in url:
-        raise _url_invalid("it must not have a fragment, which is never sent")
+        raise EndpointUrlInvalid("it must not have a fragment, which is never sent")
 
 
 def check_types(types: Sequence[str], path: str = "endpoint.types") -> None:
@@ -109,9 +102,7 @@ def check_types(types: Sequence[str], path: str = "endpoint.types") -> None:
         if wanted == "*" or (names and (name == "*" or name in names)):
             continue
         known = ", ".join([f"{area}.*", *(f"{area}.{each}" for each in names)] if names else _areas())
-        raise EndpointTypeUnknown(
-            f"no event has the type {wanted!r}; there are {known}", field=f"{path}[{index}]", type=wanted, known=known
-        )
+        raise EndpointTypeUnknown(wanted, known, f"{path}[{index}]")
 
 
 def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -120,14 +111,15 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in sorted(headers.items()):
         key = name.lower()
         if key in RESERVED_HEADERS or key.startswith(RESERVED_PREFIXES):
-            raise _header_invalid(name, "this header cannot be set: it is part of the request itself")
+            raise EndpointHeaderInvalid("this header cannot be set: it is part of the request itself", name)
         if key in lower:
-            raise _header_invalid(name, "this header is there twice; upper and lower case are the same")
+            raise EndpointHeaderInvalid("this header is there twice; upper and lower case are the same", name)
         lower[key] = value
     size = sum(len(name) + len(value) for name, value in lower.items())
     if size > MAX_HEADER_CHARACTERS:
-        message = f"the headers have {size} characters altogether, {MAX_HEADER_CHARACTERS} are allowed"
-        raise EndpointHeaderInvalid(message, field="endpoint.headers")
+        raise EndpointHeaderInvalid(
+            f"the headers have {size} characters altogether, {MAX_HEADER_CHARACTERS} are allowed"
+        )
     return lower
 
 
@@ -158,7 +150,9 @@ def _with_kept_headers(endpoint: Endpoint, edit: EndpointEdit) -> EndpointEdit:
     for name, value in headers.items():
         if value == HIDDEN:
             if name not in endpoint.headers:
-                raise _header_invalid(name, f"{HIDDEN} stands for the value that is kept, and none is: give the value")
+                raise EndpointHeaderInvalid(
+                    f"{HIDDEN} stands for the value that is kept, and none is: give the value", name
+                )
             headers[name] = endpoint.headers[name]
     return {**edit, "headers": check_headers(headers)}
 
@@ -184,11 +178,7 @@ def decide_rotation(
     require_managed(endpoint, "secret")
     older = _limited(endpoint.secrets, now + overlap) if overlap else ()
     if len(older) >= MAX_SECRETS:
-        raise SecretLimitReached(
-            f"{len(older)} secrets of endpoint {endpoint.endpoint_id} sign already: expire the old ones first",
-            endpoint_id=endpoint.endpoint_id,
-            limit=MAX_SECRETS,
-        )
+        raise SecretLimitReached(endpoint.endpoint_id, MAX_SECRETS)
     fresh = Secret(secret.of(kind or endpoint.secrets[0].kind), now)
     return replace(endpoint, secrets=(fresh, *older), update_time=now)
 
@@ -207,11 +197,3 @@ def _limited(secrets: Sequence[Secret], end: datetime) -> Sequence[Secret]:
 
 def _areas() -> list[str]:
     return ["*", *(f"{area}.*" for area in EVENT_TYPES)]
-
-
-def _url_invalid(message: str) -> EndpointUrlInvalid:
-    return EndpointUrlInvalid(message, field="endpoint.url")
-
-
-def _header_invalid(name: str, message: str) -> EndpointHeaderInvalid:
-    return EndpointHeaderInvalid(f"{name}: {message}", field=f'endpoint.headers["{name}"]', header=name)

@@ -17,11 +17,10 @@ def etag_of(*values: object) -> str:
     return blake2b(repr(values).encode(), digest_size=8).hexdigest()
 
 
-def require_etag(resource: str, present: str, sent: str, **metadata: str) -> None:
+def require_etag(resource: str, present: str, sent: str, **ids: str) -> None:
     """Refuses a change that is based on another version than the present one; without an etag it checks nothing.
 
-    `resource` names the resource in the message, such as `order 0190...`; `metadata` holds its id.
+    `resource` names the resource in the message, such as `order 0190...`; `ids` hold its id.
     """
     if sent and sent != present:
-        message = f"{resource} has changed: its etag is {present!r}, not {sent!r}"
-        raise EtagMismatch(message, etag=present, **metadata)  # type: ignore[arg-type]  # the id of the resource
+        raise EtagMismatch(resource, sent, etag=present, **ids)

@@ -33,29 +33,14 @@ class HoldLimits:
     def of_customer(self, held: Held, units: int) -> None:
         """HoldLimitReached when a customer who has `held` may not hold so many units more."""
         if 0 < self.holds <= held.holds:
-            raise HoldLimitReached(
-                f"a customer may have {self.holds} open reservations: order or release one of them",
-                limit=self.holds,
-                held=held.holds,
-                counted="reservations",
-            )
+            raise HoldLimitReached.of_reservations(self.holds, held.holds)
         if 0 < self.units < held.units + units:
-            raise HoldLimitReached(
-                f"a customer may hold {self.units} units, and {held.units} are held already",
-                limit=self.units,
-                held=held.units,
-                counted="units",
-            )
+            raise HoldLimitReached.of_units(self.units, held.units)
 
     def of_key(self, held: Held) -> None:
         """HoldLimitReached when a key that has `held` for no customer in particular may hold no more."""
         if 0 < self.holds_of_key <= held.holds:
-            raise HoldLimitReached(
-                f"a key may have {self.holds_of_key} open reservations without a customer_id",
-                limit=self.holds_of_key,
-                held=held.holds,
-                counted="reservations",
-            )
+            raise HoldLimitReached.of_key(self.holds_of_key, held.holds)
 
 
 NO_LIMITS = HoldLimits()

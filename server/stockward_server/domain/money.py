@@ -44,17 +44,17 @@ class Money:
         """From the parts of google.type.Money; MoneyInvalid naming `field` when they are not a possible price."""
         digits = minor_digits(currency)
         if digits is None:
-            raise MoneyInvalid(f"{currency!r} is not an ISO 4217 currency code", field=field, currency=currency)
+            raise MoneyInvalid(field, f"{currency!r} is not an ISO 4217 currency code", currency)
         if not -_NANOS < nanos < _NANOS or (units > 0 > nanos) or (units < 0 < nanos):
-            raise MoneyInvalid("units and nanos must have the same sign, nanos within ±999,999,999", field=field)
+            raise MoneyInvalid(field, "units and nanos must have the same sign, nanos within ±999,999,999")
         cents, rest = divmod(nanos, 10 ** (9 - digits))
         if rest:
-            raise MoneyInvalid(f"{currency} has {digits} decimals", field=field, currency=currency, nanos=nanos)
+            raise MoneyInvalid(field, f"{currency} has {digits} decimals", currency, nanos)
         minor = units * 10**digits + cents
         if minor < 0:
-            raise MoneyInvalid("must not be negative", field=field, currency=currency)
+            raise MoneyInvalid(field, "must not be negative", currency)
         if minor > MAX_MINOR:
-            raise MoneyInvalid(f"must not exceed {Money(currency, MAX_MINOR)}", field=field, currency=currency)
+            raise MoneyInvalid(field, f"must not exceed {Money(currency, MAX_MINOR)}", currency)
         return cls(currency, minor)
 
     def units_and_nanos(self) -> tuple[int, int]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from stockward_server.domain.charge import NO_SHARES, Charge, LineShares
 from stockward_server.domain.errors import (
@@ -71,11 +70,7 @@ def decide_processing(order: Order, now: datetime) -> Order:
     _require_state(order, "process", OrderState.PENDING)
     _require_no_hold(order, "process")
     if not order.terms_met:
-        raise PaymentRequired(
-            f"order {order.order_id} is prepaid and its payment is {order.payment_state.name}",
-            order_id=order.order_id,
-            payment_state=order.payment_state.name,
-        )
+        raise PaymentRequired(order.order_id, order.payment_state.name)
     return replace(order, state=OrderState.PROCESSING, update_time=now)
 
 
@@ -203,19 +198,16 @@ def decide_payment(
     Only by money that comes: one whose money is on its way back stays expired, whatever is in stock by then.
     """
     if sum(each.amount for each in (*order.payment.events, event) if each.kind in SUMS) > MAX_TOTAL_MINOR:
-        raise QuantityOverflow("the order's payments are larger than can be counted", field="amount")
+        raise QuantityOverflow.of_payments()
     payment = order.payment.record(event)
     tender = payment.tender(event.tender)
     if event.kind is PaymentKind.REFUND_FAILED and tender.refunds_failed > tender.refunds:
-        failed = Money(order.currency, event.amount)
-        refunded = Money(order.currency, order.payment.tender(event.tender).refunded)
         raise RefundExceeded(
-            f"{failed} of a refund failed, and {refunded} of this tender is refunded: "
-            "send it again when the refund itself is recorded",
-            field="amount",
-            order_id=order.order_id,
-            provider=event.provider,
-            payment_reference=event.payment_reference,
+            order.order_id,
+            event.provider,
+            event.payment_reference,
+            failed=Money(order.currency, event.amount),
+            refunded=Money(order.currency, order.payment.tender(event.tender).refunded),
         )
     paid = replace(order, payment=payment, update_time=now)
     if order.state is OrderState.EXPIRED and event.kind in PAYING and paid.terms_met:
@@ -233,13 +225,9 @@ def decide_payment(
 def decide_charge(order: Order, charge: Charge, path: str, now: datetime) -> Order:
     """The order with one more charge, in its own currency. `path` names it in the request."""
     if order.state is OrderState.EXPIRED:
-        raise _state_invalid(order, "charge")
+        raise OrderStateInvalid(order.order_id, order.state.name, "charge")
     if len(order.charges) >= MAX_CHARGES:
-        raise ChargeLimitReached(
-            f"order {order.order_id} has {MAX_CHARGES} charges, the most that an order may have",
-            order_id=order.order_id,
-            limit=MAX_CHARGES,
-        )
+        raise ChargeLimitReached(order.order_id, MAX_CHARGES)
     left = order.amounts.net
     if charge.kind.is_taken_off and charge.amount > left:
         raise charge_exceeded(charge, left, order.currency, f"{path}.amount")
@@ -260,27 +248,13 @@ def payment_due(terms: PaymentTerms, now: datetime, allowance: timedelta) -> dat
 
 def _require_state(order: Order, action: str, *allowed: OrderState) -> None:
     if order.state not in allowed:
-        raise _state_invalid(order, action)
-
-
-def _state_invalid(order: Order, action: str) -> OrderStateInvalid:
-    return OrderStateInvalid(
-        f"cannot {action} order {order.order_id}: it is {order.state.name}",
-        order_id=order.order_id,
-        state=order.state.name,
-        action=action.split()[0],
-    )
+        raise OrderStateInvalid(order.order_id, order.state.name, action)
 
 
 def _require_no_hold(order: Order, action: str) -> None:
     hold = order.hold
     if hold is not None:
-        raise OrderOnHold(
-            f"cannot {action} order {order.order_id}: it is on hold, as the money that stood behind it went away; "
-            "a payment that covers it again releases it",
-            order_id=order.order_id,
-            hold=hold.name,
-        )
+        raise OrderOnHold(order.order_id, hold.name, action)
 
 
 def _require_open(order: Order, quantities: Mapping[int, int]) -> dict[int, OrderLine]:
@@ -295,28 +269,17 @@ def _require_line(
 ) -> None:
     line = lines.get(number)
     if line is None:
-        raise LineUnknown(
-            f"order {order.order_id} has no line {number}",
-            field="lines.line_number",
-            order_id=order.order_id,
-            line_number=number,
-        )
+        raise LineUnknown(number, "lines.line_number", order.order_id)
     if units > remaining(line):
-        raise QuantityExceeded(
-            f"line {number} ({line.sku}): {units} named, {remaining(line)} remain",
-            order_id=order.order_id,
-            line_number=number,
-            requested=units,
-            remaining=remaining(line),
-        )
+        raise QuantityExceeded(order.order_id, number, line.sku, requested=units, remaining=remaining(line))
 
 
 def _require_sane_total(order: Order) -> None:
     amounts = order.amounts
     if amounts.subtotal + sum(charge.amount for charge in order.charges) > MAX_TOTAL_MINOR:
-        raise QuantityOverflow("the order's total is larger than can be counted", field="lines")
+        raise QuantityOverflow.of_total()
     if amounts.total < 0:
-        raise FieldInvalid("the discounts are greater than everything else", field="charges")
+        raise FieldInvalid("charges", "the discounts are greater than everything else")
 
 
 def _allocate(order: Order, portions: Sequence[Portion]) -> tuple[Order, list[StockChange]]:
@@ -374,18 +337,7 @@ def _not_there(
 ) -> StockNegative:
     """The refusal of a parcel, saying where there are units that this order can have."""
     there = {level.location_id: shippable(level, owed.get(level.location_id, 0)) for level in levels}
-    missing = quantity - (there.get(location_id, 0) if location_id else sum(there.values()))
-    named: dict[str, Any] = {"location_id": location_id, "field": "location_id"} if location_id else {}
-    places = [f"{units} at {place}" for place, units in there.items() if units][:MAX_LOCATIONS_NAMED]
-    return StockNegative(
-        f"{missing} of {quantity} {line.sku} are not on hand{f' at {location_id}' if location_id else ''} yet: "
-        f"this order can have {', '.join(places) or 'none anywhere'}",
-        sku=line.sku,
-        order_id=order.order_id,
-        line_number=line.line_number,
-        missing=missing,
-        **named,
-    )
+    return StockNegative.in_parcel(line.sku, order.order_id, line.line_number, quantity, there, location_id)
 
 
 def _release(order: Order, quantities: Mapping[int, int]) -> list[Allocation]:

@@ -49,23 +49,12 @@ def price_lines(
         price = offer.price
         shown = line.shown_unit_price
         if shown is not None and shown != price and not offer.published:  # of a hold; the new price may be a draft's
-            raise PriceChanged(
-                f"{line.sku} no longer costs {shown}",
-                field=f"{line.path}.shown_unit_price",
-                sku=line.sku,
-                shown=shown,
-            )
+            raise PriceChanged(line.sku, f"{line.path}.shown_unit_price", shown=shown, current=None)
         for stated, name in ((shown, "shown_unit_price"), (line.unit_price_override, "unit_price_override")):
             if stated is not None and stated.currency != price.currency:
-                raise _currency_mismatch(price.currency, stated.currency, f"{line.path}.{name}")
+                raise CurrencyMismatch(f"{line.path}.{name}", expected=price.currency, actual=stated.currency)
         if shown is not None and shown != price:
-            raise PriceChanged(
-                f"{line.sku} costs {price}, not {shown}",
-                field=f"{line.path}.shown_unit_price",
-                sku=line.sku,
-                shown=shown,
-                current=price,
-            )
+            raise PriceChanged(line.sku, f"{line.path}.shown_unit_price", shown=shown, current=price)
         if line.unit_price_override is not None:
             overrides.setdefault(line.sku, line)
     paths = {line.sku: line.path for line in reversed(wanted)}
@@ -74,7 +63,9 @@ def price_lines(
         offer = offers[sku]
         currency = currency or offer.price.currency
         if offer.price.currency != currency:
-            raise _currency_mismatch(currency, offer.price.currency, f"{paths.get(sku, 'reservation_id')}.sku")
+            raise CurrencyMismatch(
+                f"{paths.get(sku, 'reservation_id')}.sku", expected=currency, actual=offer.price.currency
+            )
         override = overrides.get(sku)
         price = (override and override.unit_price_override) or offer.price
         reason = override.price_override_reason if override else ""
@@ -94,9 +85,7 @@ def spread_charge(lines: tuple[OrderLine, ...], charge: Charge, currency: str, p
     known = {line.line_number: line for line in lines}
     for position, number in enumerate(charge.line_numbers):
         if number not in known:
-            raise LineUnknown(
-                f"the order has no line {number}", field=f"{path}.line_numbers[{position}]", line_number=number
-            )
+            raise LineUnknown(number, f"{path}.line_numbers[{position}]")
     named = [known[number] for number in sorted(set(charge.line_numbers) or known)]
     amount = charge.amount
     weights = {line.line_number: line.amount for line in named}
@@ -123,13 +112,5 @@ def spread_charge(lines: tuple[OrderLine, ...], charge: Charge, currency: str, p
 def charge_exceeded(charge: Charge, left: int, currency: str, field: str) -> ChargeExceeded:
     """The refusal of a charge that takes off more than `left` minor units."""
     return ChargeExceeded(
-        f"a {charge.kind.name.lower()} of {Money(currency, charge.amount)} takes off more than the "
-        f"{Money(currency, left)} that are left",
-        field=field,
-        amount=Money(currency, charge.amount),
-        left=Money(currency, left),
+        charge.kind.name.lower(), field, amount=Money(currency, charge.amount), left=Money(currency, left)
     )
-
-
-def _currency_mismatch(expected: str, actual: str, field: str) -> CurrencyMismatch:
-    return CurrencyMismatch(f"{actual} where {expected} is expected", field=field, expected=expected, actual=actual)

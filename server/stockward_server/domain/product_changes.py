@@ -44,7 +44,7 @@ def decide_renaming(product: Product, sku: str, new_sku: str, now: datetime) -> 
     if sku == new_sku:
         return product
     if any(variant.sku == new_sku for variant in product.variants):
-        raise SkuTaken(f"{new_sku} is a SKU of the same product", field="new_sku", sku=new_sku)
+        raise SkuTaken.by_product(new_sku, product.product_id, "new_sku")
     variants = tuple(replace(each, sku=new_sku) if each.sku == sku else each for each in product.variants)
     return replace(product, variants=variants, update_time=now)
 
@@ -126,11 +126,7 @@ def _apply(product: Product, edit: ProductEdit) -> Product:
     first: dict[str, int] = {}
     for index, variant in enumerate(edited.variants):
         if first.setdefault(variant.sku, index) != index:
-            raise SkuTaken(
-                f"{variant.sku} is also the SKU of variants[{first[variant.sku]}]",
-                field=f"product.variants[{index}].sku",
-                sku=variant.sku,
-            )
+            raise SkuTaken.by_variant(variant.sku, first[variant.sku], f"product.variants[{index}].sku")
     return edited
 
 
@@ -141,9 +137,4 @@ def _published(product: Product, now: datetime) -> Product:
 
 
 def _state_invalid(product: Product, action: str) -> ProductStateInvalid:
-    return ProductStateInvalid(
-        f"product {product.product_id} is {product.state.name}, so it is not possible to {action} it",
-        product_id=product.product_id,
-        state=product.state.name,
-        action=action,
-    )
+    return ProductStateInvalid(product.product_id, product.state.name, action)

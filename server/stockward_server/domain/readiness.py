@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stockward_server.domain.errors import PreconditionViolation, ProductNotReady
+from stockward_server.domain.errors import ProductNotReady
 from stockward_server.domain.product import Product, ProductState, Variant
 
 
@@ -26,15 +26,8 @@ def readiness(product: Product) -> tuple[list[ReadinessIssue], list[ReadinessIss
 def require_ready(product: Product) -> None:
     """Refuses a product that something blocks, naming what does."""
     issues = list(_blocking(product))
-    if not issues:
-        return
-    more = f" (and {len(issues) - 1} more)" if len(issues) > 1 else ""
-    raise ProductNotReady(
-        f"the product cannot be published: {issues[0].message}{more}",
-        preconditions=[PreconditionViolation(i.code, i.field, i.message) for i in issues],
-        product_id=product.product_id,
-        issues=",".join(dict.fromkeys(issue.code for issue in issues)),
-    )
+    if issues:
+        raise ProductNotReady(product.product_id, issues)
 
 
 def _blocking(product: Product) -> Iterator[ReadinessIssue]:

@@ -55,7 +55,7 @@ def decide_reservation(
 ) -> tuple[Reservation, list[StockChange]]:
     """A hold on all of `wanted` (SKU -> units), or InsufficientStock."""
     if ttl > max_lifetime:
-        raise _lifetime_exceeded(reservation_id, max_lifetime)
+        raise ReservationLifetimeExceeded(reservation_id, max_lifetime)
     lines = tuple(take_all(wanted, levels))
     reservation = Reservation(reservation_id, ReservationState.ACTIVE, lines, customer_id, now + ttl, now, now)
     return reservation, _changes(reservation, MovementKind.RESERVED, +1)
@@ -66,7 +66,7 @@ def decide_extension(reservation: Reservation, ttl: timedelta, max_lifetime: tim
     require_active(reservation, now)
     expire_time = now + ttl
     if expire_time > reservation.create_time + max_lifetime:
-        raise _lifetime_exceeded(reservation.reservation_id, max_lifetime)
+        raise ReservationLifetimeExceeded(reservation.reservation_id, max_lifetime)
     return replace(reservation, expire_time=max(expire_time, reservation.expire_time), update_time=now)
 
 
@@ -110,11 +110,7 @@ def require_active(reservation: Reservation, now: datetime) -> None:
     if reservation.state is ReservationState.EXPIRED or (
         reservation.state is ReservationState.ACTIVE and reservation.expire_time <= now
     ):
-        raise ReservationExpired(
-            f"reservation {reservation.reservation_id} ran out at {reservation.expire_time:%Y-%m-%dT%H:%M:%SZ}",
-            reservation_id=reservation.reservation_id,
-            expire_time=f"{reservation.expire_time:%Y-%m-%dT%H:%M:%SZ}",
-        )
+        raise ReservationExpired(reservation.reservation_id, reservation.expire_time)
     if reservation.state is not ReservationState.ACTIVE:
         raise _not_active(reservation)
 
@@ -134,17 +130,4 @@ def _changes(reservation: Reservation, kind: MovementKind, sign: int) -> list[St
 
 
 def _not_active(reservation: Reservation) -> ReservationNotActive:
-    return ReservationNotActive(
-        f"reservation {reservation.reservation_id} is {reservation.state.name}",
-        reservation_id=reservation.reservation_id,
-        state=reservation.state.name,
-    )
-
-
-def _lifetime_exceeded(reservation_id: str, limit: timedelta) -> ReservationLifetimeExceeded:
-    return ReservationLifetimeExceeded(
-        f"a reservation may live {limit.total_seconds():.0f} s at most",
-        field="ttl",
-        reservation_id=reservation_id,
-        limit_seconds=int(limit.total_seconds()),
-    )
+    return ReservationNotActive(reservation.reservation_id, reservation.state.name)

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 from stockward_server.domain.errors import (
     InsufficientStock,
-    PreconditionViolation,
     QuantityOverflow,
+    Shortage,
     StockChanged,
     StockNegative,
 )
@@ -210,26 +210,15 @@ def take(levels: Sequence[StockLevel], quantity: int) -> list[Portion] | None:
 def take_all(wanted: Mapping[str, int], levels: Mapping[str, Sequence[StockLevel]]) -> list[Portion]:
     """Where all of `wanted` (SKU -> units) comes from; InsufficientStock naming every SKU that is short."""
     portions: list[Portion] = []
-    short: list[tuple[str, int, int]] = []
+    short: list[Shortage] = []
     for sku, quantity in wanted.items():
         found = take(levels.get(sku, ()), quantity)
         if found is None:
-            short.append((sku, quantity, obtainable(levels.get(sku, ()))))
+            short.append(Shortage(sku, quantity, obtainable(levels.get(sku, ()))))
         else:
             portions += found
     if short:
-        sku, requested, available = short[0]
-        raise InsufficientStock(
-            f"{sku}: {requested} wanted, {available} available"
-            + (f" ({len(short)} SKUs are short)" if len(short) > 1 else ""),
-            preconditions=[
-                PreconditionViolation("STOCK", sku, f"{requested} wanted, {available} available")
-                for sku, requested, available in short
-            ],
-            sku=sku,
-            requested=requested,
-            available=available,
-        )
+        raise InsufficientStock(short)
     return portions
 
 
@@ -250,25 +239,13 @@ class Adjustment:
 def decide_adjustment(wanted: Adjustment, level: StockLevel) -> StockChange:
     """The change to make; StockChanged or StockNegative when it may not be. A count that agrees changes by zero."""
     if wanted.expected_on_hand is not None and wanted.expected_on_hand != level.on_hand:
-        raise StockChanged(
-            f"{level.sku} at {level.location_id} has {level.on_hand} on hand, not {wanted.expected_on_hand}",
-            sku=level.sku,
-            location_id=level.location_id,
-            on_hand=level.on_hand,
-            expected_on_hand=wanted.expected_on_hand,
-        )
+        raise StockChanged(level.sku, level.location_id, level.on_hand, wanted.expected_on_hand)
     delta = wanted.delta if wanted.delta is not None else (wanted.on_hand or 0) - level.on_hand
     after = level.on_hand + delta
     if after < 0:
-        raise StockNegative(
-            f"{level.sku} at {level.location_id} has {level.on_hand} on hand and cannot change by {delta}",
-            sku=level.sku,
-            location_id=level.location_id,
-            on_hand=level.on_hand,
-            delta=delta,
-        )
+        raise StockNegative.by_adjustment(level.sku, level.location_id, level.on_hand, delta)
     if after > MAX_COUNT:
-        raise QuantityOverflow(f"{level.sku} cannot exceed {MAX_COUNT} units", sku=level.sku)
+        raise QuantityOverflow.of_stock(level.sku, MAX_COUNT)
     return StockChange(
         level.sku,
         level.location_id,

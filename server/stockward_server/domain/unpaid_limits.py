@@ -33,29 +33,14 @@ class UnpaidLimits:
     def of_customer(self, unpaid: Unpaid, units: int) -> None:
         """UnpaidOrderLimitReached when a customer who has `unpaid` may not order so many units more."""
         if 0 < self.orders <= unpaid.orders:
-            raise UnpaidOrderLimitReached(
-                f"a customer may have {self.orders} unpaid orders: pay for one of them, or cancel it",
-                limit=self.orders,
-                unpaid=unpaid.orders,
-                counted="orders",
-            )
+            raise UnpaidOrderLimitReached.of_orders(self.orders, unpaid.orders)
         if 0 < self.units < unpaid.units + units:
-            raise UnpaidOrderLimitReached(
-                f"a customer may order {self.units} units before paying, and {unpaid.units} are not paid for already",
-                limit=self.units,
-                unpaid=unpaid.units,
-                counted="units",
-            )
+            raise UnpaidOrderLimitReached.of_units(self.units, unpaid.units)
 
     def of_key(self, unpaid: Unpaid) -> None:
         """UnpaidOrderLimitReached when a key that has `unpaid` for no customer in particular may have no more."""
         if 0 < self.orders_of_key <= unpaid.orders:
-            raise UnpaidOrderLimitReached(
-                f"a key may have {self.orders_of_key} unpaid orders without a customer_id",
-                limit=self.orders_of_key,
-                unpaid=unpaid.orders,
-                counted="orders",
-            )
+            raise UnpaidOrderLimitReached.of_key(self.orders_of_key, unpaid.orders)
 
 
 NO_LIMITS = UnpaidLimits()

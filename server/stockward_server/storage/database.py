@@ -78,13 +78,13 @@ def is_database_down(error: BaseException) -> bool:
 def refusal_of(error: BaseException) -> Refusal | None:
     """The documented answer to an error of the database, where there is one."""
     if isinstance(error, NOT_MIGRATED):
-        return DatabaseUnavailable("the database is not up to date: it waits for `stockward migrate`", retry_after=1.0)
+        return DatabaseUnavailable.not_migrated()
     if is_database_down(error):
-        return DatabaseUnavailable("the database cannot be reached", retry_after=1.0)
+        return DatabaseUnavailable.unreachable()
     if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.DeadlockDetectedError):
-        return DatabaseUnavailable("the database is being migrated", retry_after=0.1)  # ours alone never deadlock
+        return DatabaseUnavailable.migrating()  # ours alone never deadlock
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
-        return FieldInvalid("a text has a character that cannot be stored: NUL")
+        return FieldInvalid("", "a text has a character that cannot be stored: NUL")
     return None
 
 

@@ -50,9 +50,7 @@ class SqlKeys:
                 f"SELECT key_id FROM api_keys WHERE name = $1 AND {WORKS} LIMIT 1", key.name
             )
             if holder:
-                raise KeyNameTaken(
-                    f"there is a key named {key.name!r} already", field="name", name=key.name, key_id=holder
-                )
+                raise KeyNameTaken(key.name, str(holder))
             await _insert(connection, key, secret)
             return KeyAnswer(key, state.now)
 
@@ -140,7 +138,7 @@ async def _lock_keys(connection: Executor) -> None:
 async def _find(connection: Executor, key_id: str) -> ApiKey:
     row = await connection.fetchrow(f"{SELECT_KEYS} WHERE k.key_id = $1", key_id)
     if row is None:
-        raise KeyNotFound(f"there is no key {key_id}", key_id=key_id)
+        raise KeyNotFound(key_id)
     return _key(row)
 
 

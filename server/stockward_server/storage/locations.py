@@ -38,11 +38,7 @@ class SqlLocations:
                 created.create_time,
             )
             if not inserted:
-                raise LocationTaken(
-                    f"there is a location {location.location_id!r} already",
-                    field="location.location_id",
-                    location_id=location.location_id,
-                )
+                raise LocationTaken(location.location_id)
             return created
 
         return await self._mutations.run(request, work, codec)
@@ -66,11 +62,7 @@ class SqlLocations:
                 location.location_id,
             )
             if row is None:
-                raise LocationUnknown(
-                    f"there is no location {location.location_id!r}",
-                    field="location.location_id",
-                    location_id=location.location_id,
-                )
+                raise LocationUnknown(location.location_id, "location.location_id")
             present = LocationRow(*row.values())
             require_etag(f"location {present.location_id}", present.etag, etag, location_id=present.location_id)
             changed = replace(present, **{name: getattr(location, name) for name in fields})

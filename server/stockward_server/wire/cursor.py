@@ -32,14 +32,7 @@ async def going_on(seals: Seals, text: str) -> AsyncIterator[tuple[Cursor | None
     try:
         yield decode(seal, text), partial(encode, seal)
     except EventsLost as lost:
-        where = "up to which the record is what it was" if lost.known else "at which the record ends now"
-        raise CursorLost(
-            "events before this cursor are lost: the database was restored, or a standby that was behind took over. "
-            f"Fetch the resources again, then go on from `cursor` in the metadata, {where}",
-            field="cursor",
-            cursor=encode(seal, lost.common),
-            common=str(lost.known).lower(),
-        ) from None
+        raise CursorLost(encode(seal, lost.common), common=lost.known) from None
 
 
 @lru_cache(16)  # a thousand watches send the same position
@@ -60,7 +53,7 @@ def decode(seal: Seal, text: str) -> Cursor | None:
         return Cursor(seq, epoch)
     seq = None if former else _seq_of_former(text)
     if seq is None:
-        raise PageTokenInvalid("must be empty, or a cursor that these servers gave", field="cursor")
+        raise PageTokenInvalid("cursor")
     return Cursor(seq)
 
 

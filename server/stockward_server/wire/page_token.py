@@ -38,11 +38,7 @@ def decode(seal: Seal, message: Any, shape: Sequence[Part], field: str = "page_t
         return None
     position = position_in(seal.open(_arguments(message), token), shape)
     if position is None:
-        raise PageTokenInvalid(
-            f"must be empty, or the {field} that an answer of this method gave, with all other arguments as they were; "
-            "after an upgrade of the server begin again without one",
-            field=field,
-        )
+        raise PageTokenInvalid(field)
     return position
 
 

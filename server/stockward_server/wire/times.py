@@ -31,7 +31,7 @@ def moment(message: Timestamp, field: str) -> datetime:
     try:
         return message.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
-        raise FieldInvalid("must be a moment in the years 1 to 9999", field=field) from error
+        raise FieldInvalid(field, "must be a moment in the years 1 to 9999") from error
 
 
 def timespan(message: Duration) -> timedelta:

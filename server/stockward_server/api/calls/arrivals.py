@@ -16,9 +16,6 @@ MESSAGE_SECONDS = 10.0
 MAX_STRANGERS = 512
 """Calls without a key that may wait for their first message at the same time."""
 
-RETRY_SECONDS = 1.0
-"""When to come back after a call had no slot."""
-
 
 class Arrivals:
     """Waits for first messages. The call that has waited longest makes room for a new one.
@@ -43,12 +40,8 @@ class Arrivals:
                 return await read()
         except TimeoutError:
             if scope in self._waiting:
-                raise DeadlinePassed(f"no message came within {MESSAGE_SECONDS:g} s") from None
-            raise Overloaded(
-                "too many calls wait for their first message, and this one has waited longest",
-                limit=self._limit,
-                retry_after=RETRY_SECONDS,
-            ) from None
+                raise DeadlinePassed.without_message(MESSAGE_SECONDS) from None
+            raise Overloaded.by_silent_calls(self._limit) from None
         finally:
             self._waiting.pop(scope, None)
 
@@ -73,7 +66,7 @@ class Slots:
     def take(self) -> None:
         """Takes one, until `leave`. Overloaded when all are taken by calls that are being worked on."""
         if self._taken >= self._limit and not self.arrivals.make_room():
-            raise Overloaded(f"{self._limit} calls are under way already", limit=self._limit, retry_after=RETRY_SECONDS)
+            raise Overloaded.by_calls(self._limit)
         self._taken += 1
 
     def leave(self, _: object = None) -> None:

@@ -146,7 +146,7 @@ class CallInterceptor(AsyncServerInterceptor):
                 raise
             raw = b""  # as if it were about the server as a whole
         if raw is grpc.aio.EOF:
-            raise FieldInvalid("the call ended without a message")
+            raise FieldInvalid("", "the call ended without a message")
         if len(raw) > LARGE:
             left = await self._large.enter(_name(caller))
             context.add_done_callback(left)  # type: ignore[arg-type]  # the stub has a client's callback
@@ -160,7 +160,7 @@ class CallInterceptor(AsyncServerInterceptor):
         raw = await arrivals.message(context.read)
         while raw is not grpc.aio.EOF:
             if caller is not None and await self._identity.admit(method.name) != caller:
-                raise CredentialsInvalid("the credential changed: open the stream again", scheme="Bearer")
+                raise CredentialsInvalid.changed()
             yield await self._rules.read(raw, method.kind)
             raw = await (context.read() if caller is not None else arrivals.message(context.read))
 
@@ -207,7 +207,7 @@ class CallInterceptor(AsyncServerInterceptor):
         if refusal is None:
             incident = str(uuid.uuid4())
             log.error("%s failed, incident %s", method_name, incident, exc_info=error)
-            refusal = InternalError(f"internal error, incident {incident}", incident=incident)
+            refusal = InternalError(incident)
         self._end(method_name, refusal.code.name, since, request, refusal.reason)
         status: Any = rpc_status.to_status(status_of(refusal))
         http = HTTP_STATUS.get(refusal.reason)

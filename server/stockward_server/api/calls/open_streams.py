@@ -63,7 +63,7 @@ class OpenStreams:
 
     async def _check(self, credential: str, method: str) -> None:
         caller: Caller | None = None
-        refusal: Refusal = CredentialsInvalid("the credential changed: open the stream again", scheme="Bearer")
+        refusal: Refusal = CredentialsInvalid.changed()
         try:
             caller = await self._identify(credential, method)
         except (CredentialsInvalid, RoleNotAllowed) as error:

@@ -76,12 +76,7 @@ class _Buckets:
             full_at = now
         wait = full_at - now - self._slack
         if wait > 1e-9:  # what dividing and adding leave over is no call
-            raise RateLimited(
-                f"more than {self._rate:g} {self._kind} calls a second by one caller",
-                retry_after=wait,
-                kind=self._kind,
-                limit_per_second=f"{self._rate:g}",
-            )
+            raise RateLimited(self._kind, self._rate, wait)
         self._full_at[caller] = full_at + self._interval
         if len(self._full_at) > MAX_CALLERS:
             self._forget(now)

@@ -35,13 +35,7 @@ class SendBudget:
             return _nothing
         unread = self._unread[caller]
         if unread + size > self._max_bytes - self.bytes:
-            raise ResponsesUnread(
-                f"{unread} bytes of responses to this caller are not read yet, and there is no room for {size} more: "
-                "read them first, or ask for fewer rows at once",
-                retry_after=1.0,
-                unread_bytes=unread,
-                limit_bytes=self._max_bytes,
-            )
+            raise ResponsesUnread(unread, size, self._max_bytes)
         self._unread[caller] += size
         return lambda: self._end(caller, size)
 

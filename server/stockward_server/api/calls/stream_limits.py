@@ -35,12 +35,7 @@ class StreamLimits:
         key = is_customer, caller.customer_id or caller.name
         count = self._open.get(key, 0)
         if 0 < limit <= count:
-            raise StreamLimitReached(
-                f"one {counted} may have {limit} streams open at the same time: end one of them",
-                retry_after=1.0,
-                limit=limit,
-                counted=counted,
-            )
+            raise StreamLimitReached(limit, counted)
         self._open[key] = count + 1
         return lambda _: self._leave(key)
 

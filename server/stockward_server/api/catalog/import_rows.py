@@ -60,7 +60,7 @@ async def import_rows(
             broken = refusal  # raised in here it would come out as a group of errors
     if broken:
         raise broken
-    too_many = FieldInvalid(f"only {MAX_ROWS} rows are read")
+    too_many = FieldInvalid("", f"only {MAX_ROWS} rows are read")
     return [task.result() for task in tasks] + [_refused(too_many, room) for _ in range(surplus)]
 
 

@@ -168,7 +168,7 @@ def _masked_names(request: pb.UpdateProductRequest) -> list[str]:
         paths = [*EDITABLE]
     for path in paths:
         if path not in pb.Product.DESCRIPTOR.fields_by_name:
-            raise FieldInvalid(f"{path!r} is none of {', '.join(EDITABLE)}", field="update_mask")
+            raise FieldInvalid("update_mask", f"{path!r} is none of {', '.join(EDITABLE)}")
     return [name for name in EDITABLE if name in paths]
 
 
@@ -178,7 +178,7 @@ def _variant_of(message: pb.Variant, path: str) -> Variant:
         money_of(message.compare_at_price, f"{path}.compare_at_price") if message.HasField("compare_at_price") else None
     )
     if former and former.currency != price.currency:
-        raise FieldInvalid(f"must be in the currency of the price, {price.currency}", field=f"{path}.compare_at_price")
+        raise FieldInvalid(f"{path}.compare_at_price", f"must be in the currency of the price, {price.currency}")
     return Variant(
         sku=message.sku,
         price=price,

@@ -27,7 +27,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
         caller = current_call.get().caller
         if caller.customer_id:
-            raise CustomerNotAllowed("events are told to the shop, not to one of its customers")
+            raise CustomerNotAllowed.for_events()
         for_storefront = caller.role is Role.STOREFRONT
         async with going_on(self._seals, request.cursor) as (after, encode):
             page = await self._log.list_events(

@@ -151,7 +151,7 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
         payments = payments_of(event, order_id)
         try:
             if payments and currency_of(event) != currency:
-                raise CurrencyMismatch(f"{currency_of(event)} where {currency} is expected", field="amount")
+                raise CurrencyMismatch("amount", expected=currency, actual=currency_of(event))
             for number, payment in enumerate(payments):
                 await _run("stripe", self._payment, payment, event_id + number * "+", context)
         except Refusal as refusal:
@@ -170,12 +170,12 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
         self._check_endpoint(source, webhook, shared=secret not in own)
         effect = effects.get(webhook["type"])
         if effect is None:
-            raise _unknown(webhook["type"])
+            raise WebhookTypeUnknown(webhook["type"])
         try:
             message = parse(find(webhook, "data", dict), effect.request())
         except JsonInvalid as error:
             field = f"data.{error.path}".rstrip(".")
-            raise WebhookBodyInvalid(f"{field}: {error.words}", field=field) from error
+            raise WebhookBodyInvalid(field, error.words) from error
         await _run(source, effect, message, webhook_id, context)
         return pb.ReceiveWebhookResponse(webhook_id=webhook_id, type=webhook["type"])
 
@@ -189,7 +189,7 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
                 source,
             )
         if webhook.get("endpoint", source if shared else None) != source:
-            raise WebhookBodyInvalid(f'endpoint: expected "{source}", for which this is to be signed', field="endpoint")
+            raise WebhookBodyInvalid("endpoint", f'expected "{source}", for which this is to be signed')
 
 
 async def _run(source: str, effect: Effect, message: Any, webhook_id: str, context: Context) -> None:
@@ -205,16 +205,12 @@ def _parse(body: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise WebhookBodyInvalid("the body must be a JSON object") from error
+        raise WebhookBodyInvalid("", "the body must be a JSON object") from error
     type_ = find(parsed, "type", str)
     if not (type_.isprintable() and len(type_) <= MAX_TYPE_LENGTH):
-        raise WebhookBodyInvalid(f"type is text of at most {MAX_TYPE_LENGTH} printable characters", field="type")
+        raise WebhookBodyInvalid("type", f"must be text of at most {MAX_TYPE_LENGTH} printable characters")
     found: dict[str, Any] = parsed
     return found
-
-
-def _unknown(type_: str) -> WebhookTypeUnknown:
-    return WebhookTypeUnknown(f"webhooks of the type {type_!r} are not taken here", type=type_)
 
 
 def _headers(context: Context) -> Mapping[str, str]:

@@ -320,4 +320,4 @@ def _moment(seconds: int) -> datetime:
 
 
 def _invalid(path: str) -> WebhookBodyInvalid:
-    return WebhookBodyInvalid(f"{path} is missing or of the wrong kind", field=path)
+    return WebhookBodyInvalid(path, "is missing or of the wrong kind")

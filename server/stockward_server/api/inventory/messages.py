@@ -238,5 +238,5 @@ def masked(paths: Sequence[str], known: Sequence[str]) -> Sequence[str]:
         return known
     for path in paths:
         if path not in known:
-            raise FieldInvalid(f"{path!r} is none of {', '.join(known)}", field="update_mask")
+            raise FieldInvalid("update_mask", f"{path!r} is none of {', '.join(known)}")
     return paths

@@ -85,7 +85,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
         row = await self._cache.available(request.sku, current_call.get().caller.role)
         if row is None:
-            raise _unknown(request.sku)
+            raise SkuUnknown(request.sku)
         return availability_message(row)
 
     async def BatchGetAvailability(
@@ -147,9 +147,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     async def GetReservation(self, request: pb.GetReservationRequest, context: Context) -> pb.Reservation:
         reservation = await self._views.reservation(request.reservation_id)
         if reservation is None or not current_call.get().caller.acts_for(reservation.customer_id):
-            raise ReservationNotFound(
-                f"there is no reservation {request.reservation_id}", reservation_id=request.reservation_id
-            )
+            raise ReservationNotFound(request.reservation_id)
         return reservation_message(reservation)
 
     async def ListReservations(
@@ -243,7 +241,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> pb.ExplainAvailabilityResponse:
         explained = await self._views.explain(request.sku)
         if explained is None:
-            raise _unknown(request.sku)
+            raise SkuUnknown(request.sku)
         return explanation_message(explained)
 
     async def VerifyStock(self, request: pb.VerifyStockRequest, context: Context) -> pb.VerifyStockResponse:
@@ -278,7 +276,3 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
 
 def _ttl(request: pb.ReserveStockRequest | pb.ExtendReservationRequest) -> timedelta | None:
     return timespan(request.ttl) if request.HasField("ttl") else None
-
-
-def _unknown(sku: str) -> SkuUnknown:
-    return SkuUnknown(f"no variant has the SKU {sku!r}", field="sku", sku=sku)

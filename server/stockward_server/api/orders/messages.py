@@ -241,7 +241,7 @@ def _address_of(message: order_pb2.Address) -> Address:
 def wanted_lines(message: order_pb2.CreateOrderRequest) -> list[WantedLine]:
     """The lines with the prices they state; FieldInvalid for an override without a reason, or nothing to order."""
     if not message.lines and not message.reservation_id:
-        raise FieldInvalid("an order needs lines or a reservation", field="lines")
+        raise FieldInvalid("lines", "an order needs lines or a reservation")
     wanted = []
     for index, line in enumerate(message.lines):
         path = f"lines[{index}]"
@@ -251,7 +251,7 @@ def wanted_lines(message: order_pb2.CreateOrderRequest) -> list[WantedLine]:
         if line.HasField("unit_price_override"):
             override = money_of(line.unit_price_override, f"{path}.unit_price_override")
             if not line.price_override_reason:
-                raise FieldInvalid("an override needs a reason", field=f"{path}.price_override_reason")
+                raise FieldInvalid(f"{path}.price_override_reason", "an override needs a reason")
         wanted.append(WantedLine(line.sku, line.quantity, path, shown, override, line.price_override_reason))
     return wanted
 
@@ -265,8 +265,8 @@ def wanted_charge(charge: order_pb2.Charge, path: str) -> WantedCharge:
     kind = ChargeKind(charge.kind)
     if charge.line_numbers and not kind.is_spread:
         raise FieldInvalid(
+            f"{path}.line_numbers",
             f"a {kind.name.lower()} belongs to the whole order: only taxes and discounts may name lines",
-            field=f"{path}.line_numbers",
         )
     amount = money_of(charge.amount, f"{path}.amount")
     return WantedCharge(kind, amount, charge.description, path, tuple(charge.line_numbers))

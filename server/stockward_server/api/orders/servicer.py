@@ -125,15 +125,13 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
         order = await self._views.order(request.order_id)
         if order is None or not current_call.get().caller.acts_for(order.customer.customer_id):
-            raise OrderNotFound(f"there is no order {request.order_id}", order_id=request.order_id)
+            raise OrderNotFound(request.order_id)
         return _for_caller(order_message(order))
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
         caller = current_call.get().caller
         if caller.role is Role.STOREFRONT and not caller.customer_id:
-            raise RoleNotAllowed(
-                "orders are listed by staff, or by the token of one customer", role="storefront", allowed="pms,admin"
-            )
+            raise RoleNotAllowed("storefront", "list orders without a customer's token")
         wanted = OrderFilter(
             [OrderState(state) for state in request.states],
             customer_of_call(request.customer_id, "customer_id") or None,

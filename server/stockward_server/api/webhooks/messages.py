@@ -188,5 +188,5 @@ def _masked_names(request: pb.UpdateEndpointRequest) -> list[str]:
         paths = [*EDITABLE]
     for path in paths:
         if path not in pb.Endpoint.DESCRIPTOR.fields_by_name:
-            raise FieldInvalid(f"{path!r} is none of {', '.join(EDITABLE)}", field="update_mask")
+            raise FieldInvalid("update_mask", f"{path!r} is none of {', '.join(EDITABLE)}")
     return [name for name in EDITABLE if name in paths]

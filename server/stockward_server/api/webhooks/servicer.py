@@ -219,7 +219,7 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
             end_time=_moment(request, "end_time"),
         )
         if not (wanted.types or wanted.aggregate_id or wanted.start_time or wanted.end_time):
-            raise FieldInvalid("say which events: start_time, end_time, types or aggregate_id", field="start_time")
+            raise FieldInvalid("start_time", "say which events: start_time, end_time, types or aggregate_id")
         seal = await self._seals.load()
         return await self._replay.replay(
             request_of(context, request),

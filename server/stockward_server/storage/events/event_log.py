@@ -183,10 +183,7 @@ class SqlEventLog:
     async def _refuse_expired(self, after: int) -> None:
         row = await self._pool.fetchrow("SELECT oldest_time FROM event_retention WHERE dropped_seq > $1", after)
         if row is not None:
-            raise CursorExpired(
-                "events after the cursor are no longer kept: fetch the resources again and start from an empty cursor",
-                oldest_time=row["oldest_time"].isoformat().replace("+00:00", "Z"),
-            )
+            raise CursorExpired(row["oldest_time"])
 
     async def _state(self) -> tuple[str, int]:
         """The present epoch, and the last seq that was drawn."""

@@ -102,7 +102,7 @@ class SqlDeliveries:
                 event_id,
             )
             if not kept:
-                raise DeliveryExpired(f"event {event_id} is no longer kept", endpoint_id=endpoint_id, event_id=event_id)
+                raise DeliveryExpired(endpoint_id, event_id)
             await connection.execute(
                 "UPDATE deliveries SET state = 1, past_attempts = attempts, finish_time = NULL "
                 "WHERE endpoint_id = $1 AND event_id = $2",
@@ -119,12 +119,7 @@ class SqlDeliveries:
     ) -> M:
         async def work(connection: Executor, delivery: Delivery) -> None:
             if delivery.state is DeliveryState.DELIVERED:
-                raise DeliveryStateInvalid(
-                    f"event {event_id} was delivered: there is nothing to skip",
-                    endpoint_id=endpoint_id,
-                    event_id=event_id,
-                    state=delivery.state.name,
-                )
+                raise DeliveryStateInvalid(endpoint_id, event_id, delivery.state.name)
             await connection.execute(
                 "UPDATE deliveries SET state = 4, finish_time = clock_timestamp() "
                 "WHERE endpoint_id = $1 AND event_id = $2 AND state <> 4",
@@ -171,9 +166,7 @@ async def _load(connection: Executor, endpoint_id: str, event_id: str) -> Delive
         event_id,
     )
     if row is None:
-        raise DeliveryNotFound(
-            f"event {event_id} has no delivery to endpoint {endpoint_id}", endpoint_id=endpoint_id, event_id=event_id
-        )
+        raise DeliveryNotFound(endpoint_id, event_id)
     return _delivery_of(row)
 
 

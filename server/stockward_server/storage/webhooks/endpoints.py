@@ -51,7 +51,7 @@ class SqlEndpoints:
         async def work(connection: Executor, state: UnitOfWork) -> Endpoint:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", CREATION_LOCK)
             if await connection.fetchval("SELECT count(*) FROM endpoints") >= MAX_ENDPOINTS:
-                raise EndpointLimitReached(f"there are {MAX_ENDPOINTS} endpoints already", limit=MAX_ENDPOINTS)
+                raise EndpointLimitReached(MAX_ENDPOINTS)
             endpoint = _attributed(make(state.now), None, request.actor)
             await _write(connection, endpoint)
             return endpoint
@@ -110,7 +110,7 @@ class SqlEndpoints:
     async def endpoint(self, endpoint_id: str) -> Endpoint:
         row = await self._pool.fetchrow(f"{SELECT_ENDPOINTS} WHERE endpoint_id = $1", endpoint_id)
         if row is None:
-            raise endpoint_not_found(endpoint_id)
+            raise EndpointNotFound(endpoint_id)
         return _endpoint_of(row)
 
     async def endpoints(self, page: Page) -> Sequence[Endpoint]:
@@ -125,17 +125,13 @@ class SqlEndpoints:
         return [_endpoint_of(row) for row in rows]
 
 
-def endpoint_not_found(endpoint_id: str) -> EndpointNotFound:
-    return EndpointNotFound(f"there is no endpoint {endpoint_id}", field="endpoint_id", endpoint_id=endpoint_id)
-
-
 async def hold_endpoint(connection: Executor, endpoint_id: str) -> Sequence[str]:
     """The types that the endpoint wants; within a transaction it is not deleted before its end. EndpointNotFound."""
     types: Sequence[str] | None = await connection.fetchval(
         "SELECT types FROM endpoints WHERE endpoint_id = $1 FOR KEY SHARE", endpoint_id
     )
     if types is None:
-        raise endpoint_not_found(endpoint_id)
+        raise EndpointNotFound(endpoint_id)
     return types
 
 
@@ -157,7 +153,7 @@ async def _lock(connection: Executor, endpoint_id: str) -> Endpoint:
     await connection.execute("SELECT FROM endpoints WHERE endpoint_id = $1 FOR NO KEY UPDATE", endpoint_id)
     row = await connection.fetchrow(f"{SELECT_ENDPOINTS} WHERE endpoint_id = $1", endpoint_id)
     if row is None:
-        raise endpoint_not_found(endpoint_id)
+        raise EndpointNotFound(endpoint_id)
     return _endpoint_of(row)
 
 

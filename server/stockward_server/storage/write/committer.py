@@ -144,7 +144,7 @@ class Committer:
         command is queued takes it along; once its batch has begun it has no say.
         """
         if self._closing:
-            raise _stopping()
+            raise DatabaseUnavailable.stopping()
         future: asyncio.Future[Response[M] | bytes] = asyncio.get_running_loop().create_future()
         if not self._put(Queued(command, codec, future, time.perf_counter(), max(1, weight or command.weight))):
             raise self._overloaded()
@@ -167,7 +167,7 @@ class Committer:
         await asyncio.wait((self._task,), timeout=CLOSE_SECONDS)
         await end(self._task)
         while left := self._queue.take(sys.maxsize):
-            _answer(left[0], _stopping())
+            _answer(left[0], DatabaseUnavailable.stopping())
 
     async def _run(self) -> None:
         while not (self._closing and not self._queue):
@@ -178,7 +178,7 @@ class Committer:
                 try:
                     await self._work_off(batch)
                 except asyncio.CancelledError:
-                    _answer_all(batch, _unknown())
+                    _answer_all(batch, DatabaseUnavailable.outcome_unknown())
                     raise
                 except Exception as error:
                     log.exception("the committer failed and goes on")
@@ -223,7 +223,7 @@ class Committer:
             if queued.future.done():
                 continue
             if deadline is not None and deadline <= now:
-                _answer(queued, DeadlinePassed("the deadline passed while the request was queued"))
+                _answer(queued, DeadlinePassed.in_queue())
                 continue
             taken += weight
             if key in keys:
@@ -240,11 +240,7 @@ class Committer:
         return batch
 
     def _overloaded(self) -> Overloaded:
-        return Overloaded(
-            f"{len(self._queue)} changes are waiting, and too many of them for this caller or others of its role",
-            retry_after=1.0,
-            limit=self._queue_limit,
-        )
+        return Overloaded.by_changes(len(self._queue), self._queue_limit)
 
     async def _run_batch(self, batch: Sequence[Queued]) -> list[Outcome]:
         """One outcome a command. A batch that fails is replayed one command at a time, so that one that cannot be
@@ -268,7 +264,7 @@ class Committer:
                     if refusal is None:
                         log.error("command failed", exc_info=error)
                     return [refusal or error]
-        return [_unknown() for _ in batch]
+        return [DatabaseUnavailable.outcome_unknown() for _ in batch]
 
     async def _transact(self, batch: Sequence[Queued]) -> list[Outcome]:
         """Runs all commands in one transaction and returns their outcomes once it is durable.
@@ -337,18 +333,6 @@ def _answer(queued: Queued, outcome: Outcome) -> None:
 def _answer_all(batch: Sequence[Queued], outcome: Outcome) -> None:
     for queued in batch:
         _answer(queued, outcome)
-
-
-def _unknown() -> DatabaseUnavailable:
-    return DatabaseUnavailable(
-        "the database cannot be reached; it is not known whether the change was made: "
-        "send the request again with the same request_id",
-        retry_after=1.0,
-    )
-
-
-def _stopping() -> DatabaseUnavailable:
-    return DatabaseUnavailable("the server is stopping")
 
 
 def _execute(command: Command[R], codec: ResponseCodec[R, M], state: UnitOfWork) -> Response[M] | Exception:

@@ -25,12 +25,7 @@ class StoredResponse:
     def replay(self, request: MutationContext) -> bytes:
         """The stored response, or RequestIdReused when this is another request under the same id."""
         if (self.method, self.fingerprint) != (request.method, request.fingerprint):
-            raise RequestIdReused(
-                f"request_id {request.request_id} was used before with another request",
-                field="request_id",
-                request_id=request.request_id,
-                method=self.method,
-            )
+            raise RequestIdReused(request.request_id, self.method)
         return self._response
 
 

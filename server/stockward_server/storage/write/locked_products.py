@@ -6,13 +6,12 @@ the product read only then: one statement that had to wait for the lock would sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
 
 from stockward_server.application.unit_of_work import Cause, UnitOfWork
-from stockward_server.domain.errors import HandleTaken, PreconditionViolation, SkuTaken, VariantInUse
+from stockward_server.domain.errors import HandleTaken, SkuTaken, VariantInUse
 from stockward_server.domain.event import EventData, SkuRenamed, StockNews
 from stockward_server.domain.product import Product, ProductEdit
 from stockward_server.domain.search import searched
@@ -94,7 +93,7 @@ class LockedProducts:
         before = self._products[product.product_id]
         levels = await lock_goods(self._connection, sku)
         if owner := await self._connection.fetchval("SELECT product_id::text FROM variants WHERE sku = $1", new_sku):
-            raise SkuTaken(f"{new_sku} is a variant of product {owner}", field="new_sku", sku=new_sku)
+            raise SkuTaken.by_product(new_sku, owner, "new_sku")
         versions = await rename_goods(self._connection, sku, new_sku, levels, self.now)
         product = replace(product, version=product.version + 2)
         await write_content(self._connection, product)
@@ -129,9 +128,7 @@ class LockedProducts:
             "SELECT product_id::text FROM products WHERE handle = $1", product.handle
         )
         if owner:
-            raise HandleTaken(
-                f"product {owner} has the handle {product.handle!r}", field="product.handle", handle=product.handle
-            )
+            raise HandleTaken(product.handle, owner)
 
     async def _require_free_skus(self, product: Product, before: Product | None) -> None:
         fresh = _skus(product) - _skus(before)
@@ -141,11 +138,7 @@ class LockedProducts:
         owners = {row["sku"]: row["product_id"] for row in rows}
         for index, variant in enumerate(product.variants):
             if variant.sku in owners:
-                raise SkuTaken(
-                    f"{variant.sku} is a variant of product {owners[variant.sku]}",
-                    field=f"product.variants[{index}].sku",
-                    sku=variant.sku,
-                )
+                raise SkuTaken.by_product(variant.sku, owners[variant.sku], f"product.variants[{index}].sku")
 
     async def _drop_variants(self, product: Product, before: Product | None) -> None:
         """Removes the variants that the product no longer has, with stock rows that count nothing and their alerts."""
@@ -155,12 +148,8 @@ class LockedProducts:
         # FOR UPDATE keeps new stock rows out: their foreign key needs the variant to stay.
         await self._connection.execute("SELECT FROM variants WHERE sku = ANY($1::text[]) ORDER BY sku FOR UPDATE", gone)
         levels = await lock_stock(self._connection, gone, "UPDATE")
-        _require_unused(
-            product,
-            levels,
-            lambda level: level.on_hand or level.reserved or level.allocated,
-            "a variant that has stock, holds or open orders must stay",
-        )
+        if used := [level for level in levels if level.on_hand or level.reserved or level.allocated]:
+            raise VariantInUse.when_removed(product.product_id, used)
         await self._connection.execute("DELETE FROM stock WHERE sku = ANY($1::text[])", gone)
         await self._connection.execute(
             "UPDATE stock_alerts SET clear_time = $2 WHERE sku = ANY($1::text[]) AND clear_time IS NULL", gone, self.now
@@ -175,39 +164,11 @@ class LockedProducts:
         if not changed:
             return
         levels = await lock_stock(self._connection, changed)
-        _require_unused(
-            product,
-            [level for level in levels if untracked[level.sku]],
-            lambda level: level.reserved or level.allocated,
-            "the stock of a variant that has holds or open orders must stay tracked",
-        )
+        if used := [level for level in levels if untracked[level.sku] and (level.reserved or level.allocated)]:
+            raise VariantInUse.when_untracked(product.product_id, used)
         self._state.load_levels(levels)
         for level in levels:
             self._state.set_tracked(level, not untracked[level.sku], self._cause)
-
-
-def _require_unused(
-    product: Product, levels: Iterable[StockLevel], is_used: Callable[[StockLevel], int], rule: str
-) -> None:
-    """VariantInUse naming the stock rows that are used."""
-    used = [
-        PreconditionViolation(
-            "STOCK",
-            level.sku,
-            f"{level.sku} at {level.location_id} has {level.on_hand} on hand, {level.reserved} reserved, "
-            f"{level.allocated} allocated",
-        )
-        for level in levels
-        if is_used(level)
-    ]
-    if used:
-        raise VariantInUse(
-            f"{rule}: {used[0].description}",
-            field="product.variants",
-            preconditions=used,
-            sku=used[0].subject,
-            product_id=product.product_id,
-        )
 
 
 def _content(product: Product) -> list[object]:

@@ -58,9 +58,7 @@ class Mutations:
                 if not (is_race_lost(error) or is_database_down(error)):
                     raise
             await asyncio.sleep(back_off.next())
-        raise DatabaseUnavailable(
-            "the database cannot be reached; send the request again with the same request_id", retry_after=1.0
-        )
+        raise DatabaseUnavailable.outcome_unknown()
 
     async def run_unasked(self, work: Work[R]) -> R:
         """Does work that nobody asked for and nobody would repeat, and returns its result."""

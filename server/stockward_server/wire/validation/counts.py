@@ -49,9 +49,9 @@ def count_elements(message: Message, prefix: str = "") -> int:
     except _TooManyError as error:
         path = prefix + error.path
         allowed = f"at most {error.limit:,} entries" if error.limit else "no entries"
-        raise FieldInvalid(f"{path}: must have {allowed}, not {error.count:,}", field=path) from None
+        raise FieldInvalid(path, f"must have {allowed}, not {error.count:,}") from None
     if count > MAX_ELEMENTS:
-        raise FieldInvalid(f"the message has {count:,} entries in its lists, {MAX_ELEMENTS:,} are allowed")
+        raise FieldInvalid("", f"the message has {count:,} entries in its lists, {MAX_ELEMENTS:,} are allowed")
     return count
 
 

@@ -46,10 +46,7 @@ def validate(message: Message, prefix: str = "") -> None:
         if (path := prefix + _path(broken.field)) not in names
     )
     if violations:
-        first = violations[0]
-        raise FieldInvalid(
-            f"{first.field}: {first.description}" if first.field else first.description, violations=violations
-        )
+        raise FieldInvalid.of(violations)
 
 
 def prepare(messages: Iterable[Descriptor]) -> None:
@@ -81,7 +78,7 @@ class Rules:
         descriptor: Any = kind.DESCRIPTOR
         limit = min(self._limit, max_bytes(descriptor))
         if len(raw) > limit:
-            raise MessageTooLarge(f"the message has {len(raw)} bytes, {limit} are allowed", limit_bytes=limit)
+            raise MessageTooLarge(len(raw), limit)
         if len(raw) > SHORT:
             return await beside(lambda: _checked(raw, kind))
         return _checked(raw, kind)
@@ -94,6 +91,6 @@ def _checked(raw: bytes, kind: type[M]) -> M:
     try:
         message = kind.FromString(raw)
     except DecodeError:  # gRPC itself would end the call as UNKNOWN, with the exception's text
-        raise FieldInvalid("the bytes are not a message of this method's type") from None
+        raise FieldInvalid("", "the bytes are not a message of this method's type") from None
     validate(message)
     return message

@@ -89,7 +89,7 @@ def _check(raw: bytes, message: Descriptor) -> None:
             if field is None:
                 others += 1
                 if others > SPARE + EACH * messages:
-                    raise FieldInvalid("the message repeats fields that are no lists, or has too many unknown ones")
+                    raise FieldInvalid("", "the message repeats fields that are no lists, or has too many unknown ones")
                 continue
             entries = _numbers(raw[at - size : at]) if field.is_packed and tag & 7 == BYTES else 1
             if field.is_run and tag < 128:
@@ -100,7 +100,7 @@ def _check(raw: bytes, message: Descriptor) -> None:
             if count > field.limit and (strict or not field.is_list):
                 raise _too_many(path + field.name, field)
             if elements > MAX_ELEMENTS:
-                raise FieldInvalid(f"the message has more than {MAX_ELEMENTS:,} entries in its lists")
+                raise FieldInvalid("", f"the message has more than {MAX_ELEMENTS:,} entries in its lists")
             if field.inside is not None and tag & 7 == BYTES:
                 place = f"{path}{field.name}[{count - 1}]." if field.is_list else f"{path}{field.name}."
                 parts.append(_Part(at - size, at, field.inside, place, strict and field.strict))
@@ -108,9 +108,9 @@ def _check(raw: bytes, message: Descriptor) -> None:
 
 def _too_many(path: str, field: _Field) -> FieldInvalid:
     if not field.is_list:
-        return FieldInvalid(f"{path}: must be given once", field=path)
+        return FieldInvalid(path, "must be given once")
     allowed = f"at most {field.limit:,} entries, and has more" if field.limit else "no entries"
-    return FieldInvalid(f"{path}: must have {allowed}", field=path)
+    return FieldInvalid(path, f"must have {allowed}")
 
 
 def _value(raw: bytes, at: int, wire_type: int) -> tuple[int, int]:

@@ -1,0 +1,121 @@
+"""What is refused to a caller for who it is; the reasons of auth.v1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from stockward_server.domain.errors.base import Code, Refusal
+from stockward_server.domain.errors.calls import RETRY_SECONDS
+
+STAFF = ("pms", "admin")
+"""Roles of staff."""
+
+
+class CredentialsInvalid(Refusal):
+    """The caller is not known: its key or token is missing, malformed, unknown or over."""
+
+    code, reason = Code.UNAUTHENTICATED, "CREDENTIALS_INVALID"
+
+    def __init__(self, message: str, *, cause: str | None = None, claim: str | None = None) -> None:
+        super().__init__(message, scheme="Bearer", cause=cause, claim=claim)
+
+    @classmethod
+    def missing(cls) -> Self:
+        return cls("no key: send `authorization: Bearer <key>`")
+
+    @classmethod
+    def unknown_key(cls) -> Self:
+        return cls("the key is malformed, unknown, expired or revoked")
+
+    @classmethod
+    def changed(cls) -> Self:
+        """A stream was opened by a credential that no longer stands for the same caller."""
+        return cls("the credential changed: open the stream again")
+
+    @classmethod
+    def of_token(cls, cause: str, description: str, claim: str | None = None) -> Self:
+        """`cause`: one of the contract's words for what is wrong with a token; `claim`: the claim at fault, if any."""
+        return cls(description, cause=cause, claim=claim)
+
+
+class RoleNotAllowed(Refusal):
+    """The caller's role may not do this."""
+
+    code, reason = Code.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"
+
+    def __init__(self, role: str, action: str, *, allowed: Iterable[str] = STAFF, field: str | None = None) -> None:
+        """`action` goes on after "may not"; `allowed`: the roles that may; `field`: where the request asks for it."""
+        allowed = list(allowed)
+        super().__init__(
+            f"the role {role} may not {action}: this is for {' and '.join(allowed)}",
+            field=field,
+            role=role,
+            allowed=",".join(allowed),
+        )
+
+
+class RateLimited(Refusal):
+    """One caller makes more calls of a kind than it may; `wait`: seconds until there is room for one."""
+
+    code, reason = Code.RESOURCE_EXHAUSTED, "RATE_LIMITED"
+
+    def __init__(self, kind: str, calls_per_second: float, wait: float) -> None:
+        super().__init__(
+            f"more than {calls_per_second:g} {kind} calls a second by one caller",
+            retry_after=wait,
+            kind=kind,
+            limit_per_second=f"{calls_per_second:g}",
+        )
+
+
+class CustomerNotAllowed(Refusal):
+    """The token of one customer asks for what is not that customer's."""
+
+    code, reason = Code.PERMISSION_DENIED, "CUSTOMER_NOT_ALLOWED"
+
+    @classmethod
+    def for_another(cls, field: str) -> Self:
+        """`field` names another customer."""
+        return cls("the token speaks for another customer", field=field)
+
+    @classmethod
+    def for_events(cls) -> Self:
+        return cls("events are for the shop, not for one of its customers")
+
+
+class TokenKeysUnavailable(Refusal):
+    """Tokens cannot be checked, because the keys of their issuer are not known."""
+
+    code, reason = Code.UNAVAILABLE, "TOKEN_KEYS_UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__("the keys of the token issuer cannot be read at the moment", retry_after=RETRY_SECONDS)
+
+
+class KeyNotFound(Refusal):
+    """No key has this id."""
+
+    code, reason = Code.NOT_FOUND, "KEY_NOT_FOUND"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"there is no key {key_id}", key_id=key_id)
+
+
+class KeyNameTaken(Refusal):
+    """A key of this name works already; `key_id` is its id."""
+
+    code, reason = Code.ALREADY_EXISTS, "KEY_NAME_TAKEN"
+
+    def __init__(self, name: str, key_id: str) -> None:
+        super().__init__(f"there is a key named {name!r} already", field="name", name=name, key_id=key_id)
+
+
+class KeyNotActive(Refusal):
+    """A key that is retiring, expired or revoked is not rotated."""
+
+    code, reason = Code.FAILED_PRECONDITION, "KEY_NOT_ACTIVE"
+
+    def __init__(self, key_id: str, prefix: str, state: str) -> None:
+        """`prefix`: what may be shown of the key."""
+        super().__init__(f"the key {prefix}… is {state.lower()} and cannot be rotated", key_id=key_id, state=state)

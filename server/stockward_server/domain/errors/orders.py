@@ -1,0 +1,216 @@
+"""What is refused about orders and payments; the reasons of order.v1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from stockward_server.domain.errors.base import Code, Refusal
+
+if TYPE_CHECKING:
+    from stockward_server.domain.money import Money
+
+
+class UnpaidOrderLimitReached(Refusal):
+    """One customer, or one key without customers, has ordered as much without paying as it may."""
+
+    code, reason = Code.FAILED_PRECONDITION, "UNPAID_ORDER_LIMIT_REACHED"
+
+    @classmethod
+    def of_orders(cls, limit: int, unpaid: int) -> Self:
+        return cls(
+            f"a customer may have {limit} unpaid orders: pay for one of them, or cancel it",
+            limit=limit,
+            unpaid=unpaid,
+            counted="orders",
+        )
+
+    @classmethod
+    def of_units(cls, limit: int, unpaid: int) -> Self:
+        return cls(
+            f"a customer may order {limit} units before paying, and {unpaid} are not paid for already",
+            limit=limit,
+            unpaid=unpaid,
+            counted="units",
+        )
+
+    @classmethod
+    def of_key(cls, limit: int, unpaid: int) -> Self:
+        return cls(
+            f"a key may have {limit} unpaid orders without a customer_id",
+            limit=limit,
+            unpaid=unpaid,
+            counted="orders",
+        )
+
+
+class OrderNotFound(Refusal):
+    """No order has this id, or it is another customer's."""
+
+    code, reason = Code.NOT_FOUND, "ORDER_NOT_FOUND"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"there is no order {order_id}", order_id=order_id)
+
+
+class OrderStateInvalid(Refusal):
+    """The order's state does not allow this step, such as `cancel`."""
+
+    code, reason = Code.FAILED_PRECONDITION, "ORDER_STATE_INVALID"
+
+    def __init__(self, order_id: str, state: str, action: str, *, staff_may: bool = False) -> None:
+        """`action`: a verb, and what it is done to; `staff_may`: whether it only does not allow it to this caller."""
+        hint = ", and then it is for staff only" if staff_may else ""
+        super().__init__(
+            f"cannot {action} order {order_id}: it is {state}{hint}",
+            order_id=order_id,
+            state=state,
+            action=action.split()[0],
+        )
+
+
+class PaymentRequired(Refusal):
+    """The order's payment terms are not met."""
+
+    code, reason = Code.FAILED_PRECONDITION, "PAYMENT_REQUIRED"
+
+    def __init__(self, order_id: str, payment_state: str) -> None:
+        super().__init__(
+            f"order {order_id} is prepaid and its payment is {payment_state}",
+            order_id=order_id,
+            payment_state=payment_state,
+        )
+
+
+class QuantityExceeded(Refusal):
+    """More units of a line are named than remain of it."""
+
+    code, reason = Code.FAILED_PRECONDITION, "QUANTITY_EXCEEDED"
+
+    def __init__(self, order_id: str, line_number: int, sku: str, *, requested: int, remaining: int) -> None:
+        super().__init__(
+            f"line {line_number} ({sku}): {requested} named, {remaining} remain",
+            order_id=order_id,
+            line_number=line_number,
+            requested=requested,
+            remaining=remaining,
+        )
+
+
+class PriceChanged(Refusal):
+    """The customer saw another price than the present one."""
+
+    code, reason = Code.FAILED_PRECONDITION, "PRICE_CHANGED"
+
+    def __init__(self, sku: str, field: str, *, shown: Money, current: Money | None) -> None:
+        """`current` is None where it may not be shown: that of a product that is no longer for sale."""
+        super().__init__(
+            f"{sku} no longer costs {shown}" if current is None else f"{sku} costs {current}, not {shown}",
+            field=field,
+            sku=sku,
+            shown=shown,
+            current=current,
+        )
+
+
+class CurrencyMismatch(Refusal):
+    """An amount is not in the currency of the order."""
+
+    code, reason = Code.FAILED_PRECONDITION, "CURRENCY_MISMATCH"
+
+    def __init__(self, field: str, *, expected: str, actual: str) -> None:
+        super().__init__(f"{actual} where {expected} is expected", field=field, expected=expected, actual=actual)
+
+
+class PaymentEventConflict(Refusal):
+    """The provider's event was recorded with other content."""
+
+    code, reason = Code.ALREADY_EXISTS, "PAYMENT_EVENT_CONFLICT"
+
+    def __init__(self, provider: str, provider_event_id: str) -> None:
+        super().__init__(
+            f"{provider} event {provider_event_id} is known with other content",
+            field="provider_event_id",
+            provider=provider,
+            provider_event_id=provider_event_id,
+        )
+
+
+class LineUnknown(Refusal):
+    """The order has no such line."""
+
+    code, reason = Code.INVALID_ARGUMENT, "LINE_UNKNOWN"
+
+    def __init__(self, line_number: int, field: str, order_id: str | None = None) -> None:
+        """`order_id` is None for an order that is being made."""
+        order = "the order" if order_id is None else f"order {order_id}"
+        super().__init__(f"{order} has no line {line_number}", field=field, order_id=order_id, line_number=line_number)
+
+
+class TenderOfAnotherOrder(Refusal):
+    """The tender has paid for another order."""
+
+    code, reason = Code.FAILED_PRECONDITION, "TENDER_OF_ANOTHER_ORDER"
+
+    def __init__(self, order_id: str, provider: str, payment_reference: str) -> None:
+        super().__init__(
+            f"{provider} payment {payment_reference} belongs to another order",
+            field="payment_reference",
+            order_id=order_id,
+            provider=provider,
+            payment_reference=payment_reference,
+        )
+
+
+class RefundExceeded(Refusal):
+    """More of a refund failed than the tender has refunded."""
+
+    code, reason = Code.FAILED_PRECONDITION, "REFUND_EXCEEDED"
+
+    def __init__(self, order_id: str, provider: str, payment_reference: str, *, failed: Money, refunded: Money) -> None:
+        super().__init__(
+            f"{failed} of a refund failed, and {refunded} of this tender is refunded: "
+            "send it again when the refund itself is recorded",
+            field="amount",
+            order_id=order_id,
+            provider=provider,
+            payment_reference=payment_reference,
+        )
+
+
+class OrderOnHold(Refusal):
+    """The order waits until it is paid for again."""
+
+    code, reason = Code.FAILED_PRECONDITION, "ORDER_ON_HOLD"
+
+    def __init__(self, order_id: str, hold: str, action: str) -> None:
+        super().__init__(
+            f"cannot {action} order {order_id}: it is on hold, as the money that stood behind it went away; "
+            "a payment that covers it again releases it",
+            order_id=order_id,
+            hold=hold,
+        )
+
+
+class ChargeExceeded(Refusal):
+    """A discount or credit takes off more than is left."""
+
+    code, reason = Code.FAILED_PRECONDITION, "CHARGE_EXCEEDED"
+
+    def __init__(self, kind: str, field: str, *, amount: Money, left: Money) -> None:
+        super().__init__(
+            f"a {kind} of {amount} takes off more than the {left} that are left",
+            field=field,
+            amount=amount,
+            left=left,
+        )
+
+
+class ChargeLimitReached(Refusal):
+    """The order has as many charges as one may have."""
+
+    code, reason = Code.FAILED_PRECONDITION, "CHARGE_LIMIT_REACHED"
+
+    def __init__(self, order_id: str, limit: int) -> None:
+        super().__init__(
+            f"order {order_id} has {limit} charges, the most that an order may have", order_id=order_id, limit=limit
+        )
