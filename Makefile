@@ -19,7 +19,7 @@ define bootstrap
 	exit 1; }; "$$python" tools/bootstrap.py
 endef
 
-.PHONY: help run demo month test long timed check bench torture attack soak lint types imports format generate typescript breaking docs venv lock \
+.PHONY: help run demo month test coverage long timed check bench torture attack soak lint types imports format generate typescript breaking docs venv lock \
 	dist licences sbom vulnerabilities clean stale
 
 help: ## Show this list
@@ -37,6 +37,10 @@ month: .venv/runtime.stamp ## Play a month of real orders against it (FILE=onlin
 
 test: .venv/dev.stamp $(TYPESCRIPT) ## Run the tests on real services (ARGS="-k name" picks some, JOBS=0 shows them one by one)
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal -m "not timed and not long" $(ARGS)
+
+coverage: .venv/dev.stamp $(TYPESCRIPT) ## Run the tests and show which lines and branches they reach (.build/coverage/html)
+	@rm -rf .build/coverage && mkdir -p .build/coverage
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal -m "not timed and not long" --cov --cov-report term --cov-report html $(ARGS)
 
 long: .venv/dev.stamp $(TYPESCRIPT) ## Run the long tests: whole stacks, faults, models and fuzzing (ARGS="-k name" picks some)
 	@$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal -m "long and not timed" $(ARGS)
