@@ -118,3 +118,25 @@ def test_the_commands_are_found() -> None:
     assert (
         problem_of(["edge", "config", "--upstream=a:1", "--upstreams"]) == "`stockward edge config` has no --upstreams"
     )
+
+
+def test_the_glossary_defines_each_term_once_and_shortly() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    terms = re.findall(r"^\*\*(.+)\*\*\n: (.+(?:\n  .+)*)", text, re.MULTILINE)
+    assert len(terms) > 40
+    names = [name.lower() for name, _ in terms]
+    assert names == sorted(set(names))
+    assert not [name for name, meaning in terms if meaning.count(". ") > 2]
+
+
+def test_decisions_are_numbered_and_listed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    files = sorted(file.name for file in folder.glob("0*.md"))
+    index, nav = (folder / "index.md").read_text(), (ROOT / "mkdocs.yml").read_text()
+    for number, name in enumerate(files, 1):
+        assert name.startswith(f"{number:04}-")
+        text = (folder / name).read_text()
+        assert text.startswith(f"# {number}. ")
+        assert all(f"**{part}.**" in text for part in ("Context", "Decision", "Consequences")), name
+        assert f"({name})" in index
+        assert f"decisions/{name}" in nav

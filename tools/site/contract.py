@@ -85,7 +85,8 @@ class Contract:
         yield f"# {', '.join(names) or file.package}\n\n`{file.name}`\n\n{prose(comment_of(file))}\n\n"
         for service in file.service:
             name = f".{file.package}.{service.name}"
-            yield f"## {service.name}\n\n{prose(self.comment(name))}\n\n"
+            title = service.name if len(names) > 1 else "Methods"
+            yield f"## {title}\n\n{prose(self.comment(name))}\n\n"
             for method in service.method:
                 yield from self.method(f"{name}.{method.name}", method, page_of(file))
         if shown := list(types(file)):

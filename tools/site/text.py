@@ -10,7 +10,11 @@ CODE = re.compile(r"(`[^`]*`)")
 
 
 def prose(text: str) -> str:
-    """Returns a comment as Markdown: what would be markup outside of code spans and indented blocks is escaped."""
+    """Returns a comment as Markdown: what would be markup outside of code spans and indented blocks is escaped.
+
+    A list needs a blank line before it there, which comments do without.
+    """
+    text = re.sub(r"^(?!- |  |$)(.*)\n(?=- )", r"\1\n\n", text, flags=re.MULTILINE)
     return "\n".join(line if line.startswith("    ") else _escaped(line) for line in text.splitlines())
 
 
