@@ -140,3 +140,9 @@ def test_decisions_are_numbered_and_listed() -> None:
         assert all(f"**{part}.**" in text for part in ("Context", "Decision", "Consequences")), name
         assert f"({name})" in index
         assert f"decisions/{name}" in nav
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "how-to").rglob("*.md")), ids=lambda page: page.stem)
+def test_a_guide_names_its_reader(page: Path) -> None:
+    first = page.read_text().split("\n\n")[1]
+    assert first.startswith("For "), first
