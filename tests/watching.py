@@ -89,9 +89,12 @@ class Watch:
         """Of each stock row or order, in the order in which they came."""
         found: dict[str, list[int]] = {}
         for response in self.responses:
-            for each in response.stock_levels if hasattr(response, "stock_levels") else response.changes:
-                key = each.order_id if hasattr(each, "order_id") else f"{each.sku}@{each.location_id}"
-                found.setdefault(key, []).append(each.version)
+            if hasattr(response, "stock_levels"):
+                rows = [(f"{each.sku}@{each.location_id}", each.version) for each in response.stock_levels]
+            else:
+                rows = [(each.order.order_id, each.order.version) for each in response.changes]
+            for key, version in rows:
+                found.setdefault(key, []).append(version)
         return found
 
 

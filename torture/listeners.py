@@ -12,9 +12,10 @@ from typing import Any
 
 import grpc
 from aiohttp import web
+from google.protobuf.unknown_fields import UnknownFieldSet
 from standardwebhooks import Webhook
 from stockward.event.v1.event_pb2 import ListEventsRequest
-from stockward.inventory.v1.inventory_pb2 import WatchStockRequest
+from stockward.inventory.v1.inventory_pb2 import StockLevel, WatchStockRequest, WatchStockResponse
 
 from tests.incoming import SECRET
 from tests.shop import KEYS, Callers
@@ -127,7 +128,7 @@ class StockWatch:
                     response = await asyncio.wait_for(call.read(), SILENCE)
                     if response is grpc.aio.EOF:
                         break
-                    told += response.stock_levels
+                    told += levels_of(response)
                     if response.cursor:  # what comes before the next cursor is reported again after a resumption
                         self._hear(told)
                         told, cursor = [], response.cursor
@@ -143,3 +144,16 @@ class StockWatch:
     def _hear(self, told: Sequence[Any]) -> None:
         for each in told:
             self.versions.setdefault(f"{each.sku}@{each.location_id}", []).append(each.version)
+
+
+def levels_of(response: WatchStockResponse) -> list[StockLevel]:
+    """Returns the stock levels of a response.
+
+    Servers from before the first tag, which the test of upgrades starts, send them as field 2, with the version
+    as field 8.
+    """
+    unknown: Any = UnknownFieldSet(response)
+    former = [StockLevel.FromString(each.data) for each in unknown if each.field_number == 2]
+    for level in former:
+        level.version = level.reorder_point
+    return [*response.stock_levels, *former]

@@ -139,21 +139,21 @@ async def test_a_watch_begins_with_large_orders_and_goes_on_with_them(shop: Shop
     watch = staff.orders.WatchOrders(pb.WatchOrdersRequest())
     told, _ = await present(watch)
     orders = await ids(shop, "ASC")
-    assert [change.order_id for change in told] == orders
+    assert [change.order.order_id for change in told] == orders
 
     again = staff.orders.WatchOrders(pb.WatchOrdersRequest(cursor=start))
     replayed: list[str] = []
     while len(replayed) < len(orders):
-        replayed += [change.order_id for change in (await anext(aiter(again))).changes]
+        replayed += [change.order.order_id for change in (await anext(aiter(again))).changes]
     assert replayed == orders
     again.cancel()
 
-    large = [change.order_id for change in told if len(change.lines) == LONG]
+    large = [change.order.order_id for change in told if len(change.order.lines) == LONG]
     cancel = [shop.pms.orders.CancelOrder(pb.CancelOrderRequest(order_id=each, reason="x")) for each in large]
     await asyncio.gather(*cancel)
     cancelled: list[str] = []
     while len(cancelled) < len(large):
-        cancelled += [change.order_id for change in (await anext(aiter(watch))).changes]
+        cancelled += [change.order.order_id for change in (await anext(aiter(watch))).changes]
     assert sorted(cancelled) == sorted(large)
     watch.cancel()
 

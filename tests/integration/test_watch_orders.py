@@ -55,23 +55,24 @@ async def test_staff_are_told_open_orders_and_each_change(shop: Shop) -> None:
     async with watch_orders(shop.pms) as watch:
         await watch.begun()
         (present,) = watch.responses[0].changes
-        assert (present.order_id, present.version, present.type) == (waiting.order_id, waiting.version, "")
-        assert (present.state, present.customer_id, present.totals) == (waiting.state, "c1", waiting.totals)
+        order = present.order
+        assert (order.order_id, order.version, present.type) == (waiting.order_id, waiting.version, "")
+        assert (order.state, order.customer_id, order.totals) == (waiting.state, "c1", waiting.totals)
 
         await shop.pay(waiting)
         await shop.pms.orders.ProcessOrder(ProcessOrderRequest(order_id=waiting.order_id))
         new = await shop.order("TEE")
         await watch.until(has(new, 1))
         changes = [change for response in watch.responses[1:] for change in response.changes]
-        assert [(change.type, change.order_id) for change in changes] == [
+        assert [(change.type, change.order.order_id) for change in changes] == [
             ("payment.updated", waiting.order_id),
             ("order.processing", waiting.order_id),
             ("order.created", new.order_id),
         ]
-        assert [change.version for change in changes] == [2, 3, 1]
-        assert changes[1].state == Order.STATE_PROCESSING
-        assert changes[1].lines == waiting.lines
-        assert changes[0].payment.captured == waiting.totals.total
+        assert [change.order.version for change in changes] == [2, 3, 1]
+        assert changes[1].order.state == Order.STATE_PROCESSING
+        assert changes[1].order.lines == waiting.lines
+        assert changes[0].order.payment.captured == waiting.totals.total
 
 
 async def test_a_watch_hears_of_what_it_asked_for_only(shop: Shop) -> None:

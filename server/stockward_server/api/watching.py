@@ -10,7 +10,7 @@ from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
 from stockward_server.api.inventory.messages import availability_message, level_message
-from stockward_server.api.orders.messages import order_parts
+from stockward_server.api.orders.messages import snapshot_message
 from stockward_server.api.requests import Context
 from stockward_server.application.follower import Encoder, key_of
 from stockward_server.application.ports.events import Cursor, LoggedEvent
@@ -23,10 +23,8 @@ from stockward_server.domain.order import OPEN_STATES, Order, OrderState
 from stockward_server.domain.stock import policy_etag
 from stockward_server.runtime.turns import long_read
 from stockward_server.wire.cursor import Encode, going_on
-from stockward_server.wire.enums import wire
 from stockward_server.wire.pages import FIRST_STEP, ORDERS_AT_FIRST, read_page
 from stockward_server.wire.seal import Seals
-from stockward_server.wire.times import timestamp
 
 Row = TypeVar("Row")
 
@@ -66,6 +64,7 @@ async def watch_stock(
             level_message,
             lambda level: [level.sku, level.location_id],
             lambda level: f"{level.sku}@{level.location_id}",
+            lambda level: level.version,
         )
         interest = Interest("stock", frozenset(request.skus), at_location)
         async for update in watches.changes(slot, interest, after, present):
@@ -98,8 +97,9 @@ async def _watch_orders(
     context.add_done_callback(lambda _: slot.close())  # type: ignore[arg-type]  # the stub has a client's callback
 
     def matches(change: order_pb2.OrderChange) -> bool:
-        return (not request.states or change.state in request.states) and (
-            request.customer_id in ("", change.customer_id)
+        order = change.order
+        return (not request.states or order.state in request.states) and (
+            request.customer_id in ("", order.customer_id)
         )
 
     wanted = OrderFilter(
@@ -113,7 +113,8 @@ async def _watch_orders(
         lambda page: views.orders(page, wanted),
         _present_order,
         lambda order: [order.order_id],
-        lambda change: change.order_id,
+        lambda change: change.order.order_id,
+        lambda change: change.order.version,
         first_step=ORDERS_AT_FIRST,
     )
     async for update in watches.changes(slot, Interest("order", order_ids, matches), after, present):
@@ -127,6 +128,7 @@ async def _pages(
     message: Callable[[Row], Any],
     position: Callable[[Row], Position],
     aggregate_id: Callable[[Any], str],
+    version: Callable[[Any], int],
     *,
     first_step: int = FIRST_STEP,
 ) -> AsyncIterator[Sequence[SnapshotItem]]:
@@ -136,7 +138,7 @@ async def _pages(
         async with long_read(page.size):
             read = await read_page(load, page, message, position, first_step=first_step)
         if read.messages:
-            yield [SnapshotItem(aggregate_id(each), each.version, each) for each in read.messages]
+            yield [SnapshotItem(aggregate_id(each), version(each), each) for each in read.messages]
         if read.rest is None:
             return
         page = Page(PRESENT_PAGE, read.rest)
@@ -179,37 +181,16 @@ def _changed_level(logged: LoggedEvent) -> inventory_pb2.StockLevel:
 
 
 def _present_order(order: Order) -> order_pb2.OrderChange:
-    lines, totals, payment, hold = order_parts(order)
-    return order_pb2.OrderChange(
-        order_id=order.order_id,
-        state=wire(order.state),
-        reference=order.reference,
-        customer_id=order.customer.customer_id,
-        lines=lines,
-        totals=totals,
-        payment=payment,
-        version=order.version,
-        update_time=timestamp(order.update_time),
-        hold=hold,
-    )
+    return order_pb2.OrderChange(order=snapshot_message(order))
 
 
 def _changed_order(logged: LoggedEvent) -> order_pb2.OrderChange:
     event = event_pb2.Event.FromString(logged.payload)
     order = event.order
-    return order_pb2.OrderChange(
-        type=event.type,
-        order_id=order.order_id,
-        state=order.state,
-        reference=order.reference,
-        customer_id=order.customer_id,
-        lines=order.lines,
-        totals=order.totals,
-        payment=order.payment,
-        version=event.aggregate_version,
-        update_time=event.time,
-        hold=order.hold if order.HasField("hold") else None,
-    )
+    if not order.version:  # recorded by the release before
+        order.version = event.aggregate_version
+        order.update_time.CopyFrom(event.time)
+    return order_pb2.OrderChange(type=event.type, order=order)
 
 
 def _skus(logged: LoggedEvent) -> Collection[str]:

@@ -6,7 +6,7 @@ from stockward.event.v1 import event_pb2
 from stockward.order.v1 import order_pb2
 
 
-def hide_order(order: order_pb2.Order | event_pb2.OrderEvent) -> None:
+def hide_order(order: order_pb2.Order | order_pb2.OrderSnapshot) -> None:
     """Takes out what is between staff."""
     for line in order.lines:
         line.ClearField("price_override_reason")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from stockward.event.v1 import event_pb2 as pb
+from stockward.order.v1.order_pb2 import OrderSnapshot
 
 from stockward_server.api.inventory.messages import reservation_lines
 from stockward_server.api.orders.messages import (
     charge_message,
     fulfillment_message,
-    order_parts,
+    snapshot_message,
 )
 from stockward_server.domain.event import EndpointNews, Event, SkuRenamed, StockNews
 from stockward_server.domain.order import Order
@@ -77,20 +78,13 @@ def _stock(news: StockNews) -> pb.StockEvent:
     return message
 
 
-def _order(order: Order, event_type: str) -> pb.OrderEvent:
-    lines, totals, payment, hold = order_parts(order)
-    return pb.OrderEvent(
-        order_id=order.order_id,
-        state=wire(order.state),
-        reference=order.reference,
-        customer_id=order.customer.customer_id,
-        lines=lines,
-        totals=totals,
-        payment=payment,
-        fulfillment=fulfillment_message(order.fulfillments[-1]) if event_type in WITH_PARCEL else None,
-        hold=hold,
-        charge=charge_message(order.charges[-1], order.currency) if event_type == WITH_CHARGE else None,
-    )
+def _order(order: Order, event_type: str) -> OrderSnapshot:
+    snapshot = snapshot_message(order)
+    if event_type in WITH_PARCEL:
+        snapshot.fulfillment.CopyFrom(fulfillment_message(order.fulfillments[-1]))
+    if event_type == WITH_CHARGE:
+        snapshot.charge.CopyFrom(charge_message(order.charges[-1], order.currency))
+    return snapshot
 
 
 def _reservation(reservation: Reservation) -> pb.ReservationEvent:

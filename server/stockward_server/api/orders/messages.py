@@ -13,7 +13,6 @@ from stockward_server.api.responses import response_codec
 from stockward_server.application.order_commands import WantedCharge
 from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import FieldInvalid
-from stockward_server.domain.etag import etag_of_version
 from stockward_server.domain.order import (
     NOBODY,
     UNPAID,
@@ -73,13 +72,24 @@ def order_message(order: Order) -> order_pb2.Order:
     )
 
 
-def _with_etag(stored: order_pb2.Order) -> order_pb2.Order:
-    """Returns an order as it was stored with a request_id; the release before stored it without its etag."""
-    stored.etag = stored.etag or etag_of_version(stored.version)
-    return stored
+def snapshot_message(order: Order) -> order_pb2.OrderSnapshot:
+    """Returns the order without personal data, as events and watches carry it."""
+    lines, totals, payment, hold = order_parts(order)
+    return order_pb2.OrderSnapshot(
+        order_id=order.order_id,
+        state=wire(order.state),
+        reference=order.reference,
+        customer_id=order.customer.customer_id,
+        lines=lines,
+        totals=totals,
+        payment=payment,
+        hold=hold,
+        version=order.version,
+        update_time=timestamp(order.update_time),
+    )
 
 
-ORDER = response_codec(order_pb2.Order, order_message, revise=_with_etag)
+ORDER = response_codec(order_pb2.Order, order_message)
 """The response of every order mutation."""
 
 

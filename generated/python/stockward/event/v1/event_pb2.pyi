@@ -150,8 +150,8 @@ class Event(_message.Message):
         """The reservation, for reservation.*."""
 
     @_builtins.property
-    def order(self) -> Global___OrderEvent:
-        """The order, for order.* and payment.*."""
+    def order(self) -> _order_pb2.OrderSnapshot:
+        """The order, without personal data, for order.* and payment.*."""
 
     @_builtins.property
     def endpoint(self) -> Global___EndpointEvent:
@@ -171,7 +171,7 @@ class Event(_message.Message):
         product: Global___ProductEvent | None = ...,
         stock: Global___StockEvent | None = ...,
         reservation: Global___ReservationEvent | None = ...,
-        order: Global___OrderEvent | None = ...,
+        order: _order_pb2.OrderSnapshot | None = ...,
         endpoint: Global___EndpointEvent | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "endpoint", b"endpoint", "order", b"order", "product", b"product", "reservation", b"reservation", "stock", b"stock", "time", b"time"]  # noqa: Y015
@@ -448,76 +448,6 @@ class ReservationEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReservationEvent: _TypeAlias = ReservationEvent  # noqa: Y015
-
-@_typing.final
-class OrderEvent(_message.Message):
-    """An order after a change, without personal data."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ORDER_ID_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    REFERENCE_FIELD_NUMBER: _builtins.int
-    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
-    LINES_FIELD_NUMBER: _builtins.int
-    TOTALS_FIELD_NUMBER: _builtins.int
-    PAYMENT_FIELD_NUMBER: _builtins.int
-    FULFILLMENT_FIELD_NUMBER: _builtins.int
-    HOLD_FIELD_NUMBER: _builtins.int
-    CHARGE_FIELD_NUMBER: _builtins.int
-    order_id: _builtins.str
-    """Id of the order, a UUID."""
-    state: _order_pb2.Order.State.ValueType
-    """Stage in the life of the order."""
-    reference: _builtins.str
-    """The merchant's own number of the order."""
-    customer_id: _builtins.str
-    """The shop's id of the customer."""
-    @_builtins.property
-    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.OrderLine]:
-        """What was ordered, and what has become of it."""
-
-    @_builtins.property
-    def totals(self) -> _order_pb2.Totals:
-        """What the order comes to."""
-
-    @_builtins.property
-    def payment(self) -> _order_pb2.Payment:
-        """What the payment events add up to."""
-
-    @_builtins.property
-    def fulfillment(self) -> _order_pb2.Fulfillment:
-        """The parcel, for order.fulfilled and order.partially_fulfilled."""
-
-    @_builtins.property
-    def hold(self) -> _order_pb2.Hold:
-        """Why the order is on hold; unset when it is not. Staff only."""
-
-    @_builtins.property
-    def charge(self) -> _order_pb2.Charge:
-        """The charge that was added, for order.charged."""
-
-    def __init__(
-        self,
-        *,
-        order_id: _builtins.str = ...,
-        state: _order_pb2.Order.State.ValueType = ...,
-        reference: _builtins.str = ...,
-        customer_id: _builtins.str = ...,
-        lines: _abc.Iterable[_order_pb2.OrderLine] | None = ...,
-        totals: _order_pb2.Totals | None = ...,
-        payment: _order_pb2.Payment | None = ...,
-        fulfillment: _order_pb2.Fulfillment | None = ...,
-        hold: _order_pb2.Hold | None = ...,
-        charge: _order_pb2.Charge | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "fulfillment", b"fulfillment", "hold", b"hold", "payment", b"payment", "totals", b"totals"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "customer_id", b"customer_id", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "totals", b"totals"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___OrderEvent: _TypeAlias = OrderEvent  # noqa: Y015
 
 @_typing.final
 class EndpointEvent(_message.Message):

@@ -1447,11 +1447,38 @@ Global___WatchOrdersResponse: _TypeAlias = WatchOrdersResponse  # noqa: Y015
 
 @_typing.final
 class OrderChange(_message.Message):
-    """An order after a change, without personal data; GetOrder returns the rest."""
+    """One change of an order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TYPE_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """Type of the event, such as `order.created` or `payment.updated`; empty for the present state."""
+    @_builtins.property
+    def order(self) -> Global___OrderSnapshot:
+        """The order after the change."""
+
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        order: Global___OrderSnapshot | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderChange: _TypeAlias = OrderChange  # noqa: Y015
+
+@_typing.final
+class OrderSnapshot(_message.Message):
+    """An order without personal data, as events and watches carry it. GetOrder returns the rest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
     ORDER_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
@@ -1459,11 +1486,11 @@ class OrderChange(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     TOTALS_FIELD_NUMBER: _builtins.int
     PAYMENT_FIELD_NUMBER: _builtins.int
+    FULFILLMENT_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
-    HOLD_FIELD_NUMBER: _builtins.int
-    type: _builtins.str
-    """Type of the event, such as `order.created` or `payment.updated`; empty for the present state."""
     order_id: _builtins.str
     """Id of the order, a UUID."""
     state: Global___Order.State.ValueType
@@ -1473,7 +1500,9 @@ class OrderChange(_message.Message):
     customer_id: _builtins.str
     """The shop's id of the customer."""
     version: _builtins.int
-    """Number of the change, from 1: `version` of the Order."""
+    """Number of the last change, from 1: `version` of the Order. Events from before it was recorded here have it as
+    `aggregate_version` only.
+    """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderLine]:
         """What was ordered, and what has become of it."""
@@ -1487,17 +1516,24 @@ class OrderChange(_message.Message):
         """What the payment events add up to."""
 
     @_builtins.property
-    def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When the change was made."""
+    def fulfillment(self) -> Global___Fulfillment:
+        """The parcel, for order.fulfilled and order.partially_fulfilled."""
 
     @_builtins.property
     def hold(self) -> Global___Hold:
-        """Why the order is on hold; unset when it is not."""
+        """Why the order is on hold; unset when it is not. Staff only."""
+
+    @_builtins.property
+    def charge(self) -> Global___Charge:
+        """The charge that was added, for order.charged."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When the order last changed. Events from before it was recorded here have it as `time` only."""
 
     def __init__(
         self,
         *,
-        type: _builtins.str = ...,
         order_id: _builtins.str = ...,
         state: Global___Order.State.ValueType = ...,
         reference: _builtins.str = ...,
@@ -1505,17 +1541,19 @@ class OrderChange(_message.Message):
         lines: _abc.Iterable[Global___OrderLine] | None = ...,
         totals: Global___Totals | None = ...,
         payment: Global___Payment | None = ...,
+        fulfillment: Global___Fulfillment | None = ...,
+        hold: Global___Hold | None = ...,
+        charge: Global___Charge | None = ...,
         version: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
-        hold: Global___Hold | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "payment", b"payment", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "fulfillment", b"fulfillment", "hold", b"hold", "payment", b"payment", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "totals", b"totals", "type", b"type", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "customer_id", b"customer_id", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___OrderChange: _TypeAlias = OrderChange  # noqa: Y015
+Global___OrderSnapshot: _TypeAlias = OrderSnapshot  # noqa: Y015
 
 @_typing.final
 class ProcessOrderRequest(_message.Message):

@@ -40,7 +40,7 @@ import { file_stockward_catalog_v1_catalog } from "../../catalog/v1/catalog_pb.j
 import { file_stockward_error_v1_error } from "../../error/v1/error_pb.js";
 import type { Reservation_Line, Reservation_State, StockAlert_Level, StockMovement_Kind } from "../../inventory/v1/inventory_pb.js";
 import { file_stockward_inventory_v1_inventory } from "../../inventory/v1/inventory_pb.js";
-import type { Charge, Fulfillment, Hold, Order_State, OrderLine, Payment, Totals } from "../../order/v1/order_pb.js";
+import type { OrderSnapshot } from "../../order/v1/order_pb.js";
 import { file_stockward_order_v1_order } from "../../order/v1/order_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -48,7 +48,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stockward/event/v1/event.proto.
  */
 export const file_stockward_event_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zdG9ja3dhcmQvZXZlbnQvdjEvZXZlbnQucHJvdG8SEnN0b2Nrd2FyZC5ldmVudC52MSKeBAoFRXZlbnQSFgoIZXZlbnRfaWQYASABKAlCBOJBAQMSEgoEdHlwZRgCIAEoCUIE4kEBAxIcCg5hZ2dyZWdhdGVfdHlwZRgDIAEoCUIE4kEBAxIaCgxhZ2dyZWdhdGVfaWQYBCABKAlCBOJBAQMSHwoRYWdncmVnYXRlX3ZlcnNpb24YBSABKANCBOJBAQMSLgoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSEwoFYWN0b3IYByABKAlCBOJBAQMSGAoKcmVxdWVzdF9pZBgIIAEoCUIE4kEBAxI5Cgdwcm9kdWN0GAogASgLMiAuc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudEIE4kEBA0gAEjUKBXN0b2NrGAsgASgLMh4uc3RvY2t3YXJkLmV2ZW50LnYxLlN0b2NrRXZlbnRCBOJBAQNIABJBCgtyZXNlcnZhdGlvbhgMIAEoCzIkLnN0b2Nrd2FyZC5ldmVudC52MS5SZXNlcnZhdGlvbkV2ZW50QgTiQQEDSAASNQoFb3JkZXIYDSABKAsyHi5zdG9ja3dhcmQuZXZlbnQudjEuT3JkZXJFdmVudEIE4kEBA0gAEjsKCGVuZHBvaW50GA4gASgLMiEuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnRCBOJBAQNIAEIGCgRkYXRhIvUDCgxQcm9kdWN0RXZlbnQSGAoKcHJvZHVjdF9pZBgBIAEoCUIE4kEBAxI4CgVzdGF0ZRgCIAEoDjIjLnN0b2Nrd2FyZC5jYXRhbG9nLnYxLlByb2R1Y3QuU3RhdGVCBOJBAQMSFAoGaGFuZGxlGAMgASgJQgTiQQEDEhMKBXRpdGxlGAQgASgJQgTiQQEDEkAKCHZhcmlhbnRzGAUgAygLMiguc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudC5WYXJpYW50QgTiQQEDEjYKDHB1Ymxpc2hfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSQAoWc2NoZWR1bGVkX3B1Ymxpc2hfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNQoHcmVuYW1lZBgJIAEoCzIeLnN0b2Nrd2FyZC5ldmVudC52MS5SZW5hbWVkU2t1QgTiQQEDGnMKB1ZhcmlhbnQSEQoDc2t1GAEgASgJQgTiQQEDEhMKBXRpdGxlGAIgASgJQgTiQQEDEicKBXByaWNlGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXlCBOJBAQMSFwoJdW50cmFja2VkGAQgASgIQgTiQQEDIjoKClJlbmFtZWRTa3USFgoIZnJvbV9za3UYASABKAlCBOJBAQMSFAoGdG9fc2t1GAIgASgJQgTiQQEDIoYFCgpTdG9ja0V2ZW50EhEKA3NrdRgBIAEoCUIE4kEBAxIZCgtsb2NhdGlvbl9pZBgCIAEoCUIE4kEBAxIVCgdvbl9oYW5kGAMgASgDQgTiQQEDEhYKCHJlc2VydmVkGAQgASgDQgTiQQEDEhcKCWFsbG9jYXRlZBgFIAEoA0IE4kEBAxIaCgxzYWZldHlfc3RvY2sYBiABKANCBOJBAQMSFwoJYXZhaWxhYmxlGAcgASgDQgTiQQEDEiAKDXJlb3JkZXJfcG9pbnQYCCABKANCBOJBAQNIAIgBARI+CgRraW5kGAkgASgOMiouc3RvY2t3YXJkLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50LktpbmRCBOJBAQMSGwoNb25faGFuZF9kZWx0YRgKIAEoA0IE4kEBAxIcCg5yZXNlcnZlZF9kZWx0YRgLIAEoA0IE4kEBAxIdCg9hbGxvY2F0ZWRfZGVsdGEYDCABKANCBOJBAQMSFwoJcmVmZXJlbmNlGA0gASgJQgTiQQEDEh4KEHJlbmFtZWRfZnJvbV9za3UYESABKAlCBOJBAQMSHAoOcmVuYW1lZF90b19za3UYEiABKAlCBOJBAQMSIgoPYmFja29yZGVyX2xpbWl0GBMgASgDQgTiQQEDSAGIAQESSAoLYWxlcnRfbGV2ZWwYFCABKA4yKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlN0b2NrQWxlcnQuTGV2ZWxCBOJBAQNIAogBARIWCghvdmVyaGFuZxgVIAEoA0IE4kEBA0IQCg5fcmVvcmRlcl9wb2ludEISChBfYmFja29yZGVyX2xpbWl0Qg4KDF9hbGVydF9sZXZlbCL+AQoQUmVzZXJ2YXRpb25FdmVudBIcCg5yZXNlcnZhdGlvbl9pZBgBIAEoCUIE4kEBAxI+CgVzdGF0ZRgCIAEoDjIpLnN0b2Nrd2FyZC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24uU3RhdGVCBOJBAQMSPQoFbGluZXMYAyADKAsyKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uLkxpbmVCBOJBAQMSNQoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhYKCG9yZGVyX2lkGAUgASgJQgTiQQEDIsQDCgpPcmRlckV2ZW50EhYKCG9yZGVyX2lkGAEgASgJQgTiQQEDEjQKBXN0YXRlGAIgASgOMh8uc3RvY2t3YXJkLm9yZGVyLnYxLk9yZGVyLlN0YXRlQgTiQQEDEhcKCXJlZmVyZW5jZRgDIAEoCUIE4kEBAxIZCgtjdXN0b21lcl9pZBgEIAEoCUIE4kEBAxIyCgVsaW5lcxgFIAMoCzIdLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlckxpbmVCBOJBAQMSMAoGdG90YWxzGAYgASgLMhouc3RvY2t3YXJkLm9yZGVyLnYxLlRvdGFsc0IE4kEBAxIyCgdwYXltZW50GAcgASgLMhsuc3RvY2t3YXJkLm9yZGVyLnYxLlBheW1lbnRCBOJBAQMSOgoLZnVsZmlsbG1lbnQYCCABKAsyHy5zdG9ja3dhcmQub3JkZXIudjEuRnVsZmlsbG1lbnRCBOJBAQMSLAoEaG9sZBgJIAEoCzIYLnN0b2Nrd2FyZC5vcmRlci52MS5Ib2xkQgTiQQEDEjAKBmNoYXJnZRgKIAEoCzIaLnN0b2Nrd2FyZC5vcmRlci52MS5DaGFyZ2VCBOJBAQMikQIKDUVuZHBvaW50RXZlbnQSGQoLZW5kcG9pbnRfaWQYASABKAlCBOJBAQMSEQoDdXJsGAIgASgJQgTiQQEDEjwKBXN0YXRlGAMgASgOMicuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnQuU3RhdGVCBOJBAQMSFAoGcmVhc29uGAQgASgJQgTiQQEDEjcKDWZhaWxpbmdfc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDIkUKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfRU5BQkxFRBABEhIKDlNUQVRFX0RJU0FCTEVEEAIihwIKEUxpc3RFdmVudHNSZXF1ZXN0EhwKBmN1cnNvchgBIAEoCUIM4kEBAbpIBXIDGIAgEiEKCXBhZ2Vfc2l6ZRgCIAEoBUIO4kEBAbpIBxoFGOgHKAASjAEKBXR5cGVzGAMgAygJQn3iQQEBukghkgEeEDIiGnIYMhZeW2Etel0rXC4oW2Etel9dK3xcKikk4sIYUW11c3QgYmUgZXZlbnQgdHlwZXMgc3VjaCBhcyBvcmRlci5jcmVhdGVkLCBvciBhbGwgb2YgYW4gYWdncmVnYXRlIHN1Y2ggYXMgb3JkZXIuKhIiCgxhZ2dyZWdhdGVfaWQYBCABKAlCDOJBAQG6SAVyAxiAASJnChJMaXN0RXZlbnRzUmVzcG9uc2USKQoGZXZlbnRzGAEgAygLMhkuc3RvY2t3YXJkLmV2ZW50LnYxLkV2ZW50EhMKC25leHRfY3Vyc29yGAIgASgJEhEKCWNhdWdodF91cBgDIAEoCCpqCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIfChtFUlJPUl9SRUFTT05fQ1VSU09SX0VYUElSRUQQARIcChhFUlJPUl9SRUFTT05fQ1VSU09SX0xPU1QQAjKlAQoMRXZlbnRTZXJ2aWNlEpQBCgpMaXN0RXZlbnRzEiUuc3RvY2t3YXJkLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiYuc3RvY2t3YXJkLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSI3ksIYAgECgtPkkwIrWhESDy9hcGkvcG1zL2V2ZW50cxIWL2FwaS9zdG9yZWZyb250L2V2ZW50c0JCChZjb20uc3RvY2t3YXJkLmV2ZW50LnYxQgpFdmVudFByb3RvUAFaGnN0b2Nrd2FyZC9ldmVudC92MTtldmVudHYxYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_type_money, file_stockward_auth_v1_auth, file_stockward_catalog_v1_catalog, file_stockward_error_v1_error, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
+  fileDesc("Ch5zdG9ja3dhcmQvZXZlbnQvdjEvZXZlbnQucHJvdG8SEnN0b2Nrd2FyZC5ldmVudC52MSKhBAoFRXZlbnQSFgoIZXZlbnRfaWQYASABKAlCBOJBAQMSEgoEdHlwZRgCIAEoCUIE4kEBAxIcCg5hZ2dyZWdhdGVfdHlwZRgDIAEoCUIE4kEBAxIaCgxhZ2dyZWdhdGVfaWQYBCABKAlCBOJBAQMSHwoRYWdncmVnYXRlX3ZlcnNpb24YBSABKANCBOJBAQMSLgoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSEwoFYWN0b3IYByABKAlCBOJBAQMSGAoKcmVxdWVzdF9pZBgIIAEoCUIE4kEBAxI5Cgdwcm9kdWN0GAogASgLMiAuc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudEIE4kEBA0gAEjUKBXN0b2NrGAsgASgLMh4uc3RvY2t3YXJkLmV2ZW50LnYxLlN0b2NrRXZlbnRCBOJBAQNIABJBCgtyZXNlcnZhdGlvbhgMIAEoCzIkLnN0b2Nrd2FyZC5ldmVudC52MS5SZXNlcnZhdGlvbkV2ZW50QgTiQQEDSAASOAoFb3JkZXIYDSABKAsyIS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJTbmFwc2hvdEIE4kEBA0gAEjsKCGVuZHBvaW50GA4gASgLMiEuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnRCBOJBAQNIAEIGCgRkYXRhIvUDCgxQcm9kdWN0RXZlbnQSGAoKcHJvZHVjdF9pZBgBIAEoCUIE4kEBAxI4CgVzdGF0ZRgCIAEoDjIjLnN0b2Nrd2FyZC5jYXRhbG9nLnYxLlByb2R1Y3QuU3RhdGVCBOJBAQMSFAoGaGFuZGxlGAMgASgJQgTiQQEDEhMKBXRpdGxlGAQgASgJQgTiQQEDEkAKCHZhcmlhbnRzGAUgAygLMiguc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudC5WYXJpYW50QgTiQQEDEjYKDHB1Ymxpc2hfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSQAoWc2NoZWR1bGVkX3B1Ymxpc2hfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNQoHcmVuYW1lZBgJIAEoCzIeLnN0b2Nrd2FyZC5ldmVudC52MS5SZW5hbWVkU2t1QgTiQQEDGnMKB1ZhcmlhbnQSEQoDc2t1GAEgASgJQgTiQQEDEhMKBXRpdGxlGAIgASgJQgTiQQEDEicKBXByaWNlGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXlCBOJBAQMSFwoJdW50cmFja2VkGAQgASgIQgTiQQEDIjoKClJlbmFtZWRTa3USFgoIZnJvbV9za3UYASABKAlCBOJBAQMSFAoGdG9fc2t1GAIgASgJQgTiQQEDIoYFCgpTdG9ja0V2ZW50EhEKA3NrdRgBIAEoCUIE4kEBAxIZCgtsb2NhdGlvbl9pZBgCIAEoCUIE4kEBAxIVCgdvbl9oYW5kGAMgASgDQgTiQQEDEhYKCHJlc2VydmVkGAQgASgDQgTiQQEDEhcKCWFsbG9jYXRlZBgFIAEoA0IE4kEBAxIaCgxzYWZldHlfc3RvY2sYBiABKANCBOJBAQMSFwoJYXZhaWxhYmxlGAcgASgDQgTiQQEDEiAKDXJlb3JkZXJfcG9pbnQYCCABKANCBOJBAQNIAIgBARI+CgRraW5kGAkgASgOMiouc3RvY2t3YXJkLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50LktpbmRCBOJBAQMSGwoNb25faGFuZF9kZWx0YRgKIAEoA0IE4kEBAxIcCg5yZXNlcnZlZF9kZWx0YRgLIAEoA0IE4kEBAxIdCg9hbGxvY2F0ZWRfZGVsdGEYDCABKANCBOJBAQMSFwoJcmVmZXJlbmNlGA0gASgJQgTiQQEDEh4KEHJlbmFtZWRfZnJvbV9za3UYESABKAlCBOJBAQMSHAoOcmVuYW1lZF90b19za3UYEiABKAlCBOJBAQMSIgoPYmFja29yZGVyX2xpbWl0GBMgASgDQgTiQQEDSAGIAQESSAoLYWxlcnRfbGV2ZWwYFCABKA4yKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlN0b2NrQWxlcnQuTGV2ZWxCBOJBAQNIAogBARIWCghvdmVyaGFuZxgVIAEoA0IE4kEBA0IQCg5fcmVvcmRlcl9wb2ludEISChBfYmFja29yZGVyX2xpbWl0Qg4KDF9hbGVydF9sZXZlbCL+AQoQUmVzZXJ2YXRpb25FdmVudBIcCg5yZXNlcnZhdGlvbl9pZBgBIAEoCUIE4kEBAxI+CgVzdGF0ZRgCIAEoDjIpLnN0b2Nrd2FyZC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24uU3RhdGVCBOJBAQMSPQoFbGluZXMYAyADKAsyKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uLkxpbmVCBOJBAQMSNQoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhYKCG9yZGVyX2lkGAUgASgJQgTiQQEDIpECCg1FbmRwb2ludEV2ZW50EhkKC2VuZHBvaW50X2lkGAEgASgJQgTiQQEDEhEKA3VybBgCIAEoCUIE4kEBAxI8CgVzdGF0ZRgDIAEoDjInLnN0b2Nrd2FyZC5ldmVudC52MS5FbmRwb2ludEV2ZW50LlN0YXRlQgTiQQEDEhQKBnJlYXNvbhgEIAEoCUIE4kEBAxI3Cg1mYWlsaW5nX3NpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyJFCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX0VOQUJMRUQQARISCg5TVEFURV9ESVNBQkxFRBACIocCChFMaXN0RXZlbnRzUmVxdWVzdBIcCgZjdXJzb3IYASABKAlCDOJBAQG6SAVyAxiAIBIhCglwYWdlX3NpemUYAiABKAVCDuJBAQG6SAcaBRjoBygAEowBCgV0eXBlcxgDIAMoCUJ94kEBAbpIIZIBHhAyIhpyGDIWXlthLXpdK1wuKFthLXpfXSt8XCopJOLCGFFtdXN0IGJlIGV2ZW50IHR5cGVzIHN1Y2ggYXMgb3JkZXIuY3JlYXRlZCwgb3IgYWxsIG9mIGFuIGFnZ3JlZ2F0ZSBzdWNoIGFzIG9yZGVyLioSIgoMYWdncmVnYXRlX2lkGAQgASgJQgziQQEBukgFcgMYgAEiZwoSTGlzdEV2ZW50c1Jlc3BvbnNlEikKBmV2ZW50cxgBIAMoCzIZLnN0b2Nrd2FyZC5ldmVudC52MS5FdmVudBITCgtuZXh0X2N1cnNvchgCIAEoCRIRCgljYXVnaHRfdXAYAyABKAgqagoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASHwobRVJST1JfUkVBU09OX0NVUlNPUl9FWFBJUkVEEAESHAoYRVJST1JfUkVBU09OX0NVUlNPUl9MT1NUEAIypQEKDEV2ZW50U2VydmljZRKUAQoKTGlzdEV2ZW50cxIlLnN0b2Nrd2FyZC5ldmVudC52MS5MaXN0RXZlbnRzUmVxdWVzdBomLnN0b2Nrd2FyZC5ldmVudC52MS5MaXN0RXZlbnRzUmVzcG9uc2UiN5LCGAIBAoLT5JMCK1oREg8vYXBpL3Btcy9ldmVudHMSFi9hcGkvc3RvcmVmcm9udC9ldmVudHNCQgoWY29tLnN0b2Nrd2FyZC5ldmVudC52MUIKRXZlbnRQcm90b1ABWhpzdG9ja3dhcmQvZXZlbnQvdjE7ZXZlbnR2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_type_money, file_stockward_auth_v1_auth, file_stockward_catalog_v1_catalog, file_stockward_error_v1_error, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
 
 /**
  * One change of one aggregate.
@@ -149,11 +149,11 @@ export type Event = Message<"stockward.event.v1.Event"> & {
     case: "reservation";
   } | {
     /**
-     * The order, for order.* and payment.*.
+     * The order, without personal data, for order.* and payment.*.
      *
-     * @generated from field: stockward.event.v1.OrderEvent order = 13;
+     * @generated from field: stockward.order.v1.OrderSnapshot order = 13;
      */
-    value: OrderEvent;
+    value: OrderSnapshot;
     case: "order";
   } | {
     /**
@@ -505,90 +505,6 @@ export const ReservationEventSchema: GenMessage<ReservationEvent> = /*@__PURE__*
   messageDesc(file_stockward_event_v1_event, 4);
 
 /**
- * An order after a change, without personal data.
- *
- * @generated from message stockward.event.v1.OrderEvent
- */
-export type OrderEvent = Message<"stockward.event.v1.OrderEvent"> & {
-  /**
-   * Id of the order, a UUID.
-   *
-   * @generated from field: string order_id = 1;
-   */
-  orderId: string;
-
-  /**
-   * Stage in the life of the order.
-   *
-   * @generated from field: stockward.order.v1.Order.State state = 2;
-   */
-  state: Order_State;
-
-  /**
-   * The merchant's own number of the order.
-   *
-   * @generated from field: string reference = 3;
-   */
-  reference: string;
-
-  /**
-   * The shop's id of the customer.
-   *
-   * @generated from field: string customer_id = 4;
-   */
-  customerId: string;
-
-  /**
-   * What was ordered, and what has become of it.
-   *
-   * @generated from field: repeated stockward.order.v1.OrderLine lines = 5;
-   */
-  lines: OrderLine[];
-
-  /**
-   * What the order comes to.
-   *
-   * @generated from field: stockward.order.v1.Totals totals = 6;
-   */
-  totals?: Totals | undefined;
-
-  /**
-   * What the payment events add up to.
-   *
-   * @generated from field: stockward.order.v1.Payment payment = 7;
-   */
-  payment?: Payment | undefined;
-
-  /**
-   * The parcel, for order.fulfilled and order.partially_fulfilled.
-   *
-   * @generated from field: stockward.order.v1.Fulfillment fulfillment = 8;
-   */
-  fulfillment?: Fulfillment | undefined;
-
-  /**
-   * Why the order is on hold; unset when it is not. Staff only.
-   *
-   * @generated from field: stockward.order.v1.Hold hold = 9;
-   */
-  hold?: Hold | undefined;
-
-  /**
-   * The charge that was added, for order.charged.
-   *
-   * @generated from field: stockward.order.v1.Charge charge = 10;
-   */
-  charge?: Charge | undefined;
-};
-
-/**
- * Describes the message stockward.event.v1.OrderEvent.
- * Use `create(OrderEventSchema)` to create a new message.
- */
-export const OrderEventSchema: GenMessage<OrderEvent> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 5);
-
-/**
  * A webhook endpoint whose deliveries fail (`endpoint.failing`), that is disabled (`endpoint.disabled`), or that is
  * being tried (`endpoint.pinged`).
  *
@@ -636,7 +552,7 @@ export type EndpointEvent = Message<"stockward.event.v1.EndpointEvent"> & {
  * Use `create(EndpointEventSchema)` to create a new message.
  */
 export const EndpointEventSchema: GenMessage<EndpointEvent> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 6);
+  messageDesc(file_stockward_event_v1_event, 5);
 
 /**
  * Whether webhooks are sent to the endpoint.
@@ -670,7 +586,7 @@ export enum EndpointEvent_State {
  * Describes the enum stockward.event.v1.EndpointEvent.State.
  */
 export const EndpointEvent_StateSchema: GenEnum<EndpointEvent_State> = /*@__PURE__*/
-  enumDesc(file_stockward_event_v1_event, 6, 0);
+  enumDesc(file_stockward_event_v1_event, 5, 0);
 
 /**
  * Request message for ListEvents.
@@ -713,7 +629,7 @@ export type ListEventsRequest = Message<"stockward.event.v1.ListEventsRequest"> 
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 7);
+  messageDesc(file_stockward_event_v1_event, 6);
 
 /**
  * Response message for ListEvents.
@@ -748,7 +664,7 @@ export type ListEventsResponse = Message<"stockward.event.v1.ListEventsResponse"
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_stockward_event_v1_event, 8);
+  messageDesc(file_stockward_event_v1_event, 7);
 
 /**
  * Reasons of google.rpc.ErrorInfo about cursors. The reason is the name of the value without `ERROR_REASON_`.
