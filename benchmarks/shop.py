@@ -8,12 +8,12 @@ from typing import Any
 
 import asyncpg
 import grpc
-from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
 from benchmarks.calls import PMS_KEY, STOREFRONT_KEY, Method, Shape
 from benchmarks.load import Load, Sample, Side
 from benchmarks.processes import Server, Services, Worker, pid_of
 from benchmarks.report import Failure, Run
+from stockward_client import AsyncStockward
 from stockward_server.application.context import Role
 from stockward_server.storage import keys
 from stockward_server.storage.database import migrate
@@ -127,12 +127,8 @@ async def one_answer(server: Server, method: Method, shape: Shape) -> bytes:
 
 async def audit(server: Server, database_url: str) -> str:
     """A line for the report when counters, ledger and open claims agree and nothing is oversold; else Failure."""
-    async with grpc.aio.insecure_channel(server.address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        answer = await inventory_pb2_grpc.InventoryServiceStub(channel).VerifyStock(
-            inventory_pb2.VerifyStockRequest(),
-            metadata=(("authorization", f"Bearer {PMS_KEY}"),),
-            timeout=AUDIT_SECONDS,
-        )
+    async with AsyncStockward(server.address, PMS_KEY, timeout=AUDIT_SECONDS) as client:
+        answer = await client.inventory.verify_stock()
     connection = await asyncpg.connect(database_url)
     try:
         oversold = await connection.fetchval(

@@ -97,6 +97,16 @@ def open_channel(address: str, *interceptors: grpc.aio.ClientInterceptor) -> grp
     )
 
 
+async def is_answered(channel: grpc.aio.Channel, seconds: float) -> bool:
+    """Whether a call of the health service is answered within so many seconds."""
+    check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+    try:
+        await check(b"", timeout=seconds)
+    except grpc.aio.AioRpcError:
+        return False
+    return True
+
+
 class Shop:
     """A running server."""
 

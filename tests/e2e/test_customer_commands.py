@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -15,18 +14,16 @@ from typing import Any
 import pytest
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as pb
-from typer.testing import CliRunner
 
-from stockward_server.cli import app
 from stockward_server.config import Settings
 from stockward_server.observability import logs
 from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.write.retention import delete_expired_contacts
 from tests.commands import waiting_for_locks
 from tests.events import until
-from tests.issuer import AUDIENCE, ISSUER, Issuer
+from tests.issuer import Issuer
 from tests.shop import Callers, Shop, callers, running_shop
-from tests.terminal import Outcome
+from tests.terminal import Outcome, in_process
 
 Run = Callable[..., Awaitable[Outcome]]
 
@@ -45,10 +42,7 @@ PERSONAL = (b"ada@loom.example", b"Ada Lovelace", b"Dorset Street", b"ada-1815")
 @pytest.fixture
 def run(database_url: str) -> Run:
     async def run(*arguments: str, url: str = database_url) -> Outcome:
-        environment = {"DATABASE_URL": url, "COLUMNS": "200", "NO_COLOR": "1"}
-        result = await asyncio.to_thread(CliRunner().invoke, app, ["customers", *arguments], env=environment)
-        assert isinstance(result.exception, SystemExit | None), result.exception
-        return Outcome(result.exit_code, result.stdout, result.stderr)
+        return await in_process("customers", *arguments, DATABASE_URL=url)
 
     return run
 
@@ -145,11 +139,8 @@ async def called_by_token(settings: Settings, folder: Path, **claims: Any) -> As
     """A shop that takes customers' tokens, and the stubs of the one with these claims."""
     issuer = Issuer()
     issuer.add("key", "ES256")
-    key_set = folder / "keys.json"
-    key_set.write_text(json.dumps(issuer.key_set()))
-    token_settings = {"jwks_file": key_set, "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE}
-    settings = settings.model_copy(update={**token_settings, "jwt_customer_claim": "customer_id"})
-    async with running_shop(settings) as shop:
+    urls = settings.database_url.get_secret_value(), settings.event_queue_url.get_secret_value()
+    async with running_shop(issuer.settings(folder, *urls)) as shop:
         stubs = callers(shop.address, issuer.token("key", role="storefront", **claims))
         yield shop, stubs
         await stubs.channel.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
@@ -11,15 +10,13 @@ from typing import Any
 import grpc
 import pytest
 from stockward.inventory.v1 import inventory_pb2 as inventory
-from typer.testing import CliRunner
 
 from stockward_dev.postgres import OWNER
-from stockward_server.cli import app
 from stockward_server.storage import api_key_cache
 from stockward_server.storage.database import Pool
 from tests.events import until
 from tests.shop import Refused, Shop, callers
-from tests.terminal import Outcome
+from tests.terminal import Outcome, in_process
 
 Run = Callable[..., Awaitable[Outcome]]
 
@@ -27,10 +24,7 @@ Run = Callable[..., Awaitable[Outcome]]
 @pytest.fixture
 def run(database_url: str) -> Run:
     async def run(*arguments: str, url: str = database_url) -> Outcome:
-        environment = {"DATABASE_URL": url, "COLUMNS": "200", "NO_COLOR": "1"}
-        result = await asyncio.to_thread(CliRunner().invoke, app, ["keys", *arguments], env=environment)
-        assert isinstance(result.exception, SystemExit | None), result.exception
-        return Outcome(result.exit_code, result.stdout, result.stderr)
+        return await in_process("keys", *arguments, DATABASE_URL=url)
 
     return run
 

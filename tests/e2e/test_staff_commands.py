@@ -17,15 +17,13 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
-from typer.testing import CliRunner
 
 from stockward_dev import Nats, Postgres, free_port
-from stockward_server.cli import app
 from stockward_server.config import Settings
 from tests.commands import locked
 from tests.conftest import TEMPLATE
 from tests.shop import KEYS, Shop, money, running_shop
-from tests.terminal import MODULE, SCRIPT, Outcome, clean_environment, stockward
+from tests.terminal import MODULE, SCRIPT, Outcome, clean_environment, in_process, stockward
 
 Run = Callable[..., Awaitable[Outcome]]
 
@@ -54,13 +52,9 @@ def reaching(shop: Shop) -> dict[str, str]:
 @pytest.fixture
 def run(shop: Shop) -> Run:
     """The command line in this process, which spares an interpreter's start for each command."""
-    environment = reaching(shop) | {"COLUMNS": "200", "NO_COLOR": "1"}
 
     async def run(*arguments: str | Path, stdin: str = "") -> Outcome:
-        words = [*map(str, arguments)]
-        result = await asyncio.to_thread(CliRunner().invoke, app, words, input=stdin, env=environment)
-        assert isinstance(result.exception, SystemExit | None), result.exception
-        return Outcome(result.exit_code, result.stdout, result.stderr)
+        return await in_process(*arguments, stdin=stdin, **reaching(shop))
 
     return run
 

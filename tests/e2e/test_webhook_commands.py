@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -10,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from stockward_dev import Postgres
-from stockward_server.cli import app
 from stockward_server.config import Settings
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.storage import database
@@ -21,7 +18,7 @@ from tests.conftest import TEMPLATE
 from tests.endpoints import deliver
 from tests.events import until
 from tests.shop import KEYS, Shop, running_shop
-from tests.terminal import Outcome
+from tests.terminal import Outcome, in_process
 from tests.webhooks import Stack, webhook_stack
 
 
@@ -43,15 +40,8 @@ async def shop(stack: Stack) -> AsyncIterator[Shop]:
 
 
 async def run(shop: Shop, *words: str) -> Outcome:
-    environment = {
-        "STOCKWARD_ADDRESS": shop.address,
-        "STOCKWARD_KEY": KEYS["pms"],
-        "COLUMNS": "250",
-        "NO_COLOR": "1",
-    }
-    result = await asyncio.to_thread(CliRunner().invoke, app, words, env=environment)
-    assert isinstance(result.exception, SystemExit | None), result.exception
-    return Outcome(result.exit_code, result.stdout, result.stderr)
+    environment = {"STOCKWARD_ADDRESS": shop.address, "STOCKWARD_KEY": KEYS["pms"], "COLUMNS": "250"}
+    return await in_process(*words, **environment)
 
 
 async def both(shop: Shop, *words: str, change: bool = False) -> tuple[str, Any]:

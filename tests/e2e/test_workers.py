@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -17,6 +16,7 @@ from stockward_dev import free_port
 from stockward_server.config import Settings, variable
 from stockward_server.runtime.probes import grpc_serves
 from tests.scrape import scrape, value
+from tests.shop import is_answered
 
 pytestmark = pytest.mark.long
 
@@ -44,12 +44,7 @@ class Server:
         async def ask() -> bool:
             options = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
             async with grpc.aio.insecure_channel(self.address, options=options) as channel:
-                check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
-                try:
-                    await check(b"", timeout=2)
-                except grpc.aio.AioRpcError:
-                    return False
-                return True
+                return await is_answered(channel, seconds=2)
 
         return await asyncio.gather(*(ask() for _ in range(connections)))
 

@@ -13,14 +13,13 @@ from stockward.inventory.v1.inventory_pb2 import GetAvailabilityRequest
 from stockward.order.v1.order_pb2 import CreateOrderRequest
 
 from stockward_client import AsyncStockward
-from stockward_dev import free_port
-from stockward_dev.worker import Worker
 from stockward_server.config import Settings, variable
 from stockward_server.runtime.probes import grpc_serves
 from tests.commands import locked, waiting_for_locks
 from tests.edge.caller import Edge, load, more
 from tests.edge.conftest import StartEdge
 from tests.events import until
+from tests.server_process import ServerProcess
 from tests.shop import KEYS, Shop, callers, running_shop
 from tests.watching import watch_stock
 
@@ -30,27 +29,13 @@ NOTICE = 6.0
 """Seconds between NOT_SERVING and the end; the edge looks every second, and a busy machine is late."""
 
 
-class Server(Worker):
+class Server(ServerProcess):
     """`stockward serve`, with so many workers."""
 
     def __init__(self, settings: Settings, directory: Path, workers: int) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
         self._count = str(workers)
-        variables = {
-            variable("database_url"): settings.database_url.get_secret_value(),
-            variable("event_queue_url"): settings.event_queue_url.get_secret_value(),
-            variable("grpc_address"): self.address,
-            variable("shutdown_notice_seconds"): str(NOTICE),
-        }
-        super().__init__(
-            f"server of {workers}",
-            "serve",
-            variables=variables,
-            ready=lambda: grpc_serves(self.address),
-            stop_within=20.0,
-            log=directory / f"server-{workers}.log",
-            lock=directory / f"server-{workers}.lock",
-        )
+        variables = {variable("shutdown_notice_seconds"): str(NOTICE)}
+        super().__init__(settings, directory, f"server-{workers}", variables=variables, stop_within=20.0)
 
     def command(self) -> list[str]:
         return [*super().command(), "--workers", self._count]

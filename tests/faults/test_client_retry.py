@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,51 +14,25 @@ from stockward.order.v1.order_pb2 import CreateOrderRequest
 
 from stockward_client import AsyncStockward, Stockward, Unavailable
 from stockward_dev import free_port
-from stockward_dev.worker import Worker
-from stockward_server.bootstrap.database import ensure_key
-from stockward_server.config import Settings, variable
-from stockward_server.runtime.probes import grpc_serves
+from stockward_server.config import Settings
 from stockward_server.storage.database import Pool
 from tests.commands import counters, locked, orders, sell, verify, waiting_for_locks
 from tests.events import until
 from tests.faults.proxy import Proxy
-from tests.shop import KEYS
+from tests.server_process import ServerProcess
+from tests.shop import KEYS, ensure_keys
 
 MUG = [CreateOrderRequest.Line(sku="MUG", quantity=1)]
 
 
-@dataclass
-class Killable:
-    """`stockward serve` as a process of its own."""
-
-    address: str
-    worker: Worker
-
-
 @pytest.fixture
-async def server(settings: Settings, database_url: str, tmp_path: Path) -> AsyncIterator[Killable]:
-    address = f"127.0.0.1:{free_port()}"
-    for role in ("storefront", "pms"):
-        await ensure_key(settings, role, role, KEYS[role])
-    variables = {
-        variable("database_url"): database_url,
-        variable("event_queue_url"): settings.event_queue_url.get_secret_value(),
-        variable("grpc_address"): address,
-    }
-    worker = Worker(
-        "server",
-        "serve",
-        variables=variables,
-        ready=lambda: grpc_serves(address),
-        stop_within=5.0,
-        log=tmp_path / "server.log",
-        lock=tmp_path / "server.lock",
-    )
-    async with worker:
-        yield Killable(address, worker)
+async def server(settings: Settings, tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    await ensure_keys(settings)
+    async with ServerProcess(settings, tmp_path) as server:
+        yield server
 
 
-async def test_an_order_whose_answer_was_lost_is_made_once(server: Killable, database: Pool) -> None:
+async def test_an_order_whose_answer_was_lost_is_made_once(server: ServerProcess, database: Pool) -> None:
     await sell(database, MUG=10)
 
     async with (
@@ -75,9 +48,9 @@ async def test_an_order_whose_answer_was_lost_is_made_once(server: Killable, dat
                 asyncio.create_task(asyncio.to_thread(synchronous.orders.create_order, lines=MUG)),
             ]
             await until(lambda: made(database, 2))
-            await server.worker.kill()
+            await server.kill()
             proxy.deaf = False
-            await server.worker.start()
+            await server.start()
 
             assert sorted([(await each).order_id for each in both]) == await orders(database)
     assert await counters(database, "MUG") == (10, 0, 2)
@@ -88,21 +61,21 @@ async def made(database: Pool, count: int) -> bool:
     return len(await orders(database)) == count
 
 
-async def test_orders_under_way_while_the_server_dies_are_all_made_once(server: Killable, database: Pool) -> None:
+async def test_orders_under_way_while_the_server_dies_are_all_made_once(server: ServerProcess, database: Pool) -> None:
     await sell(database, MUG=100)
     async with AsyncStockward(server.address, KEYS["storefront"], timeout=30) as client:
         async with locked(database, "MUG"):
             waiting = [asyncio.create_task(client.orders.create_order(lines=MUG)) for _ in range(20)]
             await until(lambda: waiting_for_locks(database, 1))
-            await server.worker.kill()
-        await server.worker.start()
+            await server.kill()
+        await server.start()
 
         assert sorted([(await each).order_id for each in waiting]) == await orders(database)
     assert await counters(database, "MUG") == (100, 0, 20)
 
 
-async def test_a_server_that_stays_away_is_told_with_the_request_id(server: Killable) -> None:
-    await server.worker.kill()
+async def test_a_server_that_stays_away_is_told_with_the_request_id(server: ServerProcess) -> None:
+    await server.kill()
     async with AsyncStockward(server.address, KEYS["storefront"], timeout=0.5) as client:
         with pytest.raises(Unavailable) as away:
             await client.orders.create_order(lines=MUG)
@@ -149,7 +122,7 @@ async def bare_server(address: str, answer: Any) -> grpc.aio.Server:
     return server
 
 
-async def test_a_watch_goes_on_over_a_crash_and_misses_nothing(server: Killable, database: Pool) -> None:
+async def test_a_watch_goes_on_over_a_crash_and_misses_nothing(server: ServerProcess, database: Pool) -> None:
     await sell(database, MUG=10)
     awaited: list[int] = []
     iterated: list[int] = []
@@ -175,20 +148,20 @@ async def test_a_watch_goes_on_over_a_crash_and_misses_nothing(server: Killable,
         for _ in range(2):
             for _ in range(3):
                 await client.orders.create_order(lines=MUG)
-            await server.worker.kill()
-            await server.worker.start()
+            await server.kill()
+            await server.start()
         await until(lambda: len(awaited) == 7)
         await asyncio.wait_for(to_the_end, 30)
         watching.cancel()
     assert awaited == iterated == list(range(awaited[0], awaited[0] + 7))
 
 
-async def test_a_watch_ends_when_the_server_stays_away_for_too_long(server: Killable, database: Pool) -> None:
+async def test_a_watch_ends_when_the_server_stays_away_for_too_long(server: ServerProcess, database: Pool) -> None:
     await sell(database, MUG=10)
-    async with AsyncStockward(server.address, KEYS["storefront"]) as client:
+    async with AsyncStockward(server.address, KEYS["pms"]) as client:
         watching = client.inventory.watch_stock(skus=["MUG"], timeout=0.3)
         while not (await anext(watching)).cursor:
             pass
-        await server.worker.kill()
+        await server.kill()
         with pytest.raises(Unavailable):
             await anext(watching)

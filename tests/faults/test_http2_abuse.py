@@ -12,16 +12,13 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated
 from stockward.inventory.v1.inventory_pb2 import GetAvailabilityRequest
 
-from stockward_dev import free_port
-from stockward_dev.worker import Worker
-from stockward_server.bootstrap.database import ensure_key
-from stockward_server.config import Settings, variable
-from stockward_server.runtime.probes import grpc_serves
+from stockward_server.config import Settings
 from stockward_server.storage.database import Pool
 from tests.commands import sell
 from tests.events import until
 from tests.http2 import Http2
-from tests.shop import KEYS, callers
+from tests.server_process import ServerProcess
+from tests.shop import KEYS, callers, ensure_keys
 
 STREAMS = 2000
 WEBHOOK = "/stockward.webhook.v1.IncomingWebhookService/ReceivePmsWebhook"
@@ -29,31 +26,12 @@ METHOD = "/stockward.inventory.v1.InventoryService/GetAvailability"
 
 
 @pytest.fixture
-async def server(settings: Settings, database: Pool, database_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
-    """A server of its own; its address is in its environment."""
+async def server(settings: Settings, database: Pool, tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    """A server of its own."""
     await sell(database, MUG=10)
-    for role in ("storefront", "pms"):
-        await ensure_key(settings, role, role, KEYS[role])
-    address = f"127.0.0.1:{free_port()}"
-    variables = {
-        variable("database_url"): database_url,
-        variable("event_queue_url"): settings.event_queue_url.get_secret_value(),
-        variable("grpc_address"): address,
-    }
-    async with Worker(
-        "server",
-        "serve",
-        variables=variables,
-        ready=lambda: grpc_serves(address),
-        stop_within=5.0,
-        log=tmp_path / "server.log",
-        lock=tmp_path / "server.lock",
-    ) as worker:
-        yield worker
-
-
-def address_of(server: Worker) -> str:
-    return server.environment()[variable("grpc_address")]
+    await ensure_keys(settings)
+    async with ServerProcess(settings, tmp_path) as server:
+        yield server
 
 
 class Abuser(Http2):
@@ -112,9 +90,9 @@ Abuse = Callable[[Abuser], Awaitable[None]]
     [rapid_reset, slow_streams, silent_strangers, silent_callers, ping_flood, settings_flood],
     ids=lambda abuse: abuse.__name__,
 )
-async def test_others_are_served_meanwhile(server: Worker, abuse: Abuse, slowest: float) -> None:
+async def test_others_are_served_meanwhile(server: ServerProcess, abuse: Abuse, slowest: float) -> None:
     """Within so many seconds each, while the abuse goes on."""
-    customer = callers(address_of(server), KEYS["storefront"])
+    customer = callers(server.address, KEYS["storefront"])
     wanted = GetAvailabilityRequest(sku="MUG")
     await customer.inventory.GetAvailability(wanted)
     descriptors = open_descriptors(server)
@@ -126,7 +104,7 @@ async def test_others_are_served_meanwhile(server: Worker, abuse: Abuse, slowest
         nonlocal times
         while not served.is_set():
             try:
-                async with Abuser.connected(address_of(server)) as abuser:
+                async with Abuser.connected(server.address) as abuser:
                     await abuse(abuser)
             except (ConnectionError, EOFError):
                 pass  # it was thrown out, or not let in
@@ -145,13 +123,13 @@ async def test_others_are_served_meanwhile(server: Worker, abuse: Abuse, slowest
     await customer.channel.close()
 
 
-async def test_a_crowd_puts_nobody_else_out(server: Worker) -> None:
+async def test_a_crowd_puts_nobody_else_out(server: ServerProcess) -> None:
     """Thousands of calls that come at once, on many connections, wait in gRPC's own queue."""
-    customer = callers(address_of(server), KEYS["storefront"])
+    customer = callers(server.address, KEYS["storefront"])
     wanted = GetAvailabilityRequest(sku="MUG")
     await customer.inventory.GetAvailability(wanted)
     async with AsyncExitStack() as connections:
-        crowd = [await connections.enter_async_context(Abuser.connected(address_of(server))) for _ in range(50)]
+        crowd = [await connections.enter_async_context(Abuser.connected(server.address)) for _ in range(50)]
         for each in crowd:
             for _ in range(90):
                 each.begin(METHOD)
@@ -163,12 +141,12 @@ async def test_a_crowd_puts_nobody_else_out(server: Worker) -> None:
     await customer.channel.close()
 
 
-async def test_who_pings_too_often_is_told_to_calm_down(server: Worker) -> None:
-    async with Abuser.connected(address_of(server)) as abuser:
+async def test_who_pings_too_often_is_told_to_calm_down(server: ServerProcess) -> None:
+    async with Abuser.connected(server.address) as abuser:
         for number in range(10):
             abuser.http.ping(number.to_bytes(8, "big"))
         assert (await abuser.hear(ConnectionTerminated)).error_code == ErrorCodes.ENHANCE_YOUR_CALM
 
 
-def open_descriptors(server: Worker) -> int:
+def open_descriptors(server: ServerProcess) -> int:
     return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))

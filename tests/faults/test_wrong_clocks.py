@@ -13,16 +13,13 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_dev import free_port
-from stockward_dev.worker import Worker
-from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
-from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage.database import Pool
 from tests.commands import sell, verify
 from tests.events import until
 from tests.faults.wrong_clock import Clock, wrong_clock
-from tests.shop import KEYS, Callers, callers, money
+from tests.server_process import ServerProcess
+from tests.shop import KEYS, Callers, callers, ensure_keys, money
 
 HOURS = 5
 SWEEP = 0.1
@@ -41,33 +38,17 @@ async def fast_and_slow(
     library = wrong_clock(tmp_path)
     if library is None:
         pytest.skip("no C compiler: clocks cannot be turned")
-    for role, key in KEYS.items():
-        await ensure_key(settings, role, role, key)
+    await ensure_keys(settings)
     async with AsyncExitStack() as stack:
         staff: list[Callers] = []
         for name, offset in (("fast", HOURS * 3600), ("slow", -HOURS * 3600)):
-            address = f"127.0.0.1:{free_port()}"
-            values = {
-                "database_url": database_url,
-                "event_queue_url": settings.event_queue_url.get_secret_value(),
-                "grpc_address": address,
-                "sweep_interval_seconds": SWEEP,
-                "payment_due_seconds": DUE,
+            variables = {
+                variable("sweep_interval_seconds"): str(SWEEP),
+                variable("payment_due_seconds"): str(DUE),
+                **Clock(library, name, offset).variables,
             }
-            worker = Worker(
-                name,
-                "serve",
-                variables={
-                    **{variable(k): str(v) for k, v in values.items()},
-                    **Clock(library, name, offset).variables,
-                },
-                ready=lambda address=address: grpc_serves(address),  # type: ignore[misc]
-                stop_within=5.0,
-                log=tmp_path / f"{name}.log",
-                lock=tmp_path / f"{name}.lock",
-            )
-            await stack.enter_async_context(worker)
-            staff.append(callers(address, KEYS["pms"]))
+            server = await stack.enter_async_context(ServerProcess(settings, tmp_path, name, variables=variables))
+            staff.append(callers(server.address, KEYS["pms"]))
             stack.push_async_callback(staff[-1].channel.close)
         yield staff[0], staff[1]
 

@@ -9,13 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from stockward.event.v1.event_pb2 import Event, ListEventsRequest
 from stockward.order.v1.order_pb2 import ListOrdersRequest
-from typer.testing import CliRunner
 
 from stockward_server.api.events.servicer import EventServicer
 from stockward_server.application.context import Caller, Role
 from stockward_server.application.ports.events import Cursor
 from stockward_server.auth.identity import Call, current_call
-from stockward_server.cli import app
 from stockward_server.domain.errors import CursorExpired, PageTokenInvalid
 from stockward_server.storage.database import EVENTS, Pool, ensure_partitions, transaction
 from stockward_server.storage.events.event_log import Selection, SqlEventLog, republish
@@ -24,7 +22,7 @@ from stockward_server.wire.page_token import encode
 from stockward_server.wire.seal import Seal, Seals
 from tests.batches import batches, note_batches
 from tests.events import event, insert, pending, record, record_many, until
-from tests.terminal import Outcome
+from tests.terminal import Outcome, in_process
 
 NOW = datetime.now(UTC)
 
@@ -335,9 +333,7 @@ async def test_the_command_republishes_what_it_is_told_to_and_nothing_by_default
     await database.execute("DELETE FROM outbox")
 
     async def run(*words: str) -> Outcome:
-        environment = {"DATABASE_URL": database_url, "NO_COLOR": "1"}
-        result = await asyncio.to_thread(CliRunner().invoke, app, ["events", "republish", *words], env=environment)
-        return Outcome(result.exit_code, result.stdout, result.stderr)
+        return await in_process("events", "republish", *words, DATABASE_URL=database_url)
 
     nothing = await run()
     assert (nothing.code, "say which events" in nothing.err) == (2, True)

@@ -18,7 +18,7 @@ from stockward_server.config import Settings
 from tests.commands import locked, waiting_for_locks
 from tests.events import until
 from tests.http2 import Http2
-from tests.shop import Shop, open_channel, refused, running_shop
+from tests.shop import Shop, is_answered, open_channel, refused, running_shop
 
 SERVING = b"\x08\x01"
 """An encoded HealthCheckResponse."""
@@ -27,12 +27,7 @@ SERVING = b"\x08\x01"
 async def is_served(address: str) -> bool:
     """Whether a connection of its own is."""
     async with open_channel(address) as channel:
-        check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
-        try:
-            await check(b"", timeout=2)
-        except grpc.aio.AioRpcError:
-            return False
-        return True
+        return await is_answered(channel, seconds=2)
 
 
 async def test_calls_beyond_the_limit_are_refused_and_those_under_way_go_on(settings: Settings) -> None:

@@ -34,7 +34,7 @@ from stockward_server.runtime.certificates import CertificateFiles, Pem, ServerC
 from tests.authority import DAY, Authority, put, signed
 from tests.events import until
 from tests.scrape import scrape, value
-from tests.shop import KEYS
+from tests.shop import KEYS, is_answered
 from tests.terminal import clean_environment, stockward
 
 Start = Callable[..., Any]
@@ -226,12 +226,7 @@ async def test_the_roots_of_clients_may_change_too(tls: Callable[..., Settings],
 
         async def is_let_in() -> bool:
             async with grpc.aio.secure_channel(address, credentials(authority, pair)) as channel:
-                check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
-                try:
-                    await check(b"", timeout=30)
-                except grpc.aio.AioRpcError:
-                    return False
-                return True
+                return await is_answered(channel, seconds=30)
 
         await until(is_let_in)
 
