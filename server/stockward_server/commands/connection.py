@@ -52,7 +52,7 @@ def open_client(address: str, key: str) -> AsyncStockward:
 
 
 def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:
-    """The certificates that the settings name; None where they name none."""
+    """Returns the certificates that the settings name; None where they name none."""
     if not (settings.server_ca or settings.client_cert):
         return None
     roots, key, cert = (_read(settings, field) for field in ("server_ca", "client_key", "client_cert"))

@@ -63,7 +63,7 @@ class CsvFile:
     """A key of DELIMITERS."""
 
     def __str__(self) -> str:
-        """Says how it was read, for people."""
+        """Returns how it was read, for people."""
         return f"read as {ENCODINGS[self.encoding]} with cells separated by {self.delimiter}"
 
 
@@ -126,7 +126,7 @@ def _found_encoding(file: Path, content: bytes) -> str:
 
 
 def _without_separator_line(text: str) -> tuple[int, str, str]:
-    """How many lines were taken off (0 or 1), the rest, and the delimiter that the line `sep=;` names."""
+    """Returns how many lines were removed (0 or 1), the rest, and the delimiter that the line `sep=;` names."""
     line = re.match(r"\"?sep=(.)\"?(\r\n|\r|\n)", text, re.IGNORECASE)
     named = next((name for name, character in DELIMITERS.items() if line and line[1] == character), "")
     return (1, text[line.end() :], named) if line and named else (0, text, "")

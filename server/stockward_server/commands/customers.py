@@ -1,4 +1,4 @@
-"""`stockward customers`: tell and erase what is stored about one customer.
+"""`stockward customers`: export and erase what is stored about one customer.
 
 They work on the database itself (DATABASE_URL), as `stockward keys` does.
 """
@@ -57,10 +57,10 @@ def export(customer_id: CustomerId) -> None:
 @app.command(epilog=EPILOG)
 def erase(
     customer_id: CustomerId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, only tell what would be done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase; without this, only print what would be erased.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a customer from orders that are over, their events and stored answers; the books stay as they are.
+    """Erase a customer from orders that are over, their events and stored answers; the ledger stays as it is.
 
     Orders that are still open keep their customer, who could not get the goods otherwise; they are named, and the exit
     code is 1: run it again when they are over.

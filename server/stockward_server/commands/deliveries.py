@@ -68,13 +68,13 @@ async def show(client: AsyncStockward, endpoint: EndpointName, event: EventId) -
 async def retry(
     client: AsyncStockward, endpoint: EndpointName, event: EventId, *, request_id: RequestId
 ) -> pb.Delivery:
-    """Send an event now, or once more; what is before it in its aggregate goes first."""
+    """Send an event now, or again; earlier events of its aggregate go first."""
     return await client.webhooks.retry_delivery(endpoint_id=endpoint, event_id=event, request_id=request_id)
 
 
 @command(app, "skip")
 async def skip(client: AsyncStockward, endpoint: EndpointName, event: EventId, *, request_id: RequestId) -> pb.Delivery:
-    """Give an event up, so that what is behind it goes on."""
+    """Skip an event, so that later events of its aggregate are sent."""
     return await client.webhooks.skip_delivery(endpoint_id=endpoint, event_id=event, request_id=request_id)
 
 
@@ -104,7 +104,7 @@ async def replay(
     *,
     request_id: RequestId,
 ) -> pb.ReplayEventsResponse:
-    """Send recorded events to an endpoint, for the first time or again: those that it wants, or those of --type."""
+    """Send recorded events to an endpoint, for the first time or again: those of its filter, or of --type."""
     replay_some = partial(
         client.webhooks.replay_events,
         endpoint_id=endpoint,

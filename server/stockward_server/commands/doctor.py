@@ -53,7 +53,7 @@ async def _look(progress: Callable[[Finding], None]) -> list[Finding]:
     try:
         settings = load_settings(Use.RELAY)
     except SettingsError as error:
-        return [problem("settings", text, "mend the variable, here or in .env") for text in error.problems]
+        return [problem("settings", text, "correct the variable, here or in .env") for text in error.problems]
     findings = [_check_settings(settings)]
     async for finding in check_up(_subject(settings)):
         progress(finding)
@@ -108,8 +108,8 @@ def _show(findings: list[Finding]) -> None:
     table = Table("", "Check", "Found", box=SIMPLE)
     for each in findings:
         sign, style = SIGNS[each.verdict]
-        told = [Text(each.found), *([Text(f"→ {each.next_step}", "bold")] if each.next_step else [])]
-        table.add_row(Text(sign, style), each.check, Group(*told))
+        lines = [Text(each.found), *([Text(f"→ {each.next_step}", "bold")] if each.next_step else [])]
+        table.add_row(Text(sign, style), each.check, Group(*lines))
     table.columns[1].no_wrap = True
     console = Console()
     console.print(table)

@@ -1,4 +1,4 @@
-"""`stockward events`: read the record of events, follow it, and publish events again."""
+"""`stockward events`: list and follow the event log, and publish events again."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ async def _republish(selection: Selection, *, quiet: bool) -> int:
 
 @app.command("new-epoch")
 def new_epoch(as_json: AsJson = False) -> None:
-    """Say that the record of events may have lost some: cursors behind what is left are refused from now on.
+    """Begin a new epoch of the event log, which may have lost events: cursors beyond what is left are refused.
 
     Servers notice by themselves when the database was restored from a dump or from archived WAL, or failed over. Run
     this after a restore that they cannot see, such as that of a file system's snapshot.

@@ -1,4 +1,4 @@
-"""`stockward health`: whether a process of ours serves, for those who keep containers running."""
+"""`stockward health`: whether a process is ready, for what keeps containers running."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ app = typer.Typer()
 
 
 class Part(StrEnum):
-    """What can be asked."""
+    """What can be checked."""
 
     SERVER = "server"
     RELAY = "relay"

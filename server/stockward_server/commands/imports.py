@@ -61,7 +61,7 @@ def products(
             )
     except FileUnreadable as error:
         fail(str(error), WRONG_USAGE)
-    work = ProductImport(file, contents, publish=publish, stock=stock, rehearsal=dry_run)
+    work = ProductImport(file, contents, publish=publish, stock=stock, dry_run=dry_run)
     run_call(work.run(address, key), "Run it again: what is imported already stays as it is")
     work.report(as_json)
     raise typer.Exit(1 if work.refused else 0)

@@ -1,4 +1,4 @@
-"""`stockward keys`: make, list, rotate and revoke API keys.
+"""`stockward keys`: create, list, rotate and revoke API keys.
 
 They work on the database itself (DATABASE_URL), so that there can be a first key, and when no server runs.
 """
@@ -56,7 +56,7 @@ def create(
     expires: Expires = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key, and show it this once."""
+    """Create a key, and show it once."""
 
     async def work(keys: Keys) -> Message:
         from stockward_server.api.keys.messages import CREATED, with_secret
@@ -68,7 +68,7 @@ def create(
         wanted, secret = NewKey(name, Role(role), expires), NewSecret()
         return with_secret(await keys.create(_request("CreateKey"), wanted, secret, CREATED), secret)
 
-    _do_and_show(work, as_json, ONCE)
+    _run_and_show(work, as_json, ONCE)
 
 
 @app.command("list", epilog=EPILOG)
@@ -86,7 +86,7 @@ def list_keys(
         rows = await keys.list(Page(limit, None), ended)
         return pb.ListKeysResponse(keys=[key_message(row.key, row.now) for row in rows])
 
-    _do_and_show(work, as_json)
+    _run_and_show(work, as_json)
 
 
 @app.command(epilog=EPILOG)
@@ -100,7 +100,7 @@ def rotate(
     etag: Etag = "",
     as_json: AsJson = False,
 ) -> None:
-    """Make a new key of the same name and role; the old one works for a while beside it."""
+    """Replace a key by a new one of the same name and role; the old one still works for a while."""
 
     async def work(keys: Keys) -> Message:
         from stockward_server.api.keys.messages import ROTATED, with_secret
@@ -109,19 +109,19 @@ def rotate(
         rotation, secret = Rotation(key_id, timedelta(hours=overlap_hours), expires, etag), NewSecret()
         return with_secret(await keys.rotate(_request("RotateKey"), rotation, secret, ROTATED), secret)
 
-    _do_and_show(work, as_json, ONCE)
+    _run_and_show(work, as_json, ONCE)
 
 
 @app.command(epilog=EPILOG)
 def revoke(key_id: KeyId, etag: Etag = "", as_json: AsJson = False) -> None:
-    """End a key: within 5 seconds no server takes it any more."""
+    """Revoke a key: within 5 seconds no server accepts it."""
 
     async def work(keys: Keys) -> Message:
         from stockward_server.api.keys.messages import REVOKED
 
         return await keys.revoke(_request("RevokeKey"), key_id, etag, REVOKED)
 
-    _do_and_show(work, as_json)
+    _run_and_show(work, as_json)
 
 
 def _request(method: str) -> Any:
@@ -130,8 +130,8 @@ def _request(method: str) -> Any:
     return MutationContext(ACTOR, Role.ADMIN, f"/stockward.auth.v1.KeyService/{method}", str(uuid.uuid4()), b"")
 
 
-def _do_and_show(work: Callable[[Keys], Awaitable[Message]], as_json: bool, then: str = "") -> None:
-    """Do it, and print the answer."""
+def _run_and_show(work: Callable[[Keys], Awaitable[Message]], as_json: bool, then: str = "") -> None:
+    """Runs `work` on the keys and prints what it returns."""
     from stockward_server.bootstrap.database import opened_keys
 
     show(on_database(opened_keys, work), as_json=as_json)

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 def on_database(
     opened: Callable[[Settings], AbstractAsyncContextManager[Subject]], work: Callable[[Subject], Awaitable[Result]]
 ) -> Result:
-    """Do the work on what is opened; a refusal ends the command with exit code 1, a database that is away with 3."""
+    """Runs `work` on what is opened. A refusal ends the command with exit code 1, an unreachable database with 3."""
     import asyncpg
 
     from stockward_server.commands.connection import REFUSED, UNREACHABLE, fail

@@ -1,4 +1,4 @@
-"""`stockward orders`: what staff work off, from the order to the parcel and back."""
+"""`stockward orders`: orders, from the first line to the return."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def list_orders(
 
 @command(app, "pending")
 async def pending(client: AsyncStockward, limit: Limit = 50) -> pb.ListPendingOrdersResponse:
-    """List the orders that wait, oldest first."""
+    """List the orders that wait to be processed or shipped, oldest first."""
     return await first(client.orders.list_pending_orders(), limit)
 
 
@@ -62,7 +62,7 @@ async def show(client: AsyncStockward, order: OrderName) -> pb.Order:
     return await client.orders.get_order(order_id=await order_id(client, order))
 
 
-@command(app, "create", then="When it is paid: stockward orders pay {answer.order_id}")
+@command(app, "create", next_step="When it is paid: stockward orders pay {answer.order_id}")
 async def create(
     client: AsyncStockward,
     lines: Annotated[list[str] | None, typer.Argument(metavar="SKU=UNITS ...", autocompletion=complete_skus)] = None,
@@ -74,7 +74,7 @@ async def create(
     *,
     request_id: RequestId,
 ) -> pb.Order:
-    """Order for a customer, such as one on the telephone: of stock, or of what is held."""
+    """Create an order for a customer, from stock or from a reservation."""
     return await client.orders.create_order(
         lines=[pb.CreateOrderRequest.Line(sku=sku, quantity=units) for sku, units in map(counted, lines or ())],
         reservation_id=reservation,
@@ -85,9 +85,9 @@ async def create(
     )
 
 
-@command(app, "process", then="Once it is shipped: stockward orders fulfill {answer.order_id}")
+@command(app, "process", next_step="Once it is shipped: stockward orders fulfill {answer.order_id}")
 async def process(client: AsyncStockward, order: OrderName, etag: Etag = "", *, request_id: RequestId) -> pb.Order:
-    """Take an order into processing."""
+    """Start to process an order."""
     return await client.orders.process_order(order_id=await order_id(client, order), etag=etag, request_id=request_id)
 
 
@@ -136,7 +136,7 @@ async def cancel(
 
 
 @command(app, "return")
-async def take_back(
+async def return_order(
     client: AsyncStockward,
     order: OrderName,
     lines: Lines = None,
@@ -147,7 +147,7 @@ async def take_back(
     *,
     request_id: RequestId,
 ) -> pb.Order:
-    """Take back units that were shipped."""
+    """Return units that were shipped."""
     return await client.orders.return_order(
         order_id=await order_id(client, order),
         lines=[pb.ReturnOrderRequest.Line(**numbered(line), damaged=damaged) for line in lines or ()],
@@ -209,7 +209,7 @@ async def pay(
     *,
     request_id: RequestId,
 ) -> pb.Order:
-    """Record a payment: money that came in, was set aside, given back, disputed or refused."""
+    """Record a payment: money that was captured, authorized, refunded, disputed or refused."""
     now = await client.orders.get_order(order_id=await order_id(client, order))
     kind = kind or Payments.KIND_CAPTURED
     return await client.orders.record_payment(
@@ -224,7 +224,7 @@ async def pay(
 
 
 def _open(order: pb.Order, kind: int, provider: str, reference: str) -> Money:
-    """What is left to do of a kind, with this tender."""
+    """Returns the amount that is open for a kind of payment event, with this tender."""
     payment = order.payment
     tenders = {(each.provider, each.payment_reference): each for each in payment.tenders}
     tender = tenders.get((provider, reference), pb.Tender())

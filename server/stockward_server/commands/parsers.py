@@ -1,4 +1,4 @@
-"""What people type, as values of the contract; a text that is none is wrong usage, and said to be so."""
+"""Parsers of options and arguments: text to values of the contract. They raise typer.BadParameter (wrong usage)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRICE = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 
 
 def moment(text: str) -> datetime:
-    """A date or time, in UTC unless it says otherwise."""
+    """Parses a date or time, in UTC unless it says otherwise."""
     try:
         moment = datetime.fromisoformat(text)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -36,7 +36,7 @@ def moment(text: str) -> datetime:
 
 
 def whole(least: int, most: int = UNITS) -> Callable[[object], int]:
-    """Parses whole numbers within bounds."""
+    """Returns a parser of whole numbers within bounds."""
 
     def parse(given: object) -> int:
         text = str(given)
@@ -48,7 +48,7 @@ def whole(least: int, most: int = UNITS) -> Callable[[object], int]:
 
 
 def number(least: float, most: float) -> Callable[[object], float]:
-    """Parses numbers within bounds, with or without decimals."""
+    """Returns a parser of numbers within bounds, with or without decimals."""
 
     def parse(given: object) -> float:
         text = str(given)
@@ -60,7 +60,7 @@ def number(least: float, most: float) -> Callable[[object], float]:
 
 
 def identifier(text: str) -> str:
-    """A UUID, as the contract writes it."""
+    """Parses a UUID; returns it as the contract writes it."""
     try:
         return str(uuid.UUID(text))
     except ValueError:
@@ -87,7 +87,7 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
 
 
 def amount(text: str, currency: str) -> Money:
-    """An amount such as 19.90."""
+    """Parses an amount such as 19.90."""
     from google.type.money_pb2 import Money
 
     if not PRICE.fullmatch(text):
@@ -97,7 +97,7 @@ def amount(text: str, currency: str) -> Money:
 
 
 def one_of(words: Iterable[str]) -> Callable[[str], str]:
-    """Parses one of the words, in any case."""
+    """Returns a parser of one of the words, in any case."""
 
     def parse(text: str) -> str:
         if text.lower() not in words:
@@ -108,7 +108,7 @@ def one_of(words: Iterable[str]) -> Callable[[str], str]:
 
 
 def choice(enum: Any, *flags: str, help: str) -> Any:
-    """An option whose values are those of an enum of the contract, in lower case; it hands over their numbers."""
+    """Returns an option whose values are those of an enum of the contract, in lower case; it parses their numbers."""
     words: dict[str, int] = {word_of(enum.DESCRIPTOR, number): number for number in enum.values() if number}
 
     def parse(text: str) -> int:
@@ -124,7 +124,7 @@ def choice(enum: Any, *flags: str, help: str) -> Any:
 
 
 def counted(text: str) -> tuple[str, int]:
-    """`WHAT=UNITS`, such as TEE-L=2; one unit where the number is left out."""
+    """Parses `WHAT=UNITS`, such as TEE-L=2; one unit where the number is left out."""
     what, equals, units = text.rpartition("=")
     if not equals:
         return text, 1
@@ -134,7 +134,7 @@ def counted(text: str) -> tuple[str, int]:
 
 
 def numbered(text: str) -> dict[str, int]:
-    """`LINE=UNITS`, such as 1=2: fields of a line of an order."""
+    """Parses `LINE=UNITS`, such as 1=2, to fields of a line of an order."""
     line, units = counted(text)
     if not re.fullmatch(r"\d{1,4}", line, re.ASCII):
         raise _wrong(text, "the number of a line and units, such as 1=2")
@@ -142,7 +142,7 @@ def numbered(text: str) -> dict[str, int]:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """`NAME=VALUE`."""
+    """Parses `NAME=VALUE`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise _wrong(text, "a name and a value, such as X-Shop=blue")
@@ -150,7 +150,7 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def variant(text: str, currency: str) -> Variant:
-    """`SKU PRICE [untracked] [OPTION=VALUE ...]`, quoted as in a shell, such as `TEE-L 19.90 Size=L`."""
+    """Parses `SKU PRICE [untracked] [OPTION=VALUE ...]`, quoted as in a shell, such as `TEE-L 19.90 Size=L`."""
     from stockward.catalog.v1.catalog_pb2 import Variant
 
     try:

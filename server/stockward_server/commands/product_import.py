@@ -47,15 +47,15 @@ Item = TypeVar("Item")
 
 
 class ProductImport:
-    """Sends what was read from a file, and counts. A rehearsal has the server check everything and changes nothing."""
+    """Sends what was read from a file, and counts. A dry run has the server check everything and changes nothing."""
 
-    def __init__(self, file: Path, contents: Contents, *, publish: bool, stock: bool, rehearsal: bool = False) -> None:
+    def __init__(self, file: Path, contents: Contents, *, publish: bool, stock: bool, dry_run: bool = False) -> None:
         self.refused: list[RowProblem] = list(contents.refused)
         self._file = file
         self._contents = contents
         self._publishes = publish
         self._sets_stock = stock
-        self._rehearsal = rehearsal
+        self._dry_run = dry_run
         self._products = Counter(refused=contents.products_refused)
         self._done = Counter[str]()
 
@@ -78,12 +78,10 @@ class ProductImport:
     async def _import(
         self, client: AsyncStockward, progress: Progress
     ) -> AsyncIterator[tuple[ShopifyProduct, ImportResult]]:
-        """Those that went in, each with what became of it."""
+        """Yields the products that were imported, each with its result."""
         bar = progress.add_task("Products", total=len(self._contents.products))
         for part in _parts(self._contents.products, PRODUCTS_AT_ONCE):
-            requests = (
-                ImportProductsRequest(product=product.message, validate_only=self._rehearsal) for product in part
-            )
+            requests = (ImportProductsRequest(product=product.message, validate_only=self._dry_run) for product in part)
             answer = await client.catalog.import_products(requests)
             for product, result in zip(part, answer.results, strict=True):
                 self._products[ImportResult.Action.Name(result.action).removeprefix("ACTION_").lower()] += 1
@@ -95,7 +93,7 @@ class ProductImport:
 
     async def _set_stock(self, client: AsyncStockward, progress: Progress, products: Iterable[ShopifyProduct]) -> None:
         rows = [(product, sku, units) for product in products for sku, units in product.stock.items()]
-        if self._rehearsal:
+        if self._dry_run:
             self._done["stock_rows"] = len(rows)
             return
         bar = progress.add_task("Stock", total=len(rows))
@@ -128,7 +126,7 @@ class ProductImport:
             limit = NO_LIMIT if sells_on else 0
             if limit == sum(level.backorder_limit for level in levels):
                 return
-            if not self._rehearsal:
+            if not self._dry_run:
                 await client.inventory.set_stock_policy(
                     sku=sku, backorder_limit=limit, update_mask=FieldMask(paths=["backorder_limit"])
                 )
@@ -144,8 +142,8 @@ class ProductImport:
         self, client: AsyncStockward, progress: Progress, products: Sequence[tuple[ShopifyProduct, ImportResult]]
     ) -> None:
         async def publish(product: ShopifyProduct, result: ImportResult) -> None:
-            if self._rehearsal:
-                self._rehearse_publication(product, result)
+            if self._dry_run:
+                self._check_publication(product, result)
                 return
             await client.catalog.publish_product(product_id=result.product_id)
             self._done["published"] += 1
@@ -155,7 +153,7 @@ class ProductImport:
 
         await _side_by_side(progress, "Published", products, publish, refuse)
 
-    def _rehearse_publication(self, product: ShopifyProduct, result: ImportResult) -> None:
+    def _check_publication(self, product: ShopifyProduct, result: ImportResult) -> None:
         if not result.blocking:
             self._done["published"] += 1
             return
@@ -188,20 +186,20 @@ class ProductImport:
             console.print(table_of(self._contents.warnings, "Handle", "Warning; the rest of the row is imported"))
         if self.refused:
             console.print(table_of(self.refused, "Handle", "Why it was refused"))
-        words = _PLANNED if self._rehearsal else _DONE
+        words = _PLANNED if self._dry_run else _DONE
         products = ", ".join(f"{self._products[each]} {words[each]}" for each in ACTIONS if self._products[each])
         done = "".join(f", {self._done[each]} {words[each]}" for each in words if self._done[each])
         warnings = len(self._contents.warnings)
         mark, style = ("✗", "bold red") if self.refused else ("✓", "green")
         said = f"{mark} {self._file}: {self._contents.rows} rows; products: {products or 'none'}{done}"
         said += f"; {warnings} warning{'s' * (warnings > 1)}" * bool(warnings)
-        said += "; nothing was written, this was a dry run" * self._rehearsal
+        said += "; nothing was written, this was a dry run" * self._dry_run
         console.print(said, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _summary(self) -> dict[str, object]:
         return {
             "file": str(self._file),
-            "dry_run": self._rehearsal,
+            "dry_run": self._dry_run,
             "encoding": self._contents.read_as.encoding,
             "delimiter": self._contents.read_as.delimiter,
             "decimal_commas": self._contents.decimal_commas,
@@ -220,7 +218,7 @@ class ProductImport:
         return sum(variant.untracked for product in self._contents.products for variant in product.message.variants)
 
     def _notes(self) -> Iterator[str]:
-        """How the file was understood."""
+        """Yields how the file was understood."""
         contents = self._contents
         yield f"{self._file}: {contents.read_as}"
         for column in contents.decimal_commas:
@@ -257,7 +255,7 @@ _PLANNED = {
     "backorders_allowed": "to be sold when out of stock",
     "backorders_removed": "no longer to be sold when out of stock",
 }
-"""What the report says of each count, after an import and after a rehearsal."""
+"""What the report says of each count, after an import and after a dry run."""
 
 
 async def _side_by_side(

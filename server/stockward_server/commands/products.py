@@ -1,4 +1,4 @@
-"""`stockward products`: the catalogue, from a draft to the archive."""
+"""`stockward products`: the catalog, from a draft to the archive."""
 
 from __future__ import annotations
 
@@ -94,11 +94,11 @@ async def show(client: AsyncStockward, product: ProductName) -> pb.Product:
 
 @command(app, "check")
 async def check(client: AsyncStockward, product: ProductName) -> pb.CheckReadinessResponse:
-    """Say whether a product could be published, and what blocks it."""
+    """Check whether a product can be published, and what blocks it."""
     return await client.catalog.check_readiness(product_id=await product_id(client, product))
 
 
-@command(app, "create", then="Publish it: stockward products publish {answer.product_id}")
+@command(app, "create", next_step="Publish it: stockward products publish {answer.product_id}")
 async def create(
     client: AsyncStockward,
     title: Title = None,
@@ -160,7 +160,7 @@ async def update(
     )
 
 
-@command(app, "publish", then="Customers can have what is in stock: stockward stock receive SKU UNITS")
+@command(app, "publish", next_step="Customers can have what is in stock: stockward stock receive SKU UNITS")
 async def publish(
     client: AsyncStockward,
     product: ProductName,
@@ -184,7 +184,7 @@ async def rename_sku(
     *,
     request_id: RequestId,
 ) -> pb.Product:
-    """Give a variant another SKU; its stock, holds, orders and history go along."""
+    """Change the SKU of a variant; its stock, reservations, orders and history follow."""
     return await client.catalog.rename_sku(sku=sku, new_sku=new_sku, etag=etag, request_id=request_id)
 
 
@@ -204,9 +204,9 @@ def _step(verb: str, help: str) -> None:
     command(app, verb)(step)
 
 
-_step("unpublish", "Take a product off the storefront, or clear its schedule.")
-_step("archive", "Put a product away that is not published.")
-_step("restore", "Bring an archived product back.")
+_step("unpublish", "Unpublish a product, or clear its schedule.")
+_step("archive", "Archive a product that is not published.")
+_step("restore", "Restore an archived product.")
 
 
 def _edited(
@@ -217,7 +217,7 @@ def _edited(
     tags: list[str] | None,
     images: list[str] | None,
 ) -> pb.Product:
-    """The product of the file, with what else is given in place of its own."""
+    """Returns the product of the file, with the fields that options give in place of its own."""
     product = read_message(file, pb.Product()) if file else pb.Product()
     for name, text in texts.items():
         if text is not None:

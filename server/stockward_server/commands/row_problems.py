@@ -38,7 +38,7 @@ class RowProblem:
     """What is in the cell, or should be, where the message is about that."""
 
     def document(self, name: str) -> Mapping[str, object]:
-        """For JSON; `name` says what its name is called there."""
+        """Returns it for JSON; `name` says what its name is called there."""
         fields = asdict(self)
         return {"line": fields.pop("line"), name: fields.pop("name"), **fields}
 
@@ -59,7 +59,7 @@ def table_of(problems: Iterable[RowProblem], name: str, why: str) -> Table:
 
 
 def _kind(problem: RowProblem) -> str:
-    """The message without what differs from row to row: the name of the row, ids and numbers."""
+    """Returns the message without what differs from row to row: the name of the row, ids and numbers."""
     name = rf"(?<!\w){re.escape(problem.name)}(?!\w)|" if problem.name else ""
     return re.sub(rf"{name}[0-9a-f]{{8}}-[0-9a-f-]{{27}}|\d+", "#", problem.message)
 
@@ -71,7 +71,7 @@ def _message(alike: Sequence[RowProblem]) -> str:
 
 
 def _lines(alike: Sequence[RowProblem]) -> str:
-    """The lines, neighbours as a range, and how many rows they are when that is more than one."""
+    """Returns the lines, neighbours as a range, and how many rows they are when that is more than one."""
     ranges: list[list[int]] = []
     for line in sorted({problem.line for problem in alike}):
         if ranges and line == ranges[-1][1] + 1:
@@ -84,7 +84,7 @@ def _lines(alike: Sequence[RowProblem]) -> str:
 
 
 def _some(texts: Sequence[str]) -> str:
-    """The first few that differ, and how many there are besides."""
+    """Returns the first few that differ, and how many there are besides."""
     different = list(dict.fromkeys(filter(None, texts)))
     more = len(different) - MAX_NAMED
     if more <= 1:  # "and 1 more" is no shorter than the one

@@ -1,4 +1,4 @@
-"""How a command of staff is made: a function that asks the server; all else is the same for each of them.
+"""How a command that calls the server is made: a function that returns the answer; the rest is the same for all.
 
     @command(app, "show")
     async def show(client: AsyncStockward, order: OrderName) -> Order:
@@ -38,7 +38,7 @@ NAMESAKES = 50
 COMPLETED = 1000
 """Rows whose names are offered to a shell."""
 
-PATIENCE = 1.0
+SPINNER_SECONDS = 1.0
 """Seconds after which a command says that it still waits."""
 
 REPEAT = "Whether it was done is not known: repeat it with --request-id {}, which does nothing twice"
@@ -55,8 +55,8 @@ Listing = TypeVar("Listing", bound=Message)
 Work = TypeVar("Work", bound=Callable[..., Coroutine[Any, Any, Message]])
 
 
-def command(app: typer.Typer, verb: str, then: str = "", **settings: Any) -> Callable[[Work], Work]:
-    """Add the decorated function to `app`. `then` says what comes next, and may use fields of the `{answer}`."""
+def command(app: typer.Typer, verb: str, next_step: str = "", **settings: Any) -> Callable[[Work], Work]:
+    """Adds the decorated function to `app`. `next_step` is a hint for people, with fields of the `{answer}`."""
 
     def add(work: Work) -> Work:
         hints = get_type_hints(work, localns={"AsyncStockward": object}, include_extras=True)
@@ -73,13 +73,13 @@ def command(app: typer.Typer, verb: str, then: str = "", **settings: Any) -> Cal
 
             async def ask() -> Message:
                 async with connected(address, key) as client:
-                    return await _patiently(work(client, **options))
+                    return await _with_spinner(work(client, **options))
 
             request_id = options.get("request_id")
             answer = run_call(ask(), REPEAT.format(request_id) if request_id else "")
             show(answer, as_json=as_json)
-            if not as_json and (next_step := then.format(answer=answer)):
-                note(next_step)
+            if not as_json and (hint := next_step.format(answer=answer)):
+                note(hint)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -112,9 +112,9 @@ async def product_id(client: AsyncStockward, name: str) -> str:
     if PRODUCT_ID.fullmatch(name) and (not ids or await _is_product(client, name)):
         return name
     if not ids:
-        _unknown(f"No product has the id, handle or SKU {printable(name)} (PRODUCT_NOT_FOUND)")
+        _fail(f"No product has the id, handle or SKU {printable(name)} (PRODUCT_NOT_FOUND)")
     if len(ids) > 1:
-        _unknown(f"{name} is the handle of one product and a SKU of another; name it by its id: {', '.join(ids)}")
+        _fail(f"{name} is the handle of one product and a SKU of another; name it by its id: {', '.join(ids)}")
     return next(iter(ids))
 
 
@@ -134,13 +134,13 @@ async def order_id(client: AsyncStockward, name: str) -> str:
         return name
     ids = [each.order_id for each in (await client.orders.list_orders(reference=name).first(NAMESAKES)).orders]
     if not ids:
-        _unknown(f"No order has the reference {name} (ORDER_NOT_FOUND)")
+        _fail(f"No order has the reference {name} (ORDER_NOT_FOUND)")
     if len(ids) > 1:
-        _unknown(f"{len(ids)} orders have the reference {name}; name one by its id: {', '.join(ids)}")
+        _fail(f"{len(ids)} orders have the reference {name}; name one by its id: {', '.join(ids)}")
     return ids[0]
 
 
-def _unknown(message: str) -> NoReturn:
+def _fail(message: str) -> NoReturn:
     from stockward_server.commands.connection import fail
 
     fail(message)
@@ -153,12 +153,12 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-async def _patiently(work: Coroutine[Any, Any, Message]) -> Message:
-    """Returns the answer; prints a note when it takes a while."""
+async def _with_spinner(work: Coroutine[Any, Any, Message]) -> Message:
+    """Returns the answer; shows on a terminal that it waits when it takes a while."""
     from rich.console import Console
 
     task = asyncio.ensure_future(work)
-    await asyncio.wait({task}, timeout=PATIENCE)
+    await asyncio.wait({task}, timeout=SPINNER_SECONDS)
     terminal = Console(stderr=True)
     waiting = terminal.is_terminal and not task.done()
     with terminal.status("Waiting for the server") if waiting else contextlib.nullcontext():

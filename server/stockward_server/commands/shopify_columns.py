@@ -54,7 +54,7 @@ ORIGINS: Mapping[str, str] = {
 
 
 def spelled(name: str) -> str:
-    """A header without what does not matter."""
+    """Returns a header without what does not matter."""
     return "".join(character for character in name.casefold() if character.isalnum())
 
 
@@ -63,6 +63,6 @@ BY_SPELLING = {spelled(name): about for about, names in COLUMNS.items() for name
 
 
 def words(about: str) -> str:
-    """How to write a column that is missing."""
+    """Returns how to write a column that is missing."""
     present, *former = COLUMNS[about]
     return f"{present} (formerly {former[-1]})" if former else present

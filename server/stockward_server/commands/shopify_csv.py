@@ -66,12 +66,12 @@ class ShopifyProduct:
     """How the file spells its columns, by what they are about."""
 
     def line_of(self, sku: str) -> int:
-        """Where the variant is."""
+        """Returns the line of the variant."""
         skus = [variant.sku for variant in self.message.variants]
         return self.variant_lines[skus.index(sku)]
 
     def origin(self, path: str) -> tuple[int, str]:
-        """Line and column that a field of the contract came from, such as `product.variants[1].price`."""
+        """Returns line and column that a field of the contract came from, such as `product.variants[1].price`."""
         match = _PATH.match(path)
         if match is None:
             return self.line, ""
@@ -117,7 +117,7 @@ class _Row:
         return self.cells.get(about, "")
 
     def number(self, about: str, pattern: str, example: str) -> str:
-        """The cell when it looks like the example; empty when it is empty."""
+        """Returns the cell when it looks like the example; empty when it is empty."""
         text = self[about]
         if not text or re.fullmatch(pattern, text, re.ASCII):
             return text
@@ -132,7 +132,7 @@ class _Row:
         return amount(text, currency) if text else None
 
     def word(self, about: str, meanings: Mapping[str, bool]) -> bool:
-        """What the cell means."""
+        """Returns what the cell means."""
         meaning = meanings.get(self[about].casefold())
         if meaning is None:
             allowed = ", ".join(word for word in meanings if word)
@@ -140,7 +140,7 @@ class _Row:
         return meaning
 
     def options(self, first: _Row) -> dict[str, str]:
-        """Option values by name; the names are in the product's first row."""
+        """Returns option values by name; the names are in the product's first row."""
         options: dict[str, str] = {}
         for number in (1, 2, 3):
             name, value = first[f"option{number}_name"], self[f"option{number}_value"]
@@ -203,7 +203,7 @@ def read_products(
 
 
 def sku_from(handle: str, options: Iterable[str]) -> str:
-    """HANDLE-OPTION-OPTION: always the same for the same variant, so that a file can be imported again."""
+    """Returns HANDLE-OPTION-OPTION: always the same for the same variant, so that a file can be imported again."""
     sku = "-".join(map(_capitals, (handle, *options)))
     if not sku or sku_fault(sku) is None:
         return sku
@@ -213,13 +213,13 @@ def sku_from(handle: str, options: Iterable[str]) -> str:
 
 
 def _capitals(part: str) -> str:
-    """The part in the letters A to Z and digits; where it is in another script, in that."""
+    """Returns the part in the letters A to Z and digits; where it is in another script, in that."""
     words = handle_from(part)
     return re.sub(r"[^A-Z0-9]+", "-", part.upper()).strip("-") if words.isascii() else normal_name(words.upper())
 
 
 def _header(file: Path, table: CsvFile) -> tuple[Mapping[str, Sequence[int]], Sequence[int]]:
-    """Where each thing is, by what it is about, and the places of columns without a meaning."""
+    """Returns where each thing is, by what it is about, and the places of columns without a meaning."""
     places: dict[str, list[int]] = {}
     ignored: list[int] = []
     for at, name in enumerate(table.columns):
@@ -270,7 +270,7 @@ def _has_decimal_commas(rows: Sequence[_Row], about: str) -> bool:
 
 
 def _with_points(row: _Row, commas: Sequence[str]) -> _Row:
-    """The row with 14.50 for 14,50 in these columns. Three digits behind a comma may be thousands: they are refused."""
+    """Returns the row with 14.50 for 14,50 in these columns. Three digits behind a comma are refused."""
     changed = {about: re.sub(r"^(\d+),(\d{1,2})$", r"\1.\2", row[about]) for about in commas}
     return _Row(row.line, {**row.cells, **changed}, row.problem)
 
@@ -289,7 +289,7 @@ class _Reader:
         self._contents.refused.append(self._problem(row, problem))
 
     def read(self, rows: Sequence[_Row]) -> None:
-        """One product, of the rows that have its handle."""
+        """Returns one product, of the rows that have its handle."""
         first = rows[0]
         variants: list[Variant] = []
         variant_lines: list[int] = []

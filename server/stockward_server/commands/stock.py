@@ -92,7 +92,7 @@ async def receive(
     *,
     request_id: RequestId,
 ) -> pb.StockLevel:
-    """Goods came in: add them to what is on hand."""
+    """Add received units to what is on hand."""
     return await adjust(
         client, sku, units, pb.ADJUSTMENT_REASON_RECEIVED, location, None, note, reference, request_id=request_id
     )
@@ -110,7 +110,7 @@ async def count(
     *,
     request_id: RequestId,
 ) -> pb.StockLevel:
-    """Somebody counted: set what is on hand."""
+    """Set what is on hand to what was counted."""
     return await client.inventory.adjust_stock(
         sku=sku,
         location_id=location,
@@ -178,7 +178,7 @@ async def policy(
     *,
     request_id: RequestId,
 ) -> pb.StockLevel:
-    """Set when stock counts as low, what is kept back, and how far it may be oversold; the rest stays."""
+    """Set reorder point, safety stock and backorder limit; what is not given stays."""
     values = {"safety_stock": safety_stock, "reorder_point": reorder_point, "backorder_limit": backorder_limit}
     named = {name: value for name, value in values.items() if value is not None}
     mask = [*named, "reorder_point"] if no_reorder_point else [*named]
@@ -206,7 +206,7 @@ async def holds(
     return await first(client.inventory.list_reservations(sku=sku, customer_id=customer, state=state), limit)
 
 
-@command(app, "reserve", then="Order it: stockward orders create --reservation {answer.reservation_id}")
+@command(app, "reserve", next_step="Order it: stockward orders create --reservation {answer.reservation_id}")
 async def reserve(
     client: AsyncStockward,
     lines: Annotated[list[str], typer.Argument(metavar="SKU=UNITS ...", autocompletion=complete_skus)],
@@ -217,7 +217,7 @@ async def reserve(
     *,
     request_id: RequestId,
 ) -> pb.Reservation:
-    """Hold units for a customer for a while: all lines or none."""
+    """Reserve units for a customer for a while: all lines or none."""
     return await client.inventory.reserve_stock(
         lines=[pb.StockLine(sku=sku, quantity=units) for sku, units in map(counted, lines)],
         ttl=Duration(seconds=minutes * 60) if minutes else None,
@@ -233,7 +233,7 @@ async def release(
     *,
     request_id: RequestId,
 ) -> pb.Reservation:
-    """Give back what a reservation holds."""
+    """Release a reservation."""
     return await client.inventory.release_reservation(reservation_id=reservation, request_id=request_id)
 
 

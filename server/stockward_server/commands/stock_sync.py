@@ -39,7 +39,7 @@ Row = tuple[int, SyncStockRequest.Row]
 def read_rows(
     file: Path, *, delimiter: str | None = None, encoding: str | None = None
 ) -> tuple[CsvFile, list[Row], list[RowProblem]]:
-    """The file as it was read, the rows that can be sent, and what is wrong with the others. Raises FileUnreadable."""
+    """Returns the file, the rows that can be sent, and what is wrong with the others. Raises FileUnreadable."""
     table = read_csv(file, delimiter=delimiter, encoding=encoding)
     columns = [re.sub(r"[\W_]+", "_", name.lower()) for name in table.columns]
     amounts = {"on_hand", "delta"} & set(columns)
@@ -68,7 +68,7 @@ def read_rows(
 
 
 def _problems(cells: Mapping[str, str], amount: str) -> Iterator[tuple[str, str, str]]:
-    """Column, message and text of each cell that cannot be sent; `amount` is the column that must not be empty."""
+    """Yields column, message and text of each cell that cannot be sent; `amount` names the column that is required."""
     if not cells["sku"]:
         yield "sku", "a SKU is missing", ""
     for column, (what, least, example) in NUMBERS.items():
@@ -82,7 +82,7 @@ def _problems(cells: Mapping[str, str], amount: str) -> Iterator[tuple[str, str,
 
 
 def _number(text: str) -> int:
-    """What the digits say, as far as they may matter: Python reads only so many."""
+    """Returns the number; of very long ones, which are out of bounds anyway, the first digits."""
     digits = text.lstrip("+-0")[:20] or "0"
     return -int(digits) if text.startswith("-") else int(digits)
 
@@ -101,7 +101,7 @@ class StockSync:
     async def run(
         self, address: str | None, key: str | None, reason: AdjustmentReason.ValueType, reference: str, request_id: str
     ) -> None:
-        """Send them. Raises StockwardError where the server cannot go on.
+        """Sends them. Raises StockwardError where the server cannot go on.
 
         Each message's request_id follows from `request_id`, so that a repetition of the whole does nothing twice.
         """

@@ -101,7 +101,7 @@ SHORT: Mapping[str, Callable[[Any], str]] = {
 
 
 def show(message: Message, *, as_json: bool) -> None:
-    """Print an answer: as proto3 JSON, one document; else a listing as a table, anything else as a card."""
+    """Prints an answer: as proto3 JSON, one document; else a listing as a table, anything else as a card."""
     if as_json:
         typer.echo(MessageToJson(message, always_print_fields_with_no_presence=True))
         return
@@ -119,7 +119,7 @@ def show(message: Message, *, as_json: bool) -> None:
 
 
 def lists_of(message: Message) -> list[tuple[str, Sequence[Message]]]:
-    """Its tables: the repeated messages."""
+    """Returns name and rows of each table in the message: its repeated messages."""
     return [
         (field.name, getattr(message, field.name))
         for field in message.DESCRIPTOR.fields
@@ -153,7 +153,7 @@ def _card(message: Message) -> Table:
 
 
 def _facts(message: Message, prefix: str = "") -> Iterator[tuple[str, Text]]:
-    """Every field that is set and is no table of its own; those of messages inside, lists too, follow with a prefix."""
+    """Yields every field that is set and is no table; those of messages inside, lists too, have a prefix."""
     tables = {name for name, _ in lists_of(message)} if not prefix else ()
     for field in message.DESCRIPTOR.fields:
         if field.name in tables or field.name in HIDDEN.get(message.DESCRIPTOR.name, ()):
@@ -194,14 +194,14 @@ def _plain(field: Any, value: Any) -> str:
 
 
 def _short(message: Message) -> str | None:
-    """Its text for a cell; None when it has none."""
+    """Returns its text for a cell; None when it has none."""
     name = message.DESCRIPTOR.full_name
     of = SHORT.get(name) or SHORT.get(re.sub(r"^stockward\.\w+\.v1\.", "", name))
     return of(message) if of else None
 
 
 def _tender(message: Any) -> str:
-    """A means of payment and its sums, such as stripe pi_1: EUR 15.00 captured."""
+    """Returns a tender and its sums, such as stripe pi_1: EUR 15.00 captured."""
     sums = [
         f"{_amount(value)} {field.name}"
         for field, value in message.ListFields()
@@ -211,7 +211,7 @@ def _tender(message: Any) -> str:
 
 
 def _amount(message: Any) -> str:
-    """Money, such as EUR 19.90. Below zero, too: a discount may be more than the shipping."""
+    """Returns money, such as EUR 19.90. Below zero, too: a discount may be more than the shipping."""
     amount = Money.from_units(message.currency_code, abs(message.units), abs(message.nanos), "")
     below_zero = message.units < 0 or message.nanos < 0
     return str(Money(amount.currency, -amount.minor) if below_zero else amount)

@@ -63,7 +63,7 @@ async def show(client: AsyncStockward, endpoint: EndpointName) -> pb.Endpoint:
     return await client.webhooks.get_endpoint(endpoint_id=endpoint)
 
 
-@command(app, "create", then="Try it: stockward webhooks ping {answer.endpoint.endpoint_id}")
+@command(app, "create", next_step="Try it: stockward webhooks ping {answer.endpoint.endpoint_id}")
 async def create(
     client: AsyncStockward,
     url: Annotated[str, typer.Argument(metavar="URL", help="Where events are POSTed.")],
@@ -77,7 +77,7 @@ async def create(
     *,
     request_id: RequestId,
 ) -> pb.CreateEndpointResponse:
-    """Make an endpoint, which receives every event unless --type names some."""
+    """Create an endpoint, which receives every event unless --type names some."""
     endpoint = _endpoint(url, types or ["*"], description, headers, rate, in_flight, max_body)
     answer = await client.webhooks.create_endpoint(endpoint=endpoint, secret_kind=kind, request_id=request_id)
     if answer.secret:
@@ -129,7 +129,9 @@ async def delete(
     return await client.webhooks.delete_endpoint(endpoint_id=endpoint, etag=etag, request_id=request_id)
 
 
-@command(app, "enable", then="What happened meanwhile: stockward deliveries replay {answer.endpoint_id} --since TIME")
+@command(
+    app, "enable", next_step="What happened meanwhile: stockward deliveries replay {answer.endpoint_id} --since TIME"
+)
 async def enable(client: AsyncStockward, endpoint: EndpointName, *, request_id: RequestId) -> pb.Endpoint:
     """Send to a disabled endpoint again, or at once to one that fails; what was pending goes on."""
     return await client.webhooks.enable_endpoint(endpoint_id=endpoint, request_id=request_id)
@@ -158,7 +160,7 @@ async def rotate(
     *,
     request_id: RequestId,
 ) -> pb.RotateSecretResponse:
-    """Make a new secret. `webhooks expire` ends the overlap early."""
+    """Add a new secret. `webhooks expire` ends the overlap early."""
     answer = await client.webhooks.rotate_secret(
         endpoint_id=endpoint, overlap=Duration(seconds=round(overlap * 3600)), kind=kind, request_id=request_id
     )
@@ -169,13 +171,13 @@ async def rotate(
 
 @command(app, "expire")
 async def expire(client: AsyncStockward, endpoint: EndpointName, *, request_id: RequestId) -> pb.Endpoint:
-    """Let the newest secret alone sign from now on."""
+    """Expire all secrets but the newest."""
     return await client.webhooks.expire_secrets(endpoint_id=endpoint, request_id=request_id)
 
 
 @command(app, "ping")
 async def ping(client: AsyncStockward, endpoint: EndpointName, *, request_id: RequestId) -> pb.Delivery:
-    """Send a trial event to an endpoint, and wait for what becomes of the first attempt."""
+    """Send a ping to an endpoint, and wait for the outcome of the first attempt."""
     from stockward_client import NotFound
 
     pinged = await client.webhooks.ping_endpoint(endpoint_id=endpoint, request_id=request_id)
