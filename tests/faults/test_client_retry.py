@@ -76,7 +76,7 @@ async def test_orders_under_way_while_the_server_dies_are_all_made_once(server: 
 
 async def test_a_server_that_stays_away_is_told_with_the_request_id(server: ServerProcess) -> None:
     await server.kill()
-    async with AsyncStockward(server.address, KEYS["storefront"], timeout=0.5) as client:
+    async with AsyncStockward(server.address, KEYS["storefront"], timeout=60, retry_for=0.3) as client:
         with pytest.raises(Unavailable) as away:
             await client.orders.create_order(lines=MUG)
         assert away.value.request_id

