@@ -1,1 +1,1 @@
-"""PostgreSQL behind the application's ports: rows in, domain objects out, and the committer that writes them."""
+"""Implements the application's ports on PostgreSQL: converts rows to domain objects, and the committer writes them."""

@@ -1,4 +1,4 @@
-"""The API keys that callers present, remembered for a moment."""
+"""A cache of the API keys that callers present."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from stockward_server.storage.database import Pool
 from stockward_server.storage.keys import WORKS
 
 REFRESH_SECONDS = 3.0
-"""A key that was revoked, or whose time is over, stops working within this time. One that was asked for before it was
-there works within this time, too; any other new one at once."""
+"""The longest time until a revoked or expired key stops working, and until a key that was looked up before it existed
+starts to work. Any other new key works at once."""
 
 REMEMBERED_BYTES = 10 * 2**20
-"""What the keys that are remembered may take, unknown ones included: some 10,000. The oldest go first."""
+"""Memory for cached keys, unknown keys included: about 10,000 keys. The oldest are evicted first."""
 
 USES_SECONDS = 60.0
-"""How often it is written down which keys were used."""
+"""Interval between two writes of the keys that were used."""
 
 
 class _Known(NamedTuple):
-    """A key that works."""
+    """An active key."""
 
     key_id: str
     caller: Caller
 
 
 class ApiKeyCache:
-    """Who a key belongs to. They are looked up by digest, so a lookup says nothing of a key.
+    """Maps keys to callers. Keys are looked up by digest, so the time of a lookup reveals nothing about a key.
 
-    Keys that are not known yet are looked up together by their index, and an unknown one is remembered as well. So
-    guessing costs the database a query for some hundred guesses, and no caller waits longer than for one such query.
+    Keys that are not cached are looked up together, by index, and unknown keys are cached as well. So some hundred
+    guesses cost the database one query, and no caller waits longer than for one such query.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -42,7 +42,7 @@ class ApiKeyCache:
         self._used: set[str] = set()
 
     async def authenticate(self, key: str) -> Caller | None:
-        """The caller, or None for a key that is unknown, revoked or expired."""
+        """Returns the caller, or None for a key that is unknown, revoked or expired."""
         known = await self._keys.get(sha256(key.encode(errors="replace")).digest())
         if known is None:
             return None
@@ -50,7 +50,7 @@ class ApiKeyCache:
         return known.caller
 
     async def record_uses(self) -> None:
-        """Writes down which keys were used since the last time; calls do not wait for it."""
+        """Writes which keys were used since the last call of this method; requests do not wait for it."""
         used, self._used = sorted(self._used), set()
         if used:
             await self._pool.execute(

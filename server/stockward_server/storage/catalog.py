@@ -21,7 +21,7 @@ from stockward_server.storage.write.mutation import Mutations, Work
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Raises the Refusal that a database error stands for."""
+    """Translates database errors into the Refusal that is documented for them."""
     try:
         yield
     except Exception as error:
@@ -35,7 +35,7 @@ class SqlCatalog:
     """The application's CatalogStore on PostgreSQL."""
 
     def __init__(self, pool: Pool, mutations: Mutations, known: ProductCache | None = None) -> None:
-        """`known`: where products that were read are kept, when it is shared."""
+        """`known` is a shared cache of products; None makes a separate one."""
         self._pool = pool
         self._mutations = mutations
         self._known = known or ProductCache(pool)

@@ -7,5 +7,5 @@ from typing import Any
 
 
 def columns(rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """Rows turned into one tuple a column, as `unnest` takes them."""
+    """Returns the rows as one tuple a column, as `unnest` accepts them."""
     return list(zip(*rows, strict=True))

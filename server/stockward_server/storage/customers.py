@@ -1,8 +1,8 @@
-"""What is stored about one customer: found, and erased while the books stay true.
+"""Finds and erases the personal data of one customer without changing counters, ledger or totals.
 
-Personal data lies in `order_contacts` and, encoded, in the answers kept for request_ids. Everywhere else a customer is
-a name that the shop made up (`customer_id`): in orders, reservations, and events about orders. Ledger, totals and
-payments name orders only, so they need not change.
+Personal data is stored in `order_contacts` and, encoded, in the responses kept for request_ids. All other tables hold
+only `customer_id`, a name that the shop chose: orders, reservations, and events about orders. Ledger, totals and
+payments refer to orders only, so they need no change.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from stockward_server.storage.order_rows import load_orders, load_reservations
 T = TypeVar("T")
 
 BATCH = 500
-"""Orders, or stored answers, of one transaction."""
+"""Orders, or stored responses, changed in one transaction."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """How much there is of a customer, or was."""
+    """Numbers of records of a customer, found or erased."""
 
     orders: int = 0
-    """That are over, with contact and addresses where they have any."""
+    """Closed orders, with contact and addresses where they have any."""
     events: int = 0
-    """About those orders, as far back as events are kept."""
+    """Events of those orders that are still kept."""
     reservations: int = 0
-    """That are over."""
+    """Closed reservations."""
     answers: int = 0
-    """Kept for request_ids."""
+    """Responses stored for request_ids."""
     open_orders: list[str] = field(default_factory=list)
-    """Ids of orders that keep their customer until they are over."""
+    """Ids of open orders, which keep their customer until they are closed."""
     open_reservations: list[str] = field(default_factory=list)
 
 
 class SqlCustomers:
-    """Works on the database itself."""
+    """Reads and erases a customer's data in PostgreSQL."""
 
     def __init__(
         self,
@@ -48,18 +48,19 @@ class SqlCustomers:
         event_without: Callable[[str, bytes], bytes | None],
         answer_without: Callable[[str, str, bytes], bytes | None],
     ) -> None:
-        """The two take a customer out of a payload, or out of the answer of a method; None where it has none."""
+        """Receives two functions that remove a customer from a payload and from the response of a method; they return
+        None where there is no customer."""
         self._pool = pool
         self._event_without = event_without
         self._answer_without = answer_without
 
     async def orders(self, customer_id: str) -> AsyncIterator[Order]:
-        """Every order, oldest first."""
+        """Yields every order, oldest first."""
         async for order in self._each("orders", "order_id", load_orders, customer_id):
             yield order
 
     async def reservations(self, customer_id: str) -> AsyncIterator[Reservation]:
-        """Every reservation, oldest first."""
+        """Yields every reservation, oldest first."""
         async for reservation in self._each("reservations", "reservation_id", load_reservations, customer_id):
             yield reservation
 
@@ -85,7 +86,7 @@ class SqlCustomers:
             after = ids[-1]
 
     async def look(self, customer_id: str) -> Findings:
-        """What `erase` would find."""
+        """Returns what `erase` would erase."""
         findings = Findings(
             open_orders=await self._ids("orders", "order_id", customer_id, "state = ANY($2::smallint[])", OPEN_STATES),
             open_reservations=await self._ids(
@@ -110,8 +111,8 @@ class SqlCustomers:
         return findings
 
     async def erase(self, customer_id: str, progress: Callable[[Findings], None] = lambda findings: None) -> Findings:
-        """Takes the customer out of everything that is over, a batch a transaction, and names what still has them then.
-        What was done stays done when it is broken off; the same call again goes on."""
+        """Removes the customer from all closed records, one batch a transaction, and returns the counts and the open
+        orders. An interrupted call keeps the batches that were committed; the same call continues with the rest."""
         erased = Findings()
         while await self._erase_orders(customer_id, erased):
             progress(erased)
@@ -137,10 +138,10 @@ class SqlCustomers:
         return erased
 
     async def _erase_orders(self, customer_id: str, erased: Findings) -> bool:
-        """Customer, contacts and addresses of a batch, and the customer in its events; answers whether there was one.
+        """Removes customer, contacts and addresses from a batch of orders, and the customer from their events. Returns
+        whether there was a batch.
 
-        An order that is over may be open again, as a late payment revives it: so it is chosen by the statement that
-        locks it.
+        A late payment may reopen a closed order, so the statement that locks an order also selects it.
         """
         async with transaction(self._pool) as connection:
             rows = await connection.fetch(
@@ -179,8 +180,8 @@ class SqlCustomers:
         return [row[0] for row in rows]
 
     async def _answers(self, customer_id: str) -> AsyncIterator[list[tuple[str, str, bytes]]]:
-        """Stored answers that speak of the customer, as (actor, request_id, the answer without them), in batches. One
-        read goes through the whole table: nothing says whom an answer is about but its own bytes."""
+        """Yields the stored responses that name the customer, as (actor, request_id, response without the customer), in
+        batches. It reads the whole table once: only the encoded response shows which customer it names."""
         async with transaction(self._pool, readonly=True) as reader:
             rows = await reader.cursor(
                 """

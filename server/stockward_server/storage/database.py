@@ -1,4 +1,4 @@
-"""The connection pool, migrations, and what a database error means."""
+"""The connection pool, migrations, and the classification of database errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pogo_core.util.migrate import apply
 from stockward_server.domain.errors import DatabaseUnavailable, FieldInvalid, Refusal
 from stockward_server.storage.log_epoch import ensure_epoch
 
-if TYPE_CHECKING:  # generic to the type checker only
+if TYPE_CHECKING:  # generic only for the type checker
     Connection = asyncpg.Connection[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
     Executor = Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -29,35 +29,36 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-logging.getLogger("pogo_core").setLevel(logging.ERROR)  # anyone who migrates reports what was applied
+logging.getLogger("pogo_core").setLevel(logging.ERROR)  # the caller reports which migrations were applied
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 IN_USE = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 NOT_STORED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeError)
-"""What PostgreSQL, or its driver, says of values that it can never store, such as a NUL in a text."""
+"""Errors for values that can never be stored, such as a NUL in a text."""
 MIGRATION_LOCK = 0x73746F636B  # any constant will do; it spells "stock"
 
 LOCK_TIMEOUT = "500ms"
-"""How long a change of the schema waits for its lock. Until it has it, anyone who comes later waits behind it. It gives
-up before PostgreSQL looks for a deadlock (after 1 s), so that no server's transaction is ended for it."""
+"""How long a schema change waits for its lock; while it waits, later transactions wait behind it. Shorter than
+PostgreSQL's `deadlock_timeout` (1 s), so that no server's transaction is aborted because of it."""
 
 CLOSE_SECONDS = 1.0
-"""How long the connections of a pool may take to close."""
+"""Time limit for closing the connections of a pool."""
 
 SNAPSHOT_TRIES = 10
-"""How often the same is read at most while migrations come between."""
+"""Maximum number of reads when migrations run in between."""
 
 LOCK_TRIES, LOCK_PAUSE = 60, 0.5
-"""How often a migration tries to get its locks, and the seconds in between that are left to others."""
+"""Number of attempts of a migration to get its locks, and the seconds between them in which other transactions can
+run."""
 
 
 def is_database_down(error: BaseException) -> bool:
-    """Whether the connection broke or the database cannot be used right now: trying again later can help.
+    """Returns whether the connection broke or the database is unavailable, so that a retry can succeed.
 
-    What became of a COMMIT under way is not known then.
+    The outcome of a COMMIT in flight is then unknown.
     """
-    if isinstance(error, asyncpg.DataError):  # an InterfaceError by inheritance, but about an argument
+    if isinstance(error, asyncpg.DataError):  # a subclass of InterfaceError, but about an argument
         return False
     return isinstance(
         error,
@@ -65,50 +66,50 @@ def is_database_down(error: BaseException) -> bool:
         | TimeoutError
         | asyncpg.PostgresConnectionError
         | asyncpg.InterfaceError
-        | asyncpg.InternalClientError  # a connection that was ended while it was idle is taken for a busy one
+        | asyncpg.InternalClientError  # the driver reports a connection that was closed while idle as busy
         | asyncpg.CannotConnectNowError
         | asyncpg.TooManyConnectionsError
         | asyncpg.AdminShutdownError
         | asyncpg.CrashShutdownError
-        | asyncpg.UndefinedTableError  # it is not migrated yet
+        | asyncpg.UndefinedTableError  # not migrated yet
         | asyncpg.UndefinedColumnError,
     )
 
 
 def refusal_of(error: BaseException) -> Refusal | None:
-    """The documented answer to an error of the database, where there is one."""
+    """Returns the Refusal documented for a database error, or None."""
     if isinstance(error, NOT_MIGRATED):
         return DatabaseUnavailable.not_migrated()
     if is_database_down(error):
         return DatabaseUnavailable.unreachable()
     if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.DeadlockDetectedError):
-        return DatabaseUnavailable.migrating()  # ours alone never deadlock
+        return DatabaseUnavailable.migrating()  # only a migration can deadlock with a server
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
         return FieldInvalid("", "a text has a character that cannot be stored: NUL")
     return None
 
 
 def is_race_lost(error: BaseException) -> bool:
-    """Whether another transaction was faster, so that the same work can succeed in a new one."""
+    """Returns whether a concurrent transaction caused the error, so that a retry in a new transaction can succeed."""
     return isinstance(
         error,
-        asyncpg.UniqueViolationError  # it inserted first
-        | asyncpg.ForeignKeyViolationError  # it dropped what a row speaks of, such as a variant
+        asyncpg.UniqueViolationError  # inserted by the other transaction
+        | asyncpg.ForeignKeyViolationError  # a referenced row, such as a variant, was deleted
         | asyncpg.SerializationError
         | asyncpg.DeadlockDetectedError
-        | asyncpg.InvalidCachedStatementError,  # it was a migration
+        | asyncpg.InvalidCachedStatementError,  # a migration ran
     )
 
 
 async def open_pool(dsn: str, size: int, command_timeout: float = 30.0, *, read_only: bool = False) -> Pool:
-    """A pool of up to `size` connections; statements are cancelled after `command_timeout` seconds. `read_only`:
-    nothing is ever written, so no epoch of the record of events is begun either.
+    """Returns a pool of up to `size` connections; statements are cancelled after `command_timeout` seconds. With
+    `read_only` nothing is written, so no epoch of the event log begins.
 
-    Nothing in the code changes session state on a pooled connection, so releasing one costs no round trip.
+    No code changes session state on a pooled connection, so releasing one costs no round trip.
     """
     return await asyncpg.create_pool(
         dsn,
-        min_size=0,  # a database that is away fails the caller, not a task of the pool
+        min_size=0,  # an unavailable database fails the caller, not a task of the pool
         max_size=size,
         command_timeout=command_timeout,
         timeout=10.0,
@@ -122,8 +123,8 @@ async def open_pool(dsn: str, size: int, command_timeout: float = 30.0, *, read_
 async def opened_pool(
     dsn: str, size: int, command_timeout: float = 30.0, *, read_only: bool = False
 ) -> AsyncIterator[Pool]:
-    """The same for the length of a block. Connections that are not closed within CLOSE_SECONDS are broken off: to a
-    PostgreSQL that no longer answers, closing one takes as long as a statement may."""
+    """Opens a pool for the length of a block. Connections that are not closed within CLOSE_SECONDS are terminated: when
+    PostgreSQL no longer responds, closing one takes as long as the timeout of a statement."""
     pool = await open_pool(dsn, size, command_timeout, read_only=read_only)
     try:
         yield pool
@@ -134,13 +135,13 @@ async def opened_pool(
 
 
 async def prepare_connection(connection: Connection) -> None:
-    """Makes sure that what is written over it goes into the right epoch of the record of events."""
+    """Ensures that what this connection writes belongs to the right epoch of the event log."""
     await decode_json(connection)
     await ensure_epoch(connection)
 
 
 async def decode_json(connection: Connection) -> None:
-    """JSON columns as Python objects."""
+    """Decodes JSON columns to Python objects."""
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
 
 
@@ -149,7 +150,7 @@ async def _keep_session(connection: Any) -> None:
 
 
 class SessionNotKept(ConnectionError):
-    """A pooler stands before PostgreSQL that gives every transaction another session: locks would be anybody's."""
+    """A pooler gives every transaction another session, so session locks would not belong to one client."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -159,10 +160,10 @@ class SessionNotKept(ConnectionError):
 
 
 async def check_session(connection: Connection, dsn: str) -> None:
-    """Raises SessionNotKept where the session behind the connection is not its own from one transaction to the next.
+    """Raises SessionNotKept unless the connection keeps its session from one transaction to the next.
 
-    A pooler shows in the process id that it made up. Whether it keeps sessions is tried: in transaction mode the one
-    that was used last is what the next transaction of anybody gets.
+    A pooler is recognised by the process id that it invents. A trial shows whether it keeps sessions: in transaction
+    mode it gives the session that was used last to the next transaction of any client.
     """
     try:
         own = await connection.fetchval("SELECT pg_backend_pid()")
@@ -176,7 +177,7 @@ async def check_session(connection: Connection, dsn: str) -> None:
                     return
         finally:
             await other.close()
-    # No session is left for us; or it is another one, and so is what was prepared in it.
+    # Either no session is free, or it is a different one, without the prepared statement.
     except (TimeoutError, asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError) as error:
         raise SessionNotKept from error
     raise SessionNotKept
@@ -184,32 +185,32 @@ async def check_session(connection: Connection, dsn: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PoolUse:
-    """Connections of a pool."""
+    """Numbers of connections of a pool."""
 
     used: int
     idle: int
     most: int
     waiting: int
-    """Tasks that wait for one."""
+    """Tasks that wait for a connection."""
 
 
 def use_of(pool: Pool) -> PoolUse:
-    """How a pool is used right now."""
+    """Returns the current use of a pool."""
     idle = pool.get_idle_size()
-    waiting = getattr(getattr(pool, "_queue", None), "_getters", ())  # asyncpg reports it nowhere else
+    waiting = getattr(getattr(pool, "_queue", None), "_getters", ())  # asyncpg has no public attribute for it
     return PoolUse(pool.get_size() - idle, idle, pool.get_max_size(), len(waiting))
 
 
 @asynccontextmanager
 async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Executor]:
-    """A connection of the pool inside a transaction."""
+    """Opens a transaction on a connection of the pool."""
     async with pool.acquire() as connection, connection.transaction(**options):
         yield connection
 
 
 async def read_snapshot(pool: Pool, read: Callable[[Executor], Awaitable[T]]) -> T:
-    """Reads as of one moment, by several statements. Where a migration came between it reads again: the driver prepares
-    a statement again by itself only outside of transactions."""
+    """Reads one snapshot with several statements. Reads again when a migration ran in between: the driver prepares a
+    statement again by itself only outside a transaction."""
     tries = SNAPSHOT_TRIES
     while True:
         tries -= 1
@@ -222,10 +223,10 @@ async def read_snapshot(pool: Pool, read: Callable[[Executor], Awaitable[T]]) ->
 
 
 async def migrate(dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
-    """Brings the schema up to date and answers the names of what was applied; one process at a time.
+    """Applies pending migrations and returns their names; one process at a time.
 
-    Servers may be at work meanwhile: what has to be locked is waited for in short turns. Raises BadMigrationError when
-    somebody, such as a backup, keeps it for too long; what was applied by then stays.
+    Servers may run meanwhile: the migration waits for locks in short turns. Raises BadMigrationError when another
+    process, such as a backup, holds a lock for too long; migrations applied until then stay.
     """
     connection = await asyncpg.connect(dsn, timeout=10.0)
     try:
@@ -251,16 +252,16 @@ async def migrate(dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Partitioned:
-    """A table with a partition for each day or month of its create_time, in UTC, and one for what fits in none."""
+    """A table with one partition for each day or month of `create_time`, in UTC, and a default partition."""
 
     table: str
     period: str
     suffix: str
-    """Of a partition's name, as to_char makes it of the period's beginning."""
+    """Suffix of a partition's name: the to_char format of the first day of its period."""
     ahead: int
-    """Periods after this one that room is made for."""
+    """Number of future periods for which partitions are created."""
     own: str = ""
-    """What each partition has besides what all of the table has."""
+    """SQL of objects that each partition has in addition to those of the whole table."""
 
 
 EVENTS = Partitioned("events", "day", "YYYYMMDD", 7)
@@ -271,18 +272,17 @@ PARTITIONS = """
     FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
     WHERE inhparent = to_regclass($1) AND relname ~ '[0-9]$'
 """
-"""Those of table $1, whose names end as $2 says."""
+"""Partitions of table $1 whose names match $2."""
 
 
 async def ensure_partitions(connection: Executor, of: Partitioned) -> None:
-    """Makes the partitions from the period before this one on, where they are missing and later than the oldest.
+    """Creates missing partitions from the previous period on that are later than the oldest one.
 
-    That locks all of the table: rather later than behind a backup, with every writer waiting. So it raises
-    LockNotAvailableError after LOCK_TIMEOUT. A period of which there are rows already, since nobody made room in time,
-    gets none.
+    This locks the whole table. It must not make every writer wait behind a backup, so it raises LockNotAvailableError
+    after LOCK_TIMEOUT. A period that already has rows in the default partition gets no partition.
     """
     if await connection.fetchval("SELECT to_regclass($1) IS NULL", f"{of.table}_default"):
-        return  # the schema is older than that
+        return  # the schema is older than partitions
     missing = await connection.fetch(
         f"""
         WITH partitions AS ({PARTITIONS}), periods AS (
@@ -311,7 +311,7 @@ async def ensure_partitions(connection: Executor, of: Partitioned) -> None:
 
 
 async def migration_state(pool: Pool) -> tuple[list[str], list[str]]:
-    """Names of migrations that are still to be applied, and of those that are applied and unknown here."""
+    """Returns the names of pending migrations, and of applied migrations that this release does not know."""
     async with pool.acquire() as connection:
         applied = await _applied(connection)
     known = {file.stem for file in MIGRATIONS.glob("*.sql")}

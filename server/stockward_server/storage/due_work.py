@@ -1,4 +1,4 @@
-"""What the sweeper has to end."""
+"""Finds the holds and orders that are due, for the sweeper."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SqlDueWork:
         return [row["id"] for row in rows]
 
     async def due_orders(self, limit: int, without: Collection[str]) -> Sequence[str]:
-        """Those that are not known to have been paid for: the others would be looked at in every round."""
+        """Returns due orders without a known payment: paid orders would be looked at in every round."""
         rows = await self._pool.fetch(
             """
             SELECT order_id::text AS id FROM orders
@@ -37,7 +37,7 @@ class SqlDueWork:
 
 
 async def sweeper_lag(pool: Pool) -> float:
-    """For how many seconds the oldest hold or order has been due that nobody has ended yet; 0 when there is none."""
+    """Returns the age in seconds of the oldest due hold or order that has not been ended; 0 when there is none."""
     lag = await pool.fetchval(
         """
         SELECT extract(epoch FROM now() - least(

@@ -1,15 +1,15 @@
-"""SKUs that were renamed: what an old row's SKU is called now.
+"""Maps the former SKU of a row to the current SKU of its goods.
 
-A rename leaves the ledger and the lines of orders and reservations as they were written, since a SKU may have
-millions. The table `former_skus` says for each former name which goods it meant and for how long, so that
-the name can be used again. Time is counted in ids of the ledger: each rename draws one while the stock is locked.
+A rename does not change the ledger or the lines of orders and reservations, as a SKU may have millions. The table
+`former_skus` records which goods a former SKU meant and until when, so that the SKU can be used again. Time is counted
+in ids of the ledger: each rename draws one while the stock is locked.
 """
 
 from __future__ import annotations
 
 
 def renamed(row: str, moment: str) -> str:
-    """Returns the join that finds, as `former`, the goods that the SKU of `row` meant at its `moment`, if it no longer
+    """Returns the join that finds, as `former`, the goods that the SKU of `row` meant at its `moment`, unless it still
     does."""
     return (
         f"LEFT JOIN former_skus former ON former.name = {row}.sku "
@@ -18,15 +18,15 @@ def renamed(row: str, moment: str) -> str:
 
 
 def sku_now(row: str) -> str:
-    """Returns, beside that join, the SKU of the row's goods now."""
+    """Returns, for use with that join, the current SKU of the row's goods."""
     return f"coalesce(former.sku, {row}.sku)"
 
 
 def names_of(sku: str) -> str:
-    """Returns an array of all names that rows of the goods with this SKU may have, for an index; `sku_now` says which
-    rows are of these goods. `sku` is a parameter such as `$1`."""
+    """Returns an array of all SKUs that rows of these goods may have, for an index; `sku_now` then decides which rows
+    are of these goods. `sku` is a parameter such as `$1`."""
     return f"ARRAY(SELECT {sku}::text UNION ALL SELECT name FROM former_skus WHERE sku = {sku}::text)"
 
 
 RENAMES = "(SELECT count FROM sku_renames)"
-"""How many renames were committed. Where it has not changed, SKUs are still what they were read as."""
+"""The number of committed renames. While it is unchanged, SKUs that were read are still current."""

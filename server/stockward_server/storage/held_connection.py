@@ -1,4 +1,4 @@
-"""A connection that is held for its session: for advisory locks, which are lost with it."""
+"""A connection that keeps its session, for advisory locks, which end with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stockward_server.storage.database import Connection, SessionNotKept, check_
 CLOSE_SECONDS = 2.0
 
 KEEPALIVES = {
-    # Should this machine vanish, PostgreSQL notices within a minute, and others can have the locks.
+    # If this machine fails, PostgreSQL notices within a minute and releases the locks.
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
@@ -25,9 +25,9 @@ KEEPALIVES = {
 async def held_connection(
     dsn: str, name: str, on_lost: Callable[[str], None], settings: Mapping[str, str] = MappingProxyType({})
 ) -> AsyncIterator[Connection]:
-    """A connection of its own, `name` as PostgreSQL shows it. `on_lost` is called at once when it breaks, and its locks
-    with it; not when it is closed at the end. The DSN must lead to PostgreSQL itself or to a pooler that keeps
-    sessions; SessionNotKept where it does not."""
+    """Opens a separate connection, shown as `name` in PostgreSQL. `on_lost` is called at once when it breaks, which
+    releases its locks, but not when it is closed at the end. The DSN must lead to PostgreSQL or to a pooler that keeps
+    sessions. Raises SessionNotKept otherwise."""
     try:
         connection = await asyncpg.connect(
             dsn,
@@ -35,7 +35,7 @@ async def held_connection(
             command_timeout=30.0,
             server_settings={**KEEPALIVES, **settings, "application_name": name, "timezone": "UTC"},
         )
-    except asyncpg.ProtocolViolationError as error:  # PgBouncer knows few settings, and refuses to pass on others
+    except asyncpg.ProtocolViolationError as error:  # PgBouncer rejects settings that it does not know
         raise SessionNotKept from error
     try:
         await check_session(connection, dsn)
@@ -52,7 +52,7 @@ async def held_connection(
     finally:
         connection.remove_termination_listener(lost)
         try:
-            async with asyncio.timeout(CLOSE_SECONDS):  # the driver's own does not end its wait for a cancelled query
+            async with asyncio.timeout(CLOSE_SECONDS):  # the driver's own timeout ignores a cancelled query
                 await connection.close()
         except Exception as error:
             connection.terminate()

@@ -1,4 +1,4 @@
-"""API keys: only their SHA-256 is stored, so a copy of the database opens nothing."""
+"""API keys: only their SHA-256 is stored, so a copy of the database grants no access."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ SELECT_KEYS = """
 """
 
 STACK = "stockward run"
-"""Who made the keys of a stack on one's own machine."""
+"""Actor that created the keys of a local stack."""
 
 WORKS = "revoke_time IS NULL AND (expire_time > clock_timestamp()) IS NOT FALSE"
-"""Condition of a key that is neither revoked nor past its end."""
+"""SQL condition for a key that is neither revoked nor expired."""
 
 
 class SqlKeys:
-    """The application's Keys on PostgreSQL. Edits go one after another, so two cannot make keys of one name."""
+    """Implements the application's Keys on PostgreSQL. Edits are serialized, so two active keys cannot have one
+    name."""
 
     def __init__(self, pool: Pool, mutations: Mutations) -> None:
         self._pool = pool
@@ -41,7 +42,7 @@ class SqlKeys:
     async def create(
         self, request: MutationContext, wanted: NewKey, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
     ) -> M:
-        """KeyNameTaken while another key of that name works."""
+        """Creates a key. Raises KeyNameTaken while another active key has that name."""
 
         async def work(connection: Executor, state: UnitOfWork) -> KeyAnswer:
             await _lock_keys(connection)
@@ -59,7 +60,7 @@ class SqlKeys:
     async def rotate(
         self, request: MutationContext, rotation: Rotation, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]
     ) -> M:
-        """KeyNotFound, EtagMismatch, or KeyNotActive."""
+        """Creates the successor of a key. Raises KeyNotFound, EtagMismatch, or KeyNotActive."""
 
         async def work(connection: Executor, state: UnitOfWork) -> KeyAnswer:
             await _lock_keys(connection)
@@ -78,7 +79,7 @@ class SqlKeys:
         return await self._mutations.run(request, work, codec)
 
     async def revoke(self, request: MutationContext, key_id: str, etag: str, codec: ResponseCodec[KeyAnswer, M]) -> M:
-        """KeyNotFound, or EtagMismatch. A key that was revoked before stays as it is."""
+        """Revokes a key; a key that is already revoked stays as it is. Raises KeyNotFound or EtagMismatch."""
 
         async def work(connection: Executor, state: UnitOfWork) -> KeyAnswer:
             await _lock_keys(connection)
@@ -97,7 +98,7 @@ class SqlKeys:
         return await self._mutations.run(request, work, codec)
 
     async def list(self, page: Page, include_ended: bool) -> Sequence[KeyAnswer]:
-        """Newest first."""
+        """Returns a page of keys, newest first."""
         (before,) = page.after or (None,)
         now = await self._pool.fetchval("SELECT clock_timestamp()")
         rows = await self._pool.fetch(
@@ -115,7 +116,7 @@ class SqlKeys:
 
 
 async def ensure_key(connection: Executor, name: str, role: Role, key: str) -> None:
-    """Stores the digest of a key that is known already; does nothing when it is there."""
+    """Stores the digest of a given key; does nothing when it exists."""
     await connection.execute(
         """
         INSERT INTO api_keys (key_id, name, role, prefix, hash, created_by) VALUES ($1, $2, $3, $4, $5, $6)
@@ -131,7 +132,7 @@ async def ensure_key(connection: Executor, name: str, role: Role, key: str) -> N
 
 
 async def _lock_keys(connection: Executor) -> None:
-    """Nobody else edits keys until the end of the transaction; reading them goes on."""
+    """Locks keys against edits until the end of the transaction; reads continue."""
     await connection.execute("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE")
 
 

@@ -1,4 +1,4 @@
-"""Edits of locations."""
+"""Creates and updates locations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SqlLocations:
         self._mutations = mutations
 
     async def create(self, request: MutationContext, location: LocationRow, codec: ResponseCodec[LocationRow, M]) -> M:
-        """LocationTaken when the id is in use."""
+        """Creates a location. Raises LocationTaken when the id is in use."""
 
         async def work(connection: Executor, state: UnitOfWork) -> LocationRow:
             created = replace(location, create_time=state.now)
@@ -51,7 +51,8 @@ class SqlLocations:
         etag: str,
         codec: ResponseCodec[LocationRow, M],
     ) -> M:
-        """Changes the named fields; LocationUnknown, or EtagMismatch when it has changed since the etag was read."""
+        """Changes the named fields. Raises LocationUnknown, or EtagMismatch when the location has changed since the
+        etag was read."""
 
         async def work(connection: Executor, state: UnitOfWork) -> LocationRow:
             row = await connection.fetchrow(

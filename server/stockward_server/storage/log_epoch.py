@@ -1,10 +1,10 @@
-"""Epochs of the record of events: whether this is still the database that it was, and what it has in common with it.
+"""Epochs of the event log: they detect that the database was replaced, and record the history that both share.
 
-A database that was restored, or a standby that took over without having everything, lacks events that were delivered.
-Its sequence would give their numbers to others, and anyone who holds a cursor behind them would never see those. So
-each database has a *lineage*: the cluster, its timeline, the database and the table itself. Every connection compares
-it when it is made, before anything is written. Where it is another one than that of the newest epoch, a new epoch
-begins: it says up to which seq the record is common, and moves the sequence beyond all that was ever drawn.
+A database that was restored from a backup, or a standby that was promoted without having everything, lacks events that
+were delivered. Its sequence would give their numbers to other events, and a reader with a later cursor would miss
+those. So each database has a *lineage*: the cluster, its timeline, the database and the table. Every new connection
+compares it before anything is written. When it differs from the lineage of the newest epoch, a new epoch begins: it
+records the last seq that both histories share, and moves the sequence beyond every seq ever drawn.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ LINEAGE = """
         'log_epochs'::regclass::oid -- of a dump that was loaded into the same database
     ) WHERE NOT pg_is_in_recovery()
 """
-"""What distinguishes this database from any other one; null on a standby, which nothing is written to."""
+"""Selects what distinguishes this database from any other; null on a standby, which is never written to."""
 
 KNOWN = "(SELECT lineage FROM log_epochs ORDER BY number DESC LIMIT 1)"
 
 CANNOT_LOOK = (asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError)
-"""Services that keep these functions to themselves: there `stockward events new-epoch` has to be run by hand."""
+"""Errors of services that do not permit these functions: there `stockward events new-epoch` must be run by hand."""
 
 SETTLED = "1 minute"
-"""Transactions are not open for longer. Of those that were when the backup was taken or the standby lost touch, some
-events may be there and lower ones not."""
+"""No transaction is open for longer. Of transactions that were open when the backup was made or the standby fell
+behind, some events may be present and lower ones missing."""
 
 RECENT = 100_000
-"""Events, at most, that are searched for gaps."""
+"""Maximum number of events that are searched for gaps."""
 
 BEGIN = f"""
     WITH newest AS (SELECT seq, create_time FROM events ORDER BY seq DESC LIMIT 1),
@@ -62,23 +62,23 @@ BEGIN = f"""
     FROM kept
     RETURNING epoch, kept_seq
 """
-"""Begins an epoch. It is common up to the first gap of late: a missing seq is of a transaction that failed, or of one
-that committed elsewhere. The sequence goes on from the time: a million events a second would not come near, two
-databases from one backup differ, and numbers stay below 2^53."""
+"""Begins an epoch. The shared history ends at the first recent gap: a missing seq belongs to a transaction that failed,
+or that committed on the other database. The sequence continues from the time, in seconds times 2^20: no rate of events
+overtakes it, two databases from one backup differ, and numbers stay below 2^53."""
 
 
 class OnStandby(ConnectionError):
-    """The database is a standby. Should it take over, it would not be noticed over a connection of before."""
+    """The database is a standby. An existing connection would not notice its promotion."""
 
     def __init__(self) -> None:
         super().__init__("the database is a standby: DATABASE_URL has to name the primary")
 
 
 async def ensure_epoch(connection: Executor) -> None:
-    """Begins a new epoch where this is another database than that of the newest one; raises OnStandby. Nothing happens
-    before the database is migrated, and where its lineage may not be seen."""
+    """Begins a new epoch when this database differs from that of the newest epoch. Raises OnStandby. Does nothing
+    before the database is migrated, or where its lineage cannot be read."""
     try:
-        own, known = await _look(connection)
+        own, known = await _read_lineages(connection)
     except (asyncpg.UndefinedTableError, *CANNOT_LOOK):
         return
     if own is None:
@@ -87,16 +87,16 @@ async def ensure_epoch(connection: Executor) -> None:
         return
     async with connection.transaction():
         known = await _lock(connection)
-        if known is None:  # nobody has looked yet
+        if known is None:  # not compared yet
             await connection.execute("UPDATE log_epochs SET lineage = $1", own)
         elif known != own:
             await _begin(connection, own)
 
 
 async def begin_epoch(connection: Executor) -> int:
-    """Begins a new epoch in any case, and returns the seq up to which the record is taken for common."""
+    """Begins a new epoch unconditionally; returns the seq up to which the history counts as shared."""
     try:
-        own, _ = await _look(connection)
+        own, _ = await _read_lineages(connection)
     except CANNOT_LOOK:
         own = None
     async with connection.transaction():
@@ -104,15 +104,15 @@ async def begin_epoch(connection: Executor) -> int:
         return await _begin(connection, own or known)
 
 
-async def _look(connection: Executor) -> tuple[str | None, str | None]:
-    """Returns the lineage, None on a standby, and that of the newest epoch."""
+async def _read_lineages(connection: Executor) -> tuple[str | None, str | None]:
+    """Returns the lineage, None on a standby, and the lineage of the newest epoch."""
     row: Any = await connection.fetchrow(f"SELECT ({LINEAGE}), {KNOWN}")
     own, known = row
     return own, known
 
 
 async def _lock(connection: Executor) -> str | None:
-    """Returns the lineage of the newest epoch, which nobody else changes before the end of the transaction."""
+    """Locks the epochs until the end of the transaction; returns the lineage of the newest one."""
     await connection.execute("LOCK TABLE log_epochs IN SHARE ROW EXCLUSIVE MODE")
     known: str | None = await connection.fetchval(f"SELECT {KNOWN}")
     return known

@@ -1,4 +1,4 @@
-"""Orders and reservations from their rows."""
+"""Builds orders and reservations from their rows."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from stockward_server.storage.former_skus import renamed, sku_now
 PAYMENT = """
     provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference, running_total, create_time
 """
-"""The columns of a payment event."""
+"""Columns of a payment event."""
 
 LOCK = "ORDER BY 1 FOR NO KEY UPDATE"
-"""Appended to a query to lock its rows in the order of their ids, with the lock that a plain UPDATE takes."""
+"""Appended to a query to lock its rows in the order of their ids, as strongly as a plain UPDATE."""
 
 
 async def load_orders(connection: Executor, order_ids: Collection[str], *, lock: bool = False) -> dict[str, Order]:
-    """The orders that exist, whole; their rows stay locked to the end of the transaction when `lock` is set."""
+    """Returns the existing orders, complete, by id; `lock` locks their rows until the end of the transaction."""
     ids = list(order_ids)
     heads = await connection.fetch(
         f"SELECT order_id::text AS id, * FROM orders WHERE order_id = ANY($1::uuid[]) {LOCK if lock else ''}", ids
@@ -100,7 +100,7 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
 async def load_reservations(
     connection: Executor, reservation_ids: Collection[str], *, lock: bool = False
 ) -> dict[str, Reservation]:
-    """The reservations that exist; their rows stay locked to the end of the transaction when `lock` is set."""
+    """Returns the existing reservations by id; `lock` locks their rows until the end of the transaction."""
     ids = list(reservation_ids)
     heads = await connection.fetch(
         "SELECT reservation_id::text AS id, order_id::text AS order, * FROM reservations "
@@ -139,7 +139,7 @@ async def load_reservations(
 
 
 def address_json(address: Address | None) -> dict[str, Any] | None:
-    """An address as it is stored: without its empty fields."""
+    """Returns an address as it is stored: without its empty fields."""
     return {key: value for key, value in asdict(address).items() if value} if address else None
 
 
@@ -203,7 +203,7 @@ def _order(
 
 
 def payment_event(row: Record) -> PaymentEvent:
-    """A payment event from the columns of PAYMENT."""
+    """Builds a payment event from the columns of PAYMENT."""
     return PaymentEvent(
         row["provider"],
         row["provider_event_id"],
@@ -218,10 +218,10 @@ def payment_event(row: Record) -> PaymentEvent:
 
 
 def _lines(rows: list[Record], charges: tuple[Charge, ...], currency: str) -> tuple[OrderLine, ...]:
-    """The lines with their shares of an open order's charges.
+    """Returns the lines with their shares of an open order's charges.
 
-    Servers of the release before stored none: such charges are spread over what remains, as they were made without
-    naming lines. That changes no present figure, only what later steps take. Orders that are over stay as they were.
+    Servers of the previous release stored no shares: such charges are spread over the remaining units, as they named no
+    lines. That changes no current figure, only later steps. Closed orders stay as they were.
     """
     lines = tuple(
         OrderLine(*(*list(row.values())[1:-1], LineShares(*row["shares"]) if row["shares"] else NO_SHARES))
@@ -252,7 +252,7 @@ def _charges(head: Record) -> tuple[Charge, ...]:
 
 
 def charge_columns(charges: Sequence[Charge]) -> tuple[str | None, str | None]:
-    """The charges as they are stored: `charges`, which servers of the release before read, and `charge_details`."""
+    """Returns the charges as stored: `charges`, which servers of the previous release read, and `charge_details`."""
     if not charges:
         return None, None
     details = [_details(charge) for charge in charges]

@@ -1,4 +1,4 @@
-"""Products and variants from their rows, and into them."""
+"""Converts products and variants from rows and to rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stockward_server.storage.database import Executor
 from stockward_server.storage.search_index import INDEX_PRODUCT, index_row
 from stockward_server.storage.statement import Statement
 
-# One statement is one snapshot, so a product never comes with the variants of another moment.
+# One statement is one snapshot, so the variants always belong to the same version as the product.
 SELECT_PRODUCTS = """
     SELECT p.product_id::text, p.handle, p.title, p.state, p.create_time, p.update_time, p.description, p.vendor,
            p.product_type, p.tags, p.images, p.attributes, p.scheduled_publish_time, p.publish_time, p.version,
@@ -26,7 +26,7 @@ SELECT_PRODUCTS = """
 """
 
 IS_INDEXED = "CASE WHEN products.indexed_version = products.version THEN {} ELSE products.indexed_version END"
-"""Says that a product is indexed in its next version, if it is in the present one, as what it is found by stays."""
+"""Marks the next version of a product as indexed if the current one is, as its search document is unchanged."""
 
 
 async def load_product(connection: Executor, product_id: str) -> Product | None:
@@ -35,8 +35,7 @@ async def load_product(connection: Executor, product_id: str) -> Product | None:
 
 
 async def write_content(connection: Executor, product: Product, *, is_found_as_before: bool = False) -> None:
-    """Stores a new product, or all of an old one, without its variants; and what it is found by, unless an old one
-    `is_found_as_before`."""
+    """Inserts or replaces a product without its variants; also its search document unless `is_found_as_before`."""
     columns = {
         "product_id": product.product_id,
         "handle": product.handle,
@@ -68,7 +67,7 @@ async def write_content(connection: Executor, product: Product, *, is_found_as_b
         statement.add(INDEX_PRODUCT, *index_row(product, document))
     values = {name: f"${number}" for number, name in enumerate(columns, start=1)}
     if "search" in values:
-        values["search"] = f"to_tsvector('english', {values['search']})"  # for servers of the release before
+        values["search"] = f"to_tsvector('english', {values['search']})"  # for servers of the previous release
     kept = ("product_id", "create_time", "indexed_version")
     changes = [f"{name} = EXCLUDED.{name}" for name in columns if name not in kept]
     statement.add(
@@ -82,7 +81,7 @@ async def write_content(connection: Executor, product: Product, *, is_found_as_b
 
 
 async def write_state(connection: Executor, product: Product) -> None:
-    """Stores where a product stands; what it is made of stays."""
+    """Stores the state of a product, not its content."""
     await connection.execute(
         f"""
         UPDATE products SET state = $2, scheduled_publish_time = $3, publish_time = $4, update_time = $5, version = $6,
@@ -99,9 +98,9 @@ async def write_state(connection: Executor, product: Product) -> None:
 
 
 async def write_variants(connection: Executor, product_id: str, rows: Sequence[tuple[int, Variant]]) -> None:
-    """Stores variants of a product with their positions, new or changed.
+    """Inserts or updates variants of a product with their positions.
 
-    A unique violation says that another product was given one of the SKUs in the meantime.
+    Raises UniqueViolationError when a concurrent transaction gave one of the SKUs to another product.
     """
     if not rows:
         return
@@ -149,7 +148,8 @@ def _variant_row(position: int, variant: Variant) -> tuple[Any, ...]:
 
 
 async def products_of(rows: Iterable[Record]) -> list[Product]:
-    """Rows of SELECT_PRODUCTS. A product may have thousands of variants, and a page a hundred of such products."""
+    """Builds products from rows of SELECT_PRODUCTS, pausing for other tasks: a product may have thousands of
+    variants."""
     products: list[Product] = []
     turns = Turns()
     for row in rows:
@@ -159,7 +159,7 @@ async def products_of(rows: Iterable[Record]) -> list[Product]:
 
 
 def product_of(row: Record) -> Product:
-    """A row of SELECT_PRODUCTS."""
+    """Builds a product from a row of SELECT_PRODUCTS."""
     return Product(
         product_id=row["product_id"],
         handle=row["handle"],

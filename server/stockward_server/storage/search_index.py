@@ -1,4 +1,4 @@
-"""What products are found by, as it is stored beside them."""
+"""The search index of products: the row that is stored beside each product."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from stockward_server.domain.product import Product
 from stockward_server.domain.search import SearchDocument
 from stockward_server.storage.statement import array_literal
 
-# `english` finds words in all their forms; `simple` finds them by their beginnings, and stop words, which `english`
-# does not know. A lexeme that no query has keeps the parts apart, so that no phrase is found across them.
+# `english` finds words in all their forms; `simple` finds prefixes, and stop words, which `english` drops. A lexeme
+# that no query has separates the parts, so that no phrase matches across them.
 _WORDS = " || $$' ':10$$::tsvector || ".join(
     f"to_tsvector('{dictionary}', {words})" for words in ("$4", "$5", "$6") for dictionary in ("simple", "english")
 )
 
 
 MAX_PAIRS = 400
-"""Pairs of a product that are kept: those with more have their vectors looked at."""
+"""Maximum number of pairs stored for a product; with more, its vector is read instead."""
 
 INDEX_PRODUCT = f"""
     INSERT INTO product_search (product_id, create_time, title_key, search, pairs)
@@ -26,11 +26,11 @@ INDEX_PRODUCT = f"""
     ON CONFLICT (product_id)
     DO UPDATE SET title_key = EXCLUDED.title_key, search = EXCLUDED.search, pairs = EXCLUDED.pairs
 """
-"""Stores the row of the index of a product, which is an `index_row`."""
+"""Stores an `index_row` of a product."""
 
 
 def index_row(product: Product, document: SearchDocument) -> tuple[Any, ...]:
-    """Returns the values of INDEX_PRODUCT; the document is of the same version of the product."""
+    """Returns the values of INDEX_PRODUCT; the document must belong to the same version of the product."""
     return (
         product.product_id,
         product.create_time,
@@ -44,7 +44,7 @@ def index_row(product: Product, document: SearchDocument) -> tuple[Any, ...]:
 
 
 def pair_filter(pairs: Set[str]) -> bytes:
-    """Returns a Bloom filter with a byte for each pair, which one of nine other pairs seems to be in."""
+    """Returns a Bloom filter with one byte for each pair; its rate of false positives is one in nine."""
     if len(pairs) > MAX_PAIRS:
         return b"\xff"
     found = bytearray(len(pairs) or 1)
@@ -55,6 +55,6 @@ def pair_filter(pairs: Set[str]) -> bytes:
 
 
 def may_have_pair(pair: str, bind: Callable[[Any], str]) -> str:
-    """Returns the condition that a row of `product_search s` does not rule out a pair."""
+    """Returns the condition that a row of `product_search s` may have a pair."""
     number = f"{bind(crc32(pair.encode()))}::bigint"
     return f"coalesce(get_bit(s.pairs, {number} % (8 * (length(s.pairs) - 1))), 1) = 1"

@@ -1,4 +1,4 @@
-"""Statements with long arrays, and several writes as one."""
+"""Statements with long arrays, and several writes in one statement."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from stockward_server.storage.database import Executor, Pool
 
 
 class Statement:
-    """INSERTs and UPDATEs that go to the database together, as the parts of one WITH: one round trip for all of them.
+    """Combines INSERTs and UPDATEs into one WITH statement, which costs one round trip.
 
-    All of them see the tables as they were before, so a part may build on another only through its RETURNING.
+    All parts see the tables as they were before, so a part can use another's result only through its RETURNING.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Statement:
         self._arguments: list[Any] = []
 
     def add(self, sql: str, *arguments: Any, name: str | None = None) -> None:
-        """One more part, with its own arguments from $1 on. `name` is what later parts call its RETURNING."""
+        """Adds a part, with its own arguments from $1 on. Later parts refer to its RETURNING as `name`."""
         text, sent = _with_text(sql, arguments, len(self._arguments))
         self._parts.append(f"{name or f'part{len(self._parts)}'} AS ({text})")
         self._arguments += sent
@@ -36,7 +36,7 @@ class Statement:
 
 
 class Parameters:
-    """The values of a statement whose conditions are put together: each gets the next parameter."""
+    """Collects the values of a statement that is built from conditions; each gets the next parameter."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -48,25 +48,25 @@ class Parameters:
 
 
 async def execute(connection: Executor, sql: str, *arguments: Any) -> None:
-    """One statement without comments, whose arrays travel as text."""
+    """Executes one statement without comments; its arrays are sent as text."""
     text, sent = _with_text(sql, arguments)
     await connection.execute(text, *sent)
 
 
 async def fetch(connection: Executor | Pool, sql: str, *arguments: Any) -> Sequence[asyncpg.Record]:
-    """The same, with its rows."""
+    """Executes one statement as `execute` does, and returns its rows."""
     text, sent = _with_text(sql, arguments)
     return await connection.fetch(text, *sent)
 
 
 AS_TEXT = re.compile(r"\$(\d+)::(text|uuid|smallint|int|bigint|boolean|timestamptz|interval)\[\]")
-"""Arrays that travel as text: the driver takes ten times as long to encode their elements one by one."""
+"""Array parameters that are sent as text: the driver takes ten times as long to encode their elements one by one."""
 
 
 def array_literal(values: Sequence[object]) -> str:
-    """The values as PostgreSQL reads an array: as in JSON, but for the brackets and for what a backslash does."""
+    """Returns a PostgreSQL array literal: JSON, except for the brackets and the meaning of a backslash."""
     written = to_json(values).decode()
-    if "\\" in written:  # but before a quote and itself it means something else there
+    if "\\" in written:  # an array literal escapes only quotes and backslashes
         written = f"[{','.join(map(_element, values))}]"
     return f"{{{written[1:-1]}}}"
 
@@ -79,7 +79,7 @@ def _element(value: object) -> str:
 
 
 def _with_text(sql: str, arguments: Sequence[Any], shift: int = 0) -> tuple[str, list[Any]]:
-    """The statement and its arguments, with arrays as text, and numbers that begin after `shift`."""
+    """Returns the statement and its arguments, with arrays as text and parameters numbered after `shift`."""
     text, as_text = _prepared(sql, shift)
     return text, [
         array_literal(argument) if position in as_text else argument for position, argument in enumerate(arguments, 1)
@@ -88,7 +88,7 @@ def _with_text(sql: str, arguments: Sequence[Any], shift: int = 0) -> tuple[str,
 
 @lru_cache(maxsize=512)
 def _prepared(sql: str, shift: int) -> tuple[str, frozenset[int]]:
-    """The parameters behind those of the parts before, and which of a part's own travel as text."""
+    """Returns the SQL with parameters numbered after `shift`, and the indexes of arguments that are sent as text."""
     as_text = frozenset(int(number) for number, _ in AS_TEXT.findall(sql))
     sql = AS_TEXT.sub(r"$\1::text::\2[]", " ".join(sql.split()))
     return re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + shift}", sql), as_text

@@ -1,4 +1,4 @@
-"""Rows of stock, as both paths read them."""
+"""Converts rows of stock, for the read path and the write path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stockward_server.domain.stock import AlertLevel, StockLevel
 
 
 def stock_level(row: Record) -> StockLevel:
-    """A stock row joined with its location's priority and activity."""
+    """Returns the level of a stock row that is joined with its location's priority and activity."""
     return StockLevel(
         row["sku"],
         row["location_id"],

@@ -1,1 +1,1 @@
-"""The event log, the outbox and what waits in it."""
+"""The event log, the outbox and their backlog."""

@@ -1,4 +1,4 @@
-"""How far the work is behind, as the database knows it: for metrics and for `stockward doctor`."""
+"""The backlog of asynchronous work, read from the database for metrics and `stockward doctor`."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from stockward_server.storage.database import Pool
 from stockward_server.storage.due_work import sweeper_lag
 
 MAX_COUNTED = 100_000
-"""Rows are counted up to here: a number that is not small need not be exact, and must not cost what it reports."""
+"""Rows are counted up to this number: a large count need not be exact, and counting must stay cheap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Counts end at MAX_COUNTED; ages are in seconds, 0 when there is nothing."""
+    """Counts are capped at MAX_COUNTED; ages are in seconds, 0 when nothing is pending."""
 
     outbox_pending: int
     outbox_age: float
-    """Since the oldest event was recorded that is not published yet."""
+    """Age of the oldest event that is not published yet."""
     deliveries_pending: int
-    """For enabled endpoints."""
+    """Pending deliveries to enabled endpoints."""
     deliveries_age: float
-    """Since the delivery was due that has been due for longest, at endpoints that do not fail: one that does is left
-    alone by its breaker, or for as long as it asked, and what waits for it says nothing of the gateway."""
+    """Time since the oldest due delivery became due, without failing endpoints: the breaker or Retry-After delays
+    those, so their deliveries do not show a slow gateway."""
     dead: int
-    """Dead letters."""
+    """Number of dead letters."""
     disabled: Sequence[str]
-    """Endpoints that are disabled."""
+    """Ids of disabled endpoints."""
     given_up: Sequence[str]
-    """Those of them that the gateway disabled, for their answer or for days of failing."""
+    """Ids of endpoints that the gateway disabled because of their response or after days of failures."""
     failing: Sequence[str]
-    """Enabled endpoints that have taken nothing since their last failure."""
+    """Ids of enabled endpoints that have accepted nothing since their last failure."""
     sweeper_age: float
-    """Since the oldest hold or order ran out that was not ended yet."""
+    """Time since the oldest hold or order that has not been ended became due."""
     set_aside: int
-    """Messages of the stream that are no events of ours."""
+    """Messages of the stream that are not valid events."""
     positions: Mapping[str, int]
-    """The last message of each stream that was made into deliveries."""
+    """The sequence number of the last message of each stream that was fanned out to deliveries."""
 
 
 async def read_backlog(pool: Pool) -> Backlog:
-    """Every part of it looks into an index, and no further than it has to."""
+    """Reads the backlog; every part reads an index, up to MAX_COUNTED rows."""
     row = await pool.fetchrow(
         """
         SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) counted),

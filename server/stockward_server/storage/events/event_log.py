@@ -1,20 +1,20 @@
-"""Reads the record of events without ever missing one, and puts events back into the outbox.
+"""Reads the event log without missing an event, and puts events back into the outbox.
 
-`seq` is drawn before its transaction commits, so a lower seq can become visible after a higher one: anyone who went on
-from the higher one would never see it. So only what lies below a *horizon* is read, a seq up to which every event has
-been decided. It is found in three steps, and their order matters:
+`seq` is drawn before its transaction commits, so a lower seq can become visible after a higher one, and a reader that
+continued after the higher one would miss it. So only events below a *horizon* are read: a seq up to which every
+transaction has committed or aborted. It is found in three steps, and their order matters:
 
 1. read the last seq that was drawn, h;
-2. draw a transaction id, x, and have its commit flushed. Every writer had its id before it drew a seq (see
-   `find_responses`), so anyone who drew one up to h has an id below x;
-3. wait until no transaction below or at x is running any more. Now everything up to h is visible or will never be.
+2. draw a transaction id, x, and have its commit flushed. Every writer got its id before it drew a seq (see
+   `find_responses`), so a writer that drew a seq up to h has an id below x;
+3. wait until no transaction up to x is running. Now everything up to h is visible or never will be.
 
-A snapshot's own upper bound cannot stand in for x: it is the highest id that has *finished*, plus one, so writers with
-higher ids may be running already.
+A snapshot's own upper bound cannot replace x: it is the highest id that has *finished*, plus one, so writers with
+higher ids may already be running.
 
-The flush is for crashes. A crash takes back what the log on the disk does not know: seqs of transactions that had not
-committed are drawn again, and ids given out again, below an h that was proven with the former ones. Steps 1 and 2 are
-one statement, which no crash survives; when it is done, h and x survive every crash.
+The flush is for crashes. After a crash, seqs and transaction ids that were not flushed are given out again, below an h
+that was proven with the former ones. Steps 1 and 2 are one statement, which no crash survives; once it has finished, h
+and x survive every crash.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.events.storefront_events import seen_by_storefronts
 
 HORIZON_SECONDS = 0.2
-"""How long a reader waits for running transactions before it is served up to the horizon that is known already."""
+"""How long a reader waits for running transactions before it is served up to the horizon that is already known."""
 
 LOOK_SECONDS = 0.01
-"""Pause between two looks at the transactions that hold the horizon back."""
+"""Pause between two checks of the transactions that hold the horizon back."""
 
 SCAN_LIMIT = 20_000
-"""Seqs that one call with a filter by type looks at: rare types must not make it scan the whole record."""
+"""Maximum number of seqs that one call with a filter by type scans: a rare type must not scan the whole log."""
 
 REPUBLISH_BATCH = 5_000
 
@@ -51,8 +51,8 @@ BY_BYTES = f"""
         FROM ({{}}) AS wanted
     ) AS counted WHERE bytes <= {PAGE_BYTES} OR bytes = octet_length(payload) ORDER BY seq
 """
-"""The events of a query with their `seq` and `payload`, up to PAGE_BYTES but at least one. The length of a payload is
-known without reading it."""
+"""Selects `seq` and `payload` of a query's events, up to PAGE_BYTES but at least one event. PostgreSQL knows the length
+of a payload without reading it."""
 
 EPOCH = "(SELECT epoch FROM log_epochs ORDER BY number DESC LIMIT 1)"
 
@@ -61,20 +61,21 @@ LOST = """
     WHERE kept_seq < $2 AND CASE $1 WHEN '' THEN $2 <= first_seq
         ELSE number > (SELECT number FROM log_epochs WHERE epoch = $1) END
 """
-"""Up to where the record still is what it was at the seq $2 of the epoch $1, null for all of that; and whether there
-was such an epoch. Without an epoch the seq alone must do: it lies where the sequence was moved on, or it does not."""
+"""Selects the seq up to which the log is unchanged since seq $2 of epoch $1, null if all of it is; and whether that
+epoch exists. Without an epoch only the seq decides: whether the sequence has skipped it."""
 
 DROPPED_SEQ = "SELECT dropped_seq FROM event_retention"
 
 DRAWN_SEQ = "SELECT coalesce(pg_sequence_last_value('event_seq'), 0)"
-"""Not `last_value`: a plain look at a sequence takes no lock, and may see the value that is just being
-written to the log, 32 ahead of what is drawn."""
+"""Not `last_value`: reading a sequence directly takes no lock, and may show the value that is being written to the
+write-ahead log, 32 ahead of what is drawn."""
 
 MARK = f"""
     SELECT drawn, pg_current_xact_id()::text::bigint, pg_logical_emit_message(true, 'stockward', '')
     FROM ({DRAWN_SEQ} AS drawn OFFSET 0) AS first
 """
-"""h and x of a horizon. The message is for nobody: a transaction that has written nothing would not be flushed."""
+"""Selects h and x of a horizon. The message has no reader: a transaction that has written nothing would not be
+flushed."""
 
 
 class SqlEventLog:
@@ -84,7 +85,7 @@ class SqlEventLog:
         self._pool = pool
         self._epoch = ""
         self._horizon = 0
-        self._mark: tuple[int, int] | None = None  # h and x, both on the disk, of a horizon that is not proven yet
+        self._mark: tuple[int, int] | None = None  # h and x, both flushed, of a horizon not yet proven
         self._proving = asyncio.Lock()
 
     async def list_events(
@@ -95,19 +96,19 @@ class SqlEventLog:
         aggregate_id: str = "",
         for_storefront: bool = False,
     ) -> EventPage:
-        """See EventLog. The position is the seq of an event that is committed, never one that a crash could undo."""
+        """See EventLog. The position is the seq of a committed event, never one that a crash could undo."""
         epoch, horizon, drawn = await self._prove_horizon()
         if after is None:
             after_seq = await self._pool.fetchval(DROPPED_SEQ)
         else:
             await self._refuse_lost(after, epoch, drawn)
             after_seq = after.seq
-        # Of one aggregate it is looked up once how far back a storefront sees, however many events it has.
+        # For one aggregate, the first seq that a storefront sees is looked up once, however many events there are.
         seen = seen_by_storefronts("e.type", "$4::text" if aggregate_id else "e.aggregate_id", "e.seq")
         until = horizon
         if (types or for_storefront) and not aggregate_id:
             next_seq = await self._pool.fetchval("SELECT min(seq) FROM events WHERE seq > $1", after_seq)
-            if next_seq is not None:  # from there, as gaps may be wide
+            if next_seq is not None:  # continue there, as gaps may be wide
                 until = min(horizon, next_seq - 1 + SCAN_LIMIT)
         rows = await self._pool.fetch(
             BY_BYTES.format(
@@ -133,7 +134,7 @@ class SqlEventLog:
             next_seq = await self._pool.fetchval(
                 "SELECT coalesce(max(seq), $1) FROM events WHERE seq > $1 AND seq <= $2", after_seq, until
             )
-        await self._refuse_expired(after_seq)  # last, so that nothing was dropped unseen in the meantime
+        await self._refuse_expired(after_seq)  # last, so that no partition was dropped meanwhile
         return EventPage([row["payload"] for row in rows], Cursor(next_seq, epoch), not more and until == horizon)
 
     async def check(self, cursor: Cursor) -> Cursor:
@@ -186,12 +187,12 @@ class SqlEventLog:
             raise CursorExpired(row["oldest_time"])
 
     async def _state(self) -> tuple[str, int]:
-        """The present epoch, and the last seq that was drawn."""
+        """Returns the current epoch and the last seq that was drawn."""
         row = cast(Record, await self._pool.fetchrow(f"SELECT {EPOCH} AS epoch, ({DRAWN_SEQ}) AS drawn"))
         return row["epoch"], row["drawn"]
 
     async def _refuse_lost(self, cursor: Cursor, epoch: str, drawn: int) -> None:
-        """EventsLost unless the record still has everything that the cursor stands behind."""
+        """Raises EventsLost unless the log still has every event up to the cursor."""
         if cursor.seq <= drawn and cursor.epoch == epoch:
             return
         kept, known = cast(Record, await self._pool.fetchrow(LOST, cursor.epoch, cursor.seq))
@@ -202,19 +203,19 @@ class SqlEventLog:
             raise EventsLost(end, known=False)
 
     async def _prove_horizon(self) -> tuple[str, int, int]:
-        """The present epoch; the highest seq up to which nothing can appear any more, as far as can be known within
-        HORIZON_SECONDS; the last seq that was drawn."""
+        """Returns the current epoch; the highest seq below which no event can still appear, as far as known within
+        HORIZON_SECONDS; and the last seq that was drawn."""
         deadline = asyncio.get_running_loop().time() + HORIZON_SECONDS
-        async with self._proving:  # callers at the same time share one proof
+        async with self._proving:  # concurrent callers share one proof
             epoch, drawn = await self._state()
-            if epoch != self._epoch:  # what was proven was proven of another record
+            if epoch != self._epoch:  # the proof was for another epoch
                 self._epoch, self._horizon, self._mark = epoch, 0, None
             last = drawn
             while self._horizon < last:
                 if self._mark is None:
                     marked, xid, _ = cast(Record, await self._pool.fetchrow(MARK))
                     self._mark = marked, xid
-                    last = min(last, marked)  # a crash since may have taken some back
+                    last = min(last, marked)  # a crash may have taken some back
                 seq, xid = self._mark
                 if await self._pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > $1", xid):
                     self._horizon, self._mark = seq, None
@@ -226,13 +227,13 @@ class SqlEventLog:
 
 
 def _is_full(rows: Sequence[Record], limit: int) -> bool:
-    """Whether a query that went through BY_BYTES may have had more events."""
+    """Returns whether BY_BYTES may have cut off events of a query."""
     return bool(rows) and (rows[0]["found"] == limit or rows[0]["found"] > len(rows))
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which events; what is None or empty does not narrow it."""
+    """Selects events; a field that is None or empty selects all."""
 
     since: datetime | None = None
     """Recorded at this moment or later."""
@@ -244,10 +245,11 @@ class Selection:
 
 
 async def republish(pool: Pool, selection: Selection, on_progress: Callable[[int], None] = lambda count: None) -> int:
-    """Puts events back into the outbox, oldest first, and answers how many; `on_progress` receives the number so far.
+    """Puts events back into the outbox, oldest first, and returns their number; `on_progress` receives the number so
+    far.
 
-    The relay publishes them again; the stream drops those that it still knows, so this refills a stream that was lost
-    and does no harm to one that was not. It goes in small transactions and may be broken off and begun again.
+    The relay publishes them again. The stream drops those that it still has, so this restores a lost stream and is
+    harmless otherwise. It runs in small transactions; an interrupted call can be repeated.
     """
     count = after = 0
     while True:

@@ -1,8 +1,8 @@
-"""The outbox as one relay sees it: the shards that it owns, what is pending there, and its removal.
+"""The part of the outbox that one relay owns: its shards, their pending events, and the removal of published events.
 
-A relay owns a shard while its session holds the shard's advisory lock, so an owner that dies or loses its connection
-loses its shards with it. Relays share the shards evenly: each announces itself by a shared lock, and gives up what is
-more than its part.
+A relay owns a shard while its session holds the shard's advisory lock, so a relay that dies or loses its connection
+loses its shards. Relays share the shards evenly: each announces itself by a shared lock, and releases shards beyond its
+share.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from stockward_server.storage.held_connection import held_connection
 log = logging.getLogger(__name__)
 
 LOCK_CLASS = 0x6F757462
-"""First key of the advisory locks (it spells "outb"); the second one is the shard."""
+"""First key of the advisory locks (it spells "outb"); the second key is the shard."""
 
 PRESENCE = SHARDS
-"""Second key of the lock that every relay shares."""
+"""Second key of the lock that all relays hold in shared mode."""
 
 BATCH_BYTES = 4 * 1024 * 1024
-"""Payloads of one batch, roughly: large orders make smaller batches, not larger messages to NATS."""
+"""Approximate limit of the payloads of one batch; large events make smaller batches, not larger messages."""
 
 
 _PENDING = """
@@ -52,12 +52,12 @@ PENDING_OF_OTHERS = _PENDING.format(
         ORDER BY seq LIMIT $2
     """
 )
-"""Those of aggregates that are not held back."""
+"""Selects pending events of aggregates that are not held back."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """An event that is still to be published; `payload` is a serialized stockward.event.v1.Event."""
+    """An event to be published; `payload` is a serialized stockward.event.v1.Event."""
 
     seq: int
     create_time: datetime
@@ -70,29 +70,29 @@ class PendingEvent:
 
 
 class OwnedOutbox:
-    """The part of the outbox that this session owns. Everything goes over the connection that holds the locks: a
-    statement that succeeds proves that they are still held."""
+    """The shards of the outbox that this session owns. All statements use the connection that holds the locks: one that
+    succeeds proves that the locks are still held."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.shards: frozenset[int] = frozenset()
-        """The shards that are ours."""
+        """The shards that this session owns."""
         self._held: set[str] = set()
-        """Aggregates with an event that exceeds NATS's max_payload; a new session checks again."""
+        """Aggregates with an event larger than NATS's max_payload; a new session checks again."""
 
     @classmethod
     @asynccontextmanager
     async def open(cls, dsn: str, on_lost: Callable[[str], None]) -> AsyncIterator[OwnedOutbox]:
-        """On a connection of its own; `on_lost` is called at once when it is gone, and the shards with it."""
-        # Plans are kept for long, and one that was made while today's partition was empty must not scan it later on.
+        """Opens a separate connection; `on_lost` is called at once when it breaks, which releases the shards."""
+        # A cached plan must not scan today's partition because the partition was empty when the plan was made.
         settings = {"enable_seqscan": "off"}
         async with held_connection(dsn, "stockward relay", on_lost, settings) as connection:
             await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", LOCK_CLASS, PRESENCE)
             yield cls(connection)
 
     async def share(self) -> None:
-        """Takes shards that are free, or gives some up, so that every relay has its part. Call it with nothing in
-        flight: anyone who takes a shard over starts from what is in the table."""
+        """Locks free shards, or releases some, so that every relay has its share. Call it with no publication in
+        flight: the next owner of a shard starts from what is in the table."""
         relays = await self._connection.fetchval(
             """
             SELECT count(*) FROM pg_locks
@@ -119,13 +119,14 @@ class OwnedOutbox:
             self.shards |= {row["shard"] for row in taken}
 
     async def pending(self, limit: int, max_bytes: int) -> Sequence[PendingEvent]:
-        """The first events of the owned shards by `seq`, up to `limit` and roughly BATCH_BYTES.
+        """Returns the first events of the owned shards by `seq`, up to `limit` and roughly BATCH_BYTES.
 
-        There is no cursor, so an event that commits late is not missed; and as `seq` was drawn under the lock of the
-        aggregate's row, what is there of an aggregate is always its next events. Joining on the time as well lets
-        PostgreSQL look into the partition of that day alone.
+        There is no cursor, so an event that commits late is not missed. As `seq` is drawn under the lock of the
+        aggregate's row, the events found of an aggregate are always its next ones. The join includes the time, so that
+        PostgreSQL reads only the partition of that day.
 
-        An event of more than `max_bytes` waits, with later events of its aggregate; all other events are returned.
+        An event of more than `max_bytes` is held back with later events of its aggregate; all other events are
+        returned.
         """
         events = []
         for row in await self._connection.fetch(
@@ -146,7 +147,7 @@ class OwnedOutbox:
         return events
 
     async def delete(self, events: Collection[PendingEvent]) -> None:
-        """What JetStream has acknowledged."""
+        """Deletes events that JetStream has acknowledged."""
         await self._connection.execute(
             "DELETE FROM outbox WHERE seq = ANY($1::bigint[])", [event.seq for event in events]
         )

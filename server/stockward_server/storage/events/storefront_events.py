@@ -1,9 +1,9 @@
-"""The events that a storefront may see, as a condition of SQL; `domain.event` says which these are.
+"""The events that a storefront may see, as an SQL condition; `domain.event` defines them.
 
-An event of a product that is for sale is seen when it is not older than the one by which the product was last
-published. That one has the product's `publish_time` as its time; where it is no longer kept, every event that is kept
-is younger. Nor is an event of a stock row older than the SKU of the variant: before, the name was that of other goods.
-An event that is hidden stays hidden: a storefront that reads the record again, or late, sees nothing out of order.
+An event of a published product is visible when it is not older than the event that last published the product. That
+event's time is the product's `publish_time`; when it is no longer kept, every kept event is younger. An event of a
+stock row is not visible when it is older than the SKU of the variant: until then the SKU meant other goods. A hidden
+event stays hidden, so that a storefront that reads the log again, or late, sees no event out of order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LAST_PUBLISHED = """
 
 def seen_by_storefronts(type_: str, aggregate_id: str, seq: str) -> str:
     """Returns the condition; the arguments are the SQL of an event's type, aggregate id and seq."""
-    # An id is cast behind a subquery, as a constant would be cast while the statement is planned, UUID or not.
+    # The cast is in a subquery, as a constant would be cast during planning, UUID or not.
     return f"""
     CASE
         WHEN {_is_one_of(type_, STAFF_ONLY)} THEN false

@@ -1,1 +1,1 @@
-"""Queries behind the reading methods, and their caches."""
+"""Queries of the read methods, and their caches."""

@@ -1,4 +1,4 @@
-"""Reads on orders, straight from the tables."""
+"""Reads orders from the tables."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from stockward_server.storage.statement import Parameters
 
 
 class SqlOrderViews:
-    """The application's OrderViews on PostgreSQL. An order is read as of one moment: several tables say what it comes
-    to."""
+    """Implements the application's OrderViews on PostgreSQL. An order is read in one snapshot, as it spans several
+    tables."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -25,7 +25,8 @@ class SqlOrderViews:
         return found.get(order_id.lower())
 
     async def orders(self, page: Page, wanted: OrderFilter) -> Sequence[Order]:
-        """By id, which sorts by time. Only the conditions in use stand in the query, so that each finds its index."""
+        """Returns a page of orders by id, which sorts by time. Only conditions in use are in the query, so that each
+        finds its index."""
         parameters = Parameters()
         bind = parameters.bind
         conditions = ["true"]
@@ -33,7 +34,7 @@ class SqlOrderViews:
             comparison = ">" if wanted.oldest_first else "<"
             conditions.append(f"order_id {comparison} {bind(page.after[0])}::uuid")
         if len(wanted.states) == 1:
-            conditions.append(f"state = {int(wanted.states[0])}")  # a constant: partial indexes need it in the text
+            conditions.append(f"state = {int(wanted.states[0])}")  # a literal: partial indexes need it in the text
         elif wanted.states:
             conditions.append(f"state = ANY({bind([int(state) for state in wanted.states])}::smallint[])")
         if wanted.customer_id:

@@ -1,4 +1,4 @@
-"""Published products are read far more often than changed: what was made of their rows is used again."""
+"""A cache of products by version: products are read far more often than changed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.product_rows import SELECT_PRODUCTS, products_of
 
 VERSION = "p.product_id::text, p.version, p.update_time"
-"""Columns of `products p` that say which product it is and how it stands."""
+"""Columns of `products p` that identify a product and its version."""
 
 MEBIBYTES = 128
-"""What they may take all together, roughly: some 40,000 products with a few variants."""
+"""Approximate memory for all cached products: some 40,000 products with a few variants."""
 
 
 def kibibytes(product: Product) -> int:
-    """What a product takes in memory, roughly: one for itself and for each variant, and the texts that staff wrote."""
+    """Returns the approximate memory of a product in KiB: one for itself and for each variant, plus its texts."""
     texts = [product.description, *product.tags, *_texts(product.attributes)]
     texts += (text for image in product.images for text in (image.url, image.alt_text))
     texts += (text for variant in product.variants for text in (variant.image_url, *_texts(variant.options)))
@@ -29,7 +29,7 @@ def kibibytes(product: Product) -> int:
 
 
 def _bytes_of(text: str) -> int:
-    """Python keeps up to four bytes for a character."""
+    """Returns the memory of a text: Python stores up to four bytes a character."""
     return getsizeof(text) - _EMPTY
 
 
@@ -41,24 +41,24 @@ def _texts(values: Mapping[str, str]) -> Iterable[str]:
 
 
 class ProductCache:
-    """Products as they stand in the database now. Only those whose version is not the one that is known are read whole;
-    what was made of a version is never changed."""
+    """Returns products as they are in the database now. Only products whose version is not cached are read completely;
+    a cached object is never changed."""
 
     def __init__(self, pool: Pool, most: int = MEBIBYTES * 1024) -> None:
-        """`most`: kibibytes of products that are kept, those read last."""
+        """`most` is the capacity in KiB; products read least recently are evicted."""
         self._pool = pool
         self._known: LRUCache[str, Product] = LRUCache(most, getsizeof=kibibytes)
 
     async def by_id(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
-        """Those that exist, in any state. A product that did not change since is the same object as before."""
+        """Returns the existing products by id, in any state. An unchanged product is the same object as before."""
         rows = await self._pool.fetch(
             f"SELECT {VERSION} FROM products p WHERE p.product_id = ANY($1::uuid[])", product_ids
         )
         return {product.product_id: product for product in await self.of_versions(self._pool, rows)}
 
     async def of_versions(self, connection: Executor | Pool, rows: Sequence[Record]) -> list[Product]:
-        """Returns the products of rows of VERSION, in their order. Those that are not known as they are there are read
-        whole: in a snapshot that is the same version, otherwise a later one, and what is gone meanwhile is left out."""
+        """Returns the products of rows of VERSION, in their order. Versions that are not cached are read: in a snapshot
+        that is the same version, otherwise perhaps a later one; products deleted meanwhile are left out."""
         found = {row[0]: self._known_as(*row[:3]) for row in rows}
         changed = [product_id for product_id, product in found.items() if product is None]
         if changed:
@@ -70,7 +70,7 @@ class ProductCache:
 
     def _known_as(self, product_id: str, version: int, update_time: datetime) -> Product | None:
         product = self._known.get(product_id)
-        # The time, too: a database that was restored counts its versions once more.
+        # Compare the time, too: a restored database repeats version numbers.
         if product is not None and product.version == version and product.update_time == update_time:
             return product
         return None

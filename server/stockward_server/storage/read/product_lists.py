@@ -1,4 +1,4 @@
-"""Lists of products, filtered, searched and sorted: which products are on a page."""
+"""Selects the products of a page of a list that is filtered, searched and sorted."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ SORT_KEYS = {
     ProductSort.TITLE: ("title_key", "text"),
     ProductSort.RELEVANCE: ("create_time", "timestamptz"),
 }
-"""Column and type of each sort key; each has an index with the product id behind it. For relevance, within a rank."""
+"""Column and type of each sort key; each has an index that ends with the product id. Relevance sorts within a rank."""
 
 LISTED_AT_ONCE = 1
-"""Products of the list that are kept apart from the rest in the time that it takes to read one that the index names."""
+"""Products of the list that are filtered in the time that it takes to read one product found in the index."""
 
 SPREAD = 1.5
-"""Times as many products of the list as it takes for a page where those that match are spread evenly."""
+"""Factor over the number of products that a page needs if matching products are spread evenly over the list."""
 
 GROWTH = 8
-"""Times as many products of the list when those before were not enough."""
+"""Factor by which more of the list is read when the previous part had too few matches."""
 
 ENOUGH = 10
-"""Times as many products as a page has that are sorted first: the rest hardly ever has to be."""
+"""Factor over the size of a page: so many products are sorted first, as the rest is rarely needed."""
 
 
 async def list_products(connection: Executor, page: Page, wanted: ProductFilter) -> Sequence[Record]:
-    """Returns rows of VERSION of those that meet the filter. Needs a transaction, in which no table is scanned."""
+    """Returns rows of VERSION for products that match the filter. Needs a transaction; disables sequential scans in
+    it."""
     if not wanted.search:
         return await _plain(connection, page, wanted)
-    await connection.execute("SET LOCAL enable_seqscan = off")  # it would look at every search vector
+    await connection.execute("SET LOCAL enable_seqscan = off")  # a sequential scan reads every search vector
     query = search_query(wanted.search)
     if wanted.sort is not ProductSort.RELEVANCE:
         return await _searched(connection, page, wanted, SearchCondition(query))
@@ -58,7 +59,7 @@ async def list_products(connection: Executor, page: Page, wanted: ProductFilter)
 async def _searched(
     connection: Executor, page: Page, wanted: ProductFilter, search: SearchCondition
 ) -> Sequence[Record]:
-    """Those that meet the filter, and the condition in place of its search."""
+    """Returns rows of products that match the filter, with `search` in place of the filter's search."""
     if not search.is_indexed:
         return await _plain(connection, page, wanted, search)
     if search.rank is not Rank.EXACT:
@@ -68,12 +69,12 @@ async def _searched(
             rows = await _by_index(connection, page, wanted, search, last)
             if len(rows) == page.size:
                 return rows
-            part *= GROWTH  # where the list begins there are fewer of them than elsewhere
+            part *= GROWTH  # the beginning of the list has fewer matches than the rest
     return await _by_index(connection, page, wanted, search)
 
 
 async def _estimate(connection: Executor, search: SearchCondition) -> tuple[int, int]:
-    """Returns how many products are found, at least one, and how many there are, by statistics of the database."""
+    """Returns the estimated number of matches, at least one, and of all products, from the database's statistics."""
     parameters = Parameters()
     plan = await connection.fetchval(
         f"""
@@ -88,9 +89,9 @@ async def _estimate(connection: Executor, search: SearchCondition) -> tuple[int,
 
 
 async def _last_of(connection: Executor, page: Page, wanted: ProductFilter, part: int) -> str | datetime | None:
-    """Returns the sort key up to which the list has so many products, from where the page begins; None if there are
-    fewer. From now on statements are planned for their values: how much is before this key decides which index is read.
-    """
+    """Returns the sort key of the last of the next `part` products of the list, counted from the beginning of the page;
+    None if there are fewer. From now on statements are planned with their values: the number of products before this
+    key decides which index is used."""
     parameters = Parameters()
     key, _ = SORT_KEYS[wanted.sort]
     conditions = _after(page, wanted, f"p.{key}, p.product_id", parameters.bind)
@@ -112,8 +113,8 @@ async def _by_index(
     search: SearchCondition,
     last: str | datetime | None = None,
 ) -> Sequence[Record]:
-    """Sorts all that the index names by what it has of them, and looks at as many as it takes for a page. `last`: only
-    those whose sort key does not come after it."""
+    """Sorts all products that the index finds by the index's columns, and reads as many as the page needs. `last`: only
+    products whose sort key is not after it."""
     rows = await _first_named(connection, page, wanted, search, last, ENOUGH * page.size)
     if len(rows) < page.size and not rows[0]["are_all"]:
         rows = await _first_named(connection, page, wanted, search, last, None)
@@ -128,8 +129,8 @@ async def _first_named(
     last: str | datetime | None,
     enough: int | None,
 ) -> Sequence[Record]:
-    """Returns what is found among the first `enough` that the index names, and whether these are all that it names; one
-    row without a product where nothing is found."""
+    """Returns the matches among the first `enough` products that the index finds, and whether the index finds no more;
+    one row without a product when nothing matches."""
     parameters = Parameters()
     bind = parameters.bind
     key, sort_type = SORT_KEYS[wanted.sort]
@@ -146,7 +147,7 @@ async def _first_named(
     conditions = [*_conditions(wanted, bind), search.look(bind)]
     limit = bind(enough)
     in_order = _order("f", wanted, "sort_key")
-    # The planner must not follow the order of the list, and look at each product's vector to see whether it matches.
+    # The planner must not walk the list in order and read each product's vector to see whether it matches.
     return await connection.fetch(
         f"""
         WITH named AS MATERIALIZED (
@@ -185,7 +186,7 @@ async def _plain(
 
 
 def _conditions(wanted: ProductFilter, bind: Bind) -> list[str]:
-    """What the filter asks of `products p`, but for its search."""
+    """Returns the filter's conditions on `products p`, without its search."""
     conditions = [f"p.state = ANY({bind(list(wanted.states))}::smallint[])"]
     if wanted.handle:
         conditions.append(f"p.handle = {bind(wanted.handle)}")
@@ -201,7 +202,7 @@ def _conditions(wanted: ProductFilter, bind: Bind) -> list[str]:
 
 
 def _after(page: Page, wanted: ProductFilter, key: str, bind: Bind) -> list[str]:
-    """That the columns `key` are beyond the position where the page begins, if it has one."""
+    """Returns the condition that the columns `key` are beyond the cursor of the page, if it has one."""
     if not page.after:
         return []
     last, product_id = page.after

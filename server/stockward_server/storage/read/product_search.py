@@ -1,4 +1,4 @@
-"""A search of products as questions to the index, and as what is looked at in the products that it names."""
+"""Translates a search of products into a query of the index and conditions on the products that the index finds."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from stockward_server.domain.search import PART, Rank, SearchQuery, Term
 from stockward_server.storage.search_index import may_have_pair
 
 Bind = Callable[[Any], str]
-"""Takes a value of a statement and returns the name of its parameter."""
+"""Adds a value to a statement and returns the name of its parameter."""
 
 Ask = Callable[[Term, Bind], str]
-"""Makes a query for one term."""
+"""Returns the tsquery for one term."""
 
 _CODE = re.compile(r"^(?=.*\d).{4,}$")
-"""A word with a digit, and not a short one."""
+"""A word of at least four characters with a digit, such as a product code."""
 
 NOTHING = "'^'"
-"""A query for a lexeme that no product has."""
+"""A tsquery for a lexeme that no product has."""
 
 VECTOR = """
     CASE WHEN p.indexed_version = p.version
         THEN (SELECT v.search FROM product_search v WHERE v.product_id = p.product_id) ELSE p.search END
 """
-"""The search vector of `products p`. It is stored out of line: ten products are found in the index in the time that a
-look at one takes."""
+"""The search vector of `products p`. It is stored out of line: reading one takes as long as finding ten products in the
+index."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchCondition:
-    """What a query finds: all of it, or what has one rank, as `domain.search.rank` decides, too."""
+    """The matches of a query: all of them, or those of one rank (see `domain.search.rank`)."""
 
     query: SearchQuery
     rank: Rank | None = None
     better: Sequence[str] | None = None
-    """Ids of all that have a better rank, where they are known: the index takes long to leave them out."""
+    """Ids of all products with a better rank, where they are known: excluding them by the index takes long."""
 
     @property
     def is_indexed(self) -> bool:
-        """Whether the index has an answer; otherwise every product has to be looked at."""
+        """Whether the index can be used; otherwise every product must be read."""
         return bool(self._also(str)) or all(_asked(terms, str) for terms in self.query.alternatives)
 
     def question(self, bind: Bind, ask: Ask | None = None) -> str:
-        """Returns a query that the vector of each product that is found meets, and few others. `ask` makes the part of
-        a term."""
+        """Returns a tsquery that the vector of every match satisfies, and few others. `ask` builds the part of a
+        term."""
         also = self._also(bind)
         if self.rank is Rank.EXACT:
             return also[0]
@@ -58,7 +58,8 @@ class SearchCondition:
         return " || ".join(f"({each})" for each in dict.fromkeys(asked))
 
     def sieve(self, bind: Bind) -> str:
-        """Returns what all that is found has in `product_search s`, where the words of phrases follow each other."""
+        """Returns a condition on `product_search s` that every match satisfies: it has the pairs of words of the
+        phrases."""
         wanted = [
             [pair for term in terms if not term.negative for pair in term.pairs] for terms in self.query.alternatives
         ]
@@ -67,7 +68,7 @@ class SearchCondition:
         return f"({' OR '.join(' AND '.join(may_have_pair(pair, bind) for pair in pairs) for pairs in wanted)})"
 
     def look(self, bind: Bind) -> str:
-        """Returns what decides, in `products p`, about those that meet the question."""
+        """Returns the condition on `products p` that decides whether a product found by the index is a match."""
         if not self.better:
             return self._look(bind)
         return f"p.product_id <> ALL({bind(self.better)}::uuid[]) AND {self._look(bind)}"
@@ -76,7 +77,7 @@ class SearchCondition:
         alternatives = self.query.alternatives
         if self.rank is Rank.EXACT or self._title_is_enough or not any(map(_has_looks, alternatives)):
             return "true"
-        exact = "" if self.rank else _exact(self.query, bind)  # in each look, so that it takes no further one
+        exact = "" if self.rank else _exact(self.query, bind)  # in each condition: saves a read of the vector
         held = []
         for terms in alternatives:
             looks = _looks(terms, exact, bind)
@@ -86,7 +87,7 @@ class SearchCondition:
         return f"({' OR '.join(f'({each})' for each in held)})"
 
     def _also(self, bind: Bind) -> list[str]:
-        """Queries for the rank, whatever the terms are."""
+        """Returns the tsqueries for the rank, which apply to all alternatives."""
         if self.rank is Rank.EXACT:
             return [_exact(self.query, bind)]
         also = []
@@ -98,14 +99,14 @@ class SearchCondition:
         return also
 
     def _left_to_ask(self, terms: Sequence[Term]) -> Sequence[Term]:
-        """Those that most products of the rank may not have: all of a title's have the words at least."""
+        """Returns the terms that products of the rank may lack: all products with the rank TITLE have the words."""
         if self.rank is not Rank.TITLE:
             return terms
         return [term for term in terms if term.negative or not (_is_word(term) or _has_look(term))]
 
     @property
     def _title_is_enough(self) -> bool:
-        """Whether all that have this rank are found: words that begin words of a title are parts of it."""
+        """Whether every product of this rank is a match: words that begin words of the title are parts of it."""
         terms = [term for terms in self.query.alternatives for term in terms]
         return self.rank is Rank.TITLE and all(_is_word(term) and not term.negative for term in terms)
 
@@ -115,12 +116,13 @@ def _exact(query: SearchQuery, bind: Bind) -> str:
 
 
 def _asked(terms: Sequence[Term], bind: Bind, ask: Ask | None = None) -> list[str]:
-    """Queries that the vector of a product for which the terms hold meets, all of them."""
+    """Returns tsqueries that the vector of every product with these terms satisfies."""
     return [asked for term in terms if (asked := (ask or _question)(term, bind))]
 
 
 def for_estimate(term: Term, bind: Bind) -> str:
-    """The largest part of the question, as an estimate adds up its parts, which mostly mean the same products."""
+    """Returns the largest part of a term's tsquery: an estimate adds up the parts, which mostly mean the same
+    products."""
     if term.negative or not term.text:
         return _question(term, bind)
     if len(term.text) <= PART:
@@ -147,7 +149,7 @@ def _has_looks(terms: Sequence[Term]) -> bool:
 
 
 def _has_look(term: Term) -> bool:
-    """Whether a product that meets the question to the index need not have the term."""
+    """Whether a product that the index finds may lack the term."""
     if term.negative and term.is_unspaced:
         return True
     if not term.text:
@@ -156,8 +158,8 @@ def _has_look(term: Term) -> bool:
 
 
 def _looks(terms: Sequence[Term], exact: str, bind: Bind) -> list[str]:
-    """Conditions that decide about the terms that the index does not know for sure. What meets the query `exact`, if
-    there is one, meets each of them."""
+    """Returns the conditions for the terms that the index cannot decide. A product that satisfies the tsquery `exact`,
+    if given, satisfies each of them."""
     return [_look(term, exact, bind) for term in terms if _has_look(term)]
 
 
@@ -179,19 +181,19 @@ def _either(query: str, exact: str) -> str:
 
 
 def _by_words(term: Term, bind: Bind, function: str = "phraseto_tsquery") -> str:
-    """The words in their English forms: one after another, or with `plainto_tsquery` all of them somewhere."""
+    """Returns a tsquery for the words in their English forms: in sequence, or in any order with `plainto_tsquery`."""
     dictionary = "simple" if term.is_stop_word else "english"
     return f"{function}('{dictionary}', {bind(' '.join(term.words))})"
 
 
 def _begun(term: Term, bind: Bind) -> str:
-    """The words one after another, the last one as far as it is typed; or written as one."""
+    """Returns a tsquery for the words in sequence, the last one as a prefix, or for the words written as one."""
     return _or_as_one(term, f"{' <-> '.join(map(_lexeme, term.words))}:*", bind)
 
 
 def _begun_somewhere(term: Term, bind: Bind) -> str:
-    """All the words, the last one as far as it is typed, where the others are no code that hardly any product has: it
-    takes the index long to find all words that begin with one letter."""
+    """Returns a tsquery for all words in any order, the last one as a prefix unless another word is a code, which is
+    rare: the index is slow to find all words that begin with one letter."""
     words = [_lexeme(word) for word in term.words]
     if any(map(_CODE.search, term.words[:-1])):
         del words[-1]
@@ -212,11 +214,11 @@ def _part(term: Term, bind: Bind) -> str:
 
 
 def _titled(terms: Sequence[Term], bind: Bind) -> str:
-    """All words begin a word of the title."""
+    """Returns a tsquery for all words as prefixes of words of the title."""
     words = [f"{_lexeme('^' + word)}:*" for term in terms if not term.negative for word in term.words]
     return f"{bind(' & '.join(words) or NOTHING)}::text::tsquery"
 
 
 def _lexeme(text: str) -> str:
-    """Quoted for a tsquery."""
+    """Returns the text quoted for a tsquery."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""The audit in short: the stock that moved last, compared with its ledger and its open claims."""
+"""A short audit: compares the stock that moved last with its ledger and its open claims."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from stockward_server.storage.former_skus import renamed, sku_now
 from stockward_server.storage.read.stock_views import SqlStockViews
 
 SKUS = 20
-"""Of the last movements; `stockward audit` compares all there is."""
+"""Maximum number of SKUs, those of the last movements; `stockward audit` compares all."""
 
 MOVEMENTS = 1000
-"""How far it looks back for them."""
+"""Number of last movements that are searched for SKUs."""
 
 
 @dataclass(slots=True)
 class AuditMetrics:
-    """Since the process began."""
+    """Figures since the process began."""
 
     checked: int = 0
     """Stock rows compared."""
     discrepancies: int = 0
-    """Counters that were wrong at the last look."""
+    """Wrong counters found by the last audit."""
     finish_time: float = 0.0
-    """Unix time of it."""
+    """Unix time of the last audit."""
 
     def add(self, checked: int, discrepancies: int) -> None:
-        """One look."""
+        """Records one audit."""
         self.checked += checked
         self.discrepancies = discrepancies
         self.finish_time = time.time()
 
 
 async def audit_recent(pool: Pool) -> AsyncIterator[tuple[int, Sequence[Discrepancy]]]:
-    """Stock rows compared, and what differs, SKU by SKU, each in a snapshot of its own."""
+    """Yields, for each SKU in a snapshot of its own, the number of stock rows compared and the discrepancies."""
     rows = await pool.fetch(
         f"""
         SELECT {sku_now("m")} AS sku

@@ -1,4 +1,4 @@
-"""Reads on stock, straight from the tables."""
+"""Reads stock from the tables."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ CLAIMS = f"""
         FROM allocations a JOIN orders o USING (order_id) WHERE a.sku = $1
     ) AS claims ORDER BY create_time, reservation_id, order_id LIMIT $2
 """
-"""Who owns the units of a SKU, oldest first, and how many they are."""
+"""Selects the claims on the units of a SKU, oldest first, and their number."""
 
 
 class SqlStockViews:
@@ -77,7 +77,7 @@ class SqlStockViews:
         self._pool = pool
 
     async def availability(self, skus: Sequence[str]) -> Mapping[str, AvailabilityRow]:
-        """By SKU; a variant without a stock row has zero units."""
+        """Returns availability by SKU; a variant without a stock row has zero units."""
         rows = await self._pool.fetch(
             """
             SELECT v.sku AS variant, v.untracked, p.state = $2 AS published, clock_timestamp() AS read_time, s.*,
@@ -90,7 +90,7 @@ class SqlStockViews:
             ProductState.PUBLISHED,
         )
         found: dict[str, AvailabilityRow] = {}
-        turns = Turns(ahead=True)  # several callers may wait for this
+        turns = Turns(ahead=True)  # several callers may wait for the same load
         for sku, same_sku in groupby(rows, key=itemgetter("variant")):
             await turns.give()
             variant, *others = same_sku
@@ -101,7 +101,7 @@ class SqlStockViews:
         return found
 
     async def levels(self, page: Page, skus: Sequence[str], location_id: str | None) -> Sequence[StockLevel]:
-        """By (sku, location_id)."""
+        """Returns a page of stock levels by (sku, location_id)."""
         after_sku, after_location = page.after or ("", "")
         rows = await self._pool.fetch(
             f"""
@@ -119,7 +119,7 @@ class SqlStockViews:
         return [stock_level(row) for row in rows]
 
     async def alerts(self, page: Page, sku: str | None, include_cleared: bool) -> Sequence[AlertRow]:
-        """Newest first."""
+        """Returns a page of alerts, newest first."""
         (before,) = page.after or (None,)
         rows = await self._pool.fetch(
             """
@@ -150,7 +150,7 @@ class SqlStockViews:
         ]
 
     async def movements(self, page: Page, wanted: MovementFilter) -> Sequence[MovementRow]:
-        """Newest first."""
+        """Returns a page of movements, newest first."""
         (before,) = page.after or (None,)
         rows = await self._pool.fetch(
             LIST_MOVEMENTS,
@@ -187,7 +187,7 @@ class SqlStockViews:
         ]
 
     async def explain(self, sku: str) -> Explanation | None:
-        """Levels, units that can be ordered, and the claims, oldest first."""
+        """Returns levels, available units, and the claims, oldest first; None for an unknown SKU."""
 
         async def read(connection: Executor) -> tuple[bool | None, Sequence[Record], Sequence[Record]]:
             untracked = await connection.fetchval("SELECT untracked FROM variants WHERE sku = $1", sku)
@@ -209,7 +209,7 @@ class SqlStockViews:
         return Explanation(levels, available, untracked, Claims(oldest, claims[0]["count"] if claims else 0))
 
     async def verify(self, sku: str | None) -> tuple[int, Sequence[Discrepancy]]:
-        """One statement, so one snapshot."""
+        """Returns the number of stock rows compared, and the discrepancies. It is one statement, so one snapshot."""
         rows = await self._pool.fetch(
             f"""
             WITH ledger AS (
@@ -261,7 +261,7 @@ class SqlStockViews:
             return (await load_reservations(connection, [reservation_id])).get(reservation_id.lower())
 
     async def reservations(self, page: Page, wanted: ReservationFilter) -> Sequence[Reservation]:
-        """Newest first: their ids sort by time."""
+        """Returns a page of reservations, newest first, as their ids sort by time."""
         (before,) = page.after or (None,)
         async with self._pool.acquire() as connection:
             ids = await connection.fetch(
@@ -283,7 +283,7 @@ class SqlStockViews:
             return [found[row["id"]] for row in ids]
 
     async def locations(self, page: Page) -> Sequence[LocationRow]:
-        """By (priority, location_id)."""
+        """Returns a page of locations by (priority, location_id)."""
         after_priority, after_location = page.after or (-1, "")
         rows = await self._pool.fetch(
             """

@@ -1,4 +1,4 @@
-"""Webhook endpoints and their deliveries: claimed by lane, recorded in batches. See 0002_webhooks.sql."""
+"""Claims lanes of webhook deliveries and records attempts in batches. See 0002_webhooks.sql."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from stockward_server.storage.database import Executor, Pool, transaction
 from stockward_server.storage.statement import execute, fetch
 
 LANE_LIMIT = 20
-"""Deliveries of one lane that are sent in one claim."""
+"""Maximum number of deliveries of one lane in one claim."""
 
 SETTINGS = "settings"
-"""Who makes and changes the endpoints of the settings."""
+"""Actor that creates and changes the endpoints of the settings."""
 
 SECRET_OVERLAP = timedelta(days=1)
-"""How long the old secret signs as well after the setting has changed."""
+"""How long the previous secret also signs after the setting has changed."""
 
 CLAIM = """
     WITH due AS MATERIALIZED (
@@ -34,47 +34,47 @@ CLAIM = """
     FROM due WHERE l.endpoint_id = due.endpoint_id AND l.aggregate_id = due.aggregate_id
     RETURNING l.endpoint_id, l.aggregate_id, l.due_time
 """
-"""Claims due lanes: endpoints, places that each has free, and how long the lease is."""
+"""Claims due lanes. Parameters: endpoints, free places of each, and the length of the lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Who is notified. `types` are such as `order.created`, `order.*` or `*`; `secrets` are those that sign now."""
+    """An enabled endpoint. `types` are such as `order.created`, `order.*` or `*`; `secrets` are those that sign now."""
 
     endpoint_id: str
     version: int
-    """Counts what staff set, and whether it is enabled."""
+    """Incremented by every change of the configuration or of `enabled`."""
     url: str
     types: Sequence[str]
     max_in_flight: int
     headers: Mapping[str, str]
-    """Sent with every request; by name in lower case."""
+    """Headers of every request, by name in lower case."""
     rate_limit: float | None
-    """Requests a second of one gateway; None: unlimited."""
+    """Requests per second of one gateway; None: unlimited."""
     max_body_bytes: int
     failing_since: datetime | None
-    """No delivery was taken since; None: the last one was."""
+    """Time of the first failure since the last accepted delivery; None: the last delivery was accepted."""
     warned: bool
-    """Whether its failing was reported."""
+    """Whether `endpoint.failing` was recorded."""
     secrets: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
-    """An event that is to be sent; `payload` is None when the event is no longer kept. `attempts` made so far number
-    the log; the schedule of retries counts those after `past_attempts`, made before it was last asked for again."""
+    """A delivery to be sent; `payload` is None when the event is no longer kept. `attempts` numbers the next attempt;
+    the retry schedule counts only attempts after `past_attempts`, made before the last manual retry."""
 
     event_id: str
     attempts: int
     past_attempts: int
     payload: bytes | None
     traceparent: str = ""
-    """W3C Trace Context of what brought the event about."""
+    """W3C Trace Context of the request that caused the event."""
 
 
 @dataclass(slots=True)
 class Lane:
-    """A claimed lane. It is ours until `lease_end` (the database's clock); `deliveries` are its next ones, in order."""
+    """A claimed lane, leased until `lease_end` (the database's clock); `deliveries` are its next ones, in order."""
 
     endpoint_id: str
     aggregate_id: str
@@ -83,13 +83,13 @@ class Lane:
 
     @property
     def size(self) -> int:
-        """Bytes of its events, encoded."""
+        """Bytes of its encoded events."""
         return sum(len(each.payload or b"") for each in self.deliveries)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of sending one delivery once. `attempt` counts from 1; `status` is None when there was no answer."""
+    """The result of one attempt. `attempt` counts from 1; `status` is None when there was no response."""
 
     endpoint_id: str
     event_id: str
@@ -104,20 +104,20 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Gives a lane back, to be claimed again after `delay` if anything is pending there."""
+    """Releases a lane; if deliveries are pending there it is due again after `delay`."""
 
     lane: Lane
     delay: timedelta
 
 
 class SqlWebhooks:
-    """The tables of the gateway."""
+    """Reads and writes the tables of the webhook gateway."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def endpoints(self) -> Sequence[Endpoint]:
-        """Those that are enabled, each with its valid secrets, newest first."""
+        """Returns the enabled endpoints, each with its valid secrets, newest first."""
         rows = await self._pool.fetch(
             """
             SELECT endpoint_id, version, url, types, max_in_flight, headers, rate_limit, max_body_bytes, failing_since,
@@ -132,14 +132,14 @@ class SqlWebhooks:
     async def claim(
         self, slots: Mapping[str, int], lease: timedelta, room: Mapping[str, int], most_bytes: int
     ) -> Sequence[Lane]:
-        """Up to the given number of due lanes of each endpoint, longest due first, with their next deliveries.
+        """Claims up to the given number of due lanes of each endpoint, longest due first, with their next deliveries.
 
-        `room` and `most_bytes`: bytes of events for each endpoint, and for all together, each but for the last event.
-        The first event of every lane comes before the second of any; a lane for which there is no room has no
-        deliveries, and is to be given back.
+        `room` and `most_bytes` limit the bytes of events of each endpoint and of all together; the last event may
+        exceed them. The first event of every lane comes before the second of any; a lane without room has no deliveries
+        and must be released.
 
-        The deliveries are read in a statement of their own: a lane may have been given back a moment ago, and the
-        snapshot that found it due may not yet show what was recorded with that.
+        A separate statement reads the deliveries: a lane may have been released a moment ago, and the snapshot that
+        found it due may not show what was recorded with the release.
         """
         rows = await self._pool.fetch(CLAIM, list(slots.keys()), list(slots.values()), lease)
         lanes = {(row["endpoint_id"], row["aggregate_id"]): Lane(*row.values()) for row in rows}
@@ -181,10 +181,10 @@ class SqlWebhooks:
         )
 
     async def record(self, attempts: Sequence[Attempt], releases: Sequence[Release]) -> None:
-        """Writes attempts and gives lanes back, in one transaction.
+        """Records attempts and releases lanes, in one transaction.
 
-        A lane is given back only while the lease is still ours. It is locked before its deliveries are looked at: a
-        fan-out that adds one either has committed and is seen, or waits here and then makes the lane again.
+        A lane is released only while the lease is valid. It is locked before its deliveries are read: a fan-out that
+        adds one either has committed and is visible, or waits here and then inserts the lane again.
         """
         async with transaction(self._pool) as connection:
             lanes = [[r.lane.endpoint_id for r in releases], [r.lane.aggregate_id for r in releases]]
@@ -228,11 +228,11 @@ class SqlWebhooks:
     async def put_endpoint(
         self, endpoint_id: str, url: str, secret: str, *, description: str, types: Sequence[str], max_in_flight: int
     ) -> None:
-        """An endpoint of the settings, with the URL and the secret that stand there; the secret before it signs for
-        another SECRET_OVERLAP. Types and limit are only those of the beginning: what an operator made of them stays.
+        """Inserts or updates an endpoint of the settings with its URL and secret; the previous secret signs for another
+        SECRET_OVERLAP. Types and limit apply only when the endpoint is created; later changes by staff stay.
 
-        Another address, or one that is back, is another version, whose failures count again: what is still answered at
-        the old one, say to another gateway, must not disable it.
+        Another URL, or the return of a removed endpoint, makes a new version, whose failures count from zero: responses
+        of the old URL, say to another gateway, must not disable it.
         """
         async with transaction(self._pool) as connection:
             await connection.execute(
@@ -273,7 +273,7 @@ class SqlWebhooks:
             )
 
     async def disable_removed(self, endpoint_id: str) -> None:
-        """An endpoint that is no longer in the settings. What is pending there stays, in case it comes back."""
+        """Disables an endpoint that is no longer in the settings. Its pending deliveries stay, in case it returns."""
         await self._pool.execute(
             "UPDATE endpoints SET enabled = false, disable_reason = $2, update_time = now(), version = version + 1, "
             "updated_by = $3 WHERE endpoint_id = $1 AND enabled",

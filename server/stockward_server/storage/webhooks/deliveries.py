@@ -1,7 +1,7 @@
-"""Deliveries as staff see them: lists, what is sent again, and what is skipped.
+"""Lists, retries and skips deliveries for staff.
 
-Anyone who changes one delivery locks its lane first, as a gateway does; anyone who changes many (`replay`) inserts the
-lanes last, as the fan-out does. A delivery is pending only while its lane is there.
+A change of one delivery locks its lane first, as a gateway does; a change of many (`replay`) inserts the lanes last, as
+the fan-out does. A delivery is pending only while its lane exists.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from stockward_server.storage.webhooks.lanes import add_lane, lock_lane, wake_la
 from stockward_server.storage.write.mutation import Mutations
 
 CLOCK_SLACK = timedelta(hours=1)
-"""How far the clock that an event's id was made by may be off the database's. Ids narrow a search, times decide it."""
+"""Maximum difference between the clock that made an event's id and the database's. Ids narrow a search, times
+decide."""
 
 ATTEMPTS = "(attempt, start_time, latency_ms, status, error, excerpt)"
 LOG = """
@@ -36,14 +37,15 @@ LOG = """
 
 
 class SqlDeliveries:
-    """The reads and the changes of single deliveries of the application's DeliveryStore."""
+    """Implements the reads and the changes of single deliveries of the application's DeliveryStore."""
 
     def __init__(self, pool: Pool, mutations: Mutations) -> None:
         self._pool = pool
         self._mutations = mutations
 
     async def deliveries(self, page: Page, wanted: DeliveryFilter) -> Sequence[Delivery]:
-        """Each endpoint's part of the key is read backwards: a page costs the same however much there is behind it."""
+        """Returns a page of deliveries. Each endpoint's part of the key is read backwards, so every page costs the
+        same."""
         parameters = Parameters()
         bind = parameters.bind
         conditions = [f"d.state IN ({', '.join(str(int(state)) for state in wanted.states or DeliveryState)})"]
@@ -138,7 +140,7 @@ class SqlDeliveries:
         work: Callable[[Executor, Delivery], Any],
         codec: ResponseCodec[Delivery, M],
     ) -> M:
-        """`work` on the delivery, with its lane and then itself under lock."""
+        """Runs `work` on the delivery, after locking its lane and then the delivery."""
 
         async def run(connection: Executor, state: UnitOfWork) -> Delivery:
             await hold_endpoint(connection, endpoint_id)

@@ -1,4 +1,4 @@
-"""How endpoints fare: since when one fails, and the events about it, each written with the change."""
+"""The health of endpoints: since when one fails, and the events about it, each written with the change."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from stockward_server.storage.write.write_state import insert_events
 
 
 class SqlEndpointHealth:
-    """Several gateways may say the same at once: it is written, and reported, once."""
+    """Records the health of endpoints. Several gateways may report the same; it is recorded once."""
 
     def __init__(self, pool: Pool, encode_event: Callable[[Event], bytes]) -> None:
         self._pool = pool
         self._encode_event = encode_event
 
     async def failing(self, endpoint_id: str, since: datetime) -> None:
-        """A delivery failed, and none was taken since."""
+        """Records that deliveries have failed since `since`, with none accepted after it."""
         await self._pool.execute(
             "UPDATE endpoints SET failing_since = $2 WHERE endpoint_id = $1 AND failing_since IS NULL",
             endpoint_id,
@@ -30,7 +30,7 @@ class SqlEndpointHealth:
         )
 
     async def recovered(self, endpoint_id: str) -> None:
-        """A delivery was taken."""
+        """Records that a delivery was accepted."""
         await self._pool.execute(
             "UPDATE endpoints SET failing_since = NULL, warn_time = NULL "
             "WHERE endpoint_id = $1 AND failing_since IS NOT NULL",
@@ -38,7 +38,7 @@ class SqlEndpointHealth:
         )
 
     async def warn(self, endpoint_id: str, reason: str, after: timedelta) -> bool:
-        """Records `endpoint.failing`, once; whether it was this call that did."""
+        """Records `endpoint.failing` once; returns whether this call did."""
         async with transaction(self._pool) as connection:
             row = await connection.fetchrow(
                 """
@@ -50,13 +50,13 @@ class SqlEndpointHealth:
                 after,
             )
             if row is not None:
-                await self._tell(connection, "endpoint.failing", EndpointState.ENABLED, reason, row)
+                await self._record_event(connection, "endpoint.failing", EndpointState.ENABLED, reason, row)
         return row is not None
 
     async def disable(self, endpoint_id: str, version: int, reason: str, after: timedelta | None = None) -> bool:
-        """Disables it and records `endpoint.disabled`, once; whether it was this call that did. Not when it was changed
-        since `version`, as by staff who enabled it again or gave it another URL. With `after`, only if it has failed
-        for that long. What is pending stays, and goes on when the endpoint is enabled again."""
+        """Disables the endpoint and records `endpoint.disabled` once; returns whether this call did. Does nothing when
+        the endpoint has changed since `version`, as when staff enabled it or changed its URL, or, with `after`, unless
+        it has failed for that long. Pending deliveries stay, and continue when the endpoint is enabled."""
         async with transaction(self._pool) as connection:
             row = await connection.fetchrow(
                 """
@@ -73,13 +73,14 @@ class SqlEndpointHealth:
                 SYSTEM,
             )
             if row is not None:
-                await self._tell(connection, "endpoint.disabled", EndpointState.DISABLED, reason, row)
+                await self._record_event(connection, "endpoint.disabled", EndpointState.DISABLED, reason, row)
         return row is not None
 
-    async def _tell(
+    async def _record_event(
         self, connection: Executor, event_type: str, state: EndpointState, reason: str, row: asyncpg.Record
     ) -> None:
-        """The endpoint's row is locked by now, as that of every aggregate when its event gets its `seq`."""
+        """Records the event. The endpoint's row is locked, as every aggregate's row is when its event gets its
+        `seq`."""
         endpoint_id = row["endpoint_id"]
         news = EndpointNews(endpoint_id, row["url"], state, reason, row["failing_since"])
         event = Event(new_id(), event_type, "endpoint", endpoint_id, row["event_version"], row["now"], SYSTEM, "", news)

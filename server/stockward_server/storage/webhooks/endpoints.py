@@ -1,4 +1,4 @@
-"""Endpoints under management, with their secrets."""
+"""Endpoints that staff manage, with their secrets."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from stockward_server.storage.write.mutation import Mutations
 log = logging.getLogger(__name__)
 
 MAX_ENDPOINTS = 200
-"""Every event is compared with each of them."""
+"""Maximum number of endpoints, as every event is compared with each of them."""
 
 CREATION_LOCK = 0x656E6470
-"""Held while an endpoint is made, so that those made at once are counted, too; it spells "endp"."""
+"""Advisory lock held while an endpoint is created, so that concurrent creations are counted; it spells "endp"."""
 
 SELECT_ENDPOINTS = """
     SELECT e.*, ARRAY(SELECT (secret, create_time, expire_time, created_by) FROM endpoint_secrets s
@@ -73,7 +73,7 @@ class SqlEndpoints:
             if changed != endpoint:
                 changed = replace(_attributed(changed, endpoint, request.actor), version=endpoint.version + 1)
                 await _write(connection, changed)
-                if changed.enabled:  # the change may be what it failed for want of
+                if changed.enabled:  # the change may fix the failure
                     await wake_lanes(connection, endpoint_id)
             return changed
 
@@ -82,7 +82,8 @@ class SqlEndpoints:
     async def delete(
         self, request: MutationContext, endpoint_id: str, etag: str, codec: ResponseCodec[Endpoint, M]
     ) -> M:
-        """One row and its secrets go: nobody claims lanes without an endpoint, and the cleaner finds what is left."""
+        """Deletes the endpoint and its secrets. Lanes without an endpoint are not claimed; retention deletes them
+        later."""
 
         async def work(connection: Executor, state: UnitOfWork) -> Endpoint:
             endpoint = await _lock(connection, endpoint_id)
@@ -126,7 +127,8 @@ class SqlEndpoints:
 
 
 async def hold_endpoint(connection: Executor, endpoint_id: str) -> Sequence[str]:
-    """The types that the endpoint wants; within a transaction it is not deleted before its end. EndpointNotFound."""
+    """Returns the types that the endpoint subscribes to; it cannot be deleted before the end of the transaction. Raises
+    EndpointNotFound."""
     types: Sequence[str] | None = await connection.fetchval(
         "SELECT types FROM endpoints WHERE endpoint_id = $1 FOR KEY SHARE", endpoint_id
     )
@@ -136,7 +138,7 @@ async def hold_endpoint(connection: Executor, endpoint_id: str) -> Sequence[str]
 
 
 def _attributed(endpoint: Endpoint, before: Endpoint | None, actor: str) -> Endpoint:
-    """The endpoint with the actor as the one who made this change, and the secrets that are new with it."""
+    """Returns the endpoint with the actor as the author of this change and of its new secrets."""
     known = {secret.text for secret in before.secrets} if before else set()
     return replace(
         endpoint,
@@ -149,7 +151,7 @@ def _attributed(endpoint: Endpoint, before: Endpoint | None, actor: str) -> Endp
 
 
 async def _lock(connection: Executor, endpoint_id: str) -> Endpoint:
-    # First the lock, then the rows: a statement that had to wait would see the secrets as they were before.
+    # Lock first, then read: one statement that had to wait would see the secrets as they were before.
     await connection.execute("SELECT FROM endpoints WHERE endpoint_id = $1 FOR NO KEY UPDATE", endpoint_id)
     row = await connection.fetchrow(f"{SELECT_ENDPOINTS} WHERE endpoint_id = $1", endpoint_id)
     if row is None:
@@ -158,7 +160,7 @@ async def _lock(connection: Executor, endpoint_id: str) -> Endpoint:
 
 
 async def _write(connection: Executor, endpoint: Endpoint) -> None:
-    """Stores a new endpoint, or all that staff can change of an old one, and the secrets that it has from now on."""
+    """Inserts an endpoint, or updates what staff can change, and replaces its secrets."""
     await connection.execute(
         """
         INSERT INTO endpoints (endpoint_id, url, description, types, headers, rate_limit, max_in_flight, max_body_bytes,

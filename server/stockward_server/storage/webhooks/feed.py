@@ -1,8 +1,8 @@
-"""The way of events from the stream into deliveries: one gateway at a time, each message once and in order.
+"""Fans events of the stream out to deliveries: one gateway at a time, each message once and in order.
 
-How far it has come is written in the transaction of the deliveries. A position kept by the consumer in NATS could not
-be: messages that were fetched but not acknowledged when a gateway died come again *after* newer ones, and two gateways
-that fetch side by side may commit in any order. Both would turn an aggregate's events around.
+The position is written in the transaction of the deliveries. A position kept by the NATS consumer would not do:
+messages that were fetched but not acknowledged when a gateway died are redelivered *after* newer ones, and two gateways
+that fetch concurrently may commit in any order. Both would reorder an aggregate's events.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FEED_LOCK = 0x66656564  # any constant will do; it spells "feed"
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A message of the stream: its number there, and the event in it."""
+    """A message of the stream: its sequence number there, and the event in it."""
 
     stream_seq: int
     event_id: str
@@ -33,7 +33,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
-    """An event as the stream has it; `seq` and `event_time` find it in the record."""
+    """An event in the stream; `seq` and `event_time` identify it in the event log."""
 
     event_id: str
     type: str
@@ -44,7 +44,7 @@ class FeedEvent:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A message that is no event of ours; `reason` says why, in words."""
+    """A message that is not a valid event; `reason` says why, in words."""
 
     stream_seq: int
     subject: str
@@ -52,7 +52,7 @@ class SetAside:
 
 
 class WebhookFeed:
-    """The feed of one stream, on a connection of its own."""
+    """The feed of one stream, on a separate connection."""
 
     def __init__(self, connection: Connection, stream: str) -> None:
         self._connection = connection
@@ -61,16 +61,16 @@ class WebhookFeed:
     @classmethod
     @asynccontextmanager
     async def open(cls, dsn: str, stream: str, on_lost: Callable[[str], None]) -> AsyncIterator[WebhookFeed]:
-        """`on_lost` is called at once when the connection is gone, and the lead with it."""
+        """Opens the feed; `on_lost` is called at once when the connection breaks, which ends the lead."""
         async with held_connection(dsn, "stockward webhook feed", on_lost) as connection:
             yield cls(connection, stream)
 
     async def lead(self) -> bool:
-        """Whether this gateway is the one that feeds, from now on until its connection ends."""
+        """Returns whether this gateway leads the feed; it then leads until its connection ends."""
         return bool(await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", FEED_LOCK))
 
     async def position(self) -> Position | None:
-        """The last message that was fanned out; None before the first one."""
+        """Returns the last message that was fanned out; None before the first one."""
         row = await self._connection.fetchrow(
             "SELECT stream_seq, event_id FROM webhook_feed WHERE stream = $1", self._stream
         )
@@ -79,11 +79,11 @@ class WebhookFeed:
     async def fan_out(
         self, events: Sequence[FeedEvent], position: Position, set_aside: Sequence[SetAside] = ()
     ) -> None:
-        """One delivery for every endpoint that wants the event and was there when it happened, and the lanes to claim.
-        What is `set_aside` is written down.
+        """Inserts a delivery for every endpoint that subscribes to the event and existed when it happened, and their
+        lanes. Records the messages in `set_aside`.
 
-        The storefront of the settings gets what a storefront may see. A ping is for its own endpoint alone. An event
-        that has its delivery already changes nothing. Lanes are locked in the order of their key, as everywhere.
+        The storefront of the settings gets only events that a storefront may see. A ping goes only to its own endpoint.
+        An event that already has its delivery changes nothing. Lanes are locked in the order of their key.
         """
         async with self._connection.transaction():
             await execute(

@@ -1,4 +1,4 @@
-"""Lanes, from outside the gateway: made for deliveries that are to be sent, and woken before their time."""
+"""Changes of lanes by other processes than the gateway: inserted for pending deliveries, and made due early."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from datetime import timedelta
 from stockward_server.storage.database import Executor
 
 LEASE = timedelta(seconds=60)
-"""The longest that a gateway claims a lane for."""
+"""Maximum length of a gateway's claim on a lane."""
 
 
 async def lock_lane(connection: Executor, endpoint_id: str, aggregate_id: str) -> None:
-    """Holds the lane, if there is one, as a gateway does before it looks at the lane's deliveries."""
+    """Locks the lane, if it exists, as a gateway does before it reads the lane's deliveries."""
     await connection.execute(
         "SELECT FROM lanes WHERE endpoint_id = $1 AND aggregate_id = $2 FOR UPDATE", endpoint_id, aggregate_id
     )
 
 
 async def add_lane(connection: Executor, endpoint_id: str, aggregate_id: str) -> None:
-    """For a delivery that is pending now; one that is there stays as it is, and is held so that nobody removes it."""
+    """Inserts the lane of a pending delivery; an existing lane is not changed but locked, so that it is not removed."""
     await connection.execute(
         "INSERT INTO lanes AS l (endpoint_id, aggregate_id, due_time) VALUES ($1, $2, now()) "
         "ON CONFLICT (endpoint_id, aggregate_id) DO UPDATE SET due_time = l.due_time",
@@ -28,10 +28,10 @@ async def add_lane(connection: Executor, endpoint_id: str, aggregate_id: str) ->
 
 
 async def wake_lanes(connection: Executor, endpoint_id: str, aggregate_id: str | None = None) -> None:
-    """Lanes that wait for their next attempt are due now: all of the endpoint, or the one.
+    """Makes lanes due now that wait for their next attempt: all of the endpoint, or one.
 
-    While a lane is claimed, `due_time` is the end of the lease and must not be changed. That is never further away than
-    LEASE: what is due earlier is left to come by itself.
+    While a lane is claimed, `due_time` is the end of the lease and must not be changed. It is at most LEASE away, so
+    lanes that are due sooner are not changed.
     """
     await connection.execute(
         """

@@ -1,4 +1,4 @@
-"""Many events to one endpoint again: its dead letters, or any part of the record. A batch a transaction."""
+"""Sends many events to one endpoint again: its dead letters, or any part of the event log. One batch a transaction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEEN_BY_STOREFRONTS = seen_by_storefronts("e.type", "e.aggregate_id", "e.seq")
 
 
 class SqlReplay:
-    """The changes of many deliveries of the application's DeliveryStore."""
+    """Implements the changes of many deliveries of the application's DeliveryStore."""
 
     def __init__(self, mutations: Mutations) -> None:
         self._mutations = mutations
@@ -35,7 +35,7 @@ class SqlReplay:
         batch: Batch,
         codec: ResponseCodec[BatchDone, M],
     ) -> M:
-        """What is no longer in the record cannot be sent, and stays dead."""
+        """Retries dead letters; those whose event is no longer kept stay dead."""
 
         async def work(connection: Executor, state: UnitOfWork) -> BatchDone:
             await hold_endpoint(connection, endpoint_id)
@@ -58,8 +58,8 @@ class SqlReplay:
     async def replay(
         self, request: MutationContext, wanted: DeliveryFilter, batch: Batch, codec: ResponseCodec[BatchDone, M]
     ) -> M:
-        """What is still in the outbox comes by itself, behind what it follows. The storefront of the settings gets
-        again what a storefront may see now."""
+        """Sends events of the log again. Events still in the outbox are left to the relay, which keeps their order. The
+        storefront of the settings gets what a storefront may see now."""
 
         async def work(connection: Executor, state: UnitOfWork) -> BatchDone:
             own_types = await hold_endpoint(connection, wanted.endpoint_id)
@@ -89,8 +89,8 @@ class SqlReplay:
 
 
 async def _send(connection: Executor, endpoint_id: str, rows: Sequence[Record]) -> int:
-    """Makes the deliveries pending that are not, and answers how many those were; their lanes come last, in the order
-    of their key."""
+    """Makes deliveries pending that are not, and returns their number; inserts their lanes last, in the order of their
+    key."""
     if not rows:
         return 0
     count: int = await connection.fetchval(

@@ -1,4 +1,4 @@
-"""What is called after commits: caches to be dropped, hints to be sent."""
+"""Hooks that are called after commits, to invalidate caches and send hints."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from stockward_server.application.unit_of_work import UnitOfWork
 log = logging.getLogger(__name__)
 
 CommitHook = Callable[[UnitOfWork], None]
-"""Called after each commit, before its callers are answered."""
+"""Called after each commit, before its callers get their responses."""
 
 
 def guarded(hook: CommitHook) -> CommitHook:
-    """The same hook, whose errors are logged: what is committed must be answered as such, whatever its listeners do."""
+    """Returns the hook with its errors logged: a committed change must be reported as committed."""
 
     def call(state: UnitOfWork) -> None:
         try:

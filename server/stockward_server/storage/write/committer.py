@@ -1,9 +1,9 @@
 """The committer: group commit for stock-changing commands.
 
-One order a transaction is bound by one row lock and one flush of the write-ahead log an order. So commands queue here;
-while one transaction is in flight the next batch gathers. An idle committer starts at once, so a quiet shop does not
-wait; only a process that is short of time lets a batch grow. Callers take turns, so that no caller's commands wait for
-all that another one asked for before. See docs/concepts/architecture.md, "The write path".
+With one order a transaction, every order waits for a row lock and a flush of the write-ahead log. So commands queue
+here; while one transaction is in flight the next batch gathers. An idle committer starts at once, so a quiet shop does
+not wait; only a process that is short of time lets a batch grow. Callers take turns, so that no caller waits for
+everything that another one queued before. See docs/concepts/architecture.md, "The write path".
 """
 
 from __future__ import annotations
@@ -48,40 +48,41 @@ from stockward_server.storage.write.write_state import write_state
 log = logging.getLogger(__name__)
 
 MAX_TRIES = 5
-"""Transactions tried for one batch or command before its callers are asked to come back."""
+"""Maximum number of transactions tried for one batch or command before its callers get an error."""
 
 CLOSE_SECONDS = 2.0
-"""How long the last transaction may take once the server ends."""
+"""Time limit for the last transaction when the server shuts down."""
 
 FIRST_PAUSE = 0.05
-"""Seconds before the second try; doubled for each one after it."""
+"""Seconds before the second attempt; doubled for each later one."""
 
 Outcome = Response[Any] | bytes | BaseException
-"""What became of a command: its response, the bytes that were stored for its request before, or what is raised."""
+"""The outcome of a command: its response, the response stored for its request before, or the error to raise."""
 
 
 BUSY = 0.9
-"""Share of its time that a busy thread works."""
+"""Fraction of the time that a busy thread works."""
 
 PAUSE, MAX_PAUSES = 0.002, 20
-"""Seconds that a busy committer lets its next batch grow before it looks again, and how often it does at most."""
+"""Seconds that a busy committer lets its next batch grow before it checks again, and the maximum number of such
+pauses."""
 
 
 class Effort:
-    """How much of the time since it was made this thread has worked."""
+    """Measures the fraction of time that this thread has worked since the object was created."""
 
     def __init__(self) -> None:
         self._worked, self._since = time.thread_time(), time.monotonic()
 
     @property
     def share(self) -> float:
-        """From 0 to 1."""
+        """Returns the fraction, from 0 to 1."""
         return (time.thread_time() - self._worked) / (time.monotonic() - self._since)
 
 
 @dataclass(slots=True, eq=False)
 class Queued:
-    """A command, how it is answered, and the caller who waits for it."""
+    """A queued command, its codec, and the future that its caller waits for."""
 
     command: Command[Any]
     codec: ResponseCodec[Any, Any]
@@ -95,13 +96,13 @@ class Queued:
 
     @property
     def request(self) -> MutationContext | None:
-        """The request behind the command; None for what time brings about."""
+        """The request of the command; None for a command of the system."""
         cause = self.command.cause
         return cause if isinstance(cause, MutationContext) else None
 
 
 class Committer:
-    """Runs commands in batches, one transaction at a time. `submit` is what everybody else sees."""
+    """Runs commands in batches, one transaction at a time. Callers use `submit`."""
 
     def __init__(
         self,
@@ -116,10 +117,10 @@ class Committer:
         long: bool = False,
         trace: Callable[[Sequence[str], float, Mapping[str, float]], None] | None = None,
     ) -> None:
-        """`queue_limit` in commands, `batch_limit` in rows (`Command.weight`). `on_commit` is called for every commit.
-        A batch that takes longer than `slow_seconds` is logged. `long`: each command takes long, and is decided beside
-        the event loop. `trace` is called for every batch: the traceparents of its
-        commands, how long it took, and each of its phases, in seconds."""
+        """`queue_limit` is in commands, `batch_limit` in rows (`Command.weight`). `on_commit` is called for every
+        commit. A batch that takes longer than `slow_seconds` is logged. `long`: commands take long, and are decided in
+        a separate thread. `trace` is called for every batch with the traceparents of its commands, its duration, and
+        that of each of its phases, in seconds."""
         self.metrics = metrics or CommitterMetrics()
         self._pool = pool
         self._encode_event = encode_event
@@ -137,11 +138,11 @@ class Committer:
         self._task = asyncio.create_task(self._run(), name="committer")
 
     async def submit(self, command: Command[R], codec: ResponseCodec[R, M], weight: int | None = None) -> M:
-        """Returns the response once the effect is durable; raises a Refusal when there is none. `weight` where more is
-        known of it than the command itself can say.
+        """Returns the response once the effect is durable; raises the Refusal of the command. `weight` replaces the
+        command's own estimate.
 
-        A request that was carried out before gets the response that was stored then. A caller that goes away while its
-        command is queued takes it along; once its batch has begun it has no say.
+        A repeated request gets the response that was stored before. Cancelling the caller removes a queued command;
+        once its batch has begun it runs to the end.
         """
         if self._closing:
             raise DatabaseUnavailable.stopping()
@@ -153,15 +154,15 @@ class Committer:
 
     @property
     def queued(self) -> int:
-        """Commands that wait for their batch to begin."""
+        """Number of commands whose batch has not begun."""
         return len(self._queue)
 
     def _put(self, queued: Queued) -> bool:
         return self._queue.put(queued, queued.weight, queued.command.cause.share)
 
     async def close(self) -> None:
-        """Takes no more commands, finishes those that are queued, and stops. What a database that does not answer has
-        not finished after CLOSE_SECONDS is broken off; its callers are gone by then, and can repeat it."""
+        """Accepts no more commands, finishes queued ones, and stops. A transaction that an unresponsive database has
+        not finished after CLOSE_SECONDS is cancelled; its callers can repeat their requests."""
         self._closing = True
         self._arrived.set()
         await asyncio.wait((self._task,), timeout=CLOSE_SECONDS)
@@ -187,7 +188,7 @@ class Committer:
                 await self._gather(effort)
 
     async def _work_off(self, batch: Sequence[Queued]) -> None:
-        """Runs a batch, answers its callers and says what it took."""
+        """Runs a batch, resolves its futures and records its metrics."""
         since, self._spent = time.perf_counter(), dict.fromkeys(PHASES, 0.0)
         outcomes = await self._run_batch(batch)
         for queued, outcome in zip(batch, outcomes, strict=True):
@@ -201,8 +202,8 @@ class Committer:
                 self._trace([queued.command.cause.traceparent for queued in batch], seconds, self._spent)
 
     async def _gather(self, effort: Effort) -> None:
-        """Lets the next batch grow while this thread is short of time: a transaction costs the same for many commands
-        as for few, and what waits for a busy thread loses nothing by it. Where the thread has time, nobody waits."""
+        """Lets the next batch grow while this thread is busy: a transaction costs the same for many commands as for
+        few, and commands that wait for a busy thread lose nothing. Otherwise returns at once."""
         for _ in range(MAX_PAUSES):
             if self._closing or effort.share < BUSY:
                 return
@@ -210,7 +211,7 @@ class Committer:
             await asyncio.sleep(PAUSE)
 
     def _next_batch(self) -> list[Queued]:
-        """Commands up to the limit, from callers in turn; a repeated request_id waits for the batch after."""
+        """Returns commands up to the limit, from callers in turn; a repeated request_id waits for the next batch."""
         now = time.monotonic()
         batch: list[Queued] = []
         repeated: list[Queued] = []
@@ -243,8 +244,8 @@ class Committer:
         return Overloaded.by_changes(len(self._queue), self._queue_limit)
 
     async def _run_batch(self, batch: Sequence[Queued]) -> list[Outcome]:
-        """One outcome a command. A batch that fails is replayed one command at a time, so that one that cannot be
-        written fails alone."""
+        """Returns one outcome for each command. A batch that fails is replayed one command at a time, so that only the
+        command that cannot be written fails."""
         back_off = BackOff(FIRST_PAUSE)
         for attempt in range(MAX_TRIES):
             if attempt:
@@ -269,9 +270,9 @@ class Committer:
     async def _transact(self, batch: Sequence[Queued]) -> list[Outcome]:
         """Runs all commands in one transaction and returns their outcomes once it is durable.
 
-        When the connection breaks around COMMIT, the outcome is not known and is not guessed: run again, the commands
-        that took effect are found by their request_ids, and those without one have nothing left to do. The id of the
-        transaction would not tell: after a crash PostgreSQL may give it to another one.
+        When the connection breaks around COMMIT, the outcome is unknown. The batch runs again: commands that took
+        effect are found by their request_ids, and commands without one have nothing left to do. The id of the
+        transaction would not help: after a crash PostgreSQL may give it to another transaction.
         """
         requests = [each.request for each in batch if each.request is not None]
         phases = Phases()
@@ -297,8 +298,8 @@ class Committer:
                     if each.request is not None and isinstance(outcome, BaseException)
                 ]
                 if failed:
-                    # Another process may have committed the same request while this one waited for its locks: what it
-                    # was refused for is then its own effect.
+                    # Another process may have committed the same request while this one waited for its locks: the
+                    # refusal is then caused by the request's own effect.
                     _, _, late = await find_responses(connection, failed)
                     outcomes = [
                         outcome if (known := _replay(each, late)) is None else known
@@ -336,7 +337,7 @@ def _answer_all(batch: Sequence[Queued], outcome: Outcome) -> None:
 
 
 def _execute(command: Command[R], codec: ResponseCodec[R, M], state: UnitOfWork) -> Response[M] | Exception:
-    """Returns the response of a command, or why it failed: then `state` is as before."""
+    """Returns the response of a command, or its error; then `state` is as before."""
     scratch = state.scratch()
     try:
         response = codec.respond(command.execute(scratch))
@@ -350,7 +351,7 @@ def _execute(command: Command[R], codec: ResponseCodec[R, M], state: UnitOfWork)
 
 
 def _replay(queued: Queued, stored: Mapping[RequestKey, StoredResponse]) -> bytes | Refusal | None:
-    """Returns what this request was answered before, or why it may not be repeated; None when it is new."""
+    """Returns the stored response of this request, or the error of an invalid repetition; None when it is new."""
     if queued.request is None or (known := stored.get(queued.request.key)) is None:
         return None
     try:

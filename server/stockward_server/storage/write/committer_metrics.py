@@ -1,4 +1,4 @@
-"""What the committer has done, and how long it took. Everything is counted once a batch."""
+"""Metrics of the committer, updated once a batch."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ log = logging.getLogger(__name__)
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 PHASES = ("begin", "lock", "decide", "write", "commit")
-"""The parts of a transaction. `begin` has the wait for a connection and the look for request_ids."""
+"""The phases of a transaction. `begin` includes the wait for a connection and the search for request_ids."""
 
 
 @dataclass(slots=True)
 class CommitterMetrics:
-    """Since the process began."""
+    """Figures since the process began."""
 
     commands: int = 0
-    """Commands whose batch has ended, one way or the other."""
+    """Commands whose batch has finished, successfully or not."""
     sizes: Distribution = field(default_factory=lambda: Distribution(SIZES))
-    """Commands of each batch."""
+    """Number of commands of each batch."""
     waits: Distribution = field(default_factory=Distribution)
-    """Seconds that the command of each batch that waited longest was queued."""
+    """Seconds that the command that waited longest in each batch was queued."""
     seconds: Distribution = field(default_factory=Distribution)
-    """Each batch from its beginning to its answers, repetitions included."""
+    """Seconds of each batch from its start to its responses, repetitions included."""
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
-    """Seconds in each part of all transactions together."""
+    """Total seconds of all transactions in each phase."""
     retries: int = 0
-    """Transactions that failed because the database was not there."""
+    """Transactions that failed because the database was unavailable."""
     replays: int = 0
     """Batches replayed one command at a time."""
 
     def add(self, commands: int, waited: float, seconds: float) -> None:
-        """One batch."""
+        """Records one batch; `waited` and `seconds` in seconds."""
         self.commands += commands
         self.sizes.add(commands)
         self.waits.add(waited)
@@ -45,21 +45,21 @@ class CommitterMetrics:
 
 
 class Phases:
-    """How long the parts of one transaction took."""
+    """Measures the phases of one transaction."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PHASES, 0.0)
         self._since = time.perf_counter()
 
     def end(self, phase: str) -> None:
-        """It began when the one before ended."""
+        """Ends a phase, which began when the previous one ended."""
         now = time.perf_counter()
         self.seconds[phase] += now - self._since
         self._since = now
 
 
 def log_slow_batch(commands: int, waited: float, seconds: float, phases: Mapping[str, float]) -> None:
-    """One line that says where the time went."""
+    """Logs the phases of a slow batch in one line; times in seconds."""
     parts = {phase: round(1000 * spent) for phase, spent in phases.items()}
     log.warning(
         "slow batch: %d commands took %.0f ms, after %.0f ms in the queue (%s)",

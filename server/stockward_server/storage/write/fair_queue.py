@@ -1,4 +1,4 @@
-"""A queue that serves several callers in turn, by the weight of what they ask for."""
+"""A queue that serves several callers in turn, by the weight of their items."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ T = TypeVar("T")
 Line = TypeVar("Line", bound=Sized)
 
 Share = tuple[str, str]
-"""Whose item it is: the name of a group, such as a role, and that of a caller in it."""
+"""The owner of an item: the name of a group, such as a role, and of a caller in it."""
 
 GROUP_GREED, CALLER_GREED = 9, 4
-"""How many times the free places a group may have, and a caller of it. So anyone who has nothing waiting finds a place,
-however many another one asks for; a group alone can have 90 % of all places, a caller alone 80 %."""
+"""Limits of a group and of a caller, as multiples of the free places. So a caller with nothing queued always finds a
+place; one group alone can have 90 % of all places, one caller alone 80 %."""
 
 
 class _Rounds(Generic[Line]):
-    """Names with a line each, and whose turn it is.
+    """Named queues that are served in turn.
 
-    Each name has a turn in every round. One that took the weight n sits out n - 1 rounds, so that names that all have
-    something waiting are served the same weight, give or take one item. New ones are the first of the next round, in
-    order of arrival. A name goes when its turn comes and nothing waits.
+    Each name has a turn in every round. A name that was served the weight n skips n - 1 rounds, so that all names that
+    wait are served the same weight, within one item. New names come first in the next round, in order of arrival. A
+    name is removed when its turn comes and nothing waits.
     """
 
     def __init__(self, make_line: Callable[[], Line]) -> None:
         self.lines: dict[str, Line] = {}
         self.waiting = 0
-        """Items in all lines together."""
+        """Number of items in all queues."""
         self._make_line = make_line
         self._round = 0
         self._number = 0
         self._turns: list[tuple[int, bool, int, str]] = []
-        """A heap: the round in which each name is next, whether it was served before, a running number, the name."""
+        """A heap of (next round of a name, whether it was served before, sequence number, name)."""
 
     def __len__(self) -> int:
         return self.waiting
 
     def line(self, name: str) -> Line:
-        """Returns the name's line, a new one where it has none."""
+        """Returns the queue of a name, creating it if needed."""
         line = self.lines.get(name)
         if line is None:
             line = self.lines[name] = self._make_line()
@@ -49,13 +49,13 @@ class _Rounds(Generic[Line]):
         return line
 
     def next(self) -> Line:
-        """Returns the line whose turn it is; IndexError where nothing waits."""
+        """Returns the queue whose turn it is. Raises IndexError when nothing waits."""
         while not (line := self.lines[self._turns[0][3]]):
             del self.lines[heappop(self._turns)[3]]
         return line
 
     def charge(self, weight: int) -> None:
-        """Counts an item that was taken from the line whose turn it was."""
+        """Charges the weight of an item to the queue whose turn it was."""
         self._round, _, _, name = self._turns[0]
         self._number += 1
         self.waiting -= 1
@@ -63,14 +63,14 @@ class _Rounds(Generic[Line]):
 
 
 class FairQueue(Generic[T]):
-    """Items of several callers, each caller's in order of arrival.
+    """A queue of items of several callers, first in first out for each caller.
 
-    Groups take turns, and within each group its callers do, by the weight that they are served. Nobody starves. An item
-    costs the logarithm of the number of callers.
+    Groups take turns, and so do the callers within each group, by the weight served. No caller starves. An operation
+    takes time logarithmic in the number of callers.
     """
 
     def __init__(self, limit: int) -> None:
-        """`limit` in items; beyond it, and beyond its share of the places, a caller is turned away."""
+        """`limit` is in items; an item beyond it, or beyond the limits of its group or caller, is refused."""
         self._limit = limit
         self._groups = self._no_groups()
 
@@ -78,8 +78,7 @@ class FairQueue(Generic[T]):
         return self._groups.waiting
 
     def put(self, item: T, weight: int, share: Share) -> bool:
-        """Returns whether there was a place for the item; then it is the last one of its caller. The weight is at least
-        1."""
+        """Appends an item to its caller's queue; returns whether there was a place. `weight` is at least 1."""
         groups = self._groups
         free = self._limit - groups.waiting
         if free <= 0:
@@ -94,7 +93,7 @@ class FairQueue(Generic[T]):
         return True
 
     def take(self, most: int) -> tuple[T, int] | None:
-        """Removes and returns the next item and its weight; None where there is none, or when it weighs more than
+        """Removes and returns the next item and its weight; None when nothing waits, or when the item weighs more than
         `most`."""
         groups = self._groups
         if not groups.waiting:
@@ -110,7 +109,7 @@ class FairQueue(Generic[T]):
         return item, weight
 
     def forgive(self) -> None:
-        """Forgets who was served, when nothing waits: callers start equal."""
+        """Resets what callers were charged when nothing waits, so that they start equal."""
         if not self._groups.waiting:
             self._groups = self._no_groups()
 

@@ -1,4 +1,4 @@
-"""Responses by the key of their request, stored in the transaction of their effect (AIP-155)."""
+"""Stored responses by the key of their request, written in the transaction of their effect (AIP-155)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stockward_server.storage.statement import Statement
 
 
 class StoredResponse:
-    """What was answered before, and to what."""
+    """A stored response with the digest of its request."""
 
     __slots__ = ("_response", "fingerprint", "method")
 
@@ -23,7 +23,7 @@ class StoredResponse:
         self._response = response
 
     def replay(self, request: MutationContext) -> bytes:
-        """The stored response, or RequestIdReused when this is another request under the same id."""
+        """Returns the stored response. Raises RequestIdReused when another request has the same id."""
         if (self.method, self.fingerprint) != (request.method, request.fingerprint):
             raise RequestIdReused(request.request_id, self.method)
         return self._response
@@ -32,11 +32,11 @@ class StoredResponse:
 async def find_responses(
     connection: Executor, requests: Sequence[MutationContext]
 ) -> tuple[datetime, int, dict[RequestKey, StoredResponse]]:
-    """The database's clock, how many SKUs were renamed by then, and what was stored for these requests.
+    """Returns the database's time, the number of committed SKU renames, and the responses stored for these requests.
 
-    It also gives the transaction its id, so that every writer has one before it draws a seq: readers of the record of
-    events rely on it. And it has PostgreSQL keep one plan a statement for the rest of the transaction: left to itself
-    it plans the short ones again for every length of their arrays, which takes ten times as long as running them.
+    It also gives the transaction its id, so that every writer has one before it draws a seq: readers of the event log
+    rely on it. And it has PostgreSQL keep one plan a statement for the rest of the transaction: otherwise it plans
+    short statements again for every length of their arrays, which takes ten times as long as running them.
     """
     keys = [request.key for request in requests]
     rows = await connection.fetch(
@@ -60,7 +60,8 @@ async def find_responses(
 
 
 def insert_responses(write: Statement, answers: Sequence[tuple[MutationContext, bytes]], now: datetime) -> None:
-    """Stores answers. A unique violation says that another process answered one of them in the meantime."""
+    """Stores responses. A unique violation means that another process stored a response to one of the requests
+    meanwhile."""
     answers = sorted(answers, key=lambda answer: answer[0].key)
     write.add(
         """

@@ -17,24 +17,24 @@ from stockward_server.storage.write.committer import Committer
 from stockward_server.storage.write.committer_metrics import CommitterMetrics
 
 REMEMBERED_SECONDS = 3600.0
-"""How long it is remembered how many lines an order or a reservation has. They do not change."""
+"""How long the number of lines of an order or a reservation, which never changes, is cached."""
 
 REMEMBERED_BYTES = 8 * 2**20
 
 LONG_SHARE = 4
-"""Long commands may fill one in so many places of the queue."""
+"""Fraction of the queue that long commands may fill: one in so many places."""
 
 
 class Lanes:
-    """Runs commands of more than MUCH rows in transactions of their own, beside those of all others.
+    """Runs commands of more than MUCH rows in separate transactions.
 
-    Twenty orders of a thousand lines each take a second or two. An order of one mug waits meanwhile only for rows that
-    such an order has locked: row locks order the two committers, as they order several processes.
+    Twenty orders of a thousand lines each take a second or two. A small order waits meanwhile only for rows that such
+    an order has locked: row locks order the two committers, as they order several processes.
     """
 
     def __init__(self, pool: Pool, committer: Callable[[CommitterMetrics, int, bool], Committer], limit: int) -> None:
-        """`committer` makes one with a metrics, a limit of its queue, and whether its commands are long. `limit`:
-        commands that may wait."""
+        """`committer` creates a committer from metrics, the limit of its queue, and whether its commands are long.
+        `limit` is the maximum number of commands that wait."""
         self.metrics = CommitterMetrics()
         self._pool = pool
         self._short = committer(self.metrics, limit, False)
@@ -43,20 +43,21 @@ class Lanes:
 
     @property
     def queued(self) -> int:
-        """Commands that wait for their batch to begin."""
+        """Number of commands whose batch has not begun."""
         return self._short.queued + self._long.queued
 
     async def submit(self, command: Command[R], codec: ResponseCodec[R, M]) -> M:
-        """As `Committer.submit`. A command on an order or a reservation weighs as many rows as that has lines."""
+        """Works as `Committer.submit`. A command on an order or a reservation weighs as many rows as that has lines."""
         weight = max(command.weight, await self._lines_of((*command.order_ids, *command.reservation_ids)))
         return await (self._long if weight > MUCH else self._short).submit(command, codec, weight)
 
     async def close(self) -> None:
-        """Finishes what is queued in both, and stops."""
+        """Finishes queued commands in both committers, and stops."""
         await asyncio.gather(self._short.close(), self._long.close())
 
     async def _lines_of(self, ids: Sequence[str]) -> int:
-        """Returns how many lines they have together; 0 where the database cannot tell now, which the command will."""
+        """Returns the total number of lines; 0 when the database is unavailable, an error that the command itself will
+        report."""
         if ids:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 return sum((await self._lines.get_all(ids)).values())

@@ -1,7 +1,7 @@
-"""Locks what a batch of commands needs, and reads it.
+"""Locks and reads the rows that a batch of commands needs.
 
-The order is the same everywhere, so that two processes can never wait for each other: holders, buyers, tenders, orders
-by id, reservations by id, then stock rows by (sku, location_id).
+The order is the same everywhere, so that no two processes deadlock: holders, buyers, tenders, orders by id,
+reservations by id, then stock rows by (sku, location_id).
 """
 
 from __future__ import annotations
@@ -30,23 +30,24 @@ from stockward_server.storage.order_rows import PAYMENT, load_orders, load_reser
 from stockward_server.storage.stock_rows import stock_level
 
 HOLDERS = 0x686F6C64657273
-"""Keeps the numbers of holders apart from other advisory locks; it spells "holders"."""
+"""Seed that separates the advisory locks of holders from others; it spells "holders"."""
 
 BUYERS = 0x627579657273
-"""The same for buyers; it spells "buyers"."""
+"""Seed of the advisory locks of buyers; it spells "buyers"."""
 
 OLDEST_UNPAID = timedelta(days=31)
-"""How long ago an order that is not past due may have been made: a day more than the settings allow."""
+"""Maximum age of an order that is not past due: a day more than the settings allow."""
 
 TENDERS = 0x74656E64657273
-"""The same for tenders; it spells "tenders"."""
+"""Seed of the advisory locks of tenders; it spells "tenders"."""
 
 
 async def lock_state(connection: Executor, commands: Sequence[Command[Any]], state: UnitOfWork, renames: int) -> None:
-    """Fills `state` with every row that the commands named, locked to the end of the transaction.
+    """Fills `state` with every row that the commands named, locked until the end of the transaction.
 
-    The SKUs of orders and reservations are read before their stock can be locked. When one was renamed in between, the
-    race is lost: it might be the SKU of other goods by now. `renames` is their number before anything was read.
+    The SKUs of orders and reservations are read before their stock can be locked. Raises an error of a lost race when
+    one was renamed in between, as the SKU may mean other goods by now. `renames` is the number of renames before
+    anything was read.
     """
     order_ids = {order_id for command in commands for order_id in command.order_ids}
     reservation_ids = {each for command in commands for each in command.reservation_ids}
@@ -85,10 +86,10 @@ async def lock_state(connection: Executor, commands: Sequence[Command[Any]], sta
 
 
 async def lock_holders(connection: Executor, holders: Collection[Holder], now: datetime) -> dict[Holder, Held]:
-    """What each holds. Anyone who makes a hold for one of them waits until this transaction ends.
+    """Locks the holders until the end of the transaction; returns what each holds.
 
-    There may be no row to lock, so a number stands for each. What is counted is read by a statement of its own, which
-    sees what was committed before the lock was had.
+    There may be no row to lock, so an advisory lock stands for each. A separate statement counts the holds, so that it
+    sees what was committed before the lock was granted.
     """
     await _lock_pairs(connection, holders, HOLDERS)
     rows = await connection.fetch(
@@ -107,8 +108,7 @@ async def lock_holders(connection: Executor, holders: Collection[Holder], now: d
 
 
 async def _lock_buyers(connection: Executor, buyers: Collection[Holder], now: datetime) -> dict[Holder, Unpaid]:
-    """Returns what each has ordered and not paid for. Anyone who orders for one of them waits until this transaction
-    ends."""
+    """Locks the buyers until the end of the transaction; returns each one's unpaid orders."""
     rows = await connection.fetch(
         "SELECT * FROM lock_buyers($1, $2, $3, $4, $5)", *columns(buyers), BUYERS, first_id(now - OLDEST_UNPAID), now
     )
@@ -117,7 +117,7 @@ async def _lock_buyers(connection: Executor, buyers: Collection[Holder], now: da
 
 
 async def _lock_tenders(connection: Executor, tenders: Collection[TenderKey]) -> dict[TenderKey, str]:
-    """Locks the tenders until this transaction ends; returns the order of each that has one."""
+    """Locks the tenders until the end of the transaction; returns the order of each that has one."""
     await _lock_pairs(connection, tenders, TENDERS)
     rows = await connection.fetch(
         """
@@ -131,7 +131,7 @@ async def _lock_tenders(connection: Executor, tenders: Collection[TenderKey]) ->
 
 
 async def _lock_pairs(connection: Executor, pairs: Collection[tuple[str, str]], seed: int) -> None:
-    """Locks a number for each pair, in the order of the numbers, to the end of the transaction."""
+    """Takes an advisory lock for each pair, in the order of the lock numbers, until the end of the transaction."""
     await connection.execute(
         """
         SELECT pg_advisory_xact_lock(number) FROM (
@@ -145,8 +145,8 @@ async def _lock_pairs(connection: Executor, pairs: Collection[tuple[str, str]], 
 
 
 async def lock_stock(connection: Executor, skus: Collection[str], strength: str = "NO KEY UPDATE") -> list[StockLevel]:
-    """Returns the stock rows of these SKUs at every location, locked in the global order. With the strength UPDATE they
-    may be deleted or renamed."""
+    """Locks and returns the stock rows of these SKUs at every location, in the global order. The strength UPDATE
+    permits deleting and renaming them."""
     rows = await connection.fetch(
         f"""
         SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
@@ -162,8 +162,7 @@ async def lock_stock(connection: Executor, skus: Collection[str], strength: str 
 
 
 async def last_versions(connection: Executor, keys: Collection[StockKey]) -> list[int]:
-    """The version of the last event that is kept under the name of each stock row; 0 where there is none. Locks
-    nothing."""
+    """Returns the version of the last kept event of each stock row, 0 where there is none. Locks nothing."""
     rows = await connection.fetch(
         """
         SELECT coalesce((SELECT aggregate_version FROM events WHERE aggregate_id = sku || '@' || location_id
@@ -177,7 +176,8 @@ async def last_versions(connection: Executor, keys: Collection[StockKey]) -> lis
 
 
 async def load_offers(connection: Executor, skus: Collection[str]) -> tuple[dict[str, Offer], int]:
-    """What the catalogue says of these SKUs, and how many were renamed by now; those without a variant are left out."""
+    """Returns the catalogue's data on these SKUs, without those that have no variant, and the number of renames by
+    now."""
     rows = await connection.fetch(
         """
         SELECT r.count AS renames, v.sku, p.title, v.title AS variant, v.currency, v.price, p.state, v.untracked,

@@ -1,7 +1,7 @@
-"""Products under lock, and how they are written.
+"""Locks and writes products.
 
-Locks are taken in the order product, variants, stock rows by (sku, location_id). A product's row is locked first and
-the product read only then: one statement that had to wait for the lock would show its variants as they were before.
+Locks are taken in the order product, variants, stock rows by (sku, location_id). The product is read only after its row
+is locked: one statement that had to wait for the lock would show its variants as they were before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stockward_server.storage.write.sku_rename import begin_rename, lock_goods, 
 
 
 class LockedProducts:
-    """The products of one transaction: the application's CatalogTransaction."""
+    """Implements the application's CatalogTransaction: the products of one transaction."""
 
     def __init__(self, connection: Executor, state: UnitOfWork, cause: Cause) -> None:
         self._connection = connection
@@ -50,7 +50,7 @@ class LockedProducts:
         product = await self.product(product_id) if product_id else None
         if product is None or sku in _skus(product):
             return product
-        return await self._product_with(sku)  # an edit that it waited for has dropped it
+        return await self._product_with(sku)  # the edit that held the lock has dropped it
 
     async def due_product(self, product_id: str) -> Product | None:
         return await self._lock(
@@ -60,7 +60,7 @@ class LockedProducts:
     async def free_handle(self, wanted: str) -> str:
         await self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", wanted)
         rows = await self._connection.fetch(
-            # In code points `.` comes right after `-`, so this is every handle that begins with `wanted-`.
+            # In code points `.` follows `-`, so this is every handle that begins with `wanted-`.
             "SELECT handle FROM products WHERE handle = $1 OR (handle > $1 || '-' AND handle < $1 || '.')",
             wanted,
         )
@@ -141,11 +141,11 @@ class LockedProducts:
                 raise SkuTaken.by_product(variant.sku, owners[variant.sku], f"product.variants[{index}].sku")
 
     async def _drop_variants(self, product: Product, before: Product | None) -> None:
-        """Removes the variants that the product no longer has, with stock rows that count nothing and their alerts."""
+        """Deletes variants that the product no longer has, with their empty stock rows and alerts."""
         gone = sorted(_skus(before) - _skus(product))
         if not gone:
             return
-        # FOR UPDATE keeps new stock rows out: their foreign key needs the variant to stay.
+        # FOR UPDATE blocks new stock rows: their foreign key needs the variant.
         await self._connection.execute("SELECT FROM variants WHERE sku = ANY($1::text[]) ORDER BY sku FOR UPDATE", gone)
         levels = await lock_stock(self._connection, gone, "UPDATE")
         if used := [level for level in levels if level.on_hand or level.reserved or level.allocated]:

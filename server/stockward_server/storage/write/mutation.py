@@ -23,11 +23,11 @@ FIRST_PAUSE = 0.05
 T = TypeVar("T")
 
 Work = Callable[[Executor, UnitOfWork], Awaitable[R]]
-"""Does the work on the connection, records events into the state, and returns the result."""
+"""Does the work on the connection, records events in the state, and returns the result."""
 
 
 class Mutations:
-    """Runs work with the same promises as the committer: once per request_id, with its events, or not at all."""
+    """Runs work with the guarantees of the committer: once per request_id, with its events, or not at all."""
 
     def __init__(
         self,
@@ -41,12 +41,12 @@ class Mutations:
         self._on_commit = guarded(on_commit)
 
     async def run(self, request: MutationContext, work: Work[R], codec: ResponseCodec[R, M]) -> M:
-        """Returns the response, stored or fresh. Work that lost a race or its connection is done again from the start:
-        had it been committed after all, its stored response answers."""
+        """Returns the response, stored or new. Work that lost a race or its connection is run again from the start: if
+        it was committed after all, the stored response is returned."""
         return codec.message_of(await self._until_done(lambda: self._once(request, work, codec)))
 
     async def rehearse(self, work: Work[R]) -> R:
-        """Returns the result that the work would have; nothing of it stays, and no request_id is used up."""
+        """Returns the result that the work would have, then rolls back; the request_id is not used."""
         return await self._until_done(lambda: self._rolled_back(work))
 
     async def _until_done(self, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -61,7 +61,7 @@ class Mutations:
         raise DatabaseUnavailable.outcome_unknown()
 
     async def run_unasked(self, work: Work[R]) -> R:
-        """Does work that nobody asked for and nobody would repeat, and returns its result."""
+        """Runs work without a request_id, started by the system, and returns its result."""
         async with transaction(self._pool) as connection:
             now = await connection.fetchval("SELECT clock_timestamp()")
             state = UnitOfWork(now, self._encode_event)
@@ -85,7 +85,7 @@ class Mutations:
             return await self._transact(request, work, codec)
         except Refusal:
             # The same request may have been committed elsewhere while this one waited for its locks. What was written
-            # before the refusal is rolled back by now.
+            # before the refusal is already rolled back.
             async with transaction(self._pool) as connection:
                 _, _, stored = await find_responses(connection, [request])
             for known in stored.values():

@@ -1,4 +1,4 @@
-"""Lets go of what is past its retention: events and movements by partition, stored answers in small batches."""
+"""Deletes what is past its retention: events and movements by partition, stored responses in small batches."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ BATCH = 5_000
 """Rows deleted in one transaction, or written by one statement."""
 
 STEP_BLOCKS = 512
-"""Blocks of a table, of 8 KiB each, of which one transaction deletes what is expired."""
+"""Blocks of a table, 8 KiB each, whose expired rows one transaction deletes."""
 
 LOCK_TIMEOUT = "2s"
-"""Dropping a partition locks all of its table: rather later than behind a long query, with every writer waiting."""
+"""Limit for a lock. Dropping a partition locks the whole table, and must not make every writer wait behind a long
+query."""
 
 SUM_SECONDS = 600.0
-"""How long it may take to sum up a month of the ledger."""
+"""Time limit for summing up a month of the ledger."""
 
 
 async def drop_expired_events(pool: Pool, keep_days: int) -> list[str]:
-    """Drops the partitions of `events` whose last day is more than `keep_days` days past; answers their names.
+    """Drops the partitions of `events` whose last day is more than `keep_days` days ago; returns their names.
 
-    One that still has an event to be published stays, however old it is. Positions in dropped partitions are
-    remembered: anyone who wants to go on from one is informed (CursorExpired).
+    A partition with an unpublished event stays, however old. The last dropped seq is recorded, so that a reader with an
+    older cursor gets CursorExpired.
     """
 
     async def settle(connection: Executor, partition: str, end: date) -> bool:
@@ -55,11 +56,11 @@ async def drop_expired_events(pool: Pool, keep_days: int) -> list[str]:
 
 
 async def drop_expired_movements(pool: Pool, keep_days: int) -> list[str]:
-    """Drops the months of the ledger that ended more than `keep_days` days ago; answers the names of their partitions.
+    """Drops the months of the ledger that ended more than `keep_days` days ago; returns the names of their partitions.
 
-    In the same transaction their sums are added to the opening balances, so the ledger still comes to what it did. The
-    sums are taken while the ledger can be read and written, but for the month itself; and by a statement that writes
-    nothing, since events are not listed past a transaction that does.
+    The same transaction adds their sums to the opening balances, so the totals of the ledger do not change. While the
+    sums are computed the rest of the ledger can be read and written. The statement for it writes nothing, since events
+    after a writing transaction are not listed before it ends.
     """
 
     async def settle(connection: Executor, partition: str, end: date) -> bool:
@@ -91,8 +92,8 @@ async def drop_expired_movements(pool: Pool, keep_days: int) -> list[str]:
 async def _drop_expired(
     pool: Pool, of: Partitioned, keep_days: int, lock: str, settle: Callable[[Executor, str, date], Awaitable[bool]]
 ) -> list[str]:
-    """Each in a transaction, oldest first, until `settle` refuses or a lock is not to be had; `lock` is what keeps
-    processes that do the same apart. `settle` gets the partition and its first day after."""
+    """Drops each partition in a transaction, oldest first, until `settle` refuses or a lock is not granted; `lock`
+    excludes processes that do the same. `settle` gets the partition and the first day after it."""
     expired = await pool.fetch(
         f"""
         SELECT name, end_day FROM (
@@ -111,7 +112,7 @@ async def _drop_expired(
                 await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
                 await connection.execute(f"LOCK TABLE {lock}")
                 if await connection.fetchval("SELECT to_regclass($1) IS NULL", name):
-                    continue  # another process was faster
+                    continue  # dropped by another process
                 if not await settle(connection, name, end_day):
                     break
                 await connection.execute(f"DROP TABLE {name}")
@@ -123,10 +124,11 @@ async def _drop_expired(
 
 
 async def delete_expired_idempotency(pool: Pool, keep_days: int) -> int:
-    """Deletes stored answers older than `keep_days` days, STEP_BLOCKS of the table a transaction; answers how many.
+    """Deletes stored responses older than `keep_days` days, STEP_BLOCKS of the table a transaction; returns their
+    number.
 
-    It goes through the table once, by the place of its rows: so each step is short, reads what no other step reads, and
-    nothing is held that keeps PostgreSQL from cleaning up meanwhile. An index by time would cost every change.
+    It scans the table once, in physical order: each step is short, reads what no other step reads, and holds nothing
+    that delays vacuum. An index by time would cost every change.
     """
     blocks = await pool.fetchval("SELECT pg_relation_size('idempotency') / current_setting('block_size')::int")
     count = 0
@@ -145,15 +147,15 @@ async def delete_expired_idempotency(pool: Pool, keep_days: int) -> int:
 
 
 async def delete_expired_messages(pool: Pool, keep_days: int) -> None:
-    """What is known of messages that the stream no longer has."""
+    """Deletes records of messages that the stream no longer has."""
     await pool.execute(
         "DELETE FROM set_aside_messages WHERE create_time < now() - make_interval(days => $1)", keep_days
     )
 
 
 async def delete_expired_contacts(pool: Pool, keep_days: int) -> int:
-    """Deletes names, e-mail and postal addresses of orders that have been over for `keep_days` days, a batch a
-    transaction; answers of how many. What was ordered and paid stays."""
+    """Deletes names, e-mail and postal addresses of orders closed for `keep_days` days, a batch a transaction; returns
+    the number of orders. Lines and payments stay."""
     count, deleted = 0, BATCH
     while deleted == BATCH:
         gone = await pool.execute(
@@ -173,11 +175,11 @@ async def delete_expired_contacts(pool: Pool, keep_days: int) -> int:
 
 
 async def delete_finished_deliveries(pool: Pool, keep_days: int) -> int:
-    """Deletes deliveries of events older than `keep_days` days, and their attempts, a batch a transaction; answers how
-    many. What is pending stays.
+    """Deletes deliveries of events older than `keep_days` days, and their attempts, a batch a transaction; returns
+    their number. Pending deliveries stay.
 
-    Keep them as long as the stream keeps events: a delivery that is there is what keeps its event from being sent
-    again. Event ids are UUIDs of version 7, which begin with their time: so the key itself finds the old ones.
+    Keep deliveries as long as the stream keeps events: an existing delivery prevents its event from being sent again.
+    Event ids are UUIDs of version 7, which begin with their time, so the key itself finds the old ones.
     """
     old = """state > 1 AND event_id < rpad(lpad(to_hex(floor(
         extract(epoch FROM now() - make_interval(days => $3)) * 1000)::bigint), 12, '0'), 32, '0')::uuid"""
@@ -186,9 +188,9 @@ async def delete_finished_deliveries(pool: Pool, keep_days: int) -> int:
 
 
 async def delete_orphaned_deliveries(pool: Pool) -> int:
-    """Deletes what deleted endpoints left behind, a batch a transaction; answers how many deliveries.
+    """Deletes the deliveries of deleted endpoints, a batch a transaction; returns their number.
 
-    Their ids are found by going from one to the next in the key, not by reading all of it.
+    Their ids are found by skipping from one to the next in the key, without reading all of it.
     """
     ids = await pool.fetch(
         """
@@ -217,7 +219,8 @@ async def delete_orphaned_deliveries(pool: Pool) -> int:
 
 
 async def _delete_deliveries(pool: Pool, endpoint_id: str, condition: str, *arguments: object) -> int:
-    """Those of one endpoint that meet the condition, whose own arguments begin at $3."""
+    """Deletes deliveries of one endpoint that meet the condition, whose own arguments begin at $3; returns their
+    number."""
     count, deleted = 0, BATCH
     while deleted == BATCH:
         deleted = await pool.fetchval(
@@ -243,5 +246,5 @@ async def _delete_deliveries(pool: Pool, endpoint_id: str, condition: str, *argu
 
 
 async def delete_expired_secrets(pool: Pool) -> None:
-    """Secrets that no longer sign: there is nothing left to know of them."""
+    """Deletes secrets that no longer sign."""
     await pool.execute("DELETE FROM endpoint_secrets WHERE expire_time <= now()")

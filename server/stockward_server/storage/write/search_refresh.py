@@ -1,4 +1,4 @@
-"""Indexing of products that servers of an earlier release have written."""
+"""Indexes products that servers of an earlier release wrote."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stockward_server.storage.product_rows import SELECT_PRODUCTS, products_of
 from stockward_server.storage.search_index import INDEX_PRODUCT, index_row
 
 BATCH = 100
-"""Products that one transaction indexes."""
+"""Products indexed in one transaction."""
 
 UNINDEXED = """
     SELECT p.product_id::text FROM products p WHERE p.indexed_version <> p.version
@@ -24,9 +24,9 @@ WITHOUT_PAIRS = """
 
 
 async def refresh_search(pool: Pool) -> int:
-    """Indexes products that a server of an earlier release has written.
+    """Indexes products that a server of an earlier release wrote.
 
-    Returns the number of products. They are locked a hundred at a time; one that is locked already is left out.
+    Returns the number of products. BATCH products are locked at a time; products that are already locked are skipped.
     """
     refreshed = 0
     while count := await _refresh_some(pool):

@@ -1,4 +1,4 @@
-"""Renames a SKU with all that goes by it. See `former_skus` for what is left as it was written."""
+"""Renames a SKU with its stock, alerts and claims. See `former_skus` for rows that keep the former SKU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stockward_server.storage.write.lock import last_versions, lock_stock
 
 
 async def begin_rename(connection: Executor) -> None:
-    """Locks out other renames and the retention of the ledger, as both move the counts of a name.
+    """Locks out other renames and the retention of the ledger, as both move the counts of a SKU.
 
     These locks come first in a rename.
     """
@@ -22,10 +22,10 @@ async def begin_rename(connection: Executor) -> None:
 
 
 async def lock_goods(connection: Executor, sku: str) -> list[StockLevel]:
-    """Locks and returns the stock rows of a SKU; until the end of the transaction no other comes.
+    """Locks and returns the stock rows of a SKU; no new one can appear until the end of the transaction.
 
-    Stock rows come before the variant: a command that makes one has some of the SKU's under lock already and waits for
-    the variant then. One that was made in between is a race lost.
+    Stock rows are locked before the variant: a command that inserts one has locked some of the SKU's already and then
+    waits for the variant. A row that was inserted in between is a lost race.
     """
     levels = await lock_stock(connection, [sku], "UPDATE")
     await connection.execute("SELECT FROM variants WHERE sku = $1 FOR UPDATE", sku)
@@ -37,10 +37,10 @@ async def lock_goods(connection: Executor, sku: str) -> list[StockLevel]:
 async def rename_goods(
     connection: Executor, sku: str, new_sku: str, levels: Sequence[StockLevel], now: datetime
 ) -> list[int]:
-    """Renames what `lock_goods` locked, and what is claimed of it; returns the new version of each stock row.
+    """Renames what `lock_goods` locked, and the claims on it; returns the new version of each stock row.
 
-    It is the next one of the aggregate that the row becomes. The name may have been another's, and versions under one
-    name have no gap.
+    The version follows the last one of the aggregate with the new SKU. That SKU may have belonged to other goods, and
+    the versions of one aggregate have no gap.
     """
     last = await last_versions(connection, [(new_sku, level.location_id) for level in levels])
     versions = [version + 1 for version in last]
@@ -62,7 +62,7 @@ async def rename_goods(
         new_sku,
         moment,
     )
-    await connection.execute(  # they were given the name by their foreign key
+    await connection.execute(  # the foreign key has already renamed them
         """
         UPDATE stock s SET version = n.version, update_time = $2
         FROM unnest($3::text[], $4::bigint[]) AS n (location_id, version)

@@ -1,4 +1,4 @@
-"""Writes orders, reservations and payments: arrays in, whatever their number."""
+"""Writes orders, reservations and payments, any number in one statement with arrays."""
 
 from __future__ import annotations
 
@@ -157,9 +157,10 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
 
 
 async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
-    """Existing orders: state, charges, line counters, new parcels. Open claims are deleted, to be inserted again.
+    """Updates existing orders: state, charges, line counters, new parcels. Open claims are deleted, to be inserted
+    again.
 
-    The sums of the payments are for servers of the release before; this one computes them from the payments.
+    Servers of the previous release read the sums of the payments; this release computes them from the payments.
     """
     await connection.execute(
         """

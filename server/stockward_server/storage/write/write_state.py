@@ -1,4 +1,4 @@
-"""Writes what a batch changed: arrays in, one statement, whatever the number of commands."""
+"""Writes what a batch changed, in one statement with arrays for any number of commands."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ async def write_state(
     answers: Sequence[tuple[MutationContext, bytes]] = (),
     do: Callable[[Callable[[], Statement]], Awaitable[Statement]] = at_once,
 ) -> None:
-    """Everything that was saved into `state`, and the answers to its requests.
+    """Writes everything that was saved into `state`, and the responses to its requests.
 
-    Rows that are there already come first, where one statement cannot both change them and put others in their place;
-    all else is one statement, which `do` has made. Every row that an event speaks of is locked since long, or new, when
-    its `seq` is drawn.
+    Existing rows are written first where one statement cannot both change and replace them; all else is one statement,
+    which `do` has made. Every row that an event refers to is locked, or new, before its `seq` is drawn.
     """
     if changed_orders := list(state.orders.changed.values()):
         await update_orders(connection, changed_orders)
@@ -133,7 +132,7 @@ def insert_movements(write: Statement, movements: Sequence[Movement], now: datet
 
 
 async def update_alerts(connection: Executor, alerts: Sequence[Alert]) -> None:
-    """Alerts that stood before the batch; they go first, as only one may stand for a stock row."""
+    """Updates existing alerts; they are written first, as only one may be active for a stock row."""
     if not alerts:
         return
     await connection.execute(
@@ -164,7 +163,7 @@ def insert_alerts(write: Statement, alerts: Sequence[Alert]) -> None:
 
 
 def insert_events(write: Statement, events: Sequence[RecordedEvent], now: datetime) -> None:
-    """The events and their outbox rows."""
+    """Inserts the events and their outbox rows."""
     write.add(
         """
         INSERT INTO events (create_time, event_id, type, aggregate_type, aggregate_id, aggregate_version, payload,
