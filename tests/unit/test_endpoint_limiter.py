@@ -152,7 +152,7 @@ def test_the_first_failure_is_that_after_the_last_success() -> None:
     for each in failures[1:]:
         way.note(each, 0.0)
     found = way.take_outcomes()
-    assert (found.taken, found.first_failure) == (True, failures[1].start_time)
+    assert (found.accepted, found.first_failure) == (True, failures[1].start_time)
 
 
 def test_outcomes_are_taken_once() -> None:
@@ -161,5 +161,5 @@ def test_outcomes_are_taken_once() -> None:
     way.note(first, 0.0)
     way.note(second, 0.0)
     found = way.take_outcomes()
-    assert (found.taken, found.first_failure, found.last_error) == (False, first.start_time, "HTTP None")
+    assert (found.accepted, found.first_failure, found.last_error) == (False, first.start_time, "HTTP None")
     assert way.take_outcomes().first_failure is None

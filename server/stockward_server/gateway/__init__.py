@@ -1,4 +1,5 @@
-"""Webhooks: every event sent to every endpoint that wants it, signed, in order per aggregate, until it is taken."""
+"""Webhooks: each event is sent to each endpoint that subscribes to it, signed, in order per aggregate, until it is
+accepted or its attempts are used up."""
 
 from stockward_server.gateway.egress import LOOPBACK, Egress
 from stockward_server.gateway.failure_policy import FailurePolicy

@@ -1,4 +1,4 @@
-"""The two endpoints that settings make: STOREFRONT_WEBHOOK_URL and PMS_WEBHOOK_URL, signed with a secret each."""
+"""The two endpoints of the settings STOREFRONT_WEBHOOK_URL and PMS_WEBHOOK_URL, each with its own signing secret."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from stockward_server.storage.webhooks.claims import SqlWebhooks
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whom an endpoint is for, and the events that it receives."""
+    """The description of an endpoint of the settings, and the event types that it receives."""
 
     description: str
     types: tuple[str, ...]
 
 
 AUDIENCES: Mapping[str, Audience] = {
-    # What customers can see: what is for sale and how much of it, their orders, and a hold that ran out under them.
-    # Other events of reservations are the storefront's own doing. Of these types the feed leaves out what a storefront
-    # may not see, such as drafts.
+    # What customers can see: products and their stock, their orders, and reservations that expired. Other events of
+    # reservations are caused by the storefront itself. The feed also leaves out what a storefront may not see, such as
+    # drafts.
     STOREFRONT: Audience(
         "The storefront of the settings",
         ("product.*", "stock.*", "reservation.expired", "order.*", "payment.updated"),
     ),
-    # What staff have to act on. Every single movement of stock would drown that; alerts are sent. So is an
-    # endpoint that does not respond.
+    # What staff have to act on: alerts rather than every movement of stock, and endpoints that fail.
     "pms": Audience(
         "The product management system of the settings",
         (
@@ -46,7 +45,8 @@ AUDIENCES: Mapping[str, Audience] = {
 
 
 async def put_default_endpoints(store: SqlWebhooks, urls: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-    """Makes the endpoints what the settings say: `urls` and `secrets` by endpoint id. One without is disabled."""
+    """Creates or updates the endpoints of the settings: `urls` and `secrets` by endpoint id. Disables an endpoint that
+    lacks either."""
     for endpoint_id, audience in AUDIENCES.items():
         if endpoint_id in urls and endpoint_id in secrets:
             await store.put_endpoint(

@@ -1,7 +1,7 @@
-"""Hands due lanes to senders: side by side across aggregates and endpoints, one after another within a lane.
+"""Claims due lanes and sends their deliveries: lanes concurrently, the deliveries of one lane in order.
 
 Each endpoint has a limiter, and lanes are claimed only for endpoints whose limiter has a free slot: an endpoint that
-hangs keeps its own slots busy and nobody else's.
+hangs uses up its own slots only.
 """
 
 from __future__ import annotations
@@ -36,27 +36,29 @@ from stockward_server.storage.webhooks.endpoint_health import SqlEndpointHealth
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 1.0
-"""How old the list of endpoints may be, and what is written down of how they fare."""
+"""Seconds between two reads of the endpoints; their failures are recorded as often."""
 
 CLAIM_PAUSE = 0.01
-"""Seconds between two claims while there is work: places that become free meanwhile are filled together."""
+"""Seconds between two claims while there is work: one claim fills all slots that became free meanwhile."""
 
 GIVE_BACK_SECONDS = 2.0
-"""How long it may take to write down what came of the last requests, at the stop."""
+"""Seconds that recording the last outcomes may take at a stop."""
 
 
 class DeliveryTracer(Protocol):
-    """Puts a span around each request."""
+    """Creates a span for each request."""
 
     def begin_delivery(self, endpoint_id: str, event_id: str, traceparent: str) -> tuple[Any, str]:
-        """The span, and the traceparent that goes along with the request."""
+        """Starts a span below `traceparent`; returns the span and the traceparent to send with the request."""
         ...
 
-    def end_delivery(self, span: Any, status: int | None, error: str) -> None: ...
+    def end_delivery(self, span: Any, status: int | None, error: str) -> None:
+        """Ends the span. `status` is the HTTP status, None without a response; `error` is empty after a success."""
+        ...
 
 
 class Dispatcher:
-    """Claims lanes and sees each one through. `wake` reports that there are some to be had, new or given back."""
+    """Claims lanes and delivers each of them. Call `wake` when new or released lanes can be claimed."""
 
     def __init__(
         self,
@@ -73,8 +75,8 @@ class Dispatcher:
         metrics: GatewayMetrics,
         tracer: DeliveryTracer | None = None,
     ) -> None:
-        """`lease` is how long a claim lasts: a gateway that died is not missed for longer. A lane is given back by the
-        middle of it, so it has to be more than twice the time that a request may take."""
+        """`lease` is how long a claim lasts: other gateways get the lanes of one that died after it. A lane is released
+        by the middle of its lease, so the lease has to be more than twice the timeout of a request."""
         self._store = store
         self._health = health
         self._sender = sender
@@ -95,16 +97,16 @@ class Dispatcher:
         self._stop = asyncio.Event()
 
     def wake(self) -> None:
-        """There may be something to claim."""
+        """Starts the next claim at once rather than at the next poll."""
         self._woken.set()
 
     def open_breakers(self) -> Sequence[str]:
-        """Endpoints that are left alone for their failures, but for a trial now and then."""
+        """Returns the ids of the endpoints whose circuit breaker is open, sorted."""
         return sorted(name for name, limiter in self._limiters.items() if limiter.breaker_open)
 
     async def run(self, stop: asyncio.Event, grace_seconds: float) -> None:
-        """Until `stop` is set. Requests under way may end for `grace_seconds` more; then they are broken off, and their
-        lanes given back, to be sent again by anyone who comes next."""
+        """Delivers until `stop` is set. Requests under way get `grace_seconds` more; then they are cancelled and their
+        lanes released, so that the next gateway sends them again."""
         self._stop = stop
         await run_with_restarts("deliveries", self._dispatch, stop, is_database_down)
         if self._tasks:
@@ -140,7 +142,7 @@ class Dispatcher:
                 await wait_for_any(pause, self._woken, self._stop)
 
     async def _refresh(self, now: float) -> None:
-        """Writes down how the endpoints fare, and reads them again."""
+        """Records the endpoints' outcomes and reads the endpoints again."""
         await note_outcomes(self._limiters.values(), self._health, self._failure_policy)
         endpoints = {each.endpoint_id: each for each in await self._store.endpoints()}
         for endpoint_id in self._limiters.keys() - endpoints.keys():
@@ -148,17 +150,17 @@ class Dispatcher:
         for endpoint_id, endpoint in endpoints.items():
             limiter = self._limiters.get(endpoint_id)
             if limiter is None or limiter.closed or limiter.endpoint.version != endpoint.version:
-                if limiter:  # what is still answered there speaks of an endpoint that is no more
+                if limiter:  # responses that are still due concern the former endpoint
                     limiter.closed = True
                 limiter = self._limiters[endpoint_id] = EndpointLimiter(endpoint, self._breaker, now)
             limiter.endpoint = endpoint
         self._refresh_time = now + REFRESH_SECONDS
 
     async def _deliver_lane(self, limiter: EndpointLimiter, lane: Lane, trial: bool, give_back_time: float) -> None:
-        """Sends the lane's deliveries in order, up to the first that fails, and gives the lane back.
+        """Sends the lane's deliveries in order, up to the first that fails, and releases the lane.
 
-        The next one is sent while the last one is being written: a crash in between repeats both, in order and under
-        their own ids.
+        The next delivery is sent while the last one is being recorded: a crash in between sends both again, in order
+        and with the same ids.
         """
         now = asyncio.get_running_loop().time
         size = lane.size
@@ -174,13 +176,16 @@ class Dispatcher:
                         break
         finally:
             if limiter.closed and not limiter.gone:
-                delay = None  # it failed at what the endpoint was before
+                delay = None  # the failure concerns the former endpoint
             limiter.leave(trial)
             self._budget.give_back(lane.endpoint_id, size)
             self._recorder.add(Release(lane, delay or timedelta(0)))
 
     async def _deliver(self, limiter: EndpointLimiter, delivery: PendingDelivery) -> timedelta | None:
-        """The pause before the next attempt; None when the delivery is done with, one way or the other."""
+        """Sends one delivery and queues its attempt for recording.
+
+        Returns the pause before the next attempt, None when the delivery is delivered or dead.
+        """
         attempt = delivery.attempts + 1
         delay = None
         if delivery.payload is None:
@@ -190,12 +195,12 @@ class Dispatcher:
             limiter.note(answer, asyncio.get_running_loop().time())
             if answer.status == GONE:
                 delay = self._retry_delays[0]  # once the endpoint is enabled again
-            elif not answer.taken:
+            elif not answer.accepted:
                 delay = retry_delay(
                     attempt - delivery.past_attempts, self._retry_delays, answer.status, answer.retry_after
                 )
             self._metrics.durations[str(answer.status or "error")].add(answer.latency_ms / 1000)
-        state = DeliveryState.DELIVERED if answer.taken else DeliveryState.PENDING if delay else DeliveryState.DEAD
+        state = DeliveryState.DELIVERED if answer.accepted else DeliveryState.PENDING if delay else DeliveryState.DEAD
         outcome = "failed" if state is DeliveryState.PENDING else state.name.lower()
         self._metrics.attempts[limiter.endpoint.endpoint_id, outcome] += 1
         self._recorder.add(
@@ -214,7 +219,7 @@ class Dispatcher:
         return delay
 
     async def _send(self, endpoint: Endpoint, delivery: PendingDelivery, payload: bytes) -> Answer:
-        """Below a span of its own, where somebody traces."""
+        """Sends one request, within a span where tracing is on."""
         if self._tracer is None:
             return await self._send_once(endpoint, delivery.event_id, payload, delivery.traceparent)
         span, traceparent = self._tracer.begin_delivery(endpoint.endpoint_id, delivery.event_id, delivery.traceparent)
@@ -223,7 +228,8 @@ class Dispatcher:
         return answer
 
     async def _send_once(self, endpoint: Endpoint, event_id: str, payload: bytes, traceparent: str) -> Answer:
-        """What goes wrong on our side is a failed attempt, too: it is seen there, and not repeated without a pause."""
+        """Sends one request. An error in this process counts as a failed attempt, too, so that it is visible in the
+        attempts and not retried without a pause."""
         try:
             return await self._sender.send(endpoint, event_id, payload, traceparent)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Where webhooks may go: judged by the address that is about to be connected to, whatever the URL said."""
+"""Where webhooks may go, checked on the resolved address of each connection rather than on the URL."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-"""This machine itself, to be allowed on a developer's."""
+"""Loopback networks, which are allowed in development."""
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
-"""All that IANA has given out for IPv6. Unique local, link-local, site-local, multicast, discard-only, IPv4-compatible
-addresses and the local use of NAT64 lie outside."""
+"""The range that IANA allocates for global unicast. Unique local, link-local, site-local, multicast, discard-only,
+IPv4-compatible addresses and the local use of NAT64 lie outside."""
 
 NAT64 = IPv6Network("64:ff9b::/96")
-"""IPv4 addresses as a translator takes them (RFC 6052)."""
+"""IPv4 addresses embedded in IPv6 for translators (RFC 6052)."""
 
 NOT_FOR_ALL = (
-    IPv4Network("168.63.129.16/32"),  # a public address under which a cloud serves its own virtual machines
-    IPv4Network("192.0.0.0/24"),  # for protocols; another cloud has its metadata there
+    IPv4Network("168.63.129.16/32"),  # a cloud's internal services for its virtual machines
+    IPv4Network("192.0.0.0/24"),  # protocol assignments; another cloud has its metadata there
     IPv4Network("192.88.99.0/24"),  # relays of 6to4, deprecated (RFC 7526)
     IPv6Network("3fff::/20"),  # for documentation (RFC 9637)
     IPv6Network("2001:db8::/32"),
 )
-"""What older tables of `ipaddress` take for the public Internet."""
+"""Special-purpose networks that older versions of `ipaddress` consider global."""
 
 
 class EgressRefused(OSError):
-    """Webhooks must not be sent there."""
+    """Webhooks must not be sent to this address or URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """Webhooks go to the public Internet, and to the `allowed` networks; over https, where that is required."""
+    """Allows webhooks to the public Internet and to the `allowed` networks; over https only, if `require_https`."""
 
     allowed: Sequence[Network] = ()
     require_https: bool = True
 
     @classmethod
     def of(cls, networks: Sequence[str], *, require_https: bool) -> Egress:
-        """From networks such as `10.0.0.0/8`. ValueError when one is none."""
+        """Returns the policy for networks such as `10.0.0.0/8`. Raises ValueError for a malformed network."""
         return cls(tuple(map(ip_network, networks)), require_https)
 
     def make_socket(self, address: AddrInfoType) -> socket.socket:
-        """The socket of a connection to this address; EgressRefused.
+        """Returns a socket for a connection to this address. Raises EgressRefused where webhooks may not go there.
 
-        As it is the resolved address of this very connection that is judged, no name can point elsewhere by the time it
-        is used.
+        The check is on the resolved address of this connection, so a name that resolves differently later (DNS
+        rebinding) cannot evade it.
         """
         family, kind, protocol, _, target = address
         self.refuse_address(str(target[0]))
         return socket.socket(family, kind, protocol)
 
     def refuse_address(self, address: str) -> None:
-        """EgressRefused unless webhooks may go to this IP address."""
+        """Raises EgressRefused unless webhooks may go to this IP address."""
         ip = _unmapped(ip_address(address.partition("%")[0]))
         if not any(ip in network for network in self.allowed) and not _is_public(ip):
             raise EgressRefused(
@@ -68,13 +68,13 @@ class Egress:
             )
 
     def refuse_url(self, url: str) -> None:
-        """EgressRefused where https is required and this is something else."""
+        """Raises EgressRefused where https is required and the URL has another scheme."""
         if self.require_https and not url.lower().startswith("https://"):
             raise EgressRefused(errno.EACCES, "webhooks are sent over https only")
 
 
 def _unmapped(ip: Address) -> Address:
-    """An IPv4 address that is written as an IPv6 one, and reached as itself (::ffff:0:0/96, NAT64)."""
+    """Returns the IPv4 address that an IPv6 address embeds (::ffff:0:0/96, NAT64), else the address itself."""
     if isinstance(ip, IPv6Address):
         if ip.ipv4_mapped:
             return ip.ipv4_mapped

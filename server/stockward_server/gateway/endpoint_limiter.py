@@ -1,9 +1,8 @@
-"""How much one endpoint may be sent right now by this gateway: its places, its rate and its circuit breaker.
+"""Limits what this gateway sends to one endpoint: its slots, its rate limit and its circuit breaker.
 
-An endpoint that may be sent nothing is not asked for lanes, so its deliveries wait in PostgreSQL, where they cost
-nobody anything and use up no attempt. One that takes all it gets has as many lanes claimed ahead as it has places: they
-wait here, so that a claim brings many and no place is empty meanwhile. Times are those of the event loop's clock, in
-seconds.
+No lanes are claimed for an endpoint that may be sent nothing, so its deliveries wait in PostgreSQL and use up no
+attempt. For an endpoint that keeps up, as many lanes are claimed ahead as it has slots, so that one claim brings many
+lanes and no slot is idle meanwhile. Times are those of the event loop's clock, in seconds.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from stockward_server.runtime.back_off import BackOff
 from stockward_server.storage.webhooks.claims import Endpoint
 
 BURST_SECONDS = 0.1
-"""What an endpoint with a rate limit may be sent at once: that of so much time, and one request at least."""
+"""Burst of an endpoint with a rate limit: the requests of so many seconds, at least one."""
 
 MAX_REST = 3600.0
-"""However long a receiver asks to be left alone altogether. Each delivery waits for as long as it asked, see retry."""
+"""Maximum of seconds that a `Retry-After` pauses the whole endpoint. The delivery itself waits longer, see retry."""
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """Opens after `failures` in a row, whatever their lanes; tries again after `first_rest` seconds, then after twice
-    as many and so on up to `longest_rest`."""
+    """When a circuit breaker opens: after `failures` in a row, in any lanes. It sends a trial after `first_rest`
+    seconds, then after twice as many and so on, up to `longest_rest`."""
 
     failures: int = 10
     first_rest: float = 5.0
@@ -37,24 +36,25 @@ class BreakerPolicy:
 
 @dataclass(slots=True)
 class Outcomes:
-    """What came of the requests since one looked last."""
+    """Outcomes of the requests since `take_outcomes` was called last."""
 
-    taken: bool = False
+    accepted: bool = False
+    """Whether a request was accepted."""
     first_failure: datetime | None = None
-    """Since the last one that was taken."""
+    """Start of the first request that failed after the last accepted one."""
     last_error: str = ""
 
 
 class EndpointLimiter:
-    """The way to one endpoint."""
+    """Slots, rate limit and circuit breaker of one endpoint."""
 
     def __init__(self, endpoint: Endpoint, policy: BreakerPolicy, now: float) -> None:
         self.endpoint = endpoint
-        """As it was last read."""
+        """The endpoint as it was read last."""
         self.closed = False
-        """It is to be sent nothing more: disabled, deleted, or gone by its own word."""
+        """Whether nothing more may be sent: the endpoint is disabled, deleted, or responded 410."""
         self.gone = ""
-        """What it said when it answered that it wants no more webhooks."""
+        """Error of the response 410 (Gone), with which a receiver ends its webhooks; else empty."""
         self.outcomes = Outcomes()
         self._policy = policy
         self.slots = asyncio.Semaphore(endpoint.max_in_flight)
@@ -69,11 +69,11 @@ class EndpointLimiter:
 
     @property
     def breaker_open(self) -> bool:
-        """Whether it failed so often that only single requests are tried, now and then."""
+        """Whether the circuit breaker is open: only single trial requests are sent."""
         return self._rests.begun
 
     def places(self, now: float) -> int:
-        """How many lanes it may be sent."""
+        """Returns how many lanes may be claimed for the endpoint."""
         if self.closed or now < self._rest_end:
             return 0
         if self.breaker_open:
@@ -81,7 +81,7 @@ class EndpointLimiter:
         return max(0, int(min(self._room, self._refilled(now))))
 
     def pause(self, now: float) -> float:
-        """Seconds until it has places for reasons of time alone; infinite when it is not time that it lacks."""
+        """Returns the seconds until lanes can be claimed; infinite when that does not depend on time."""
         if self.closed or not self._room or (self.breaker_open and self._probing):
             return inf
         if now < self._rest_end:
@@ -91,13 +91,13 @@ class EndpointLimiter:
 
     @property
     def _room(self) -> int:
-        """For lanes, waiting ones included; none until half of the places would be filled at once."""
+        """Lanes that may be claimed, waiting ones included; 0 until half of the slots could be filled at once."""
         places = self.endpoint.max_in_flight
         room = 2 * places - self._claimed
         return room if 2 * room >= places else 0
 
     def enter(self, now: float) -> bool:
-        """A lane is claimed, and the token of its first request is taken. Whether it is the breaker's trial."""
+        """Counts a claimed lane and the token of its first request. Returns whether it is the breaker's trial."""
         trial = self.breaker_open and not self._probing
         self._claimed += 1
         self._probing |= trial
@@ -105,27 +105,27 @@ class EndpointLimiter:
         return trial
 
     def begins(self, now: float, trial: bool) -> bool:
-        """Whether a lane that waited for its slot may be sent now."""
+        """Returns whether a lane that waited for its slot may be sent now."""
         return not self.closed and (trial or not self.breaker_open) and now >= self._rest_end
 
     def go_on(self, now: float) -> bool:
-        """Whether a lane may send one more, and takes its token."""
+        """Returns whether a lane may send one more delivery; if so, uses a token."""
         if self.closed or self.breaker_open or now < self._rest_end or self._refilled(now) < 1:
             return False
         self._tokens -= 1
         return True
 
     def leave(self, trial: bool) -> None:
-        """A lane is done with. One that was sent before the breaker opened does not end the trial."""
+        """Counts a lane as done. A lane that was sent before the breaker opened does not end the trial."""
         self._claimed -= 1
         if trial:
             self._probing = False
 
     def note(self, answer: Answer, now: float) -> None:
-        """What came of a request."""
+        """Records the outcome of a request, and opens or closes the breaker by it."""
         outcomes = self.outcomes
-        if answer.taken:
-            outcomes.taken, outcomes.first_failure = True, None
+        if answer.accepted:
+            outcomes.accepted, outcomes.first_failure = True, None
             self._failures, self._rest_end = 0, 0.0
             self._rests.reset()
             return
@@ -143,12 +143,12 @@ class EndpointLimiter:
             self._rest_end = max(self._rest_end, now + min(answer.retry_after.total_seconds(), MAX_REST))
 
     def take_outcomes(self) -> Outcomes:
-        """Those since the last time."""
+        """Returns the outcomes since the last call."""
         outcomes, self.outcomes = self.outcomes, Outcomes()
         return outcomes
 
     def _refilled(self, now: float) -> float:
-        """The tokens there are now."""
+        """Returns the tokens available now; infinite without a rate limit."""
         rate = self.endpoint.rate_limit
         if not rate:
             self._tokens = inf

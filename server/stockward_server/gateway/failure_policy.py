@@ -1,4 +1,4 @@
-"""Endpoints that take nothing for days: staff are warned, and in the end the endpoint is disabled."""
+"""Endpoints that accept nothing for days: staff are warned, and in the end the endpoint is disabled."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class FailurePolicy:
 async def note_outcomes(
     limiters: Iterable[EndpointLimiter], store: SqlEndpointHealth, failure_policy: FailurePolicy
 ) -> None:
-    """Writes down who fails since when, reports it, and disables who wants no more or has failed for too long.
+    """Records since when endpoints fail, warns of them, and disables those that responded 410 or failed for too long.
 
-    The time that counts runs from the first failure after a success, as any gateway saw it. It is looked at when there
-    was a failure just now, so an endpoint that nobody wrote to is not disabled for its past.
+    The time runs from the first failure after a success, as any gateway saw it. It is checked only after a new failure,
+    so an endpoint to which nothing was sent is not disabled for earlier failures.
     """
     for limiter in limiters:
         outcomes, endpoint = limiter.take_outcomes(), limiter.endpoint
@@ -37,17 +37,18 @@ async def note_outcomes(
             if await store.disable(endpoint.endpoint_id, endpoint.version, reason):
                 log.error("endpoint %s is disabled: %s", endpoint.endpoint_id, reason)
             continue
-        if outcomes.taken and endpoint.failing_since:
+        if outcomes.accepted and endpoint.failing_since:
             await store.recovered(endpoint.endpoint_id)
         if outcomes.first_failure:
-            if outcomes.taken or endpoint.failing_since is None:
+            if outcomes.accepted or endpoint.failing_since is None:
                 await store.failing(endpoint.endpoint_id, outcomes.first_failure)
             else:
                 await _judge(limiter, outcomes.last_error, store, failure_policy)
 
 
 async def _judge(limiter: EndpointLimiter, error: str, store: SqlEndpointHealth, failure_policy: FailurePolicy) -> None:
-    """The database's clock decides, and whether another gateway was faster; ours says when to ask."""
+    """Warns of the endpoint or disables it. This process's clock says when to ask; the store decides by the database's
+    clock, and only one gateway succeeds."""
     endpoint, since = limiter.endpoint, limiter.endpoint.failing_since
     assert since
     failing_for = datetime.now(UTC) - since
@@ -57,6 +58,6 @@ async def _judge(limiter: EndpointLimiter, error: str, store: SqlEndpointHealth,
             limiter.closed = True
             log.error("endpoint %s is disabled: %s", endpoint.endpoint_id, reason)
     elif failing_for >= failure_policy.warn_after and not endpoint.warned:
-        told = await store.warn(endpoint.endpoint_id, reason, failure_policy.warn_after)
-        if told:
+        warned = await store.warn(endpoint.endpoint_id, reason, failure_policy.warn_after)
+        if warned:
             log.warning("endpoint %s is failing: %s", endpoint.endpoint_id, reason)

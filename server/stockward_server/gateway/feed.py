@@ -1,4 +1,4 @@
-"""Reads the stream as any subscriber would, and has every event fanned out."""
+"""Reads the stream as any subscriber would, and fans out every event into deliveries."""
 
 from __future__ import annotations
 
@@ -28,30 +28,31 @@ from stockward_server.storage.webhooks.feed import FeedEvent, Position, SetAside
 log = logging.getLogger(__name__)
 
 BATCH = 500
-"""Messages fanned out in one transaction, at most."""
+"""Maximum of messages fanned out in one transaction."""
 
 LEAD_SECONDS = 1.0
-"""How often a gateway asks whether the one that feeds is gone."""
+"""Seconds between two attempts of a gateway to become the one that reads the stream."""
 
 TYPE_PREFIX = "stockward.v1."
-"""What CloudEvents put before the type of an event."""
+"""Prefix of an event's type in CloudEvents."""
 
 FETCH_SECONDS = 5.0
+"""Seconds that one fetch waits for messages."""
 
 MAX_TEXT = 300
-"""Characters that are kept of a subject, or of a reason."""
+"""Maximum of characters stored of a subject or a reason."""
 
 
 async def run(
     dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[], None], metrics: GatewayMetrics
 ) -> None:
-    """Until it is cancelled, which is safe at any moment. `on_fan_out` is called for new deliveries."""
+    """Fans out events until it is cancelled, which is safe at any moment. Calls `on_fan_out` after new deliveries."""
 
     async def session() -> None:
         async with cancel_on_loss() as lost, WebhookFeed.open(dsn, stream_name, lost) as feed:
-            while not await feed.lead():  # noqa: ASYNC110 (nobody reports it)
+            while not await feed.lead():  # noqa: ASYNC110 (there is no event for it)
                 await asyncio.sleep(LEAD_SECONDS)
-            # One connection a session: whether the stream is still the same is looked at once in each.
+            # One connection a session: whether the stream is still the same is checked once in each.
             async with open_nats(nats_url, "stockward gateway", lost) as client:
                 try:
                     await _feed(client.jetstream(), stream_name, feed, on_fan_out, metrics)
@@ -77,7 +78,7 @@ async def _feed(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=start,
             ack_policy=AckPolicy.NONE,  # the position is kept with the deliveries
-            headers_only=True,  # what a delivery says is read when it is sent: the largest orders take megabytes
+            headers_only=True,  # payloads are read from PostgreSQL when they are sent: large orders take megabytes
             inactive_threshold=60,
             mem_storage=True,
             num_replicas=1,
@@ -96,7 +97,7 @@ async def _feed(
             delivered, silent = check_sequence(messages, delivered), False
             await _fan_out(messages, feed, metrics)
             on_fan_out()
-        else:  # nothing happened for that long, or what did was lost
+        else:  # there were no events for FETCH_SECONDS, or their messages were lost
             state = await stream.consumer_info(stream_name, consumer.name)
             if state.delivered and state.delivered.consumer_seq > delivered:
                 raise Unavailable(f"messages after number {delivered} of the consumer were lost on their way")
@@ -106,10 +107,10 @@ async def _feed(
 
 
 def check_sequence(messages: Sequence[Msg], delivered: int) -> int:
-    """The number of the last message, as the consumer counts those that it sent.
+    """Returns the consumer sequence of the last message.
 
-    Nothing is acknowledged, so a message that is lost on its way, or dropped by the client, is not sent again. Where
-    one is missing after `delivered`, this raises Unavailable, and the next session reads on from the position.
+    Nothing is acknowledged, so a message that is lost on its way, or dropped by the client, is not sent again. Raises
+    Unavailable where one is missing after `delivered`; the next session continues from the stored position.
     """
     for message in messages:
         number = message.metadata.sequence.consumer
@@ -120,7 +121,7 @@ def check_sequence(messages: Sequence[Msg], delivered: int) -> int:
 
 
 async def _fan_out(messages: Sequence[Msg], feed: WebhookFeed, metrics: GatewayMetrics) -> None:
-    """Has the events fanned out, and what is no event of ours set aside: nothing waits behind it."""
+    """Fans out the events and sets aside messages that are not Stockward's events, so that they block nothing."""
     events, set_aside = _events(messages)
     last = messages[-1]
     position = Position(last.metadata.sequence.stream, (last.headers or {}).get("Nats-Msg-Id", ""))
@@ -140,10 +141,11 @@ async def _fan_out(messages: Sequence[Msg], feed: WebhookFeed, metrics: GatewayM
 
 
 async def _next_stream_seq(stream: JetStreamContext, stream_name: str, position: Position | None) -> int:
-    """Where to go on: after the last message that was fanned out, provided that it is still the same message.
+    """Returns the stream sequence to continue from: after the last message that was fanned out, if the stream still has
+    that message there.
 
-    A stream that was made again, or that lost its newest messages in a crash, counts other messages under the same
-    numbers. Then all that it has is read again; whatever has its delivery already changes nothing.
+    A stream that was recreated, or that lost its newest messages in a crash, has other messages under the same numbers.
+    Then the whole stream is read again; events that already have deliveries are skipped.
     """
     info = await stream.stream_info(stream_name)
     if position is not None:
@@ -158,7 +160,7 @@ async def _next_stream_seq(stream: JetStreamContext, stream_name: str, position:
 
 
 def _events(messages: Sequence[Msg]) -> tuple[Sequence[FeedEvent], Sequence[SetAside]]:
-    """The events in messages, and the messages that are none."""
+    """Returns the events in the messages, and the messages that are not events."""
     events, set_aside = [], []
     for message in messages:
         headers = message.headers or {}
@@ -178,7 +180,7 @@ def _events(messages: Sequence[Msg]) -> tuple[Sequence[FeedEvent], Sequence[SetA
 
 
 def _set_aside(message: Msg, error: Exception) -> SetAside:
-    """With what PostgreSQL can keep of it."""
+    """Returns the record of a message that is not an event, as text that PostgreSQL can store."""
     subject, reason = (
         text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_TEXT]
         for text in (message.subject, f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""`/healthz`: whether the gateway does its work, and how far behind it is."""
+"""`/healthz`: whether the gateway delivers, and its backlog."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from stockward_server.storage.events.backlog import read_backlog
 
 
 class Health:
-    """What there is to tell; `pool` is None while nothing is delivered."""
+    """Serves `/healthz`; `pool` is None while the gateway does not deliver."""
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self.pool: Pool | None = None
         self._metrics = metrics
 
     async def answer(self, _: web.Request) -> web.Response:
+        """Returns the backlog as JSON; 503 when the gateway does not deliver or PostgreSQL does not respond."""
         if self.pool is None:
             return web.json_response({"status": "unavailable", "error": "not delivering"}, status=503)
         try:

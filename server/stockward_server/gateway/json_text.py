@@ -1,7 +1,7 @@
-"""Messages as proto3 JSON, by a plan that is made once for each type of message.
+"""Messages as proto3 JSON, by a writer that is built once for each type of message.
 
-`google.protobuf.json_format` looks every field up in its descriptor for every message, in Python. What it writes with
-`always_print_fields_with_no_presence` is the measure, and a test compares the two over all of Event.
+`google.protobuf.json_format` looks up every field in its descriptor for every message, in Python, which is slow. The
+output is the same as its output with `always_print_fields_with_no_presence`; a test compares the two for all of Event.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 Writer = Callable[[Any], str]
-"""The text of one value."""
+"""Returns the JSON text of one value."""
 
 
 def json_text(message: Message) -> str:
-    """The message on one line, without blanks, its fields in the order of their declaration."""
+    """Returns the message as JSON on one line, without blanks, its fields in the order of their declaration."""
     return _message_writer(message.DESCRIPTOR)(message)
 
 
 @cache
 def _message_writer(message_type: Descriptor) -> Writer:
-    """Of messages that do not contain themselves. KeyError for a kind of field that Event does not have."""
+    """Returns the writer of a message type that does not contain itself. Raises KeyError for a kind of field that Event
+    does not have."""
     if message_type.full_name == "google.protobuf.Timestamp":
         return lambda moment: _time_text(moment.seconds, moment.nanos)
     if message_type.full_name.startswith("google.protobuf."):
@@ -70,7 +71,7 @@ def _enum_writer(enum: EnumDescriptor) -> Writer:
     return lambda number: names.get(number) or str(number)
 
 
-@lru_cache(maxsize=1024)  # what was changed together has one time
+@lru_cache(maxsize=1024)  # events of one transaction have the same time
 def _time_text(seconds: int, nanos: int) -> str:
     return f'"{Timestamp(seconds=seconds, nanos=nanos).ToJsonString()}"'
 
@@ -83,5 +84,5 @@ SCALARS: Mapping[int, Writer] = {
     FieldDescriptor.TYPE_STRING: encode_basestring,
     FieldDescriptor.TYPE_BOOL: lambda value: "true" if value else "false",
     FieldDescriptor.TYPE_INT32: str,
-    FieldDescriptor.TYPE_INT64: _quoted,  # JavaScript's numbers end at 53 bits
+    FieldDescriptor.TYPE_INT64: _quoted,  # a JavaScript number has 53 bits
 }

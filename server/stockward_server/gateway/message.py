@@ -19,20 +19,19 @@ from stockward_server.wire.storefront_view import hide_event
 USER_AGENT = f"Stockward/{__version__}"
 
 EVENTS_PATH = "/api/storefront/events"
-"""EventService.ListEvents, which every key may call."""
-
+"""Path of EventService.ListEvents, which every key may call."""
 
 BODY_BYTES = 16 * 2**20
-"""Memory, roughly, for bodies that were made last."""
+"""Approximate size of the cache of bodies, in bytes."""
 
 
 @cached(LRUCache(BODY_BYTES, getsizeof=lambda body: 2 * len(body)))  # an event usually goes to several endpoints
 def body_of(payload: bytes, for_storefront: bool = False) -> bytes:
-    """`{"type": "order.created", "timestamp": ..., "data": <the Event in proto JSON>}`.
+    """Returns the body `{"type": "order.created", "timestamp": ..., "data": <the Event in proto JSON>}`.
 
-    `data` has `eventId`, `aggregateId` and `aggregateVersion` beside what happened. Fields that are zero or empty are
-    written, too: `"available": "0"` is news. The same event always makes the same body, and another one for a
-    storefront, without what is between staff.
+    `data` has `eventId`, `aggregateId` and `aggregateVersion` beside the event's own fields. Fields that are zero or
+    empty are written, too: `"available": "0"` is information. The same event always has the same body; the body for a
+    storefront differs, without the fields for staff only.
     """
     event = Event.FromString(payload)
     if for_storefront:
@@ -42,10 +41,10 @@ def body_of(payload: bytes, for_storefront: bool = False) -> bytes:
 
 
 def thin_body_of(payload: bytes, public_url: str) -> bytes:
-    """The same without what happened, for an event whose body would be too large.
+    """Returns a body without the event's own fields, for an event whose full body would be too large.
 
-    `link` lists the events of this type of the aggregate, this one among them: below `public_url`, the edge's address
-    for others, or relative when that is not known (empty).
+    `link` lists the aggregate's events of this type, this one among them: below `public_url`, the edge's public
+    address, or relative when that is not known (empty).
     """
     event = Event.FromString(payload)
     time = event.time.ToJsonString() if event.HasField("time") else None
@@ -72,9 +71,10 @@ def headers_of(
     custom: Mapping[str, str] = MappingProxyType({}),
     traceparent: str = "",
 ) -> Mapping[str, str]:
-    """Signed with each of the secrets: one that the receiver knows is enough. ValueError when there is none.
+    """Returns the headers, signed with each of the secrets: the receiver needs to know one of them.
 
-    `custom` headers, by name in lower case, go along; they cannot replace those that say what is sent.
+    `custom` headers, by name in lower case, are added; they cannot replace those of the message and its signature.
+    Raises ValueError without a secret.
     """
     if not secrets:
         raise ValueError("nothing to sign with")

@@ -1,4 +1,4 @@
-"""What the gateway has done."""
+"""Metrics of the gateway."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from stockward_server.runtime.distribution import Distribution
 
 @dataclass(slots=True)
 class GatewayMetrics:
-    """Since the process began."""
+    """Counters and states of one gateway, since the process began."""
 
     attempts: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
-    """By endpoint and outcome: delivered, failed (to be tried again), dead."""
+    """Attempts by endpoint id and outcome: delivered, failed (to be retried), dead."""
     durations: defaultdict[str, Distribution] = field(default_factory=lambda: defaultdict(Distribution))
-    """Seconds of each request, by its HTTP status; `error` when there was no answer."""
+    """Duration of each request in seconds, by its HTTP status; `error` without a response."""
     fanned_out: int = 0
     """Events made into deliveries."""
     set_aside: int = 0
-    """Messages passed over, since they are no events of ours."""
+    """Messages of the stream that are not Stockward's events and were set aside."""
     feeding: bool = False
-    """Whether it is this gateway that reads the stream, and NATS is there."""
+    """Whether this gateway is the one that reads the stream, and is connected to NATS."""
     lanes: Callable[[], int] = int
-    """Lanes being delivered now."""
+    """Returns the number of lanes being delivered now."""
     open_breakers: Callable[[], Sequence[str]] = tuple
-    """Endpoints that are left alone for their failures."""
+    """Returns the ids of the endpoints whose circuit breaker is open."""

@@ -1,4 +1,4 @@
-"""Writes what came of deliveries: whatever gathers while one transaction runs goes into the next one."""
+"""Records attempts and releases lanes in batches: entries that arrive during one transaction go into the next."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from stockward_server.storage.webhooks.claims import Attempt, Release, SqlWebhoo
 log = logging.getLogger(__name__)
 
 BATCH = 500
-"""Entries written in one transaction, at most."""
+"""Maximum of entries written in one transaction."""
 
 GATHER_SECONDS = 0.01
-"""Between two transactions while there is much to write: one costs about the same for many entries as for few."""
+"""Seconds between two full batches: a transaction costs about the same for many entries as for few."""
 
 UNREADABLE = "an error that cannot be stored"
+"""Error text that replaces one that PostgreSQL does not store."""
 
 PAUSE_SECONDS = 1.0
-"""After a transaction that failed. It is tried again until it succeeds: what was sent must not be forgotten."""
+"""Seconds after a failed transaction. It is retried until it succeeds: an attempt that was made must be recorded."""
 
 
 class Recorder:
-    """Entries are written in the order of their arrival; anyone who adds one does not wait for that."""
+    """Writes entries in the order of their arrival, in the background."""
 
     def __init__(self, store: SqlWebhooks) -> None:
         self._store = store
@@ -35,18 +36,18 @@ class Recorder:
         self._idle.set()
 
     def add(self, entry: Attempt | Release) -> None:
-        """Soon to be written, after everything that was added before."""
+        """Queues an entry, which is written after all entries added before."""
         self._queue.append(entry)
         self._arrived.set()
         self._idle.clear()
 
     async def drained(self) -> None:
-        """Returns when all that was added is written."""
+        """Returns when all added entries are written."""
         await self._idle.wait()
 
     async def run(self, on_release: Callable[[], None]) -> None:
-        """Until it is cancelled; that is safe at any moment, as what is not written is sent again. `on_release` is
-        called for lanes that may be claimed again: what came to them meanwhile has waited for that."""
+        """Writes entries until it is cancelled, which is safe at any moment: deliveries whose attempts are not recorded
+        are sent again. Calls `on_release` when lanes can be claimed again, as new deliveries may wait in them."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -60,7 +61,8 @@ class Recorder:
             self._idle.set()
 
     async def _write_singly(self, batch: Sequence[Attempt | Release]) -> None:
-        """One entry of the batch cannot be stored: it alone is written without what its receiver said, or left out."""
+        """Writes the entries of a batch one by one, since one of them cannot be stored. That one is written without the
+        receiver's text, or left out and logged."""
         if len(batch) > 1:
             for entry in batch:
                 await self._write([entry])
@@ -72,6 +74,7 @@ class Recorder:
             log.error("what came of a delivery cannot be stored: %r", entry)
 
     async def _write(self, batch: Sequence[Attempt | Release]) -> None:
+        """Writes the batch in one transaction, and retries it until it is written."""
         attempts = [entry for entry in batch if isinstance(entry, Attempt)]
         releases = [entry for entry in batch if isinstance(entry, Release)]
         while True:

@@ -1,4 +1,4 @@
-"""Names to addresses, in threads of our own."""
+"""Resolves host names in threads of its own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 THREADS = 64
-"""Names that are looked up at the same time. The loop's own pool has four threads, which as many names without an
-answer would keep busy, and with them every other endpoint's. The same name is asked for once at a time."""
+"""Maximum of concurrent lookups. The event loop's own pool has few threads: as many names whose servers do not respond
+would block the lookups of all other endpoints. aiohttp looks up one name once at a time."""
 
 
 class Resolver(AbstractResolver):
-    """What getaddrinfo says. A lookup that takes too long is left alone; its thread ends when the system gives up."""
+    """Resolves names with getaddrinfo. A lookup that is cancelled keeps its thread until getaddrinfo returns."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "resolver")
@@ -22,7 +22,7 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """OSError when the name leads nowhere."""
+        """Returns the addresses of `host`. Raises OSError when it has none."""
         found = await asyncio.get_running_loop().run_in_executor(
             self._threads, lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
         )

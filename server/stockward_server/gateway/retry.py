@@ -1,4 +1,4 @@
-"""When a delivery that failed is tried again, and after how many failures it becomes a dead letter."""
+"""When a failed delivery is retried, and after how many failures it becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ RETRY_DELAYS = (
 """Pause after the first, second and so on failure: ten attempts over a little more than three days."""
 
 JITTER = 0.2
-"""A pause is up to this part longer, by chance, so that what failed together does not come back together."""
+"""Maximum by which a pause is lengthened at random, as a fraction, so that deliveries that failed together are not
+retried together."""
 
 FEW_ATTEMPTS = 4
-"""Of what is refused for good, by another 4xx or a redirect: half an hour, should the receiver be fixed meanwhile."""
+"""Attempts after a permanent refusal (another 4xx or a redirect): half an hour, in case the receiver is fixed."""
 
 PASSING = frozenset({408, 425, 429})
-"""Statuses of 4xx that speak of this moment only."""
+"""Statuses of 4xx that are temporary."""
 
 GONE = 410
-"""The receiver wants no more webhooks at all."""
+"""Status with which a receiver ends its webhooks."""
 
 MAX_RETRY_AFTER = timedelta(hours=24)
-"""However long a receiver asks to wait."""
+"""Maximum of a receiver's `Retry-After` that is respected."""
 
 
 def retry_delay(
     attempt: int, delays: Sequence[timedelta], status: int | None = None, retry_after: timedelta | None = None
 ) -> timedelta | None:
-    """The pause after the `attempt`th failure (from 1); None when it was the last one.
+    """Returns the pause after failed attempt number `attempt` (from 1); None when it was the last one.
 
-    `status` is that of the answer, None when there was none. A receiver's `retry_after` makes a pause longer, never
-    shorter: else one that asks for a second each time would use all attempts up within ten.
+    `status` is that of the response, None without one. A receiver's `retry_after` makes a pause longer, never shorter:
+    else a receiver that asks for one second each time would use up all attempts within ten seconds.
     """
     last = len(delays) + 1
     if status is not None and status < 500 and status not in PASSING and status != GONE:
@@ -54,8 +55,10 @@ def retry_delay(
 
 
 def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """The header Retry-After (RFC 9110, 10.2.3): seconds or a date, at most MAX_RETRY_AFTER; None when it is
-    missing, past or neither."""
+    """Parses the header Retry-After (RFC 9110, 10.2.3), which has seconds or a date.
+
+    Returns at most MAX_RETRY_AFTER; None when the header is missing, malformed or in the past.
+    """
     if not value:
         return None
     value = value.strip()

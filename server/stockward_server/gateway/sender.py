@@ -1,4 +1,4 @@
-"""Sends one delivery once."""
+"""Sends one attempt of a delivery."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from stockward_server.gateway.retry import parse_retry_after
 from stockward_server.storage.webhooks.claims import Endpoint
 
 EXCERPT_BYTES = 1024
-"""What is kept of an answer, and read of it."""
+"""Maximum of bytes read and stored of a response's body."""
 
 CONNECT_SECONDS = 5.0
-"""For the name, the connection and TLS together."""
+"""Maximum of seconds for DNS, connecting and TLS together."""
 
 KEEPALIVE_SECONDS = 1.0
-"""How long an idle connection is kept: less than any receiver does. A request on a connection that the other side is
-closing fails, and would wait for its next attempt."""
+"""Seconds that an idle connection is kept: less than receivers keep theirs. A request on a connection that the receiver
+is closing fails, and would wait for its next attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a request. `error` is empty when it was taken; `status` is None when there was no answer."""
+    """Outcome of a request. `error` is empty when it was accepted; `status` is None without a response."""
 
     start_time: datetime
     latency_ms: int
@@ -39,15 +39,16 @@ class Answer:
     error: str
     excerpt: str = ""
     retry_after: timedelta | None = None
-    """How long the receiver asks to be left alone."""
+    """Pause that the receiver asked for."""
 
     @property
-    def taken(self) -> bool:
+    def accepted(self) -> bool:
+        """Whether the receiver responded with a 2xx."""
         return not self.error
 
 
 class Sender:
-    """POSTs signed bodies. Any 2xx is a yes; redirects are not followed and are, like all else, a no."""
+    """POSTs signed bodies. Any 2xx is a success; everything else is a failure. Redirects are not followed."""
 
     def __init__(self, http: aiohttp.ClientSession, egress: Egress, timeout_seconds: float, public_url: str) -> None:
         self._http = http
@@ -65,7 +66,7 @@ class Sender:
         public_url: str = "",
         resolver: AbstractResolver | None = None,
     ) -> AsyncIterator[Sender]:
-        """With connections of its own: no proxies, no cookies, nothing decompressed, no limit but the caller's."""
+        """Opens a sender with its own connections: no proxies, cookies, decompression or limit of connections."""
         connector = aiohttp.TCPConnector(
             limit=0,
             keepalive_timeout=KEEPALIVE_SECONDS,
@@ -84,7 +85,10 @@ class Sender:
             yield cls(http, egress, timeout_seconds, public_url)
 
     async def send(self, endpoint: Endpoint, event_id: str, payload: bytes, traceparent: str = "") -> Answer:
-        """Never raises for what the other side does. `traceparent` goes along where there is one."""
+        """Sends the event's `payload` (encoded Event); `traceparent` becomes a header unless it is empty.
+
+        Returns an Answer with the error for whatever the receiver does.
+        """
         body = body_of(payload, endpoint.endpoint_id == STOREFRONT)
         if len(body) > endpoint.max_body_bytes:
             body = thin_body_of(payload, self._public_url)
@@ -114,5 +118,5 @@ class Sender:
 
 
 def _text(raw: bytes) -> str:
-    """As PostgreSQL can keep it."""
+    """Returns bytes as text that PostgreSQL can store."""
     return raw.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -30,10 +30,10 @@ from stockward_server.storage.webhooks.endpoint_health import SqlEndpointHealth
 log = logging.getLogger(__name__)
 
 POOL_SIZE = 4
-"""Connections: one claims, one records, and health asks."""
+"""Database connections: for claims, for recording, for the endpoints' health and for /healthz."""
 
 CLOSE_SECONDS = 3.0
-"""How long it may take, beyond the grace of requests under way, to give lanes back and to end."""
+"""Seconds, beyond the grace of requests under way, that releasing lanes and closing may take."""
 
 BREAKER, FAILURES = BreakerPolicy(), FailurePolicy()
 
@@ -61,16 +61,16 @@ async def run(
     tracer: DeliveryTracer | None = None,
     routes: Iterable[web.AbstractRouteDef] = (),
 ) -> None:
-    """Delivers until `stop` is set. Several gateways share the work.
+    """Delivers webhooks until `stop` is set. Several gateways share the work.
 
-    `address` is HOST:PORT of /healthz and `routes`; `urls` and `secrets`, by endpoint, make `storefront` and `pms`.
-    `egress` says where webhooks may go, `public_url` where others find the edge (for the links of thin bodies; empty:
-    not known). A request may take `timeout_seconds`; one that is under way at the stop may end for `grace_seconds`.
-    Once /healthz answers 200, what happens is sent to the endpoints. What is done is counted in `metrics`,
-    and traced by `tracer`.
+    `address` is HOST:PORT of /healthz and `routes`; `urls` and `secrets`, by endpoint id, define the endpoints
+    `storefront` and `pms`. `egress` decides where webhooks may go; `public_url` is the edge's public address, for the
+    links of thin bodies (empty: not known). A request may take `timeout_seconds`; one under way at the stop gets
+    `grace_seconds` more. Events are delivered from the moment that /healthz responds 200. `metrics` counts the work,
+    `tracer` traces it.
     """
-    counted = metrics or GatewayMetrics()
-    health = Health(counted)
+    metrics = metrics or GatewayMetrics()
+    health = Health(metrics)
 
     async def session() -> None:
         async with opened_pool(dsn, POOL_SIZE) as pool:
@@ -88,12 +88,12 @@ async def run(
                     failure_policy=failure_policy,
                     lease=timedelta(seconds=lease_seconds),
                     poll_seconds=poll_seconds,
-                    metrics=counted,
+                    metrics=metrics,
                     tracer=tracer,
                 )
                 background = [
                     asyncio.create_task(recorder.run(dispatcher.wake), name="recorder"),
-                    asyncio.create_task(feed.run(dsn, nats_url, stream_name, dispatcher.wake, counted), name="feed"),
+                    asyncio.create_task(feed.run(dsn, nats_url, stream_name, dispatcher.wake, metrics), name="feed"),
                 ]
                 health.pool = pool
                 log.info("delivering webhooks; health on http://%s/healthz", address)

@@ -13,12 +13,12 @@ Signer = Callable[[bytes], str]
 """Signs `<id>.<timestamp>.<body>`."""
 
 SEED_BYTES = 32
-"""Of an ed25519 private key; its public half may stand behind it."""
+"""Size of an ed25519 private key, in bytes; the public key may follow it."""
 
 
 @lru_cache(maxsize=1024)
 def signer(secret: str) -> Signer:
-    """What signs with the secret. ValueError when it is none."""
+    """Returns a function that signs with the secret. Raises ValueError when the secret is malformed."""
     prefix, _, encoded = secret.partition("_")
     key = b64decode(encoded, validate=True)
     if prefix == "whsec":
