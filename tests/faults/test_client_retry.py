@@ -159,7 +159,7 @@ async def test_a_watch_goes_on_over_a_crash_and_misses_nothing(server: ServerPro
 async def test_a_watch_ends_when_the_server_stays_away_for_too_long(server: ServerProcess, database: Pool) -> None:
     await sell(database, MUG=10)
     async with AsyncStockward(server.address, KEYS["pms"]) as client:
-        watching = client.inventory.watch_stock(skus=["MUG"], timeout=0.3)
+        watching = client.inventory.watch_availability(skus=["MUG"], timeout=0.3)
         while not (await anext(watching)).cursor:
             pass
         await server.kill()
