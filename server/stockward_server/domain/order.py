@@ -1,4 +1,4 @@
-"""Orders: what was bought, and what became of every unit. What may be done with one is in `order_steps`."""
+"""Orders and the state of every unit. The steps of an order are in `order_steps`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class OrderState(IntEnum):
 
 
 OPEN_STATES = (OrderState.PENDING, OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
-"""States in which something is still to be done; in all others the order is over, unless a late payment revives it."""
+"""States of an open order; in all others the order is closed, unless a late payment reopens it."""
 
 
 class HoldReason(IntEnum):
-    """Why an order waits; the numbers are those of order.v1.Hold.Reason."""
+    """Why an order is on hold; the numbers are those of order.v1.Hold.Reason."""
 
     PAYMENT = 1
 
@@ -55,7 +55,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who ordered. Everything but the id is personal data and stored apart."""
+    """The customer of an order. Everything but the id is personal data and stored separately."""
 
     customer_id: str = ""
     email: str = ""
@@ -87,7 +87,7 @@ class OrderLine:
     cancelled: int = 0
     returned: int = 0
     untracked: bool = False
-    """Whether its units were not counted when they were ordered: no stock is claimed, shipped or given back for it."""
+    """Whether its stock was not tracked when it was ordered: no stock is claimed, shipped or returned for it."""
     shares: LineShares = NO_SHARES
 
     @property
@@ -97,23 +97,23 @@ class OrderLine:
 
     @property
     def gone(self) -> int:
-        """Units that the customer neither has nor gets."""
+        """Units that were cancelled or returned."""
         return self.cancelled + self.returned
 
     @property
     def amount(self) -> int:
-        """Price of the units that are not gone, without discount and tax."""
+        """Price of the units that are not gone, before discount and tax."""
         return (self.quantity - self.gone) * self.unit_price
 
     @property
     def room(self) -> int:
-        """What a discount can still take off the units that are not gone."""
+        """Maximum that a discount can still deduct from the units that are not gone."""
         return self.amount - self.shares.discount + self.shares.taken(self.gone, self.quantity)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Units of one line that are owed, or left, one location."""
+    """Units of one line that a location owes, or that have left it."""
 
     line_number: int
     location_id: str
@@ -122,7 +122,7 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Fulfillment:
-    """Units that were shipped together."""
+    """One shipment."""
 
     fulfillment_id: str
     lines: tuple[Allocation, ...]
@@ -132,11 +132,11 @@ class Fulfillment:
 
 
 class Amounts(NamedTuple):
-    """What an order comes to, in minor units of its currency. docs/concepts/money.md shows how."""
+    """The amounts of an order, in minor units of its currency. docs/concepts/money.md explains them."""
 
     subtotal: int
     charged: int
-    """Shipping, tax and fees less discounts and credits."""
+    """Shipping, tax and fees minus discounts and credits."""
     total: int
     """Lines and charges as ordered and added, before cancellations and returns."""
     cancelled: int
@@ -144,16 +144,17 @@ class Amounts(NamedTuple):
     returned: int
     """Value of the returned units, with their shares of discounts and taxes."""
     remaining: int
-    """total - cancelled - returned, not below zero: what an EXPIRED order would come to if it were paid after all."""
+    """total - cancelled - returned, at least zero: for an EXPIRED order, the amount that a late payment would have to
+    cover."""
     net: int
-    """What the customer owes in all, payments aside: of a void order only what was charged since."""
+    """The amount that the customer owes before payments; for a void order only charges added since."""
     asked: int
-    """What the state of the payment is measured against."""
+    """The amount that the state of the payment is compared with."""
 
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """An order as it stood at one moment. It never changes, and is the same as itself only."""
+    """An immutable snapshot of an order, compared by identity."""
 
     order_id: str
     state: OrderState
@@ -172,22 +173,22 @@ class Order:
     fulfillments: tuple[Fulfillment, ...] = ()
     version: int = 0
     actor: str = ""
-    """The key that made it for no customer in particular, where such unpaid orders are limited: to count them by."""
+    """The API key that created it without a customer, where such unpaid orders are limited."""
 
     def but(self, **changes: Any) -> Order:
-        """`dataclasses.replace` at a tenth of its cost, for what every order goes through."""
+        """Works as `dataclasses.replace` at a tenth of its cost, as every order passes through it."""
         order = object.__new__(Order)
         vars(order).update(vars(self), **changes)
         return order
 
     @property
     def etag(self) -> str:
-        """Changes with every change (AIP-154)."""
+        """Etag that changes with every change (AIP-154)."""
         return etag_of_version(self.version)
 
     @property
     def amounts(self) -> Amounts:
-        """Summed again each time: keep it where several are needed."""
+        """Computed at each access: keep the result where several amounts are needed."""
         subtotal = cancelled = returned = charged = 0
         for line in self.lines:
             subtotal += line.quantity * line.unit_price
@@ -197,7 +198,7 @@ class Order:
             charged += charge.signed
         total = subtotal + charged
         remaining = net = max(0, total - cancelled - returned)
-        asked = net or min(1, max(0, total - cancelled))  # all returned: it is paid if anything ever was
+        asked = net or min(1, max(0, total - cancelled))  # everything returned: any capture counts as paid
         if self.state is OrderState.CANCELLED:
             net = max(0, sum(charge.signed for charge in self.charges if charge.after_cancellation))
             asked = net or total
@@ -211,29 +212,29 @@ class Order:
 
     @property
     def refund_due(self) -> int:
-        """What is kept beyond what is owed, in minor units."""
+        """Money kept beyond what is owed, in minor units."""
         return self.payment.refund_due(self.amounts.net)
 
     @property
     def still_to_pay(self) -> int:
-        """What the customer has yet to pay, in minor units."""
+        """Money that the customer still has to pay, in minor units."""
         return self.payment.still_to_pay(self.amounts.net)
 
     @property
     def terms_met(self) -> bool:
-        """Whether what was captured or is authorized covers what the order comes to."""
+        """Whether captures and open authorizations cover the order's amount."""
         return self.payment_terms is PaymentTerms.ON_ACCOUNT or self.payment.cover.meets(self.amounts.remaining)
 
     @property
     def terms_met_once(self) -> bool:
-        """Whether they were met at any moment: such an order never expires by itself."""
+        """Whether the terms were met at any moment: such an order never expires."""
         return self.payment_terms is PaymentTerms.ON_ACCOUNT or self._agreed(self.amounts.remaining) is not None
 
     @property
     def hold(self) -> HoldReason | None:
-        """Why it must wait although it was paid for: the money that stood behind it went away.
+        """Why the order is on hold although it was paid: its money was refunded, voided or disputed.
 
-        A charge that was added since is no reason to wait, it is only still to pay.
+        A charge added since is no reason for a hold; it only increases the amount to pay.
         """
         if self.payment_terms is PaymentTerms.ON_ACCOUNT or self.state not in OPEN_STATES:
             return None
@@ -245,22 +246,22 @@ class Order:
         agreed = self._agreed(remaining)
         if agreed is None:
             if self.state is OrderState.PENDING:
-                return None  # never paid for: it waits for its payment
+                return None  # never paid: it waits for its payment
             agreed = self._least_since(None, remaining)
         return None if self.payment.cover.meets(agreed) else HoldReason.PAYMENT
 
     def _agreed(self, remaining: int) -> int | None:
-        """The most of what it comes to now that was covered at one moment; None when it never was.
+        """Returns the largest part of the current amount that was covered at any one moment; None when it never was.
 
-        A moment is held against the least that the order came to from then on. Cancellations and returns count as if
-        they had been made before it, as they only ever lower the amount.
+        The cover at each moment is compared with the lowest amount of the order from then on. Cancellations and returns
+        count as if made before that moment, as they only ever lower the amount.
         """
         amounts = ((cover, self._least_since(cover.time, remaining)) for cover in self.payment.history)
         return max((amount for cover, amount in amounts if cover.meets(amount)), default=None)
 
     def _least_since(self, time: datetime | None, remaining: int) -> int:
-        """The least that it came to since `time`, or since it was ordered: what was charged since is taken back one by
-        one, from the newest. So a fee that a credit took back has not lowered it."""
+        """Returns the lowest amount since `time`, or since the order was created: charges added since are subtracted
+        one by one, newest first. So a fee that a credit cancelled out has not lowered the amount."""
         least = amount = remaining
         for charge in reversed(self.charges):
             if charge.added is None or (time is not None and charge.added < time):

@@ -1,9 +1,9 @@
-"""The steps of an order, and which may follow which.
+"""The steps of an order and their sequence.
 
     PENDING -> PROCESSING -> PARTIALLY_FULFILLED -> FULFILLED;  PENDING | PROCESSING -> CANCELLED;  PENDING -> EXPIRED
 
-Every `decide_…` takes the order as it stands under lock and answers the order as it will be, with the stock changes
-that go with it, or raises a Refusal. Nothing is changed in place.
+Every `decide_…` receives the order as it is under lock and returns the changed order with its stock changes, or raises
+a Refusal. Nothing is changed in place.
 """
 
 from __future__ import annotations
@@ -41,32 +41,32 @@ from stockward_server.domain.shipping import Shipment, plan_shipment, shippable
 from stockward_server.domain.stock import NOWHERE, MovementKind, Portion, StockChange, StockLevel, take_all
 
 MAX_TOTAL_MINOR = 2**62
-"""Largest total of an order in minor units; what the database can hold, with room to spare."""
+"""Maximum total of an order in minor units; below what the database can hold."""
 
 MAX_LOCATIONS_NAMED = 10
-"""Locations that the message of a refusal names."""
+"""Maximum number of locations in the message of a refusal."""
 
 MAX_CHARGES = 100
-"""Most charges of one order: with all of its lines it stays below the 4 MiB that a gRPC client reads."""
+"""Maximum number of charges of one order: with all of its lines it stays below the 4 MiB that a gRPC client reads."""
 
 
 def decide_order(
     order: Order, wanted: Mapping[str, int], levels: Mapping[str, Sequence[StockLevel]]
 ) -> tuple[Order, list[StockChange]]:
-    """A new order with stock taken for all of `wanted` (SKU -> units), or InsufficientStock."""
+    """Returns a new order with stock allocated for all of `wanted` (SKU -> units). Raises InsufficientStock."""
     _require_sane_total(order)
     placed, changes = _allocate(order, take_all(wanted, levels))
     return placed, changes
 
 
 def decide_order_from_hold(order: Order, held: Sequence[Portion]) -> Order:
-    """A new order that owns the units of a hold; the hold's conversion moves the counters."""
+    """Returns a new order that owns the units of a hold; converting the hold moves the counters."""
     _require_sane_total(order)
     return _with_claims(order, held)
 
 
 def decide_processing(order: Order, now: datetime) -> Order:
-    """PENDING -> PROCESSING once the payment terms are met."""
+    """Moves PENDING -> PROCESSING once the payment terms are met."""
     _require_state(order, "process", OrderState.PENDING)
     _require_no_hold(order, "process")
     if not order.terms_met:
@@ -82,10 +82,11 @@ def decide_fulfillment(
     now: datetime,
     location_id: str = "",
 ) -> tuple[Order, list[StockChange]]:
-    """Ships `quantities` by line number, or all units that are open when empty, from `location_id` or from anywhere.
+    """Ships `quantities` by line number, or all open units when empty, from `location_id` or, when empty, from any
+    location.
 
-    `levels` are those of each SKU at all locations, by priority. Claims move to where the goods are; StockNegative when
-    there are not enough.
+    `levels` are those of each SKU at all locations, by priority. Claims move to where the goods are. Raises
+    StockNegative when there are not enough.
     """
     _require_state(order, "fulfill", OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
     _require_no_hold(order, "fulfill")
@@ -122,7 +123,7 @@ def decide_fulfillment(
 def decide_cancellation(
     order: Order, quantities: Mapping[int, int], reason: str, now: datetime
 ) -> tuple[Order, list[StockChange]]:
-    """The whole order while nothing is fulfilled (`quantities` empty), or open units by line number."""
+    """Cancels the whole order while nothing is fulfilled (`quantities` empty), or open units by line number."""
     if quantities:
         _require_state(
             order, "cancel units of", OrderState.PENDING, OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED
@@ -143,7 +144,7 @@ def decide_cancellation(
 
 
 def decide_order_expiry(order: Order, now: datetime) -> tuple[Order, list[StockChange]] | None:
-    """PENDING and never paid for past its time -> EXPIRED, or None when it is not."""
+    """Expires an order that is PENDING, past its due time and never paid; returns None when it is not."""
     if (
         order.state is not OrderState.PENDING
         or order.payment_due_time is None
@@ -163,9 +164,9 @@ def decide_return(
     reason: str,
     now: datetime,
 ) -> tuple[Order, list[StockChange]]:
-    """Fulfilled units come back, by line number: onto the shelf at `location_id`, or written off.
+    """Returns fulfilled units by line number: to stock at `location_id`, or written off.
 
-    Units that are not tracked come back without a change of stock.
+    Untracked units are returned without a change of stock.
     """
     _require_state(order, "return units of", OrderState.PARTIALLY_FULFILLED, OrderState.FULFILLED)
     quantities = dict(restocked)
@@ -193,9 +194,9 @@ def decide_return(
 def decide_payment(
     order: Order, event: PaymentEvent, levels: Mapping[str, Sequence[StockLevel]], now: datetime
 ) -> tuple[Order, list[StockChange]]:
-    """The order with one more payment event; an expired one revives when it is paid and its stock is still there.
+    """Adds a payment event; a paid EXPIRED order is reopened if its stock is still available.
 
-    Only by money that comes: one whose money is on its way back stays expired, whatever is in stock by then.
+    Only incoming money reopens an order: when the money is on its way back it stays expired, whatever the stock.
     """
     if sum(each.amount for each in (*order.payment.events, event) if each.kind in SUMS) > MAX_TOTAL_MINOR:
         raise QuantityOverflow.of_payments()
@@ -214,16 +215,16 @@ def decide_payment(
         counted = [line for line in order.lines if line.open and not line.untracked]
         wanted = {line.sku: line.open for line in counted}
         if len(wanted) < len(counted):
-            return paid, []  # the catalogue dropped the goods of one, and those of another were given their SKU
+            return paid, []  # the goods were deleted and others have the SKU now
         try:
             return _allocate(replace(paid, state=OrderState.PROCESSING), take_all(wanted, levels))
         except InsufficientStock:
-            pass  # the money is kept on record and `refund_due` says that it must go back
+            pass  # the payment stays recorded and `refund_due` reports it
     return paid, []
 
 
 def decide_charge(order: Order, charge: Charge, path: str, now: datetime) -> Order:
-    """The order with one more charge, in its own currency. `path` names it in the request."""
+    """Adds a charge in the order's currency. `path` is its field in the request."""
     if order.state is OrderState.EXPIRED:
         raise OrderStateInvalid(order.order_id, order.state.name, "charge")
     if len(order.charges) >= MAX_CHARGES:
@@ -242,7 +243,7 @@ def decide_charge(order: Order, charge: Charge, path: str, now: datetime) -> Ord
 
 
 def payment_due(terms: PaymentTerms, now: datetime, allowance: timedelta) -> datetime | None:
-    """When a new order expires unless it is paid."""
+    """Returns when a new order expires unless it is paid; None when it does not expire."""
     return None if terms is PaymentTerms.ON_ACCOUNT else now + allowance
 
 
@@ -292,7 +293,7 @@ def _allocate(order: Order, portions: Sequence[Portion]) -> tuple[Order, list[St
 
 
 def _with_claims(order: Order, portions: Sequence[Portion]) -> Order:
-    """The order that owns these units; a line whose units are nowhere is remembered as untracked."""
+    """Returns the order with claims on these units; a line whose units are NOWHERE is marked as untracked."""
     numbers = {line.sku: line.line_number for line in order.lines}
     claims = tuple(Allocation(numbers[p.sku], p.location_id, p.quantity) for p in portions if p.location_id)
     if len(claims) == len(portions):
@@ -303,7 +304,7 @@ def _with_claims(order: Order, portions: Sequence[Portion]) -> Order:
 
 
 def _shipping_changes(order: Order, sku: str, shipment: Shipment) -> list[StockChange]:
-    """Claims that move, then units that leave."""
+    """Returns the changes that move claims, followed by those for units that leave."""
     return [
         *(
             StockChange(
@@ -335,13 +336,14 @@ def _not_there(
     owed: Mapping[str, int],
     location_id: str,
 ) -> StockNegative:
-    """The refusal of a parcel, saying where there are units that this order can have."""
+    """Returns the error for a shipment, with the locations that have units for this order."""
     there = {level.location_id: shippable(level, owed.get(level.location_id, 0)) for level in levels}
     return StockNegative.in_parcel(line.sku, order.order_id, line.line_number, quantity, there, location_id)
 
 
 def _release(order: Order, quantities: Mapping[int, int]) -> list[Allocation]:
-    """Allocations to give up, last location first: the nearest one keeps its claim longest."""
+    """Returns the allocations to release, last location first: the location with the highest priority keeps its claim
+    longest."""
     freed = []
     for number, quantity in quantities.items():
         missing = quantity
@@ -388,7 +390,7 @@ def _with_units(order: Order, quantities: Mapping[int, int], counter: str) -> tu
 
 
 def _shares_after(line: OrderLine, units: int, counter: str) -> LineShares:
-    """What units that are cancelled or returned take along of the line's discount and tax."""
+    """Returns the line's shares after `units` were cancelled or returned."""
     shares = line.shares
     if counter == "fulfilled" or shares is NO_SHARES:
         return shares

@@ -1,6 +1,6 @@
 """The payment of an order: a pure function of the set of its payment events.
 
-Neither the order of arrival nor (the events being unique) a repetition can change the result.
+Neither the order of arrival nor (as events are unique) a repetition changes the result.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PaymentKind(IntEnum):
 
 
 PAYING = (PaymentKind.AUTHORIZED, PaymentKind.CAPTURED)
-"""Reports of money that comes; all others are of what becomes of it."""
+"""Reports of incoming money; all others are about its later fate."""
 
 
 class PaymentState(IntEnum):
@@ -48,7 +48,7 @@ class PaymentState(IntEnum):
 
 
 TenderKey = tuple[str, str]
-"""Provider and the provider's id of the intent, charge or gift card; an empty id is the one tender of the provider."""
+"""Provider, and the provider's id of the intent, charge or gift card; an empty id means the provider's only tender."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,15 @@ class PaymentEvent:
     amount: int
     event_time: datetime
     payment_reference: str = ""
-    """The tender it belongs to, by the provider's id of it; empty for the one tender of this provider."""
+    """The provider's id of its tender; empty for the provider's only tender."""
     running_total: bool = False
-    """`amount` is everything of this kind and tender so far, not one movement; see `as_additions`."""
+    """Whether `amount` is the total of this kind and tender so far, not one movement; see `as_additions`."""
     record_time: datetime | None = None
-    """When it was recorded, by the database's clock, which is that of the order's charges."""
+    """When it was recorded, by the database's clock, which also dates the order's charges."""
 
     @property
     def known_time(self) -> datetime:
-        """When it happened, by a provider whose clock may be ahead: no later than it was recorded."""
+        """When it happened, but no later than when it was recorded, as the provider's clock may be ahead."""
         return min(self.event_time, self.record_time or self.event_time)
 
     @property
@@ -89,12 +89,12 @@ SUMS: Mapping[PaymentKind, str] = {
     PaymentKind.DISPUTE_WON: "disputes_won",
     PaymentKind.DISPUTE_LOST: "lost",
 }
-"""The sum of a tender that an event adds to; FAILED adds to none."""
+"""The sum of a tender that each kind of event increases; FAILED increases none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tender:
-    """One means of payment of an order; sums over its events in minor units."""
+    """One means of payment of an order, with sums over its events in minor units."""
 
     provider: str
     payment_reference: str
@@ -108,18 +108,18 @@ class Tender:
     lost: int = 0
 
     def record(self, event: PaymentEvent) -> Tender:
-        """The sums with one more event."""
+        """Adds one event to the sums."""
         name = SUMS.get(event.kind)
         return replace(self, **{name: getattr(self, name) + event.amount}) if name else self
 
     @property
     def authorized(self) -> int:
-        """Authorized, and neither voided nor expired. A void that overtook its authorization counts, too."""
+        """Authorized, neither voided nor expired. A void that arrived before its authorization counts, too."""
         return max(0, self.authorizations - self.voided)
 
     @property
     def open_authorization(self) -> int:
-        """What of it can still be captured."""
+        """Part of the authorization that can still be captured."""
         return max(0, self.authorized - self.captured)
 
     @property
@@ -128,27 +128,27 @@ class Tender:
 
     @property
     def disputed(self) -> int:
-        """In dispute and not decided."""
+        """Disputed, not decided."""
         return max(0, self.disputes - self.disputes_won - self.lost)
 
     @property
     def kept(self) -> int:
-        """Captured and neither refunded nor lost in a dispute; below zero where the capture is yet to be reported."""
+        """Captured, neither refunded nor lost in a dispute; below zero where the capture is not reported yet."""
         return self.captured - self.refunded - self.lost
 
 
 class Cover(NamedTuple):
-    """What stood behind an order at one moment, in minor units."""
+    """The money that covered an order at one moment, in minor units."""
 
     time: datetime | None
-    """Of the newest event so far, no later than it was recorded; None before the first."""
+    """Time of the newest event until then, no later than it was recorded; None before the first."""
     secured: int
-    """Everything captured until then, and the open authorizations."""
+    """All captures until then, plus open authorizations."""
     at_hand: int
-    """What of it was still kept or held."""
+    """The part that was not refunded or lost by then."""
 
     def meets(self, amount: int) -> bool:
-        """Whether it covers the amount. A refund beyond what is owed back is a credit, unless nothing is left."""
+        """Whether it covers the amount. A refund beyond what is due counts as a credit, unless no money is left."""
         return amount == 0 or (self.secured >= amount and self.at_hand > 0)
 
 
@@ -157,37 +157,37 @@ NOTHING = Cover(None, 0, 0)
 
 @dataclass(frozen=True)
 class Payment:
-    """Everything that was reported of an order's payment, by time of the event."""
+    """All payment events of an order, by the time when they happened."""
 
     events: tuple[PaymentEvent, ...] = ()
 
     def record(self, event: PaymentEvent) -> Payment:
-        """With one more event."""
+        """Adds one event."""
         return payment_of((*self.events, event))
 
     @cached_property
     def tenders(self) -> tuple[Tender, ...]:
-        """Those of which any amount was reported, by the time of their first event."""
+        """Tenders with any reported amount, by the time of their first event."""
         return tuple(tender for key, tender in self._replayed[0].items() if tender != Tender(*key))
 
     @cached_property
     def history(self) -> tuple[Cover, ...]:
-        """What stood behind the order before the first event and after each one."""
+        """The cover before the first event and after each one."""
         return self._replayed[1]
 
     @property
     def cover(self) -> Cover:
-        """What stands behind the order now."""
+        """The current cover."""
         return self.history[-1]
 
     @cached_property
     def authorized(self) -> int:
-        """Authorized, and neither voided nor expired."""
+        """Authorized, neither voided nor expired."""
         return sum(tender.authorized for tender in self.tenders)
 
     @cached_property
     def open_authorizations(self) -> int:
-        """What of it can still be captured."""
+        """Part of the authorizations that can still be captured."""
         return sum(tender.open_authorization for tender in self.tenders)
 
     @cached_property
@@ -201,7 +201,7 @@ class Payment:
 
     @cached_property
     def disputed(self) -> int:
-        """In dispute and not decided."""
+        """Disputed, not decided."""
         return sum(tender.disputed for tender in self.tenders)
 
     @cached_property
@@ -211,23 +211,23 @@ class Payment:
 
     @property
     def kept(self) -> int:
-        """Captured and neither refunded nor lost."""
+        """Captured, neither refunded nor lost."""
         return self.captured - self.refunded - self.lost
 
     def tender(self, key: TenderKey) -> Tender:
-        """The sums of one tender, zero where nothing is known of it."""
+        """Returns the sums of one tender, zero for an unknown one."""
         return self._replayed[0].get(key) or Tender(*key)
 
     def refund_due(self, net: int) -> int:
-        """What is kept beyond what the order comes to."""
+        """Returns the money kept beyond the order's `net` amount."""
         return max(0, self.kept - net)
 
     def still_to_pay(self, net: int) -> int:
-        """What the customer has yet to pay. A refund is no unpaid bill, unless all of the money is gone."""
+        """Returns what the customer still has to pay. A refund leaves nothing to pay, unless no money is left."""
         return max(0, net - self.captured) if self.kept > 0 else net
 
     def state(self, asked: int) -> PaymentState:
-        """Where the sums stand against the amount that was asked for."""
+        """Returns the state of the payment for the amount `asked`."""
         if self.refunded:
             return PaymentState.REFUNDED if self.refunded >= self.captured else PaymentState.PARTIALLY_REFUNDED
         if self.captured >= asked:
@@ -242,7 +242,7 @@ class Payment:
 
     @property
     def failed(self) -> bool:
-        """Whether the provider refused once."""
+        """Whether the provider reported a failure."""
         return any(event.kind is PaymentKind.FAILED for event in self.events)
 
     @cached_property
@@ -261,22 +261,22 @@ class Payment:
 
 
 def payment_of(events: tuple[PaymentEvent, ...]) -> Payment:
-    """Returns what these events add up to; their order makes no difference."""
+    """Returns the payment with these events; their order makes no difference."""
     return Payment(tuple(sorted(events, key=_moment)))
 
 
 def _moment(event: PaymentEvent) -> tuple[datetime, PaymentKind, str, str]:
-    """Returns what events are sorted by: their time, and of one time always the same order."""
+    """Returns the sort key of events: their time, then a fixed order."""
     return event.event_time, event.kind, event.provider, event.provider_event_id
 
 
 def as_additions(events: Iterable[PaymentEvent]) -> list[PaymentEvent]:
-    """Returns the events in the order in which they happened, each with the amount that it adds to those before it.
+    """Returns the events in the order in which they happened, each with the amount that it adds to earlier ones.
 
-    Some providers report single movements ("refund 7: 5.00"), some how much it is by now ("refunded so far: 15.00"),
-    and some both. So for each kind and tender there are two figures: the sum of the single reports, and the largest
-    total. Neither can be more than what moved, and the one that all reports arrived for is what moved: the larger one
-    counts. A total of refunds leaves out the refunds that have failed by then, so these are added to it.
+    Some providers report single movements ("refund 7: 5.00"), some running totals ("refunded so far: 15.00"), and some
+    both. So each kind and tender has two figures: the sum of the single reports, and the largest total. Neither can
+    exceed what moved, and the figure for which all reports have arrived equals it: so the larger one counts. A total of
+    refunds excludes refunds that have failed by then, so these are added to it.
     """
     single, largest, failed = Counter[object](), Counter[object](), Counter[object]()
     additions = []

@@ -1,6 +1,7 @@
-"""Prices of an order: the catalogue's, unless staff say otherwise; what the customer was shown must still hold.
+"""Prices the lines of an order: at the catalogue's price, unless staff override it; prices shown to the customer must
+be current.
 
-Also how a charge is spread over the lines.
+Also spreads charges over the lines.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from stockward_server.domain.stock import Offer
 
 @dataclass(frozen=True, slots=True)
 class WantedLine:
-    """One line as the customer wants it. `path` names it in the request, such as `lines[0]`."""
+    """One line of a request. `path` is its field in the request, such as `lines[0]`."""
 
     sku: str
     quantity: int
@@ -28,7 +29,7 @@ class WantedLine:
 
 
 def merge_lines(wanted: Sequence[WantedLine]) -> dict[str, int]:
-    """Units by SKU, in order of first mention."""
+    """Returns units by SKU, in order of first mention."""
     merged: dict[str, int] = {}
     for line in wanted:
         merged[line.sku] = merged.get(line.sku, 0) + line.quantity
@@ -38,9 +39,10 @@ def merge_lines(wanted: Sequence[WantedLine]) -> dict[str, int]:
 def price_lines(
     wanted: Sequence[WantedLine], quantities: Mapping[str, int], offers: Mapping[str, Offer]
 ) -> tuple[str, tuple[OrderLine, ...]]:
-    """The currency and the priced lines; PriceChanged or CurrencyMismatch naming the line at fault.
+    """Returns the currency and the priced lines. Raises PriceChanged or CurrencyMismatch naming the line at fault.
 
-    Every SKU of `quantities` has an offer. `wanted` states prices; the first override of a SKU holds for all its units.
+    Every SKU of `quantities` must have an offer. `wanted` states prices; the first override of a SKU applies to all its
+    units.
     """
     currency: str | None = None
     overrides: dict[str, WantedLine] = {}
@@ -75,10 +77,10 @@ def price_lines(
 
 
 def spread_charge(lines: tuple[OrderLine, ...], charge: Charge, currency: str, path: str) -> tuple[OrderLine, ...]:
-    """The lines with their shares of a tax or discount; any other charge stays with the order.
+    """Returns the lines with their shares of a tax or discount; any other charge leaves them unchanged.
 
-    In proportion to the lines' amounts, for the units that are not gone; a discount takes off no line more than is left
-    of it, and what it exceeds them by stays with the order. LineUnknown and ChargeExceeded for named lines.
+    Shares are in proportion to the lines' amounts for the units that are not gone. A discount deducts no more from a
+    line than is left of it; the excess stays with the order. Raises LineUnknown and ChargeExceeded for named lines.
     """
     if not charge.kind.is_spread:
         return lines
@@ -110,7 +112,7 @@ def spread_charge(lines: tuple[OrderLine, ...], charge: Charge, currency: str, p
 
 
 def charge_exceeded(charge: Charge, left: int, currency: str, field: str) -> ChargeExceeded:
-    """The refusal of a charge that takes off more than `left` minor units."""
+    """Returns the error for a charge that deducts more than `left` minor units."""
     return ChargeExceeded(
         charge.kind.name.lower(), field, amount=Money(currency, charge.amount), left=Money(currency, left)
     )

@@ -1,4 +1,4 @@
-"""Products: what they are made of. How they change is in `product_changes`, what publishing asks in `readiness`."""
+"""Products and their variants. Changes are in `product_changes`, the requirements of publishing in `readiness`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ProductState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture by its address."""
+    """An image, referenced by URL."""
 
     url: str
     alt_text: str = ""
@@ -31,7 +31,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One thing that can be bought."""
+    """A variant: one item that can be bought."""
 
     sku: str
     price: Money
@@ -43,7 +43,7 @@ class Variant:
     weight_grams: int = 0
     image_url: str = ""
     untracked: bool = False
-    """Whether its stock is not counted: it never runs out."""
+    """Whether its stock is not tracked: it never runs out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,13 @@ class Product:
 
     @property
     def etag(self) -> str:
-        """Changes with every change (AIP-154)."""
+        """Etag that changes with every change (AIP-154)."""
         return etag_of_version(self.version)
 
 
 class ProductEdit(TypedDict, total=False):
-    """New values of what staff may set. A field that is absent stays as it is, and so does a handle made empty."""
+    """New values of fields that staff may set. An absent field keeps its value, and so does a handle that is set to
+    empty."""
 
     handle: str
     title: str

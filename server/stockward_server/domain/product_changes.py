@@ -1,10 +1,10 @@
-"""How a product changes, and which step may follow which.
+"""Changes of products and the sequence of their states.
 
     DRAFT -> PUBLISHED <-> UNPUBLISHED -> ARCHIVED; DRAFT -> ARCHIVED; ARCHIVED -> UNPUBLISHED | DRAFT
 
-Every `decide_…` takes the product as it stands under lock and answers the product as it will be, or raises a Refusal.
-Where the aim is reached already it answers the product as it is, so that asking twice does no harm. Nothing is changed
-in place.
+Every `decide_…` receives the product as it is under lock and returns the changed product, or raises a Refusal. When the
+product is already in the wanted state it returns the product itself, so a repeated request is harmless. Nothing is
+changed in place.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from stockward_server.domain.readiness import readiness, require_ready
 
 
 def require_etag(product: Product, etag: str) -> None:
-    """Refuses a change that was made on an older reading; an empty etag asks for no such check."""
+    """Raises EtagMismatch when the product has changed since the caller read it; an empty etag skips the check."""
     etags.require_etag(f"product {product.product_id}", product.etag, etag, product_id=product.product_id)
 
 
 def decide_creation(product_id: str, edit: ProductEdit, now: datetime) -> Product:
-    """A new draft; its handle is empty when the edit has none."""
+    """Returns a new draft; its handle is empty when the edit has none."""
     blank = Product(product_id, "", "", ProductState.DRAFT, now, now)
     return _apply(blank, edit)
 
 
 def decide_update(product: Product, edit: ProductEdit, now: datetime) -> Product:
-    """The product with the new values. One that is published must stay ready."""
+    """Returns the product with the new values. A published product must stay ready."""
     edited = _apply(product, edit)
     if edited == product:
         return product
@@ -40,7 +40,8 @@ def decide_update(product: Product, edit: ProductEdit, now: datetime) -> Product
 
 
 def decide_renaming(product: Product, sku: str, new_sku: str, now: datetime) -> Product:
-    """The product whose variant `sku` is called `new_sku`; SkuTaken when another of its variants is."""
+    """Returns the product with variant `sku` renamed to `new_sku`. Raises SkuTaken when another of its variants has
+    it."""
     if sku == new_sku:
         return product
     if any(variant.sku == new_sku for variant in product.variants):
@@ -50,7 +51,7 @@ def decide_renaming(product: Product, sku: str, new_sku: str, now: datetime) -> 
 
 
 def decide_publication(product: Product, at: datetime | None, now: datetime) -> Product:
-    """Published, or scheduled when `at` is in the future; a published product cannot be scheduled."""
+    """Publishes the product, or schedules it when `at` is in the future; a published product cannot be scheduled."""
     later = at if at is not None and at > now else None
     if product.state is ProductState.ARCHIVED or (later and product.state is ProductState.PUBLISHED):
         raise _state_invalid(product, "schedule" if later else "publish")
@@ -65,7 +66,7 @@ def decide_publication(product: Product, at: datetime | None, now: datetime) -> 
 
 
 def decide_due_publication(product: Product, now: datetime) -> Product:
-    """Published when its time has come; when it is no longer ready it stays as it is, without a schedule."""
+    """Publishes the product when its scheduled time has come; when it is no longer ready, only removes the schedule."""
     if product.scheduled_publish_time is None or product.scheduled_publish_time > now:
         return product
     blocking, _ = readiness(product)
@@ -75,7 +76,7 @@ def decide_due_publication(product: Product, now: datetime) -> Product:
 
 
 def decide_unpublication(product: Product, now: datetime) -> Product:
-    """Neither visible nor about to be."""
+    """Unpublishes the product and removes a schedule."""
     if product.state is ProductState.ARCHIVED:
         raise _state_invalid(product, "unpublish")
     if product.state is ProductState.PUBLISHED:
@@ -86,7 +87,7 @@ def decide_unpublication(product: Product, now: datetime) -> Product:
 
 
 def decide_archival(product: Product, now: datetime) -> Product:
-    """Put away, without a schedule."""
+    """Archives the product and removes a schedule."""
     if product.state is ProductState.PUBLISHED:
         raise _state_invalid(product, "archive")
     if product.state is ProductState.ARCHIVED:
@@ -95,7 +96,7 @@ def decide_archival(product: Product, now: datetime) -> Product:
 
 
 def decide_restoration(product: Product, now: datetime) -> Product:
-    """Brought back to where it was before it was archived."""
+    """Restores the state from before the product was archived."""
     if product.state is ProductState.PUBLISHED:
         raise _state_invalid(product, "restore")
     if product.state is not ProductState.ARCHIVED:
@@ -105,7 +106,7 @@ def decide_restoration(product: Product, now: datetime) -> Product:
 
 
 def change_event(before: Product | None, after: Product) -> str | None:
-    """The type of the event that reports this change, or None when there is nothing to tell."""
+    """Returns the type of the event for this change, or None when nothing changed."""
     if before is None:
         return "product.created"
     if after == before:

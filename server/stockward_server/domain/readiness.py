@@ -1,4 +1,4 @@
-"""What a product needs before it may be published, and what would make it better."""
+"""What a product needs before it may be published, and what is recommended."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class ReadinessIssue:
 
 
 def readiness(product: Product) -> tuple[list[ReadinessIssue], list[ReadinessIssue]]:
-    """What blocks publishing, and what is only advisable."""
+    """Returns the issues that block publishing, and the recommendations."""
     return list(_blocking(product)), list(_warnings(product))
 
 
 def require_ready(product: Product) -> None:
-    """Refuses a product that something blocks, naming what does."""
+    """Raises ProductNotReady naming the issues that block publishing."""
     issues = list(_blocking(product))
     if issues:
         raise ProductNotReady(product.product_id, issues)

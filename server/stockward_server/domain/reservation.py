@@ -1,6 +1,6 @@
-"""Reservations: stock held for a while.
+"""Reservations: stock held for a limited time.
 
-ACTIVE -> CONVERTED | RELEASED | EXPIRED        one winner; ACTIVE past its expire_time counts as expired
+ACTIVE -> CONVERTED | RELEASED | EXPIRED        one outcome; ACTIVE past its expire_time counts as expired
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Reservation:
     order_id: str | None = None
     version: int = 0
     actor: str = ""
-    """The key that made it, where it names no customer."""
+    """The API key that created it, where it has no customer."""
 
 
 def decide_reservation(
@@ -53,7 +53,7 @@ def decide_reservation(
     max_lifetime: timedelta,
     now: datetime,
 ) -> tuple[Reservation, list[StockChange]]:
-    """A hold on all of `wanted` (SKU -> units), or InsufficientStock."""
+    """Returns a hold on all of `wanted` (SKU -> units). Raises InsufficientStock."""
     if ttl > max_lifetime:
         raise ReservationLifetimeExceeded(reservation_id, max_lifetime)
     lines = tuple(take_all(wanted, levels))
@@ -62,7 +62,7 @@ def decide_reservation(
 
 
 def decide_extension(reservation: Reservation, ttl: timedelta, max_lifetime: timedelta, now: datetime) -> Reservation:
-    """The hold with a later end; never an earlier one."""
+    """Extends the hold; never shortens it."""
     require_active(reservation, now)
     expire_time = now + ttl
     if expire_time > reservation.create_time + max_lifetime:
@@ -71,7 +71,7 @@ def decide_extension(reservation: Reservation, ttl: timedelta, max_lifetime: tim
 
 
 def decide_release(reservation: Reservation, now: datetime) -> tuple[Reservation, list[StockChange]]:
-    """The hold given back. One that ran out but was not swept yet may still be released."""
+    """Releases the hold, also when it has expired but was not swept yet."""
     if reservation.state is not ReservationState.ACTIVE:
         raise _not_active(reservation)
     released = replace(reservation, state=ReservationState.RELEASED, update_time=now)
@@ -79,7 +79,7 @@ def decide_release(reservation: Reservation, now: datetime) -> tuple[Reservation
 
 
 def decide_expiry(reservation: Reservation, now: datetime) -> tuple[Reservation, list[StockChange]] | None:
-    """The hold run out, or None when it is not: extended, converted or released in the meantime."""
+    """Expires the hold; returns None when it was extended, converted or released meanwhile."""
     if reservation.state is not ReservationState.ACTIVE or reservation.expire_time > now:
         return None
     expired = replace(reservation, state=ReservationState.EXPIRED, update_time=now)
@@ -87,7 +87,7 @@ def decide_expiry(reservation: Reservation, now: datetime) -> tuple[Reservation,
 
 
 def decide_conversion(reservation: Reservation, order_id: str, now: datetime) -> tuple[Reservation, list[StockChange]]:
-    """The hold turned into an order's allocation of the same units."""
+    """Converts the hold to an order's allocation of the same units."""
     require_active(reservation, now)
     converted = replace(reservation, state=ReservationState.CONVERTED, order_id=order_id, update_time=now)
     changes = [
@@ -106,7 +106,7 @@ def decide_conversion(reservation: Reservation, order_id: str, now: datetime) ->
 
 
 def require_active(reservation: Reservation, now: datetime) -> None:
-    """Refuses a hold that is over, whether or not the sweeper has seen it yet."""
+    """Raises ReservationNotActive or ReservationExpired when the hold has ended, swept or not."""
     if reservation.state is ReservationState.EXPIRED or (
         reservation.state is ReservationState.ACTIVE and reservation.expire_time <= now
     ):

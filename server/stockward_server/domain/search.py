@@ -1,10 +1,10 @@
-"""What a search of products looks at, and what it asks for.
+"""The searchable text of products, and the syntax of queries.
 
-A product is found by its words in their English forms (PostgreSQL's text search, as `words`), and by any part of what
-it is called by: title, SKUs, barcodes, vendor, type, tags, handle, variants (as `marks` and `parts`). Both sides are
-folded first, see `folding`.
+A product is found by its words in their English forms (PostgreSQL's text search, as `words`), and by any part of its
+names: title, SKUs, barcodes, vendor, type, tags, handle, variants (as `marks` and `parts`). Both sides are folded
+first, see `folding`.
 
-Marks are keys of three kinds. The first character says which; no word begins with one:
+Marks are keys of three kinds. The first character distinguishes them; no word begins with one:
 
     =kettle pot   the whole title, SKU, barcode or handle
     ^kettle       a word of the title
@@ -24,33 +24,33 @@ from stockward_server.domain.folding import cut, fold, split_words, title_key, t
 from stockward_server.domain.product import Product
 
 DESCRIPTION_CHARACTERS = 50_000
-"""Characters of a description that a search looks at. These limits keep a search vector below its 1 MiB."""
+"""Characters of a description that are indexed. These limits keep a search vector below its 1 MiB."""
 
 NAME_BYTES = 100_000
-"""UTF-8 bytes that count of what a product is called by besides its title: enough for 2,048 usual SKUs."""
+"""UTF-8 bytes of a product's names, besides its title, that are indexed: enough for 2,048 usual SKUs."""
 
 MARK_BYTES = 250_000
-"""Bytes of the marks of a product."""
+"""Maximum bytes of the marks of a product."""
 
 PART = 3
 """Characters of a mark for a part."""
 
 SHORT = 8
-"""Characters of a text that is looked for by all of its marks: fewer would find much else."""
+"""Up to this length a text is searched for by all of its marks: fewer marks would match too much."""
 
 MAX_KEY_BYTES = 2_000
-"""UTF-8 bytes of the longest key; PostgreSQL takes 2,046."""
+"""Maximum UTF-8 bytes of a key; PostgreSQL's limit is 2,046."""
 
 QUERY_CHARACTERS = 500
-"""Characters of a folded query that count."""
+"""Characters of a folded query that are used."""
 
 BETWEEN_NAMES = " ø "
-"""A word that no folded text has: no phrase is found across it."""
+"""A word that no folded text contains: it keeps phrases from matching across names."""
 
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
-"""Thai, Lao, Burmese, Khmer, Chinese, Japanese: scripts without blanks between words."""
+"""Scripts without blanks between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese."""
 
 _LETTERS = re.compile("[a-z]+")
 _LETTERS_OR_END = re.compile("[a-z]+|ø")
@@ -71,33 +71,33 @@ STOP_WORDS = frozenset(
     "why how all any both each few more most other some such no nor not only own same so than too very s "
     "t can will just don should now".split()
 )
-"""Those of PostgreSQL's `english`: a search with other words does without them."""
+"""Stop words of PostgreSQL's `english`, ignored in a query that has other words."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchDocument:
-    """A product as searches and lists by title know it."""
+    """The searchable text of a product, and its sort key in lists by title."""
 
     title_words: str
     name_words: str
     description_words: str
     marks: Sequence[str]
     parts: str
-    """What parts are looked for in; a blank stands between those that do not belong together."""
+    """Text in which parts are searched for; a blank separates unrelated texts."""
     title_key: str
     pairs: Set[str]
-    """Which words follow each other: the beginnings of each two of them, see `word_pairs`."""
+    """Pairs of adjacent words, by their beginnings, see `word_pairs`."""
 
 
 def searched(product: Product) -> object:
-    """Returns the fields that the search document of a product is made of: where they are equal, so are these."""
+    """Returns the fields that determine the search document of a product: equal fields mean equal documents."""
     variants = [(each.sku, each.barcode, each.title, each.options) for each in product.variants]
     names = (product.title, product.handle, product.vendor, product.product_type, product.tags)
     return names, product.description, variants
 
 
 def search_document(product: Product) -> SearchDocument:
-    """Returns what a product is found by. What is beyond the limits above does not count."""
+    """Returns the search document of a product, cut at the limits above."""
     title = fold(product.title)
     names = _names(product)
     description = fold(_MARKUP.sub(" ", product.description[:DESCRIPTION_CHARACTERS]))[:DESCRIPTION_CHARACTERS]
@@ -122,7 +122,7 @@ def search_document(product: Product) -> SearchDocument:
 
 
 def word_pairs(*texts: str) -> Set[str]:
-    """Returns the beginnings of each two words that follow each other in a folded text, of letters of English alone.
+    """Returns the beginnings of each two adjacent English words of a folded text.
 
     Words with the same English form have the same beginning: that of `red shirts` is `resh`, too.
     """
@@ -132,7 +132,7 @@ def word_pairs(*texts: str) -> Set[str]:
 
 @lru_cache(maxsize=8192)
 def _beginning(word: str) -> str:
-    """Two letters, or the one that all of its form is. `dying` is a form of `die`."""
+    """Returns the first two letters of a word, or one if its English form has only one. `dying` is a form of `die`."""
     return word[: 1 if _OF_ONE_LETTER.fullmatch(word) else 2].replace("y", "i")
 
 
@@ -141,13 +141,13 @@ class Term:
     """A word or a quoted phrase of a query, folded."""
 
     text: str
-    """As it is looked for as a part; empty where only its words count, as in a phrase."""
+    """The text searched for as a part; empty where only its words count, as in a phrase."""
     words: Sequence[str]
     negative: bool = False
 
     @property
     def is_unspaced(self) -> bool:
-        """Whether it is of a script that has no blanks between words."""
+        """Whether it is in a script without blanks between words."""
         return bool(_UNSPACED.search(self.text))
 
     @property
@@ -156,8 +156,8 @@ class Term:
 
     @property
     def marks(self) -> Sequence[str]:
-        """Three characters each that cover the text, all there are of a short one; a single mark, shorter than that,
-        for a text of one or two characters."""
+        """Marks of three characters that cover the text, all of them for a short text; one shorter mark for a text of
+        one or two characters."""
         last = max(0, len(self.text) - PART)
         step = 1 if len(self.text) <= SHORT else PART
         starts = dict.fromkeys((*range(0, last, step), last)) if self.text else ()
@@ -165,8 +165,8 @@ class Term:
 
     @property
     def pairs(self) -> Sequence[str]:
-        """Of a phrase: those of its words that every product with the phrase has, too. A word that PostgreSQL does not
-        look at may be any other."""
+        """Pairs of words that every product with this phrase has. A word that PostgreSQL ignores may stand for any
+        other."""
         if self.text:
             return []
         words = (word if _LETTERS.fullmatch(word) and word not in STOP_WORDS else "" for word in self.words)
@@ -174,20 +174,20 @@ class Term:
 
     @property
     def is_exact(self) -> bool:
-        """Whether every product that has the marks has the text."""
+        """Whether every product with these marks contains the text."""
         return len(self.text) <= PART
 
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What to find: the product that is called so, or those for which all terms of one of the alternatives hold."""
+    """A parsed query: matches a product with this exact name, or products that match all terms of one alternative."""
 
     exact: str
     alternatives: Sequence[Sequence[Term]]
 
 
 def search_query(text: str) -> SearchQuery:
-    """Reads a query as web search engines do: words, "quoted phrases", `or` between terms, `-without`."""
+    """Parses a query as web search engines do: words, "quoted phrases", `or` between terms, `-without`."""
     folded = fold(text)[:QUERY_CHARACTERS]
     alternatives: list[list[Term]] = [[]]
     for minus, phrase, word in _TERM.findall(folded):
@@ -203,17 +203,17 @@ def search_query(text: str) -> SearchQuery:
 
 
 class Rank(IntEnum):
-    """How well a product fits a query, best first."""
+    """How well a product matches a query, best first."""
 
     EXACT = 0
-    """Its title, handle, or one of its SKUs or barcodes is what was searched for."""
+    """Its title, handle, a SKU or a barcode equals the query."""
     TITLE = 1
-    """All words begin a word of its title."""
+    """All words of the query begin a word of its title."""
     ELSEWHERE = 2
 
 
 def rank(product: Product, query: SearchQuery) -> Rank:
-    """Returns the rank of a product that the query finds."""
+    """Returns the rank of a product that matches the query."""
     if query.exact in _exact_marks(product):
         return Rank.EXACT
     words = split_words(fold(product.title))
@@ -239,7 +239,7 @@ def _exact_mark(folded: str) -> str:
 
 
 def _names(product: Product) -> list[str]:
-    """Everything that a product is called by besides its title, folded: the most significant first, each once."""
+    """Returns the names of a product besides its title, folded: the most significant first, each once."""
     names = chain(
         (product.handle,),
         (variant.sku for variant in product.variants),
@@ -252,7 +252,7 @@ def _names(product: Product) -> list[str]:
 
 
 def _parts(texts: Iterable[str]) -> Iterator[str]:
-    """What stands between blanks, each once; and without what is no letter or digit, where there is such a thing."""
+    """Yields the texts between blanks, each once, also without leading and trailing signs."""
     seen: set[str] = set()
     for chunk in chain.from_iterable(text.split() for text in texts):
         for part in (chunk,) if chunk.isalnum() else (trim(chunk), "".join(split_words(chunk))):
@@ -262,8 +262,8 @@ def _parts(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _part_marks(parts: Sequence[str]) -> Iterator[str]:
-    """All that is three characters long, and the ends of parts that are shorter; but for those that begin another
-    mark, as a search for one or two characters finds what begins so."""
+    """Yields all marks of three characters, and shorter ones at the ends of parts unless another mark begins with them:
+    a search for one or two characters finds all marks with that prefix."""
     marks = dict.fromkeys(part[at : at + PART] for part in parts for at in range(len(part)))
     begun = {mark[:2] for mark in marks if len(mark) == PART}
     begun |= {mark[0] for mark in marks if len(mark) > 1}
@@ -271,7 +271,7 @@ def _part_marks(parts: Sequence[str]) -> Iterator[str]:
 
 
 def _limited(texts: Iterable[str], size: int) -> list[str]:
-    """The first of `texts`, each once, that take no more than `size` bytes together."""
+    """Returns the first of `texts`, each once, with at most `size` bytes in total."""
     found: dict[str, None] = {}
     for text in texts:
         if text not in found:

@@ -1,4 +1,4 @@
-"""Which locations the units of an order leave from."""
+"""Decides which locations ship the units of an order."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from stockward_server.domain.stock import StockLevel
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """Units of one SKU that leave together, by location, and the claims that move for it."""
+    """Units of one SKU that ship together, by location, and the claims that move for them."""
 
     leaving: Mapping[str, int]
-    """Units that leave each location; fewer than wanted in all when there are not enough."""
+    """Units that leave each location; the total is less than requested when there are not enough."""
     claimed: Mapping[str, int]
-    """Units that the order has to claim first, at locations where they are unclaimed."""
+    """Units that the order must first claim, at locations where they are unclaimed."""
     released: Mapping[str, int]
-    """Units that it gives up for them at other locations."""
+    """Units that it releases for them at other locations."""
     used: Mapping[str, int]
-    """Units of its claims, as they were, that end: those that leave and those that it gives up."""
+    """Units of its previous claims that end: those that ship and those that it releases."""
 
 
 def shippable(level: StockLevel, owed: int) -> int:
-    """Returns the units that can leave a location for an order that is owed `owed` of them there."""
+    """Returns the units that can leave a location that owes the order `owed` units."""
     return min(owed, level.on_hand) + level.free
 
 
@@ -32,10 +32,10 @@ def plan_shipment(
 ) -> Shipment:
     """Plans how `quantity` units of one SKU leave for an order that is owed `owed` (location -> units).
 
-    `levels` are those of all locations, by priority. At its own locations the order has its claims, as far as they are
-    on hand; what is missing comes from unclaimed goods, safety stock included: from active locations first,
-    then from inactive ones. With a `location_id` all units leave that one. Claims move from locations that are short
-    of goods before they move from others, and the nearest location keeps its claim longest.
+    `levels` are those of all locations, by priority. The order first uses its own claims, as far as they are on hand;
+    the rest comes from unclaimed goods, safety stock included: from active locations first, then from inactive ones.
+    With a `location_id` all units leave that one. Claims move first from locations that are short of goods, and the
+    location with the highest priority keeps its claim longest.
     """
     sources = [level for level in levels if location_id in ("", level.location_id)]
     leaving: dict[str, int] = {}

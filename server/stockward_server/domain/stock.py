@@ -1,11 +1,11 @@
-"""Stock of one SKU at its locations, and how it may change.
+"""Stock of one SKU at its locations, and its changes.
 
 At one location, with the backorder limit of an active location and 0 at an inactive one:
 
     available = on_hand - reserved - allocated - safety_stock
     overhang  = max(0, reserved + allocated - on_hand - backorder_limit)
 
-Over all locations, what can be promised is the room of the active ones less what is owed anywhere:
+Over all locations, the units that can be promised are those of the active ones minus the overhang of all:
 
     obtainable = max(0, sum(max(0, available + backorder_limit)) - sum(overhang))
 
@@ -31,13 +31,13 @@ from stockward_server.domain.etag import etag_of
 from stockward_server.domain.money import Money
 
 MAX_COUNT = 10**12
-"""Largest value of any counter, in units."""
+"""Maximum of any counter, in units."""
 
 MAX_ORDERED = 10**9
-"""Units of one SKU that can be ordered at once where stock is not tracked."""
+"""Maximum units of one SKU in one order where stock is not tracked."""
 
 NOWHERE = ""
-"""The location of units that are not tracked: no counter has them."""
+"""The location of untracked units, which no counter includes."""
 
 
 class MovementKind(IntEnum):
@@ -69,7 +69,7 @@ class AdjustmentReason(IntEnum):
 
 
 class AlertLevel(IntEnum):
-    """How bad the stock stands; the numbers are those of inventory.v1.StockAlert.Level."""
+    """The severity of a shortage; the numbers are those of inventory.v1.StockAlert.Level."""
 
     NONE = 0
     LOW = 1
@@ -79,18 +79,19 @@ class AlertLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the catalogue says of one SKU at the moment of an order."""
+    """The catalogue's data on one SKU at the time of an order."""
 
     sku: str
     title: str
     price: Money
     published: bool
     untracked: bool = False
-    """Whether its stock is not counted and never runs out."""
+    """Whether its stock is not tracked: it never runs out."""
     sku_since: int = 0
-    """Which of the goods that ever had this SKU they are: a position in the ledger, from which on they have it."""
+    """Position in the ledger from which on these goods have the SKU: distinguishes them from other goods that had
+    it."""
     name_reused: bool = False
-    """Whether other goods had this SKU until they were renamed."""
+    """Whether other goods had this SKU before."""
 
 
 @dataclass(frozen=True)
@@ -112,29 +113,29 @@ class StockLevel:
     active: bool = True
 
     def but(self, **changes: Any) -> StockLevel:
-        """`dataclasses.replace` at a tenth of its cost: each movement makes a few."""
+        """Works as `dataclasses.replace` at a tenth of its cost, as each movement needs several."""
         level = object.__new__(StockLevel)
         vars(level).update(vars(self), **changes)
         return level
 
     @property
     def policy_etag(self) -> str:
-        """Changes with the policy, not with the counters."""
+        """Etag that changes with the policy, not with the counters."""
         return policy_etag(self.safety_stock, self.reorder_point, self.backorder_limit)
 
     @property
     def available(self) -> int:
-        """Units free to promise; negative when more was promised than there is."""
+        """Units that can be promised; negative when more was promised than there is."""
         return self.on_hand - self.reserved - self.allocated - self.safety_stock
 
     @property
     def free(self) -> int:
-        """Units that are here and unclaimed, safety stock included; never negative."""
+        """Unclaimed units on hand, safety stock included; never negative."""
         return max(0, self.on_hand - self.reserved - self.allocated)
 
     @property
     def overhang(self) -> int:
-        """Units promised here beyond what is here and may be backordered: other locations have to serve them."""
+        """Units promised beyond on_hand and the backorder limit: other locations must ship them."""
         backorders = self.backorder_limit if self.active else 0
         return max(0, self.reserved + self.allocated - self.on_hand - backorders)
 
@@ -145,12 +146,12 @@ def policy_etag(safety_stock: int, reorder_point: int | None, backorder_limit: i
 
 
 def untracked_level(sku: str) -> StockLevel:
-    """A SKU that is not tracked, as a level at no location that always has as many units as one order may name."""
+    """Returns a level for an untracked SKU: at no location, with as many units as one order may name."""
     return StockLevel(sku, NOWHERE, on_hand=MAX_ORDERED)
 
 
 class StockChange(NamedTuple):
-    """A change of the counters that was decided: deltas in units, and what the ledger says of it."""
+    """A decided change of the counters: deltas in units, and the data of its row in the ledger."""
 
     sku: str
     location_id: str
@@ -172,7 +173,7 @@ class Portion(NamedTuple):
 
 
 def obtainable(levels: Iterable[StockLevel]) -> int:
-    """Units of one SKU that can be promised now, given its levels at all locations; never negative."""
+    """Returns the units of one SKU that can be promised now, given its levels at all locations; never negative."""
     units = 0
     for level in levels:
         units -= level.overhang
@@ -182,10 +183,10 @@ def obtainable(levels: Iterable[StockLevel]) -> int:
 
 
 def take(levels: Sequence[StockLevel], quantity: int) -> list[Portion] | None:
-    """Where `quantity` units of one SKU come from, or None when they are not `obtainable`.
+    """Returns the locations of `quantity` units of one SKU, or None when they are not `obtainable`.
 
-    `levels` are those of all locations, by priority. Available units are used first, at every active location;
-    backorders only then.
+    `levels` are those of all locations, by priority. Available units are used first, at every active location, then
+    backorders.
     """
     if quantity > obtainable(levels):
         return None
@@ -208,7 +209,8 @@ def take(levels: Sequence[StockLevel], quantity: int) -> list[Portion] | None:
 
 
 def take_all(wanted: Mapping[str, int], levels: Mapping[str, Sequence[StockLevel]]) -> list[Portion]:
-    """Where all of `wanted` (SKU -> units) comes from; InsufficientStock naming every SKU that is short."""
+    """Returns the locations of all of `wanted` (SKU -> units). Raises InsufficientStock naming every SKU that is
+    short."""
     portions: list[Portion] = []
     short: list[Shortage] = []
     for sku, quantity in wanted.items():
@@ -224,7 +226,7 @@ def take_all(wanted: Mapping[str, int], levels: Mapping[str, Sequence[StockLevel
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """What staff want done with on_hand: exactly one of `delta` and `on_hand`, in units."""
+    """A requested change of on_hand: exactly one of `delta` and `on_hand`, in units."""
 
     sku: str
     location_id: str
@@ -237,7 +239,8 @@ class Adjustment:
 
 
 def decide_adjustment(wanted: Adjustment, level: StockLevel) -> StockChange:
-    """The change to make; StockChanged or StockNegative when it may not be. A count that agrees changes by zero."""
+    """Returns the change. Raises StockChanged or StockNegative when it is not allowed. A count that agrees changes by
+    zero."""
     if wanted.expected_on_hand is not None and wanted.expected_on_hand != level.on_hand:
         raise StockChanged(level.sku, level.location_id, level.on_hand, wanted.expected_on_hand)
     delta = wanted.delta if wanted.delta is not None else (wanted.on_hand or 0) - level.on_hand
@@ -258,10 +261,10 @@ def decide_adjustment(wanted: Adjustment, level: StockLevel) -> StockChange:
 
 
 def alert_level(level: StockLevel) -> AlertLevel:
-    """Returns the alert that should stand after a change, given the one that stands.
+    """Returns the alert level after a change, given the current one.
 
-    It follows the level at once, up and down, between LOW and SHORTFALL. It clears only when available is above the
-    reorder point by more than a tenth of it (one unit at the least), so that stock which hovers there alerts once.
+    It follows the stock at once, up and down, between LOW and SHORTFALL. It clears only when available exceeds the
+    reorder point by more than a tenth of it (at least one unit), so that stock that fluctuates there alerts once.
     """
     available = level.available
     if level.on_hand - level.reserved - level.allocated < -level.backorder_limit:
