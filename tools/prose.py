@@ -23,12 +23,15 @@ GENERATED = ("generated/", "clients/typescript/src/generated/", "docs/reference/
 CODE = re.compile(r"`[^`\n]*`|\]\([^)\s]*\)|<!--.*?-->|https?://\S+")
 """Code spans, targets of links, comments and addresses within prose."""
 
+SLASHED = re.compile(r"(?<![:\"'`/\S])//[^\n]*|/\*.*?\*/", re.DOTALL)
+"""A comment; `//` within a word is an address."""
+
 Place = tuple[int, int]
 """Line, from 1, and column, from 0."""
 
 
 def main() -> int:
-    """Checks pages and Python files; returns 1 where something is found."""
+    """Checks pages, Python, the contract and TypeScript; returns 1 where something is found."""
     shutil.rmtree(COPIES, ignore_errors=True)
     copies = [checked_copy(file) for file in files()]
     wrong = list(phrases(copies))
@@ -54,8 +57,10 @@ def phrases(copies: list[Path]) -> Iterator[str]:
 
 
 def files() -> list[str]:
-    """Returns the paths of pages and Python files that are written by hand."""
-    known = subprocess.run(["git", "ls-files", "*.md", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    """Returns the paths of pages and code that are written by hand."""
+    known = subprocess.run(
+        ["git", "ls-files", *(f"*{suffix}" for suffix in READERS)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return [each for each in known.stdout.splitlines() if not each.startswith(GENERATED) and (ROOT / each).exists()]
 
 
@@ -64,7 +69,7 @@ def checked_copy(file: str) -> Path:
     text = (ROOT / file).read_text(encoding="utf-8")
     copy = COPIES / file
     copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_text(CODE.sub(_blank, prose_of(text) if file.endswith(".py") else page_of(text)), encoding="utf-8")
+    copy.write_text(CODE.sub(_blank, READERS[copy.suffix](text)), encoding="utf-8")
     return copy
 
 
@@ -83,6 +88,19 @@ def prose_of(source: str) -> str:
             begin, stop = start if number == first else 0, end if number == last else len(line)
             kept[number - 1] = kept[number - 1][:begin] + line[begin:stop] + kept[number - 1][stop:]
     return "\n".join(kept) + "\n"
+
+
+def slashed_of(source: str) -> str:
+    """Returns the comments of the contract or of TypeScript where they stand, and blanks elsewhere."""
+    kept, end = [], 0
+    for found in SLASHED.finditer(source):
+        kept += [re.sub(r"\S", " ", source[end : found.start()]), found[0]]
+        end = found.end()
+    return "".join(kept) + re.sub(r"\S", " ", source[end:])
+
+
+READERS = {".md": page_of, ".py": prose_of, ".proto": slashed_of, ".ts": slashed_of}
+"""What of a file is prose, by its suffix."""
 
 
 def comments(source: str) -> Iterator[tuple[Place, Place]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools import prose
-from tools.prose import CODE, page_of, phrases, prose_of
+from tools.prose import CODE, page_of, phrases, prose_of, slashed_of
 
 SOURCE = '''\
 """Töld anew."""
@@ -38,6 +38,15 @@ def test_code_in_pages_is_not_read() -> None:
     assert page_of(page).split() == ["Told", "1.", "x", "after"]
     assert page_of(page).count("\n") == page.count("\n")
     assert CODE.sub("", "see `told` and [here](told.md#told)") == "see  and [here"
+
+
+def test_comments_of_the_contract_and_of_typescript_are_read() -> None:
+    source = 'const a = "// told"; // said\n/** Told\n * again. */\nlet told = "https://told";\n  // anew\n'
+    lines = slashed_of(source).splitlines()
+    assert lines[0].split() == ["//", "said"]
+    assert [line.strip() for line in lines[1:3]] == ["/** Told", "* again. */"]
+    assert not lines[3].strip()
+    assert lines[4] == "  // anew"
 
 
 def test_phrases_are_found_in_any_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

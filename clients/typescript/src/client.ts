@@ -12,7 +12,7 @@ import { dependable } from "./transport.js";
 import type { Key } from "./transport.js";
 
 export interface Options {
-  /** Milliseconds that a call may take, further attempts included; 10,000 unless told otherwise, 0 for no limit. */
+  /** Milliseconds that a call may take, further attempts included; 10,000 by default, 0 for no limit. */
   timeoutMs?: number;
 }
 

@@ -56,7 +56,7 @@ export class StockwardError extends Error {
 /**
  * Whether the connection broke, rather than a server having answered.
  *
- * Node.js tells by an error of the socket, or as if the call had been cancelled; a browser by the TypeError of fetch.
+ * Node.js reports it by an error of the socket, or as if the call had been cancelled; a browser by the TypeError of fetch.
  */
 function isLost(error: ConnectError, cancelled: boolean): boolean {
   const { cause } = error;

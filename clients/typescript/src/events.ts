@@ -43,11 +43,11 @@ export interface SubscribeOptions {
   onUnreadable?: (subject: string, data: Uint8Array) => unknown;
   /** Called with the number of events that wait in the stream, after each one and when there is none. */
   onLag?: (events: number) => void;
-  /** Told when a handler fails, and when NATS is away. */
+  /** Called when a handler fails, and when NATS is away. */
   onError?: (error: unknown) => void;
   /** Of JetStream; `$JS.API`. A user that may only read events has `STOCKWARD.API`. */
   apiPrefix?: string;
-  /** Credentials and whatever else NATS wants to be told. */
+  /** Credentials and further options of the connection to NATS. */
   nats?: NodeConnectionOptions;
 }
 
@@ -178,7 +178,7 @@ async function durableConsumer(client: NatsConnection, durable: string, settings
  * The last handled event of each aggregate.
  *
  * Versions of an aggregate rise, and so do times, which are the database's. Both are looked at because the stock of a SKU
- * that was dropped and made again counts from 1 anew.
+ * that was dropped and made again counts from 1.
  */
 class Seen {
   readonly #last = new Map<string, Event>();

@@ -9,7 +9,7 @@ import type { Key } from "./transport.js";
 export * from "./public.js";
 
 export interface NodeOptions extends Options {
-  /** Roots, certificates and whatever else TLS wants to be told. */
+  /** Roots, certificates and further options of TLS. */
   tls?: SecureClientSessionOptions;
 }
 

@@ -5,7 +5,7 @@ import type { CallOptions } from "@connectrpc/connect";
 import { StockwardError } from "./errors.js";
 import { pauses, sleep } from "./pauses.js";
 
-/** Silence after which a connection counts as lost: heartbeats come every 15 s unless the server is told otherwise. */
+/** Silence after which a connection counts as lost: heartbeats come every 15 s by default. */
 const SILENCE_MS = 40_000;
 
 /** The server stops or is away; it was read too slowly; it has too many watches. */
@@ -25,7 +25,7 @@ export interface WatchOptions {
  * Where the cursor is good no longer (CURSOR_EXPIRED: the events after it are no longer kept; CURSOR_LOST: those before it
  * are lost, since the database was restored), the present state comes again. Leaving the loop closes the stream.
  *
- * @throws StockwardError for what asking again cannot mend, such as PERMISSION_DENIED.
+ * @throws StockwardError for what asking again cannot fix, such as PERMISSION_DENIED.
  */
 export async function* watch<Request extends object, Response extends { cursor: string }>(
   open: (request: Request, options?: CallOptions) => AsyncIterable<Response>,
@@ -46,7 +46,7 @@ export async function* watch<Request extends object, Response extends { cursor: 
         const next = await stream.next().finally(() => clearTimeout(silence));
         if (next.done) break;
         waiting = pauses();
-        cursor = next.value.cursor || cursor; // there is none before the present state is told
+        cursor = next.value.cursor || cursor; // there is none before the present state is sent
         yield next.value;
       }
     } catch (cause) {

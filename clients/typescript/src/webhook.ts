@@ -12,9 +12,9 @@ export class WebhookNotVerified extends Error {
 }
 
 /**
- * The event that a webhook carries, the same as on NATS and from ListEvents. It may come more than once: `eventId` tells.
+ * The event that a webhook carries, the same as on NATS and from ListEvents. It may come more than once: compare `eventId`.
  *
- * A great event comes thin, without its `data` (`data.case` is undefined): read the resource that `aggregateId` names,
+ * A large event comes thin, without its `data` (`data.case` is undefined): read the resource that `aggregateId` names,
  * or the event itself from ListEvents.
  *
  * Checks the signature as Standard Webhooks 1.0 says, and that the timestamp is within five minutes of now.

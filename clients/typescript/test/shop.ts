@@ -71,8 +71,8 @@ export async function stop(server: Server): Promise<void> {
 export const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
 /**
- * Tells `server` of the events of `types` from now on; answers the endpoint and the secret of its webhooks. Those of the
- * settings are of no use here: nobody has listened there, so they are tried seldom by now.
+ * Has `server` receive the events of `types` from now on; answers the endpoint and the secret of its webhooks. Those of the
+ * settings are of no use here: nobody has listened there, so they are tried rarely by now.
  */
 export async function tell(server: Server, types: string[]): Promise<{ endpointId: string; secret: string }> {
   const url = `http://127.0.0.1:${portOf(server)}`;

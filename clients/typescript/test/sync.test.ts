@@ -1,4 +1,4 @@
-/** The example of a storefront's synchronisation, told by the real gateway. */
+/** The example of a storefront's synchronisation, notified by the real gateway. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -78,7 +78,7 @@ test("the first catch-up shows what is published", async () => {
 
 test("webhooks keep it right, and are stored before they are answered", async () => {
   const back = await change();
-  await until(() => publications(back) >= 2); // what has not heard that it went sees it, too, and is right too early
+  await until(() => publications(back) >= 2); // what has not learned that it went sees it, too, and is right too early
   await until(() => isRight(sync));
   assert.deepEqual(seenBy(newSync()), seenBy(sync));
 });

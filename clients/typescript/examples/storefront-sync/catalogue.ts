@@ -11,13 +11,13 @@ export interface Shown {
   skus: string[];
 }
 
-/** The newest that is known of a product. Hidden ones are kept, too: their version tells what comes late. */
+/** The newest that is known of a product. Hidden ones are kept, too: their version shows what comes late. */
 interface Entry {
   version: number;
   shown: Shown | null;
 }
 
-/** Knows the newest version of each product, in whatever order and however often it is told. */
+/** Knows the newest version of each product, in whatever order and however often it is called. */
 export class Catalogue {
   /** Where to go on reading events; empty before the first catch-up is complete. */
   cursor = "";
@@ -51,7 +51,7 @@ export class Catalogue {
     this.#put(product.productId, product.version, product);
   }
 
-  /** Takes a product event; answers whether it told anything new. */
+  /** Takes a product event; returns whether it had anything new. */
   hear({ aggregateId, aggregateVersion, data }: event.Event): boolean {
     if (data.case !== "product") return false;
     const published = data.value.state === catalog.Product_State.PUBLISHED;

@@ -11,7 +11,7 @@ import type { Shown } from "./catalogue.js";
 const PRODUCTS = ["product.*"];
 
 /**
- * `catchUp()` first, then `server()` for webhooks, and `catchUp()` again now and then: it mends whatever a webhook
+ * `catchUp()` first, then `server()` for webhooks, and `catchUp()` again now and then: it fixes whatever a webhook
  * did not, and keeps the cursor younger than the oldest event that is kept.
  */
 export class StorefrontSync {
