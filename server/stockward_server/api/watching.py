@@ -1,8 +1,13 @@
-"""The watches on the wire: the present state, and events as changes."""
+"""The watches on the wire: the present state, and events as changes.
+
+A watch may wait for hours for its next change, so nothing of the last one is kept meanwhile: updates and responses
+are deleted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from stockward.event.v1 import event_pb2
@@ -39,13 +44,16 @@ async def watch_availability(
     async with going_on(seals, request.cursor) as (after, encode):
         slot = watches.enter()
         context.add_done_callback(lambda _: slot.close())  # type: ignore[arg-type]  # the stub has a client's callback
-        async for update in watches.availability(slot, frozenset(request.skus), after):
-            yield inventory_pb2.WatchAvailabilityResponse(
+        async for update in watches.availability(slot, _names(request.skus), after):
+            response = inventory_pb2.WatchAvailabilityResponse(
                 availabilities=[message for _, message in update.messages if message is not None],
                 unknown_skus=[sku for sku, message in update.messages if message is None],
                 cursor=_cursor(update.position, encode),
                 checkpoint=update.is_checkpoint,
             )
+            del update
+            yield response
+            del response
 
 
 async def watch_stock(
@@ -66,13 +74,16 @@ async def watch_stock(
             lambda level: f"{level.sku}@{level.location_id}",
             lambda level: level.version,
         )
-        interest = Interest("stock", frozenset(request.skus), at_location)
+        interest = Interest("stock", _names(request.skus), at_location)
         async for update in watches.changes(slot, interest, after, present):
-            yield inventory_pb2.WatchStockResponse(
+            response = inventory_pb2.WatchStockResponse(
                 stock_levels=update.messages,
                 cursor=_cursor(update.position, encode),
                 checkpoint=update.is_checkpoint,
             )
+            del update
+            yield response
+            del response
 
 
 async def watch_orders(
@@ -82,6 +93,7 @@ async def watch_orders(
     async with going_on(seals, request.cursor) as (after, encode):
         async for response in _watch_orders(watches, views, request, context, after, encode):
             yield response
+            del response
 
 
 async def _watch_orders(
@@ -118,9 +130,12 @@ async def _watch_orders(
         first_step=ORDERS_AT_FIRST,
     )
     async for update in watches.changes(slot, Interest("order", order_ids, matches), after, present):
-        yield order_pb2.WatchOrdersResponse(
+        response = order_pb2.WatchOrdersResponse(
             changes=update.messages, cursor=_cursor(update.position, encode), checkpoint=update.is_checkpoint
         )
+        del update
+        yield response
+        del response
 
 
 async def _pages(
@@ -142,6 +157,11 @@ async def _pages(
         if read.rest is None:
             return
         page = Page(PRESENT_PAGE, read.rest)
+
+
+def _names(skus: Iterable[str]) -> frozenset[str]:
+    """Returns SKUs, each of which is in memory once, however many watches name it."""
+    return frozenset(map(sys.intern, skus))
 
 
 def _cursor(position: Cursor | None, encode: Encode) -> str:

@@ -120,6 +120,7 @@ class Watches:
                 position = events[-1].seq
                 if messages := self._wanted(interest, events, known):
                     yield WatchUpdate(messages, None if known else Cursor(position, epoch))
+                del events, messages
             position = max(position, queue.start)
             if not queue.lagged:
                 break
@@ -133,7 +134,10 @@ class Watches:
             if queue.oldest is None or queue.oldest > drawn:
                 known = {}
             position = max(position, changes[-1].seq if changes else self._follower.position)
-            yield WatchUpdate([change.message for change in fresh], Cursor(position, epoch))
+            update = WatchUpdate([change.message for change in fresh], Cursor(position, epoch))
+            del changes, fresh  # the next may be hours away
+            yield update
+            del update
             if queue.oldest is None:
                 await queue.wait(self._limits.heartbeat)
 

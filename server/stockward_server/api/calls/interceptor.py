@@ -171,6 +171,7 @@ class CallInterceptor(AsyncServerInterceptor):
         async with self._streams.hold(credential(), method_name, caller), aclosing(responses):
             async for response in responses:
                 yield response
+                del response  # the next may be hours away
 
     async def _each(
         self,
@@ -189,6 +190,7 @@ class CallInterceptor(AsyncServerInterceptor):
                         yield response
                     finally:
                         sent()
+                        del response
         except Exception as error:
             await self._abort(error, context, method_name, since, request)
         except BaseException:
