@@ -1,4 +1,4 @@
-"""From the outbox to JetStream."""
+"""The relay: publishes the outbox to JetStream."""
 
 from stockward_server.relay.loop import run
 from stockward_server.relay.metrics import RelayMetrics

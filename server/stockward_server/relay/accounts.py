@@ -1,10 +1,10 @@
-"""Who may do what in NATS: an account for Stockward's own processes, and one for those that only read events.
+"""Accounts and permissions in NATS: one account for Stockward's processes, one for subscribers, which only read events.
 
 Permissions alone do not keep a subscriber from writing. NATS checks the subject that a client publishes to, but not the
-reply subject that it names: a request to JetStream with an event's subject as its reply subject puts the answer, or an
-old event once more, into the stream. Answers to another account go to that account and nowhere else, so subscribers
-have one of their own, which imports what reading takes. An account cannot import `$JS.API` under that name, since NATS
-gives each account a `$JS.API` of its own: there it is SUBSCRIBER_API.
+reply subject that it names: a request to JetStream with an event's subject as its reply subject would put the response,
+or an old event once more, into the stream. Responses to another account stay in that account, so subscribers have a
+separate one, which imports the subjects needed for reading. An account cannot import `$JS.API` under that name, since
+NATS gives each account its own `$JS.API`: subscribers use SUBSCRIBER_API.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stockward_server.relay.cloud_event import SUBJECTS
 from stockward_server.relay.wake import WAKE_SUBJECT
 
 USERS = ("server", "relay", "gateway", "subscriber")
-"""Each process has a user of its own; subscribers share one, or get more in the account SUBSCRIBERS."""
+"""Users: one for each process and one for all subscribers; more can be added to the account SUBSCRIBERS."""
 
 SUBSCRIBER_API = "STOCKWARD.API"
 """Prefix of JetStream's API for subscribers."""
@@ -27,7 +27,7 @@ API, INBOX = "$JS.API", "_INBOX.>"
 
 
 def accounts(stream: str, passwords: Mapping[str, str]) -> dict[str, Any]:
-    """The `accounts` of a NATS server that has the stream: for its configuration, with the password of each user."""
+    """Returns the section `accounts` of the configuration of a NATS server; `passwords` has one for each of USERS."""
     reading = [f"CONSUMER.CREATE.{stream}", f"CONSUMER.CREATE.{stream}.>", f"CONSUMER.INFO.{stream}.*"]
     pulling = f"CONSUMER.MSG.NEXT.{stream}.*"
     looking = [f"STREAM.INFO.{stream}", f"STREAM.MSG.GET.{stream}"]
@@ -69,8 +69,9 @@ def accounts(stream: str, passwords: Mapping[str, str]) -> dict[str, Any]:
 
 
 def as_configuration(stream: str) -> str:
-    """The same as a file for a NATS server that has the passwords in its environment: NATS_RELAY_PASSWORD and so on."""
+    """Returns the accounts as a configuration file that reads the passwords from the environment of the NATS server:
+    NATS_RELAY_PASSWORD and so on."""
     text = json.dumps(
         {"accounts": accounts(stream, {name: f"$NATS_{name.upper()}_PASSWORD" for name in USERS})}, indent=2
     )
-    return re.sub(r'"(\$NATS_\w+)"', r"\1", text) + "\n"  # in quotes it would be the password itself
+    return re.sub(r'"(\$NATS_\w+)"', r"\1", text) + "\n"  # a variable must not be quoted

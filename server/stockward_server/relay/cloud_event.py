@@ -1,8 +1,8 @@
 """An event as a NATS message: its subject, and its CloudEvents 1.0 attributes as headers (NATS binding, binary mode).
 
 Subjects are `stockward.v1.<aggregate>.<event>.<id>`. The id is the aggregate's; for stock it is the SKU alone, so that
-one subscription learns of all locations. A token of a subject has the characters A-Z a-z 0-9 and `-` as they are; every
-other byte of the id in UTF-8, `_` included, is `_` and two hexadecimal digits: `A.1/b_c` is `A_2E1_2Fb_5Fc`.
+one subscription covers all locations. In a token of a subject, A-Z a-z 0-9 and `-` stand for themselves; every other
+byte of the id in UTF-8, `_` included, is `_` and two hexadecimal digits: `A.1/b_c` is `A_2E1_2Fb_5Fc`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from stockward_server.storage.events.outbox import PendingEvent
 
 SUBJECTS = "stockward.v1.>"
-"""Everything that is published."""
+"""Subjects of all events."""
 
 SOURCE = "/stockward"
 SCHEMA = "proto:stockward.event.v1.Event"
@@ -24,7 +24,7 @@ _FORBIDDEN_IN_HEADER = re.compile(rb'[^!-~]|["%]')
 
 
 def subject_of(event: PendingEvent) -> str:
-    """Where the event is published."""
+    """Returns the subject on which the event is published."""
     subject_id = event.aggregate_id
     if event.type.startswith("stock."):
         subject_id = subject_id.rsplit("@", 1)[0]  # <sku>@<location_id>
@@ -32,22 +32,22 @@ def subject_of(event: PendingEvent) -> str:
 
 
 def encode_token(text: str) -> str:
-    """Any text but the empty one as a single token of a subject."""
+    """Encodes a text, which must not be empty, as one token of a subject."""
     return _FORBIDDEN_IN_TOKEN.sub(lambda found: b"_%02X" % found[0][0], text.encode()).decode()
 
 
 def decode_token(token: str) -> str:
-    """The text that encode_token was given."""
+    """Decodes a token of encode_token."""
     return _ESCAPED_IN_TOKEN.sub(lambda found: chr(int(found[1], 16)), token).encode("latin-1").decode()
 
 
 def headers_of(event: PendingEvent) -> dict[str, str]:
-    """The attributes, and `Nats-Msg-Id` by which JetStream knows an event that it has already.
+    """Returns the CloudEvents attributes as headers, and `Nats-Msg-Id`, by which JetStream recognises duplicates.
 
     `partitionkey` and `sequence` are the documented CloudEvents extensions: among events of the same partition key
     (the aggregate) the sequence (its version, padded so that text sorts as numbers do) says which came first.
-    `recordseq` is the event's place in the record that EventService.ListEvents reads. `traceparent`, another documented
-    extension, is there where the event belongs to a trace, and as a header of its own for tools that know only that.
+    `recordseq` is the event's position in the record that EventService.ListEvents reads. `traceparent`, another
+    documented extension, is set where the event belongs to a trace, also as a plain header for tools that read only it.
     """
     aggregate_id = _header_value(event.aggregate_id)
     headers = {
@@ -70,7 +70,7 @@ def headers_of(event: PendingEvent) -> dict[str, str]:
 
 
 def _header_value(text: str) -> str:
-    """Percent-encoded as the binding asks: space, quotes, percent, and whatever is not printable ASCII."""
+    """Percent-encodes a header as the NATS binding requires: space, quotes, percent and all but printable ASCII."""
     return _FORBIDDEN_IN_HEADER.sub(lambda found: b"%%%02X" % found[0][0], text.encode()).decode()
 
 

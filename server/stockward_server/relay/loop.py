@@ -1,4 +1,4 @@
-"""The relay: takes what is pending in the outbox to JetStream, in order per aggregate and at least once."""
+"""The relay: publishes pending events of the outbox to JetStream, in order per aggregate and at least once."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from stockward_server.storage.events.outbox import OwnedOutbox, PendingEvent
 log = logging.getLogger(__name__)
 
 SHARE_SECONDS = 1.0
-"""How often a relay looks whether shards became free, or other relays came."""
+"""Seconds between two checks for free shards and for other relays."""
 
 
 class EventTracer(Protocol):
-    """Puts a span around each event that is published."""
+    """Creates a span for each event that is published."""
 
     def publishing(self, events: Sequence[PendingEvent]) -> AbstractContextManager[Sequence[PendingEvent]]:
-        """Gives the same events, each below its span."""
+        """Yields the same events, each with the traceparent of its span."""
         ...
 
 
@@ -44,24 +44,23 @@ async def run(
     metrics: RelayMetrics | None = None,
     tracer: EventTracer | None = None,
 ) -> None:
-    """Relays until `stop` is set. `max_age` is how long the stream keeps events, `poll_seconds` how often the outbox is
-    looked at when no hint comes. What is done is counted in `metrics`, and
-    traced by `tracer`.
+    """Publishes events until `stop` is set. `max_age` is how long the stream keeps events, `poll_seconds` the interval
+    at which the outbox is read without a hint. `metrics` counts the work, `tracer` traces it.
 
-    NATS and PostgreSQL may come and go: a session ends with either connection, and the next one starts from what is
-    in the outbox. Several relays share the work.
+    A session ends when NATS or PostgreSQL is lost; the next session starts from the rows in the outbox. Several relays
+    share the work.
     """
 
-    counted = metrics or RelayMetrics()
+    metrics = metrics or RelayMetrics()
 
     async def session() -> None:
         try:
             await relay()
         except Exception as error:
-            counted.errors[type(error).__name__] += 1
+            metrics.errors[type(error).__name__] += 1
             raise
         finally:
-            counted.connected, counted.shards = False, 0
+            metrics.connected, metrics.shards = False, 0
 
     async def relay() -> None:
         async with cancel_on_loss() as lost, open_nats(nats_url, "stockward relay", lost) as client:
@@ -75,15 +74,15 @@ async def run(
             async with OwnedOutbox.open(dsn, lost) as outbox:
                 hint = asyncio.Event()
 
-                async def hear(_: object) -> None:
+                async def on_hint(_: object) -> None:
                     hint.set()
 
-                with nats_errors("hints cannot be heard"):
-                    await client.subscribe(WAKE_SUBJECT, cb=hear)
+                with nats_errors("hints cannot be received"):
+                    await client.subscribe(WAKE_SUBJECT, cb=on_hint)
                 log.info("relaying events to the stream %s", stream_name)
-                counted.connected = True
-                counted.stream_sequence = stream.state.last_seq
-                await _relay(outbox, Publisher(client, stream), hint, poll_seconds, stop, counted, tracer)
+                metrics.connected = True
+                metrics.stream_sequence = stream.state.last_seq
+                await _relay(outbox, Publisher(client, stream), hint, poll_seconds, stop, metrics, tracer)
 
     await run_with_restarts("relay", session, stop, is_database_down)
 
@@ -97,7 +96,7 @@ async def _relay(
     metrics: RelayMetrics,
     tracer: EventTracer | None,
 ) -> None:
-    """One batch after another: read, publish, delete. A crash anywhere leaves the rows, and they are sent again."""
+    """Reads, publishes and deletes one batch after another. After a crash the remaining rows are published again."""
     loop = asyncio.get_running_loop()
     share_time = loop.time()
     while not stop.is_set():

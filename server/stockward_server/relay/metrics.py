@@ -1,4 +1,4 @@
-"""What the relay has done."""
+"""Metrics of the relay."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from stockward_server.runtime.distribution import Distribution
 
 @dataclass(slots=True)
 class RelayMetrics:
-    """Since the process began; everything is counted once a batch."""
+    """Counters and states of one relay, since the process began; updated once a batch."""
 
     published: int = 0
-    """Events that JetStream has acknowledged."""
+    """Events that JetStream acknowledged."""
     seconds: Distribution = field(default_factory=Distribution)
-    """Of each batch, from its first message to its acknowledgement."""
+    """Duration of each batch in seconds, from its first message to its acknowledgement."""
     errors: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """Sessions that ended with an error, by its type."""
+    """Sessions that ended with an error, by the type of the error."""
     stream_sequence: int | None = None
-    """Number of the stream's last message, as this relay knows; None before it has seen the stream."""
+    """Sequence of the last message of the stream that this relay knows; None before the first session."""
     connected: bool = False
-    """Whether NATS and PostgreSQL are there and the outbox is being looked at."""
+    """Whether NATS and PostgreSQL are connected and the outbox is being read."""
     shards: int = 0
-    """Parts of the outbox that are ours."""
+    """Shards of the outbox that this relay owns."""

@@ -1,4 +1,4 @@
-"""Events into the stream: a whole batch or none of it, and one by one where that is not possible."""
+"""Publishes events to the stream: as an atomic batch, and one by one where that is not possible."""
 
 from __future__ import annotations
 
@@ -17,43 +17,44 @@ from stockward_server.storage.events.outbox import PendingEvent
 log = logging.getLogger(__name__)
 
 BATCH_LIMIT = 1000
-"""Messages of one atomic batch; the server takes no more by default."""
+"""Maximum of messages in an atomic batch; the default limit of the NATS server."""
 
 ACK_SECONDS = 10.0
-"""How long an acknowledgement is waited for. With `sync_interval: always` it comes after the disk's."""
+"""Timeout of an acknowledgement, in seconds. With `sync_interval: always` it follows the write to disk."""
 
 
 HEADER_BYTES = 4096
-"""Of an event's headers, at most; NATS counts them, too."""
+"""Maximum size of an event's headers, in bytes; NATS counts them towards its max_payload."""
 
 
 class Publisher:
-    """Publishes events in the order given. One at a time: a call must end before the next one begins."""
+    """Publishes events in the given order. Calls must not overlap."""
 
     def __init__(self, client: Client, stream: StreamInfo) -> None:
         self._client = client
         self._stream = client.jetstream()
         self._atomic = bool(stream.config.allow_atomic)  # a server before 2.12 leaves it out
         self.last_sequence = stream.state.last_seq
-        """Number of the last message of the stream, as far as this publisher knows."""
+        """Sequence of the last message of the stream that this publisher knows."""
 
     @property
     def max_bytes(self) -> int:
-        """The largest event that NATS takes."""
+        """Size of the largest payload that NATS accepts, in bytes."""
         return self._client.max_payload - HEADER_BYTES
 
     async def publish(self, events: Sequence[PendingEvent]) -> None:
-        """Returns when the stream has all of them; raises Unavailable when it is not known to.
+        """Returns when the stream has all events; raises Unavailable when that is not certain.
 
-        A batch is refused as a whole when the stream has any of its messages already, as after a crash between
-        acknowledgement and deletion: then the same messages are sent again singly, and the stream drops those that it
-        knows. That is right after any other doubt, too: their order is the same, and each is awaited.
+        The stream refuses a whole batch when it has any of its messages already, as after a crash between
+        acknowledgement and deletion. Then the same messages are sent one by one, and the stream drops duplicates. This
+        is safe after any other refusal, too: the order is the same, and each acknowledgement is awaited.
         """
         if not (self._atomic and len(events) > 1 and await self._publish_batch(events)):
             for event in events:
                 await self._publish_one(event)
 
     async def _publish_batch(self, events: Sequence[PendingEvent]) -> bool:
+        """Publishes an atomic batch. Returns False when the stream refused it; raises Unavailable."""
         batch_id = new_id()
         last = len(events)
         with nats_errors("events cannot be published"):
@@ -77,4 +78,4 @@ class Publisher:
             ack = await self._stream.publish(
                 subject_of(event), event.payload, timeout=ACK_SECONDS, headers=headers_of(event)
             )
-            self.last_sequence = max(self.last_sequence, ack.seq)  # that of a duplicate is an older one
+            self.last_sequence = max(self.last_sequence, ack.seq)  # a duplicate has an older one

@@ -13,23 +13,23 @@ from stockward_server.relay.cloud_event import SUBJECTS
 from stockward_server.runtime.nats import nats_errors
 
 DUPLICATE_WINDOW = timedelta(minutes=10)
-"""How long JetStream remembers event ids.
+"""How long JetStream remembers event ids, to drop duplicates.
 
 It has to outlast the time between a publish whose acknowledgement was lost and the next attempt: a restart of NATS,
-PostgreSQL or the relay with crash recovery and back-off, which takes seconds to a few minutes; the usual 2 minutes are
-tight. An id costs about 100 bytes of the server's memory: at 2,000 events a second 10 minutes are some 120 MB, an hour
-would be 700 MB. Anything older is recognised by `event_id` and version, which every consumer has to look at anyway.
+PostgreSQL or the relay with crash recovery and back-off, which takes seconds to a few minutes; the default of 2 minutes
+is tight. An id takes about 100 bytes of the server's memory: at 2,000 events a second 10 minutes are some 120 MB, an
+hour would be 700 MB. Consumers recognise older duplicates by `event_id` and version, which they have to check anyway.
 """
 
 LARGEST_MESSAGE = 4 * 1024 * 1024 + 64 * 1024
-"""Bytes that NATS has to take: of the largest order there may be, with its headers."""
+"""Bytes that NATS has to accept: an event of the largest possible order, with its headers."""
 
 
 async def ensure_stream(client: Client, name: str, max_age: timedelta) -> StreamInfo:
-    """The stream as it has to be, made or brought up to date.
+    """Creates or updates the stream and returns it. Raises Unavailable.
 
-    What an operator has chosen for it (replicas, placement, size limits) stays. A new one gets three replicas where the
-    URL names three servers or more.
+    Settings of the operator (replicas, placement, size limits) stay. A new stream gets three replicas where the URL
+    names three servers or more.
     """
     stream = client.jetstream()
     wanted = _wanted(max_age)
@@ -54,7 +54,7 @@ async def ensure_stream(client: Client, name: str, max_age: timedelta) -> Stream
 
 
 def differences(config: StreamConfig, max_age: timedelta) -> list[str]:
-    """The fields in which a stream is not as it has to be."""
+    """Returns the names of the fields whose values differ from the required ones."""
     return [field for field, value in _wanted(max_age).items() if getattr(config, field) != value]
 
 

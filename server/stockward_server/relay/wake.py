@@ -1,4 +1,4 @@
-"""Hints that something was committed: a core NATS message, worth nothing when it is lost."""
+"""Hints after commits: core NATS messages, which may be lost, since every reader also polls."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from stockward_server.runtime.nats import nats_errors, open_nats
 from stockward_server.runtime.supervision import cancel_on_loss, end, raise_if_cancelled, run_with_restarts
 
 WAKE_SUBJECT = "stockward.wake"
-"""An empty message here makes relays and watches look for events at once, rather than at their next poll."""
+"""Subject of hints: an empty message makes relays and watches read events at once rather than at their next poll."""
 
 
 class Waker:
-    """Sends hints from the server process. `wake` never blocks and never fails; hints in quick succession are one.
+    """Sends and receives hints in a server process. `wake` never blocks and never fails; hints in quick succession are
+    sent as one.
 
-    The server works without NATS: a connection that is lost or refused is opened again, and only hints are missing
-    meanwhile.
+    The server works without NATS: a lost or refused connection is opened again, and only hints are missing meanwhile.
     """
 
     def __init__(self, nats_url: str, on_hint: Callable[[], None] = lambda: None) -> None:
-        """`nats_url` may name several servers, separated by commas. `on_hint` is called for the hints of other
-        processes."""
+        """`nats_url` may name several servers, separated by commas. `on_hint` is called for the hints of others."""
         self._url = nats_url
         self._on_hint = on_hint
         self._wanted = asyncio.Event()
@@ -34,14 +33,15 @@ class Waker:
 
     @property
     def connected(self) -> bool:
-        """Whether NATS is there."""
+        """Whether NATS is connected."""
         return self._client is not None and self._client.is_connected
 
     def wake(self) -> None:
-        """Something was committed."""
+        """Sends a hint soon, after a commit."""
         self._wanted.set()
 
     async def close(self) -> None:
+        """Ends the connection and the task."""
         await end(self._task)
 
     async def _session(self) -> None:
