@@ -1,1 +1,1 @@
-"""What every process needs to run: supervision, turns on the event loop, garbage collection, its end, its ports."""
+"""Parts that every process needs: supervision, turns on the event loop, garbage collection, shutdown, admin ports."""

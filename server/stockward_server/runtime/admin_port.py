@@ -1,4 +1,4 @@
-"""The port that reports the state of a process: plain HTTP for probes and scrapers, apart from what customers reach."""
+"""The admin port of a process: plain HTTP for probes and scrapers, apart from the ports of clients."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def listening(address: str | None, routes: Iterable[web.AbstractRouteDef]) -> AsyncIterator[None]:
-    """Answers on `address` (HOST:PORT), nowhere without one.
+    """Serves `routes` on `address` (HOST:PORT) within the block; nothing for None.
 
-    One that cannot be had is logged and done without: what reports the work must not keep it from being done.
+    An address that cannot be used is logged and does not raise: a process works without its admin port.
     """
     if address is None:
         yield

@@ -1,4 +1,4 @@
-"""Pauses between attempts, the same way everywhere."""
+"""Exponential back-off between attempts, one implementation for all processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ class BackOff:
     first: float
     longest: float = inf
     jitter: float = 0.0
-    """A pause is up to this part longer, at random, so that what failed together does not come back together."""
+    """Maximum by which a pause is lengthened at random, as a fraction, so that what failed together is not retried
+    together."""
     steady: float = inf
     """Seconds of work after which a failure counts as the first one again."""
     _pause: float = 0.0
@@ -25,12 +26,12 @@ class BackOff:
         return self._pause > 0
 
     def next(self, worked: float = 0.0) -> float:
-        """Returns the pause before the next attempt, after one that worked for so many seconds."""
+        """Returns the pause before the next attempt, in seconds; `worked` is how long the last attempt lasted."""
         if worked > self.steady:
             self._pause = 0.0
         self._pause = min(max(self.first, 2 * self._pause), self.longest)
         return self._pause * random.uniform(1, 1 + self.jitter) if self.jitter else self._pause
 
     def reset(self) -> None:
-        """Begins with the first pause again."""
+        """Makes the next pause the first one again."""
         self._pause = 0.0

@@ -1,4 +1,4 @@
-"""The server's certificate, from files that may be replaced while it runs."""
+"""The server's certificate, read from files that may be replaced while it runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 1024 * 1024
-"""Longest file that can be meant."""
+"""Maximum size of a file, in bytes."""
 
 
 class CertificateError(Exception):
@@ -33,15 +33,17 @@ class CertificateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CertificateFiles:
-    """Where the PEM files are. With `client_ca` every client must show a certificate that one of those in it signed."""
+    """Paths of PEM files. With `client_ca` every client must present a certificate issued by one of its roots."""
 
     cert: Path
-    """The certificate, then those between it and the root."""
+    """The certificate, then its intermediates."""
     key: Path
+    """The private key, not encrypted."""
     client_ca: Path | None = None
+    """Roots of clients' certificates."""
 
     def read(self) -> Pem:
-        """Their content, not checked yet. CertificateError when it cannot be read."""
+        """Returns the content of the files, not checked yet. Raises CertificateError when one cannot be read."""
         return Pem(
             _content(self.cert, "cert"),
             _content(self.key, "key"),
@@ -51,16 +53,17 @@ class CertificateFiles:
 
 @dataclass(frozen=True, slots=True)
 class Pem:
-    """What the files say."""
+    """Content of the files of CertificateFiles."""
 
     cert: bytes
     key: bytes
     client_ca: bytes | None
 
     def check(self, used: Pem | None = None) -> None:
-        """CertificateError unless the certificate is valid now, the key is its key, and a client's root is good.
+        """Raises CertificateError unless the certificate is valid now, the key is its key, and a client root is valid.
 
-        What is as in `used` was checked then: an expired certificate keeps no new roots out.
+        Parts that are the same as in `used` are not checked again, so that an expired certificate does not prevent new
+        roots.
         """
         now = datetime.now(UTC)
         if used is None or (self.cert, self.key) != (used.cert, used.key):
@@ -72,14 +75,15 @@ class Pem:
             _require_valid(_certificates(self.client_ca, "client_ca"), "client_ca", now)
 
     def configuration(self) -> grpc.ServerCertificateConfiguration:
+        """Returns the configuration for gRPC."""
         return grpc.ssl_server_certificate_configuration([(self.key, self.cert)], self.client_ca)
 
 
 class ServerCertificates:
-    """What new connections are shown. Those that are open live on with what they were shown."""
+    """The certificate and roots of new connections. Open connections keep theirs."""
 
     def __init__(self, files: CertificateFiles) -> None:
-        """CertificateError when the files cannot be used."""
+        """Reads and checks the files. Raises CertificateError when they cannot be used."""
         self._files = files
         self._pem = self._shown = files.read()
         self._pem.check()
@@ -87,17 +91,18 @@ class ServerCertificates:
 
     @property
     def expiry(self) -> datetime:
-        """When what new connections are shown ends."""
+        """End of validity of the certificate for new connections, in UTC."""
         return _certificates(self._pem.cert, "cert")[0].not_valid_after_utc
 
     def credentials(self) -> grpc.ServerCredentials:
-        changed: Any = self._changed  # the stub does not know that it may answer None
+        """Returns credentials that use the files read last for each new connection."""
+        changed: Any = self._changed  # the type stub does not allow None as a result
         return grpc.dynamic_ssl_server_credentials(
             self._pem.configuration(), changed, require_client_authentication=self._files.client_ca is not None
         )
 
     async def reload(self) -> None:
-        """Reads the files again. What cannot be used is logged once, and the certificate of before stays."""
+        """Reads the files again. Files that cannot be used are logged once, and those in use stay."""
         try:
             pem = self._files.read()
             if pem != self._pem:
@@ -112,7 +117,7 @@ class ServerCertificates:
             self._fault = fault
 
     def _changed(self) -> grpc.ServerCertificateConfiguration | None:
-        """Asked by gRPC, in threads of its own, before every handshake; None for no change."""
+        """Returns the new configuration, None without a change. gRPC calls it in its own threads before handshakes."""
         pem = self._pem
         if pem is self._shown:
             return None
@@ -138,7 +143,7 @@ def _certificates(pem: bytes, part: str) -> Sequence[x509.Certificate]:
         raise CertificateError(part, "expected certificates in PEM") from None
 
 
-@lru_cache(maxsize=1)  # to check an RSA key takes up to half a second, and a wrong one is looked at every time
+@lru_cache(maxsize=1)  # checking an RSA key takes up to half a second, and a wrong one is checked at every reload
 def _public_key(pem: bytes) -> PublicKeyTypes:
     try:
         return load_pem_private_key(pem, None).public_key()
@@ -149,7 +154,7 @@ def _public_key(pem: bytes) -> PublicKeyTypes:
 
 
 def _require_valid(certificates: Sequence[x509.Certificate], part: str, now: datetime) -> None:
-    """At least one of them has to be valid: a file of roots may have old ones in it."""
+    """Raises CertificateError unless one of the certificates is valid: a file of roots may contain expired ones."""
     if all(each.not_valid_after_utc < now for each in certificates):
         last = max(each.not_valid_after_utc for each in certificates)
         raise CertificateError(part, f"expected a valid certificate, and this one ended {last:%Y-%m-%dT%H:%MZ}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 
 NEW = 5_000
-"""New objects after which the collector walks through these: a few milliseconds, where 50,000 may take 70."""
+"""New objects after which the collector scans them: that takes a few milliseconds; 50,000 objects may take 70 ms."""
 
 
 def collect_seldom() -> None:
-    """Has the collector look at new objects only, and less often. Called when all is loaded, and when all is made.
+    """Makes the collector scan new objects only, and less often. To be called when the process has started.
 
-    A busy server makes tens of thousands of short-lived objects a second; by default the collector walks through those
-    in use every 700 of them, and now and then through all that were loaded, some 70 ms long.
+    A busy server creates tens of thousands of short-lived objects a second; by default the collector scans the young
+    objects after every 700, and at times all objects that were loaded, which takes some 70 ms.
     """
     gc.collect()
     gc.freeze()

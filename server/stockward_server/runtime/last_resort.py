@@ -1,4 +1,4 @@
-"""Ends a process that does not end."""
+"""Ends a process whose shutdown hangs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ log = logging.getLogger(__name__)
 
 
 def end_by_force(seconds: float, loop: asyncio.AbstractEventLoop) -> None:
-    """Ends this process with exit code 1 if it still runs after `seconds`, and logs what it was waiting for.
+    """Ends this process with exit code 1 if it still runs after `seconds`, and logs the tasks it was waiting for.
 
-    A thread does so, as it may be the event loop that waits for what cannot be cancelled: a name server, for example.
+    A thread does so, since the event loop itself may be blocked by something that cannot be cancelled, such as a lookup
+    of a name.
     """
 
     def end() -> None:
@@ -29,7 +30,7 @@ def end_by_force(seconds: float, loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _place(task: asyncio.Task[Any]) -> str:
-    """The task's name, and the innermost line at which it waits."""
+    """Returns the task's name and the innermost line at which it waits."""
     waiting: Any = task.get_coro()
     while inspect.iscoroutine(inner := getattr(waiting, "cr_await", None)):
         waiting = inner

@@ -1,4 +1,4 @@
-"""The connection to NATS, one way for every process."""
+"""Connections to NATS, opened the same way in every process."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nats.aio.client import Client
 from stockward_server.runtime.supervision import Unavailable, close_shielded
 
 CLOSE_SECONDS = 5.0
-"""How long the end of a connection may take."""
+"""Seconds that closing a connection may take."""
 
 
 @asynccontextmanager
 async def open_nats(
     url: str, name: str, on_lost: Callable[[str], None], *, no_echo: bool = False
 ) -> AsyncIterator[Client]:
-    """Opens a connection that does not reconnect: what it had not sent must not reach the stream later, when another
-    process publishes. Calls `on_lost` as soon as it breaks. With `no_echo` it does not receive its own messages.
+    """Opens a connection that does not reconnect: unsent messages must not reach the stream later, when another process
+    publishes. Calls `on_lost` with a reason when it breaks. With `no_echo` it does not receive its own messages.
 
     `url` names one server or several, separated by commas. Raises Unavailable.
     """
@@ -53,7 +53,7 @@ async def open_nats(
 
 @contextmanager
 def nats_errors(what: str) -> Iterator[None]:
-    """Raises errors of the client as Unavailable, in one line."""
+    """Converts the client's errors to Unavailable, with a message in one line that begins with `what`."""
     try:
         yield
     except (nats.errors.Error, OSError, TimeoutError) as error:
@@ -61,4 +61,4 @@ def nats_errors(what: str) -> Iterator[None]:
 
 
 async def _ignore(_: Exception) -> None:
-    """Drops it: what matters is raised by the call that fails, or reported to `on_lost`."""
+    """Ignores the error: the call that fails raises it, or `on_lost` is called."""

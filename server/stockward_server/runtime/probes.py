@@ -1,4 +1,4 @@
-"""Whether a process answers, asked from outside."""
+"""Probes of processes from outside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 
 
 async def grpc_serves(address: str, seconds: float = 1.0) -> bool:
-    """Whether the gRPC server at ``address`` says SERVING (grpc.health.v1), given ``seconds`` to come up."""
+    """Returns whether the gRPC server at ``address`` reports SERVING (grpc.health.v1) within ``seconds``."""
     options = (("grpc.enable_http_proxy", 0), ("grpc.initial_reconnect_backoff_ms", 50))
     async with grpc.aio.insecure_channel(address, options=options) as channel:
         check = channel.unary_unary(
@@ -28,7 +28,7 @@ async def grpc_serves(address: str, seconds: float = 1.0) -> bool:
 
 
 async def answers(url: str, seconds: float = 1.0, tls: ssl.SSLContext | bool = True) -> bool:
-    """Whether ``url`` is answered with 200 within ``seconds``."""
+    """Returns whether ``url`` responds 200 within ``seconds``."""
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds)) as session,
@@ -40,7 +40,7 @@ async def answers(url: str, seconds: float = 1.0, tls: ssl.SSLContext | bool = T
 
 
 async def listens(address: str) -> bool:
-    """Whether something takes TCP connections at ``address``."""
+    """Returns whether something accepts TCP connections at ``address`` (HOST:PORT)."""
     host, _, port = address.rpartition(":")
     try:
         _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
@@ -51,8 +51,7 @@ async def listens(address: str) -> bool:
 
 
 def any_certificate(cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """TLS with anyone who is there: whether their certificate is good is for callers to judge. Shows ``cert`` if
-    asked."""
+    """Returns a TLS context that does not verify the server's certificate, for probes. Presents ``cert`` on request."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

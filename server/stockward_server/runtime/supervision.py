@@ -1,4 +1,4 @@
-"""Sessions: work that lives as long as its connections do, and is begun again when one of them breaks."""
+"""Sessions: work that ends with its connections and is restarted when one of them breaks."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from stockward_server.runtime.back_off import BackOff
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, MAX_PAUSE = 0.2, 15.0
-"""Seconds before a session is begun again; doubled each time, and up to a quarter longer by chance."""
+"""Seconds before a session is restarted; doubled each time, and up to a quarter longer at random."""
 
 STEADY = 10.0
-"""Seconds after which a session counts as well, so that the next pause is the first one again."""
+"""Seconds after which a session counts as healthy, so that the next pause is the first one again."""
 
 
 CANCEL_AGAIN_SECONDS, MAX_CANCEL_SECONDS = 0.2, 3.0
-"""How long a cancelled task may take before it is cancelled once more, and before it is left alone."""
+"""Seconds after which a task that did not end is cancelled again, and after which it is abandoned."""
 
 STOP_SECONDS = 2.0
-"""How long a session may take to end by itself once a stop is asked for; then it is cancelled."""
+"""Seconds that a session may take to end by itself after a stop was requested; then it is cancelled."""
 
 
 class Unavailable(StockwardError):
-    """Something outside, such as NATS, cannot be used right now; trying again later can help."""
+    """A service outside the process, such as NATS, cannot be used now; a later attempt can succeed."""
 
 
 @asynccontextmanager
 async def cancel_on_loss() -> AsyncIterator[Callable[[str], None]]:
-    """Gives a function that ends everything inside at once, with Unavailable and the reason that it is given.
+    """Yields a function that cancels the block at once; the block then raises Unavailable with the reason passed to it.
 
-    Connections call it when they are lost, so that nothing goes on which relied on them.
+    Connections call it when they are lost, so that no work that relies on them continues.
     """
     reasons: list[str] = []
     ended = False
@@ -58,26 +58,26 @@ async def cancel_on_loss() -> AsyncIterator[Callable[[str], None]]:
 
 
 async def close_shielded(ending: Coroutine[Any, Any, object], seconds: float) -> None:
-    """Waits for the end of a connection, which goes on to its own end when this task is cancelled meanwhile, as it is
-    when a second connection is lost. What has not ended after `seconds` is broken off: a server that no longer reads.
-    What it raises is lost, as the connection is."""
+    """Closes a connection in a separate task, which continues when this task is cancelled meanwhile, as it is when a
+    second connection is lost. Cancels the closing after `seconds`, since a server may no longer read. Ignores what
+    `ending` raises."""
     task = asyncio.create_task(ending)
     breaking = asyncio.get_running_loop().call_later(seconds, task.cancel)
 
     def ended(task: asyncio.Task[object]) -> None:
         breaking.cancel()
-        _ = task.cancelled() or task.exception()  # seen
+        _ = task.cancelled() or task.exception()  # retrieved, so that asyncio does not log it
 
     task.add_done_callback(ended)
     await asyncio.wait((task,), timeout=seconds)
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancels tasks and returns once they have ended, whatever came of them.
+    """Cancels tasks and returns once they have ended, with a result or an error.
 
-    A task that goes on is cancelled again: a cancellation can get lost (see raise_if_cancelled) in any loop that
-    survives its errors, and what a task does at its end may wait for the same connection. One that goes on all the
-    same is logged and left alone: the process that stops must end. All this goes on when the caller is cancelled.
+    A task that continues is cancelled again: a cancellation can get lost (see raise_if_cancelled) in any loop that
+    survives its errors, and the clean-up of a task may wait for the same connection. After MAX_CANCEL_SECONDS it is
+    logged and abandoned, so that the process can end. All this continues when the caller is cancelled.
     """
     await asyncio.shield(asyncio.create_task(_end(tasks)))
 
@@ -91,17 +91,17 @@ async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
             task.cancel()
         ended, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
         for task in ended:
-            _ = task.cancelled() or task.exception()  # seen
+            _ = task.cancelled() or task.exception()  # retrieved, so that asyncio does not log it
     for task in running:
         log.warning("%s does not end", task.get_name())
 
 
 def raise_if_cancelled() -> None:
-    """Raises CancelledError in a task that was cancelled and goes on.
+    """Raises CancelledError in a task that was cancelled and continues.
 
-    Loops around NATS and PostgreSQL ask every turn. Their clients wait with `asyncio.wait_for`, which up to Python 3.11
-    loses a cancellation that comes together with the answer; and one that comes together with the end of the connection
-    is reported as that end.
+    Loops around NATS and PostgreSQL call it in every iteration. Their clients wait with `asyncio.wait_for`, which up to
+    Python 3.11 loses a cancellation that arrives together with the result; and a cancellation that arrives together
+    with the end of the connection is reported as the end of the connection.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
@@ -115,11 +115,11 @@ async def run_with_restarts(
     is_expected: Callable[[Exception], bool] = lambda error: False,
     stop_seconds: float = STOP_SECONDS,
 ) -> None:
-    """Runs sessions one after another until `stop` is set. A session should end by itself when that happens; one that
-    goes on is cancelled `stop_seconds` later, so that nothing that does not answer keeps the process from its end.
+    """Runs sessions one after another until `stop` is set. A session should end by itself then; one that continues is
+    cancelled after `stop_seconds`, so that a service that does not respond cannot keep the process from ending.
 
-    What was to be expected (Unavailable, and what `is_expected` knows) takes one line in the log, anything else its
-    traceback too; both are followed by a pause.
+    Expected errors (Unavailable, and those for which `is_expected` returns True) are logged in one line, others with
+    their traceback; a pause follows both.
     """
     loop = asyncio.get_running_loop()
     back_off = BackOff(FIRST_PAUSE, MAX_PAUSE, jitter=0.25, steady=STEADY)
@@ -138,7 +138,7 @@ async def run_with_restarts(
 async def _until_stopped(
     name: str, session: Callable[[], Awaitable[None]], stop: asyncio.Event, stop_seconds: float
 ) -> None:
-    """Runs one session in a task of its own; raises what it raises."""
+    """Runs one session in a separate task and raises its error."""
 
     async def run() -> None:
         await session()

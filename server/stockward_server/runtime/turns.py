@@ -1,11 +1,11 @@
-"""Long work in slices: all calls of a process share one thread, and each of them is to have its turn soon.
+"""Splits long work into slices, since all calls of a process share one thread.
 
-A call that answers quickly never waits here. Work that takes longer stands in line after each slice: one slice of it
-is done in every few rounds of the event loop, and callers take turns. A short call takes some fifteen rounds from its
-first byte to its last, and rounds in which nothing happens cost next to nothing.
+A short call never waits here. Longer work queues after each slice: one slice runs in every few iterations of the event
+loop, and callers take turns. A short call needs some fifteen iterations from its first byte to its last, and iterations
+without work cost next to nothing.
 
-What is long and has no places to stop at, such as the rules of one large message, is done `beside`: in a thread, which
-leaves the interpreter to the event loop whenever that asks for it.
+Long work that cannot be split, such as the rules of one large message, runs `beside` the event loop: in a thread, which
+yields the interpreter to the event loop on request.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 SLICE = 0.002
-"""Seconds that work may take before others have their turn."""
+"""Seconds of one slice of work."""
 
 ROUNDS = 4
-"""Rounds of the event loop from one slice of long work to the next."""
+"""Iterations of the event loop from one slice of long work to the next."""
 
 MUCH = 100
-"""Rows or elements from which on a call is known to be long before it begins."""
+"""Rows or elements above which a call is long before it begins."""
 
 LONG_READS = 1
-"""Long reads of one caller at the same time: each keeps a core of the database busy, and there may be two."""
+"""Concurrent long reads of one caller: each uses a core of the database, which may have only two."""
 
 SWITCH = 0.0002
-"""Seconds after which what is done beside leaves the interpreter to the event loop."""
+"""Seconds after which the thread for long work yields the interpreter to the event loop."""
 
 T = TypeVar("T")
 
 whose: ContextVar[str] = ContextVar("whose", default="")
-"""The caller that work is done for; what nobody in particular has asked for shares one place in line."""
+"""The caller of the present work; work without a caller shares one queue."""
 
 
 class Waiting:
-    """Those that wait for their turn, by caller. A caller with much waiting gets no more turns than one with little."""
+    """A fair queue: callers take turns, whatever the number of their entries."""
 
     def __init__(self) -> None:
         self._callers: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
@@ -53,13 +53,13 @@ class Waiting:
         return bool(self._callers)
 
     def join(self) -> asyncio.Future[None]:
-        """Returns what is done when the turn of the present caller's work has come."""
+        """Queues the present caller; returns a future that completes at its turn."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._callers.setdefault(whose.get(), deque()).append(turn)
         return turn
 
     def call_next(self) -> bool:
-        """Gives the next one its turn; returns whether there was one that had not gone away."""
+        """Completes the next future that is not cancelled; returns False when there is none."""
         while self._callers:
             caller, turns = self._callers.popitem(last=False)
             turn = turns.popleft()
@@ -72,20 +72,20 @@ class Waiting:
 
 
 class Line:
-    """Work that waits for its next slice."""
+    """The queue for the next slice of long work."""
 
     def __init__(self) -> None:
         self._waiting = Waiting()
 
     def join(self) -> asyncio.Future[None]:
-        """Returns what is done when the turn of the present caller's work has come."""
+        """Queues the present caller; returns a future that completes at its turn."""
         if not self._waiting:
             loop = asyncio.get_running_loop()
             loop.call_soon(self._pass, loop, 1)
         return self._waiting.join()
 
     def _pass(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
-        """Lets rounds pass before the next wait ends."""
+        """Completes the next future after so many iterations of the event loop."""
         if rounds > 1:
             loop.call_soon(self._pass, loop, rounds - 1)
             return
@@ -95,7 +95,8 @@ class Line:
 
 
 class Beside:
-    """A thread for long work, one piece after the other; callers take turns. It changes nothing that others see."""
+    """A thread that runs pieces of long work one after another; callers take turns. The work must not change shared
+    state."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "beside", initializer=partial(sys.setswitchinterval, SWITCH))
@@ -103,13 +104,13 @@ class Beside:
         self._busy = False
 
     async def do(self, work: Callable[[], T]) -> T:
-        """Returns what the work does. The work is finished even when its caller has gone away."""
+        """Runs the work and returns its result. The work is finished even when its caller is cancelled."""
         if self._busy:
             turn = self._waiting.join()
             try:
                 await turn
             except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():  # its turn came just now
+                if turn.done() and not turn.cancelled():  # its turn came at the same time: pass it on
                     self._call_next()
                 raise
         self._busy = True
@@ -118,10 +119,12 @@ class Beside:
         try:
             return await asyncio.shield(done)
         finally:
-            del done  # an error that it holds would hold this frame, and both the message until the collector comes by
+            del (
+                done
+            )  # an error in it refers to this frame: a cycle that would keep the message until garbage collection
 
     def _ended(self, done: asyncio.Future[Any]) -> None:
-        done.exception()  # seen, even when the caller has gone
+        done.exception()  # retrieved, even when the caller was cancelled
         self._call_next()
 
     def _call_next(self) -> None:
@@ -134,18 +137,18 @@ _reads: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, as
 
 
 async def at_once(work: Callable[[], T]) -> T:
-    """Returns what short work does, which is done here and now."""
+    """Runs short work in the event loop and returns its result."""
     return work()
 
 
 async def beside(work: Callable[[], T]) -> T:
-    """Returns what long work does that cannot be done in slices: in a thread, in turn with that of other callers."""
+    """Runs long work that cannot be split in a thread, in turn with other callers, and returns its result."""
     return await _beside.setdefault(asyncio.get_running_loop(), Beside()).do(work)
 
 
 @asynccontextmanager
 async def long_read(rows: int) -> AsyncIterator[None]:
-    """Waits while the present caller has LONG_READS under way, where so many rows or elements are a long read."""
+    """Waits while the present caller has LONG_READS under way, if a read of `rows` rows or elements is long."""
     if rows <= MUCH:
         yield
         return
@@ -156,15 +159,15 @@ async def long_read(rows: int) -> AsyncIterator[None]:
 
 
 class Turns:
-    """The turns that some work gives to others. It begins when this is made, or at `begin`."""
+    """Splits one piece of work into slices. The first slice starts on creation, or at `begin`."""
 
     def __init__(self, *, ahead: bool = False) -> None:
-        """`ahead`: does not stand in line, as everybody waits for it, but lets the short calls pass."""
+        """`ahead`: does not queue, since all callers wait for this work, but lets short calls run in between."""
         self._ahead = ahead
         self._since = time.perf_counter()
 
     async def begin(self) -> None:
-        """Waits for the first turn, where it is known that the work is long."""
+        """Waits for the next turn; to be called first where the work is known to be long."""
         if self._ahead:
             await asyncio.sleep(0)
         else:
@@ -172,6 +175,6 @@ class Turns:
         self._since = time.perf_counter()
 
     async def give(self) -> None:
-        """Lets others have their turn when this one has taken its slice; to be called between two steps of the work."""
+        """Waits for the next turn if the slice is used up; to be called between two steps of the work."""
         if time.perf_counter() - self._since >= SLICE:
             await self.begin()
