@@ -1,1 +1,1 @@
-"""Pure rules of the shop: no I/O, no protobuf, no clock. Everything else depends on this, and this on nothing."""
+"""Pure rules of the shop: no I/O, no protobuf, no clock. All other packages depend on this one; it depends on none."""

@@ -1,6 +1,6 @@
 """Charges of an order, and how discounts and taxes are spread over its lines.
 
-All amounts are minor units of the order's currency and never negative: the kind says whether one is added or taken off.
+All amounts are minor units of the order's currency and never negative: the kind says whether one is added or deducted.
 docs/concepts/money.md explains the rules with examples.
 """
 
@@ -23,36 +23,36 @@ class ChargeKind(IntEnum):
 
     @property
     def is_taken_off(self) -> bool:
-        """Whether it lowers what the order comes to."""
+        """Whether it lowers the total of the order."""
         return self in (ChargeKind.DISCOUNT, ChargeKind.CREDIT)
 
     @property
     def is_spread(self) -> bool:
-        """Whether it belongs to the lines; all others stay with the order."""
+        """Whether it is spread over lines; all other charges belong to the order as a whole."""
         return self in (ChargeKind.TAX, ChargeKind.DISCOUNT)
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """An amount beside the lines, made with the order or added to it later."""
+    """An amount in addition to the lines, from the creation of the order or added later."""
 
     kind: ChargeKind
     amount: int
     description: str = ""
     line_numbers: tuple[int, ...] = ()
-    """The lines that it belongs to; empty for all of them. Of taxes and discounts only."""
+    """Lines over which it is spread; empty for all lines. Only for taxes and discounts."""
     reason: str = ""
-    """Why staff added it later."""
+    """Reason that staff gave for adding it later."""
     actor: str = ""
-    """Who added it later."""
+    """Actor that added it later."""
     added: datetime | None = None
-    """When it was added; None for a charge that was made with the order."""
+    """When it was added later; None for a charge from the creation of the order."""
     after_cancellation: bool = False
-    """Whether the order was cancelled already: such a charge is still owed."""
+    """Whether the order was already cancelled: such a charge is still owed."""
 
     @property
     def signed(self) -> int:
-        """What it adds to the total."""
+        """Amount that it adds to the total; negative for a deduction."""
         return -self.amount if self.kind.is_taken_off else self.amount
 
 
@@ -60,7 +60,8 @@ class Charge:
 class LineShares:
     """The shares of one line in the order's discounts and taxes.
 
-    They go with the line's units as these are cancelled or returned: cumulative rounding makes the steps add up.
+    When units are cancelled or returned, their part of the shares goes with them: cumulative rounding makes the parts
+    add up.
     """
 
     discount: int = 0
@@ -68,18 +69,18 @@ class LineShares:
     tax: int = 0
     """Share of the whole line, as charged."""
     since: int = 0
-    """Units that were gone when the newest share came."""
+    """Units that were cancelled or returned when the newest share was added."""
     discount_before: int = 0
-    """Share of those units in the discount."""
+    """Those units' share of the discount."""
     tax_before: int = 0
-    """Share of those units in the tax."""
+    """Those units' share of the tax."""
     cancelled: int = 0
-    """Tax less discount that the cancelled units took."""
+    """Tax minus discount of the cancelled units."""
     returned: int = 0
-    """Tax less discount that the returned units took."""
+    """Tax minus discount of the returned units."""
 
     def taken(self, gone: int, quantity: int) -> tuple[int, int]:
-        """The discount and the tax that the first `gone` units of `quantity` take, rounded half up."""
+        """Returns discount and tax of the first `gone` units of `quantity`, rounded half up."""
         units, of = gone - self.since, quantity - self.since
         if not of:
             return self.discount, self.tax
@@ -89,13 +90,13 @@ class LineShares:
         )
 
     def step(self, gone: int, units: int, quantity: int) -> int:
-        """Tax less discount that the next `units` take after `gone` ones."""
+        """Returns tax minus discount of the next `units` after `gone` ones."""
         discount_before, tax_before = self.taken(gone, quantity)
         discount, tax = self.taken(gone + units, quantity)
         return (tax - tax_before) - (discount - discount_before)
 
     def plus(self, kind: ChargeKind, share: int, gone: int, quantity: int) -> LineShares:
-        """With one more share, for the units that are not gone. What earlier steps took stays as it was."""
+        """Adds a share for the units that are not gone. Amounts of earlier cancellations and returns do not change."""
         discount, tax = self.taken(gone, quantity)
         more = replace(self, since=gone, discount_before=discount, tax_before=tax)
         if kind is ChargeKind.TAX:
@@ -107,9 +108,9 @@ NO_SHARES = LineShares()
 
 
 def split(amount: int, weights: Mapping[int, int]) -> dict[int, int]:
-    """The amount in proportion to the weights, by largest remainder; of equal remainders the lower number's first.
+    """Splits the amount in proportion to the weights, by largest remainder; of equal remainders the lower number wins.
 
-    The parts add up to the amount. At least one weight is above zero.
+    The parts add up to the amount. At least one weight must be above zero.
     """
     whole = sum(weights.values())
     parts = {number: amount * weight // whole for number, weight in weights.items()}

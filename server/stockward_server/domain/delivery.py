@@ -1,4 +1,4 @@
-"""Deliveries: one event on its way to one endpoint."""
+"""Deliveries: each sends one event to one endpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class DeliveryState(IntEnum):
-    """Where a delivery stands; the numbers are those of webhook.v1.Delivery.State and of the table."""
+    """The state of a delivery; the numbers are those of webhook.v1.Delivery.State and of the table."""
 
     PENDING = 1
     DELIVERED = 2
@@ -19,7 +19,7 @@ class DeliveryState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoggedAttempt:
-    """One request that was made. `status` is None when there was no answer."""
+    """One attempt. `status` is None when there was no response."""
 
     number: int
     start_time: datetime
@@ -31,7 +31,7 @@ class LoggedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery as staff see it; `attempts` are all of them, or the last one in a list."""
+    """A delivery as staff see it; `attempts` are all of them, or only the last one in a list."""
 
     endpoint_id: str
     event_id: str
@@ -41,6 +41,6 @@ class Delivery:
     state: DeliveryState
     attempt_count: int
     due_time: datetime | None
-    """When its lane is due; None once it is done with."""
+    """When its lane is due; None once it is delivered, dead or skipped."""
     finish_time: datetime | None
     attempts: Sequence[LoggedAttempt] = ()

@@ -1,4 +1,4 @@
-"""Webhook endpoints: who is notified of events, where, and with which secrets."""
+"""Webhook endpoints: their URLs, event types and secrets."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from stockward_server.domain.etag import etag_of_version
 from stockward_server.domain.event import EndpointNews, EndpointState
 
 STOREFRONT = "storefront"
-"""Id of the endpoint that STOREFRONT_WEBHOOK_URL makes. It is sent what a storefront may see; every other endpoint gets
-the types that it names."""
+"""Id of the endpoint that STOREFRONT_WEBHOOK_URL creates. It receives the events that a storefront may see; every other
+endpoint receives the types that it names."""
 
 MAX_IN_FLIGHT = 32
-"""Requests to one endpoint at the same time, where nobody says otherwise."""
+"""Default limit of concurrent requests to one endpoint."""
 
 MAX_BODY_BYTES = 20_480
 
 HIDDEN = "***"
-"""Stands for the value of a header, which may be a credential: it is shown in its place, and keeps it in a change."""
+"""Replaces the value of a header, which may be a credential, in responses; in an update it keeps the value."""
 
 SECRET_BYTES = 32
 """Random bytes of a secret; Standard Webhooks asks for 24 to 64."""
 
 HMAC_PREFIX, PRIVATE_PREFIX, PUBLIC_PREFIX = "whsec_", "whsk_", "whpk_"
-"""What Standard Webhooks puts before the base64 of a secret or key."""
+"""Prefixes of Standard Webhooks for secrets and keys in base64."""
 
 
 class SecretKind(IntEnum):
@@ -44,13 +44,14 @@ class SecretKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What signs, until `expire_time` if it has one. `text` is the secret itself, with the prefix of its kind."""
+    """A secret that signs, until `expire_time` if it has one. `text` is the secret itself, with the prefix of its
+    kind."""
 
     text: str = field(repr=False)
     create_time: datetime
     expire_time: datetime | None = None
     created_by: str = ""
-    """Actor who made it; empty for what was done before it was recorded."""
+    """Actor that created it; empty for secrets from before actors were recorded."""
 
     @property
     def kind(self) -> SecretKind:
@@ -58,7 +59,7 @@ class Secret:
 
     @property
     def public_key(self) -> str:
-        """What a receiver verifies with; empty for HMAC, where that is the secret itself."""
+        """The key that a receiver verifies with; empty for HMAC, where that is the secret itself."""
         if self.kind is SecretKind.HMAC:
             return ""
         private = base64.b64decode(self.text.removeprefix(PRIVATE_PREFIX))
@@ -66,23 +67,24 @@ class Secret:
 
     @property
     def fingerprint(self) -> str:
-        """Distinguishes secrets and gives none away, see `fingerprint_of`."""
+        """Identifies a secret without revealing it, see `fingerprint_of`."""
         return fingerprint_of(self.public_key or self.text)
 
 
 def fingerprint_of(receivers_half: str) -> str:
-    """The first 8 hexadecimal digits of a hash of what the receiver has."""
+    """Returns the first 8 hexadecimal digits of a hash of the receiver's key or secret."""
     return sha256(receivers_half.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """What a call makes a secret of: drawn once a call, so that a transaction that is done again makes the same one."""
+    """Random bytes for a secret: drawn once a call, so that a repeated transaction makes the same secret."""
 
     seed: bytes = field(default_factory=lambda: random.token_bytes(SECRET_BYTES), repr=False)
 
     def of(self, kind: SecretKind) -> str:
-        """The text of that kind. An ed25519 key is its 32 bytes of chance and the 32 of its public half behind them."""
+        """Returns the text of a secret of that kind. An ed25519 key is its 32 random bytes followed by the 32 of its
+        public key."""
         if kind is SecretKind.HMAC:
             return HMAC_PREFIX + base64.b64encode(self.seed).decode()
         public = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
@@ -91,19 +93,19 @@ class NewSecret:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Somebody who is notified of events."""
+    """A receiver of events."""
 
     endpoint_id: str
     url: str
     types: Sequence[str]
-    """Such as `order.created`, `order.*` or `*`."""
+    """Event types, such as `order.created`, `order.*` or `*`."""
     create_time: datetime
     update_time: datetime
     description: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Sent with every request; by name in lower case."""
+    """Headers of every request, by name in lower case."""
     rate_limit: float | None = None
-    """Requests a second of one gateway process; None: unlimited."""
+    """Requests per second of one gateway process; None: unlimited."""
     max_in_flight: int = MAX_IN_FLIGHT
     max_body_bytes: int = MAX_BODY_BYTES
     enabled: bool = True
@@ -111,19 +113,19 @@ class Endpoint:
     failing_since: datetime | None = None
     """The first failure since the last success."""
     managed: bool = True
-    """Whether it was made by WebhookService; else by the settings."""
+    """Whether WebhookService created it; otherwise it comes from the settings."""
     secrets: Sequence[Secret] = ()
-    """Those that sign now, newest first."""
+    """Secrets that sign now, newest first."""
     version: int = 1
     """Number of the last change by staff."""
     created_by: str = ""
-    """Actor who made it; empty for what was done before it was recorded, as of the next one."""
+    """Actor that created it; empty for endpoints from before actors were recorded, as is `updated_by`."""
     updated_by: str = ""
     """Actor of the last change."""
 
     @property
     def news(self) -> EndpointNews:
-        """What events tell of it."""
+        """The data of the endpoint's events."""
         state = EndpointState.ENABLED if self.enabled else EndpointState.DISABLED
         return EndpointNews(self.endpoint_id, self.url, state, self.disable_reason, self.failing_since)
 
@@ -134,7 +136,7 @@ class Endpoint:
 
 
 class EndpointEdit(TypedDict, total=False):
-    """What staff may set; a field that is not there stays as it is."""
+    """Fields that staff may set; an absent field keeps its value."""
 
     url: str
     description: str

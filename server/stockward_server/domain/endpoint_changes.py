@@ -1,7 +1,7 @@
-"""How an endpoint changes, and what may be set.
+"""Changes of endpoints, and the limits of what may be set.
 
-Every `decide_…` takes the endpoint as it stands under lock and answers it as it will be, or raises a Refusal. Where
-there is nothing to do it answers the endpoint as it is.
+Every `decide_…` receives the endpoint as it is under lock and returns the changed endpoint, or raises a Refusal. When
+there is nothing to change it returns the endpoint itself.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from stockward_server.domain.errors import (
 from stockward_server.domain.event import EVENT_TYPES
 
 MAX_SECRETS = 5
-"""Secrets that sign at the same time."""
+"""Maximum number of secrets that sign at the same time."""
 
 MAX_HEADER_CHARACTERS = 4096
-"""Names and values altogether: receivers take some 8 KiB, and need room for those that we send."""
+"""Limit of all names and values together: receivers accept some 8 KiB, which must include the server's own headers."""
 
 REMOVED = "not in the settings"
-"""Why an endpoint of the settings is disabled that was taken out of them."""
+"""Reason of a disabled endpoint that was removed from the settings."""
 
 ANSWERED, NOTHING_TAKEN = "it answered ", "no delivery was taken since "
-"""How the reason begins when the gateway disabled an endpoint itself: nobody at our side wanted that."""
+"""Beginnings of the reasons when the gateway, not staff, disabled an endpoint."""
 
 RESERVED_HEADERS = frozenset(
     {
@@ -44,16 +44,16 @@ RESERVED_HEADERS = frozenset(
 """Headers that HTTP needs for the connection (RFC 9110, 7.6.1), or that the client sets."""
 
 RESERVED_PREFIXES = ("webhook-", "content-")
-"""Headers that say what is sent, and that it is ours."""
+"""Prefixes of headers that describe or sign the request."""
 
 
 def require_etag(endpoint: Endpoint, etag: str) -> None:
-    """Refuses a change that was made on an older reading; an empty etag asks for no such check."""
+    """Raises EtagMismatch when the endpoint has changed since the caller read it; an empty etag skips the check."""
     etags.require_etag(f"endpoint {endpoint.endpoint_id}", endpoint.etag, etag, endpoint_id=endpoint.endpoint_id)
 
 
 def require_managed(endpoint: Endpoint, what: str) -> None:
-    """Refuses to change `what` the settings say of one of their endpoints."""
+    """Raises EndpointManagedBySettings when the settings define `what` of the endpoint."""
     if not endpoint.managed:
         setting = f"{endpoint.endpoint_id.upper()}_WEBHOOK_{'SECRET' if what == 'secret' else 'URL'}"
         raise EndpointManagedBySettings(endpoint.endpoint_id, what, setting)
@@ -65,7 +65,8 @@ def require_enabled(endpoint: Endpoint) -> None:
 
 
 def checked(edit: EndpointEdit, *, require_https: bool) -> EndpointEdit:
-    """The edit with header names in lower case; raises what `check_url`, `check_types` and `check_headers` raise."""
+    """Returns the edit with header names in lower case; raises the errors of `check_url`, `check_types` and
+    `check_headers`."""
     if "url" in edit:
         check_url(edit["url"], require_https=require_https)
     if "types" in edit:
@@ -76,7 +77,8 @@ def checked(edit: EndpointEdit, *, require_https: bool) -> EndpointEdit:
 
 
 def check_url(url: str, *, require_https: bool) -> None:
-    """EndpointUrlInvalid unless webhooks may go to it. Whether its address may be reached is seen when they do."""
+    """Raises EndpointUrlInvalid unless webhooks may be sent to the URL. The egress policy checks its address when it
+    connects."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 (the property checks the number)
@@ -95,7 +97,8 @@ def check_url(url: str, *, require_https: bool) -> None:
 
 
 def check_types(types: Sequence[str], path: str = "endpoint.types") -> None:
-    """EndpointTypeUnknown for the first that no event has; the message lists those of its area, or the areas."""
+    """Raises EndpointTypeUnknown for the first type that no event has; the message lists the types of its area, or the
+    areas."""
     for index, wanted in enumerate(types):
         area, _, name = wanted.partition(".")
         names = EVENT_TYPES.get(area, ())
@@ -106,7 +109,8 @@ def check_types(types: Sequence[str], path: str = "endpoint.types") -> None:
 
 
 def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """By name in lower case; EndpointHeaderInvalid for one that cannot be set, or for too much of them."""
+    """Returns the headers by name in lower case. Raises EndpointHeaderInvalid for a reserved or malformed header, or
+    too many."""
     lower: dict[str, str] = {}
     for name, value in sorted(headers.items()):
         key = name.lower()
@@ -126,13 +130,13 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 def decide_creation(
     endpoint_id: str, edit: EndpointEdit, kind: SecretKind, secret: NewSecret, now: datetime
 ) -> Endpoint:
-    """A new endpoint with its first secret, from a checked edit."""
+    """Returns a new endpoint with its first secret, from a checked edit."""
     blank = Endpoint(endpoint_id, "", (), now, now, secrets=(Secret(secret.of(kind), now),))
     return replace(blank, **_with_kept_headers(blank, edit))
 
 
 def decide_update(endpoint: Endpoint, edit: EndpointEdit, now: datetime) -> Endpoint:
-    """With the new values of a checked edit. Another address has not failed yet."""
+    """Returns the endpoint with the values of a checked edit. A changed URL resets the record of failures."""
     if "url" in edit:
         require_managed(endpoint, "URL")
     edited = replace(endpoint, **_with_kept_headers(endpoint, edit))
@@ -143,7 +147,7 @@ def decide_update(endpoint: Endpoint, edit: EndpointEdit, now: datetime) -> Endp
 
 
 def _with_kept_headers(endpoint: Endpoint, edit: EndpointEdit) -> EndpointEdit:
-    """The edit with the values that the endpoint has in place of HIDDEN; EndpointHeaderInvalid where it has none."""
+    """Returns the edit with current values in place of HIDDEN. Raises EndpointHeaderInvalid where there is none."""
     if "headers" not in edit:
         return edit
     headers = dict(edit["headers"])
@@ -158,8 +162,8 @@ def _with_kept_headers(endpoint: Endpoint, edit: EndpointEdit) -> EndpointEdit:
 
 
 def decide_enabling(endpoint: Endpoint, now: datetime) -> Endpoint:
-    """Enabled, with a clean record: it is not disabled again for what is past. One that is enabled is a new version,
-    too: somebody says that it was fixed."""
+    """Returns the endpoint enabled, with its record of failures reset. An endpoint that is already enabled gets a new
+    version, too, as the caller reports that it is fixed."""
     if endpoint.disable_reason == REMOVED:
         require_managed(endpoint, "URL")
     return replace(endpoint, enabled=True, disable_reason="", failing_since=None, update_time=now)
@@ -174,7 +178,8 @@ def decide_disabling(endpoint: Endpoint, reason: str, now: datetime) -> Endpoint
 def decide_rotation(
     endpoint: Endpoint, kind: SecretKind | None, secret: NewSecret, overlap: timedelta, now: datetime
 ) -> Endpoint:
-    """A new secret first; those before it sign until the overlap is over, or their own end if that is earlier."""
+    """Adds a secret in first place; older ones sign until the end of the overlap, or until their own end if that is
+    earlier."""
     require_managed(endpoint, "secret")
     older = _limited(endpoint.secrets, now + overlap) if overlap else ()
     if len(older) >= MAX_SECRETS:
@@ -184,7 +189,7 @@ def decide_rotation(
 
 
 def decide_expiry(endpoint: Endpoint, now: datetime) -> Endpoint:
-    """With the newest secret alone."""
+    """Returns the endpoint with only its newest secret."""
     require_managed(endpoint, "secret")
     if len(endpoint.secrets) < 2:
         return endpoint

@@ -1,4 +1,4 @@
-"""Etags: a change is refused when the resource is no longer as the caller read it (AIP-154)."""
+"""Etags: a change is refused when the resource has changed since the caller read it (AIP-154)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def etag_of_version(version: int) -> str:
 
 
 def etag_of(*values: object) -> str:
-    """Returns the etag of a resource without a version of its own: it follows from the values that can be changed."""
+    """Returns the etag of a resource without a version, from the values that can be changed."""
     return blake2b(repr(values).encode(), digest_size=8).hexdigest()
 
 
 def require_etag(resource: str, present: str, sent: str, **ids: str) -> None:
-    """Refuses a change that is based on another version than the present one; without an etag it checks nothing.
+    """Raises EtagMismatch when `sent` is not the current etag; an empty `sent` skips the check.
 
     `resource` names the resource in the message, such as `order 0190...`; `ids` hold its id.
     """

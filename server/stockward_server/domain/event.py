@@ -1,4 +1,4 @@
-"""Events: what is published after a change. One event is one step of its aggregate's version."""
+"""Events, published after a change. One event is one step of its aggregate's version."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ EVENT_TYPES: Mapping[str, Sequence[str]] = {
     "payment": ("updated",),
     "endpoint": ("failing", "disabled", "pinged"),
 }
-"""The second part of every type by its first one: `order.created` and so on."""
+"""Second parts of the event types by first part: `order.created` and so on."""
 
 STOREFRONT_EVENTS = ("product.unpublished", "reservation.*", "order.*", "payment.*")
-"""What a storefront always receives: that a product is to be taken down, and customers' own holds and orders."""
+"""Events that a storefront always receives: products to take down, and reservations and orders of customers."""
 
 STAFF_ONLY = ("order.held", "order.released")
-"""What no storefront receives: that an order waits, and why, is between staff."""
+"""Events that no storefront receives: holds of orders are internal to staff."""
 
 STOREFRONT_EVENTS_WHILE_PUBLISHED = ("product.*", "stock.*")
-"""What a storefront receives of a product that is published, and of its stock, since it was last published; it receives
-no other events. So drafts stay secret after they are published, and a storefront that receives product.published has to
-read the product and its availability."""
+"""Events that a storefront receives of a published product and its stock, from its last publication on; it receives no
+others. So drafts stay secret after they are published, and a storefront that receives product.published has to read the
+product and its availability."""
 
 PINGED = "endpoint.pinged"
-"""The trial of one endpoint; no other one receives it."""
+"""The test event of one endpoint; no other endpoint receives it."""
 
 SYSTEM = "system"
-"""The actor of what time brings about."""
+"""Actor of changes that the system makes by schedule."""
 
 CUSTOMER = "customer"
-"""The actor of what customers do by tokens of their own: the record is kept for years, and says of none who it was."""
+"""Actor of changes by customers with their own tokens: the event log is kept for years and does not name customers."""
 
 
 class Movement(NamedTuple):
-    """One row of the ledger: what changed, and the counters (units) after it. Ordered as it is stored."""
+    """One row of the ledger: the changes, and the counters (units) after them. Ordered as it is stored."""
 
     sku: str
     location_id: str
@@ -72,14 +72,14 @@ class Movement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StockNews:
-    """A stock level as it stands right now, and the movement that brought it there, if one did."""
+    """A current stock level, and the movement that caused it, if any."""
 
     level: StockLevel
     movement: Movement | None = None
     renamed_from: str = ""
-    """The SKU before, when this is the first event under the new one."""
+    """The former SKU, in the first event under the new one."""
     renamed_to: str = ""
-    """The new SKU, when this is the last event under the old one."""
+    """The new SKU, in the last event under the former one."""
 
     @property
     def aggregate_id(self) -> str:
@@ -88,7 +88,7 @@ class StockNews:
 
 @dataclass(frozen=True, slots=True)
 class SkuRenamed:
-    """A product one of whose SKUs was renamed; it has the new one."""
+    """A product after one of its SKUs was renamed."""
 
     product: Product
     sku: str
@@ -104,8 +104,8 @@ class EndpointState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class EndpointNews:
-    """An endpoint of webhooks as it stands. `reason` is why it is disabled or failing; `failing_since` is None while it
-    takes deliveries."""
+    """The state of a webhook endpoint. `reason` is why it is disabled or failing; `failing_since` is None while it
+    accepts deliveries."""
 
     endpoint_id: str
     url: str
@@ -115,17 +115,17 @@ class EndpointNews:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: the rest of the URL, and a user in it, may be secret."""
+        """Scheme, host and port: the rest of the URL, including credentials, may be secret."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 EventData: TypeAlias = Product | SkuRenamed | StockNews | Reservation | Order | EndpointNews
-"""What an event is about, as it is right after the change."""
+"""The object of an event, as it is after the change."""
 
 
 class Event(NamedTuple):
-    """One change of one aggregate. `type` is such as `order.created`; `version` its number within the aggregate."""
+    """One change of one aggregate. `type` is such as `order.created`; `version` is its number within the aggregate."""
 
     event_id: str
     type: str
@@ -148,7 +148,7 @@ class RecordedEvent(NamedTuple):
     version: int
     payload: bytes
     traceparent: str = ""
-    """W3C Trace Context of what brought it about."""
+    """W3C Trace Context of the request that caused the event."""
 
     @property
     def shard(self) -> int:
@@ -156,5 +156,5 @@ class RecordedEvent(NamedTuple):
 
 
 def shard_of(aggregate_id: str) -> int:
-    """The outbox shard of an aggregate's events."""
+    """Returns the outbox shard of an aggregate's events."""
     return crc32(aggregate_id.encode()) % SHARDS

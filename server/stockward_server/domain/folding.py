@@ -9,10 +9,10 @@ import re
 import unicodedata
 
 TITLE_KEY_BYTES = (50, 1200, 600, 600)
-"""UTF-8 bytes of each level of a title's key: an entry of a btree index must stay below 2,700."""
+"""Maximum UTF-8 bytes of each level of a title's key: an entry of a btree index must stay below 2,700."""
 
 _LEVEL_END = "\x01"
-"""Lower than anything in a level, so that a title comes before the longer ones that it begins."""
+"""Sorts before every character of a level, so that a title comes before longer titles that begin with it."""
 
 _SAME = {
     "ø": "o",
@@ -42,10 +42,10 @@ _SAME = {
     "\u2212": "-",
     "\u2044": "/",  # minus and fraction signs
 }
-"""Letters and signs that Unicode does not decompose and people take for the same."""
+"""Letters and signs that Unicode does not decompose and that readers regard as equal."""
 
 _OWN_LETTERS = "й"
-"""What looks like a letter with a mark and is one of the alphabet."""
+"""A letter of its alphabet that looks like another letter with a mark."""
 
 _MARK = re.compile(
     "[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff]"
@@ -55,14 +55,14 @@ _MARK = re.compile(
 _VARIATION = re.compile("[\ufe00-\ufe0f\u20d0-\u20ff]")
 
 _NUMBER = re.compile(r"(?<![0-9])(?<![0-9][.,])[0-9]+")
-"""A whole number. What stands behind a decimal point is compared digit by digit."""
+"""A whole number. Digits after a decimal point are compared one by one."""
 
 
 _PLAIN_WORD = re.compile("[0-9A-Za-z]+")
 
 
 class _Folds(dict[int, str]):
-    """What each character is folded to, by its code point, for `str.translate`."""
+    """Maps each code point to its folded text, for `str.translate`."""
 
     def __missing__(self, point: int) -> str:
         self[point] = _folded(chr(point))
@@ -70,7 +70,7 @@ class _Folds(dict[int, str]):
 
 
 class _Words(dict[int, str]):
-    """Letters, marks and digits as they are, a blank for everything else, for `str.translate`."""
+    """Keeps letters, marks and digits and maps everything else to a blank, for `str.translate`."""
 
     def __missing__(self, point: int) -> str:
         letter = chr(point)
@@ -84,8 +84,7 @@ _folds, _words = _Folds(), _Words()
 def fold(text: str) -> str:
     """Returns `text` without accents, in one case, one form and one width (NFKC), digits as 0 to 9.
 
-    Hangul is decomposed, so that a syllable begins with those that are typed on the way to it. Control characters
-    become blanks.
+    Hangul is decomposed, so that a syllable begins with the letters typed so far. Control characters become blanks.
     """
     if text.isascii() and text.isprintable():
         return text.lower()
@@ -100,7 +99,7 @@ def split_words(folded: str) -> list[str]:
 
 
 def trim(folded: str) -> str:
-    """Returns a folded text without what is no letter, mark or digit at its ends; empty when it has none."""
+    """Returns a folded text without leading and trailing characters that are no letter, mark or digit."""
     if folded.isalnum():
         return folded
     words = folded.translate(_words)
@@ -109,10 +108,10 @@ def trim(folded: str) -> str:
 
 
 def title_key(title: str) -> str:
-    """Returns what titles are sorted by, byte by byte in UTF-8.
+    """Returns the sort key of a title, compared byte by byte in UTF-8.
 
-    A title stands under the letter that it begins with (a, ä, b …). There its letters decide first, then accents, then
-    case (small before capital). Whole numbers count as numbers: 9 is before 10. Scripts come in the order of their code
+    Titles are grouped by their first letter (a, ä, b …). Within a group letters decide first, then accents, then case
+    (small before capital). Whole numbers compare by value: 9 is before 10. Scripts come in the order of their code
     points.
     """
     plain = unicodedata.normalize("NFC", " ".join(title.replace("\0", "").split()))
@@ -122,7 +121,7 @@ def title_key(title: str) -> str:
 
 
 def _initial(text: str) -> str:
-    """The first letter: without its accent, and with it where it has one. All digits are one letter."""
+    """Returns the first letter: without its accent, then with it if it has one. All digits count as one letter."""
     first = unicodedata.normalize("NFKC", text[:1]).casefold()
     folded = fold(first)
     if folded[:1].isdecimal():
@@ -131,12 +130,13 @@ def _initial(text: str) -> str:
 
 
 def cut(text: str, size: int) -> str:
-    """Returns as many characters from the beginning as `size` bytes of UTF-8 hold."""
+    """Returns the longest prefix of at most `size` bytes of UTF-8."""
     return text.encode()[:size].decode(errors="ignore")
 
 
 def _by_value(number: re.Match[str]) -> str:
-    """The digits behind their count, which takes a 9 for every nine of them."""
+    """Returns the digits after their count, so that numbers sort by value; the count takes a 9 for every nine
+    digits."""
     digits = number[0].lstrip("0") or "0"
     nines, rest = divmod(len(digits), 9)
     return f"{'9' * nines}{rest}{digits}"

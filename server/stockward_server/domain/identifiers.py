@@ -1,4 +1,4 @@
-"""Ids that the server makes: UUIDv7 (RFC 9562), so that they sort by time and sit close together in an index."""
+"""Ids that the server creates: UUIDv7 (RFC 9562), which sort by time and are adjacent in an index."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import uuid_utils
 
 
 def new_id() -> str:
-    """A fresh UUIDv7 in its canonical text form."""
+    """Returns a new UUIDv7 in its canonical text form."""
     return str(uuid_utils.uuid7())
 
 
 def first_id(moment: datetime) -> UUID:
-    """What every id sorts behind that is made at this moment or later: UUIDv7 begin with their time in milliseconds."""
+    """Returns a lower bound of all ids created at this moment or later: UUIDv7 begin with their time in
+    milliseconds."""
     return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)

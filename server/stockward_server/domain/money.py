@@ -10,14 +10,14 @@ from babel.core import get_global
 from stockward_server.domain.errors import MoneyInvalid
 
 MAX_MINOR = 10**15
-"""Largest amount of one price or charge in minor units; a thousand lines of it still fit 64 bits."""
+"""Maximum of one price or charge in minor units; the sum of a thousand lines still fits 64 bits."""
 
 _NANOS = 10**9
 
 
 @lru_cache(maxsize=256)
 def minor_digits(currency: str) -> int | None:
-    """Decimals of the currency's minor unit (CLDR), or None when there is no such currency."""
+    """Returns the number of decimals of the currency's minor unit (CLDR), or None for an unknown currency."""
     if currency not in get_global("all_currencies"):
         return None
     fractions = get_global("currency_fractions")
@@ -41,7 +41,7 @@ class Money:
 
     @classmethod
     def from_units(cls, currency: str, units: int, nanos: int, field: str) -> Money:
-        """From the parts of google.type.Money; MoneyInvalid naming `field` when they are not a possible price."""
+        """Converts from google.type.Money. Raises MoneyInvalid naming `field` when the value is no possible price."""
         digits = minor_digits(currency)
         if digits is None:
             raise MoneyInvalid(field, f"{currency!r} is not an ISO 4217 currency code", currency)
@@ -58,7 +58,7 @@ class Money:
         return cls(currency, minor)
 
     def units_and_nanos(self) -> tuple[int, int]:
-        """The parts of google.type.Money."""
+        """Returns the parts of google.type.Money."""
         scale = 10 ** (minor_digits(self.currency) or 0)
         whole, part = divmod(abs(self.minor), scale)
         sign = -1 if self.minor < 0 else 1

@@ -1,4 +1,4 @@
-"""SKUs and handles in any script: how they are normalised, and what is wrong with one."""
+"""Normalises and validates SKUs and handles in any script."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 import unicodedata
 
 MAX_SKU, MAX_SKU_BYTES = 64, 128
-"""Characters of a SKU, and bytes in UTF-8. Its token in a NATS subject has at most three times as many."""
+"""Maximum characters of a SKU, and bytes in UTF-8. Its token in a NATS subject has at most three times as many."""
 
 MAX_HANDLE = 200
-"""Characters of a handle."""
+"""Maximum characters of a handle."""
 
 _SUFFIX_ROOM = 10
 _WITHOUT_DECOMPOSITION = str.maketrans(
@@ -26,22 +26,22 @@ _CATEGORIES = {
     "Zp": "a paragraph separator",
     "Zs": "a blank other than the space",
 }
-"""What a SKU may not have, by Unicode's general category."""
+"""Unicode general categories that a SKU may not contain."""
 
-# Letters, marks and symbols by their category that show nothing (Default_Ignorable_Code_Point, and the empty braille
-# pattern): with them two SKUs could be printed alike to the last dot.
+# Letters, marks and symbols that are invisible (Default_Ignorable_Code_Point, and the empty braille pattern): with them
+# two different SKUs could look the same.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
 
 
 def normal_name(text: str) -> str:
-    """A SKU or handle in Unicode's normal form C: letters with accents in one code point where there is one."""
+    """Returns a SKU or handle in Unicode's normal form C: composed letters where they exist."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def sku_fault(sku: str) -> str | None:
-    """What keeps a normalised, non-empty text from being a SKU, in words; None when nothing does.
+    """Returns why a normalised, non-empty text is not a valid SKU, in words; None when it is.
 
     A SKU is 1 to 64 characters, at most 128 bytes in UTF-8, that can be seen: letters, marks, digits, punctuation and
     symbols of any script, and spaces between them.
@@ -60,10 +60,10 @@ def sku_fault(sku: str) -> str | None:
 
 
 def handle_fault(handle: str) -> str | None:
-    """What keeps a normalised, non-empty text from being a handle, in words; None when nothing does.
+    """Returns why a normalised, non-empty text is not a valid handle, in words; None when it is.
 
-    A handle is lower-case letters and digits of any script in words with a single hyphen between them, up to 200
-    characters. Letters in another dress, such as full-width ones, are none: they look like the plain ones.
+    A handle is words of lower-case letters and digits of any script with a single hyphen between them, up to 200
+    characters. Compatibility forms, such as full-width letters, are not allowed: they look like the plain ones.
     """
     if len(handle) > MAX_HANDLE:
         return f"has {len(handle)} characters; {MAX_HANDLE} are allowed"
@@ -74,7 +74,7 @@ def handle_fault(handle: str) -> str | None:
 
 
 def handle_from(title: str) -> str:
-    """The title's words as a handle, short enough for a number behind it; `product` when it has none.
+    """Returns a handle from the title's words, short enough to append a number; `product` when it has no words.
 
     Latin letters lose their accents; other scripts stay as they are.
     """
@@ -109,7 +109,8 @@ def _fault_in_sku(character: str) -> str | None:
 
 
 def _fault_in_handle(character: str, before: str) -> str | None:
-    """What is wrong with a character of a handle behind the one `before` it; at the beginning that is a hyphen."""
+    """Returns what is wrong with a character of a handle after the character `before`; at the beginning that is a
+    hyphen."""
     if character == "-":
         return "which has no word before it" if before == "-" else None
     if character.isascii() and (character.islower() or character.isdigit()):

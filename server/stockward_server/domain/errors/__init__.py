@@ -1,7 +1,7 @@
-"""Everything that Stockward refuses, and why.
+"""All errors that Stockward raises on purpose.
 
 StockwardError
-└── Refusal                         a documented answer; nothing was changed
+└── Refusal                         a documented error; nothing was changed
     └── FieldInvalid … and so on    one class a reason of the contract's ErrorReason enums
 
 Each class makes its message and metadata from typed facts, so raise sites give facts only. A reason is stable and

@@ -35,7 +35,7 @@ class FieldViolation:
 
 @dataclass(frozen=True, slots=True)
 class PreconditionViolation:
-    """Something that would have to be different: a type, a subject such as a SKU, and what is wrong with it."""
+    """A condition that is not met: a type, a subject such as a SKU, and a description."""
 
     type: str
     subject: str
@@ -47,10 +47,10 @@ class StockwardError(Exception):
 
 
 class Refusal(StockwardError):
-    """An answer of the contract: `code`, `reason`, a message for people, and metadata for machines.
+    """An error of the contract: `code`, `reason`, a message for people, and metadata for machines.
 
-    `field` names the one field at fault; `violations` several. Both reach the caller as BadRequest.
-    `retry_after` (seconds) reaches it as RetryInfo. Metadata without a value is left out.
+    `field` names the one field at fault; `violations` several. The caller receives both as BadRequest, and
+    `retry_after` (seconds) as RetryInfo. Metadata without a value is left out.
     """
 
     code: ClassVar[Code]
@@ -82,5 +82,5 @@ def at_field(field: str, description: str) -> str:
 
 
 def violations_of(field: str, description: str) -> Sequence[FieldViolation]:
-    """Returns what BadRequest says of the field."""
+    """Returns the violations that BadRequest lists for the field."""
     return (FieldViolation(field, description),) if field else ()

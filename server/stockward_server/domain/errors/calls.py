@@ -1,4 +1,4 @@
-"""What any method may refuse; the reasons of error.v1."""
+"""Errors of any method; the reasons of error.v1."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Self
 from stockward_server.domain.errors.base import Code, FieldViolation, Refusal, at_field, violations_of
 
 RETRY_SECONDS = 1.0
-"""When to come back to a server that has too much to do, or no database."""
+"""Retry delay for a server that is overloaded or has no database."""
 
 RESUME_SECONDS = 0.1
-"""When to open a watch again that ended through no fault of its caller."""
+"""Retry delay for a watch that the server ended."""
 
 
 class FieldInvalid(Refusal):
@@ -20,17 +20,17 @@ class FieldInvalid(Refusal):
     code, reason = Code.INVALID_ARGUMENT, "FIELD_INVALID"
 
     def __init__(self, field: str, description: str, *, violations: Sequence[FieldViolation] = ()) -> None:
-        """`violations`: all fields at fault, where there are several."""
+        """`violations`: all fields at fault, if there are several."""
         super().__init__(at_field(field, description), violations=violations or violations_of(field, description))
 
     @classmethod
     def of(cls, violations: Sequence[FieldViolation]) -> Self:
-        """Of one field at least; the message is about the first."""
+        """Makes the error from at least one violation; the message is about the first."""
         return cls(violations[0].field, violations[0].description, violations=violations)
 
 
 class PageTokenInvalid(Refusal):
-    """A text that no server gave for this request: a page token, or the cursor of a stream."""
+    """A page token or cursor that no server issued for this request."""
 
     code, reason = Code.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"
 
@@ -64,7 +64,7 @@ class RequestIdReused(Refusal):
     code, reason = Code.ALREADY_EXISTS, "REQUEST_ID_REUSED"
 
     def __init__(self, request_id: str, method: str) -> None:
-        """`method`: what it was used for."""
+        """`method`: the method that it was used for."""
         super().__init__(
             f"request_id {request_id} was used before with another request",
             field="request_id",
@@ -90,12 +90,12 @@ class Overloaded(Refusal):
 
     @classmethod
     def by_calls(cls, limit: int) -> Self:
-        """As many calls as the server works on are under way."""
+        """The server works on its maximum number of calls."""
         return cls(f"{limit} calls are under way already", limit=limit, retry_after=RETRY_SECONDS)
 
     @classmethod
     def by_silent_calls(cls, limit: int) -> Self:
-        """Calls wait for their first message, and this one had to make room."""
+        """Too many calls wait for their first message; this one was ended to make room."""
         return cls(
             "too many calls wait for their first message, and this one has waited longest",
             limit=limit,
@@ -119,7 +119,7 @@ class DatabaseUnavailable(Refusal):
 
     @classmethod
     def unreachable(cls) -> Self:
-        """Nothing was changed."""
+        """The database cannot be reached; nothing was changed."""
         return cls("the database cannot be reached", retry_after=RETRY_SECONDS)
 
     @classmethod
@@ -133,32 +133,32 @@ class DatabaseUnavailable(Refusal):
 
     @classmethod
     def not_migrated(cls) -> Self:
-        """It has the tables of an earlier release."""
+        """The database has the schema of an earlier release."""
         return cls("the database is not up to date: it waits for `stockward migrate`", retry_after=RETRY_SECONDS)
 
     @classmethod
     def migrating(cls) -> Self:
-        """A migration changes what the call uses."""
+        """A migration has locked what the call uses."""
         return cls("the database is being migrated", retry_after=RESUME_SECONDS)
 
     @classmethod
     def stopping(cls) -> Self:
-        """The server takes no more changes."""
+        """The server shuts down and accepts no more changes."""
         return cls("the server is stopping")
 
     @classmethod
     def watch_stopped(cls) -> Self:
-        """A watch ends with its server."""
+        """A watch ends because its server shuts down."""
         return cls("the server is stopping; go on elsewhere from the last cursor", retry_after=RESUME_SECONDS)
 
     @classmethod
     def record_replaced(cls) -> Self:
-        """A watch ends because the record of events is another one from now on."""
+        """A watch ends because a new epoch of the event log begins."""
         return cls("the database was restored or failed over; go on from the last cursor", retry_after=RESUME_SECONDS)
 
 
 class DeadlinePassed(Refusal):
-    """The request was dropped, without effect, because it was too late."""
+    """The request was dropped, without effect, because its deadline passed."""
 
     code, reason = Code.DEADLINE_EXCEEDED, "DEADLINE_PASSED"
 
@@ -192,7 +192,7 @@ class MessageTooLarge(Refusal):
 
 
 class WatchLagged(Refusal):
-    """A watch was read more slowly than changes came; `limit`: how many may wait."""
+    """The client reads a watch more slowly than changes arrive; `limit`: maximum number of waiting changes."""
 
     code, reason = Code.ABORTED, "WATCH_LAGGED"
 
@@ -205,7 +205,7 @@ class WatchLagged(Refusal):
 
 
 class WatchLimitReached(Refusal):
-    """The server process has as many watches, or SKUs and orders in them, as it accepts."""
+    """The server process has reached its maximum of watches, or of SKUs and orders in them."""
 
     code, reason = Code.RESOURCE_EXHAUSTED, "WATCH_LIMIT_REACHED"
 
@@ -224,7 +224,7 @@ class WatchLimitReached(Refusal):
 
 
 class StreamLimitReached(Refusal):
-    """The caller, or the customer for whom it acts, has as many streams open as one may have."""
+    """The caller, or the customer for whom it acts, has reached the maximum of open streams."""
 
     code, reason = Code.RESOURCE_EXHAUSTED, "STREAM_LIMIT_REACHED"
 
@@ -239,12 +239,12 @@ class StreamLimitReached(Refusal):
 
 
 class ResponsesUnread(Refusal):
-    """The caller has to read large responses first that were sent to it; sizes in bytes."""
+    """The caller must first read large responses that were already sent; sizes in bytes."""
 
     code, reason = Code.RESOURCE_EXHAUSTED, "RESPONSES_UNREAD"
 
     def __init__(self, unread: int, size: int, limit: int) -> None:
-        """`size`: of the response that there is no room for."""
+        """`size`: bytes of the response that exceeds the limit."""
         super().__init__(
             f"{unread} bytes of responses to this caller are not read yet, and there is no room for {size} more: "
             "read them first, or ask for fewer rows at once",

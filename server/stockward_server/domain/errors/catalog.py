@@ -1,4 +1,4 @@
-"""What is refused about products; the reasons of catalog.v1."""
+"""Errors about products; the reasons of catalog.v1."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SkuTaken(Refusal):
 
     @classmethod
     def by_variant(cls, sku: str, index: int, field: str) -> Self:
-        """The request itself has it twice, first in its variant `index`."""
+        """The request contains the SKU twice, first in its variant `index`."""
         return cls(f"{sku} is also the SKU of variants[{index}]", field=field, sku=sku)
 
 
@@ -46,12 +46,12 @@ class HandleTaken(Refusal):
 
 
 class ProductNotReady(Refusal):
-    """Something keeps the product from being published."""
+    """The product lacks what publishing requires."""
 
     code, reason = Code.FAILED_PRECONDITION, "PRODUCT_NOT_READY"
 
     def __init__(self, product_id: str, blocking: Sequence[ReadinessIssue]) -> None:
-        """`blocking`: one issue at least."""
+        """`blocking`: at least one issue."""
         more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
         super().__init__(
             f"the product cannot be published: {blocking[0].message}{more}",
@@ -76,13 +76,13 @@ class ProductStateInvalid(Refusal):
 
 
 class VariantInUse(Refusal):
-    """A variant has stock, or claims on it, that an edit of its product would make meaningless."""
+    """A variant has stock or claims that the edit would invalidate."""
 
     code, reason = Code.FAILED_PRECONDITION, "VARIANT_IN_USE"
 
     @classmethod
     def when_removed(cls, product_id: str, used: Sequence[StockLevel]) -> Self:
-        """`used`: its stock rows that count something."""
+        """`used`: its stock rows with a counter that is not zero."""
         return cls._of("a variant that has stock, holds or open orders must stay", product_id, used)
 
     @classmethod

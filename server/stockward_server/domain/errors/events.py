@@ -1,4 +1,4 @@
-"""What is refused about the record of events; the reasons of event.v1."""
+"""Errors about the event log; the reasons of event.v1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class CursorExpired(Refusal):
     code, reason = Code.OUT_OF_RANGE, "CURSOR_EXPIRED"
 
     def __init__(self, oldest_time: datetime) -> None:
-        """`oldest_time` (UTC): of the oldest event that is kept."""
+        """`oldest_time` (UTC): time of the oldest event that is kept."""
         super().__init__(
             "events after the cursor are no longer kept: fetch the resources again and start from an empty cursor",
             oldest_time=oldest_time.isoformat().replace("+00:00", "Z"),
@@ -21,12 +21,12 @@ class CursorExpired(Refusal):
 
 
 class CursorLost(Refusal):
-    """The record lost events that the cursor stands behind."""
+    """The event log lost events before the cursor."""
 
     code, reason = Code.OUT_OF_RANGE, "CURSOR_LOST"
 
     def __init__(self, cursor: str, *, common: bool) -> None:
-        """`cursor`: where to go on; `common`: whether the record is the same up to there, or only ends there."""
+        """`cursor`: where to continue; `common`: whether the log is unchanged up to there, or only ends there."""
         where = "up to which the record is what it was" if common else "at which the record ends now"
         super().__init__(
             "events before this cursor are lost: the database was restored, or a standby that was behind took over. "

@@ -1,4 +1,4 @@
-"""What is refused to a caller for who it is; the reasons of auth.v1."""
+"""Errors about callers; the reasons of auth.v1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STAFF = ("pms", "admin")
 
 
 class CredentialsInvalid(Refusal):
-    """The caller is not known: its key or token is missing, malformed, unknown or over."""
+    """The caller is unknown: its key or token is missing, malformed, unknown, expired or revoked."""
 
     code, reason = Code.UNAUTHENTICATED, "CREDENTIALS_INVALID"
 
@@ -30,12 +30,12 @@ class CredentialsInvalid(Refusal):
 
     @classmethod
     def changed(cls) -> Self:
-        """A stream was opened by a credential that no longer stands for the same caller."""
+        """The credential that opened the stream no longer identifies the same caller."""
         return cls("the credential changed: open the stream again")
 
     @classmethod
     def of_token(cls, cause: str, description: str, claim: str | None = None) -> Self:
-        """`cause`: one of the contract's words for what is wrong with a token; `claim`: the claim at fault, if any."""
+        """`cause`: the contract's word for the fault of the token; `claim`: the claim at fault, if any."""
         return cls(description, cause=cause, claim=claim)
 
 
@@ -45,7 +45,7 @@ class RoleNotAllowed(Refusal):
     code, reason = Code.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"
 
     def __init__(self, role: str, action: str, *, allowed: Iterable[str] = STAFF, field: str | None = None) -> None:
-        """`action` goes on after "may not"; `allowed`: the roles that may; `field`: where the request asks for it."""
+        """`action` continues "may not"; `allowed`: the roles that may; `field`: the field that requests it."""
         allowed = list(allowed)
         super().__init__(
             f"the role {role} may not {action}: this is for {' and '.join(allowed)}",
@@ -56,7 +56,7 @@ class RoleNotAllowed(Refusal):
 
 
 class RateLimited(Refusal):
-    """One caller makes more calls of a kind than it may; `wait`: seconds until there is room for one."""
+    """The caller exceeds its rate of calls of one kind; `wait`: seconds until the next one is allowed."""
 
     code, reason = Code.RESOURCE_EXHAUSTED, "RATE_LIMITED"
 
@@ -70,7 +70,7 @@ class RateLimited(Refusal):
 
 
 class CustomerNotAllowed(Refusal):
-    """The token of one customer asks for what is not that customer's."""
+    """The token of one customer requests data of another."""
 
     code, reason = Code.PERMISSION_DENIED, "CUSTOMER_NOT_ALLOWED"
 
@@ -85,7 +85,7 @@ class CustomerNotAllowed(Refusal):
 
 
 class TokenKeysUnavailable(Refusal):
-    """Tokens cannot be checked, because the keys of their issuer are not known."""
+    """Tokens cannot be verified, because the keys of their issuer are not known."""
 
     code, reason = Code.UNAVAILABLE, "TOKEN_KEYS_UNAVAILABLE"
 
@@ -103,7 +103,7 @@ class KeyNotFound(Refusal):
 
 
 class KeyNameTaken(Refusal):
-    """A key of this name works already; `key_id` is its id."""
+    """An active key has this name; `key_id` is its id."""
 
     code, reason = Code.ALREADY_EXISTS, "KEY_NAME_TAKEN"
 
@@ -112,10 +112,10 @@ class KeyNameTaken(Refusal):
 
 
 class KeyNotActive(Refusal):
-    """A key that is retiring, expired or revoked is not rotated."""
+    """A retiring, expired or revoked key cannot be rotated."""
 
     code, reason = Code.FAILED_PRECONDITION, "KEY_NOT_ACTIVE"
 
     def __init__(self, key_id: str, prefix: str, state: str) -> None:
-        """`prefix`: what may be shown of the key."""
+        """`prefix`: the part of the key that may be shown."""
         super().__init__(f"the key {prefix}… is {state.lower()} and cannot be rotated", key_id=key_id, state=state)

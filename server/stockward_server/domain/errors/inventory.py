@@ -1,4 +1,4 @@
-"""What is refused about stock and reservations; the reasons of inventory.v1."""
+"""Errors about stock and reservations; the reasons of inventory.v1."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple, Self
 from stockward_server.domain.errors.base import Code, PreconditionViolation, Refusal
 
 MAX_LOCATIONS_NAMED = 10
-"""Locations that a message lists."""
+"""Maximum number of locations in a message."""
 
 
 class Shortage(NamedTuple):
-    """A SKU of which less is there than is wanted, in units."""
+    """A SKU of which fewer units are available than requested."""
 
     sku: str
     requested: int
@@ -42,7 +42,7 @@ class LocationUnknown(Refusal):
 
 
 class LocationTaken(Refusal):
-    """A location has this id."""
+    """A location with this id exists."""
 
     code, reason = Code.ALREADY_EXISTS, "LOCATION_TAKEN"
 
@@ -53,12 +53,12 @@ class LocationTaken(Refusal):
 
 
 class InsufficientStock(Refusal):
-    """Less is available than is wanted."""
+    """Fewer units are available than requested."""
 
     code, reason = Code.FAILED_PRECONDITION, "INSUFFICIENT_STOCK"
 
     def __init__(self, short: Sequence[Shortage]) -> None:
-        """`short`: one SKU at least; the message is about the first."""
+        """`short`: at least one SKU; the message is about the first."""
         first = short[0]
         more = f" ({len(short)} SKUs are short)" if len(short) > 1 else ""
         super().__init__(
@@ -69,7 +69,7 @@ class InsufficientStock(Refusal):
 
 
 class StockNotTracked(Refusal):
-    """The variant never runs out, so there is nothing to count."""
+    """The variant's stock is not tracked, so it has no counters."""
 
     code, reason = Code.FAILED_PRECONDITION, "STOCK_NOT_TRACKED"
 
@@ -83,7 +83,7 @@ class StockNotTracked(Refusal):
 
 
 class StockNegative(Refusal):
-    """Units would leave that are not on hand."""
+    """The change would make on_hand negative."""
 
     code, reason = Code.FAILED_PRECONDITION, "STOCK_NEGATIVE"
 
@@ -107,8 +107,8 @@ class StockNegative(Refusal):
         there: Mapping[str, int],
         location_id: str,
     ) -> Self:
-        """Of `wanted` units of an order's line. `there`: units that this order can have, by location. `location_id`:
-        the one that they are to leave, empty for any."""
+        """For `wanted` units of an order's line. `there`: units available to this order, by location. `location_id`:
+        where they should ship from, empty for any location."""
         missing = wanted - (there.get(location_id, 0) if location_id else sum(there.values()))
         places = [f"{units} at {place}" for place, units in there.items() if units][:MAX_LOCATIONS_NAMED]
         return cls(
@@ -139,7 +139,7 @@ class StockChanged(Refusal):
 
 
 class QuantityOverflow(Refusal):
-    """A counter or a sum would be larger than can be counted."""
+    """A counter or a sum would exceed its maximum."""
 
     code, reason = Code.OUT_OF_RANGE, "QUANTITY_OVERFLOW"
 
@@ -168,7 +168,7 @@ class ReservationNotFound(Refusal):
 
 
 class ReservationNotActive(Refusal):
-    """The reservation was released, or became an order."""
+    """The reservation was released or converted to an order."""
 
     code, reason = Code.FAILED_PRECONDITION, "RESERVATION_NOT_ACTIVE"
 
@@ -177,7 +177,7 @@ class ReservationNotActive(Refusal):
 
 
 class ReservationExpired(Refusal):
-    """The reservation ran out."""
+    """The reservation has expired."""
 
     code, reason = Code.FAILED_PRECONDITION, "RESERVATION_EXPIRED"
 
@@ -190,7 +190,7 @@ class ReservationExpired(Refusal):
 
 
 class HoldLimitReached(Refusal):
-    """One customer, or one key without customers, has reserved as much as it may."""
+    """One customer, or one key without a customer, has reached the limit of reservations."""
 
     code, reason = Code.FAILED_PRECONDITION, "HOLD_LIMIT_REACHED"
 
@@ -220,7 +220,7 @@ class HoldLimitReached(Refusal):
 
 
 class ReservationLifetimeExceeded(Refusal):
-    """The reservation would last longer than one may."""
+    """The reservation would exceed the maximum lifetime."""
 
     code, reason = Code.FAILED_PRECONDITION, "RESERVATION_LIFETIME_EXCEEDED"
 
@@ -234,7 +234,7 @@ class ReservationLifetimeExceeded(Refusal):
 
 
 class ProductNotPublished(Refusal):
-    """The product of the SKU is not for sale. For staff: to a storefront the SKU is unknown."""
+    """The product of the SKU is not published. Staff only: for a storefront the SKU is unknown."""
 
     code, reason = Code.FAILED_PRECONDITION, "PRODUCT_NOT_PUBLISHED"
 

@@ -1,4 +1,4 @@
-"""What is refused about orders and payments; the reasons of order.v1."""
+"""Errors about orders and payments; the reasons of order.v1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class UnpaidOrderLimitReached(Refusal):
-    """One customer, or one key without customers, has ordered as much without paying as it may."""
+    """One customer, or one key without a customer, has reached the limit of unpaid orders."""
 
     code, reason = Code.FAILED_PRECONDITION, "UNPAID_ORDER_LIMIT_REACHED"
 
@@ -58,7 +58,7 @@ class OrderStateInvalid(Refusal):
     code, reason = Code.FAILED_PRECONDITION, "ORDER_STATE_INVALID"
 
     def __init__(self, order_id: str, state: str, action: str, *, staff_may: bool = False) -> None:
-        """`action`: a verb, and what it is done to; `staff_may`: whether it only does not allow it to this caller."""
+        """`action`: a verb with its object; `staff_may`: whether staff may do this in the same state."""
         hint = ", and then it is for staff only" if staff_may else ""
         super().__init__(
             f"cannot {action} order {order_id}: it is {state}{hint}",
@@ -82,7 +82,7 @@ class PaymentRequired(Refusal):
 
 
 class QuantityExceeded(Refusal):
-    """More units of a line are named than remain of it."""
+    """The request names more units of a line than remain."""
 
     code, reason = Code.FAILED_PRECONDITION, "QUANTITY_EXCEEDED"
 
@@ -97,12 +97,12 @@ class QuantityExceeded(Refusal):
 
 
 class PriceChanged(Refusal):
-    """The customer saw another price than the present one."""
+    """The customer was shown a price other than the current one."""
 
     code, reason = Code.FAILED_PRECONDITION, "PRICE_CHANGED"
 
     def __init__(self, sku: str, field: str, *, shown: Money, current: Money | None) -> None:
-        """`current` is None where it may not be shown: that of a product that is no longer for sale."""
+        """`current` is None when it may not be shown: the price of a product that is no longer published."""
         super().__init__(
             f"{sku} no longer costs {shown}" if current is None else f"{sku} costs {current}, not {shown}",
             field=field,
@@ -122,7 +122,7 @@ class CurrencyMismatch(Refusal):
 
 
 class PaymentEventConflict(Refusal):
-    """The provider's event was recorded with other content."""
+    """The provider's event was already recorded with other content."""
 
     code, reason = Code.ALREADY_EXISTS, "PAYMENT_EVENT_CONFLICT"
 
@@ -141,7 +141,7 @@ class LineUnknown(Refusal):
     code, reason = Code.INVALID_ARGUMENT, "LINE_UNKNOWN"
 
     def __init__(self, line_number: int, field: str, order_id: str | None = None) -> None:
-        """`order_id` is None for an order that is being made."""
+        """`order_id` is None for an order that is being created."""
         order = "the order" if order_id is None else f"order {order_id}"
         super().__init__(f"{order} has no line {line_number}", field=field, order_id=order_id, line_number=line_number)
 
@@ -162,7 +162,7 @@ class TenderOfAnotherOrder(Refusal):
 
 
 class RefundExceeded(Refusal):
-    """More of a refund failed than the tender has refunded."""
+    """The failed amount exceeds the tender's refunds."""
 
     code, reason = Code.FAILED_PRECONDITION, "REFUND_EXCEEDED"
 
@@ -178,7 +178,7 @@ class RefundExceeded(Refusal):
 
 
 class OrderOnHold(Refusal):
-    """The order waits until it is paid for again."""
+    """The order is on hold until it is paid again."""
 
     code, reason = Code.FAILED_PRECONDITION, "ORDER_ON_HOLD"
 
@@ -192,7 +192,7 @@ class OrderOnHold(Refusal):
 
 
 class ChargeExceeded(Refusal):
-    """A discount or credit takes off more than is left."""
+    """A discount or credit exceeds the remaining amount."""
 
     code, reason = Code.FAILED_PRECONDITION, "CHARGE_EXCEEDED"
 
@@ -206,7 +206,7 @@ class ChargeExceeded(Refusal):
 
 
 class ChargeLimitReached(Refusal):
-    """The order has as many charges as one may have."""
+    """The order has reached the maximum number of charges."""
 
     code, reason = Code.FAILED_PRECONDITION, "CHARGE_LIMIT_REACHED"
 

@@ -1,4 +1,4 @@
-"""What is refused about webhooks, in and out; the reasons of webhook.v1."""
+"""Errors about incoming and outgoing webhooks; the reasons of webhook.v1."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Self
 
 from stockward_server.domain.errors.base import Code, Refusal, at_field, violations_of
 
-# Webhooks in
+# Incoming webhooks
 
 
 class WebhookSignatureInvalid(Refusal):
-    """No secret of this server has signed the webhook."""
+    """The signature matches no secret of this server."""
 
     code, reason = Code.UNAUTHENTICATED, "WEBHOOK_SIGNATURE_INVALID"
 
@@ -37,7 +37,7 @@ class WebhookTimestampStale(Refusal):
 
 
 class WebhookTypeUnknown(Refusal):
-    """Webhooks of this type are not for this endpoint."""
+    """This endpoint does not accept webhooks of this type."""
 
     code, reason = Code.INVALID_ARGUMENT, "WEBHOOK_TYPE_UNKNOWN"
 
@@ -46,7 +46,7 @@ class WebhookTypeUnknown(Refusal):
 
 
 class WebhookBodyInvalid(Refusal):
-    """The body is not what such a webhook has; `field` is empty when that is so of the whole."""
+    """The body is invalid for this webhook; `field` is empty when the whole body is at fault."""
 
     code, reason = Code.INVALID_ARGUMENT, "WEBHOOK_BODY_INVALID"
 
@@ -54,7 +54,7 @@ class WebhookBodyInvalid(Refusal):
         super().__init__(at_field(field, description), violations=violations_of(field, description))
 
 
-# Webhooks out
+# Outgoing webhooks
 
 
 class EndpointNotFound(Refusal):
@@ -67,7 +67,7 @@ class EndpointNotFound(Refusal):
 
 
 class EndpointTypeUnknown(Refusal):
-    """No event has this type; `known`: those of its area, or the areas."""
+    """No event has this type; `known`: the types of its area, or the areas."""
 
     code, reason = Code.INVALID_ARGUMENT, "ENDPOINT_TYPE_UNKNOWN"
 
@@ -76,7 +76,7 @@ class EndpointTypeUnknown(Refusal):
 
 
 class EndpointUrlInvalid(Refusal):
-    """No webhooks can be sent to this URL."""
+    """Webhooks cannot be sent to this URL."""
 
     code, reason = Code.INVALID_ARGUMENT, "ENDPOINT_URL_INVALID"
 
@@ -85,12 +85,12 @@ class EndpointUrlInvalid(Refusal):
 
 
 class EndpointHeaderInvalid(Refusal):
-    """A header that cannot be sent with webhooks, or too much of them."""
+    """A header that webhooks cannot have, or headers that are too large."""
 
     code, reason = Code.INVALID_ARGUMENT, "ENDPOINT_HEADER_INVALID"
 
     def __init__(self, description: str, header: str | None = None) -> None:
-        """`header` is None when it is about all of them."""
+        """`header` is None when all headers together are at fault."""
         super().__init__(
             at_field(header or "", description),
             field="endpoint.headers" if header is None else f'endpoint.headers["{header}"]',
@@ -99,7 +99,7 @@ class EndpointHeaderInvalid(Refusal):
 
 
 class EndpointManagedBySettings(Refusal):
-    """`what` (`URL` or `secret`) of this endpoint is what the settings say; `setting` is the name of theirs."""
+    """`what` (`URL` or `secret`) of this endpoint is defined by the setting named `setting`."""
 
     code, reason = Code.FAILED_PRECONDITION, "ENDPOINT_MANAGED_BY_SETTINGS"
 
@@ -112,7 +112,7 @@ class EndpointManagedBySettings(Refusal):
 
 
 class EndpointDisabled(Refusal):
-    """Nothing is sent to this endpoint now."""
+    """The endpoint is disabled."""
 
     code, reason = Code.FAILED_PRECONDITION, "ENDPOINT_DISABLED"
 
@@ -123,7 +123,7 @@ class EndpointDisabled(Refusal):
 
 
 class EndpointLimitReached(Refusal):
-    """There are as many endpoints as there may be."""
+    """The maximum number of endpoints is reached."""
 
     code, reason = Code.FAILED_PRECONDITION, "ENDPOINT_LIMIT_REACHED"
 
@@ -132,7 +132,7 @@ class EndpointLimitReached(Refusal):
 
 
 class SecretLimitReached(Refusal):
-    """As many secrets of the endpoint sign as may at the same time."""
+    """The endpoint has reached the maximum of secrets that sign at the same time."""
 
     code, reason = Code.FAILED_PRECONDITION, "SECRET_LIMIT_REACHED"
 
@@ -145,7 +145,7 @@ class SecretLimitReached(Refusal):
 
 
 class DeliveryNotFound(Refusal):
-    """The event was not for this endpoint, or its delivery is no longer kept."""
+    """The endpoint has no delivery of this event, or it is no longer kept."""
 
     code, reason = Code.NOT_FOUND, "DELIVERY_NOT_FOUND"
 
@@ -156,7 +156,7 @@ class DeliveryNotFound(Refusal):
 
 
 class DeliveryStateInvalid(Refusal):
-    """A delivery that arrived cannot be skipped."""
+    """A delivery that succeeded cannot be skipped."""
 
     code, reason = Code.FAILED_PRECONDITION, "DELIVERY_STATE_INVALID"
 
