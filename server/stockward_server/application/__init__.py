@@ -1,1 +1,1 @@
-"""Use cases. They decide with the domain and reach the world through the Protocols of `ports`."""
+"""Use cases: they decide with the domain and access other systems through the Protocols of `ports`."""

@@ -1,4 +1,4 @@
-"""Alerts of stock rows, as a batch raises, changes and clears them."""
+"""Raises, changes and clears the alerts of stock rows in a batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALERT_EVENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert that a batch raised, changed or cleared. `known`: it stood before the batch."""
+    """An alert that a batch raised, changed or cleared. `known`: it existed before the batch."""
 
     sku: str
     location_id: str
@@ -31,9 +31,9 @@ class Alert:
 
 
 def review_alert(alerts: Sequence[Alert], level: StockLevel, after: AlertLevel, now: datetime) -> tuple[Alert, ...]:
-    """Returns the alerts of a stock row, oldest first, once its alert was raised, changed or cleared.
+    """Returns the alerts of a stock row, oldest first, after raising, changing or clearing its current one.
 
-    `alerts` are those so far; `level` still has the `alert_level` from before, `after` is the new one.
+    `alerts` are those so far; `level` still has the previous `alert_level`, `after` is the new one.
     """
     before = level.alert_level
     if alerts and alerts[-1].clear_time is None:

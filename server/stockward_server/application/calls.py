@@ -1,4 +1,4 @@
-"""Kinds of calls, of which the settings speak, too."""
+"""Kinds of calls, which settings refer to."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from enum import StrEnum
 
 
 class MethodKind(StrEnum):
-    """What a call costs, roughly."""
+    """The approximate cost of a call."""
 
     READ = "read"
     WRITE = "write"
     BULK = "bulk"
-    """Streams, which are counted when they are opened, and batches of changes."""
+    """Streams, counted when they are opened, and batches of changes."""
 
 
 class LoggedCalls(StrEnum):
-    """Which calls get a line of their own. Errors that nobody foresaw always do."""
+    """Which calls are logged. Unexpected errors are always logged."""
 
     NONE = "none"
     REFUSED = "refused"

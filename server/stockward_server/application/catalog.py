@@ -38,14 +38,14 @@ from stockward_server.domain.search import rank, search_query
 log = logging.getLogger(__name__)
 
 DUE_AT_ONCE = 500
-"""Scheduled products that one round of `publish_due` looks at."""
+"""Maximum number of scheduled products in one round of `publish_due`."""
 
 Decision = Callable[[Product, datetime], Product]
-"""What becomes of a product now: one of the `decide_…` of `product_changes`."""
+"""Changes a product: one of the `decide_…` of `product_changes`."""
 
 
 class ImportAction(IntEnum):
-    """What an imported row did; the numbers are those of catalog.v1.ImportResult.Action."""
+    """The effect of an imported row; the numbers are those of catalog.v1.ImportResult.Action."""
 
     CREATED = 1
     UPDATED = 2
@@ -54,21 +54,21 @@ class ImportAction(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportedRow:
-    """What a row did, and the product as it is then."""
+    """The effect of a row, and the product after it."""
 
     action: ImportAction
     product: Product
 
 
 class Catalog:
-    """What can be done with products."""
+    """The operations on products."""
 
     def __init__(self, store: CatalogStore) -> None:
         self._store = store
         self._postponed = Postponed()
 
     async def create(self, request: MutationContext, edit: ProductEdit, codec: ResponseCodec[Product, M]) -> M:
-        """A new draft; its handle is made from the title when the edit has none."""
+        """Creates a draft; its handle is made from the title when the edit has none."""
 
         async def work(transaction: CatalogTransaction) -> Product:
             return await self._create(transaction, edit)
@@ -83,7 +83,7 @@ class Catalog:
         decide: Decision,
         codec: ResponseCodec[Product, M],
     ) -> M:
-        """What `decide` makes of the product; ProductNotFound, EtagMismatch, or what `decide` raises."""
+        """Changes the product with `decide`. Raises ProductNotFound, EtagMismatch, and the errors of `decide`."""
 
         async def work(transaction: CatalogTransaction) -> Product:
             product = await transaction.product(product_id)
@@ -137,10 +137,10 @@ class Catalog:
         return await self._store.change(request, work, codec)
 
     async def publish_due(self) -> int:
-        """One round of scheduled publishing; answers how many products it handled.
+        """Runs one round of scheduled publishing; returns how many products it handled.
 
-        Each product is a transaction of its own, so one that fails is logged and holds nothing up; it is tried again
-        after a pause. Several processes may do this at once.
+        Each product has its own transaction, so one that fails is logged, delays no other, and is retried after a
+        pause. Several processes may do this at once.
         """
         handled = 0
         for product_id in await self._store.due_products(DUE_AT_ONCE, self._postponed.ids()):
@@ -155,7 +155,7 @@ class Catalog:
         return handled
 
     def _publish_if_due(self, product_id: str) -> CatalogWork[bool]:
-        """Publishes the product; whether it was still due."""
+        """Returns work that publishes the product and reports whether it was still due."""
 
         async def work(transaction: CatalogTransaction) -> bool:
             product = await transaction.due_product(product_id)
@@ -169,7 +169,7 @@ class Catalog:
         return work
 
     async def product(self, product_id: str) -> Product:
-        """The product in any state, or ProductNotFound."""
+        """Returns the product in any state. Raises ProductNotFound."""
         product = await self._store.product(product_id)
         if product is None:
             raise ProductNotFound(product_id)
@@ -201,7 +201,7 @@ def position(product: Product, wanted: ProductFilter) -> Position:
 
 
 def position_shape(wanted: ProductFilter) -> Sequence[Part]:
-    """Returns what `position` consists of in a list with this filter."""
+    """Returns the parts of `position` in a list with this filter."""
     if wanted.sort is ProductSort.TITLE:
         return [Part.TEXT, Part.ID]
     if wanted.sort is ProductSort.RELEVANCE:

@@ -1,4 +1,4 @@
-"""A stock-changing command: what it must lock, and what it does once that is locked."""
+"""A stock-changing command: the rows it locks, and its effect once they are locked."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Result = TypeVar("Result", covariant=True)
 
 @dataclass(slots=True, kw_only=True)
 class Command(ABC, Generic[Result]):
-    """Runs inside a batch of the committer, and returns a Result.
+    """Runs inside a batch of the committer and returns a Result.
 
-    The collections name the rows to lock and read; the SKUs of named orders and reservations are added by themselves.
+    The collections name the rows to lock and read; the SKUs of named orders and reservations are added automatically.
     """
 
     cause: Cause
 
     needs_locations: ClassVar[bool] = False
-    """Whether it may make a stock row at a location that has none yet."""
+    """Whether it may insert a stock row at a location that has none yet."""
 
     @property
     def skus(self) -> Collection[str]:
@@ -43,27 +43,27 @@ class Command(ABC, Generic[Result]):
 
     @property
     def tenders(self) -> Collection[TenderKey]:
-        """Tenders whose order is looked up; no other command can be the first to use one until the transaction ends."""
+        """Tenders whose order is looked up; until the transaction ends no other command can use one first."""
         return ()
 
     @property
     def holders(self) -> Collection[Holder]:
-        """Those whose holds are counted: until the end of the transaction nobody else makes one for them."""
+        """Holders whose holds are counted: until the transaction ends no other command creates one for them."""
         return ()
 
     @property
     def buyers(self) -> Collection[Holder]:
-        """Those whose unpaid orders are counted: until the end of the transaction nobody else makes one for them."""
+        """Buyers whose unpaid orders are counted: until the transaction ends no other command creates one for them."""
         return ()
 
     @property
     def weight(self) -> int:
-        """Rows it touches, roughly: the measure of how much goes into one batch."""
+        """Approximate number of rows that it touches, which limits the size of a batch."""
         return 1
 
     @abstractmethod
     def execute(self, uow: UnitOfWork) -> Result:
-        """Decides, saves into `uow` and returns the result; or raises a Refusal.
+        """Decides, saves into `uow` and returns the result; raises a Refusal otherwise.
 
-        `uow` is a scratch: what was saved into it before something was raised is dropped.
+        `uow` is a scratch: what was saved before an error is dropped.
         """

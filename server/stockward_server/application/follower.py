@@ -1,7 +1,7 @@
-"""The follower: reads new events once for all watches of a process, and hands each to those that want it.
+"""The follower: reads new events once for all watches of a process and passes each to the interested ones.
 
-It runs while anybody watches. Hints of commits wake it, a short poll finds what no hint announced. It never waits for a
-watch: queues are bounded, and one that overflows is cut off from it.
+It runs while there is any watch. Hints of commits wake it; a short poll finds events without a hint. It never waits for
+a watch: queues are bounded, and a watch whose queue overflows is ended.
 """
 
 from __future__ import annotations
@@ -26,44 +26,45 @@ from stockward_server.runtime.turns import Turns
 log = logging.getLogger(__name__)
 
 PAGE = 500
-"""Events read at once."""
+"""Events read in one query."""
 
 WINDOW_BYTES = 16 * 2**20
-"""Encoded changes that may wait for watches, those that several wait for counted once."""
+"""Maximum bytes of encoded changes that wait for watches; a change that several wait for counts once."""
 
 SKUS_AT_ONCE = 1000
 """SKUs of one query for availability."""
 
 SHORTEST_PAUSE = 0.02
-"""Seconds between two looks while changes come."""
+"""Seconds between two reads while changes arrive."""
 
 PAUSE_PER_MESSAGE = 0.00025
-"""Seconds of pause for each watch that was sent something. Sending to one takes some 0.05 ms of the process, so that
-even a thousand watches of one hot SKU leave four fifths of it to calls."""
+"""Seconds of pause for each watch that was sent a message. Sending one takes some 0.05 ms of the process, so even a
+thousand watches of one hot SKU leave four fifths of it to calls."""
 
 
 NOT_READ = (-1, False)
-"""Stands for the units of a SKU whose availability was not sent to any watch yet."""
+"""Placeholder for the units of a SKU whose availability was not sent to any watch yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Makes the messages that watches are sent."""
+    """Makes the messages of watches."""
 
     change: Mapping[str, Callable[[LoggedEvent], Any]]
-    """By aggregate type, of the events that can be watched."""
+    """Functions that encode a watchable event, by aggregate type."""
     availability: Callable[[AvailabilityRow], Any]
     skus: Callable[[LoggedEvent], Collection[str]]
-    """Those whose availability an event may have changed."""
+    """Returns the SKUs whose availability an event may have changed."""
 
 
 def key_of(event: LoggedEvent) -> str:
-    """What a watch names to learn of it: the SKU for stock, else the id."""
+    """Returns the key that a watch names for this event: the SKU for stock, otherwise the id."""
     return event.aggregate_id.rpartition("@")[0] if event.aggregate_type == "stock" else event.aggregate_id
 
 
 class Follower:
-    """Fills the queues that joined. A failure ends every watch with its error, and the next one begins again."""
+    """Fills the queues that joined. A failure ends every watch with its error; the next watch starts the follower
+    again."""
 
     def __init__(
         self,
@@ -75,15 +76,16 @@ class Follower:
         refresh_seconds: float,
         window_bytes: int = WINDOW_BYTES,
     ) -> None:
-        """`poll_seconds`: how often it looks when no hint comes. `refresh_seconds`: how often all watched availability
-        is read again, for changes that no event reports, such as a location that another process closed.
-        `window_bytes`: a watch for which a change still waits is cut off when so many bytes of others came after it."""
+        """`poll_seconds`: interval of polls without a hint. `refresh_seconds`: interval after which all watched
+        availability is read again, for changes without an event, such as a location that another process closed.
+        `window_bytes`: a watch is ended when a change still waits for it after so many bytes of later changes."""
         self.epoch = ""
-        """Of the record that is followed. When it ends, every watch does: each must say from where it can go on."""
+        """Epoch of the event log that is followed. When it ends, every watch ends, as each must resume from a valid
+        cursor."""
         self.position = 0
-        """Where to go on: everything up to here is in the queues."""
+        """Position up to which every event is in the queues."""
         self.proven = 0
-        """The seq up to which nothing can come that is not in the queues; not below `position`."""
+        """The seq up to which no event can appear that is not in the queues; at least `position`."""
         self._events = events
         self._availability = availability
         self._encoder = encoder
@@ -94,38 +96,38 @@ class Follower:
         self._queues: set[WatchQueue] = set()
         self._beginning: dict[AvailabilityQueue, Collection[str]] = {}
         self._available: dict[str, tuple[int, bool] | None] = {}
-        """By SKU, units and whether they are untracked; None while it is not for sale."""
+        """By SKU, units and whether they are untracked; None while the product is not published."""
         self.watching = 0
-        """SKUs and ids that queues name, and one for each queue that names none."""
+        """Number of SKUs and ids that queues name, plus one for each queue that names none."""
         self._stale: set[str] = set()  # SKUs
         self._window: deque[tuple[int, int]] = deque()
-        """Seq and bytes of the newest changes that went to any watch, together at most `window_bytes`."""
+        """Seq and bytes of the newest changes that went to any watch, at most `window_bytes` in total."""
         self._window_bytes = 0
         self._max_window_bytes = window_bytes
         self._hint = asyncio.Event()
         self._starting = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._left: deque[AvailabilityQueue] = deque()
-        """Those that are still in the index."""
+        """Queues that have left but are still in the index."""
         self._forgetting: asyncio.Task[None] | None = None
         self._closed = False
 
     def wake(self) -> None:
-        """Something was committed, here or elsewhere."""
+        """Wakes the follower after a commit in any process."""
         self._hint.set()
 
     def refresh(self) -> None:
-        """Availability may have changed without an event."""
+        """Reads all watched availability again, after a change without an event."""
         self._stale.update(self._shoppers)
         self._hint.set()
 
     def refresh_skus(self, skus: Iterable[str]) -> None:
-        """The same for these SKUs alone, such as those that a product no longer has."""
+        """Reads the availability of these SKUs again, such as those that a product no longer has."""
         self._stale.update(sku for sku in skus if sku in self._shoppers)
         self._hint.set()
 
     async def join(self, queue: ChangeQueue | AvailabilityQueue) -> None:
-        """From now on the queue is filled with what comes after its `start`."""
+        """Fills the queue from now on with changes after its `start`."""
         async with self._starting:
             if self._task is None and not self._closed:
                 end, self.proven = await self._events.end()
@@ -145,12 +147,12 @@ class Follower:
                 self._shoppers.setdefault(sku, {})[queue] = None
 
     def begin(self, queue: AvailabilityQueue, skus: Collection[str]) -> None:
-        """Puts into the queue the present availability of `skus`, and then every change of its own."""
+        """Puts the current availability of `skus` into the queue, then every change of it."""
         self._beginning[queue] = skus
         self._hint.set()
 
     def leave(self, queue: ChangeQueue | AvailabilityQueue) -> None:
-        """The queue is filled no longer. Leaving twice does no harm."""
+        """Stops filling the queue. Leaving twice is harmless."""
         if queue in self._queues:
             self._queues.remove(queue)
             self.watching -= _count(queue)
@@ -165,8 +167,8 @@ class Follower:
                 self._forgetting = asyncio.create_task(self._forget(), name="forgetting watches")
 
     async def _forget(self) -> None:
-        """Takes those who left out of the index, in turns with others: a thousand may leave at once, of a thousand SKUs
-        each."""
+        """Removes queues that left from the index, yielding to other tasks: a thousand may leave at once, with a
+        thousand SKUs each."""
         turns = Turns()
         try:
             while self._left:
@@ -209,7 +211,8 @@ class Follower:
             self._task = None
 
     async def _round(self) -> int:
-        """One page of events and what they did to availability; answers how many watches were sent something."""
+        """Processes one page of events and their changes of availability; returns how many watches were sent a
+        message."""
         batch = await self._events.follow(self.position, PAGE)
         if batch.epoch != self.epoch:
             raise epoch_ended()
@@ -248,7 +251,7 @@ class Follower:
             self._window_bytes += change.size
 
     def _cut_off_slow_watches(self) -> None:
-        """Ends the watches for which a change waits that is too old: what waits for all of them is bounded by that."""
+        """Ends the watches whose oldest waiting change has left the window, which bounds what waits for all of them."""
         if self._window_bytes <= self._max_window_bytes:
             return
         while self._window_bytes > self._max_window_bytes:
@@ -268,7 +271,8 @@ class Follower:
         return {sku: row for sku, row in rows.items() if Role.STOREFRONT.may_see(row.published)}
 
     async def _tell_availability(self, told: set[WatchQueue]) -> None:
-        """Reads are one after another and each is sent before the next, so that no watch is sent an older one later."""
+        """Sends changed availability. Reads are sequential and each is sent before the next, so that no watch gets an
+        older value later."""
         beginning, self._beginning = self._beginning, {}
         stale, self._stale = self._stale, set()
         turns = Turns()
@@ -300,7 +304,7 @@ class Follower:
 
 
 def epoch_ended() -> DatabaseUnavailable:
-    """What ends a watch when the record of events is another one from now on."""
+    """Returns the error that ends a watch when a new epoch of the event log begins."""
     return DatabaseUnavailable.record_replaced()
 
 

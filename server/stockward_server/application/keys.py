@@ -1,4 +1,4 @@
-"""API keys: what one is, and how it is made, rotated and revoked."""
+"""API keys: their states, creation, rotation and revocation."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ RANDOM_BYTES = 20
 """160 bits, which are 32 characters of base32 without padding."""
 
 SHOWN = 6
-"""Random characters of a key that are kept in the clear behind its role, to tell keys apart in a list."""
+"""Random characters of a key that are stored in the clear after its role, to distinguish keys in a list."""
 
 DEFAULT_OVERLAP = timedelta(hours=24)
-"""How long a rotated key goes on working where nobody says otherwise."""
+"""Default time for which a rotated key continues to work."""
 
 LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 class KeyState(IntEnum):
-    """Where a key is in its life; the numbers are those of auth.v1.Key.State."""
+    """The state of a key; the numbers are those of auth.v1.Key.State."""
 
     ACTIVE = 1
     RETIRING = 2
@@ -36,7 +36,7 @@ class KeyState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key, without the key itself."""
+    """A key without its secret."""
 
     key_id: str
     name: str
@@ -47,19 +47,19 @@ class ApiKey:
     revoke_time: datetime | None = None
     last_used_time: datetime | None = None
     replaced_by: str | None = None
-    """key_id of the key that took its place."""
+    """key_id of its successor."""
     created_by: str = ""
-    """Actor who made it; empty for what was done before it was recorded, as of the next two."""
+    """Actor that created it; empty for keys from before actors were recorded, as are the next two."""
     rotated_by: str = ""
     revoked_by: str = ""
 
     @property
     def etag(self) -> str:
-        """Changes with every change; use and the passing of time are none."""
+        """Etag that changes with every change, but not with use or the passing of time."""
         return etag_of(self.expire_time, self.revoke_time, self.replaced_by)
 
     def state(self, now: datetime) -> KeyState:
-        """What it is at that moment."""
+        """Returns the state at that moment."""
         if self.revoke_time is not None:
             return KeyState.REVOKED
         if self.expire_time is not None and self.expire_time <= now:
@@ -68,32 +68,32 @@ class ApiKey:
 
 
 def prefix_of(secret: str) -> str:
-    """What of a key may be shown and stored."""
+    """Returns the part of a key that may be shown and stored."""
     return secret[: secret.rfind("_") + 1 + SHOWN]
 
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """What a call makes a key of: drawn once a call, so that a transaction that is done again makes the same key."""
+    """Random bytes for a key: drawn once a call, so that a repeated transaction creates the same key."""
 
     key_id: str = field(default_factory=new_id)
     random: str = field(default_factory=lambda: b32encode(secrets.token_bytes(RANDOM_BYTES)).decode().lower())
 
     def of(self, role: Role) -> str:
-        """The key for that role, as its caller presents it."""
+        """Returns the key for that role, as its caller presents it."""
         return f"swk_{role.name.lower()}_{self.random}"
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that is to be made."""
+    """A requested key."""
 
     name: str
     role: Role
     expire_time: datetime | None
 
     def made(self, secret: NewSecret, now: datetime) -> ApiKey:
-        """The key; FieldInvalid when it would have ended already."""
+        """Returns the key. Raises FieldInvalid when it would already have expired."""
         if self.expire_time is not None and self.expire_time <= now:
             raise FieldInvalid("expire_time", "must be in the future")
         prefix = prefix_of(secret.of(self.role))
@@ -102,16 +102,16 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """A key that is to be replaced; without an `expire_time` the new one lives as long as the old one was made for."""
+    """A requested rotation; without an `expire_time` the new key has the lifetime of the old one."""
 
     key_id: str
     overlap: timedelta
     expire_time: datetime | None
     etag: str = ""
-    """Of the old key as the caller read it; empty for no check."""
+    """Etag of the old key as the caller read it; empty skips the check."""
 
     def decide(self, old: ApiKey, now: datetime) -> tuple[NewKey, ApiKey]:
-        """What the new key is to be, and the old one as it is then; KeyNotActive unless it is ACTIVE."""
+        """Returns the new key to create and the changed old key. Raises KeyNotActive unless the old key is ACTIVE."""
         require_etag(f"key {old.key_id}", old.etag, self.etag, key_id=old.key_id)
         state = old.state(now)
         if state is not KeyState.ACTIVE:
@@ -126,7 +126,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class KeyAnswer:
-    """A key as it is at a moment; after a rotation with the one that it replaced."""
+    """A key at one moment; after a rotation with the key that it replaced."""
 
     key: ApiKey
     now: datetime

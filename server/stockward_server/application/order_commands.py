@@ -47,7 +47,7 @@ from stockward_server.domain.unpaid_limits import NO_LIMITS, UnpaidLimits
 
 @dataclass(frozen=True, slots=True)
 class WantedCharge:
-    """A charge as staff want it. `path` names it in the request, such as `charges[0]`."""
+    """A requested charge. `path` is its field in the request, such as `charges[0]`."""
 
     kind: ChargeKind
     amount: Money
@@ -56,7 +56,7 @@ class WantedCharge:
     line_numbers: tuple[int, ...] = ()
 
     def in_currency(self, currency: str) -> Charge:
-        """The charge for an order in this currency, or CurrencyMismatch."""
+        """Returns the charge for an order in this currency. Raises CurrencyMismatch."""
         if self.amount.currency != currency:
             raise CurrencyMismatch(f"{self.path}.amount", expected=currency, actual=self.amount.currency)
         return Charge(self.kind, self.amount.minor, self.description, self.line_numbers)
@@ -64,7 +64,7 @@ class WantedCharge:
 
 @dataclass(slots=True, kw_only=True)
 class CreateOrder(Command[Order]):
-    """Creates an order, from a reservation or straight from the stock."""
+    """Creates an order from a reservation or directly from stock."""
 
     cause: MutationContext
     lines: Sequence[WantedLine]
@@ -108,7 +108,7 @@ class CreateOrder(Command[Order]):
             require_active(hold, uow.now)
             wanted = {}
             for held in hold.lines:
-                if held.sku not in uow.offers:  # what is not tracked may leave the catalogue while it is held
+                if held.sku not in uow.offers:  # an untracked SKU may be deleted while it is held
                     raise SkuUnknown(held.sku, "reservation_id")
                 wanted[held.sku] = wanted.get(held.sku, 0) + held.quantity
             if self.lines and merge_lines(self.lines) != wanted:
@@ -171,14 +171,14 @@ class OnOrder(Command[Order]):
 
     order_id: str
     etag: str = ""
-    """Of the order as the caller read it; empty for no check."""
+    """Etag of the order as the caller read it; empty skips the check."""
 
     @property
     def order_ids(self) -> Collection[str]:
         return (self.order_id,)
 
     def order(self, uow: UnitOfWork) -> Order:
-        """Returns the order; OrderNotFound, or EtagMismatch when it has changed since the caller read it."""
+        """Returns the order. Raises OrderNotFound, or EtagMismatch when it has changed since the caller read it."""
         order = uow.order(self.order_id, self.cause)
         require_etag(f"order {order.order_id}", order.etag, self.etag, order_id=order.order_id)
         return order
@@ -186,7 +186,7 @@ class OnOrder(Command[Order]):
 
 @dataclass(slots=True, kw_only=True)
 class ProcessOrder(OnOrder):
-    """Takes an order into processing."""
+    """Starts processing an order."""
 
     def execute(self, uow: UnitOfWork) -> Order:
         order = decide_processing(self.order(uow), uow.now)
@@ -195,9 +195,9 @@ class ProcessOrder(OnOrder):
 
 @dataclass(slots=True, kw_only=True)
 class FulfillOrder(OnOrder):
-    """Records a parcel; `quantities` by line number, empty for all that is open.
+    """Records a shipment; `quantities` by line number, empty for all open units.
 
-    It leaves `location_id`, or, when that is empty, wherever its goods are.
+    The units leave `location_id`, or any location that has them when it is empty.
     """
 
     needs_locations: ClassVar[bool] = True
@@ -221,7 +221,7 @@ class FulfillOrder(OnOrder):
 
 @dataclass(slots=True, kw_only=True)
 class CancelOrder(OnOrder):
-    """Cancels an order or open units of it; a storefront only a whole one that is PENDING."""
+    """Cancels an order or open units of it; a storefront may cancel only a whole PENDING order."""
 
     cause: MutationContext
     quantities: Mapping[int, int]
@@ -242,7 +242,7 @@ class CancelOrder(OnOrder):
 
 @dataclass(slots=True, kw_only=True)
 class ReturnOrder(OnOrder):
-    """Takes fulfilled units back, by line number."""
+    """Records the return of fulfilled units, by line number."""
 
     needs_locations: ClassVar[bool] = True
 
@@ -263,14 +263,14 @@ class ReturnOrder(OnOrder):
             uow.now,
         )
         order = uow.save_order(returned, self.cause, "order.returned", *hold_events(order, returned))
-        # What the catalogue has dropped, or no longer tracks, comes back for its money alone: nothing counts it.
+        # SKUs that were deleted or are no longer tracked are returned without a change of stock.
         uow.move((change for change in changes if uow.is_counted(change.sku)), self.cause)
         return order
 
 
 @dataclass(slots=True, kw_only=True)
 class AddCharge(OnOrder):
-    """Adds a charge to an order later, for a reason."""
+    """Adds a charge to an existing order, with a reason."""
 
     cause: MutationContext
     charge: WantedCharge
@@ -286,9 +286,9 @@ class AddCharge(OnOrder):
 
 @dataclass(slots=True, kw_only=True)
 class ExpireOrder(Command[None]):
-    """Ends an order that was not paid in time; does nothing when it is no longer due.
+    """Expires an order that was not paid in time; does nothing when it is no longer due.
 
-    Where its terms were met once, that is stored, so that the sweeper does not come back to it.
+    When its terms were met once, that is stored, so that the sweeper skips it from then on.
     """
 
     order_id: str
@@ -309,7 +309,7 @@ class ExpireOrder(Command[None]):
 
 
 def hold_events(before: Order, after: Order) -> tuple[str, ...]:
-    """The event of an order that has come to be on hold, or to be so no longer."""
+    """Returns the event of an order that was put on hold or released from it, if any."""
     held, holds = before.hold is not None, after.hold is not None
     if held == holds or after.state not in OPEN_STATES:
         return ()

@@ -1,4 +1,4 @@
-"""A mapping over another one, so that changes can be made first and accepted afterwards, or dropped."""
+"""A mapping over another one, so that changes can be collected and then merged or dropped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Overlay(MutableMapping[K, V]):
-    """What is set here is seen here only: the mapping below stays as it is. Nothing is ever removed."""
+    """Keeps changes to itself: the mapping below does not change. Nothing can be removed."""
 
     __slots__ = ("below", "changes")
 
@@ -21,16 +21,16 @@ class Overlay(MutableMapping[K, V]):
 
     @property
     def added(self) -> dict[K, V]:
-        """The changes under keys that the mapping below does not have."""
+        """Changes of keys that the mapping below does not have."""
         return {key: value for key, value in self.changes.items() if key not in self.below}
 
     @property
     def changed(self) -> dict[K, V]:
-        """The changes under keys that the mapping below has, too."""
+        """Changes of keys that the mapping below has."""
         return {key: value for key, value in self.changes.items() if key in self.below}
 
     def merge(self, above: Overlay[K, V]) -> None:
-        """Accepts the changes of an overlay that was laid over this one."""
+        """Merges the changes of an overlay over this one."""
         self.changes.update(above.changes)
 
     def __getitem__(self, key: K) -> V:

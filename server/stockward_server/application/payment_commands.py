@@ -17,7 +17,7 @@ from stockward_server.domain.payment import PaymentEvent, PaymentKind, TenderKey
 
 @dataclass(slots=True, kw_only=True)
 class RecordPayment(OnOrder):
-    """Records what a provider reports, once. Without an `event_time` it is now, by the database's clock."""
+    """Records a provider's report once. Without an `event_time` the database's current time counts."""
 
     provider: str
     provider_event_id: str
@@ -67,5 +67,5 @@ class RecordPayment(OnOrder):
 
 
 def _content(event: PaymentEvent) -> tuple[object, ...]:
-    """What a repetition of the event has in common with it."""
+    """Returns the content of an event, which a repetition must equal."""
     return event.order_id, event.kind, event.amount, event.running_total

@@ -1,4 +1,4 @@
-"""Due work that failed: it is left alone for a while, so that what is behind it has its turn."""
+"""Postpones due work that failed, so that later work has its turn."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from stockward_server.runtime.back_off import BackOff
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, MAX_PAUSE = 10.0, 3600.0
-"""Seconds before work that failed is tried again; doubled each time."""
+"""Seconds before failed work is retried, first and at most; doubled each time."""
 
 MAX_POSTPONED = 10_000
-"""Ids that are kept in mind; those that failed longest ago go first."""
+"""Maximum number of postponed ids; the oldest failures are dropped first."""
 
 NOT_ITS_FAULT = (DatabaseUnavailable, DeadlinePassed, Overloaded)
-"""Errors that say nothing of the work itself."""
+"""Errors that are not caused by the work itself."""
 
 
 class Postponed:
-    """What failed in this process, by id. Other processes find out for themselves."""
+    """Work that failed in this process, by id. Each process keeps its own."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failed: OrderedDict[str, tuple[float, BackOff]] = OrderedDict()  # when to try again
 
     def ids(self) -> Collection[str]:
-        """Those that are not to be tried now."""
+        """Returns the ids that must not be retried yet."""
         now = self._clock()
         return [each for each, (retry_time, _) in self._failed.items() if retry_time > now]
 
     def note(self, work_id: str, outcome: object) -> None:
-        """What came of the work: an exception has it postponed, and logged, where the work is at fault."""
+        """Records the outcome of the work: an exception caused by the work postpones it and is logged."""
         if not isinstance(outcome, Exception):
             self._failed.pop(work_id, None)
         elif not isinstance(outcome, NOT_ITS_FAULT):

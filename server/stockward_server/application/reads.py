@@ -1,7 +1,7 @@
-"""Reads that many callers share: gathered into one query, and remembered for a bounded time.
+"""Reads that many callers share: combined into one query, and cached for a limited time.
 
-The same idea as the committer's: while one query is in flight, the keys asked for meanwhile gather for the next, so a
-thousand callers cost a handful of queries and every answer was read after it was asked for.
+As in the committer, while one query is in flight the keys of the next one gather, so a thousand callers cost a handful
+of queries, and every value is read after it was requested.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 Load = Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]
-"""Reads many keys at once; those that do not exist are left out."""
+"""Loads many keys at once; missing ones are left out."""
 
 
 ENTRY_BYTES = 1024
-"""Memory of one answer that is remembered, with its key, if it is a small one; measured."""
+"""Measured memory of one small cached value with its key."""
 
 GATHER_SECONDS = 0.005
-"""Between two queries while others ask: one costs about the same for many keys as for few, and answers that leave
-together cost less than one by one. Who asks alone does not wait."""
+"""Pause between two queries while callers wait: a query costs about the same for many keys as for few, and responses
+that leave together cost less. A single caller does not wait."""
 
 
 BULK = 250
-"""Keys of one query that were asked for with more than so many others: what is asked for singly is in every query, and
-none of them takes long."""
+"""Maximum bulk keys of one query: single keys are in every query, and no query takes long."""
 
 
 class BatchLoader(Generic[K, V]):
-    """Answers single keys by loading many at once. Nothing is remembered."""
+    """Returns single values by loading many keys at once. Caches nothing."""
 
     def __init__(self, load: Load[K, V], limit: int = 500) -> None:
         """`limit`: keys of one query."""
@@ -43,12 +42,12 @@ class BatchLoader(Generic[K, V]):
         self._limit = limit
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
         self._bulk: dict[K, asyncio.Future[V | None]] = {}
-        """Those that fill the room that single keys leave."""
+        """Keys that are loaded when single keys leave room."""
         self._task: asyncio.Task[None] | None = None
 
     def read(self, key: K, *, bulk: bool = False) -> asyncio.Future[V | None]:
-        """The value, or None, read after this call. The future is shared by all who ask: await it shielded. `bulk`:
-        many others are asked for as well."""
+        """Returns a future of the value, or None, read after this call. All callers share it: shield it when awaiting.
+        `bulk`: the caller requests many keys."""
         future = self._waiting.get(key) or self._bulk.get(key)
         if future is None:
             future = asyncio.get_running_loop().create_future()
@@ -60,7 +59,7 @@ class BatchLoader(Generic[K, V]):
         return future
 
     def hurry(self, key: K) -> None:
-        """Moves a key that is now asked for singly ahead of the bulk."""
+        """Moves a key that is now requested singly ahead of the bulk keys."""
         if (future := self._bulk.pop(key, None)) is not None:
             self._waiting[key] = future
 
@@ -75,7 +74,7 @@ class BatchLoader(Generic[K, V]):
                 except Exception as error:
                     for future in futures.values():
                         future.set_exception(error)
-                        future.exception()  # seen, even when every caller has gone
+                        future.exception()  # mark it as retrieved, even if all callers have gone
                 else:
                     for key, future in futures.items():
                         future.set_result(found.get(key))
@@ -89,16 +88,16 @@ class BatchLoader(Generic[K, V]):
 class _Remembered(Generic[V]):
     answer: asyncio.Future[V | None]
     end: float
-    """When it is too old, by the event loop's clock."""
+    """When it expires, by the event loop's clock."""
     size: int
 
 
 class CachedLoader(Generic[K, V]):
-    """Gathered reads whose answers are given again for up to `max_age` seconds, counted from when they were asked for.
+    """Caches batched reads for up to `max_age` seconds, counted from the request.
 
-    `forget` drops what a commit made old, at once: a writer reads its own write. What other processes write shows
-    within `max_age`. With `max_age` 0 nothing is remembered. Answers that were asked for first go first, once they
-    would take more than `max_bytes`.
+    `invalidate` drops values that a commit has changed, at once: a writer reads its own write. Writes of other
+    processes become visible within `max_age`. A `max_age` of 0 disables the cache. The oldest values are evicted when
+    the cache exceeds `max_bytes`.
     """
 
     def __init__(
@@ -108,26 +107,26 @@ class CachedLoader(Generic[K, V]):
         max_bytes: int = 32 * 2**20,
         size_of: Callable[[V], int] = lambda value: 0,
     ) -> None:
-        """`size_of`: bytes of a value beyond those that every answer takes, ENTRY_BYTES."""
+        """`size_of` returns the bytes of a value beyond ENTRY_BYTES."""
         self.hits = 0
-        """Answers that were remembered, or being read already."""
+        """Reads served from the cache or by a query in flight."""
         self.misses = 0
         self.bytes = 0
-        """What is remembered takes so much memory, roughly."""
+        """Approximate memory of the cache."""
         self._reads = BatchLoader(load)
         self._max_age = max_age
         self._max_bytes = max_bytes
         self._size_of = size_of
         self._remembered: dict[K, _Remembered[V]] = {}
-        """In the order in which they were asked for, so that those whose time is over are the first ones."""
+        """In the order of the requests, so that expired values come first."""
 
     async def get(self, key: K) -> V | None:
-        """The value, or None when there is none."""
+        """Returns the value, or None when there is none."""
         future = self._future(key)
         return future.result() if future.done() else await asyncio.shield(future)
 
     async def get_all(self, keys: Collection[K]) -> dict[K, V]:
-        """The values of those keys that have one."""
+        """Returns the values of those keys that have one."""
         turns, bulk = Turns(), len(keys) > BULK
         futures: dict[K, asyncio.Future[V | None]] = {}
         for key in keys:
@@ -142,13 +141,13 @@ class CachedLoader(Generic[K, V]):
         return found
 
     def invalidate(self, keys: Iterable[K]) -> None:
-        """The next `get` of these reads again. A read under way answers those who wait for it, and no one else."""
+        """Drops these keys. A query in flight still serves callers that already wait for it, but no others."""
         for key in keys:
             if (known := self._remembered.pop(key, None)) is not None:
                 self.bytes -= known.size
 
     def invalidate_all(self) -> None:
-        """The next `get` of anything reads again."""
+        """Drops all keys."""
         self._remembered.clear()
         self.bytes = 0
 
@@ -172,7 +171,7 @@ class CachedLoader(Generic[K, V]):
         return known.answer
 
     def _weigh(self, key: K, known: _Remembered[V]) -> None:
-        """Counts what was answered, unless that was forgotten before it was there."""
+        """Counts the memory of a value, unless it was dropped before it arrived."""
         if self._remembered.get(key) is not known or known.answer.exception() is not None:
             return
         value = known.answer.result()

@@ -26,7 +26,7 @@ from stockward_server.domain.stock import Adjustment, StockLevel, decide_adjustm
 
 @dataclass(frozen=True, slots=True)
 class HoldPolicy:
-    """How long a reservation holds when nothing is said, and how long it may at most."""
+    """Default and maximum time for which a reservation holds stock."""
 
     ttl: timedelta
     max_lifetime: timedelta
@@ -101,7 +101,7 @@ class OnReservation(Command[Reservation]):
 
 @dataclass(slots=True, kw_only=True)
 class ExtendReservation(OnReservation):
-    """Makes a hold last longer."""
+    """Extends a hold."""
 
     ttl: timedelta | None
     policy: HoldPolicy
@@ -118,7 +118,7 @@ class ExtendReservation(OnReservation):
 
 @dataclass(slots=True, kw_only=True)
 class ReleaseReservation(OnReservation):
-    """Gives a hold back."""
+    """Releases a hold."""
 
     def execute(self, uow: UnitOfWork) -> Reservation:
         released, changes = decide_release(uow.reservation(self.reservation_id, self.cause), uow.now)
@@ -129,7 +129,7 @@ class ReleaseReservation(OnReservation):
 
 @dataclass(slots=True, kw_only=True)
 class ExpireReservation(Command[None]):
-    """Ends a hold that ran out; does nothing when somebody was faster."""
+    """Expires a hold; does nothing when it has already ended."""
 
     reservation_id: str
 
@@ -165,12 +165,12 @@ class AdjustStock(Command[StockLevel]):
 
 @dataclass(slots=True, kw_only=True)
 class SyncStock(Command[Sequence[StockLevel | Refusal]]):
-    """Many adjustments, each for itself; one that changes nothing of a stock row that exists leaves no trace."""
+    """Applies many adjustments independently; one that does not change an existing stock row has no effect."""
 
     needs_locations: ClassVar[bool] = True
 
     adjustments: Sequence[Adjustment | Refusal]
-    """What each row wants, or why it cannot even be tried."""
+    """The adjustment of each row, or the error that prevents it."""
 
     @property
     def skus(self) -> Collection[str]:
@@ -214,7 +214,7 @@ class SetStockPolicy(Command[StockLevel]):
     policy: Mapping[str, int | None]
     """The new value of each field to change, in units; None for no reorder point."""
     etag: str = ""
-    """Of the policy as the caller read it; empty for no check."""
+    """Etag of the policy as the caller read it; empty skips the check."""
 
     @property
     def skus(self) -> Collection[str]:

@@ -1,4 +1,4 @@
-"""The read path of a storefront: published products and what of them is available, remembered for a bounded time."""
+"""The read path of a storefront: published products and their availability, cached for a limited time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stockward_server.domain.product import Product, ProductState
 
 
 class StorefrontCache:
-    """What customers see. Never older than `max_age` seconds, and never older than this process's own last commit."""
+    """What customers see: never older than `max_age` seconds or than this process's last commit."""
 
     def __init__(
         self,
@@ -23,39 +23,39 @@ class StorefrontCache:
         max_age: float,
         size_of: Callable[[Product], int],
     ) -> None:
-        """`size_of`: bytes of a product."""
+        """`size_of` returns the bytes of a product."""
         self._products = CachedLoader(load_products, max_age, size_of=size_of)
         self._availability = CachedLoader(load_availability, max_age)
 
     @property
     def reads(self) -> Mapping[str, CachedLoader[str, Any]]:
-        """What is remembered, by its name."""
+        """The caches by name."""
         return {"products": self._products, "availability": self._availability}
 
     async def product(self, product_id: str) -> Product:
-        """The product as long as it is published, or ProductNotFound."""
+        """Returns the product if it is published. Raises ProductNotFound."""
         product = await self._products.get(product_id.lower())
         if product is None or product.state is not ProductState.PUBLISHED:
             raise ProductNotFound(product_id)
         return product
 
     async def available(self, sku: str, role: Role) -> AvailabilityRow | None:
-        """Units of one SKU that can be ordered; None when it does not exist for callers of the role."""
+        """Returns the availability of one SKU; None when it does not exist for the role."""
         row = await self._availability.get(sku)
         return row if row is not None and role.may_see(row.published) else None
 
     async def availability(self, skus: Collection[str], role: Role) -> Mapping[str, AvailabilityRow]:
-        """Units of each SKU that can be ordered; SKUs that do not exist for callers of the role are left out."""
+        """Returns the availability of each SKU, without those that do not exist for the role."""
         rows = await self._availability.get_all(skus)
         return {sku: row for sku, row in rows.items() if role.may_see(row.published)}
 
     def invalidate(self, state: UnitOfWork) -> None:
-        """Drops what a commit has made old."""
+        """Drops values that a commit has changed."""
         self._availability.invalidate({sku for sku, _ in state.levels.changes})
         if state.edited_products:
             self._products.invalidate(product.product_id for product in state.edited_products)
             self._availability.invalidate(variant.sku for each in state.edited_products for variant in each.variants)
 
     def invalidate_all_stock(self) -> None:
-        """Drops every availability: a location was opened or closed."""
+        """Drops all availability, after a location was opened or closed."""
         self._availability.invalidate_all()

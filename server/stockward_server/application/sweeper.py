@@ -1,4 +1,4 @@
-"""What time brings about: holds that run out, and orders that were not paid in time."""
+"""Ends holds that have expired and orders that were not paid in time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from stockward_server.application.response_codec import NO_RESPONSE
 from stockward_server.application.stock_commands import ExpireReservation
 
 SWEEP_LIMIT = 500
-"""Holds, and orders, of one round at most: callers in the queue must not wait for a large sweep."""
+"""Maximum number of holds, and of orders, in one round: callers in the queue must not wait for a large sweep."""
 
 
 async def sweep(due: DueWork, submit: Submit, postponed: Postponed) -> int:
-    """One round; answers how many it looked at. Several processes may sweep: each expiry has one winner.
+    """Runs one round; returns how many items it handled. Several processes may sweep: each item is ended once.
 
-    What fails is `postponed`, so that it keeps nothing from its turn that is due after it. Raises where the database
-    cannot be used.
+    Failed work is `postponed`, so that it does not delay later work. Raises when the database is unavailable.
     """
     left_alone = postponed.ids()
     work: dict[str, Command[None]] = {

@@ -1,8 +1,8 @@
-"""The rows that a batch of commands has locked, as domain objects, and every change made to them.
+"""The rows that a batch of commands has locked, as domain objects, and all changes to them.
 
-Commands decide one after another, so each sees what those before it did. Each one runs on a scratch of the batch's
-state, which is merged into it only when the command returns: what a command saved before it was refused, or failed, is
-dropped with its scratch. What was merged is written by the committer in one go. Every object in here is frozen.
+Commands run one after another, so each sees the changes of earlier ones. Each runs on a scratch of the batch's state,
+which is merged when the command returns: what a command saved before an error is dropped with its scratch. The
+committer writes the merged changes in one statement. All objects in here are frozen.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ PaymentKey = tuple[str, str]
 """Provider and the provider's event id."""
 
 Holder = tuple[str, str]
-"""A customer's id and nothing, or nothing and the name of a key that holds or orders for no customer in particular."""
+"""(customer id, ""), or ("", key name) for a key that holds or orders without a customer."""
 
 Cause = MutationContext | SystemCause
-"""Who or what brings a change about."""
+"""The cause of a change."""
 
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """State under lock at `now` (the database's clock), and the changes so far: of a batch, or of one command."""
+    """The locked state at `now` (the database's clock), and the changes of a batch or of one command."""
 
     now: datetime
     encode_event: Callable[[Event], bytes]
@@ -62,28 +62,28 @@ class UnitOfWork:
     locations: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
     """Priority of each location, and whether it is active."""
     last_versions: Mapping[StockKey, int] = field(default_factory=dict)
-    """Of stock rows that are to come, under names that other goods had: the version that their events go on from."""
+    """For new stock rows whose SKU other goods had: the version from which their events continue."""
 
     levels: Overlay[StockKey, StockLevel] = field(default_factory=Overlay)
     orders: Overlay[str, Order] = field(default_factory=Overlay)
     reservations: Overlay[str, Reservation] = field(default_factory=Overlay)
     payments: Overlay[PaymentKey, PaymentEvent] = field(default_factory=Overlay)
     tenders: Overlay[TenderKey, str] = field(default_factory=Overlay)
-    """The order that each named tender belongs to, as far as it is known."""
+    """The order of each named tender, where there is one."""
     held: Overlay[Holder, Held] = field(default_factory=Overlay)
     unpaid: Overlay[Holder, Unpaid] = field(default_factory=Overlay)
     alerts: Overlay[StockKey, tuple[Alert, ...]] = field(default_factory=Overlay)
-    """The alerts of each stock row that were raised, changed or cleared, oldest first."""
+    """Alerts of each stock row that were raised, changed or cleared, oldest first."""
     _places: Overlay[str, tuple[str, ...]] = field(default_factory=Overlay)
     """The locations where each SKU has a stock row, by priority."""
 
     movements: list[Movement] = field(default_factory=list)
     events: list[RecordedEvent] = field(default_factory=list)
     edited_products: list[Product] = field(default_factory=list)
-    """Products as they were before an edit and as they are after it."""
+    """Products before and after an edit."""
 
     def load_levels(self, levels: Iterable[StockLevel]) -> None:
-        """Takes over locked stock rows, beside those that it has."""
+        """Adds locked stock rows."""
         self.levels.below = {**self.levels.below, **{(level.sku, level.location_id): level for level in levels}}
         places: dict[str, tuple[str, ...]] = {}
         for level in sorted(self.levels.values(), key=_by_priority):
@@ -93,7 +93,7 @@ class UnitOfWork:
     # One command at a time
 
     def scratch(self) -> UnitOfWork:
-        """A state that begins as this one and keeps its changes to itself."""
+        """Returns a state that starts as this one and keeps its changes to itself."""
         return UnitOfWork(
             self.now,
             self.encode_event,
@@ -112,7 +112,7 @@ class UnitOfWork:
         )
 
     def merge(self, scratch: UnitOfWork) -> None:
-        """Accepts the changes of a scratch of this state."""
+        """Merges the changes of a scratch of this state."""
         self.levels.merge(scratch.levels)
         self.orders.merge(scratch.orders)
         self.reservations.merge(scratch.reservations)
@@ -126,10 +126,11 @@ class UnitOfWork:
         self.events += scratch.events
         self.edited_products += scratch.edited_products
 
-    # What commands look at
+    # Reads by commands
 
     def offer(self, sku: str, path: str, cause: MutationContext) -> Offer:
-        """What is for sale under this SKU; SkuUnknown or, for staff, ProductNotPublished naming the field `path`."""
+        """Returns the offer of this SKU. Raises SkuUnknown or, for staff, ProductNotPublished, naming the field
+        `path`."""
         offer = self.offers.get(sku)
         if offer is None or not cause.role.may_see(offer.published):
             raise SkuUnknown(sku, path)
@@ -138,7 +139,7 @@ class UnitOfWork:
         return offer
 
     def levels_of(self, skus: Iterable[str]) -> dict[str, Sequence[StockLevel]]:
-        """What can be taken of each SKU: its stock rows at all locations by their priority, or what is not tracked."""
+        """Returns the stock rows of each SKU at all locations by priority, or one level for an untracked SKU."""
         levels, places = self.levels, self._places
         return {
             sku: [untracked_level(sku)]
@@ -148,19 +149,19 @@ class UnitOfWork:
         }
 
     def is_counted(self, sku: str) -> bool:
-        """Whether the catalogue has the SKU and its stock is tracked."""
+        """Returns whether the SKU exists and its stock is tracked."""
         offer = self.offers.get(sku)
         return offer is not None and not offer.untracked
 
     def countable_level(self, sku: str, location_id: str) -> StockLevel:
-        """Returns `level` for a change by staff; StockNotTracked where there is nothing to count."""
+        """Returns `level` for a change by staff. Raises StockNotTracked for an untracked SKU."""
         level = self.level(sku, location_id)
         if not self.is_counted(sku):
             raise StockNotTracked(sku)
         return level
 
     def level(self, sku: str, location_id: str) -> StockLevel:
-        """The stock row, a fresh one where there is none yet; SkuUnknown or LocationUnknown."""
+        """Returns the stock row, a new one where there is none yet. Raises SkuUnknown or LocationUnknown."""
         level = self.levels.get((sku, location_id))
         if level is not None:
             return level
@@ -172,28 +173,28 @@ class UnitOfWork:
         return StockLevel(sku, location_id, version=version, priority=priority, active=active)
 
     def require_location(self, location_id: str) -> None:
-        """LocationUnknown for one that is not there."""
+        """Raises LocationUnknown for an unknown location."""
         if location_id not in self.locations:
             raise LocationUnknown(location_id)
 
     def order(self, order_id: str, cause: Cause) -> Order:
-        """OrderNotFound for one that is not there, and for another customer's."""
+        """Returns the order. Raises OrderNotFound for an unknown order or another customer's."""
         order = self.orders.get(order_id)
         if order is None or not cause.acts_for(order.customer.customer_id):
             raise OrderNotFound(order_id)
         return order
 
     def reservation(self, reservation_id: str, cause: Cause) -> Reservation:
-        """ReservationNotFound for one that is not there, and for another customer's."""
+        """Returns the reservation. Raises ReservationNotFound for an unknown one or another customer's."""
         reservation = self.reservations.get(reservation_id)
         if reservation is None or not cause.acts_for(reservation.customer_id):
             raise ReservationNotFound(reservation_id)
         return reservation
 
-    # What commands save
+    # Writes by commands
 
     def save_order(self, order: Order, cause: Cause, *event_types: str) -> Order:
-        """Stores the order and records one event a type; answers it with its new version."""
+        """Stores the order and records one event for each type; returns it with its new version."""
         for event_type in event_types:
             order = order.but(version=order.version + 1)
             self.record(event_type, "order", order.order_id, order.version, order, cause)
@@ -201,7 +202,7 @@ class UnitOfWork:
         return order
 
     def save_reservation(self, reservation: Reservation, cause: Cause, event_type: str) -> Reservation:
-        """Stores the reservation and records its event; answers it with its new version."""
+        """Stores the reservation and records its event; returns it with its new version."""
         reservation = replace(reservation, version=reservation.version + 1)
         reservation_id = reservation.reservation_id
         self.record(event_type, "reservation", reservation_id, reservation.version, reservation, cause)
@@ -214,7 +215,7 @@ class UnitOfWork:
             self.tenders[event.tender] = event.order_id
 
     def move(self, changes: Iterable[StockChange], cause: Cause) -> None:
-        """Changes the counters; each change is one movement and one event, and may raise or clear an alert."""
+        """Changes the counters; each change makes one movement and one event, and may raise or clear an alert."""
         for change in changes:
             level = self.level(change.sku, change.location_id)
             level = level.but(
@@ -243,13 +244,13 @@ class UnitOfWork:
             self._save_level(level, movement, cause)
 
     def set_tracked(self, level: StockLevel, tracked: bool, cause: Cause) -> None:
-        """Clears the alert of a level whose SKU is no longer tracked, or raises one where it is tracked again."""
+        """Clears the alert of a level whose SKU is no longer tracked, or raises one when it is tracked again."""
         after = alert_level(level) if tracked else AlertLevel.NONE
         if after is not level.alert_level:
             self._set_alert(level.but(update_time=self.now), after, cause)
 
     def set_policy(self, level: StockLevel, cause: Cause) -> StockLevel:
-        """Stores a level whose policy was changed; the counters stay, so there is no movement."""
+        """Stores a level with a changed policy; the counters do not change, so there is no movement."""
         return self._save_level(level.but(version=level.version + 1, update_time=self.now), None, cause)
 
     def record(
@@ -261,7 +262,7 @@ class UnitOfWork:
         data: EventData,
         cause: Cause,
     ) -> None:
-        """Encodes the event at once: what it reports is the state of this moment."""
+        """Records an event and encodes it at once: it reports the current state."""
         event_id = new_id()
         event = Event(
             event_id,
@@ -280,8 +281,8 @@ class UnitOfWork:
         )
 
     def _save_level(self, level: StockLevel, movement: Movement | None, cause: Cause) -> StockLevel:
-        """Stores a new version of a level, records what changed, and raises or clears its alert, which is one version
-        more; returns the newest."""
+        """Stores a new version of a level, records its event, and raises or clears its alert, which makes a further
+        version; returns the newest one."""
         key = (level.sku, level.location_id)
         if key not in self.levels:
             self.levels[key] = level

@@ -1,4 +1,4 @@
-"""What waits for one open watch: changes in order up to a limit, or the newest availability of each SKU."""
+"""Queues of one open watch: changes in order up to a limit, or the newest availability of each SKU."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from stockward_server.domain.errors import StockwardError, WatchLagged
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One event as every watch is sent it: `message` is encoded once for all of them."""
+    """One event for all watches: `message` is encoded once."""
 
     seq: int
     aggregate_id: str
     version: int
     message: Any
     size: int
-    """Bytes of the whole event, encoded: the message has no more."""
+    """Bytes of the encoded event, an upper bound of those of the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """Which events a watch wants: of one aggregate type, about these keys (none: all), that match."""
+    """The events that a watch selects: of one aggregate type, with these keys (none: all)."""
 
     topic: str
     """`stock` or `order`."""
@@ -35,21 +35,21 @@ class Interest:
 
 
 class WatchQueue:
-    """A stream's end of the follower. It never blocks anyone who fills it."""
+    """The queue between the follower and one stream. Filling it never blocks."""
 
     def __init__(self) -> None:
         self.start = 0
-        """The position after which it is filled."""
+        """Position after which it is filled."""
         self._filled = asyncio.Event()
         self._error: Exception | None = None
 
     def fail(self, error: Exception) -> None:
-        """Ends the watch with the error, once what it is doing is done."""
+        """Ends the watch with the error at its next wait."""
         self._error = error
         self._filled.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Whether anything came within the time; raises what the watch was ended with."""
+        """Returns whether anything arrived within the time; raises the error that ended the watch."""
         try:
             async with asyncio.timeout(seconds):
                 await self._filled.wait()
@@ -63,7 +63,7 @@ class WatchQueue:
 
 
 class ChangeQueue(WatchQueue):
-    """Every change that a watch wants, in order, up to `limit` of them: a watch that leaves more waiting has lagged."""
+    """All changes that a watch selects, in order, at most `limit`: a watch with more waiting has lagged."""
 
     def __init__(self, interest: Interest, limit: int) -> None:
         super().__init__()
@@ -81,11 +81,11 @@ class ChangeQueue(WatchQueue):
 
     @property
     def oldest(self) -> int | None:
-        """The seq of the first change that is waiting; None when nothing is."""
+        """The seq of the first waiting change; None when nothing waits."""
         return self._changes[0].seq if self._changes else None
 
     def take(self, max_bytes: int) -> Sequence[Change]:
-        """Removes and returns what waits first: up to so many bytes, but one change at least."""
+        """Removes and returns the first changes: up to `max_bytes`, but at least one change."""
         changes: list[Change] = []
         size = 0
         while self._changes and (not changes or size + self._changes[0].size <= max_bytes):
@@ -94,7 +94,7 @@ class ChangeQueue(WatchQueue):
         return changes
 
     def cut_off(self) -> None:
-        """Ends the watch: it has left too much waiting."""
+        """Ends the watch because too much waits."""
         self.lagged = True
         self._changes.clear()
         self.fail(self._refusal())
@@ -104,13 +104,13 @@ class ChangeQueue(WatchQueue):
 
 
 class AvailabilityQueue(WatchQueue):
-    """The newest availability of each SKU that changed: bounded by the SKUs, however slowly it is read."""
+    """The newest availability of each changed SKU: bounded by the number of SKUs, however slowly it is read."""
 
     def __init__(self, skus: Collection[str]) -> None:
         super().__init__()
         self.skus = skus
         self.begun = False
-        """Whether what is to be reported first is there."""
+        """Whether the initial availability is in the queue."""
         self.joined = False
         """Whether the follower fills it."""
         self._newest: dict[str, Any | None] = {}
@@ -120,17 +120,17 @@ class AvailabilityQueue(WatchQueue):
         self._filled.set()
 
     def put(self, sku: str, message: Any | None) -> None:
-        """None says that the SKU is not for sale."""
+        """Sets the message of a SKU; None means that it is not published."""
         self._newest[sku] = message
         if self.begun:
             self._filled.set()
 
     @property
     def waiting(self) -> int:
-        """SKUs that changed."""
+        """Number of changed SKUs."""
         return len(self._newest)
 
     def take(self) -> Sequence[tuple[str, Any | None]]:
-        """Each SKU with its message."""
+        """Removes and returns each changed SKU with its message."""
         newest, self._newest = self._newest, {}
         return list(newest.items())

@@ -1,4 +1,4 @@
-"""Watches send the present state, then every change, to the callers of open streams.
+"""Watches send the current state, then every change, to the callers of open streams.
 
 See docs/how-to/storefront/watch-stock-and-orders.md.
 """
@@ -18,13 +18,14 @@ from stockward_server.domain.errors import WatchLimitReached
 from stockward_server.runtime.turns import MUCH, Turns
 
 READERS = 4
-"""Watches that read the database at the same time, to begin or to catch up: the connections are for everybody."""
+"""Maximum number of watches that read the database at the same time, to start or to catch up: other calls need
+connections."""
 
 PROVING_SECONDS = 0.05
 """Pause between two checks that every event of the snapshot has been followed."""
 
 MAX_REPLAY = 20_000
-"""Events that are searched for changes after a cursor; with more of them, all watched availability is sent again."""
+"""Maximum number of events searched for changes after a cursor; with more, all watched availability is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,16 @@ class SnapshotItem:
 
 @dataclass(frozen=True, slots=True)
 class WatchLimits:
-    """What watches may take of a process."""
+    """Limits of the watches of a process."""
 
     open: int
-    """Watches at the same time."""
+    """Maximum number of open watches."""
     queue: int
-    """Changes that may wait for one watch."""
+    """Maximum number of changes that wait for one watch."""
     heartbeat: float
     """Seconds of silence before a watch sends an empty response."""
     keys: int = 100_000
-    """SKUs and orders that all watches may name, counted once for each of them."""
+    """Maximum number of SKUs and orders that all watches name, counted once for each watch."""
 
 
 class WatchSlot:
@@ -87,10 +88,10 @@ class Watches:
         self._limits = limits
         self._reading = asyncio.Semaphore(READERS)
         self.open = 0
-        """How many there are."""
+        """Number of open watches."""
 
     def enter(self) -> WatchSlot:
-        """Takes a slot; raises WatchLimitReached when none is left."""
+        """Returns a slot. Raises WatchLimitReached when none is left."""
         if self.open >= self._limits.open:
             raise WatchLimitReached.of_watches(self._limits.open)
         self.open += 1
@@ -104,12 +105,12 @@ class Watches:
     async def changes(
         self, slot: WatchSlot, interest: Interest, after: Cursor | None, present: AsyncIterator[Sequence[SnapshotItem]]
     ) -> AsyncGenerator[WatchUpdate, None]:
-        """Every change after a position, or what is `present` and every change after it: each version once.
-        CursorExpired and EventsLost as EventLog has them."""
+        """Yields every change after a cursor, or the items of `present` and every change after them: each version once.
+        Raises CursorExpired and EventsLost as EventLog does."""
         queue = await self._join(slot, interest)
         epoch = await self._epoch_after(after)
         position = queue.start if after is None else after.seq
-        known: dict[str, int] = {}  # versions that `present` sent; events may still bring older ones
+        known: dict[str, int] = {}  # versions sent from `present`; events may still repeat older ones
         if after is None:
             while (page := await self._next_page(present)) is not None:
                 known |= {each.aggregate_id: each.version for each in page}
@@ -124,8 +125,8 @@ class Watches:
             position = max(position, queue.start)
             if not queue.lagged:
                 break
-            queue = await self._join(slot, interest)  # reading took too long: what it missed can be read as well
-        while known and self._follower.proven < drawn:  # a cursor from here would tell some of the present again
+            queue = await self._join(slot, interest)  # reading took too long: the missed changes can be read as well
+        while known and self._follower.proven < drawn:  # a cursor from here would repeat parts of the snapshot
             self._follower.wake()
             await queue.wait(PROVING_SECONDS)
         while True:
@@ -144,9 +145,9 @@ class Watches:
     async def availability(
         self, slot: WatchSlot, skus: Collection[str], after: Cursor | None
     ) -> AsyncGenerator[WatchUpdate, None]:
-        """The availability of SKUs, or of those among them that changed after a position; then each change of it. Those
-        that are not for sale are always sent at the beginning: no event names a SKU that its product no longer has. The
-        messages are pairs of a SKU and its availability, None when it is not for sale."""
+        """Yields the availability of SKUs, or of those that changed after a cursor; then each change of it. SKUs that
+        are not published are always sent at the beginning: no event names a SKU that its product no longer has. The
+        messages are pairs of a SKU and its availability, None when it is not published."""
         queue = slot.queue = AvailabilityQueue(skus)
         self._require_room(len(skus))
         await self._follower.join(queue)
@@ -177,13 +178,13 @@ class Watches:
             return await anext(present, None)
 
     async def _epoch_after(self, after: Cursor | None) -> str:
-        """The epoch that the follower is in, once a cursor was found to be good in it."""
+        """Returns the follower's epoch after checking the cursor in it."""
         if after is not None and (await self._events.check(after)).epoch != self._follower.epoch:
             raise epoch_ended()
         return self._follower.epoch
 
     async def _read(self, after: int, until: int, epoch: str) -> AsyncIterator[Sequence[LoggedEvent]]:
-        """The events after a position up to another one, page by page."""
+        """Yields the events after one position up to another, page by page."""
         while after < until:
             async with self._reading:
                 batch = await self._events.follow(after, PAGE)
@@ -207,8 +208,8 @@ class Watches:
         return [message for message in messages if interest.matches(message)]
 
     async def _changed(self, skus: Collection[str], after: int, until: int, epoch: str) -> Collection[str]:
-        """The SKUs among these whose availability an event may have changed; all of them when there are too many events
-        to look through."""
+        """Returns the SKUs whose availability an event may have changed; all of them when there are too many events to
+        search."""
         if until - after > MAX_REPLAY:
             return skus
         changed: set[str] = set()

@@ -1,1 +1,1 @@
-"""What the use cases need of the world, as Protocols, and the types that these speak in: a module an area."""
+"""The interfaces that the use cases need, as Protocols, with their types: one module an area."""

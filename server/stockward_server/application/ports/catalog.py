@@ -15,13 +15,13 @@ from stockward_server.domain.product import Product, ProductState
 
 
 class ProductSort(StrEnum):
-    """What a list of products is sorted by; titles by `domain.folding.title_key`."""
+    """Sort orders of a list of products; titles are sorted by `domain.folding.title_key`."""
 
     CREATE_TIME = "create_time"
     UPDATE_TIME = "update_time"
     TITLE = "title"
     RELEVANCE = "relevance"
-    """How well a product fits the search, see `domain.search.Rank`; then newest first."""
+    """Match with the search, see `domain.search.Rank`; then newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ProductFilter:
 
 
 class CatalogTransaction(Protocol):
-    """One transaction at `now` (the database's clock). Every product that it answers is locked to its end."""
+    """One transaction at `now` (the database's clock). Every product that it returns is locked until its end."""
 
     @property
     def now(self) -> datetime: ...
@@ -50,26 +50,27 @@ class CatalogTransaction(Protocol):
     async def product_by_handle(self, handle: str) -> Product | None: ...
 
     async def product_to_rename(self, sku: str) -> Product | None:
-        """Returns the product with this SKU; until the end of the transaction no other SKU is renamed."""
+        """Returns the product with this SKU; no other SKU is renamed until the end of the transaction."""
         ...
 
     async def save_renamed(self, product: Product, sku: str, new_sku: str) -> Product:
-        """Stores the product, whose variant `sku` has become `new_sku`, with all that goes by that SKU, and records the
-        events. Returns the product with its new version; raises SkuTaken."""
+        """Stores the product, whose variant `sku` was renamed to `new_sku`, renames its stock and claims, and records
+        the events. Returns the product with its new version. Raises SkuTaken."""
         ...
 
     async def due_product(self, product_id: str) -> Product | None:
-        """The product when its scheduled time has come and nobody else has it under lock."""
+        """Returns the product when its scheduled time has come and no other transaction has locked it; else None."""
         ...
 
     async def free_handle(self, wanted: str) -> str:
-        """`wanted`, or the first of `wanted-2`, `wanted-3` … that no product has; nobody else is given it meanwhile."""
+        """Returns `wanted`, or the first of `wanted-2`, `wanted-3` … that is free; it stays reserved until the end of
+        the transaction."""
         ...
 
     async def save(self, product: Product, event_type: str) -> Product:
-        """Stores the product, records the event, and answers the product with its new version.
+        """Stores the product, records the event, and returns the product with its new version.
 
-        Raises SkuTaken, HandleTaken, or VariantInUse when a variant that is gone from it still has stock.
+        Raises SkuTaken, HandleTaken, or VariantInUse when a removed variant still has stock.
         """
         ...
 
@@ -78,14 +79,14 @@ CatalogWork = Callable[[CatalogTransaction], Awaitable[R]]
 
 
 class CatalogStore(Protocol):
-    """Where products are."""
+    """Stores and reads products."""
 
     async def change(self, request: MutationContext, work: CatalogWork[R], codec: ResponseCodec[R, M]) -> M:
-        """Does the work and returns its response: once per request_id, with its events, or not at all."""
+        """Runs the work and returns its response: once per request_id, with its events, or not at all."""
         ...
 
     async def change_unasked(self, work: CatalogWork[R]) -> R:
-        """Does the work that time brings about, and returns its result."""
+        """Runs work of the system, without a request_id, and returns its result."""
         ...
 
     async def rehearse(self, work: CatalogWork[R]) -> R:
@@ -99,5 +100,5 @@ class CatalogStore(Protocol):
         ...
 
     async def due_products(self, limit: int, without: Collection[str]) -> Sequence[str]:
-        """Ids of products whose scheduled time has come, the longest overdue first, but those to be left alone."""
+        """Returns ids of products whose scheduled time has come, longest overdue first, except those in `without`."""
         ...

@@ -1,4 +1,4 @@
-"""What has come due."""
+"""Finding due work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class DueWork(Protocol):
-    """What has come due, by the database's clock, the longest overdue first; `without` those that are left alone."""
+    """Finds due work by the database's clock, longest overdue first; ids in `without` are skipped."""
 
     async def due_reservations(self, limit: int, without: Collection[str]) -> Sequence[str]: ...
 

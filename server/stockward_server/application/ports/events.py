@@ -11,41 +11,42 @@ from stockward_server.domain.errors import StockwardError
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the record: behind the event `seq`."""
+    """A position in the event log: after the event `seq`."""
 
     seq: int
     epoch: str = ""
-    """In which it was given: the record may lose events when an epoch ends. Empty in cursors of the release before."""
+    """Epoch in which it was issued: the log may lose events when an epoch ends. Empty in cursors of the previous
+    release."""
 
 
 class EventsLost(StockwardError):
-    """The record no longer has events that a cursor stands behind: its database was restored, or a standby that was
-    behind took over."""
+    """The log no longer has events before a cursor: its database was restored, or a standby that lacked them was
+    promoted."""
 
     def __init__(self, common: Cursor, *, known: bool) -> None:
         super().__init__(f"the record is common up to {common}")
         self.common = common
-        """Where to go on, once what is kept elsewhere was read again."""
+        """Cursor to continue from, after the data kept elsewhere was read again."""
         self.known = known
-        """Whether the record up to there is what it was when the cursor was given; else it is merely all that there
-        is now."""
+        """Whether the log is unchanged up to that cursor since it was issued; otherwise the cursor is only the end of
+        the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events, and where to go on."""
+    """A page of events and the cursor after it."""
 
     payloads: Sequence[bytes]
     """Serialized stockward.event.v1.Event messages, oldest first."""
     next: Cursor
-    """The position after which the next page begins."""
+    """Cursor after which the next page begins."""
     caught_up: bool
-    """Whether there was nothing more to read."""
+    """Whether the end of the log was reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An event in the record. Of one aggregate, `seq` and `version` rise together."""
+    """An event in the log. For one aggregate, `seq` and `version` increase together."""
 
     seq: int
     aggregate_type: str
@@ -57,19 +58,19 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """A piece of the record, oldest first."""
+    """A part of the log, oldest event first."""
 
     events: Sequence[LoggedEvent]
     proven: int
-    """No event up to this seq will ever come after those in here and before them."""
+    """The seq up to which no further event can appear after this batch."""
     epoch: str
-    """In which it was read."""
+    """Epoch in which it was read."""
     more: bool = False
-    """Whether there are events after these that could be read already."""
+    """Whether later events can already be read."""
 
 
 class EventLog(Protocol):
-    """The record of events, in an order that never changes."""
+    """The event log, in an order that never changes."""
 
     async def list_events(
         self,
@@ -79,25 +80,25 @@ class EventLog(Protocol):
         aggregate_id: str = "",
         for_storefront: bool = False,
     ) -> EventPage:
-        """Events after a position (None: from the oldest that is kept), of these types (`order.created`, `order.*`;
-        none: all) and of this aggregate (empty: all), up to `limit` and up to PAGE_BYTES, but at least one;
-        `for_storefront`: only what a storefront may see. CursorExpired when events after the position are gone,
-        EventsLost when those before it are."""
+        """Returns events after a position (None: from the oldest that is kept), of these types (`order.created`,
+        `order.*`; none: all) and of this aggregate (empty: all), up to `limit` and PAGE_BYTES, but at least one;
+        `for_storefront`: only those that a storefront may see. Raises CursorExpired when events after the position are
+        gone, EventsLost when earlier ones are."""
         ...
 
     async def check(self, cursor: Cursor) -> Cursor:
-        """Returns the same place in the present epoch; CursorExpired and EventsLost as above."""
+        """Returns the same position in the current epoch. Raises CursorExpired and EventsLost as above."""
         ...
 
     async def follow(self, after_seq: int, limit: int) -> EventBatch:
-        """The events after a position of the epoch that the answer names, up to `limit` and up to PAGE_BYTES, but at
-        least one; CursorExpired when some of them are gone."""
+        """Returns events after a position of the epoch that the result names, up to `limit` and PAGE_BYTES, but at
+        least one. Raises CursorExpired when some of them are gone."""
         ...
 
     async def end(self) -> tuple[Cursor, int]:
-        """The position after everything that `follow` answers now, and the seq up to which that is proven."""
+        """Returns the position after everything that `follow` returns now, and the seq up to which it is complete."""
         ...
 
     async def last_drawn(self) -> int:
-        """A position that no event committed by now lies after."""
+        """Returns a position that no committed event is after."""
         ...

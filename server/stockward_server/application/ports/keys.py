@@ -12,7 +12,7 @@ from stockward_server.application.response_codec import M, ResponseCodec
 
 
 class Keys(Protocol):
-    """Keeps the keys, once per request_id. Responses are stored with it, so results never have a secret."""
+    """Stores keys, once per request_id. Responses are stored, too, so results never contain a secret."""
 
     async def create(
         self, request: MutationContext, wanted: NewKey, secret: NewSecret, codec: ResponseCodec[KeyAnswer, M]

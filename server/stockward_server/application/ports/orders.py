@@ -30,6 +30,6 @@ class OrderViews(Protocol):
     async def orders(self, page: Page, wanted: OrderFilter) -> Sequence[Order]: ...
 
     async def find_paid(self, order_id: str | None, provider: str, payment_reference: str) -> tuple[str, str] | None:
-        """Returns id and currency of the order with this id, else of the one that this tender has paid; None when there
-        is neither."""
+        """Returns id and currency of the order with this id, otherwise of the order that this tender has paid; None
+        when there is neither."""
         ...

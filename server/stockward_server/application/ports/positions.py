@@ -1,5 +1,5 @@
-"""What the position of a page consists of. A position comes back from a client, perhaps of another release: one of
-another shape is refused before a query sees it."""
+"""The parts of a page's position. A client returns a position, perhaps one of another release: a position of another
+shape is refused before a query uses it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _is_text(value: Any) -> bool:
         return False
     try:
         value.encode()
-    except UnicodeEncodeError:  # half a character, which JSON can have
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can contain
         return False
     return True
 

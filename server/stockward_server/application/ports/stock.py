@@ -19,7 +19,7 @@ from stockward_server.domain.stock import MovementKind, StockLevel
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityRow:
-    """Units of one SKU that can be ordered now, never negative."""
+    """Units of one SKU that can be ordered now; never negative."""
 
     sku: str
     available: int
@@ -27,7 +27,7 @@ class AvailabilityRow:
     published: bool
     """Whether the product of the SKU is published."""
     untracked: bool = False
-    """Whether its stock is not counted; `available` is then what one order may name."""
+    """Whether its stock is not tracked; `available` is then the maximum of one order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class MovementRow:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """An alert with its number."""
+    """An alert with its id."""
 
     alert_id: int
     alert: Alert
@@ -49,7 +49,7 @@ class AlertRow:
 
 @dataclass(frozen=True, slots=True)
 class LocationRow:
-    """A place that holds stock."""
+    """A location of stock."""
 
     location_id: str
     name: str
@@ -59,7 +59,7 @@ class LocationRow:
 
     @property
     def etag(self) -> str:
-        """Changes with every change."""
+        """Etag that changes with every change."""
         return etag_of(self.name, self.priority, self.active)
 
 
@@ -76,7 +76,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The oldest claims, and how many there are in all."""
+    """The oldest claims, and the total number of claims."""
 
     oldest: Sequence[Claim]
     count: int
@@ -84,7 +84,7 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why so many units of a SKU can be ordered."""
+    """The figures behind the availability of a SKU."""
 
     levels: Sequence[StockLevel]
     """Its stock rows at all locations, by priority."""
@@ -96,7 +96,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A counter that is not what the ledger or the open claims say."""
+    """A counter that differs from the ledger or the open claims."""
 
     sku: str
     location_id: str
@@ -128,10 +128,10 @@ class ReservationFilter:
 
 
 class StockViews(Protocol):
-    """Reads on stock. Lists answer at most `page.size` rows after `page.after`."""
+    """Reads of stock. Lists return at most `page.size` rows after `page.after`."""
 
     async def levels(self, page: Page, skus: Sequence[str], location_id: str | None) -> Sequence[StockLevel]:
-        """The stock rows of these SKUs (none: of all)."""
+        """Returns stock rows of these SKUs (none: of all SKUs)."""
         ...
 
     async def alerts(self, page: Page, sku: str | None, include_cleared: bool) -> Sequence[AlertRow]: ...
@@ -139,11 +139,12 @@ class StockViews(Protocol):
     async def movements(self, page: Page, wanted: MovementFilter) -> Sequence[MovementRow]: ...
 
     async def explain(self, sku: str) -> Explanation | None:
-        """Everything that decides what of a SKU can be ordered, in one snapshot; None for an unknown SKU."""
+        """Returns everything that determines the availability of a SKU, in one snapshot; None for an unknown SKU."""
         ...
 
     async def verify(self, sku: str | None) -> tuple[int, Sequence[Discrepancy]]:
-        """How many stock rows were compared with the ledger and the open claims in one snapshot, and what differs."""
+        """Compares stock rows with the ledger and the open claims in one snapshot; returns their number and the
+        discrepancies."""
         ...
 
     async def reservation(self, reservation_id: str) -> Reservation | None: ...

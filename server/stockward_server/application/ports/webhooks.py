@@ -14,7 +14,7 @@ from stockward_server.domain.delivery import Delivery, DeliveryState
 from stockward_server.domain.endpoint import Endpoint
 
 EndpointDecision = Callable[[Endpoint, datetime], Endpoint]
-"""What becomes of an endpoint now: one of the `decide_…` of `endpoint_changes`."""
+"""Changes an endpoint: one of the `decide_…` of `endpoint_changes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class DeliveryFilter:
     aggregate_id: str = ""
     start_time: datetime | None = None
     end_time: datetime | None = None
-    """Events happened from `start_time` on and before `end_time`."""
+    """Selects events from `start_time` on and before `end_time`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A piece of a larger work: up to `limit` events with a seq above `after_seq`."""
+    """Part of a larger change: up to `limit` events with a seq above `after_seq`."""
 
     limit: int
     after_seq: int
@@ -40,21 +40,21 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class BatchDone:
-    """What became of a piece."""
+    """The result of a batch."""
 
     count: int
-    """Events that are to be sent again."""
+    """Number of events to be sent again."""
     rest: int | None
-    """The seq to go on from; None when there was nothing more."""
+    """The seq to continue from; None when no events remain."""
 
 
 class EndpointStore(Protocol):
-    """Where endpoints are. Every change is done once per request_id, with its events, or not at all."""
+    """Stores and reads endpoints. Every change happens once per request_id, with its events, or not at all."""
 
     async def create(
         self, request: MutationContext, make: Callable[[datetime], Endpoint], codec: ResponseCodec[Endpoint, M]
     ) -> M:
-        """Stores what `make` answers for now; EndpointLimitReached."""
+        """Stores the endpoint that `make` returns. Raises EndpointLimitReached."""
         ...
 
     async def change(
@@ -65,55 +65,56 @@ class EndpointStore(Protocol):
         decide: EndpointDecision,
         codec: ResponseCodec[Endpoint, M],
     ) -> M:
-        """What `decide` makes of the endpoint; EndpointNotFound, EtagMismatch, or what `decide` raises."""
+        """Changes the endpoint with `decide`. Raises EndpointNotFound, EtagMismatch, and the errors of `decide`."""
         ...
 
     async def delete(
         self, request: MutationContext, endpoint_id: str, etag: str, codec: ResponseCodec[Endpoint, M]
     ) -> M:
-        """EndpointNotFound, EtagMismatch, or EndpointManagedBySettings."""
+        """Deletes the endpoint. Raises EndpointNotFound, EtagMismatch, or EndpointManagedBySettings."""
         ...
 
     async def ping(self, request: MutationContext, endpoint_id: str, codec: ResponseCodec[str, M]) -> M:
-        """Records `endpoint.pinged`; the result is its event_id. EndpointNotFound or EndpointDisabled."""
+        """Records `endpoint.pinged`; the result is its event_id. Raises EndpointNotFound or EndpointDisabled."""
         ...
 
     async def endpoint(self, endpoint_id: str) -> Endpoint:
-        """EndpointNotFound when there is none."""
+        """Returns the endpoint. Raises EndpointNotFound."""
         ...
 
     async def endpoints(self, page: Page) -> Sequence[Endpoint]:
-        """At most `page.size`, oldest first, after `page.after` (an ISO time and an id)."""
+        """Returns at most `page.size` endpoints, oldest first, after `page.after` (an ISO time and an id)."""
         ...
 
 
 class DeliveryStore(Protocol):
-    """Where deliveries are. Every change is done once per request_id, or not at all."""
+    """Stores and reads deliveries. Every change happens once per request_id, or not at all."""
 
     async def deliveries(self, page: Page, wanted: DeliveryFilter) -> Sequence[Delivery]:
-        """At most `page.size` with their last attempts, newest event first, after `page.after` (event and endpoint id).
-        EndpointNotFound when the filter names one that is not there."""
+        """Returns at most `page.size` deliveries with their last attempts, newest event first, after `page.after`
+        (event and endpoint id). Raises EndpointNotFound when the filter names an unknown endpoint."""
         ...
 
     async def delivery(self, endpoint_id: str, event_id: str) -> Delivery:
-        """With all attempts; EndpointNotFound or DeliveryNotFound."""
+        """Returns the delivery with all attempts. Raises EndpointNotFound or DeliveryNotFound."""
         ...
 
     async def retry(
         self, request: MutationContext, endpoint_id: str, event_id: str, codec: ResponseCodec[Delivery, M]
     ) -> M:
-        """To be sent now, whatever became of it; EndpointNotFound, DeliveryNotFound or DeliveryExpired."""
+        """Makes the delivery due now, in any state. Raises EndpointNotFound, DeliveryNotFound or DeliveryExpired."""
         ...
 
     async def skip(
         self, request: MutationContext, endpoint_id: str, event_id: str, codec: ResponseCodec[Delivery, M]
     ) -> M:
-        """Skips it; EndpointNotFound, DeliveryNotFound, or DeliveryStateInvalid when it was delivered."""
+        """Skips the delivery. Raises EndpointNotFound, DeliveryNotFound, or DeliveryStateInvalid when it was
+        delivered."""
         ...
 
 
 class ReplayStore(Protocol):
-    """Sends many events again. Every batch is done once per request_id, or not at all."""
+    """Sends many events again. Every batch happens once per request_id, or not at all."""
 
     async def recover(
         self,
@@ -123,12 +124,12 @@ class ReplayStore(Protocol):
         batch: Batch,
         codec: ResponseCodec[BatchDone, M],
     ) -> M:
-        """Dead ones of events that happened from `start_time` on, to be sent again; EndpointNotFound."""
+        """Retries dead letters of events from `start_time` on. Raises EndpointNotFound."""
         ...
 
     async def replay(
         self, request: MutationContext, wanted: DeliveryFilter, batch: Batch, codec: ResponseCodec[BatchDone, M]
     ) -> M:
-        """Events to be sent to `wanted.endpoint_id`, which is set, for the first time or again; those that it wants
-        where no types are named. EndpointNotFound."""
+        """Sends events to `wanted.endpoint_id`, which must be set, for the first time or again; without types, those to
+        which the endpoint subscribes. Raises EndpointNotFound."""
         ...
