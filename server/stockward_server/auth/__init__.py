@@ -1,1 +1,1 @@
-"""Authentication and authorization: who calls, and what that caller may do."""
+"""Authentication and authorization: identifies callers and checks what they may do."""

@@ -1,4 +1,5 @@
-"""Who calls, and whether they may: keys or tokens from `authorization: Bearer`, roles from the contract's option."""
+"""Identifies the caller by the key or token in `authorization: Bearer`, and checks its role against the contract's
+option."""
 
 from __future__ import annotations
 
@@ -14,34 +15,34 @@ from stockward_server.domain.errors import CredentialsInvalid, RoleNotAllowed
 from stockward_server.runtime.turns import whose
 
 OPEN = ("/grpc.health.", "/grpc.reflection.")
-"""Services that need no key: they tell nothing of the shop."""
+"""Services that need no key, as they reveal nothing about the shop."""
 
 ADMIN_ONLY = frozenset({Role.ADMIN})
-"""Who may call a method that says nothing."""
+"""Roles of a method without the option."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The call under way."""
+    """The current call."""
 
     caller: Caller
     method: str
 
 
 current_call: ContextVar[Call] = ContextVar("current_call")
-"""Set for the time of one call; each call runs in a task of its own."""
+"""The current call; each call runs in its own task."""
 
 current_metadata: ContextVar[Sequence[tuple[str, str | bytes]]] = ContextVar("current_metadata")
-"""What came with the call. Its context has it, too, and builds it at each look."""
+"""Metadata of the call. The gRPC context has it, too, but builds it at each access."""
 
 
 def credential() -> str:
-    """The value of `authorization` that came with the call; empty where there is none."""
+    """Returns the value of `authorization` of the call; empty when there is none."""
     return next((v for name, v in current_metadata.get() if name == "authorization" and isinstance(v, str)), "")
 
 
 def signed_methods(services: Iterable[ServiceDescriptor]) -> frozenset[str]:
-    """The methods that take a signature in place of a key, and check it themselves."""
+    """Returns the methods that verify a signature themselves instead of a key."""
     return frozenset(
         f"/{service.full_name}/{method.name}"
         for service in services
@@ -51,7 +52,8 @@ def signed_methods(services: Iterable[ServiceDescriptor]) -> frozenset[str]:
 
 
 def roles_by_method(services: Iterable[ServiceDescriptor]) -> Mapping[str, frozenset[Role]]:
-    """Who may call each method, by its full name `/package.Service/Method`. Administrators may call every one."""
+    """Returns the roles that may call each method, by its full name `/package.Service/Method`. Administrators may call
+    all."""
     return {
         f"/{service.full_name}/{method.name}": frozenset(
             {Role.ADMIN, *map(Role, method.GetOptions().Extensions[auth_pb2.roles])}
@@ -62,7 +64,7 @@ def roles_by_method(services: Iterable[ServiceDescriptor]) -> Mapping[str, froze
 
 
 class Identity:
-    """Lets a call through when its key is known and its role is named by the method; everything else is denied."""
+    """Admits a call when its key is known and the method permits its role; denies all others."""
 
     def __init__(
         self,
@@ -71,16 +73,16 @@ class Identity:
         signed: Collection[str],
         authenticate_token: Callable[[str], Awaitable[Caller]] | None = None,
     ) -> None:
-        """`authenticate` answers who a key belongs to, or None. `signed`: methods that need no key.
-        `authenticate_token` answers who a JSON Web Token speaks for, or raises; without it, tokens are not taken."""
+        """`authenticate` returns the caller of a key, or None. `signed`: methods that need no key. `authenticate_token`
+        returns the caller of a JSON Web Token, or raises; without it tokens are not accepted."""
         self._authenticate = authenticate
         self._authenticate_token = authenticate_token
         self._roles = roles
         self._signed = signed
 
     async def admit(self, method_name: str) -> Caller | None:
-        """Sets `current_call` and answers its caller, or raises CredentialsInvalid or RoleNotAllowed. A method that
-        takes a signature sets it itself, once it has checked that; for these, and for open ones, the answer is None."""
+        """Sets `current_call` and returns its caller. Raises CredentialsInvalid or RoleNotAllowed. Returns None for
+        open methods, and for signed ones, which set the caller after verifying the signature."""
         if method_name.startswith(OPEN) or method_name in self._signed:
             return None
         caller = await self.identify(credential(), method_name)
@@ -89,7 +91,8 @@ class Identity:
         return caller
 
     async def identify(self, credential: str, method_name: str) -> Caller:
-        """Whose credential it is, or CredentialsInvalid; RoleNotAllowed where the method is not for them."""
+        """Returns the caller of a credential. Raises CredentialsInvalid, or RoleNotAllowed where the method does not
+        permit it."""
         caller = await self._owner(credential)
         allowed = self._roles.get(method_name, ADMIN_ONLY)
         if caller.role not in allowed:

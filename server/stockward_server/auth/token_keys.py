@@ -1,4 +1,4 @@
-"""The public keys of a token issuer (JWKS, RFC 7517), from a URL or a file, read again as they change."""
+"""The public keys of a token issuer (JWKS, RFC 7517), from a URL or a file, reloaded when they change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stockward_server.domain.errors import TokenKeysUnavailable
 log = logging.getLogger(__name__)
 
 FETCH_SECONDS = 5.0
-"""How long the issuer may take to answer."""
+"""Timeout of a request to the issuer."""
 
 MAX_BYTES = 1024 * 1024
 
@@ -24,14 +24,14 @@ READ_ERRORS = (
     *(OSError, TimeoutError, aiohttp.ClientError),
     *(PyJWTError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
 )
-"""What a source, or what it gives, can be at fault with. A key may have any JSON in place of a text."""
+"""Errors of a source or of its content. A key may have any JSON in place of a text."""
 
 Source = Callable[[], Awaitable[bytes]]
 """Reads the key set, or raises one of READ_ERRORS."""
 
 
 def from_file(path: Path) -> Source:
-    """A key set that somebody puts there."""
+    """Returns a source that reads a file."""
 
     async def read() -> bytes:
         return path.read_bytes()
@@ -40,7 +40,7 @@ def from_file(path: Path) -> Source:
 
 
 def from_url(url: str) -> Source:
-    """A key set that the issuer serves. Redirects are not followed."""
+    """Returns a source that fetches a URL. Redirects are not followed."""
 
     async def read() -> bytes:
         timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
@@ -61,10 +61,10 @@ def from_url(url: str) -> Source:
 
 
 class TokenKeys:
-    """Keys by their id, for the pinned algorithms only.
+    """Keys by id, only for the configured algorithms.
 
-    An id that is not there has the set read again, at most every `refetch_seconds`: so a new key is known at once, and
-    made-up ids cost the issuer nothing. While the set cannot be read, the keys of before stay good.
+    An unknown id reloads the set, at most every `refetch_seconds`: a new key works at once, and invented ids cost the
+    issuer nothing. While the set cannot be read, the previous keys stay valid.
     """
 
     def __init__(self, source: Source, algorithms: Collection[str], refetch_seconds: float) -> None:
@@ -75,12 +75,12 @@ class TokenKeys:
         self._failed = True
         self._reading: asyncio.Task[None] | None = None
         self.keys: Mapping[str, PyJWK] = {}
-        """Replaced as a whole whenever the set is read."""
+        """Replaced as a whole at each load."""
 
     async def find(self, key_id: str | None) -> PyJWK | None:
-        """The key, None for an id that the issuer does not have; without an id the only key there is.
+        """Returns the key, None for an id that the issuer does not have; without an id the only key, if there is one.
 
-        TokenKeysUnavailable when that cannot be known because the set could not be read.
+        Raises TokenKeysUnavailable when the key is unknown and the set cannot be read.
         """
         key = self._find(key_id)
         if key is None and (self._reading or time.monotonic() - self._tried_at > self._refetch_seconds):
@@ -91,7 +91,7 @@ class TokenKeys:
         return key
 
     async def refresh(self) -> None:
-        """Reads the set, or waits for a read that is under way; TokenKeysUnavailable when it cannot be read."""
+        """Loads the set, or waits for a load in progress. Raises TokenKeysUnavailable when it cannot be read."""
         if self._reading is None:
             self._tried_at = time.monotonic()
             self._reading = asyncio.create_task(self._read(), name="token keys")

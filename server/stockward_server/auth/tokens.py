@@ -1,4 +1,4 @@
-"""JSON Web Tokens as credentials: signed by the issuer, meant for us, in their time, and with one of our roles."""
+"""JSON Web Tokens as credentials: verifies signature, audience, time and role."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from stockward_server.auth.token_keys import TokenKeys
 from stockward_server.domain.errors import CredentialsInvalid
 
 REMEMBERED = 10_000
-"""Tokens that need not be verified again while they last and the issuer's keys stay the same."""
+"""Maximum number of verified tokens that are cached until they expire or the issuer's keys change."""
 
 REQUIRED = ("exp", "iss", "aud", "sub")
 
 END_OF_TIME = 253_402_300_799
-"""The last second of the year 9999, in seconds since 1970: a token may say that it lasts longer, and need not."""
+"""The last second of the year 9999, in seconds since 1970: the maximum of an expiry; a later one is reduced to it."""
 
 MAX_SUBJECT = 200
 
 MAX_CUSTOMER = 128
-"""As the contract has it."""
+"""Maximum characters of a customer id, as in the contract."""
 
 MALFORMED = ("TOKEN_MALFORMED", "this is not a JSON Web Token")
 
@@ -41,13 +41,12 @@ FAULTS: Sequence[tuple[type[Exception], str, str]] = (
     (jwt.InvalidKeyError, "TOKEN_KEY_UNKNOWN", "the key that signed the token cannot be used"),
     (jwt.PyJWTError, *MALFORMED),
 )
-"""What can be wrong with a token, special before general: the cause for programs, and the text for
-people."""
+"""Errors of tokens, specific before general: the cause for programs, and the text for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What a token must say to be taken."""
+    """Requirements of a token."""
 
     issuer: str
     audience: str
@@ -55,11 +54,12 @@ class TokenRules:
     role_claim: str
     """A claim, or the path to one inside others, such as `realm_access.roles`: a text, several by spaces, or a list."""
     roles: Mapping[str, Role]
-    """By what the claim says."""
+    """Roles by the value of the claim."""
     leeway_seconds: float
-    """How far the issuer's clock may be off."""
+    """Tolerated difference of the issuer's clock."""
     customer_claim: str | None = None
-    """A claim, or the path to one, that names the customer for whom a storefront's token speaks; each must have it."""
+    """A claim, or the path to one, that names the customer of a storefront's token; when set, each such token must have
+    it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class _Verified:
 
 
 class Tokens:
-    """Who a token speaks for. Its subject is the actor, as `jwt:<sub>`, which no API key can be called."""
+    """Maps tokens to callers. The subject is the actor, as `jwt:<sub>`, a name that no API key can have."""
 
     def __init__(self, keys: TokenKeys, rules: TokenRules) -> None:
         self._keys = keys
@@ -78,7 +78,7 @@ class Tokens:
         self._verified: LRUCache[bytes, _Verified] = LRUCache(REMEMBERED)
 
     async def authenticate(self, token: str) -> Caller:
-        """The caller; CredentialsInvalid with the cause, or TokenKeysUnavailable."""
+        """Returns the caller. Raises CredentialsInvalid with the cause, or TokenKeysUnavailable."""
         digest = sha256(token.encode()).digest()
         known = self._verified.get(digest)
         if known is not None and known.keys is self._keys.keys and time.time() < known.ends:
@@ -112,7 +112,7 @@ class Tokens:
                 "TOKEN_CLAIM_MISSING", f"the token has no claim {error.claim!r}", claim=error.claim
             ) from None
         except (jwt.PyJWTError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
-            # A claim may be any JSON at all, and the library computes with it: 10^400 is no time, a list no key's id.
+            # A claim may be any JSON, and the library computes with it: 10^400 is no time, a list is no key id.
             cause, message = next(((cause, text) for kind, cause, text in FAULTS if isinstance(error, kind)), MALFORMED)
             raise CredentialsInvalid.of_token(cause, message) from None
 
@@ -125,7 +125,7 @@ class Tokens:
         return f"jwt:{subject}"
 
     def _role(self, claims: Mapping[str, Any]) -> Role:
-        """The mightiest of those that the token has."""
+        """Returns the most powerful role of the token."""
         name = self._rules.role_claim
         value = _claim(claims, name)
         said = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
@@ -137,7 +137,7 @@ class Tokens:
         return max(roles)
 
     def _customer(self, claims: Mapping[str, Any]) -> str:
-        """Whom a storefront's token speaks for; nobody in particular where the rules do not ask."""
+        """Returns the customer of a storefront's token; empty when the rules do not require one."""
         name = self._rules.customer_claim
         if name is None:
             return ""
@@ -154,7 +154,7 @@ class Tokens:
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:
-    """The claim of that name, or the one at the end of that path; None where there is none."""
+    """Returns the claim of that name or path; None when it is missing."""
     value: Any = claims.get(name)
     if value is None:
         value = claims

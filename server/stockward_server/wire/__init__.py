@@ -1,1 +1,1 @@
-"""What the services share on the wire: money, times, page tokens, cursors, status."""
+"""Shared encodings of the services: money, times, page tokens, cursors, status."""

@@ -1,5 +1,5 @@
-"""Cursors of the record of events: sealed, with the epoch of the record that they were given in, and bound to no
-arguments: ListEvents and the watches share them."""
+"""Cursors of the event log: sealed, with their epoch, and independent of the request's arguments, as ListEvents and the
+watches share them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Encode = Callable[[Cursor], str]
 
 @asynccontextmanager
 async def going_on(seals: Seals, text: str) -> AsyncIterator[tuple[Cursor | None, Encode]]:
-    """Gives the cursor to go on from, None for an empty text, and what makes texts of further ones. Raises
-    PageTokenInvalid, and CursorLost where the record lost what the cursor stands behind."""
+    """Yields the cursor to continue from, None for an empty text, and a function that encodes further cursors. Raises
+    PageTokenInvalid, and CursorLost where the log lost events before the cursor."""
     seal = await seals.load()
     try:
         yield decode(seal, text), partial(encode, seal)
@@ -37,13 +37,13 @@ async def going_on(seals: Seals, text: str) -> AsyncIterator[tuple[Cursor | None
 
 @lru_cache(16)  # a thousand watches send the same position
 def encode(seal: Seal, cursor: Cursor) -> str:
-    """Returns the text of a cursor. The part before it is for servers of the release before, which may be asked to go
-    on from it while they are being replaced; it ends with `=`, where they stop reading."""
+    """Returns the text of a cursor. Its first part is for servers of the previous release, which may receive it during
+    an upgrade; it ends with `=`, where they stop reading."""
     return _former(cursor.seq) + seal.close(PURPOSE, json.dumps([cursor.epoch, cursor.seq]).encode())
 
 
 def decode(seal: Seal, text: str) -> Cursor | None:
-    """Returns the cursor, None for an empty text; raises PageTokenInvalid for one that no server gave."""
+    """Returns the cursor, None for an empty text. Raises PageTokenInvalid for one that no server issued."""
     if not text:
         return None
     former, _, sealed = text.rpartition("=")
@@ -57,12 +57,12 @@ def decode(seal: Seal, text: str) -> Cursor | None:
     return Cursor(seq)
 
 
-# Cursors of the release before: a digest without a key, and no epoch. They are good for one more release.
+# Cursors of the previous release: a digest without a key, and no epoch. They are accepted for one more release.
 
 
 def _former(seq: int) -> str:
     body = json.dumps([seq]).encode()
-    body += b" " * ((_DIGEST + len(body)) % 3 == 0)  # JSON does not mind, and so there is an `=` at the end
+    body += b" " * ((_DIGEST + len(body)) % 3 == 0)  # JSON ignores the blank, and the text ends with `=`
     return urlsafe_b64encode(_digest(body) + body).decode()
 
 

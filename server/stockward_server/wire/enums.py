@@ -1,4 +1,4 @@
-"""Enum values on the wire. The domain's enums carry the contract's numbers, and a test holds them to it."""
+"""Enum values on the wire. The domain's enums have the contract's numbers, which a test checks."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from typing import Any
 
 
 def wire(value: IntEnum) -> Any:
-    """The number, which every generated enum takes; typed Any because each has a type of its own."""
+    """Returns the number, which every generated enum accepts; typed Any because each enum has its own type."""
     return value

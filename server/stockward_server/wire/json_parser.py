@@ -1,4 +1,4 @@
-"""What is wrong with JSON that is no message, in words: protobuf's parser says what Python made of it."""
+"""Parses JSON messages and describes errors in plain words, as protobuf's parser only reports Python's errors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OWN_JSON = {
     "google.protobuf.Duration": "must be seconds, such as 900s",
     "google.protobuf.FieldMask": "must be names with commas between them, such as title,productType",
 }
-"""Messages that are written as something else than an object of their fields."""
+"""Messages whose JSON is not an object of their fields."""
 
 UNPARSED = (json_format.Error, ArithmeticError, ValueError, TypeError, RecursionError)
-"""What the parser raises; ArithmeticError where an enum is to be 1e999."""
+"""Errors of the parser; ArithmeticError for an enum such as 1e999."""
 
 SCALARS = {
     FieldDescriptor.CPPTYPE_STRING: "must be text",
@@ -34,7 +34,7 @@ SCALARS = {
 
 
 class JsonInvalid(ValueError):
-    """JSON is not the message that it should be: `path` says where, such as `amount.units`, and `words` what is allowed
+    """JSON that is not the expected message: `path` is the place, such as `amount.units`, and `words` what is allowed
     there."""
 
     def __init__(self, path: str, words: str) -> None:
@@ -44,7 +44,7 @@ class JsonInvalid(ValueError):
 
 
 def parse(data: object, message: M) -> M:
-    """Returns the message, filled with what JSON says; raises JsonInvalid."""
+    """Fills the message from JSON and returns it. Raises JsonInvalid."""
     if not isinstance(data, dict):
         raise JsonInvalid("", "must be an object")
     _refuse_half_characters(data)
@@ -55,8 +55,8 @@ def parse(data: object, message: M) -> M:
 
 
 def _refuse_half_characters(data: object) -> None:
-    """Raises JsonInvalid where a name or a text in it has half a character (a lone surrogate). JSON can have them, and
-    protobuf's parser fails on such names, and on such values of an enum, in a way that is not meant to be caught."""
+    """Raises JsonInvalid where a name or a text contains a lone surrogate, which JSON permits. Protobuf's parser fails
+    on such names, and on such enum values, with errors that should not be caught."""
     left: list[tuple[str, object]] = [("", data)]
     while left:
         path, inner = left.pop()
@@ -75,7 +75,7 @@ def _is_torn(text: str) -> bool:
 
 
 def _fault_of(message: Any, data: Mapping[str, Any]) -> tuple[str, str]:
-    """Where the fault is, and what is allowed there, in an object that is not such a message."""
+    """Returns the path of the fault and what is allowed there, for an object that is not a valid message."""
     fields = {name: field for field in message.fields for name in (field.json_name, field.name)}
     for name, value in data.items():
         field = fields.get(name)
@@ -91,7 +91,7 @@ def _fault_of(message: Any, data: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _fault_in(field: FieldDescriptor, value: Any) -> tuple[str, str]:
-    """Where in a field's value the fault is, and what is allowed."""
+    """Returns the path of the fault in a field's value and what is allowed there."""
     inner = field.message_type
     if inner is not None and inner.GetOptions().map_entry:
         return "", "must be an object of names and texts"

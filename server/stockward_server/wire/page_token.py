@@ -1,4 +1,4 @@
-"""Page tokens (AIP-158): opaque, sealed, and bound to the arguments of the request that they go on from."""
+"""Page tokens (AIP-158): opaque, sealed, and bound to the arguments of the list."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from stockward_server.domain.errors import PageTokenInvalid
 from stockward_server.wire.seal import Seal
 
 DEFAULT_PAGE_SIZE = 50
-"""Rows of a page when the request does not say."""
+"""Default number of rows of a page."""
 
 UNBOUND = ("page_token", "page_size", "cursor", "limit", "request_id")
 """Fields that may differ from page to page."""
 
 
 def page_size(message: Any) -> int:
-    """Rows to answer."""
+    """Returns the number of rows of the page."""
     return int(message.page_size) or DEFAULT_PAGE_SIZE
 
 
@@ -31,8 +31,8 @@ def encode(seal: Seal, message: Message, position: Position) -> str:
 
 
 def decode(seal: Seal, message: Any, shape: Sequence[Part], field: str = "page_token") -> Position | None:
-    """Returns the position to go on from, None for the first page; raises PageTokenInvalid for a text that is no token
-    of this request, or whose position does not have the shape. `field`: where the request has its token."""
+    """Returns the position to continue from, None for the first page. Raises PageTokenInvalid for a text that is no
+    token of this request, or whose position has another shape. `field`: the request's field with the token."""
     token: str = getattr(message, field)
     if not token:
         return None
@@ -43,7 +43,7 @@ def decode(seal: Seal, message: Any, shape: Sequence[Part], field: str = "page_t
 
 
 def position_in(content: bytes | None, shape: Sequence[Part]) -> Position | None:
-    """Returns the position that was sealed; None where there is none of this shape."""
+    """Returns the sealed position; None when it is missing or has another shape."""
     try:
         position = json.loads(content or b"")
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Pages that end by bytes as well as by rows: every client can read them, and the server holds little more than one."""
+"""Pages limited by bytes as well as by rows: every client can read them, and the server holds little more than one."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ ROW_BYTES = 6
 """Tag and length of a row within its response."""
 
 FIRST_STEP = 64
-"""Rows that are read at first: a page of the usual size is one query."""
+"""Rows of the first query: a page of the usual size needs only one."""
 
 ORDERS_AT_FIRST = 16
-"""Orders that are read at first: each may have a thousand lines."""
+"""Orders of the first query: each may have a thousand lines."""
 
 GROWTH = 8
-"""How many times as many rows each further step may read."""
+"""Factor by which each further query may read more rows."""
 
 
 class Sized(Protocol):
-    """A message, or what has one."""
+    """A message, or an object that contains one."""
 
     def ByteSize(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPage(Generic[Made]):
-    """What a response has room for, and the position of its last row; None when there is nothing after it."""
+    """The rows of a response, and the position of its last row; None when no rows follow."""
 
     messages: Sequence[Made]
     rest: Position | None
@@ -50,9 +50,8 @@ async def read_page(
     *,
     first_step: int = FIRST_STEP,
 ) -> ReadPage[Made]:
-    """Reads rows until the page has as many as asked for or PAGE_BYTES, in steps, so that large rows which have no
-    place in it are not read by the hundred. `load` returns fewer rows than its page asks for only when there are no
-    more."""
+    """Reads rows until the page has as many as requested or PAGE_BYTES, in steps, so that large rows beyond the limit
+    are not read by the hundred. `load` returns fewer rows than requested only when there are no more."""
     messages: list[Made] = []
     used, step, after = 0, first_step, page.after
     last: Row | None = None
@@ -72,7 +71,7 @@ async def read_page(
         if len(rows) < wanted:
             return ReadPage(messages, None)
         after = position(rows[-1])
-        room = (PAGE_BYTES - used) * len(messages) // used  # rows, if they go on as large as they were
+        room = (PAGE_BYTES - used) * len(messages) // used  # rows, if they stay as large as those so far
         step = max(1, min(step * GROWTH, room + 1))
 
 
@@ -86,8 +85,8 @@ async def list_page(
     *,
     first_step: int = FIRST_STEP,
 ) -> tuple[Sequence[Made], str]:
-    """The messages of one page of a list, and the token of the next; empty on the last. `shape`: what a position
-    consists of."""
+    """Returns the messages of one page of a list, and the token of the next page, empty on the last. `shape`: the parts
+    of a position."""
     seal = await seals.load()
     page = Page(page_token.page_size(request), page_token.decode(seal, request, shape))
     async with long_read(page.size):
@@ -96,13 +95,13 @@ async def list_page(
 
 
 class Room:
-    """PAGE_BYTES that the parts of one response share."""
+    """PAGE_BYTES, shared by the parts of one response."""
 
     def __init__(self) -> None:
         self._left = PAGE_BYTES
 
     def take(self, size: int) -> bool:
-        """Whether so many bytes more have a place; then it is theirs."""
+        """Reserves bytes; returns whether there was room."""
         if size > self._left:
             return False
         self._left -= size

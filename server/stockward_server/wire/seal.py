@@ -1,4 +1,4 @@
-"""Texts that clients keep for the servers and can neither make nor change themselves: page tokens and cursors."""
+"""Seals texts that clients keep for the servers and cannot create or change: page tokens and cursors."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from binascii import Error
 from collections.abc import Awaitable, Callable
 
 MAC_BYTES = 16
-"""Of an HMAC-SHA256, which is cut to this length."""
+"""Bytes to which the HMAC-SHA256 is truncated."""
 
 
 class Seal:
-    """Seals bytes under a key. What was sealed for one purpose opens for no other."""
+    """Seals bytes with a key. A text sealed for one purpose does not open for another."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -22,10 +22,10 @@ class Seal:
         return urlsafe_b64encode(self._mac(purpose, content) + content).decode().rstrip("=")
 
     def open(self, purpose: bytes, text: str) -> bytes | None:
-        """Returns the content, or None where the text was not sealed for this purpose under the key."""
+        """Returns the content, or None when the text was not sealed with this key for this purpose."""
         try:
             sealed = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except (Error, ValueError):  # the latter for what is not ASCII
+        except (Error, ValueError):  # ValueError for text that is not ASCII
             return None
         mac, content = sealed[:MAC_BYTES], sealed[MAC_BYTES:]
         return content if hmac.compare_digest(mac, self._mac(purpose, content)) else None
@@ -38,12 +38,12 @@ class Seals:
     """The seal that all servers of a database share."""
 
     def __init__(self, read_key: Callable[[], Awaitable[bytes]]) -> None:
-        """`read_key` is asked when the seal is first needed, until it answers."""
+        """`read_key` is called when the seal is first needed, until it succeeds."""
         self._read_key = read_key
         self._seal: Seal | None = None
 
     async def load(self) -> Seal:
-        """Returns the seal; raises what `read_key` raises."""
+        """Returns the seal. Raises the errors of `read_key`."""
         if self._seal is None:
             self._seal = Seal(await self._read_key())
         return self._seal

@@ -1,4 +1,4 @@
-"""Refusals as google.rpc.Status (AIP-193)."""
+"""Converts refusals to google.rpc.Status (AIP-193)."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ DOMAIN = "stockward"
 """`domain` of every ErrorInfo."""
 
 MAX_TEXT = 300
-"""Bytes of one text of a Status."""
+"""Maximum bytes of one text of a Status."""
 
 BRIEF_TEXT = 60
-"""Bytes of the message of a brief Status."""
+"""Maximum bytes of the message of a brief Status."""
 
 MAX_LISTED = 1500
-"""Bytes of a list in a Status, some twenty lines: it travels in HTTP trailers, and gRPC clients take 8 KiB of them."""
+"""Maximum bytes of a list in a Status, some twenty lines: it is sent in HTTP trailers, of which gRPC clients accept 8
+KiB."""
 
 
 HTTP_STATUS = {"WEBHOOK_TYPE_UNKNOWN": "422", "MESSAGE_TOO_LARGE": "413"}
-"""By reason, where HTTP has a better status than the one that a gRPC code stands for. It goes out as the trailer
-`x-http-status`, which the edge turns into the status of its answer."""
+"""HTTP status by reason, where it is more precise than that of the gRPC code. The trailer `x-http-status` carries it,
+and the edge makes it the status of the response."""
 
 
 def status_of(refusal: Refusal) -> status_pb2.Status:
-    """ErrorInfo first, then the details that apply; long texts are cut, and so are long lists."""
+    """Returns the Status: ErrorInfo first, then the applicable details; long texts and lists are cut."""
     metadata = {key: _cut(value) for key, value in refusal.metadata.items()}
     details: list[Any] = [error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=metadata)]
     if refusal.violations:
@@ -51,20 +52,20 @@ def status_of(refusal: Refusal) -> status_pb2.Status:
 
 
 def brief_status_of(refusal: Refusal) -> status_pb2.Status:
-    """Some 150 bytes: where there are thousands of them."""
+    """Returns a Status of some 150 bytes, for responses with thousands of them."""
     reason = AnyMessage()
     reason.Pack(error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN))
     return status_pb2.Status(code=refusal.code, message=_cut(refusal.message, BRIEF_TEXT), details=[reason])
 
 
 def _cut(text: str, size: int = MAX_TEXT) -> str:
-    """The text in at most `size` bytes, or a few more where it is cut."""
-    encoded = text.encode(errors="replace")  # JSON can have half a character, which no message can
+    """Returns the text cut to `size` bytes, plus a mark where it was cut."""
+    encoded = text.encode(errors="replace")  # JSON can contain a lone surrogate, which no message can
     return encoded.decode() if len(encoded) <= size else encoded[:size].decode(errors="ignore") + "…"
 
 
 def _listed(violations: Iterable[FieldViolation | PreconditionViolation]) -> list[Any]:
-    """As many as there is room for, as keyword arguments of their message."""
+    """Returns as many violations as fit, as keyword arguments of their message."""
     listed: list[Any] = []
     room = MAX_LISTED
     for violation in violations:

@@ -1,4 +1,4 @@
-"""What of orders and events is between staff, whichever way they reach a storefront."""
+"""Removes the data of orders and events that only staff may see."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from stockward.order.v1 import order_pb2
 
 
 def hide_order(order: order_pb2.Order | order_pb2.OrderSnapshot) -> None:
-    """Takes out what is between staff."""
+    """Removes the data that only staff may see."""
     for line in order.lines:
         line.ClearField("price_override_reason")
     if isinstance(order, order_pb2.Order):
@@ -24,7 +24,7 @@ def hide_order(order: order_pb2.Order | order_pb2.OrderSnapshot) -> None:
 
 
 def hide_event(event: event_pb2.Event) -> None:
-    """Takes out what is between staff: who brought it about, and what `hide_order` does."""
+    """Removes the data that only staff may see: the actor, and the data that `hide_order` removes."""
     event.ClearField("actor")
     if event.HasField("order"):
         hide_order(event.order)

@@ -1,4 +1,4 @@
-"""google.protobuf.Timestamp and Duration from and to datetimes (UTC) and timedeltas."""
+"""Converts google.protobuf.Timestamp and Duration from and to datetimes (UTC) and timedeltas."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @lru_cache(maxsize=1024)
 def timestamp(moment: datetime | None) -> Timestamp | None:
-    """A Timestamp of microsecond precision, to be put into another message: it is shared, never change it.
+    """Returns a Timestamp of microsecond precision. It is cached and shared: copy it into another message, never change
+    it.
 
-    All that a batch changes has the same time. None stays unset.
+    The cache serves batches, whose changes all have the same time. None stays unset.
     """
     if moment is None:
         return None
@@ -27,7 +28,7 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
 
 
 def moment(message: Timestamp, field: str) -> datetime:
-    """The moment; FieldInvalid naming `field` when it is out of range (years 1 to 9999)."""
+    """Returns the datetime. Raises FieldInvalid naming `field` when it is out of range (years 1 to 9999)."""
     try:
         return message.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
@@ -35,5 +36,5 @@ def moment(message: Timestamp, field: str) -> datetime:
 
 
 def timespan(message: Duration) -> timedelta:
-    """A validated Duration as a timedelta."""
+    """Returns a validated Duration as a timedelta."""
     return timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)

@@ -1,1 +1,1 @@
-"""Validation of requests by the rules of the contract, bounded before it begins."""
+"""Validation of requests by the rules of the contract, with limits that are checked first."""

@@ -1,6 +1,6 @@
-"""How many elements a message has, counted before anything walks them: what is small to send is small to refuse.
+"""Counts the elements of a message before any rule runs, so that a request that is cheap to send is cheap to refuse.
 
-An empty element is two bytes on the wire, and costs each rule on it some microseconds.
+An empty element is two bytes on the wire, but costs each of its rules some microseconds.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from google.protobuf.message import Message
 from stockward_server.domain.errors import FieldInvalid
 
 UNLIMITED = 1000
-"""Elements of a list or map for which the contract has no limit, such as the paths of a field mask."""
+"""Maximum elements of a list or map without a limit in the contract, such as the paths of a field mask."""
 
 UNUSED = "google.api.HttpBody.extensions"
 """A list that no method reads."""
 
 MAX_ELEMENTS = 250_000
-"""Elements of a message in all its lists: somewhat more than the 200 orders of a batch can have lines."""
+"""Maximum elements of all lists of a message: somewhat more than the lines of the 200 orders of a batch."""
 
 
 class Counted(NamedTuple):
-    """A field of a message that has elements, or in which there may be some."""
+    """A field of a message that has elements or may contain some."""
 
     field: FieldDescriptor
     limit: int
-    """Of a list or map; of a batch, whose parts are checked one by one by its method, what each may have is not held
-    against its limits here."""
+    """Limit of a list or map. In a batch, whose method checks the parts one by one, the lists of a part are not checked
+    here."""
     inside: bool
     strict: bool
 
@@ -42,8 +42,8 @@ class _TooManyError(Exception):
 
 
 def count_elements(message: Message, prefix: str = "") -> int:
-    """Returns the elements of all lists and maps in the message; FieldInvalid naming the first that has more than the
-    contract allows, its path behind `prefix`."""
+    """Returns the number of elements of all lists and maps in the message. Raises FieldInvalid naming the first list
+    with more than the contract allows, its path after `prefix`."""
     try:
         count = _count(message, strict=True)
     except _TooManyError as error:
@@ -82,7 +82,7 @@ def _count(message: Message, strict: bool) -> int:
 
 @cache
 def plan(message: Descriptor) -> Sequence[Counted]:
-    """Returns the fields of a message that have elements, or in which there may be some."""
+    """Returns the fields of a message that have elements or may contain some."""
     return [counted for field in message.fields if (counted := _counted(field)) is not None]
 
 
@@ -95,7 +95,7 @@ def _counted(field: FieldDescriptor) -> Counted | None:
 
 
 def limit_of(field: FieldDescriptor) -> int:
-    """Returns how many elements a list or map may have."""
+    """Returns the maximum number of elements of a list or map."""
     if field.full_name == UNUSED:
         return 0
     return (_rules(field).map.max_pairs if _is_map(field) else _rules(field).repeated.max_items) or UNLIMITED

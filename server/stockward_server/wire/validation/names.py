@@ -1,9 +1,9 @@
-"""SKUs, handles and UUIDs in requests: brought to their normal form as a request comes in, so that a repetition is
-recognised however it is written; SKUs and handles are checked with the other rules.
+"""Normalises SKUs, handles and UUIDs in requests, so that a repetition is recognised in any spelling, and validates
+SKUs and handles together with the other rules.
 
-A UUID is what the contract says is one (RFC 9562: compared without regard to case). Names are found by the names of
-their fields, so a new one is covered on the day it is added: `sku`, `skus` and what ends in `_sku` or `_skus` are SKUs,
-`handle` is a handle, and an `aggregate_id` may have a SKU in it.
+UUIDs are compared without regard to case (RFC 9562); the contract marks them. Names are found by their fields' names,
+so a new field is covered at once: `sku`, `skus` and names ending in `_sku` or `_skus` are SKUs, `handle` is a handle,
+and an `aggregate_id` may contain a SKU.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from stockward_server.domain.errors import FieldViolation
 from stockward_server.domain.names import handle_fault, normal_name, sku_fault
 
 MAX_ELEMENTS = 10_000
-"""Elements of a list that are looked at, more than any request may have: the contract's own rule refuses the others."""
+"""Maximum elements of a list that are processed, more than any request may have: the contract's rule refuses longer
+lists."""
 
 MAX_SHOWN = 40
-"""Characters of a wrong name that a message repeats."""
+"""Maximum characters of an invalid name in a message."""
 
 IDS = ("product_id", "endpoint_id", "request_id")
-"""Ids that are not held against a rule everywhere: where others say what a product is, where an endpoint has a name by
-the settings (in lower case, too), and in rows that are refused one by one."""
+"""Ids without a rule in some places: where other systems set the product id, where an endpoint of the settings has a
+name (in lower case, too), and in rows that are refused one by one."""
 
 _SKU = re.compile("(.+_)?skus?")
 
@@ -37,19 +38,19 @@ Fault = Callable[[str], str | None]
 
 
 class _Named(NamedTuple):
-    """A field of a message that is a name or an id, or has some inside."""
+    """A field of a message that is a name or an id, or contains some."""
 
     field: FieldDescriptor
     normal: Callable[[str], str]
     fault: Fault | None
-    """What is wrong with a name."""
+    """Returns what is wrong with a name."""
     checked: bool
-    """Whether it is checked here."""
+    """Whether it is validated here."""
 
 
 def normalise_names(message: Message) -> None:
-    """Brings every SKU, handle and UUID in the message to its normal form, in place. The parts of a batch, whose rules
-    are left to its method, have their own turn."""
+    """Normalises every SKU, handle and UUID in the message, in place, except in the parts of a batch, which its method
+    validates one by one."""
     for field, normal, _, checked in _plan(message.DESCRIPTOR):
         value: Any = getattr(message, field.name)
         if field.message_type:
@@ -64,7 +65,7 @@ def normalise_names(message: Message) -> None:
 
 
 def name_violations(message: Message) -> Iterator[FieldViolation]:
-    """What is wrong with the SKUs and handles of a normalised message. A missing one is left to the contract's rules;
+    """Yields the invalid SKUs and handles of a normalised message. Missing ones are left to the contract's rules;
     fields that these ignore are ignored here as well."""
     for field, _, fault, checked in _plan(message.DESCRIPTOR):
         if not checked:
@@ -79,7 +80,7 @@ def name_violations(message: Message) -> Iterator[FieldViolation]:
 
 
 def _shown(name: str) -> str:
-    """The beginning of a name for people, without what cannot be seen."""
+    """Returns the beginning of a name for people, without invisible characters."""
     seen = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in name[:MAX_SHOWN])
     return f"“{seen}{'…' if len(name) > MAX_SHOWN else ''}”"
 
@@ -124,7 +125,7 @@ def _fault_of(field: FieldDescriptor) -> Fault | None:
 
 
 def _is_checked(field: FieldDescriptor) -> bool:
-    """Whether a name must be one that there could be. A filter of a list is only compared: others find nothing."""
+    """Whether a name must be valid. A filter of a list is only compared: an invalid one matches nothing."""
     if field.full_name.partition(".v1.")[2].startswith("List"):
         return False
     rules = field.GetOptions().Extensions[validate_pb2.field]

@@ -1,7 +1,7 @@
-"""What the contract's rules allow, in words: protovalidate's own messages speak of patterns, lists and oneofs.
+"""Describes in plain words what the contract's rules allow; protovalidate's messages use patterns, lists and oneofs.
 
-Each sentence follows the path of a field. It is made from the rule that was broken and the others of its kind beside
-it, so that it says all that is allowed: `must have 1 to 64 characters`. A pattern has its words in the contract.
+Each sentence follows the path of a field. It combines the broken rule with related ones, so that it states everything
+that is allowed: `must have 1 to 64 characters`. The contract provides the words for a pattern.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ UUID = "must be a UUID, such as 0190f3a2-7c1e-7b44-9a55-8d3f3f6f2a10"
 
 
 def words_of(message: Any, violation: Any) -> str:
-    """Returns what is allowed where a message broke a rule: the Descriptor of its type, and a buf.validate.Violation.
+    """Returns what is allowed where a message broke a rule: `message` is the Descriptor, `violation` a
+    buf.validate.Violation.
 
-    A rule of CEL has its own message, which is returned as it is."""
+    A CEL rule has its own message, which is returned unchanged.
+    """
     *parents, last = (element.field_name for element in violation.field.elements) if violation.field else [""]
     for name in parents:
         message = _message_in(message.fields_by_name[name])
@@ -40,13 +42,13 @@ def words_of(message: Any, violation: Any) -> str:
 
 
 def _message_in(field: FieldDescriptor) -> Any:
-    """The message that the field, or each value of a map, holds."""
+    """Returns the message type of the field, or of the values of a map."""
     message: Any = field.message_type
     return message.fields_by_name["value"].message_type if message.GetOptions().map_entry else message
 
 
 def _limits(low: object, high: object, unit: str = "") -> str:
-    """`1 to 64 characters`; a bound that is None is left out."""
+    """Returns a range such as `1 to 64 characters`; a bound that is None is left out."""
     if low is None or low == high:
         words = f"at most {high}" if low is None else f"{low}"
     elif high is None:
@@ -57,7 +59,7 @@ def _limits(low: object, high: object, unit: str = "") -> str:
 
 
 def _bound(rules: Any, name: str) -> str | None:
-    """`1,000`, or None where the rules have no such bound; a duration is in seconds."""
+    """Returns a bound such as `1,000`, or None without one; a duration is in seconds."""
     if not rules.HasField(name):
         return None
     value = getattr(rules, name)
@@ -86,7 +88,7 @@ def _number(field: FieldDescriptor, rules: Any) -> str:
 
 
 def _choice(field: FieldDescriptor, rules: Any) -> str:
-    """The values of an enum but for zero, which means that none is given; or those that a list names."""
+    """Returns the values of an enum except zero, which means unset; or those that a rule lists."""
     if field.enum_type is not None:
         names = [value.name for value in field.enum_type.values if value.number]
     else:
@@ -101,7 +103,7 @@ def _exclusion(field: FieldDescriptor, rules: Any) -> str:
 
 
 def either(names: list[str]) -> str:
-    """`one of a, b or c`, `a or b`, `a`."""
+    """Returns `one of a, b or c`, `a or b`, or `a`."""
     *rest, last = names
     return f"{'one of ' * (len(rest) > 1)}{', '.join(rest)} or {last}" if rest else last
 
@@ -123,4 +125,4 @@ WORDS: dict[str, Callable[[FieldDescriptor, Any], str]] = {
     "min_pairs": _pairs,
     "max_pairs": _pairs,
 }
-"""By the name of a rule. `tests/unit/test_rule_messages.py` breaks every rule of the contract."""
+"""Descriptions by rule name. `tests/unit/test_rule_messages.py` breaks every rule of the contract."""

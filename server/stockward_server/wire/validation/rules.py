@@ -1,4 +1,4 @@
-"""The rules of the contract, checked: protovalidate violations become FieldInvalid with every field at fault."""
+"""Checks the rules of the contract: protovalidate violations become FieldInvalid with every field at fault."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from stockward_server.wire.validation.wire_counts import SMALL, check_counts
 M = TypeVar("M", bound=Message)
 
 FEW = 50
-"""Elements of a message in which every fault is looked for. Of a larger one the first fault must do: finding one takes
-as long as the rule that it breaks, and an answer has room for some twenty."""
+"""Maximum elements of a message in which all faults are reported. A larger one reports only the first: finding a fault
+takes as long as checking its rule, and a response has room for some twenty."""
 
 SHORT = 2048
-"""Bytes of a message whose rules are checked at once: 150 lines of an order in it take 4 ms."""
+"""Maximum bytes of a message that is validated on the event loop: 150 lines of an order in it take 4 ms."""
 
 _validator = protovalidate.Validator()
 
 
 def validate(message: Message, prefix: str = "") -> None:
-    """Puts the names in the message into their one form, and raises FieldInvalid listing the fields that break their
-    rules; paths are behind `prefix`. Of a message with many elements it names the first one. The parts of a batch are
-    left to its method, which calls this for each."""
+    """Normalises the names in the message, and raises FieldInvalid listing the fields that break their rules, with
+    paths after `prefix`. For a message with many elements it lists only the first one. The parts of a batch are left to
+    its method, which calls this for each."""
     first_only = count_elements(message, prefix) > FEW
     normalise_names(message)
     names_at_fault = islice(name_violations(message), 1 if first_only else None)
@@ -50,8 +50,8 @@ def validate(message: Message, prefix: str = "") -> None:
 
 
 def prepare(messages: Iterable[Descriptor]) -> None:
-    """Compiles the rules of these types of messages, which else the first call of each would have all others wait for:
-    up to 30 ms."""
+    """Compiles the rules of these message types in advance: otherwise the first call of each would block others for up
+    to 30 ms."""
     for message in messages:
         _validator.collect_violations(GetMessageClass(message)())
 
@@ -67,14 +67,14 @@ def _path(field: Any) -> str:
 
 
 class Rules:
-    """The contract's rules and the size limit (bytes), for what a call brings in."""
+    """The contract's rules and the size limit (bytes) for incoming messages."""
 
     def __init__(self, max_message_bytes: int) -> None:
         self._limit = max_message_bytes
 
     async def read(self, raw: bytes, kind: type[M]) -> M:
-        """Returns the message in the bytes, checked; raises FieldInvalid or MessageTooLarge. What the bytes alone
-        tell is looked at before they are parsed; a large message is read beside, in turn with others."""
+        """Returns the parsed and validated message. Raises FieldInvalid or MessageTooLarge. Limits that apply to the
+        bytes are checked before parsing; a large message is processed in a separate thread, in turn with others."""
         descriptor: Any = kind.DESCRIPTOR
         limit = min(self._limit, max_bytes(descriptor))
         if len(raw) > limit:
@@ -85,12 +85,12 @@ class Rules:
 
 
 def _checked(raw: bytes, kind: type[M]) -> M:
-    descriptor: Any = kind.DESCRIPTOR  # its stub has another type
+    descriptor: Any = kind.DESCRIPTOR  # its stub declares another type
     if len(raw) > SMALL:
         check_counts(raw, descriptor)
     try:
         message = kind.FromString(raw)
-    except DecodeError:  # gRPC itself would end the call as UNKNOWN, with the exception's text
+    except DecodeError:  # gRPC would end the call as UNKNOWN with the exception's text
         raise FieldInvalid("", "the bytes are not a message of this method's type") from None
     validate(message)
     return message

@@ -1,4 +1,4 @@
-"""How many bytes a message can have that keeps the contract's rules."""
+"""Computes the maximum size of a message that keeps the contract's rules."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from stockward_server.wire.validation.counts import limit_of
 
 NUMBER = 11
-"""Bytes of a number or an enum, at most, with its tag."""
+"""Maximum bytes of a number or an enum with its tag."""
 
 HEAD = 7
 """Bytes of a tag and a length."""
 
 CHARACTER = 4
-"""Bytes of a character in UTF-8."""
+"""Maximum bytes of a character in UTF-8."""
 
 ROOM = 64 * 1024
-"""What is allowed beyond that: fields that only newer clients know, and texts that are a little too long, which are
-refused by their names."""
+"""Additional bytes for fields of newer clients, and for texts slightly too long, which get an error with their field's
+name."""
 
 SHORT = 1024
-"""Bytes of a text whose rule names no length, such as a pattern or one of several words."""
+"""Bytes of a text whose rule has no length, such as a pattern or a list of words."""
 
 UNBOUNDED = 1 << 40
-"""Bytes of raw content of which the contract names no length, such as a webhook's."""
+"""Bytes of raw content without a length in the contract, such as a webhook's."""
 
 
 def max_bytes(message: Descriptor) -> int:
-    """Returns how many bytes a legal message of the type has at most, and somewhat more."""
+    """Returns the maximum bytes of a valid message of the type, plus ROOM."""
     return ROOM + _size(message)
 
 

@@ -1,5 +1,5 @@
-"""Counts the elements of an encoded message before a parser makes objects of them: an empty one is two bytes on the
-wire, and a hundred in memory."""
+"""Counts the elements of an encoded message before it is parsed: an empty element is two bytes on the wire and a
+hundred in memory."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from stockward_server.domain.errors import FieldInvalid
 from stockward_server.wire.validation.counts import MAX_ELEMENTS, Counted, plan
 
 SMALL = 16 * 1024
-"""Bytes of a message that is parsed uncounted: whatever is in it, it becomes a megabyte."""
+"""Maximum bytes of a message that is parsed uncounted: it takes a megabyte at most."""
 
 SPARE, EACH = 1000, 100
-"""How many fields may stand in a message that are no elements of lists: so many, and so many for each message in it.
-Its own fields are fewer, and a newer client has some that are not known here."""
+"""Maximum number of fields that are not elements of lists: SPARE, plus EACH for each message. A message has fewer, and
+a newer client may send unknown ones."""
 
 STEP = 1000
-"""Elements that are counted before they are held against the limit: what is too long is refused at its beginning."""
+"""Elements counted before the limit is checked, so that an oversized list is refused early."""
 
 MAX_VARINT = 10
-"""Bytes of a number."""
+"""Maximum bytes of a number."""
 
 CONTINUED = bytes(range(128, 256))
-"""Bytes of a number behind which there are more."""
+"""Bytes of a number that are followed by more."""
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types."""
@@ -37,40 +37,40 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 class _Field(NamedTuple):
     name: str
     limit: int
-    """How often it may come: its elements, or once."""
+    """Maximum number of occurrences: of its elements, or one."""
     is_list: bool
     is_packed: bool
     is_run: bool
-    """Whether its elements need no look inside, so that those that follow are only stepped over."""
+    """Whether its elements contain no lists, so that following elements can be skipped."""
     inside: Descriptor | None
-    """What it holds, where there may be lists in that."""
+    """The message type inside, if that may contain lists."""
     strict: bool
 
 
 class _Part(NamedTuple):
-    """A message in the bytes, yet to be looked at."""
+    """A message in the bytes that is still to be counted."""
 
     start: int
     end: int
     message: Descriptor
     path: str
     strict: bool
-    """Whether the lists in it are held against their limits, or the parts of a batch will be one by one."""
+    """Whether the limits of its lists apply here; for the parts of a batch they are checked one by one later."""
 
 
 class _MalformedError(Exception):
-    """The bytes are no message. Its parser says so."""
+    """The bytes are not a valid message; the parser reports it."""
 
 
 def check_counts(raw: bytes, message: Descriptor) -> None:
-    """FieldInvalid naming a list of the encoded message that has more elements than the contract allows. Bytes that are
-    no message are left to the parser."""
+    """Raises FieldInvalid naming a list of the encoded message with more elements than the contract allows. Malformed
+    bytes are left to the parser."""
     with contextlib.suppress(_MalformedError, IndexError):
         _check(raw, message)
 
 
 def _check(raw: bytes, message: Descriptor) -> None:
-    """Looks at every field of the message and of those in it."""
+    """Counts the fields of the message and of the messages in it."""
     parts = [_Part(0, len(raw), message, "", True)]
     elements = others = messages = 0
     while parts:
@@ -114,7 +114,7 @@ def _too_many(path: str, field: _Field) -> FieldInvalid:
 
 
 def _value(raw: bytes, at: int, wire_type: int) -> tuple[int, int]:
-    """Returns the size of a value's content, and where the next field begins."""
+    """Returns the size of a value's content, and the offset of the next field."""
     if wire_type == BYTES:
         size = raw[at]
         at += 1
@@ -129,7 +129,7 @@ def _value(raw: bytes, at: int, wire_type: int) -> tuple[int, int]:
 
 
 def _run(raw: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
-    """Returns how many short elements with this tag follow, at most STEP, and where the next field begins."""
+    """Returns how many short elements with this tag follow, at most STEP, and the offset of the next field."""
     count = 0
     while at < end and raw[at] == tag and count < STEP:
         size = raw[at + 1]
@@ -143,12 +143,12 @@ def _run(raw: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 
 def _numbers(packed: bytes) -> int:
-    """Returns how many numbers stand in one piece: the last byte of each has its highest bit clear."""
+    """Returns how many packed numbers the bytes hold: the last byte of each has its highest bit clear."""
     return len(packed.translate(None, CONTINUED))
 
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    """Returns the number at a place, and the place behind it."""
+    """Returns the number at an offset, and the offset after it."""
     number = shift = 0
     for place in range(at, at + MAX_VARINT):
         number |= (raw[place] & 127) << shift
@@ -160,7 +160,7 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
 
 @cache
 def _fields(message: Descriptor) -> Mapping[int, _Field]:
-    """By number: the lists, and what may have lists in it."""
+    """Returns the fields by number that are lists or may contain lists."""
     return {counted.field.number: _field(counted) for counted in plan(message)}
 
 
