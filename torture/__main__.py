@@ -33,7 +33,7 @@ def main(
         raise typer.BadParameter("there is no such build", param_hint="--broken")
     plan = Plan(random.randrange(10**6) if seed is None else seed, duration, clients, servers, broken)
     logging.basicConfig(level=logging.ERROR)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with nothing left behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: stops all processes
     console, progress_console = Console(), Console(stderr=True)
     columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=progress_console, transient=True) as progress:

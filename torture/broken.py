@@ -1,6 +1,6 @@
-"""Builds that break a promise on purpose, each to be found by the check that watches over it.
+"""Builds that break a promise on purpose; a check must find each of them.
 
-They exist in tests only: `process.py` and the tests patch the code as it is loaded, and nothing in the code knows.
+They exist only in tests: `process.py` and the tests patch the code when it is loaded, and the code does not know.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from stockward_server.storage.write import write_state as write
 from torture.checks import Finding
 
 Patch = Callable[[object, str, Any], None]
-"""setattr, or pytest's monkeypatch.setattr, which takes it back."""
+"""setattr, or pytest's monkeypatch.setattr, which undoes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +52,22 @@ class Broken:
     """The check that must notice."""
     break_it: Callable[[Patch], None]
     says: str = ""
-    """What it must say of it, where the check has more than one thing to say."""
+    """Text that its finding must contain, where the check has several findings."""
 
     def is_found(self, findings: Iterable[Finding]) -> bool:
-        """By the check that must notice, whatever the others have noticed."""
+        """Returns whether the expected check found it, regardless of the others."""
         found = [each for finding in findings if finding.check == self.found_by for each in finding.violations]
         return any(self.says in violation.message for violation in found)
 
 
 def every(count: int) -> Callable[[], bool]:
-    """True at each `count`th call."""
+    """Returns a function that returns True at each `count`th call."""
     numbers = itertools.count(1)
     return lambda: next(numbers) % count == 0
 
 
 def acknowledges_early(patch: Patch) -> None:
-    """Now and then a batch is rolled back, and its callers get the answer that it was done."""
+    """Sometimes rolls a batch back and reports success to its callers."""
     unlucky = every(15)
 
     @asynccontextmanager
@@ -86,7 +86,7 @@ def acknowledges_early(patch: Patch) -> None:
 
 
 def forgets_requests(patch: Patch) -> None:
-    """A request that comes again is done again."""
+    """Executes a repeated request again."""
     find, insert = idempotency.find_responses, idempotency.insert_responses
 
     async def find_responses(connection: Any, requests: Sequence[MutationContext]) -> Any:
@@ -106,7 +106,7 @@ def none_left() -> InsufficientStock:
 
 
 def answers_no(patch: Patch) -> None:
-    """Now and then what was done is said to be refused."""
+    """Sometimes reports a committed change as refused."""
     answer, unlucky = committer._answer, every(15)
 
     def answer_no(queued: Any, outcome: Any) -> None:
@@ -117,7 +117,7 @@ def answers_no(patch: Patch) -> None:
 
 
 def refuses_late(patch: Patch) -> None:
-    """Now and then a command is refused after it has saved what it does: harmless, as what it saved is dropped."""
+    """Sometimes refuses a command after it has saved its changes: harmless, as they are dropped."""
     move, unlucky = UnitOfWork.move, every(15)
 
     def moved(self: UnitOfWork, changes: Any, cause: Any) -> None:
@@ -129,14 +129,14 @@ def refuses_late(patch: Patch) -> None:
 
 
 def saves_early(patch: Patch) -> None:
-    """What a command saves reaches its batch at once, even when the command is refused afterwards."""
+    """Saves a command's changes into the batch at once, even when it is refused afterwards."""
     refuses_late(patch)
     patch(UnitOfWork, "scratch", lambda state: state)
     patch(UnitOfWork, "merge", lambda state, scratch: None)
 
 
 def halves_orders(patch: Patch) -> None:
-    """Now and then the last line of an order is written without its claim."""
+    """Sometimes writes the last line of an order without its claim."""
     insert, unlucky = write_orders.insert_allocations, every(10)
 
     def insert_allocations(statement: Statement, orders: Any) -> None:
@@ -146,7 +146,7 @@ def halves_orders(patch: Patch) -> None:
 
 
 def loses_payments(patch: Patch) -> None:
-    """Now and then a payment counts and is not kept."""
+    """Sometimes counts a payment without storing it."""
     insert, unlucky = write_orders.insert_payments, every(3)
 
     def insert_payments(statement: Statement, events: Any, now: Any) -> None:
@@ -157,7 +157,7 @@ def loses_payments(patch: Patch) -> None:
 
 
 def rounds_each_step(patch: Patch) -> None:
-    """What a unit takes along of discount and tax is rounded for each step, and so does not add up."""
+    """Rounds a unit's discount and tax at each step, so that they do not add up."""
 
     def step(shares: LineShares, gone: int, units: int, quantity: int) -> int:
         return round(shares.tax * units / quantity) - round(shares.discount * units / quantity)
@@ -166,7 +166,7 @@ def rounds_each_step(patch: Patch) -> None:
 
 
 def counts_refunds_as_unpaid(patch: Patch) -> None:
-    """A refund of goodwill makes an order an unpaid one, which expires."""
+    """Treats an order with a goodwill refund as unpaid, so that it expires."""
     cover = Payment.cover.fget  # type: ignore[attr-defined]
 
     def less_refunds(payment: Payment) -> Cover:
@@ -178,7 +178,7 @@ def counts_refunds_as_unpaid(patch: Patch) -> None:
 
 
 def loses_movements(patch: Patch) -> None:
-    """Now and then a movement is not written into the ledger."""
+    """Sometimes omits a movement from the ledger."""
     insert, unlucky = write.insert_movements, every(20)
 
     def insert_movements(statement: Statement, movements: Any, now: Any) -> None:
@@ -188,7 +188,7 @@ def loses_movements(patch: Patch) -> None:
 
 
 def moves_late(patch: Patch) -> None:
-    """One movement of each batch is written with the next one only; after a while all are written in time."""
+    """Writes one movement of each batch with the next batch; after a while writes all in time."""
     insert, late, early = write.insert_movements, list[Any](), itertools.count()
 
     def insert_movements(statement: Statement, movements: Any, now: Any) -> None:
@@ -200,7 +200,7 @@ def moves_late(patch: Patch) -> None:
 
 
 def miscounts(patch: Patch) -> None:
-    """A movement now and then says other counters than there are."""
+    """Sometimes writes wrong counters into a movement."""
     insert, unlucky = write.insert_movements, every(20)
 
     def insert_movements(statement: Statement, movements: Any, now: Any) -> None:
@@ -210,7 +210,7 @@ def miscounts(patch: Patch) -> None:
 
 
 def sells_too_many(patch: Patch) -> None:
-    """There are always three more than there are."""
+    """Reports three more units than there are."""
     patch(
         StockLevel,
         "available",
@@ -219,12 +219,12 @@ def sells_too_many(patch: Patch) -> None:
 
 
 def forgets_overhang(patch: Patch) -> None:
-    """What one location owes and has not is sold once more at the others."""
+    """Offers the overhang of one location at the others again."""
     patch(StockLevel, "overhang", property(lambda level: 0))
 
 
 def locks_nothing(patch: Patch) -> None:
-    """Stock is read without a lock, so that two servers sell the same unit."""
+    """Reads stock without a lock, so that two servers sell the same unit."""
 
     class Unlocked:
         def __init__(self, connection: Any) -> None:
@@ -238,7 +238,7 @@ def locks_nothing(patch: Patch) -> None:
 
 
 def has_two_winners(patch: Patch) -> None:
-    """A hold can be released by anybody, whatever became of it."""
+    """Releases a hold in any state."""
     release = reservation.decide_release
 
     def decide_release(hold: reservation.Reservation, now: datetime) -> Any:
@@ -249,7 +249,7 @@ def has_two_winners(patch: Patch) -> None:
 
 
 def forgets_events(patch: Patch) -> None:
-    """Now and then a change is not reported."""
+    """Sometimes records no event of a change."""
     insert, unlucky = write.insert_events, every(30)
 
     def insert_events(statement: Statement, events: Any, now: Any) -> None:
@@ -259,7 +259,7 @@ def forgets_events(patch: Patch) -> None:
 
 
 def tells_of_nothing(patch: Patch) -> None:
-    """The record has an event now and then of something that did not happen."""
+    """Sometimes records an event of a change that did not happen."""
     insert, unlucky = write.insert_events, every(30)
 
     def invent(event: RecordedEvent) -> RecordedEvent:
@@ -285,18 +285,18 @@ def published_as(patch: Patch, change: Callable[[list[PendingEvent]], list[Pendi
 
 
 def publishes_some(patch: Patch) -> None:
-    """The relay forgets one event in thirty."""
+    """Drops one event in thirty in the relay."""
     unlucky = every(30)
     published_as(patch, lambda events: [event for event in events if not unlucky()])
 
 
 def publishes_backwards(patch: Patch) -> None:
-    """The relay turns a batch around."""
+    """Publishes a batch in reverse order."""
     published_as(patch, lambda events: events[::-1])
 
 
 def publishes_lies(patch: Patch) -> None:
-    """The relay reports an event now and then that was never committed."""
+    """Sometimes publishes an event that was never committed."""
     unlucky = every(30)
 
     def invent(event: PendingEvent) -> PendingEvent:
@@ -308,12 +308,12 @@ def publishes_lies(patch: Patch) -> None:
 
 
 def takes_no_for_yes(patch: Patch) -> None:
-    """A webhook that was refused counts as delivered."""
+    """Records a refused webhook as delivered."""
     patch(Answer, "taken", property(lambda answer: True))
 
 
 def fans_out_some(patch: Patch) -> None:
-    """The gateway makes no deliveries of one event in thirty."""
+    """Makes no deliveries for one event in thirty."""
     fan_out, unlucky = WebhookFeed.fan_out, every(30)
 
     async def fanned_out(self: WebhookFeed, events: Sequence[FeedEvent], position: Position) -> None:
@@ -323,7 +323,7 @@ def fans_out_some(patch: Patch) -> None:
 
 
 def delivers_backwards(patch: Patch) -> None:
-    """The gateway sends what waits in a lane from the last to the first."""
+    """Sends the deliveries of a lane in reverse order."""
     claim = SqlWebhooks.claim
 
     async def claimed(self: SqlWebhooks, *asked: Any) -> Sequence[Lane]:
@@ -336,7 +336,7 @@ def delivers_backwards(patch: Patch) -> None:
 
 
 def skips_pages(patch: Patch) -> None:
-    """ListEvents leaves an event out now and then."""
+    """Sometimes omits an event from ListEvents."""
     list_events, unlucky = SqlEventLog.list_events, every(2)
 
     async def listed(self: SqlEventLog, *arguments: Any) -> Any:
@@ -347,7 +347,7 @@ def skips_pages(patch: Patch) -> None:
 
 
 def skips_changes(patch: Patch) -> None:
-    """A watch is not sent a change now and then."""
+    """Sometimes omits a change from a watch."""
     follow, unlucky = SqlEventLog.follow, every(2)
 
     async def followed(self: SqlEventLog, after_seq: int, limit: int) -> Any:
@@ -368,7 +368,7 @@ def on_each_command(patch: Patch, deed: Callable[[], None]) -> None:
 
 
 def leaks(what: Callable[[], object], most: int) -> Callable[[Patch], None]:
-    """Each command leaves something behind, up to so many times in a process."""
+    """Leaks an object in each command, up to `most` in a process."""
 
     def leaks(patch: Patch) -> None:
         left: list[object] = []
@@ -383,7 +383,7 @@ def leaks(what: Callable[[], object], most: int) -> Callable[[Patch], None]:
 
 
 def leaks_connections(patch: Patch) -> None:
-    """Each batch leaves a connection open."""
+    """Leaves a connection open in each batch."""
     left: list[asyncpg.Connection[Any]] = []
 
     @asynccontextmanager
@@ -397,7 +397,7 @@ def leaks_connections(patch: Patch) -> None:
 
 
 def stumbles(patch: Patch) -> None:
-    """A defect now and then."""
+    """Sometimes raises an unexpected error."""
     unlucky = every(40)
 
     def stumble() -> None:
@@ -439,4 +439,4 @@ BUILDS = {
     "leaks-memory": Broken("resources", leaks(lambda: b"x" * 2**22, 400), "MiB"),
     "stumbles": Broken("answers", stumbles),
 }
-"""By the name that `--broken` takes."""
+"""Builds by the name that `--broken` accepts."""

@@ -1,4 +1,4 @@
-"""Calls by clients that are impatient, repeat themselves, and go away in the middle."""
+"""Calls by clients that time out, retry, and cancel."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from torture.history import Attempt, Call, History
 Send = Callable[[Callers], Awaitable[Any]]
 
 PATIENCE = 3.0
-"""Seconds that one attempt may take."""
+"""Timeout of one attempt, in seconds."""
 
 TRIES = 5
-"""Attempts at one call, at most."""
+"""Maximum number of attempts of one call."""
 
 OPTIONS = (
     ("grpc.enable_http_proxy", 0),
@@ -37,12 +37,12 @@ OPTIONS = (
 )
 
 DOUBTFUL = {"DATABASE_UNAVAILABLE", "INTERNAL", ""}
-"""Reasons that do not say what became of the call."""
+"""Reasons after which the outcome of the call is unknown."""
 
 
 @asynccontextmanager
 async def connected(addresses: Sequence[str]) -> AsyncIterator[list[Callers]]:
-    """Stubs for each server, on a connection of their own."""
+    """Yields stubs for each server, on separate connections."""
     channels = [grpc.aio.insecure_channel(address, options=OPTIONS) for address in addresses]
     try:
         yield [Callers(channel) for channel in channels]
@@ -56,19 +56,20 @@ def new_id(rng: Random) -> str:
 
 
 class Caller:
-    """Makes the calls of one client and has the history know of each."""
+    """Makes the calls of one client and records each in the history."""
 
     def __init__(self, name: str, servers: Sequence[Callers], history: History, rng: Random) -> None:
         self.name = name
         self.rng = rng
         self.leaves = True
-        """Whether it goes away in the middle now and then."""
+        """Whether it sometimes cancels a call."""
         self._servers = servers
         self._history = history
         self._made: deque[tuple[Call, Send]] = deque(maxlen=100)
 
     async def call(self, area: str, method: str, request: Any, *, by: str = "pms", twice: bool = False) -> Call:
-        """Asks, with a request_id, until there is an answer or patience runs out; `twice` asks two servers at once."""
+        """Calls with a request_id until there is a response or all attempts are used; `twice` calls two servers at
+        once."""
         if "request_id" in request.DESCRIPTOR.fields_by_name and not request.request_id:
             request.request_id = new_id(self.rng)
         metadata = (("authorization", f"Bearer {KEYS[by]}"),)
@@ -81,7 +82,7 @@ class Caller:
         return await self.see_through(call, send, twice=twice)
 
     async def webhook(self, type_: str, request: Any, *, twice: bool = False) -> Call:
-        """The same as a signed webhook of the storefront; its id is what makes it known again."""
+        """Sends a signed webhook of the storefront; its id identifies repetitions."""
         webhook_id = f"msg_{new_id(self.rng)}"
         body = body_of(type_, request)
 
@@ -97,7 +98,7 @@ class Caller:
         return await self.see_through(call, send, twice=twice)
 
     async def sync(self, request: Any) -> Call:
-        """One request of a SyncStock stream, and its answer."""
+        """Sends one request of a SyncStock stream and reads its response."""
         request.request_id = new_id(self.rng)
         metadata = (("authorization", f"Bearer {KEYS['pms']}"),)
 
@@ -108,7 +109,7 @@ class Caller:
         return await self.see_through(call, send, twice=False)
 
     async def again(self) -> None:
-        """Sends one of its calls once more, long after it was done perhaps."""
+        """Repeats one of its calls, possibly long after it was executed."""
         if self._made:
             await self._attempt(*self.rng.choice(self._made), self.rng.randrange(len(self._servers)))
 
@@ -124,13 +125,13 @@ class Caller:
                 break
             if number:
                 if self.leaves and self.rng.random() < 0.1:
-                    break  # gives up, and never learns what became of it
+                    break  # gives up without learning the outcome
                 await asyncio.sleep(0.1 * 2**number * self.rng.random())
             await self._attempt(call, send, self.rng.randrange(len(self._servers)))
         return call
 
     async def _attempt(self, call: Call, send: Send, server: int) -> None:
-        """Sends it once. One in twenty-five goes away at a random moment."""
+        """Makes one attempt; cancels one in twenty-five at a random moment."""
         attempt = Attempt(server, self._history.now(), 0.0, "CANCELLED", definite=False)
         call.attempts.append(attempt)
         leaves_after = self.rng.uniform(0, 0.05) if self.leaves and self.rng.random() < 0.04 else None
@@ -149,7 +150,7 @@ class Caller:
 
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:
-    """The reason of a refusal; empty where it was not the server of ours that answered."""
+    """Returns the reason of a refusal; empty when the error is not from a Stockward server."""
     with contextlib.suppress(ValueError):
         status: Any = rpc_status.from_call(error)  # type: ignore[arg-type]
         for detail in status.details if status else ():

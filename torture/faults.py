@@ -1,4 +1,4 @@
-"""What is done to the stack. The seed decides what, to whom, in which order and for how long."""
+"""The faults of the stack. The seed decides their kinds, targets, order and length."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from torture.listeners import STAFF
 from torture.stack import POOL_SIZE, Stack, freeze, thaw
 
 Deed = Callable[[Stack, str, float], Awaitable[None]]
-"""Does it to the target, holds it for so many seconds, and heals it."""
+"""Causes the fault at the target, holds it for a number of seconds, and heals it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is done."""
+    """One fault."""
 
     name: str
     target: str
     pause: float
-    """Seconds of peace before it."""
+    """Seconds without faults before it."""
     seconds: float
     """How long it lasts."""
 
@@ -42,14 +42,14 @@ class Fault:
 
 
 async def kill(stack: Stack, target: str, seconds: float) -> None:
-    """SIGKILL, and a start after a while."""
+    """Sends SIGKILL and restarts the process after a while."""
     await stack.service(target).kill()
     await asyncio.sleep(seconds / 2)
     await stack.service(target).start()
 
 
 async def stop_and_go(stack: Stack, target: str, seconds: float) -> None:
-    """SIGSTOP and SIGCONT: it holds what it holds, and does not know that time went by."""
+    """Sends SIGSTOP and SIGCONT: the process keeps what it holds and does not notice the time."""
     service = stack.service(target)
     freeze(service)
     try:
@@ -59,7 +59,7 @@ async def stop_and_go(stack: Stack, target: str, seconds: float) -> None:
 
 
 async def turn_clock(stack: Stack, target: str, seconds: float) -> None:
-    """It jumps from before the right time to behind it, or the other way, and back."""
+    """Makes the clock jump from slow to fast, or the other way, and back."""
     if clock := stack.processes[target].clock:
         clock.turn(-clock.seconds)
         try:
@@ -69,13 +69,13 @@ async def turn_clock(stack: Stack, target: str, seconds: float) -> None:
 
 
 async def roll(stack: Stack, target: str, seconds: float) -> None:
-    """One server after another stops in good order and starts again."""
+    """Shuts servers down gracefully and restarts them, one after another."""
     for process in stack.of("server"):
         await process.restart()
 
 
 async def wipe(stack: Stack, target: str, seconds: float) -> None:
-    """NATS loses all that it had, and is filled again from PostgreSQL.
+    """Deletes the data of NATS and fills it again from PostgreSQL.
 
     docs/how-to/operator/backup-and-restore.md describes it.
     """
@@ -89,7 +89,7 @@ async def wipe(stack: Stack, target: str, seconds: float) -> None:
 
 
 async def fill(stack: Stack, target: str, seconds: float) -> None:
-    """NATS has room for a few more events only, until somebody makes some."""
+    """Leaves room for only a few more events in NATS until it is healed."""
     try:
         await stack.nats.limit(stack.nats.used() + 20_000)
         await asyncio.sleep(seconds)
@@ -98,7 +98,7 @@ async def fill(stack: Stack, target: str, seconds: float) -> None:
 
 
 async def _insist(work: Callable[[], Awaitable[object]]) -> None:
-    """PostgreSQL may be down for another reason meanwhile."""
+    """Repeats the work until it succeeds, as another fault may have stopped PostgreSQL."""
     while True:
         try:
             await work()
@@ -111,7 +111,8 @@ async def _insist(work: Callable[[], Awaitable[object]]) -> None:
 
 
 def _ways(stack: Stack, target: str) -> Sequence[Proxy]:
-    """`server-1 postgres`: one connection of one process; `all postgres`: that of all."""
+    """Returns the proxies of a target: `server-1 postgres` is one connection of one process, `all postgres` that of
+    all."""
     name, _, way = target.partition(" ")
     processes = list(stack.processes.values()) if name == "all" else [stack.processes[name]]
     return [each for each in (getattr(process.ways, way) for process in processes) if each]
@@ -142,7 +143,7 @@ async def _for_a_while(
 
 
 async def black_hole(stack: Stack, target: str, seconds: float) -> None:
-    """Nothing comes through; then it does, or the connections turn out to be gone."""
+    """Stops all traffic; then resumes it or breaks the connections."""
     for way in _ways(stack, target):
         way.flowing.clear()
     try:
@@ -165,7 +166,7 @@ async def half_close(stack: Stack, target: str, seconds: float) -> None:
 
 
 def lose_commit(loss: Loss) -> Deed:
-    """Of the next COMMITs of the target, one after another, for as long as it lasts."""
+    """Returns a fault that loses the target's COMMITs, one after another, while it lasts."""
 
     async def lose(stack: Stack, target: str, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -184,11 +185,11 @@ def lose_commit(loss: Loss) -> Deed:
     return lose
 
 
-# To PostgreSQL's room
+# Exhaustion of PostgreSQL
 
 
 async def take_connections(stack: Stack, target: str, seconds: float) -> None:
-    """All that PostgreSQL has: who needs a new one is sent away."""
+    """Uses all connections of PostgreSQL, so that new ones are refused."""
     taken: list[asyncpg.Connection[asyncpg.Record]] = []
     try:
         async with asyncio.timeout(seconds):
@@ -205,7 +206,7 @@ async def take_connections(stack: Stack, target: str, seconds: float) -> None:
 
 
 async def lock_rows(stack: Stack, target: str, seconds: float) -> None:
-    """Somebody holds the rows that everybody needs."""
+    """Locks the rows that all clients need."""
     with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         async with stack.pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT FROM stock ORDER BY sku, location_id FOR UPDATE")
@@ -213,7 +214,7 @@ async def lock_rows(stack: Stack, target: str, seconds: float) -> None:
 
 
 async def exhaust_pool(stack: Stack, target: str, seconds: float) -> None:
-    """More calls wait for a lock than a server has connections."""
+    """Makes more calls wait for a lock than a server has connections."""
     number = int(target.removeprefix("server-")) - 1
     async with connected([stack.addresses[number]]) as (stubs,):
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -260,11 +261,11 @@ CONNECTIONS: dict[str, tuple[Deed, Sequence[str]]] = {
 DEEDS = PROCESSES | CONNECTIONS
 
 LANES = {"processes": PROCESSES, "connections": CONNECTIONS}
-"""One fault at a time in each, so two at a time in all."""
+"""Groups of faults: one fault of each at a time, so two in all."""
 
 
 async def deal(lane: str, seed: int, servers: int) -> AsyncIterator[Fault]:
-    """Faults without end: each kind once, in any order, before any of them comes again."""
+    """Yields faults without end: each kind once, in random order, before any repeats."""
     rng = Random(f"{seed}/{lane}")
     absent = SERVERS[servers:]
     targets = {
@@ -277,7 +278,7 @@ async def deal(lane: str, seed: int, servers: int) -> AsyncIterator[Fault]:
     turn = 0
     while True:
         if not deck:
-            # Of the processes each is killed and stopped in turn, so those two come more often.
+            # Each process is killed and stopped in turn, so these two kinds occur more often.
             deck = [*LANES[lane], *(["kill", "kill", "stand still"] if lane == "processes" else [])]
             rng.shuffle(deck)
         name = deck.pop()
@@ -287,7 +288,7 @@ async def deal(lane: str, seed: int, servers: int) -> AsyncIterator[Fault]:
 
 
 async def torment(stack: Stack, lane: str, seed: int, history: History, done: list[Fault]) -> None:
-    """Until it is cancelled and the last deed has ended: who is stopping just then must be started again."""
+    """Causes faults until it is cancelled and the last one has ended: a process that is stopping must be restarted."""
     async for fault in deal(lane, seed, len(stack.addresses)):
         await asyncio.sleep(fault.pause)
         history.note(str(fault))

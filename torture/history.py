@@ -1,4 +1,4 @@
-"""What clients did and what came of it."""
+"""The calls of the clients and their results."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ class Outcome(StrEnum):
     """How a call ended."""
 
     OK = "ok"
-    """It was acknowledged: its effect is there, once."""
+    """Acknowledged: it took effect exactly once."""
     FAIL = "fail"
-    """It was refused: it has no effect."""
+    """Refused: it had no effect."""
     UNKNOWN = "unknown"
-    """Nobody said. It has its effect once or not at all."""
+    """No definite response: it took effect once or not at all."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One time that a call was sent. Times are seconds since the history began."""
+    """One attempt of a call. Times are seconds since the history began."""
 
     server: int
     start: float
     end: float
     code: str
-    """Of gRPC; `CANCELLED` also where the client went away."""
+    """gRPC status code; `CANCELLED` also when the client cancelled."""
     reason: str = ""
-    """Of the ErrorInfo, where there is one."""
+    """Reason of the ErrorInfo, if any."""
     definite: bool = True
-    """Whether the answer says what became of the call."""
+    """Whether the response determines the outcome of the call."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One request, with all attempts that were made at it under its request_id."""
+    """One request with all attempts under its request_id."""
 
     number: int
     client: str
@@ -51,7 +51,7 @@ class Call:
     request_id: str
     attempts: list[Attempt] = field(default_factory=list)
     responses: list[Any] = field(default_factory=list)
-    """Every acknowledgement; one, but where several attempts were under way at once."""
+    """All acknowledgements: one, unless several attempts ran concurrently."""
 
     @property
     def response(self) -> Any:
@@ -59,7 +59,7 @@ class Call:
 
     @property
     def outcome(self) -> Outcome:
-        """A refusal after a doubtful attempt leaves the doubt: that one may take effect after all."""
+        """The outcome. A refusal after an unknown attempt stays unknown: that attempt may still take effect."""
         if self.response is not None:
             return Outcome.OK
         if self.attempts and all(attempt.definite for attempt in self.attempts):
@@ -68,7 +68,7 @@ class Call:
 
     @property
     def reason(self) -> str:
-        """Why it was refused, the last time."""
+        """Reason of the last refusal."""
         return self.attempts[-1].reason if self.attempts else ""
 
     @property
@@ -114,13 +114,13 @@ def _plain(message: Any) -> Any:
 
 
 class History:
-    """All calls, and what was done to the stack, on one clock."""
+    """All calls and faults, on one clock."""
 
     def __init__(self) -> None:
         self._begin = time.monotonic()
         self.calls: list[Call] = []
         self.notes: list[tuple[float, str]] = []
-        """What was done to the stack, and when."""
+        """Faults with their times."""
 
     def now(self) -> float:
         return time.monotonic() - self._begin
@@ -134,11 +134,11 @@ class History:
         self.notes.append((self.now(), text))
 
     def of(self, *methods: str) -> Iterable[Call]:
-        """Calls of these methods."""
+        """Returns the calls of these methods."""
         return (call for call in self.calls if call.method in methods)
 
     def about(self, *words: str) -> list[str]:
-        """Every line that mentions one of the words, with all that was done to the stack, in order of time."""
+        """Returns every line that mentions one of the words, with all faults, in order of time."""
         lines = [(at, f"{at:9.3f}            ⚡ {text}") for at, text in self.notes]
         for call in self.calls:
             text = f"{call} -> {json.dumps(_plain(call.response), sort_keys=True)}"
@@ -147,7 +147,7 @@ class History:
         return [line for _, line in sorted(lines)]
 
     def write(self, path: Path) -> None:
-        """One JSON object a line."""
+        """Writes one JSON object a line."""
         with path.open("w") as file:
             for call in self.calls:
                 file.write(json.dumps(call.as_json()) + "\n")

@@ -30,7 +30,7 @@ SERVERS = 2
 
 @dataclass
 class InProcess:
-    """What run.py works with."""
+    """The subject of run.py in this process."""
 
     addresses: list[str]
     receivers: Mapping[str, Receiver]
@@ -40,7 +40,7 @@ class InProcess:
     log: ErrorLog
 
     async def heal(self) -> None:
-        """Nothing is ever done to it."""
+        """Does nothing, as there are no faults."""
 
     async def usage(self) -> Usage:
         return await usage_of([os.getpid()], len(asyncio.all_tasks()), self.pool)
@@ -50,7 +50,7 @@ class InProcess:
 
 
 class ErrorLog(logging.Handler):
-    """Keeps errors."""
+    """Collects logged errors."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -62,7 +62,7 @@ class ErrorLog(logging.Handler):
 
 @asynccontextmanager
 async def in_process(database_url: str, directory: Path) -> AsyncIterator[InProcess]:
-    """All of it, on a migrated database."""
+    """Runs the stack on a migrated database."""
     async with AsyncExitStack() as stack:
         nats = await stack.enter_async_context(Nats(directory / "nats", durable=False))
         receivers = {name: await stack.enter_async_context(Receiver.listening()) for name in ("storefront", "pms")}

@@ -1,5 +1,4 @@
-"""Who is notified of what happens: webhook receivers, a reader of ListEvents, and a watch that resumes from its
-cursor."""
+"""Receivers of events: webhook receivers, a reader of ListEvents, and a watch that resumes from its cursor."""
 
 from __future__ import annotations
 
@@ -24,15 +23,15 @@ from torture.calls import reason_of
 STAFF = (("authorization", f"Bearer {KEYS['pms']}"),)
 
 PAUSE = 0.2
-"""Seconds until a listener asks again."""
+"""Seconds between two attempts of a listener."""
 
 SILENCE = 6.0
-"""Seconds without a word, not even a heartbeat, after which a watch is abandoned: its server stands still."""
+"""Seconds without any message or heartbeat after which a watch is reopened: its server is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An event that somebody received."""
+    """An event that was received."""
 
     event_id: str
     aggregate_id: str
@@ -40,13 +39,13 @@ class Heard:
 
 
 class Receiver:
-    """Takes webhooks whose signature is right. Where it has moods it refuses one in fifty, and denies to have taken
-    another one in fifty."""
+    """Accepts webhooks with a valid signature. With `moody` it refuses one in fifty, and reports failure for another
+    one in fifty that it accepted."""
 
     def __init__(self, moody: bool) -> None:
         self.url = ""
         self.heard: list[Heard] = []
-        """What it took, in order, repetitions included."""
+        """Accepted events in order, repetitions included."""
         self._webhook = Webhook(SECRET)
         self._moody = moody
         self._rng = Random(1)
@@ -64,7 +63,7 @@ class Receiver:
     @classmethod
     @asynccontextmanager
     async def listening(cls, moody: bool = True) -> AsyncIterator[Receiver]:
-        """On a free port."""
+        """Runs a receiver on a free port."""
         receiver = cls(moody)
         application = web.Application()
         application.router.add_post("/hook", receiver.handle)
@@ -80,17 +79,17 @@ class Receiver:
 
 
 class EventReader:
-    """Reads the record of events page by page, from its beginning, from whichever server answers."""
+    """Reads the event log page by page from its beginning, from any server that responds."""
 
     def __init__(self, servers: Sequence[Callers], seed: int) -> None:
         self.heard: list[Heard] = []
         self.caught_up = asyncio.Event()
-        """It has read all that there was at some moment since this was cleared."""
+        """Set when it reaches the end of the log."""
         self._servers = servers
         self._rng = Random(f"{seed}/reader")
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Reads until it is cancelled."""
         cursor = ""
         while True:
             stubs = self._rng.choice(self._servers)
@@ -108,16 +107,16 @@ class EventReader:
 
 
 class StockWatch:
-    """Watches all stock as staff do; when a watch ends, the next one resumes it, at another server perhaps."""
+    """Watches all stock as staff; when a watch ends, the next one resumes it, possibly at another server."""
 
     def __init__(self, servers: Sequence[Callers], seed: int) -> None:
         self.versions: dict[str, list[int]] = {}
-        """Of each stock row, in the order in which they were reported."""
+        """Versions of each stock row, in the order received."""
         self._servers = servers
         self._rng = Random(f"{seed}/watch")
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Watches until it is cancelled."""
         cursor = ""
         while True:
             stubs = self._rng.choice(self._servers)
@@ -129,7 +128,7 @@ class StockWatch:
                     if response is grpc.aio.EOF:
                         break
                     told += levels_of(response)
-                    if response.cursor:  # what comes before the next cursor is reported again after a resumption
+                    if response.cursor:  # changes before the next cursor are repeated after a resumption
                         self._hear(told)
                         told, cursor = [], response.cursor
             except TimeoutError:

@@ -1,8 +1,8 @@
 """`python -m torture.process ROLE [BROKEN]`: a server, relay or gateway of the stack under torture.
 
-They are the processes of production but for five things: the gateway tries again after moments instead of hours,
-sessions that failed begin again after two seconds instead of fifteen, the cleaner comes each minute and not each hour,
-SIGUSR1 writes how many tasks there are to the log, and a build may be broken on purpose.
+They are the production processes with five differences: the gateway retries after moments instead of hours, failed
+sessions restart after two seconds instead of fifteen, retention runs each minute instead of each hour, SIGUSR1 logs the
+number of tasks, and a build may be broken on purpose.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from torture.broken import BUILDS
 log = logging.getLogger("torture")
 
 RETRY_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (0.05, 0.1, 0.2, 0.5, *[1.0] * 1000))
-"""Of webhooks: no delivery becomes a dead letter."""
+"""Retry delays of webhooks, so many that no delivery becomes a dead letter."""
 
 BREAKER = BreakerPolicy(first_rest=0.1, longest_rest=1.0)
-"""Receivers that are well again are found soon."""
+"""Short rests, so that receivers that work again are found soon."""
 
 ENDPOINTS = ("storefront", "pms")
 
 
 async def gateway(settings: Settings, stop: asyncio.Event) -> None:
-    """A lease is short, so that the work of a gateway that was killed is taken over while somebody watches."""
+    """Runs a gateway with a short lease, so that another one takes over its work during the run."""
     urls = (settings.storefront_webhook_url, settings.pms_webhook_url)
     await webhook_gateway.run(
         settings.database_url.get_secret_value(),

@@ -1,4 +1,4 @@
-"""What a run is shown as: a table for people, JSON for scripts, and the trace of the first violation as a file."""
+"""Reports of a run: a table for people, JSON for scripts, and the trace of the first violation as a file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from torture.run import Plan, Result
 
 FOLDER = Path(".build") / "torture"
 SHOWN = 5
-"""Violations of one check that are printed."""
+"""Maximum number of violations of one check that are printed."""
 
 
 def write(result: Result, folder: Path = FOLDER) -> Path | None:
-    """The history, and the trace of the first violation, whose path is answered where there is one."""
+    """Writes the history and the trace of the first violation; returns the trace's path, or None without a
+    violation."""
     folder.mkdir(parents=True, exist_ok=True)
     result.history.write(folder / "history.jsonl")
     (folder / "report.json").write_text(json.dumps(as_json(result), indent=2) + "\n")
@@ -51,7 +52,7 @@ def first_violation(result: Result) -> tuple[Finding, Violation] | None:
 
 
 def again(plan: Plan) -> str:
-    """The command that does the same once more."""
+    """Returns the command that repeats the run."""
     broken = f"BROKEN={plan.broken} " if plan.broken else ""
     arguments = f'ARGS="--servers {plan.servers} --clients {plan.clients}"'
     return f"SEED={plan.seed} DURATION={plan.seconds:g} {broken}make torture {arguments}"

@@ -1,4 +1,4 @@
-"""One run: a shop is opened, worked in, tormented, healed, and judged."""
+"""One run: sets up a shop, works in it, causes faults, heals them, and checks the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from torture.workload import Client, World, open_shop, sell_out
 
 
 class Subject(Protocol):
-    """The system under test, in processes of its own or in this one."""
+    """The system under test, in separate processes or in this one."""
 
     @property
     def addresses(self) -> list[str]: ...
@@ -47,49 +47,49 @@ class Subject(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is to be like; the same plan does the same things."""
+    """The parameters of a run; the same plan makes the same run."""
 
     seed: int
     seconds: float
-    """Of work, most of it under faults."""
+    """Seconds of work, most of it under faults."""
     clients: int = 12
     servers: int = 2
     broken: str = ""
-    """The build; none for one that keeps its promises."""
+    """Name of the broken build; empty for the correct one."""
     pause: float = 0.1
     """Mean pause of a client between two calls, in seconds."""
     calm: float = 0.0
-    """Seconds of peace before and after the faults, to measure in; a tenth of the work where none are given."""
+    """Seconds without faults before and after the storm, for measuring; 0 means a tenth of the work."""
     rest: float = 1.5
     """Seconds after which idle connections to receivers are closed."""
     least_calls: int = 0
-    """Work goes on until so many calls were made, however long that takes."""
+    """Minimum number of calls, however long they take."""
     hold_seconds: int = 4
     """Longest TTL of a hold."""
     leaves: bool = True
-    """Whether clients go away in the middle now and then."""
+    """Whether clients sometimes cancel calls."""
     charges: bool = True
     """Whether clients use charges, tenders and reports of payments that the previous release does not know."""
     recover: float = 30.0
     """Seconds after which the former rate must be reached again."""
     settle: float = 90.0
-    """Seconds that everything may take to be reported after the last fault; a session that failed pauses up to 19 s."""
+    """Maximum seconds until everything is reported after the last fault; a failed session pauses up to 19 s."""
 
 
 @dataclass(slots=True)
 class Result:
-    """What came of a run."""
+    """The result of a run."""
 
     plan: Plan
     history: History
     faults: list[Fault]
     findings: list[Finding]
     paces: tuple[Pace, Pace]
-    """Before the first and after the last fault."""
+    """Speed before the first and after the last fault."""
     settled_after: float = 0.0
     """Seconds from the last fault until everything was reported."""
     commits_lost: int = 0
-    """On their way to PostgreSQL, or their answers on the way back."""
+    """COMMITs lost on the way to PostgreSQL, or their responses on the way back."""
 
     @property
     def held(self) -> bool:
@@ -106,7 +106,7 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Work:
-    """Clients and listeners at work."""
+    """Running clients and listeners."""
 
     world: World
     evidence: Evidence
@@ -114,15 +114,16 @@ class Work:
     stop: asyncio.Event
     tasks: list[asyncio.Task[None]]
     opened: asyncio.Event
-    """While it is cleared, clients rest."""
+    """Clients pause while it is cleared."""
     background: list[asyncio.Task[None]] = field(default_factory=list)
     unseen: str = ""
-    """Why the books could not be looked at, the last time."""
+    """Why the last audit failed to run."""
 
 
 @asynccontextmanager
 async def working(subject: Subject, plan: Plan) -> AsyncIterator[Work]:
-    """From the opening of the shop; clients work until `stop` is set, listeners listen until the end."""
+    """Runs clients and listeners from the opening of the shop; clients stop when `stop` is set, listeners at the
+    end."""
     history = History()
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(connected(subject.addresses))
@@ -161,11 +162,11 @@ async def working(subject: Subject, plan: Plan) -> AsyncIterator[Work]:
 
 
 LOOK_SECONDS = 3.0
-"""From one look at the books under load to the next, on average and at most."""
+"""Mean and maximum seconds between two audits under load."""
 
 
 async def look_now_and_then(work: Work, pause: float = 1.0) -> None:
-    """The books must add up at any time, and can be looked at whenever PostgreSQL is there."""
+    """Audits the counters at random times whenever PostgreSQL is available: they must always add up."""
     evidence = work.evidence
     while True:
         await asyncio.sleep(pause)
@@ -185,13 +186,13 @@ async def look_now_and_then(work: Work, pause: float = 1.0) -> None:
 
 
 async def torture(subject: Subject, plan: Plan, say: Say = lambda text: None, lanes: Sequence[str] = ()) -> Result:
-    """The whole run. `lanes` are the kinds of faults; without any the subject is only worked with."""
+    """Executes the whole run. `lanes` are the groups of faults; empty for none."""
     faults: list[Fault] = []
     async with working(subject, plan) as work:
         history = work.evidence.history
         calm = plan.calm or max(2.0, plan.seconds / 10)
         say("opening hours, no faults yet")
-        await asyncio.sleep(calm / 2)  # young processes are slow
+        await asyncio.sleep(calm / 2)  # new processes are slow
         work.evidence.pace_before = await pace(history, calm)
         work.evidence.before = await usage_at_rest(subject, plan, work)
         if lanes:
@@ -237,7 +238,7 @@ async def torture(subject: Subject, plan: Plan, say: Say = lambda text: None, la
 async def storm(
     subject: Stack, plan: Plan, seconds: float, work: Work, faults: list[Fault], say: Say, chosen: Sequence[str]
 ) -> None:
-    """Faults of every lane at once for so long."""
+    """Causes faults of every group concurrently for `seconds`."""
     history = work.evidence.history
     lanes = [asyncio.create_task(torment(subject, lane, plan.seed, history, faults)) for lane in chosen]
     end = history.now() + seconds
@@ -248,7 +249,7 @@ async def storm(
             tasks = (*lanes, *work.tasks, *work.background)
             done, _ = await asyncio.wait(tasks, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                await task  # a fault that cannot be done, or a client that cannot go on, is a defect of ours
+                await task  # a fault or a client that fails is a defect of this test
     finally:
         for task in lanes:
             task.cancel()
@@ -256,7 +257,7 @@ async def storm(
 
 
 async def usage_at_rest(subject: Subject, plan: Plan, work: Work) -> Usage:
-    """What is in use while nobody calls, once it has settled: young processes take a while."""
+    """Returns the usage without calls, once it has settled: new processes take a while."""
     work.opened.clear()
     await asyncio.sleep(plan.rest)
     usage = await subject.usage()
@@ -270,7 +271,7 @@ async def usage_at_rest(subject: Subject, plan: Plan, work: Work) -> Usage:
 
 
 async def pace(history: History, seconds: float) -> Pace:
-    """Of the next seconds."""
+    """Measures the speed over the next `seconds`."""
     begin = history.now()
     await asyncio.sleep(seconds)
     answered = sum(call.end > begin and call.outcome is not Outcome.UNKNOWN for call in history.calls)
@@ -280,7 +281,7 @@ async def pace(history: History, seconds: float) -> Pace:
 
 
 async def until_answering(work: Work) -> None:
-    """Calls are answered again, at the first attempt."""
+    """Waits until calls succeed at the first attempt again."""
     history = work.evidence.history
     async with asyncio.timeout(90):
         while True:
@@ -292,7 +293,7 @@ async def until_answering(work: Work) -> None:
 
 
 async def settle(work: Work, seconds: float) -> None:
-    """Every hold has run out, every event is in the stream, at the receivers, and was read."""
+    """Waits until every hold has expired, and every event is in the stream, was delivered, and was read."""
     evidence = work.evidence
 
     async def pending() -> str:
@@ -319,5 +320,5 @@ async def settle(work: Work, seconds: float) -> None:
     deadline = evidence.history.now() + seconds
     while await pending() and evidence.history.now() < deadline:
         await asyncio.sleep(0.1)
-    await asyncio.sleep(0.5)  # a watch sends a moment later than the record has it
+    await asyncio.sleep(0.5)  # a watch lags slightly behind the log
     evidence.events = await read_record(evidence.pool)

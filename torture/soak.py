@@ -1,7 +1,7 @@
-"""`python -m torture.soak`: half an hour of mixed work without faults. Does anything grow that should not?
+"""`python -m torture.soak`: half an hour of mixed work without faults, to find anything that grows.
 
-The books of days are closed in minutes: answers to requests are aged as they come, so that the cleaner, which runs each
-minute here, has its daily work to do.
+Days are compressed to minutes: stored responses are back-dated, so that retention, which runs each minute here, has its
+daily work.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from torture.usage import PAGE
 from torture.workload import GOODS, LOCATIONS, received
 
 SAMPLES = 60
-"""How often it is looked, over the whole run."""
+"""Number of samples over the whole run."""
 
 MEBIBYTE = 1024 * 1024
 
@@ -55,25 +55,25 @@ AGE = """
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How things stand at one moment. Sizes in bytes, ages in seconds."""
+    """The state at one moment. Sizes in bytes, ages in seconds."""
 
     at: float
     memory: dict[str, int]
-    """Resident, by process."""
+    """Resident memory by process."""
     events: int
     hot_bytes: int
-    """Tables and indexes whose rows come and go: stock, lanes, outbox."""
+    """Bytes of tables and indexes whose rows come and go: stock, lanes, outbox."""
     dead_tuples: int
     overdue: int
-    """Holds and orders that the sweeper should have ended five seconds ago."""
+    """Holds and orders that are overdue for the sweeper by five seconds."""
     outbox_age: float
     uncleaned: int
-    """Answers that are past their retention."""
+    """Stored responses that are past their retention."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One thing that must not grow."""
+    """One quantity that must not grow."""
 
     what: str
     before: float
@@ -98,7 +98,8 @@ def resident(pid: int) -> int:
 
 
 def judge(samples: Sequence[Sample]) -> list[Verdict]:
-    """The last third against the middle one: by then caches are filled and tables have their working size."""
+    """Compares the last third of the samples with the middle one: by then caches are filled and tables have their usual
+    size."""
     third = len(samples) // 3
     middle, last = samples[third : 2 * third], samples[2 * third :]
 
@@ -112,7 +113,7 @@ def judge(samples: Sequence[Sample]) -> list[Verdict]:
     ]
     found.append(grows("stock, lanes and outbox on disk, MiB", lambda each: each.hot_bytes / MEBIBYTE, 1.3, 4))
     found.append(grows("dead tuples in them", lambda each: each.dead_tuples, 1.5, 10_000))
-    # What is past its time is seen to at once, so these are held against a number.
+    # Overdue work is processed at once, so these are compared with a fixed limit.
     steady = samples[len(samples) // 10 :]
     found.append(Verdict("holds and orders 5 s overdue", 0, max(each.overdue for each in steady), 0))
     found.append(Verdict("oldest event in the outbox, s", 0, max(each.outbox_age for each in steady), 10))
@@ -121,7 +122,7 @@ def judge(samples: Sequence[Sample]) -> list[Verdict]:
 
 
 async def soak(stack: Stack, plan: Plan, say: Callable[[float], None]) -> tuple[list[Sample], list[str]]:
-    """The samples, and what did not add up at the end."""
+    """Returns the samples, and the discrepancies at the end."""
     samples: list[Sample] = []
     async with working(stack, plan) as work:
         for number in range(SAMPLES):
@@ -129,7 +130,7 @@ async def soak(stack: Stack, plan: Plan, say: Callable[[float], None]) -> tuple[
             await restock(work)
             await age(stack.pool)
             samples.append(await sample(stack, work.evidence.history.now()))
-            work.evidence.history.calls.clear()  # it is not judged here, and would be what grows
+            work.evidence.history.calls.clear()  # it is not checked here, and would grow
             say((number + 1) / SAMPLES)
         work.stop.set()
         await asyncio.gather(*work.tasks)
@@ -139,7 +140,7 @@ async def soak(stack: Stack, plan: Plan, say: Callable[[float], None]) -> tuple[
 
 
 async def restock(work: Work) -> None:
-    """What is sold comes in again."""
+    """Restocks what was sold."""
     for sku in GOODS:
         for location_id in LOCATIONS:
             await work.caller.call("inventory", "AdjustStock", received(sku, location_id, 100))

@@ -38,28 +38,29 @@ MAX_CONNECTIONS = 60
 RELAYS = GATEWAYS = 2
 POOL_SIZE = 6
 CLOCK_OFFSET = 120
-"""Seconds by which clocks are slow or fast. Signed webhooks bear five minutes."""
+"""Seconds by which clocks are slow or fast. Signed webhooks tolerate five minutes."""
 
 ENTRY = re.compile(r"\d{4}-\d\d-\d\d ")
-"""What a line of the log begins with that is not the traceback of the one before."""
+"""Beginning of a log entry; other lines belong to the traceback of the entry before."""
 
 LINES = 12
-"""Of a traceback that are shown: its last."""
+"""Maximum number of last lines of a traceback that are printed."""
 
 
 def most_connections(servers: int) -> int:
-    """Of servers, relays, gateways (a pool and the feed), of those that watch servers and relays, and ours."""
+    """Returns the maximum connections of servers, relays, gateways (a pool and the feed), monitors, and this
+    process."""
     return servers * POOL_SIZE + RELAYS + GATEWAYS * (4 + 1) + 2 * (servers + RELAYS) + 4
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """What leads to a process and away from it, through proxies."""
+    """The proxies to and from a process."""
 
     postgres: PostgresProxy
     nats: Proxy
     clients: Proxy | None = None
-    """To a server."""
+    """Proxy from clients to a server."""
 
     @property
     def all(self) -> list[Proxy]:
@@ -86,7 +87,7 @@ class Process(Worker):
 
 
 class Stack:
-    """What runs, and what can be done to it. `pool` and `database_url` lead to PostgreSQL past all proxies."""
+    """The running stack and its controls. `pool` and `database_url` bypass all proxies."""
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class Stack:
         self.nats = nats
         self.processes = processes
         self.addresses = addresses
-        """Of the proxies before the servers."""
+        """Addresses of the proxies in front of the servers."""
         self.receivers = receivers
         self.pool = pool
         self.most_connections = most_connections(len(addresses))
@@ -118,11 +119,11 @@ class Stack:
         return [each for each in self.processes.values() if each.role == role]
 
     def service(self, name: str) -> Service:
-        """By its name: `postgres`, `nats`, `server-1` and so on."""
+        """Returns a service by name: `postgres`, `nats`, `server-1` and so on."""
         return {"postgres": self.postgres, "nats": self.nats, **self.processes}[name]
 
     async def heal(self) -> None:
-        """Everything runs, and everything passes."""
+        """Restarts all processes and reopens all proxies."""
         for process in self.processes.values():
             for way in process.ways.all:
                 way.heal()
@@ -137,23 +138,23 @@ class Stack:
 
     @property
     def commits_lost(self) -> int:
-        """So far, in whichever way."""
+        """Number of COMMITs lost so far, in any way."""
         return sum(process.ways.postgres.losses for process in self.processes.values())
 
     async def usage(self) -> Usage:
-        """Of servers, relays and gateways."""
+        """Returns the usage of servers, relays and gateways."""
         tasks = 0
         for process in self.processes.values():
             tasks += await count_tasks(process)
         return await usage_of([each.pid for each in self.processes.values() if each.pid], tasks, self.pool)
 
     def errors(self) -> list[str]:
-        """What the processes have logged as unforeseen."""
+        """Returns unexpected errors that the processes logged."""
         return [line for process in self.processes.values() for line in errors_in(process)]
 
 
 def errors_in(process: Worker) -> list[str]:
-    """What it has logged as unforeseen."""
+    """Returns unexpected errors that the process logged."""
     entries: list[list[str]] = []
     for line in process.log.read_text(errors="replace").splitlines() if process.log.exists() else []:
         if ENTRY.match(line) or not entries:
@@ -163,7 +164,7 @@ def errors_in(process: Worker) -> list[str]:
 
 
 def family(service: Service) -> list[int]:
-    """Its process and the children of that, which for PostgreSQL are the sessions."""
+    """Returns the pids of its process and children, which for PostgreSQL are the sessions."""
     if service.pid is None:
         return []
     with contextlib.suppress(OSError):
@@ -187,11 +188,11 @@ def _signal(service: Service, number: signal.Signals) -> None:
 
 
 async def count_tasks(process: Process) -> int:
-    """Asks it for its number of asyncio tasks; it answers in its log."""
+    """Returns the number of asyncio tasks of a process, which it logs on a signal."""
     if process.pid is None:
         return 0
     async with asyncio.timeout(30):
-        while not _hears(process.pid, signal.SIGUSR1):  # a young one would die of it
+        while not _hears(process.pid, signal.SIGUSR1):  # a new process without a handler would die of it
             await asyncio.sleep(0.02)
         size = process.log.stat().st_size
         os.kill(process.pid, signal.SIGUSR1)
@@ -204,16 +205,16 @@ async def count_tasks(process: Process) -> int:
 
 
 def _hears(pid: int, number: signal.Signals) -> bool:
-    """Whether the process has a handler for the signal."""
+    """Returns whether the process has a handler for the signal."""
     caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return bool(caught and int(caught[1], 16) >> (number - 1) & 1)
 
 
 @asynccontextmanager
 async def running_stack(broken: str = "", servers: int = 2) -> AsyncIterator[Stack]:
-    """All of it, in a directory that is deleted afterwards."""
+    """Runs the stack in a directory that is deleted afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="stockward-torture-"))
-    directory.chmod(0o711)  # PostgreSQL's user must pass, where that is another one
+    directory.chmod(0o711)  # PostgreSQL may run as another user, who needs access
     async with AsyncExitStack() as running:
         running.callback(shutil.rmtree, directory, ignore_errors=True)
         settings = {"max_connections": str(MAX_CONNECTIONS), "checkpoint_timeout": "30s", "shared_buffers": "64MB"}
@@ -263,7 +264,7 @@ async def running_stack(broken: str = "", servers: int = 2) -> AsyncIterator[Sta
 
 
 def variables(database_url: str, nats_url: str, address: str, receivers: Mapping[str, Receiver]) -> Mapping[str, str]:
-    """Short times, so that time has something to do."""
+    """Returns settings with short times, so that expiries occur during the run."""
     return {
         variable(field): str(value)
         for field, value in {
@@ -293,7 +294,7 @@ def ready(role: str, address: str) -> Callable[[], Awaitable[bool]] | None:
 
 
 async def _healthy(address: str) -> bool:
-    """Whether the gateway listens; what it says of the database is no matter."""
+    """Returns whether the gateway listens, regardless of the state of its database."""
     try:
         async with aiohttp.ClientSession() as http, http.get(f"http://{address}/healthz"):
             return True

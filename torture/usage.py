@@ -1,4 +1,4 @@
-"""What processes hold: descriptors, memory, tasks, connections."""
+"""Resources of processes: descriptors, memory, tasks, connections."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Usage:
     """Sums over the processes."""
 
     descriptors: int
-    """Without connections to PostgreSQL, whose number is the pools' own business."""
+    """Open descriptors without connections to PostgreSQL, whose number the pools decide."""
     memory: int
-    """Resident, in bytes."""
+    """Resident memory in bytes."""
     tasks: int
     connections: int
-    """Sessions at PostgreSQL, all of them."""
+    """All sessions at PostgreSQL."""
 
 
 async def usage_of(pids: Sequence[int], tasks: int, pool: Pool) -> Usage:

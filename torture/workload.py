@@ -1,4 +1,4 @@
-"""What clients do: buy, hold, pay, ship, count and change prices, on the same few goods and on each other's orders."""
+"""The clients' work: buy, hold, pay, ship, count and change prices, on the same few SKUs and on each other's orders."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from torture.history import Call, History, Outcome
 LOCATIONS = ("main", "north")
 GOODS = ("GOODS-0", "GRÜN-1", "緑 2", "صنف-٣", "A/B@4", "16½")
 RENAMED = "²"
-"""Stands behind a SKU of them while it is renamed."""
+"""Suffix of a SKU while it is renamed."""
 FLASH = "FLASH"
-"""Everybody wants it, nobody gives it back: at the end as many are sold as there were."""
+"""A SKU that all clients buy and none returns: at the end all units must be sold."""
 FLASH_UNITS = 120
 GOODS_UNITS = 60
-"""At each location."""
+"""Units at each location."""
 ENDLESS = "ENDLESS"
-"""Its stock is not tracked."""
+"""A SKU whose stock is not tracked."""
 
 ON_ACCOUNT = orders.PAYMENT_TERMS_ON_ACCOUNT
 Line = orders.CreateOrderRequest.Line
@@ -44,7 +44,7 @@ NEWER = (
     [CAPTURED, orders.RecordPaymentRequest.KIND_DISPUTED, orders.RecordPaymentRequest.KIND_DISPUTE_LOST],
     [CAPTURED, REFUNDED, orders.RecordPaymentRequest.KIND_REFUND_FAILED],
 )
-"""What providers report besides."""
+"""Further kinds of payment reports, which the previous release does not know."""
 GOODWILL = money("1.00")
 CHARGES = [
     orders.Charge(kind=orders.Charge.KIND_DISCOUNT, amount=money("1.01")),
@@ -57,7 +57,7 @@ CHARGES = [
 
 @dataclass
 class World:
-    """What the clients know of, all together: they work on each other's holds and orders."""
+    """The ids that all clients share: they work on each other's holds and orders."""
 
     products: dict[str, str] = field(default_factory=dict)
     """product_id by SKU."""
@@ -67,7 +67,7 @@ class World:
 
 
 async def open_shop(caller: Caller) -> World:
-    """Goods at two locations, all published, all on hand."""
+    """Creates published products with stock at two locations."""
     world = World()
     north = inventory.Location(location_id="north", name="North", priority=1, active=True)
     await settled(caller.call("inventory", "CreateLocation", inventory.CreateLocationRequest(location=north)))
@@ -85,7 +85,7 @@ async def open_shop(caller: Caller) -> World:
 
 
 async def settled(call: Awaitable[Call]) -> Any:
-    """The response of a call that must succeed."""
+    """Returns the response of a call that must succeed."""
     made = await call
     assert made.outcome is Outcome.OK, made
     return made.response
@@ -97,8 +97,8 @@ def received(sku: str, location_id: str, units: int) -> inventory.AdjustStockReq
 
 
 async def sell_out(caller: Caller) -> None:
-    """Buys what is left of the flash sale, so that demand was enough for certain. The goods have been brought from one
-    location to the other by then, those too that are owed already."""
+    """Buys the rest of the flash sale, so that demand was sufficient. By then all units were moved from one location to
+    the other, including those already owed."""
     main, north = LOCATIONS
     brought = [(main, -FLASH_UNITS // 2), (north, FLASH_UNITS // 2)]
     rows = [inventory.SyncStockRequest.Row(sku=FLASH, location_id=place, delta=units) for place, units in brought]
@@ -118,7 +118,7 @@ def flash_order(units: int) -> orders.CreateOrderRequest:
 
 
 class Client:
-    """Does one thing after another, with pauses, until it is asked to stop."""
+    """Performs random actions, with pauses, until it is stopped."""
 
     def __init__(
         self,
@@ -132,8 +132,8 @@ class Client:
         leaves: bool,
         charges: bool,
     ) -> None:
-        """`hold_seconds` is the longest TTL of a hold; `leaves`: goes away in the middle now and then; `charges`: uses
-        them, tenders, and what providers report besides captures and refunds."""
+        """`hold_seconds` is the maximum TTL of a hold; `leaves`: sometimes cancels calls; `charges`: uses charges,
+        tenders, and reports other than captures and refunds."""
         self._hold_seconds = hold_seconds
         self._charges = charges
         self._rng = Random(f"{seed}/{name}")
@@ -164,7 +164,7 @@ class Client:
         }
 
     async def run(self, stop: asyncio.Event, opened: asyncio.Event, pause: float) -> None:
-        """Rests while `opened` is cleared. `pause` is the mean, in seconds."""
+        """Works until `stop` is set; pauses while `opened` is cleared. `pause` is the mean, in seconds."""
         deeds, weights = list(self._deeds), list(self._deeds.values())
         while not stop.is_set():
             await opened.wait()
@@ -235,12 +235,12 @@ class Client:
             await self._rng.choice((self._extend, self._release, self._convert))(hold)
 
     async def _duel(self) -> None:
-        """All at once, and the sweeper may come in between."""
+        """Ends a hold in all ways at once; the sweeper may interfere."""
         if hold := self._some_hold():
             await asyncio.gather(self._extend(hold), self._release(hold), self._convert(hold))
 
     async def _pay(self) -> None:
-        """What a provider reports comes in any order, over any way."""
+        """Sends a provider's reports in any order, by gRPC or webhook."""
         order = self._some_order()
         if order is None:
             return
@@ -272,7 +272,7 @@ class Client:
         )
 
     async def _pay_again(self) -> None:
-        """The provider repeats itself, under a request_id of its own."""
+        """Repeats a provider's report under a new request_id."""
         if self._world.payments:
             again = orders.RecordPaymentRequest()
             again.CopyFrom(self._rng.choice(self._world.payments))
@@ -293,7 +293,7 @@ class Client:
             await self._step("ProcessOrder", orders.ProcessOrderRequest(order_id=order.order_id))
 
     def _part(self, order: orders.Order) -> list[orders.LineQuantity]:
-        """All that is open, or one unit of a line."""
+        """Returns all open units, or one unit of a line."""
         if self._rng.random() < 0.5:
             return []
         return [orders.LineQuantity(line_number=self._rng.randint(1, len(order.lines)), quantity=1)]
@@ -316,7 +316,7 @@ class Client:
             await self._step("ReturnOrder", orders.ReturnOrderRequest(order_id=order.order_id, lines=[line]))
 
     async def _charge(self) -> None:
-        """Staff add one later."""
+        """Adds a charge as staff."""
         if order := self._some_order():
             request = orders.AddChargeRequest(
                 order_id=order.order_id, charge=self._rng.choice(CHARGES), reason="because"
@@ -324,7 +324,7 @@ class Client:
             await self._step("AddCharge", request)
 
     async def _cancel_one_by_one(self) -> None:
-        """Three units with a discount that is no multiple of three."""
+        """Cancels three units one by one, with a discount that is no multiple of three."""
         lines = [Line(sku=self._rng.choice(GOODS), quantity=3)]
         request = orders.CreateOrderRequest(lines=lines, payment_terms=ON_ACCOUNT, charges=CHARGES[:1])
         call = await self._caller.call("orders", "CreateOrder", request)
@@ -333,7 +333,7 @@ class Client:
             await self._step("CancelOrder", orders.CancelOrderRequest(order_id=call.response.order_id, lines=unit))
 
     async def _refund_a_little(self) -> None:
-        """For goodwill, on an order that is not processed."""
+        """Refunds a small amount for goodwill, on an order that is not processed."""
         lines = [Line(sku=self._rng.choice(GOODS), quantity=1)]
         call = await self._caller.call("orders", "CreateOrder", orders.CreateOrderRequest(lines=lines))
         for kind in (CAPTURED, REFUNDED) if call.response is not None else ():
@@ -346,7 +346,7 @@ class Client:
         await self._caller.call("inventory", "AdjustStock", request, twice=self._twice())
 
     async def _sync(self) -> None:
-        """Counts and deltas in one request of a stream."""
+        """Sends counts and deltas in one request of a stream."""
         rows = [
             inventory.SyncStockRequest.Row(sku=sku, location_id=self._rng.choice(LOCATIONS), delta=1)
             for sku in self._rng.sample(GOODS, 2)
@@ -354,14 +354,14 @@ class Client:
         await self._caller.sync(inventory.SyncStockRequest(rows=rows))
 
     async def _rename(self) -> None:
-        """A SKU is renamed, and back. Who names it meanwhile is refused; what is owed of it stays owed."""
+        """Renames a SKU and back. Requests that name it meanwhile are refused; units owed stay owed."""
         sku = self._rng.choice(GOODS)
         for before, after in ((sku, f"{sku}{RENAMED}"), (f"{sku}{RENAMED}", sku)):
             request = catalog.RenameSkuRequest(sku=before, new_sku=after)
             await self._caller.call("catalog", "RenameSku", request, twice=self._twice())
 
     async def _edit(self) -> None:
-        """A price changes, or a product leaves the shop for a moment."""
+        """Changes a price, or unpublishes a product for a moment."""
         sku = self._rng.choice(GOODS)
         product_id = self._world.products[sku]
         if self._rng.random() < 0.5:

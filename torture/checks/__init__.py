@@ -1,4 +1,4 @@
-"""What must hold after a run. Each check looks at everything of its kind and says what breaks the promise."""
+"""Checks after a run. Each examines everything of its kind and reports what breaks the promise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torture.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A broken promise. `subjects` are the ids that its trace is about."""
+    """A broken promise. `subjects` are the ids to trace."""
 
     message: str
     subjects: tuple[str, ...] = ()
@@ -22,7 +22,7 @@ class Violation:
 
 @dataclass(slots=True)
 class Finding:
-    """What one check has found among so many things that it looked at."""
+    """The result of one check: its violations, and the number of things examined."""
 
     check: str
     promise: str
@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A row of the record of events."""
+    """A row of the event log."""
 
     seq: int
     event_id: str
@@ -45,17 +45,17 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How work goes on."""
+    """The speed of the work."""
 
     rate: float = 0.0
-    """Calls that were answered a second."""
+    """Successful calls per second."""
     latency: float = 0.0
-    """Seconds within which half of the attempts were answered."""
+    """Median latency of attempts, in seconds."""
 
 
 @dataclass(slots=True)
 class Evidence:
-    """All that a run has left behind."""
+    """The data that a run leaves behind."""
 
     history: History
     pool: Pool
@@ -64,31 +64,31 @@ class Evidence:
     reader: EventReader
     watch: StockWatch
     most_connections: int
-    """To PostgreSQL, that all processes together may have."""
+    """Maximum connections to PostgreSQL of all processes together."""
     events: Sequence[Recorded] = ()
-    """The record, by seq."""
+    """The event log, by seq."""
     samples: int = 0
-    """How often the books were looked at under load."""
+    """Number of audits under load."""
     sampled: list[Violation] = field(default_factory=list)
     before: Usage | None = None
-    """At rest, before the first fault."""
+    """Usage at rest, before the first fault."""
     healed: Usage | None = None
-    """At rest, after the last one; processes that were started again had nothing left to lose until then."""
+    """Usage at rest, after the last fault; restarted processes have reached their normal usage only by then."""
     after: Usage | None = None
-    """At rest, after all work."""
+    """Usage at rest, after all work."""
     pace_before: Pace = Pace()
     """Before the first fault."""
     pace_after: Pace = Pace()
     """After the last one."""
     errors: Sequence[str] = ()
-    """What the processes have logged as unforeseen."""
+    """Unexpected errors that the processes logged."""
 
 
 Judge = Callable[[Evidence], Awaitable[Finding]]
 
 
 async def judge(evidence: Evidence) -> list[Finding]:
-    """Every check's finding."""
+    """Returns every check's finding."""
     from torture.checks import answers, counters, delivered, money, recovery
 
     judges: Sequence[Judge] = (

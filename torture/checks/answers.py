@@ -1,4 +1,4 @@
-"""What was answered against what is there."""
+"""Compares responses with the stored state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPEN_STATES = (
 
 
 def changes(evidence: Evidence) -> Iterable[Call]:
-    """Calls that are to change something."""
+    """Yields the calls that change something."""
     return (call for call in evidence.history.calls if call.method not in READS)
 
 
@@ -39,8 +39,9 @@ async def foreseen(evidence: Evidence) -> Finding:
 
 
 async def acknowledged(evidence: Evidence) -> Finding:
-    """The stored answer is the one that was given, and each kind of event of it is there once for each aggregate; of
-    stock each kind of movement, as a claim that moves to where the goods are is allocated and shipped there."""
+    """Checks that the stored response equals the one that was sent, and that each aggregate has each kind of event
+    once. Stock has each kind of movement once; a claim that moves to another location is allocated and shipped
+    there."""
     stored: dict[str, list[bytes]] = defaultdict(list)
     for row in await evidence.pool.fetch("SELECT request_id::text, response FROM idempotency"):
         stored[row["request_id"]].append(row["response"])
@@ -82,7 +83,7 @@ async def acknowledged(evidence: Evidence) -> Finding:
 
 def _agrees(call: Call, response: Any, stored: bytes) -> bool:
     if call.method.startswith("webhook"):
-        return True  # its own answer is a receipt; the one of the method is stored
+        return True  # its response is a receipt; the method's response is stored
     return bool(type(response).FromString(stored) == response)
 
 
@@ -99,12 +100,12 @@ async def refused(evidence: Evidence) -> Finding:
 
 
 def goods(sku: str) -> str:
-    """What a line is about, whatever it was called when it was written."""
+    """Returns the SKU of a line's goods before any rename."""
     return sku.removesuffix(RENAMED)
 
 
 async def whole_orders(evidence: Evidence) -> Finding:
-    """Every line that was asked for, and a claim on stock for every unit that is open and tracked."""
+    """Checks that an order has every requested line, and a claim on stock for every open, tracked unit."""
     wanted: dict[str, Counter[str]] = {}
     requests = {call.request_id: call for call in evidence.history.of("CreateOrder")}
     holds = {event.aggregate_id: Counter[str]() for event in evidence.events if event.type == "reservation.created"}
@@ -116,7 +117,7 @@ async def whole_orders(evidence: Evidence) -> Finding:
         if event.type == "order.created" and event.request_id in requests:
             request = requests[event.request_id].request
             lines = {goods(line.sku): line.quantity for line in request.lines}
-            if lines or request.reservation_id in holds:  # a hold that was not reported is for another check to find
+            if lines or request.reservation_id in holds:  # another check finds a hold without an event
                 wanted[event.aggregate_id] = Counter(lines) if lines else holds[request.reservation_id]
     rows = await evidence.pool.fetch(
         """
@@ -144,7 +145,7 @@ async def whole_orders(evidence: Evidence) -> Finding:
 
 
 async def payments(evidence: Evidence) -> Finding:
-    """Each report counts once, in whatever order and however often it came."""
+    """Checks that each report counts once, in any order and with any repetitions."""
     rows = await evidence.pool.fetch("SELECT provider_event_id, order_id::text, kind, amount FROM payments")
     known = {row["provider_event_id"] for row in rows}
     found = [

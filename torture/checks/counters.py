@@ -1,4 +1,4 @@
-"""Counters, ledger and claims agree, nothing is sold twice, and a hold ends one way."""
+"""Checks that counters, ledger and claims agree, no unit is sold twice, and a hold has one end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torture.history import Outcome
 from torture.workload import FLASH, FLASH_UNITS, RENAMED
 
 GOODS = f"rtrim(sku, '{RENAMED}')"
-"""The goods that a row is about, under any of their SKUs."""
+"""SQL for the goods of a row, under any of their SKUs."""
 
 BOOKS = f"""
     WITH ledger AS (
@@ -31,7 +31,7 @@ BOOKS = f"""
         FULL JOIN ledger l USING (sku, location_id) FULL JOIN held h USING (sku, location_id)
         FULL JOIN owed o USING (sku, location_id)
 """
-"""One statement, so one snapshot."""
+"""Compares counters, ledger and claims in one statement, and so one snapshot."""
 
 OPEN_UNITS = f"""
     SELECT sku, coalesce(allocated, 0) AS allocated, coalesce(open, 0) AS open
@@ -41,11 +41,11 @@ OPEN_UNITS = f"""
                WHERE state IN (1, 2, 3) AND coalesce(to_jsonb(l) ->> 'untracked', 'false') = 'false'
                GROUP BY 1) o USING (sku)
 """
-"""The column is looked for, as an upgrade begins without it."""
+"""Looks whether the column exists, as an upgrade test begins without it."""
 
 
 async def audit_counters(connection: Executor) -> list[Violation]:
-    """What does not add up at this moment. In a snapshot."""
+    """Returns the counters that do not add up now. Needs a snapshot."""
     found = []
     for row in await connection.fetch(BOOKS):
         place = f"{row['sku']}@{row['location_id']}"
@@ -72,7 +72,8 @@ async def balanced(evidence: Evidence) -> Finding:
 
 
 async def ledger(evidence: Evidence) -> Finding:
-    """The counters after each movement follow from those before it, and nothing is promised that is not there."""
+    """Checks that the counters after each movement follow from the previous ones, and that no more is promised than
+    exists."""
     rows = await evidence.pool.fetch(
         f"""
         SELECT movement_id, sku, location_id, kind, on_hand, reserved, allocated, reference,
@@ -91,7 +92,7 @@ async def ledger(evidence: Evidence) -> Finding:
 
 
 async def sold(evidence: Evidence) -> Finding:
-    """Demand was enough for the flash sale, and nobody gave anything back."""
+    """Checks that the flash sale sold exactly all units: demand was sufficient and nothing was returned."""
     calls = [
         call
         for call in evidence.history.of("CreateOrder")
@@ -120,7 +121,7 @@ ENDS = ("reservation.converted", "reservation.released", "reservation.expired")
 
 
 async def holds(evidence: Evidence) -> Finding:
-    """Of all that could end a hold one did, and nothing came after it."""
+    """Checks that exactly one command ended each hold, and that nothing followed."""
     lives: dict[str, list[str]] = defaultdict(list)
     for event in evidence.events:
         if event.type.startswith("reservation."):

@@ -1,4 +1,4 @@
-"""Every committed change is reported: in the record, in the stream, to each receiver, in ListEvents, to a watch."""
+"""Checks that every committed change is reported: in the log, the stream, each receiver, ListEvents and a watch."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ VERSIONS = """
     UNION ALL SELECT reservation_id::text, version FROM reservations
     UNION ALL SELECT product_id::text, version FROM products
 """
-"""How many events each aggregate has."""
+"""Selects the number of events of each aggregate."""
 
 
 async def read_record(pool: Pool) -> Sequence[Recorded]:
-    """The record of events, by seq."""
+    """Returns the event log, by seq."""
     rows = await pool.fetch(
         "SELECT seq, event_id::text, type, aggregate_id, aggregate_version, payload FROM events ORDER BY seq"
     )
@@ -38,13 +38,15 @@ async def read_record(pool: Pool) -> Sequence[Recorded]:
 
 
 async def versions_of(evidence: Evidence) -> dict[str, int]:
-    """The version of each aggregate; of stock whose SKU was renamed, that of the last event under the old one."""
+    """Returns the version of each aggregate; for stock whose SKU was renamed, that of the last event under the former
+    SKU."""
     ended = {event.aggregate_id: event.version for event in evidence.events if event.data.stock.renamed_to_sku}
     return ended | {row["id"]: row["version"] for row in await evidence.pool.fetch(VERSIONS)}
 
 
 async def recorded(evidence: Evidence) -> Finding:
-    """Versions without a gap, as many as each aggregate had changes; one event for each movement."""
+    """Checks that versions have no gap and equal the number of changes of each aggregate, with one event for each
+    movement."""
     found = []
     lives: dict[str, list[int]] = defaultdict(list)
     for event in evidence.events:
@@ -117,9 +119,9 @@ async def watched(evidence: Evidence) -> Finding:
 
 
 def off_sale(events: Sequence[Recorded]) -> set[str]:
-    """Ids of events that a storefront receives only when they reach it in time: those of a product and its stock
-    from before it was last published, and those of stock under a SKU that was renamed since. When the product is
-    published, or the SKU is another's, the storefront reads all of it again."""
+    """Returns ids of events that a storefront receives only if they arrive in time: those of a product and its stock
+    before its last publication, and those of stock under a SKU that was renamed since. On a publication or rename the
+    storefront reads all of it again."""
     product_of: dict[str, str] = {}  # by SKU
     since: dict[str, int] = {}
     renamed: dict[str, int] = {}  # the last event of the goods that had the SKU before
@@ -149,7 +151,7 @@ def off_sale(events: Sequence[Recorded]) -> set[str]:
 def compare(
     who: str, wanted: Iterable[Recorded], heard: Sequence[Heard], excused: Collection[str] = ()
 ) -> list[Violation]:
-    """What was received the first time is what was wanted: all but what is excused, nothing else, and in order for each
+    """Compares the first receipt of events with those expected: all except `excused`, no others, and in order for each
     aggregate."""
     expected = {event.event_id: event for event in wanted}
     found: list[Violation] = []
@@ -174,7 +176,7 @@ def compare(
 
 
 def _short(versions: Sequence[int]) -> str:
-    """Runs of numbers as `1–7 9 8`."""
+    """Returns runs of numbers as `1–7 9 8`."""
     runs: list[list[int]] = []
     for version in versions:
         if runs and runs[-1][1] + 1 == version:

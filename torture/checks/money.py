@@ -1,4 +1,4 @@
-"""What orders came to, step by step, against the same sums computed from the record of events."""
+"""Compares the amounts of orders, step by step, with sums computed from the event log."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from stockward.order.v1 import order_pb2 as orders
 from torture.checks import Evidence, Finding, Recorded, Violation
 
 Unit = tuple[int, int]
-"""Discount and tax that one unit takes along, in minor units."""
+"""Discount and tax of one unit, in minor units."""
 
 VOID = (orders.Order.STATE_CANCELLED, orders.Order.STATE_EXPIRED)
 
 
 async def added_up(evidence: Evidence) -> Finding:
-    """What the units of each order were worth that were cancelled and returned, and that what was paid for never
-    expired."""
+    """Checks the value of cancelled and returned units of each order, and that no paid order expired."""
     steps = defaultdict[str, list[Recorded]](list)
     for event in evidence.events:
         if event.data.HasField("order"):
             steps[event.aggregate_id].append(event)
     found = []
     for order_id, events in steps.items():
-        if events[0].type == "order.created":  # an order whose beginning is missing is for another check to find
+        if events[0].type == "order.created":  # another check finds an order without its first event
             found += [Violation(f"order {order_id} {message}", (order_id,)) for message in _wrong_sums(events)]
             found += [Violation(f"order {order_id} {message}", (order_id,)) for message in _wrong_ends(events)]
     return Finding("money", "every amount of an order is right to the cent", sum(map(len, steps.values())), found)
 
 
 def _wrong_sums(events: Sequence[Recorded]) -> Iterable[str]:
-    """Each unit of a line takes along what it bears: the same whether it goes alone or with others."""
+    """Yields wrong sums: a unit of a line has the same shares whether it goes alone or with others."""
     units: dict[int, list[Unit]] = {}
     shares: dict[int, Unit] = {}
     gone = 0
@@ -63,7 +62,7 @@ def _wrong_sums(events: Sequence[Recorded]) -> Iterable[str]:
 
 
 def _wrong_ends(events: Sequence[Recorded]) -> Iterable[str]:
-    """An order that was covered once, in the order in which its payments came, has not expired."""
+    """Yields orders that were covered at some time, in the order of their payments, and expired."""
     for before, after in pairwise(events):
         payment, net = before.data.order.payment, minor(before.data.order.totals.net)
         held = sum(max(0, minor(each.authorized) - minor(each.captured)) for each in payment.tenders)
@@ -74,11 +73,11 @@ def _wrong_ends(events: Sequence[Recorded]) -> Iterable[str]:
 
 
 def _one_by_one(amount: int, units: int) -> list[int]:
-    """What each of the units takes when they go one after another."""
+    """Returns the amount of each unit when units go one after another."""
     so_far = [int(Fraction(amount * number, units) + Fraction(1, 2)) for number in range(units + 1)]
     return [after - before for before, after in pairwise(so_far)]
 
 
 def minor(amount: Money | Any) -> int:
-    """Cents; the torture's goods are sold in euros."""
+    """Returns cents; all test orders are in euros."""
     return int(amount.units * 100 + amount.nanos // 10**7)

@@ -1,20 +1,20 @@
-"""After healing all is as it was before."""
+"""Checks that the stack recovers fully after the last fault."""
 
 from __future__ import annotations
 
 from torture.checks import Evidence, Finding, Violation
 
 SLACK = 25
-"""Descriptors and tasks that may come and go with calls, over all processes."""
+"""Tolerated increase of descriptors and tasks, over all processes."""
 
 GROWTH = 2.0
-"""Times the memory that young processes have, whose caches and code are not all there yet."""
+"""Tolerated factor of memory over new processes, which have not filled their caches."""
 
 SPEED = 0.6
-"""Part of the former rate that there must be; a machine with other work is not steady."""
+"""Required fraction of the former rate; a machine with other work is not steady."""
 
 SLOWER, JITTER = 3.0, 0.01
-"""Times the former latency, and seconds above that, which there may be for the same reason."""
+"""Tolerated factor and additional seconds of latency, for the same reason."""
 
 
 async def nothing_leaked(evidence: Evidence) -> Finding:
@@ -36,7 +36,7 @@ async def nothing_leaked(evidence: Evidence) -> Finding:
 
 
 def as_fast(evidence: Evidence) -> bool:
-    """Whether work goes on as it did before the first fault."""
+    """Returns whether the speed is as before the first fault."""
     before, after = evidence.pace_before, evidence.pace_after
     return after.rate >= SPEED * before.rate and after.latency <= SLOWER * before.latency + JITTER
 
