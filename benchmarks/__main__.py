@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: asks the questions and shows the answers."""
+"""`python -m benchmarks`: runs the benchmarks and prints the results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main(
         raise typer.BadParameter(f"there is no row {min(unknown)}", param_hint="--rows")
     chosen = [benchmark for benchmark in BENCHMARKS if not wanted or benchmark.row in wanted]
     logging.basicConfig(level=logging.ERROR)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with nothing left behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: stops all processes
     console = Console()
     results, complete = asyncio.run(ask_all(chosen, Options(quick, orders), console))
     write(results)
@@ -42,7 +42,7 @@ def main(
 
 
 async def ask_all(benchmarks: list[Benchmark], options: Options, console: Console) -> tuple[list[Result], bool]:
-    """All results, and whether everything could be measured."""
+    """Returns all results, and whether everything could be measured."""
     results: list[Result] = []
     complete = True
     columns = (
@@ -71,7 +71,7 @@ async def ask_all(benchmarks: list[Benchmark], options: Options, console: Consol
 async def ask(
     benchmark: Benchmark, options: Options, say: Callable[[str], None], console: Console
 ) -> tuple[Sequence[Result], bool]:
-    """The answers of one benchmark and whether it could be measured; if not, the only answer says why."""
+    """Returns the results of one benchmark and whether it could be measured; if not, the only result says why."""
     try:
         async with asyncio.timeout(None if options.orders else benchmark.limit) as limit:
             return await benchmark.answer(Run(options, benchmark.limit - benchmark.grace, say)), True

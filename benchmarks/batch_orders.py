@@ -11,7 +11,7 @@ from benchmarks.shop import Shop, orders_a_transaction
 
 ORDERS = 200
 BATCHES = 5
-"""Calls in flight; so there are always enough orders for a full transaction."""
+"""Calls in flight, enough for full transactions."""
 
 QUESTION = f"BatchCreateOrders of {ORDERS} against CreateOrder, orders a second"
 

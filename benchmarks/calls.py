@@ -1,4 +1,4 @@
-"""The calls that are measured: their messages, and how a request is made."""
+"""The measured calls: their messages, and how a request is made."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ PMS_KEY = "swk_pms_benchmark"
 
 
 def sku(number: int) -> str:
-    """Name of the stock keeping unit with this number, from 0."""
+    """Returns the SKU with this number, from 0."""
     return f"SKU-{number:06}"
 
 
 def product_id(number: int) -> str:
-    """Id of the product that the SKU with this number belongs to."""
+    """Returns the id of the product of the SKU with this number."""
     return f"01900000-0000-7000-8000-{number:012x}"
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the requests of a load look like."""
+    """The shape of a load's requests."""
 
     skus: int = 1
-    """They are about SKUs drawn from this many."""
+    """Number of SKUs from which requests draw."""
     lines: int = 1
-    """Lines of an order, each another SKU."""
+    """Lines of an order, each with a different SKU."""
     orders: int = 1
     """Orders of a batch."""
 
@@ -47,11 +47,11 @@ class Method:
     request: type[Message]
     response: type[Message]
     make: Callable[[Shape], Message]
-    """A request, another one each time."""
+    """Makes a request, a different one each time."""
 
 
 def order_request(shape: Shape) -> order_pb2.CreateOrderRequest:
-    """One unit a line, with a request_id."""
+    """Returns an order of one unit a line, with a request_id."""
     numbers = random.sample(range(shape.skus), shape.lines)
     lines = [order_pb2.CreateOrderRequest.Line(sku=sku(number), quantity=1) for number in numbers]
     return order_pb2.CreateOrderRequest(lines=lines, request_id=str(uuid4()))
@@ -96,7 +96,7 @@ METHODS = {
 
 
 def refusals(answer: Any) -> int:
-    """How many orders of a batch were refused; 0 for every other answer, as a refused call has none."""
+    """Returns how many orders of a batch were refused; 0 for other responses, as a refused call has none."""
     if isinstance(answer, order_pb2.BatchCreateOrdersResponse):
         return sum(result.HasField("error") for result in answer.results)
     return 0

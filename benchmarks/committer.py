@@ -29,7 +29,7 @@ from stockward_server.storage.database import open_pool
 from stockward_server.storage.write.committer import Committer
 
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
-"""Of pgbench; the best number is compared with."""
+"""Numbers of clients of pgbench; the best rate is the baseline."""
 
 TABLES = """
     CREATE TABLE stock (sku text PRIMARY KEY, on_hand bigint NOT NULL, allocated bigint NOT NULL)
@@ -90,7 +90,7 @@ async def answer(run: Run) -> Sequence[Result]:
 
 
 async def submit(database_url: str, callers: int, seconds: float) -> dict[str, Any]:
-    """In the worker: so many callers submit one order after another to a committer of their own."""
+    """Runs in the worker: `callers` submit one order after another to a separate committer."""
     settings = Settings()
     pool = await open_pool(database_url, settings.pool_size)
     committer = Committer(
@@ -115,7 +115,7 @@ async def submit(database_url: str, callers: int, seconds: float) -> dict[str, A
 
 
 def new_order() -> CreateOrder:
-    """What the API makes of a request of one line."""
+    """Returns the command of a request with one line."""
     request_id = str(uuid4())
     return CreateOrder(
         cause=MutationContext("storefront", Role.STOREFRONT, "CreateOrder", request_id, request_id.encode()[:16]),

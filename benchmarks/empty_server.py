@@ -1,7 +1,7 @@
-"""A gRPC call that costs nothing but gRPC: a bare grpc.aio server, no interceptors, the same messages, a fixed answer.
+"""A bare grpc.aio server without interceptors: the same messages, a fixed response, so a call costs only gRPC.
 
-`python -m benchmarks.empty_server HOST:PORT FILE`; the file is JSON and has an encoded answer, as hexadecimal digits,
-for the path of each method.
+`python -m benchmarks.empty_server HOST:PORT FILE`; the JSON file maps the path of each method to an encoded response in
+hexadecimal digits.
 """
 
 from __future__ import annotations

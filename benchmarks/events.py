@@ -1,4 +1,4 @@
-"""Events in plenty, as orders make them, and how long those of real orders were on their way."""
+"""Generates many events of orders, and measures the delay of events of real orders."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from stockward_server.storage.write.write_state import insert_events
 STREAM = "STOCKWARD"
 
 WAIT_SECONDS = 60.0
-"""How long anything that has to come is waited for."""
+"""Timeout for anything that must arrive, in seconds."""
 
 ORDERS_A_SECOND = 100.0
-"""Of the shop that goes on while events are drained, and whose own events are timed."""
+"""Rate of the orders that are made while events are drained, and whose events are timed."""
 
 
 async def an_event(database_url: str) -> Event:
-    """One order.created that was recorded."""
+    """Returns a recorded order.created event."""
     connection = await asyncpg.connect(database_url)
     try:
         return Event.FromString(
@@ -45,9 +45,9 @@ async def an_event(database_url: str) -> Event:
 
 
 async def flood(database_url: str, nats_url: str, like: Event, count: int) -> tuple[int, float]:
-    """Commits so many events of as many orders, all at once, and notifies the relay.
+    """Commits `count` events of as many orders in one transaction, and notifies the relay.
 
-    Answers the number of the stream's last message before the commit, and the time (perf_counter) of the commit.
+    Returns the number of the stream's last message before the commit, and the time (perf_counter) of the commit.
     """
     rows = []
     for _ in range(count):
@@ -71,7 +71,7 @@ async def flood(database_url: str, nats_url: str, like: Event, count: int) -> tu
 
 
 async def make_orders(customers: Worker, server: Server, shape: Shape, seconds: float) -> int:
-    """ORDERS_A_SECOND for so long; how many it were."""
+    """Makes ORDERS_A_SECOND orders for `seconds`; returns their number."""
     made = await customers.call(
         drive_paced,
         addresses=[server.address],
@@ -86,7 +86,7 @@ async def make_orders(customers: Worker, server: Server, shape: Shape, seconds: 
 
 
 async def last_sequence(nats_url: str) -> int:
-    """Number of the last message in the stream."""
+    """Returns the number of the last message in the stream."""
     client = await nats.connect(nats_url)
     try:
         return int((await client.jetstream().stream_info(STREAM)).state.last_seq)
@@ -95,7 +95,7 @@ async def last_sequence(nats_url: str) -> int:
 
 
 async def until_stored(nats_url: str, sequence: int) -> int:
-    """Waits until the stream has a message of this number; the number of its last one then."""
+    """Waits until the stream has a message of this number; returns the number of its last one."""
     client = await nats.connect(nats_url)
     try:
         async with asyncio.timeout(WAIT_SECONDS):
@@ -103,7 +103,7 @@ async def until_stored(nats_url: str, sequence: int) -> int:
                 try:
                     last = (await client.jetstream().stream_info(STREAM)).state.last_seq
                 except nats.js.errors.NotFoundError:
-                    last = 0  # the relay makes it
+                    last = 0  # the relay creates it
                 if last >= sequence:
                     return int(last)
                 await asyncio.sleep(0.01)
@@ -112,7 +112,7 @@ async def until_stored(nats_url: str, sequence: int) -> int:
 
 
 async def stored_since(nats_url: str, sequence: int) -> Mapping[str, float]:
-    """When JetStream stored each event after that message: by event_id, in seconds since the epoch."""
+    """Returns when JetStream stored each event after that message: by event_id, in seconds since the epoch."""
     client = await nats.connect(nats_url)
     try:
         stream = client.jetstream()
@@ -136,20 +136,20 @@ async def stored_since(nats_url: str, sequence: int) -> Mapping[str, float]:
 
 
 async def delays(database_url: str, arrivals: Mapping[str, float]) -> str:
-    """The percentiles of `delays_ms`."""
+    """Returns the percentiles of `delays_ms` in words."""
     return in_words(await delays_ms(database_url, arrivals))
 
 
 def in_words(milliseconds: list[float]) -> str:
-    """Percentiles, of one delay at least."""
+    """Returns percentiles in words; needs at least one delay."""
     p50, p99 = percentiles(milliseconds) or (0.0, 0.0)
     return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms ({len(milliseconds):,} events)"
 
 
 async def delays_ms(database_url: str, arrivals: Mapping[str, float]) -> list[float]:
-    """The time from the change to the arrival of each event, in milliseconds.
+    """Returns the time from the change to the arrival of each event, in milliseconds.
 
-    The time of a change is the clock that its transaction read at its beginning, so the commit itself is part of it.
+    The change counts from the start of its transaction, so the commit is included.
     """
     connection = await asyncpg.connect(database_url)
     try:

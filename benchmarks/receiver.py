@@ -1,6 +1,6 @@
-"""A webhook receiver that takes everything at once: `python -m benchmarks.receiver HOST:PORT`.
+"""A webhook receiver that accepts everything at once: `python -m benchmarks.receiver HOST:PORT`.
 
-POST takes a webhook; GET says how many came; DELETE reports `webhook-id` and time of each, and forgets them.
+POST accepts a webhook; GET returns their number; DELETE returns `webhook-id` and time of each, and clears them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Row 8. Does the relay keep up with what JetStream takes, and how soon is an event there?"""
+"""Row 8. Does the relay keep up with what JetStream accepts, and how soon does an event arrive?"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHAPE = Shape(skus=1_000)
 BARE_STREAM = "BARE"
 
 STEADY_SECONDS = 10.0
-"""How long the way of single events is timed."""
+"""Seconds for which the delay of single events is measured."""
 
 
 async def answer(run: Run) -> Sequence[Result]:
@@ -114,9 +114,10 @@ async def _orders_all_the_time(customers: Worker, server: Server) -> None:
 
 
 async def publish_bare(nats_url: str, events: int, payload: str) -> float:
-    """In the client: the same messages in batches of the same size, made beforehand, into a stream of the same kind.
+    """Runs in the client: publishes the same messages, made beforehand, in batches of the same size to a stream of the
+    same kind.
 
-    Answers the seconds that it took.
+    Returns the seconds that it took.
     """
     data = bytes.fromhex(payload)
     messages = []

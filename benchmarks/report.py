@@ -1,4 +1,4 @@
-"""What a benchmark is given and what it answers, and how that is shown: a table for people, JSON for the rest."""
+"""The parameters and results of a benchmark, and their output: a table for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SIGNS = {True: Text("✓", "green"), False: Text("✗", "bold red"), None: Text(
 
 
 class Failure(Exception):
-    """What was measured does not count: calls were refused, or the books do not balance afterwards."""
+    """The measurement is invalid: calls were refused, or the audit found discrepancies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a ratio has to be."""
+    """The required value of a ratio."""
 
     bound: float
     at_least: bool
@@ -58,7 +58,7 @@ class Result:
     ratio: float | None
     target: str
     holds: bool | None
-    """None where there is nothing to hold, or it cannot be measured yet; `detail` says which."""
+    """Whether the target is met; None without a target, or when it cannot be measured yet; `detail` says which."""
     detail: str
 
     @classmethod
@@ -68,16 +68,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked for on the command line."""
+    """The options of the command line."""
 
     quick: bool = False
-    """Tiny sizes: shows that everything works, and measures nothing that counts."""
+    """Tiny sizes: shows that everything works; the figures mean nothing."""
     orders: int | None = None
-    """Orders that row 10 loads and row 12 makes; None for what is usual."""
+    """Orders that row 10 loads and row 12 makes; None for the defaults."""
 
 
 class Run:
-    """One benchmark under way: how much it may do, and to whom it reports what it is doing."""
+    """A running benchmark: its limits, and where it reports its progress."""
 
     def __init__(self, options: Options, limit: float, say: Callable[[str], None]) -> None:
         """`limit` in seconds."""
@@ -85,7 +85,7 @@ class Run:
         self.say = say
         self.pairs = 2 if options.quick else 5
         self.seconds = 0.3 if options.quick else 2.0
-        """How long one side of a pair is measured."""
+        """Seconds for which one side of a pair is measured."""
         self._deadline = time.monotonic() + limit
 
     @property
@@ -93,23 +93,23 @@ class Run:
         return self._deadline - time.monotonic()
 
     def size(self, full: int) -> int:
-        """So many of something; a hundredth of it when it has to be quick."""
+        """Returns `full`, or a hundredth of it with `quick`."""
         return max(1, full // 100) if self.options.quick else full
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A question, and what answers it."""
+    """A question, and the function that answers it."""
 
     row: int
     question: str
     answer: Callable[[Run], Awaitable[Sequence[Result]]]
     limit: float
-    """Seconds after which it is abandoned. It ends by itself before, with fewer pairs."""
+    """Seconds after which it is cancelled. Before that it ends by itself, with fewer pairs."""
 
     @property
     def grace(self) -> float:
-        """Seconds kept for the audit and the end of the processes."""
+        """Seconds reserved for the audit and for stopping the processes."""
         return 0.15 * self.limit
 
 
@@ -119,7 +119,7 @@ def write(results: Sequence[Result], file: Path = RESULTS) -> None:
 
 
 def line(result: Result) -> Text:
-    """A result in one line."""
+    """Returns a result as one line."""
     ratio = "" if result.ratio is None else f" {result.ratio:.2f}"
     return Text.assemble(SIGNS[result.holds], f" Row {result.row}: {result.name}:{ratio} ({result.target})")
 
@@ -139,7 +139,7 @@ def show(results: Sequence[Result], console: Console) -> None:
 
 
 def machine() -> str:
-    """What it was measured on: cores, versions, and how long the disk takes to keep a block."""
+    """Describes the machine: cores, versions, and how long the disk takes to flush a block."""
     processor = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -152,7 +152,7 @@ def machine() -> str:
 
 
 def fsync_ms() -> float:
-    """Median time that the disk of the temporary directory takes to keep 8 KiB."""
+    """Returns the median time, in milliseconds, that the disk of the temporary directory takes to flush 8 KiB."""
     times = []
     with tempfile.TemporaryFile(buffering=0) as file:
         for _ in range(50):

@@ -1,9 +1,9 @@
-"""What one, two and four server processes do: `python -m benchmarks.scaling`.
+"""Measures one, two and four server processes: `python -m benchmarks.scaling`.
 
 The figures are those of docs/how-to/operator/scaling.md.
 
-The client is two processes, so that it is not what is measured; PostgreSQL, NATS and all servers share the machine's
-cores. What a call costs each process in CPU time is therefore the figure that carries over to larger machines.
+The client is two processes, so that it is not the bottleneck; PostgreSQL, NATS and all servers share the machine's
+cores. So the figure that applies to larger machines is each process's CPU time for one call.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LOADS: dict[str, tuple[Method, Shape]] = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One load on so many servers; CPU time in microseconds a call, of all servers together and of PostgreSQL."""
+    """One load on a number of servers; CPU time in microseconds a call, of all servers together and of PostgreSQL."""
 
     load: str
     servers: int
@@ -48,7 +48,7 @@ class Figure:
 
 
 async def measure(seconds: float, console: Console) -> list[Figure]:
-    """Every load on every number of servers, after a second to warm up; the books are audited at the end."""
+    """Measures every load on every number of servers, after a second to warm up; audits the counters at the end."""
     figures: list[Figure] = []
     with console.status("starting") as status:
         async with Shop.open(Run(Options(), 600.0, status.update), SKUS) as shop:

@@ -25,10 +25,10 @@ from stockward_server.storage.write.search_refresh import refresh_search
 
 PRODUCTS = 100_000
 ROUNDS = 5
-"""How often each search is sent while it is measured, after a first time."""
+"""Number of measured repetitions of each search, after a first one."""
 
 MILLISECONDS = 20.0
-"""What 95 of 100 searches have to be answered within, on the way through gRPC."""
+"""Maximum milliseconds of 95 of 100 searches, measured through gRPC."""
 
 KINDS = """
     shirt dress jacket trousers shoe boot hat scarf glove belt bag wallet watch ring bracelet necklace earring lamp
@@ -42,7 +42,7 @@ LOOKS = """
 STUFFS = "cotton wool linen silk leather steel copper brass oak walnut bamboo glass ceramic paper cork felt".split()  # noqa: SIM905
 SYLLABLES = "ka lo mi re tu sa no vi pe du ga fi zo be ha".split()  # noqa: SIM905
 WORDS = 3_000
-"""Words that descriptions are made of, few of them often."""
+"""Number of different words in descriptions, few of them frequent."""
 
 SEARCHES = {
     "a word of many": ("shirt", "red", "cotton", "oak shelf", "red cotton shirt"),
@@ -79,7 +79,7 @@ async def answer(run: Run) -> Sequence[Result]:
 
 
 class Sample(NamedTuple):
-    """What one search took, in milliseconds."""
+    """The figures of one search, in milliseconds."""
 
     elapsed: float
     server: float
@@ -87,7 +87,7 @@ class Sample(NamedTuple):
     database: float
     """CPU time of PostgreSQL."""
     first: bool
-    """Whether it was sent for the first time: then most of its products had to be read from the database."""
+    """Whether it was the first of its kind: then most of its products were read from the database."""
 
 
 def _compared(name: str, samples: Sequence[Sample], *detail: str) -> Result:
@@ -110,7 +110,8 @@ def _compared(name: str, samples: Sequence[Sample], *detail: str) -> Result:
 
 
 async def _fill(database_url: str, count: int) -> str:
-    """Products with three variants each, as a server of an earlier release leaves them. The barcode of one of them."""
+    """Inserts products with three variants each, as a server of an earlier release stored them. Returns one of the
+    barcodes."""
     chance = random.Random(13)
     words = ["".join(chance.choices(SYLLABLES, k=chance.randint(2, 4))) for _ in range(WORDS)]
     weights = [1 / (rank + 5) for rank in range(WORDS)]
@@ -143,7 +144,7 @@ async def _copy(connection: Any, table: str, columns: str, rows: Sequence[Sequen
 
 
 async def _refresh(database_url: str, count: int) -> str:
-    """What `stockward migrate` does once for the products of an earlier release."""
+    """Does what `stockward migrate` does once for the products of an earlier release; returns a line about it."""
     pool = await database.open_pool(database_url, 1)
     try:
         begin = time.perf_counter()
@@ -159,7 +160,7 @@ async def _refresh(database_url: str, count: int) -> str:
 
 
 async def _search(server: Server, postgres: Postgres, barcode: str) -> dict[str, list[Sample]]:
-    """What each search takes, by kind."""
+    """Returns the samples of each search, by kind."""
     found: dict[str, list[Sample]] = {kind: [] for kind in SEARCHES}
     pids = pid_of(server), pid_of(postgres)
     metadata = (("authorization", f"Bearer {PMS_KEY}"),)
@@ -182,7 +183,7 @@ async def _search(server: Server, postgres: Postgres, barcode: str) -> dict[str,
 
 
 def _percentile(values: Sequence[float], share: float) -> float:
-    """Of sorted values."""
+    """Returns a percentile of sorted values."""
     return values[min(len(values) - 1, int(share * len(values)))]
 
 

@@ -1,4 +1,4 @@
-"""Shops to measure: made by SQL in one go, and audited when the measuring is over."""
+"""Shops to measure: created by SQL, and audited at the end."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from stockward_server.storage import keys
 from stockward_server.storage.database import migrate
 
 PLENTY = 1_000_000_000
-"""Units that no benchmark sells out."""
+"""More units than any benchmark sells."""
 
 AUDIT_SECONDS = 300.0
 
-# As the API would leave them, with the first receipt in the ledger. $1: SKUs, $2: units of each.
+# Rows as the API would write them, with the first receipt in the ledger. $1: SKUs, $2: units of each.
 SEED = (
     """
     INSERT INTO products (product_id, handle, title, description, vendor, product_type, tags, images, attributes, state,
@@ -54,7 +54,7 @@ SEED = (
 
 
 class Shop:
-    """A database with products and stock, and a client in a process of its own: what most benchmarks are made of."""
+    """A database with products and stock, and a client in a separate process: the basis of most benchmarks."""
 
     def __init__(self, run: Run, services: Services, database: str, client: Worker) -> None:
         self.services = services
@@ -76,13 +76,13 @@ class Shop:
         return await self.services.server(self.database, **environment)
 
     async def empty_server(self, server: Server, *calls: tuple[Method, Shape]) -> Server:
-        """Answers these calls without doing anything, with what the server answered to one of each."""
+        """Starts an empty server that returns, for each of these calls, one response that the server returned."""
         return await self.services.empty_server(
             {method.path: await one_answer(server, method, shape) for method, shape in calls}
         )
 
     def processes(self, *servers: Server) -> dict[str, int]:
-        """Whose CPU time is looked at."""
+        """Returns the processes whose CPU time is measured."""
         several = len(servers) > 1
         return {
             **{f"server {n}" if several else "server": pid_of(server) for n, server in enumerate(servers, start=1)},
@@ -91,7 +91,7 @@ class Shop:
         }
 
     def side(self, load: Load) -> Side:
-        """One side of a comparison: this load by the client."""
+        """Returns one side of a comparison: this load by the client."""
         return lambda: load.measure(self.client, self._run.seconds, self.processes(*load.servers))
 
     async def audit(self, server: Server) -> str:
@@ -100,7 +100,7 @@ class Shop:
 
 
 async def make_database(services: Services, skus: int = 1, units: int = PLENTY, name: str = "shop") -> str:
-    """The URL of a database with so many published SKUs, so many units of each, and the two keys above."""
+    """Creates a database with `skus` published SKUs, `units` units of each, and the two keys above; returns its URL."""
     url = await services.postgres.create_database(name)
     await migrate(url)
     connection = await asyncpg.connect(url)
@@ -116,7 +116,7 @@ async def make_database(services: Services, skus: int = 1, units: int = PLENTY, 
 
 
 async def one_answer(server: Server, method: Method, shape: Shape) -> bytes:
-    """What the server answers to a request of this shape, encoded: what an empty server is to answer."""
+    """Returns the server's encoded response to a request of this shape, for an empty server."""
     async with grpc.aio.insecure_channel(server.address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         call: Any = channel.unary_unary(method.path, request_serializer=method.request.SerializeToString)
         answer: bytes = await call(
@@ -126,7 +126,8 @@ async def one_answer(server: Server, method: Method, shape: Shape) -> bytes:
 
 
 async def audit(server: Server, database_url: str) -> str:
-    """A line for the report when counters, ledger and open claims agree and nothing is oversold; else Failure."""
+    """Returns a line for the report when counters, ledger and open claims agree and nothing is oversold. Raises Failure
+    otherwise."""
     async with AsyncStockward(server.address, PMS_KEY, timeout=AUDIT_SECONDS) as client:
         answer = await client.inventory.verify_stock()
     connection = await asyncpg.connect(database_url)
@@ -145,7 +146,7 @@ async def audit(server: Server, database_url: str) -> str:
 
 
 async def orders_a_transaction(database_url: str, samples: Sequence[Sample]) -> float:
-    """Mean batch of the committer while these samples were taken: orders of one batch have the same time."""
+    """Returns the mean batch size of the committer during these samples: orders of one batch have the same time."""
     connection = await asyncpg.connect(database_url)
     try:
         return float(

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.statements`: where PostgreSQL's part of an order goes, by pg_stat_statements.
+"""`python -m benchmarks.statements`: shows PostgreSQL's time for an order by statement, from pg_stat_statements.
 
-No row of the table: it compares nothing, and looking on has its price.
+No row of the table: it compares nothing, and the extension slows PostgreSQL down.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statement
 SECONDS = 5.0
 
 LOADS = [(IN_FLIGHT, Shape()), (IN_FLIGHT, Shape(skus=1_000)), (IN_FLIGHT, Shape(skus=1_000, lines=5)), (1, Shape())]
-"""Orders in flight, and what they are like."""
+"""Orders in flight, and their shape."""
 
 SHOWN = 6
-"""Statements of each load, the dearest first."""
+"""Statements printed for each load, the most expensive first."""
 
 
 async def main(console: Console) -> None:

@@ -17,12 +17,12 @@ from benchmarks.shop import Shop
 
 SKUS = 100_000
 ROWS = 1_000
-"""Rows of one message, the most that there may be."""
+"""Rows of one message: the maximum."""
 
 
 async def answer(run: Run) -> Sequence[Result]:
     skus = run.size(SKUS)
-    counts = itertools.count(1_000)  # every time another one, so that every row changes
+    counts = itertools.count(1_000)  # a new value every time, so that every row changes
     async with Shop.open(run, skus) as shop:
         server = await shop.server()
         await _copy_table(shop.database)
@@ -56,7 +56,7 @@ async def answer(run: Run) -> Sequence[Result]:
 
 
 async def _copy_table(database_url: str) -> None:
-    """What COPY and UPDATE change: the same rows without a ledger, so that the audit has nothing to object to."""
+    """Creates the table for COPY and UPDATE: the same rows without a ledger, so that the audit ignores it."""
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute(
@@ -71,7 +71,7 @@ async def _copy_table(database_url: str) -> None:
 
 
 async def sync(address: str, skus: int, on_hand: int) -> float:
-    """In the client: one stream, absolute counts. Answers the seconds that it took."""
+    """Runs in the client: sends absolute counts in one stream. Returns the seconds that it took."""
 
     async def messages() -> AsyncIterator[inventory_pb2.SyncStockRequest]:
         for start in range(0, skus, ROWS):
@@ -95,7 +95,7 @@ async def sync(address: str, skus: int, on_hand: int) -> float:
 
 
 async def copy(database_url: str, skus: int, on_hand: int) -> float:
-    """In the client: the same change by hand, in one transaction. Answers the seconds that it took."""
+    """Runs in the client: makes the same change by COPY in one transaction. Returns the seconds that it took."""
     connection = await asyncpg.connect(database_url)
     try:
         begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Row 5. Do two server processes on one hot SKU get in each other's way, and do they keep the promise?"""
+"""Row 5. Do two server processes on one hot SKU slow each other down, and do they never oversell?"""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from benchmarks.report import Benchmark, Failure, Result, Run, at_least
 from benchmarks.shop import Shop, audit, make_database, orders_a_transaction
 
 SCARCE = 500
-"""Units of the SKU that is sold out."""
+"""Units of the SKU that sells out."""
 
 REFUSAL = "FAILED_PRECONDITION"
-"""How INSUFFICIENT_STOCK is answered."""
+"""Status code of INSUFFICIENT_STOCK."""
 
 
 async def answer(run: Run) -> Sequence[Result]:
@@ -46,7 +46,7 @@ async def answer(run: Run) -> Sequence[Result]:
 
 
 async def _sell_out(run: Run, shop: Shop) -> str:
-    """Far more buyers than units, through both servers at once."""
+    """Sells a SKU out with far more buyers than units, through both servers at once."""
     run.say("selling out")
     database = await make_database(shop.services, units=SCARCE, name="scarce")
     servers = [await shop.services.server(database) for _ in range(2)]

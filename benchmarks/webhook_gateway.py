@@ -1,4 +1,5 @@
-"""Row 9. Does the gateway keep up with a fast receiver, how soon is a webhook there, and do dead endpoints delay it?"""
+"""Row 9. Does the gateway keep up with a fast receiver, how soon does a webhook arrive, and do dead endpoints delay
+it?"""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ SHAPE = Shape(skus=1_000)
 SECRET = "whsec_" + b64encode(b"a key of benchmarks only, 32 by.").decode()
 
 STEADY_SECONDS = 8.0
-"""How long the way of single events is timed."""
+"""Seconds for which the delay of single events is measured."""
 
 DEAD_ENDPOINTS = 10
 
@@ -92,7 +93,7 @@ async def answer(run: Run) -> Sequence[Result]:
             seconds = run.seconds if run.options.quick else STEADY_SECONDS
 
             async def on_their_way() -> list[float]:
-                """How long each event of a steady shop takes to the receiver, in milliseconds."""
+                """Returns how long each event of a steady shop takes to the receiver, in milliseconds."""
                 await receiver.forget()
                 orders = await make_orders(shop.client, server, SHAPE, seconds)
                 await receiver.until(2 * orders)  # order.created and stock.changed
@@ -130,7 +131,7 @@ async def answer(run: Run) -> Sequence[Result]:
 
 @asynccontextmanager
 async def hanging_endpoints(database_url: str, count: int) -> AsyncIterator[None]:
-    """So many endpoints that take every request and never answer it; they and what they were sent go at the end."""
+    """Creates endpoints that accept every request and never respond; deletes them and their deliveries at the end."""
     server = await asyncio.start_server(_hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     connection = await asyncpg.connect(database_url)
@@ -158,7 +159,7 @@ async def hanging_endpoints(database_url: str, count: int) -> AsyncIterator[None
 
 
 async def _hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Reads for ever."""
+    """Reads without end and never responds."""
     try:
         while await reader.read(65_536):
             pass
@@ -169,7 +170,7 @@ async def _hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 class Receiver:
-    """The receiver's process, asked what came."""
+    """A client of the receiver's process."""
 
     def __init__(self, address: str, http: aiohttp.ClientSession) -> None:
         self.address = address
@@ -177,7 +178,7 @@ class Receiver:
         self._http = http
 
     async def until(self, count: int) -> None:
-        """Waits until so many webhooks came."""
+        """Waits until `count` webhooks arrived."""
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 async with self._http.get(self.url) as answer:
@@ -186,7 +187,7 @@ class Receiver:
                 await asyncio.sleep(0.02)
 
     async def forget(self) -> list[tuple[str, float]]:
-        """Id and time of each that came since the last time."""
+        """Returns id and time of each webhook since the last call."""
         async with self._http.delete(self.url) as answer:
             return [(webhook_id, moment) for webhook_id, moment in await answer.json()]
 
@@ -197,7 +198,7 @@ def _between_first_and_last(arrivals: list[tuple[str, float]], cpu: dict[str, fl
 
 
 async def _until_recorded(database_url: str) -> None:
-    """Waits until every delivery is written down as delivered."""
+    """Waits until every delivery is recorded as delivered."""
     connection = await asyncpg.connect(database_url)
     try:
         async with asyncio.timeout(WAIT_SECONDS):
@@ -210,7 +211,8 @@ async def _until_recorded(database_url: str) -> None:
 
 
 async def post_bare(url: str, count: int, payload: str) -> float:
-    """In the client: the same body, made and signed once, with as many requests in flight. Answers the seconds."""
+    """Runs in the client: posts the same body, signed once, with as many requests in flight. Returns the seconds that
+    it took."""
     body = body_of(bytes.fromhex(payload))
     headers = headers_of("msg", body, [SECRET], datetime.now(UTC))
     numbers = iter(range(count))

@@ -1,4 +1,5 @@
-"""The other side of processes.Worker: calls come in on standard input, a JSON object a line; answers go out."""
+"""The process behind processes.Worker: reads calls from standard input, one JSON object a line, and writes the
+results."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ async def main() -> None:
 
 
 async def answer(order: dict[str, Any]) -> dict[str, Any]:
-    """The result, or the error with its traceback, which the caller raises."""
+    """Returns the result, or the error with its traceback, which the caller raises."""
     try:
         function = getattr(importlib.import_module(order["module"]), order["function"])
         return {"result": await function(**order["arguments"])}
