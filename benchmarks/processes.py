@@ -221,7 +221,7 @@ def cpu_seconds(pid: int) -> float:
             # The name in parentheses may contain anything; numbers follow it, see proc_pid_stat(5).
             fields = (directory / "stat").read_text().rpartition(")")[2].split()
         except OSError:
-            continue  # it has just ended
+            continue  # the process has just ended
         number = int(directory.name)
         parents[number] = int(fields[1])
         used[number] = sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
@@ -254,7 +254,7 @@ def running_nanoseconds(pid: int) -> int:
     than `cpu_seconds`, whose ticks are some milliseconds long. Children that ended in between are missing."""
     used = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(OSError):  # it has just ended
+        with suppress(OSError):  # the process has just ended
             used += int((task / "schedstat").read_text().split()[0])
             used += sum(running_nanoseconds(int(child)) for child in (task / "children").read_text().split())
     return used

@@ -36,7 +36,7 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 500),
 )
 
-DOUBTFUL = {"DATABASE_UNAVAILABLE", "INTERNAL", ""}
+UNKNOWN_REASONS = {"DATABASE_UNAVAILABLE", "INTERNAL", ""}
 """Reasons after which the outcome of the call is unknown."""
 
 
@@ -144,7 +144,7 @@ class Caller:
             pass
         except grpc.aio.AioRpcError as error:
             attempt.code, attempt.reason = error.code().name, reason_of(error)
-            attempt.definite = attempt.reason not in DOUBTFUL
+            attempt.definite = attempt.reason not in UNKNOWN_REASONS
         finally:
             attempt.end = self._history.now()
 

@@ -149,7 +149,7 @@ async def working(subject: Subject, plan: Plan) -> AsyncIterator[Work]:
                 charges=plan.charges,
             )
             work.tasks.append(asyncio.create_task(client.run(stop, work.opened, plan.pause)))
-        work.background = [asyncio.create_task(each) for each in (reader.run(), watch.run(), look_now_and_then(work))]
+        work.background = [asyncio.create_task(each) for each in (reader.run(), watch.run(), audit_repeatedly(work))]
         try:
             yield work
         finally:
@@ -161,11 +161,11 @@ async def working(subject: Subject, plan: Plan) -> AsyncIterator[Work]:
                     raise each
 
 
-LOOK_SECONDS = 3.0
+AUDIT_SECONDS = 3.0
 """Mean and maximum seconds between two audits under load."""
 
 
-async def look_now_and_then(work: Work, pause: float = 1.0) -> None:
+async def audit_repeatedly(work: Work, pause: float = 1.0) -> None:
     """Audits the counters at random times whenever PostgreSQL is available: they must always add up."""
     evidence = work.evidence
     while True:
@@ -214,7 +214,7 @@ async def torture(subject: Subject, plan: Plan, say: Say = lambda text: None, la
             await asyncio.sleep(0.05)
         work.stop.set()
         await asyncio.gather(*work.tasks)
-        looks, least = work.evidence.samples, int(history.now() / LOOK_SECONDS)
+        looks, least = work.evidence.samples, int(history.now() / AUDIT_SECONDS)
         assert looks >= least, f"the books were looked at {looks} times under load, not {least}: {work.unseen}"
         say("selling what is left")
         await sell_out(work.caller)

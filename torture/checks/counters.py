@@ -12,7 +12,7 @@ from torture.workload import FLASH, FLASH_UNITS, RENAMED
 GOODS = f"rtrim(sku, '{RENAMED}')"
 """SQL for the goods of a row, under any of their SKUs."""
 
-BOOKS = f"""
+COUNTERS = f"""
     WITH ledger AS (
         SELECT {GOODS} AS sku, location_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved,
                sum(allocated_delta) AS allocated
@@ -41,13 +41,13 @@ OPEN_UNITS = f"""
                WHERE state IN (1, 2, 3) AND coalesce(to_jsonb(l) ->> 'untracked', 'false') = 'false'
                GROUP BY 1) o USING (sku)
 """
-"""Looks whether the column exists, as an upgrade test begins without it."""
+"""Reads `untracked` through JSON, as an upgrade test begins without that column."""
 
 
 async def audit_counters(connection: Executor) -> list[Violation]:
     """Returns the counters that do not add up now. Needs a snapshot."""
     found = []
-    for row in await connection.fetch(BOOKS):
+    for row in await connection.fetch(COUNTERS):
         place = f"{row['sku']}@{row['location_id']}"
         agree = (
             row["on_hand"] == row["moved_on_hand"]

@@ -164,9 +164,9 @@ class Follower:
             self._beginning.pop(queue, None)
             self._left.append(queue)
             if self._forgetting is None:
-                self._forgetting = asyncio.create_task(self._forget(), name="forgetting watches")
+                self._forgetting = asyncio.create_task(self._remove_left(), name="forgetting watches")
 
-    async def _forget(self) -> None:
+    async def _remove_left(self) -> None:
         """Removes queues that left from the index, yielding to other tasks: a thousand may leave at once, with a
         thousand SKUs each."""
         turns = Turns()
@@ -201,9 +201,9 @@ class Follower:
                 if loop.time() >= refresh_time:
                     refresh_time = loop.time() + self._refresh
                     self._stale.update(self._shoppers)
-                told = await self._round()
-                if told:
-                    await asyncio.sleep(max(SHORTEST_PAUSE, told * PAUSE_PER_MESSAGE))
+                reached = await self._round()
+                if reached:
+                    await asyncio.sleep(max(SHORTEST_PAUSE, reached * PAUSE_PER_MESSAGE))
         except Exception as error:
             log.warning("watches end: %r", error)
             self._end(error)
@@ -219,21 +219,21 @@ class Follower:
         events = batch.events
         if batch.more:
             self._hint.set()
-        told: set[WatchQueue] = set()
+        reached: set[WatchQueue] = set()
         for event in events:
             key = key_of(event)
             if self._shoppers:
                 self._stale.update(sku for sku in self._encoder.skus(event) if sku in self._shoppers)
-            self._tell_change(event, key, told)
+            self._queue_change(event, key, reached)
         if self._stale or self._beginning:
-            await self._tell_availability(told)
+            await self._send_availability(reached)
         self._cut_off_slow_watches()
         if events:
             self.position = events[-1].seq
         self.proven = batch.proven
-        return len(told)
+        return len(reached)
 
-    def _tell_change(self, event: LoggedEvent, key: str, told: set[WatchQueue]) -> None:
+    def _queue_change(self, event: LoggedEvent, key: str, reached: set[WatchQueue]) -> None:
         topic = event.aggregate_type
         queues = [*self._changes.get((topic, key), ()), *self._changes.get((topic, ""), ())]
         if not queues:
@@ -243,7 +243,7 @@ class Follower:
         wanted = [queue for queue in queues if queue.interest.matches(change.message)]
         for queue in wanted:
             queue.put(change)
-            told.add(queue)
+            reached.add(queue)
             if queue.lagged:
                 self.leave(queue)
         if wanted:
@@ -270,7 +270,7 @@ class Follower:
         rows = await self._availability(skus)
         return {sku: row for sku, row in rows.items() if Role.STOREFRONT.may_see(row.published)}
 
-    async def _tell_availability(self, told: set[WatchQueue]) -> None:
+    async def _send_availability(self, reached: set[WatchQueue]) -> None:
         """Sends changed availability. Reads are sequential and each is sent before the next, so that no watch gets an
         older value later."""
         beginning, self._beginning = self._beginning, {}
@@ -286,7 +286,7 @@ class Follower:
                 for queue in (*self._shoppers.get(sku, ()),):
                     if present != self._available.get(sku, NOT_READ) or sku in beginning.get(queue, ()):
                         queue.put(sku, message)
-                        told.add(queue)
+                        reached.add(queue)
                 if sku in self._shoppers:
                     self._available[sku] = present
         for queue in beginning:

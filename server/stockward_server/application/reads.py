@@ -85,7 +85,7 @@ class BatchLoader(Generic[K, V]):
 
 
 @dataclass(eq=False, slots=True)
-class _Remembered(Generic[V]):
+class _Entry(Generic[V]):
     answer: asyncio.Future[V | None]
     end: float
     """When it expires, by the event loop's clock."""
@@ -117,7 +117,7 @@ class CachedLoader(Generic[K, V]):
         self._max_age = max_age
         self._max_bytes = max_bytes
         self._size_of = size_of
-        self._remembered: dict[K, _Remembered[V]] = {}
+        self._entries: dict[K, _Entry[V]] = {}
         """In the order of the requests, so that expired values come first."""
 
     async def get(self, key: K) -> V | None:
@@ -143,12 +143,12 @@ class CachedLoader(Generic[K, V]):
     def invalidate(self, keys: Iterable[K]) -> None:
         """Drops these keys. A query in flight still serves callers that already wait for it, but no others."""
         for key in keys:
-            if (known := self._remembered.pop(key, None)) is not None:
+            if (known := self._entries.pop(key, None)) is not None:
                 self.bytes -= known.size
 
     def invalidate_all(self) -> None:
         """Drops all keys."""
-        self._remembered.clear()
+        self._entries.clear()
         self.bytes = 0
 
     def _future(self, key: K, *, bulk: bool = False) -> asyncio.Future[V | None]:
@@ -156,7 +156,7 @@ class CachedLoader(Generic[K, V]):
             self.misses += 1
             return self._reads.read(key, bulk=bulk)
         now = asyncio.get_running_loop().time()
-        known = self._remembered.get(key)
+        known = self._entries.get(key)
         if known is not None and now < known.end and not (known.answer.done() and known.answer.exception()):
             self.hits += 1
             if not bulk and not known.answer.done():
@@ -164,15 +164,15 @@ class CachedLoader(Generic[K, V]):
             return known.answer
         self.misses += 1
         self.invalidate([key])
-        known = self._remembered[key] = _Remembered(self._reads.read(key, bulk=bulk), now + self._max_age, ENTRY_BYTES)
+        known = self._entries[key] = _Entry(self._reads.read(key, bulk=bulk), now + self._max_age, ENTRY_BYTES)
         self.bytes += ENTRY_BYTES
-        known.answer.add_done_callback(lambda answer: self._weigh(key, known))
+        known.answer.add_done_callback(lambda answer: self._add_size(key, known))
         self._make_room(now)
         return known.answer
 
-    def _weigh(self, key: K, known: _Remembered[V]) -> None:
+    def _add_size(self, key: K, known: _Entry[V]) -> None:
         """Counts the memory of a value, unless it was dropped before it arrived."""
-        if self._remembered.get(key) is not known or known.answer.exception() is not None:
+        if self._entries.get(key) is not known or known.answer.exception() is not None:
             return
         value = known.answer.result()
         if value is not None:
@@ -182,9 +182,9 @@ class CachedLoader(Generic[K, V]):
             self._make_room(asyncio.get_running_loop().time())
 
     def _make_room(self, now: float) -> None:
-        while self._remembered:
-            key, oldest = next(iter(self._remembered.items()))
+        while self._entries:
+            key, oldest = next(iter(self._entries.items()))
             if now < oldest.end and self.bytes <= self._max_bytes:
                 return
-            del self._remembered[key]
+            del self._entries[key]
             self.bytes -= oldest.size

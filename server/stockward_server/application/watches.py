@@ -21,7 +21,7 @@ READERS = 4
 """Maximum number of watches that read the database at the same time, to start or to catch up: other calls need
 connections."""
 
-PROVING_SECONDS = 0.05
+CHECK_SECONDS = 0.05
 """Pause between two checks that every event of the snapshot has been followed."""
 
 MAX_REPLAY = 20_000
@@ -128,7 +128,7 @@ class Watches:
             queue = await self._join(slot, interest)  # reading took too long: the missed changes can be read as well
         while known and self._follower.proven < drawn:  # a cursor from here would repeat parts of the snapshot
             self._follower.wake()
-            await queue.wait(PROVING_SECONDS)
+            await queue.wait(CHECK_SECONDS)
         while True:
             changes = queue.take(PAGE_BYTES)
             fresh = [c for c in changes if c.seq > position and c.version > known.get(c.aggregate_id, 0)]

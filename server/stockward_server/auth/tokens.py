@@ -16,7 +16,7 @@ from stockward_server.application.context import Caller, Role
 from stockward_server.auth.token_keys import TokenKeys
 from stockward_server.domain.errors import CredentialsInvalid
 
-REMEMBERED = 10_000
+CACHED_TOKENS = 10_000
 """Maximum number of verified tokens that are cached until they expire or the issuer's keys change."""
 
 REQUIRED = ("exp", "iss", "aud", "sub")
@@ -75,7 +75,7 @@ class Tokens:
     def __init__(self, keys: TokenKeys, rules: TokenRules) -> None:
         self._keys = keys
         self._rules = rules
-        self._verified: LRUCache[bytes, _Verified] = LRUCache(REMEMBERED)
+        self._verified: LRUCache[bytes, _Verified] = LRUCache(CACHED_TOKENS)
 
     async def authenticate(self, token: str) -> Caller:
         """Returns the caller. Raises CredentialsInvalid with the cause, or TokenKeysUnavailable."""

@@ -15,14 +15,14 @@ REFRESH_SECONDS = 3.0
 """The longest time until a revoked or expired key stops working, and until a key that was looked up before it existed
 starts to work. Any other new key works at once."""
 
-REMEMBERED_BYTES = 10 * 2**20
+CACHE_BYTES = 10 * 2**20
 """Memory for cached keys, unknown keys included: about 10,000 keys. The oldest are evicted first."""
 
 USES_SECONDS = 60.0
 """Interval between two writes of the keys that were used."""
 
 
-class _Known(NamedTuple):
+class _ActiveKey(NamedTuple):
     """An active key."""
 
     key_id: str
@@ -38,7 +38,7 @@ class ApiKeyCache:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._keys = CachedLoader(self._load, REFRESH_SECONDS, REMEMBERED_BYTES)
+        self._keys = CachedLoader(self._load, REFRESH_SECONDS, CACHE_BYTES)
         self._used: set[str] = set()
 
     async def authenticate(self, key: str) -> Caller | None:
@@ -63,9 +63,9 @@ class ApiKeyCache:
                 used,
             )
 
-    async def _load(self, digests: Sequence[bytes]) -> Mapping[bytes, _Known]:
+    async def _load(self, digests: Sequence[bytes]) -> Mapping[bytes, _ActiveKey]:
         rows = await self._pool.fetch(
             f"SELECT key_id::text AS key_id, hash, name, role FROM api_keys WHERE hash = ANY($1::bytea[]) AND {WORKS}",
             digests,
         )
-        return {row["hash"]: _Known(row["key_id"], Caller(row["name"], Role(row["role"]))) for row in rows}
+        return {row["hash"]: _ActiveKey(row["key_id"], Caller(row["name"], Role(row["role"]))) for row in rows}

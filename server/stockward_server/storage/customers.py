@@ -106,7 +106,7 @@ class SqlCustomers:
         )
         assert row is not None
         findings.orders, findings.events, findings.reservations = row
-        async for answers in self._answers(customer_id):
+        async for answers in self._stored_responses(customer_id):
             findings.answers += len(answers)
         return findings
 
@@ -127,7 +127,7 @@ class SqlCustomers:
             ReservationState.ACTIVE,
         )
         erased.reservations = int(gone.rpartition(" ")[2])
-        async for answers in self._answers(customer_id):
+        async for answers in self._stored_responses(customer_id):
             await self._pool.executemany(
                 "UPDATE idempotency SET response = $3 WHERE actor = $1 AND request_id = $2", answers
             )
@@ -179,7 +179,7 @@ class SqlCustomers:
         )
         return [row[0] for row in rows]
 
-    async def _answers(self, customer_id: str) -> AsyncIterator[list[tuple[str, str, bytes]]]:
+    async def _stored_responses(self, customer_id: str) -> AsyncIterator[list[tuple[str, str, bytes]]]:
         """Yields the stored responses that name the customer, as (actor, request_id, response without the customer), in
         batches. It reads the whole table once: only the encoded response shows which customer it names."""
         async with transaction(self._pool, readonly=True) as reader:

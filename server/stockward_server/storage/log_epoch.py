@@ -32,7 +32,7 @@ LINEAGE = """
 
 KNOWN = "(SELECT lineage FROM log_epochs ORDER BY number DESC LIMIT 1)"
 
-CANNOT_LOOK = (asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError)
+NOT_PERMITTED = (asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError)
 """Errors of services that do not permit these functions: there `stockward events new-epoch` must be run by hand."""
 
 SETTLED = "1 minute"
@@ -79,7 +79,7 @@ async def ensure_epoch(connection: Executor) -> None:
     before the database is migrated, or where its lineage cannot be read."""
     try:
         own, known = await _read_lineages(connection)
-    except (asyncpg.UndefinedTableError, *CANNOT_LOOK):
+    except (asyncpg.UndefinedTableError, *NOT_PERMITTED):
         return
     if own is None:
         raise OnStandby
@@ -97,7 +97,7 @@ async def begin_epoch(connection: Executor) -> int:
     """Begins a new epoch unconditionally; returns the seq up to which the history counts as shared."""
     try:
         own, _ = await _read_lineages(connection)
-    except CANNOT_LOOK:
+    except NOT_PERMITTED:
         own = None
     async with connection.transaction():
         known = await _lock(connection)

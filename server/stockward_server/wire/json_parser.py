@@ -47,14 +47,14 @@ def parse(data: object, message: M) -> M:
     """Fills the message from JSON and returns it. Raises JsonInvalid."""
     if not isinstance(data, dict):
         raise JsonInvalid("", "must be an object")
-    _refuse_half_characters(data)
+    _refuse_lone_surrogates(data)
     try:
         return json_format.ParseDict(data, message)
     except UNPARSED as error:
         raise JsonInvalid(*_fault_of(message.DESCRIPTOR, data)) from error
 
 
-def _refuse_half_characters(data: object) -> None:
+def _refuse_lone_surrogates(data: object) -> None:
     """Raises JsonInvalid where a name or a text contains a lone surrogate, which JSON permits. Protobuf's parser fails
     on such names, and on such enum values, with errors that should not be caught."""
     left: list[tuple[str, object]] = [("", data)]

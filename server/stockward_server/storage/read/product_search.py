@@ -51,7 +51,7 @@ class SearchCondition:
         if self.rank is Rank.EXACT:
             return also[0]
         asked = [
-            " && ".join((*_asked(self._left_to_ask(terms), bind, ask), *also)) for terms in self.query.alternatives
+            " && ".join((*_asked(self._remaining_terms(terms), bind, ask), *also)) for terms in self.query.alternatives
         ]
         if self.rank is None:
             asked.append(_exact(self.query, bind))
@@ -92,13 +92,13 @@ class SearchCondition:
             return [_exact(self.query, bind)]
         also = []
         if self.rank is Rank.TITLE or (self.rank is Rank.ELSEWHERE and self.better is None):
-            titled = f"({' || '.join(_titled(terms, bind) for terms in self.query.alternatives)})"
+            titled = f"({' || '.join(_words_of_title(terms, bind) for terms in self.query.alternatives)})"
             also.append(titled if self.rank is Rank.TITLE else f"!!{titled}")
         if also and self.better is None:
             also.append(f"!!{_exact(self.query, bind)}")
         return also
 
-    def _left_to_ask(self, terms: Sequence[Term]) -> Sequence[Term]:
+    def _remaining_terms(self, terms: Sequence[Term]) -> Sequence[Term]:
         """Returns the terms that products of the rank may lack: all products with the rank TITLE have the words."""
         if self.rank is not Rank.TITLE:
             return terms
@@ -213,7 +213,7 @@ def _part(term: Term, bind: Bind) -> str:
     return f"{bind(' & '.join(marks))}::text::tsquery"
 
 
-def _titled(terms: Sequence[Term], bind: Bind) -> str:
+def _words_of_title(terms: Sequence[Term], bind: Bind) -> str:
     """Returns a tsquery for all words as prefixes of words of the title."""
     words = [f"{_lexeme('^' + word)}:*" for term in terms if not term.negative for word in term.words]
     return f"{bind(' & '.join(words) or NOTHING)}::text::tsquery"

@@ -13,7 +13,7 @@ Line = TypeVar("Line", bound=Sized)
 Share = tuple[str, str]
 """The owner of an item: the name of a group, such as a role, and of a caller in it."""
 
-GROUP_GREED, CALLER_GREED = 9, 4
+GROUP_LIMIT, CALLER_LIMIT = 9, 4
 """Limits of a group and of a caller, as multiples of the free places. So a caller with nothing queued always finds a
 place; one group alone can have 90 % of all places, one caller alone 80 %."""
 
@@ -85,7 +85,7 @@ class FairQueue(Generic[T]):
             return False
         group = groups.line(share[0])
         line = group.line(share[1])
-        if group.waiting >= GROUP_GREED * free or len(line) >= CALLER_GREED * free:
+        if group.waiting >= GROUP_LIMIT * free or len(line) >= CALLER_LIMIT * free:
             return False
         line.append((item, weight))
         group.waiting += 1

@@ -16,10 +16,10 @@ from stockward_server.storage.database import Pool
 from stockward_server.storage.write.committer import Committer
 from stockward_server.storage.write.committer_metrics import CommitterMetrics
 
-REMEMBERED_SECONDS = 3600.0
+CACHE_SECONDS = 3600.0
 """How long the number of lines of an order or a reservation, which never changes, is cached."""
 
-REMEMBERED_BYTES = 8 * 2**20
+CACHE_BYTES = 8 * 2**20
 
 LONG_SHARE = 4
 """Fraction of the queue that long commands may fill: one in so many places."""
@@ -39,7 +39,7 @@ class Lanes:
         self._pool = pool
         self._short = committer(self.metrics, limit, False)
         self._long = committer(self.metrics, max(1, limit // LONG_SHARE), True)
-        self._lines = CachedLoader(self._count_lines, REMEMBERED_SECONDS, REMEMBERED_BYTES)
+        self._lines = CachedLoader(self._count_lines, CACHE_SECONDS, CACHE_BYTES)
 
     @property
     def queued(self) -> int:
