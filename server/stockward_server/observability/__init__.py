@@ -1,1 +1,1 @@
-"""How a process does: readiness, metrics, logs and traces. It looks at the parts; they know nothing of it."""
+"""Observability of a process: readiness, metrics, logs and traces. It reads other packages; they do not import it."""

@@ -1,4 +1,4 @@
-"""How long certificates are good."""
+"""Expiry of certificates."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from cryptography import x509
 
 
 def expiry_of(file: Path) -> datetime:
-    """When the first certificate of a PEM file ends; OSError or ValueError where there is none."""
+    """Returns when the first certificate of a PEM file expires, in UTC. Raises OSError or ValueError without one."""
     return x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc

@@ -1,4 +1,4 @@
-"""Looks whether a shop is well: what is there, what is behind, and what to do about it. It changes nothing."""
+"""Diagnoses a shop: services that are down, backlogs, and what to do about them. It changes nothing."""
 
 from __future__ import annotations
 
@@ -33,41 +33,43 @@ from stockward_server.storage.read.short_audit import audit_recent
 from stockward_server.storage.webhooks.feed import FEED_LOCK
 
 SECONDS = 5.0
-"""How long one look may take."""
+"""Timeout of one check, in seconds."""
 
 STREAM_SECONDS = 2.0
-"""How long JetStream may take for one answer."""
+"""Timeout of one request to JetStream, in seconds."""
 
 OLDEST_POSTGRESQL = 15
-"""Major version that has everything that the statements use; they are tested with 18."""
+"""Oldest major version that supports all statements; they are tested with 18."""
 
 DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
-"""Settings of PostgreSQL that keep what was acknowledged."""
+"""Settings of PostgreSQL that make commits durable."""
 
 
 class Verdict(StrEnum):
+    """Result of a check, by severity."""
+
     OK = "ok"
     WARNING = "warning"
-    """It works, and somebody should look at it."""
+    """It works, and needs attention."""
     PROBLEM = "problem"
     """Something does not work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of one check."""
+    """Result of one check."""
 
     check: str
     verdict: Verdict
     found: str
-    """In words, without secrets."""
+    """Result as text, without secrets."""
     next_step: str = ""
-    """What to do; empty where all is well."""
+    """What to do; empty if the verdict is OK."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What to look at."""
+    """The shop to check, and how to reach its services."""
 
     database_url: str
     nats_url: str
@@ -78,9 +80,9 @@ class Subject:
     """How long the stream keeps events."""
     grpc_address: str
     channel_to: Callable[[str], AbstractAsyncContextManager[grpc.aio.Channel]]
-    """How that address is called, with TLS or without."""
+    """Opens a channel to an address, with TLS or without."""
     certificates: Mapping[str, Path]
-    """Files of certificates in PEM, by the variable that names each."""
+    """Certificate files (PEM) by the variable that names each."""
 
 
 def ok(check: str, found: str) -> Finding:
@@ -96,8 +98,7 @@ def problem(check: str, found: str, next_step: str) -> Finding:
 
 
 async def check_up(subject: Subject) -> AsyncIterator[Finding]:
-    """One finding after another, the most basic ones first. What cannot be looked at for an earlier problem is left
-    out."""
+    """Yields findings, the most basic ones first. Leaves out checks that cannot work because of an earlier problem."""
     pool = await open_pool(subject.database_url, 2, command_timeout=SECONDS, read_only=True)
     try:
         for name, check, next_step in ON_DATABASE:
@@ -118,7 +119,7 @@ async def check_up(subject: Subject) -> AsyncIterator[Finding]:
 
 
 async def check_database(pool: Pool) -> Sequence[Finding]:
-    """Whether it can be reached, and can do what is asked of it."""
+    """Checks that PostgreSQL is recent enough, writable and durable."""
     version = await pool.fetchval("SHOW server_version")
     readonly = await pool.fetchval("SELECT pg_is_in_recovery()")
     settings = {name: await pool.fetchval(f"SHOW {name}") for name in DURABILITY}
@@ -139,7 +140,7 @@ async def check_database(pool: Pool) -> Sequence[Finding]:
 
 
 async def check_migrations(pool: Pool) -> Sequence[Finding]:
-    """Whether the schema is this program's."""
+    """Checks that the schema is that of this program."""
     missing, unknown = await migration_state(pool)
     if missing:
         return [problem("migrations", f"missing: {', '.join(missing)}", "run `stockward migrate`")]
@@ -155,7 +156,7 @@ async def check_migrations(pool: Pool) -> Sequence[Finding]:
 
 
 async def check_clock(pool: Pool) -> Sequence[Finding]:
-    """Expiry goes by the database's clock; tokens, signatures and logs by that of each machine."""
+    """Compares this machine's clock (tokens, signatures, logs) with the database's (expiry)."""
     before = datetime.now(UTC)
     now = await pool.fetchval("SELECT clock_timestamp()")
     after = datetime.now(UTC)
@@ -168,7 +169,7 @@ async def check_clock(pool: Pool) -> Sequence[Finding]:
 
 
 async def check_processes(pool: Pool) -> Sequence[Finding]:
-    """Whether a relay and a gateway are there: each holds a lock of PostgreSQL, which ends with it."""
+    """Checks that a relay and a gateway run: each holds an advisory lock in PostgreSQL for as long as it runs."""
     held = {
         (row["classid"], row["objid"], row["objsubid"])
         for row in await pool.fetch(
@@ -191,7 +192,7 @@ async def check_processes(pool: Pool) -> Sequence[Finding]:
 
 
 async def check_backlog(pool: Pool) -> Sequence[Finding]:
-    """Whether relay, gateway and sweeper keep up, and which deliveries are dead letters."""
+    """Checks whether relay, gateway and sweeper keep up, and for dead letters and failing endpoints."""
     found = await read_backlog(pool)
     return [
         _queue("outbox", found.outbox_pending, "events are not published", found.outbox_age, RELAY),
@@ -207,18 +208,18 @@ RELAY = "see whether `stockward relay` runs and reaches NATS: its log says why n
 GATEWAY = "see whether `stockward gateway` runs; `stockward webhooks list` shows who fails"
 SWEEPER = "see whether `stockward serve` runs and its log says `sweep failed`"
 LATE, TOO_LATE = 10.0, 60.0
-"""Seconds."""
+"""Delays in seconds after which a queue gets a warning, and after which it is a problem."""
 
 BEHIND = 1000
-"""Messages by which the feed of webhooks may be behind the stream."""
+"""Messages by which the feed of webhooks may lag behind the stream."""
 
 
 def _queue(check: str, pending: int | None, what: str, age: float, next_step: str) -> Finding:
-    told = what if pending is None else f"{pending} {what}"
+    found = what if pending is None else f"{pending} {what}"
     if age > LATE:
         verdict = Verdict.PROBLEM if age > TOO_LATE else Verdict.WARNING
-        return Finding(check, verdict, f"{told}, due for {timedelta(seconds=round(age))}", next_step)
-    return ok(check, told if pending else "nothing is late")
+        return Finding(check, verdict, f"{found}, due for {timedelta(seconds=round(age))}", next_step)
+    return ok(check, found if pending else "nothing is late")
 
 
 def _dead_letters(found: Backlog) -> Finding:
@@ -258,7 +259,7 @@ def _endpoints(found: Backlog) -> Finding:
 
 
 async def check_audit(pool: Pool) -> Sequence[Finding]:
-    """The stock that moved last against its ledger, as far as one comes: some SKUs may have moved a million times."""
+    """Compares the stock that moved last with the ledger, until SECONDS - 1: a SKU may have a million movements."""
     checked, wrong, whole = 0, list[Discrepancy](), False
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SECONDS - 1):
@@ -276,8 +277,8 @@ async def check_audit(pool: Pool) -> Sequence[Finding]:
 
 
 async def check_stream(subject: Subject, position: int | None = None) -> Sequence[Finding]:
-    """Whether NATS is there, takes every message, has the stream as it has to be, and the feed of webhooks has read it.
-    `position` is the last message that was made into deliveries, where that is known."""
+    """Checks NATS: its max_payload, the configuration of the stream, and the lag of the feed of webhooks. `position` is
+    the stream sequence of the last message that was fanned out, None where it is not known."""
     check = "stream"
     async with open_nats(subject.nats_url, "stockward doctor", lambda reason: None) as client:
         with nats_errors("JetStream does not answer"):
@@ -302,12 +303,12 @@ def _stream(subject: Subject, info: StreamInfo, max_payload: int) -> Finding:
     if max_payload < LARGEST_MESSAGE:
         found = f"NATS takes messages of {max_payload} bytes, and the largest order makes one of {LARGEST_MESSAGE}"
         return warning(check, found, "set max_payload of NATS to 8MB")
-    told = f"{subject.stream_name} has {info.state.messages} messages in {info.config.num_replicas} replicas"
-    return ok(check, told)
+    found = f"{subject.stream_name} has {info.state.messages} messages in {info.config.num_replicas} replicas"
+    return ok(check, found)
 
 
 async def _record(subject: Subject, newest: Sequence[tuple[int, UUID]] | None) -> Sequence[Finding]:
-    """Whether the record has the newest events of the stream; nothing for a user of NATS who may not read them."""
+    """Checks that the record has the newest events of the stream. Returns no finding if the NATS user may not read."""
     if newest is None:
         return []
     pool = await open_pool(subject.database_url, 1, command_timeout=SECONDS, read_only=True)
@@ -316,7 +317,7 @@ async def _record(subject: Subject, newest: Sequence[tuple[int, UUID]] | None) -
     except Exception as error:
         if not is_database_down(error):
             raise
-        return []  # that is a finding of its own
+        return []  # check_database reports it
     finally:
         pool.terminate()
     if unknown:
@@ -334,7 +335,7 @@ def _feed(lag: int) -> Finding:
 
 
 async def _position(pool: Pool, stream: str) -> int | None:
-    """How far the feed of webhooks has read the stream; None where that is not known."""
+    """Returns the stream sequence up to which the feed of webhooks has read; None where it is not known."""
     try:
         return cast(int | None, await pool.fetchval("SELECT stream_seq FROM webhook_feed WHERE stream = $1", stream))
     except Exception:  # reported by another check
@@ -342,7 +343,7 @@ async def _position(pool: Pool, stream: str) -> int | None:
 
 
 async def check_server(subject: Subject) -> Sequence[Finding]:
-    """What grpc.health.v1 says."""
+    """Checks the gRPC server by grpc.health.v1."""
     address = subject.grpc_address
     async with subject.channel_to(address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
@@ -356,7 +357,7 @@ async def check_server(subject: Subject) -> Sequence[Finding]:
 
 
 def check_certificate(name: str, file: Path, now: datetime) -> Finding:
-    """How long the first certificate of a file is good."""
+    """Checks when the first certificate of a PEM file expires."""
     check = f"certificate {name}"
     try:
         end = expiry_of(file)
@@ -390,14 +391,14 @@ ON_DATABASE: Sequence[tuple[str, Callable[[Pool], Awaitable[Sequence[Finding]]],
     ("queues", check_backlog, SEE_DATABASE),
     ("audit", check_audit, SEE_DATABASE),
 )
-"""What is looked at there, and what to do when that fails."""
+"""Checks on the database: name, function, and the next step when the check itself fails."""
 
 BASIC = ("database", "migrations")
-"""Where one of these is a problem, what comes after it cannot be trusted."""
+"""Checks on whose success the following checks depend."""
 
 
 async def _safely(name: str, check: Awaitable[Sequence[Finding]], next_step: str) -> Sequence[Finding]:
-    """What came of the check within SECONDS, or why nothing did."""
+    """Returns the findings of a check, or a problem where it failed or took longer than SECONDS."""
     try:
         async with asyncio.timeout(SECONDS):
             return await check
@@ -406,7 +407,7 @@ async def _safely(name: str, check: Awaitable[Sequence[Finding]], next_step: str
 
 
 def _reason(error: Exception) -> str:
-    """In one line, with nothing that a driver may quote of a URL."""
+    """Returns the error in one line, without text in which a driver may quote a URL."""
     if isinstance(error, TimeoutError):
         return f"no answer within {SECONDS:g} s"
     if isinstance(error, OSError) and error.strerror:

@@ -1,4 +1,4 @@
-"""What a process measures, in the text format of Prometheus, and the paths under which it is asked how it does."""
+"""The metrics of a process in the text format of Prometheus, and the routes of probes and metrics."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from stockward_server.runtime.distribution import Distribution
 log = logging.getLogger(__name__)
 
 Families = Callable[[], Iterable[Metric]]
-"""Reads tallies."""
+"""Converts counters in memory to metrics."""
 
 Reading = Callable[[], Awaitable[Iterable[Metric]]]
-"""Asks the database."""
+"""Reads metrics from the database."""
 
 READ_SECONDS, FRESH_SECONDS = 3.0, 1.0
-"""How long a reading may take, and for how long it is good: a scraper too many must not be felt by the shop."""
+"""Timeout of a reading, and seconds for which it is reused, so that many scrapers do not load the database."""
 
 LAG_SECONDS = 0.25
-"""Between two looks at how late the event loop is."""
+"""Seconds between two measurements of the event loop's lag."""
 
 
 class Exposition(Collector):
-    """Everything one process has to tell. Counters live where they are counted and are put into words here."""
+    """All metrics of one process. The parts count; this class converts their counters at each scrape."""
 
     def __init__(self, readiness: Readiness, families: Sequence[Families], reading: Reading) -> None:
         self.readiness = readiness
@@ -47,10 +47,11 @@ class Exposition(Collector):
         self._registry.register(self)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: names do not clash, and nothing is to be read before it is asked for."""
+        """Returns nothing, so that registering reads no metrics."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
+        """Yields all metrics; those of the database as they were read last."""
         yield gauge("stockward_ready", "Whether work may be sent here.", self.readiness.ready)
         yield gauge("stockward_database_up", "Whether PostgreSQL answers and is migrated.", self.readiness.database)
         yield histogram("stockward_event_loop_lag_seconds", "How late the event loop is.", self._lag)
@@ -59,20 +60,20 @@ class Exposition(Collector):
         yield from self._read
 
     async def text(self, accept: str) -> tuple[bytes, str]:
-        """The metrics and their content type, as `accept` (an HTTP header) asks for them."""
+        """Returns the metrics and their content type, in the format that `accept` (an HTTP header) requests."""
         if monotonic() - self._read_time > FRESH_SECONDS:
             self._read_time = monotonic()
             try:
                 async with asyncio.timeout(READ_SECONDS):
                     self._read = await self._reading()
             except Exception as error:
-                self._read = ()  # rather nothing than what may be wrong
+                self._read = ()  # no metrics are better than outdated ones
                 log.debug("the backlog cannot be read: %r", error)
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
     async def watch(self) -> None:
-        """Looks how late the event loop is, until it is cancelled."""
+        """Measures the event loop's lag until it is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + LAG_SECONDS
@@ -80,7 +81,7 @@ class Exposition(Collector):
             self._lag.add(max(0.0, loop.time() - due))
 
     def routes(self) -> Sequence[web.RouteDef]:
-        """/livez: the process runs. /readyz: work may be sent here. /metrics."""
+        """Returns the routes /livez (the process runs), /readyz (it accepts work) and /metrics."""
         return [web.get("/livez", _live), web.get("/readyz", self._ready), web.get("/metrics", self._metrics)]
 
     async def _ready(self, _: web.Request) -> web.Response:
@@ -97,5 +98,5 @@ class Exposition(Collector):
 
 
 async def _live(_: web.Request) -> web.Response:
-    """Anyone who can answer lives."""
+    """Responds 200: a process that responds is alive."""
     return web.json_response({"status": "alive"})

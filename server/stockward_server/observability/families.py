@@ -1,4 +1,4 @@
-"""Tallies as metric families of Prometheus, made again for every scrape.
+"""Converts counters to metric families of Prometheus, at every scrape.
 
 Names follow the semantic conventions of OpenTelemetry where they have one (rpc.server.duration, db.client.connection.*,
 messaging.client.*, http.client.request.duration) as Prometheus spells them; what is Stockward's own begins with
@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from stockward_server.observability.certificates import expiry_of
 
-if TYPE_CHECKING:  # whose tallies they are is loaded where it runs
+if TYPE_CHECKING:  # each process imports only its own parts
     from stockward_server.api.calls.metrics import CallMetrics
     from stockward_server.application.reads import CachedLoader
     from stockward_server.gateway import GatewayMetrics
@@ -68,7 +68,7 @@ def histograms(name: str, text: str, labels: Labels, found: Mapping[Labels, Dist
 
 
 def calls(metrics: CallMetrics) -> Iterator[Metric]:
-    """Of the gRPC server."""
+    """Yields metrics of the gRPC server."""
     durations: dict[Labels, Distribution] = {
         (*_method(name), code): found for (name, code), found in metrics.durations.items()
     }
@@ -81,7 +81,7 @@ def calls(metrics: CallMetrics) -> Iterator[Metric]:
 
 
 def committing(committer: Lanes, queue_limit: int) -> Iterator[Metric]:
-    """Of the write path."""
+    """Yields metrics of the write path."""
     metrics = committer.metrics
     yield gauge("stockward_committer_queue_commands", "Commands that wait for a batch.", committer.queued)
     yield gauge("stockward_committer_queue_limit_commands", "Commands that may wait.", queue_limit)
@@ -96,7 +96,7 @@ def committing(committer: Lanes, queue_limit: int) -> Iterator[Metric]:
 
 
 def caches(reads: Mapping[str, CachedLoader[str, object]]) -> Iterator[Metric]:
-    """Of the storefront's read path."""
+    """Yields metrics of the storefront's read path."""
     hits: dict[Labels, float] = {(name,): each.hits for name, each in reads.items()}
     misses: dict[Labels, float] = {(name,): each.misses for name, each in reads.items()}
     yield counters("stockward_cache_hits", "Reads answered from memory.", ("cache",), hits)
@@ -104,7 +104,7 @@ def caches(reads: Mapping[str, CachedLoader[str, object]]) -> Iterator[Metric]:
 
 
 def pool(name: str, use: PoolUse) -> Iterator[Metric]:
-    """Of a pool of database connections."""
+    """Yields metrics of a pool of database connections."""
     label = "db_client_connection_pool_name"
     counts: dict[Labels, float] = {(name, "used"): use.used, (name, "idle"): use.idle}
     labels = (label, "db_client_connection_state")
@@ -115,7 +115,7 @@ def pool(name: str, use: PoolUse) -> Iterator[Metric]:
 
 
 def relaying(metrics: RelayMetrics, stream: str) -> Iterator[Metric]:
-    """Of the way from the outbox to JetStream."""
+    """Yields metrics of the relay, from the outbox to JetStream."""
     labels = ("messaging_system", "messaging_destination_name")
     where = ("nats", stream)
     yield counters("messaging_client_sent_messages", "Events published.", labels, {where: metrics.published})
@@ -134,7 +134,7 @@ def relaying(metrics: RelayMetrics, stream: str) -> Iterator[Metric]:
 
 
 def delivering(metrics: GatewayMetrics, stream: str) -> Iterator[Metric]:
-    """Of the way from JetStream to the endpoints."""
+    """Yields metrics of the gateway, from JetStream to the endpoints."""
     labels = ("messaging_system", "messaging_destination_name")
     consumed: dict[Labels, float] = {("nats", stream): metrics.fanned_out}
     yield counters("messaging_client_consumed_messages", "Events made into deliveries.", labels, consumed)
@@ -153,15 +153,15 @@ def delivering(metrics: GatewayMetrics, stream: str) -> Iterator[Metric]:
 
 
 def auditing(metrics: AuditMetrics) -> Iterator[Metric]:
-    """Of the looks at the stock that moved last."""
+    """Yields metrics of the short audit."""
     yield counter("stockward_audit_checked_rows", "Stock rows compared with the ledger.", metrics.checked)
     yield gauge("stockward_audit_discrepancies", "Counters found wrong at the last look.", metrics.discrepancies)
     yield gauge("stockward_audit_finish_timestamp_seconds", "Time of the last look.", metrics.finish_time)
 
 
 def certificates(files: Mapping[str, Path], in_use: Mapping[str, datetime] | None = None) -> Iterator[Metric]:
-    """By the setting that names each: the end of what is `in_use`, where that is known, and else of what its file has.
-    A file that cannot be read is left out, and reported by `stockward doctor`."""
+    """Yields the expiry of certificates by the setting that names each: of the one `in_use` where that is known, else
+    of the one in the file. Leaves out files that cannot be read; `stockward doctor` reports them."""
     ends: dict[Labels, float] = {}
     for name, file in files.items():
         with contextlib.suppress(OSError, ValueError):
@@ -175,7 +175,7 @@ def nats_connected(connected: bool) -> Metric:
 
 
 def behind(backlog: Backlog) -> Iterable[Metric]:
-    """What the database says of the whole shop; every process says the same, so take the maximum."""
+    """Returns metrics of the whole shop, from the database. Every process reports the same: aggregate by maximum."""
     return (
         gauge("stockward_outbox_pending_events", "Events not yet published.", backlog.outbox_pending),
         gauge("stockward_outbox_oldest_age_seconds", "Age of the oldest of them.", backlog.outbox_age),
@@ -197,6 +197,6 @@ def behind(backlog: Backlog) -> Iterable[Metric]:
 
 
 def _method(full_name: str) -> tuple[str, str]:
-    """Service and method of `/package.Service/Method`."""
+    """Returns service and method of `/package.Service/Method`."""
     service, _, method = full_name.removeprefix("/").partition("/")
     return service, method

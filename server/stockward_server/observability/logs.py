@@ -1,8 +1,7 @@
 """The log: a line a record for people, or a JSON object a line for machines.
 
-Whatever is logged while a call is under way says which call: method, actor, request id and trace id. What an exception
-says is reported only where it cannot quote what a customer sent or what the database holds; of all others the type, and
-where they were raised.
+Records of a call have its method, actor, request id and trace id. The message of an exception is logged only where it
+cannot quote a customer's input or values of the database; of others only the type and the traceback are logged.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ log = logging.getLogger(__name__)
 OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 CONTEXT = ("method", "actor", "request_id", "trace_id")
-"""What a record of a call says of it."""
+"""Attributes of a record that identify its call."""
 
 
 def set_up(level: str, form: str) -> None:
-    """Everything from `level` on goes to stderr, as `text` or `json`. Replaces what was set up before."""
+    """Logs everything from `level` on to stderr, as `text` or `json`. Replaces an earlier configuration."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     handler.addFilter(prepare)
@@ -41,22 +40,22 @@ def set_up(level: str, form: str) -> None:
 
 
 def note_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """An exception that nobody took; the event loop's own words would quote it."""
+    """Logs an exception that no code handled; asyncio's default handler would quote its message."""
     log.error("%s", context["message"], exc_info=context.get("exception"))
 
 
 def prepare(record: logging.LogRecord) -> bool:
-    """Adds what is known of the call under way, and removes from exceptions what must not be logged."""
+    """Adds the attributes of the present call, and removes from exceptions what must not be logged."""
     for name, value in context().items():
         if not hasattr(record, name):
             setattr(record, name, value)
     if isinstance(record.args, tuple):
-        record.args = tuple(_Told(text_of(a)) if isinstance(a, BaseException) else a for a in record.args)
+        record.args = tuple(_Unquoted(text_of(a)) if isinstance(a, BaseException) else a for a in record.args)
     return True
 
 
 def context() -> dict[str, str]:
-    """Of the call under way; empty outside of one."""
+    """Returns the attributes of the present call (CONTEXT); empty outside of a call."""
     found = {}
     call = current_call.get(None)
     if call is not None:
@@ -69,7 +68,7 @@ def context() -> dict[str, str]:
 
 
 def text_of(error: BaseException) -> str:
-    """What may be logged of an exception: its type, and more only where that is known to be harmless."""
+    """Returns what may be logged of an exception: its type, and its message only where that is harmless."""
     name = type(error).__name__
     match error:
         case Refusal():
@@ -86,15 +85,15 @@ def text_of(error: BaseException) -> str:
     return name
 
 
-class _Told(str):
-    """A text that `%r` shows as it is."""
+class _Unquoted(str):
+    """A text that `%r` formats without quotes."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
 class TextLines(logging.Formatter):
-    """`time LEVEL logger: message [context]`."""
+    """Formats a record as `time LEVEL logger: message [context]`."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -109,7 +108,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One object a line: `time` (RFC 3339), `level`, `logger`, `message`, and whatever else the record says."""
+    """Formats a record as a JSON object: `time` (RFC 3339), `level`, `logger`, `message` and extra attributes."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -125,7 +124,7 @@ class JsonLines(logging.Formatter):
 
 
 def _traceback(error: BaseException | None) -> Iterator[str]:
-    """As Python reports it, the cause first; each exception as `text_of` reports it."""
+    """Yields the lines of a traceback, the cause first, each exception as `text_of` returns it."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)

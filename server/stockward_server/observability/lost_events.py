@@ -1,5 +1,5 @@
-"""Whether the newest events of the stream are in the record: after a restore, or a failover, some may be in the stream
-alone."""
+"""Checks that the newest events of the stream are in the record: after a restore or a failover of PostgreSQL, some may
+exist in the stream only."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from nats.js.api import StreamInfo
 from stockward_server.storage.database import Pool
 
 NEWEST = 20
-"""Messages that are looked at, one request each."""
+"""Number of messages that are checked, with one request each."""
 
 
 async def newest_events(stream: JetStreamContext, info: StreamInfo) -> Sequence[tuple[int, UUID]] | None:
-    """Returns seq and id of the newest events of a stream; None for a user who may not read it, whom NATS does not
-    answer."""
+    """Returns record sequence and id of the newest events of a stream; None for a user who may not read it, to whom
+    NATS does not respond."""
     found = []
     last = info.state.last_seq
     for number in range(max(info.state.first_seq, last - NEWEST + 1, 1), last + 1):
@@ -28,13 +28,13 @@ async def newest_events(stream: JetStreamContext, info: StreamInfo) -> Sequence[
             found.append((int(headers["ce-recordseq"]), UUID(headers["ce-id"])))
         except (nats.errors.TimeoutError, nats.js.errors.ServiceUnavailableError):
             return None
-        except (nats.js.errors.NotFoundError, LookupError, ValueError):  # deleted, or no event of ours
+        except (nats.js.errors.NotFoundError, LookupError, ValueError):  # deleted, or not an event of Stockward
             continue
     return found
 
 
 async def unknown_events(pool: Pool, events: Sequence[tuple[int, UUID]]) -> int:
-    """Returns how many of these events the record should have and does not."""
+    """Returns how many of these events, as (sequence, id), are missing in the record within its retention."""
     count: int = await pool.fetchval(
         """
         SELECT count(*) FROM unnest($1::bigint[], $2::uuid[]) AS delivered (seq, id)

@@ -1,4 +1,4 @@
-"""Watches a process from beside it: readiness, the event loop, and what the metrics have to read."""
+"""Monitors a process: readiness, the event loop's lag, and the metrics of the database."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from stockward_server.storage.database import opened_pool
 from stockward_server.storage.events.backlog import read_backlog
 
 CONNECTIONS = 2
-"""To PostgreSQL, beside those of the work: one looks whether it answers, the other reads while somebody asks."""
+"""Connections to PostgreSQL for monitoring alone: one for readiness, one for metrics."""
 
 
 @asynccontextmanager
 async def watching(
     dsn: str, families: Sequence[Families], on_change: Callable[[bool], Awaitable[None]] | None = None
 ) -> AsyncIterator[Exposition]:
-    """Watches until the end of the block. `on_change` is called when PostgreSQL goes away, and when it is back."""
+    """Monitors the process within the block and yields its metrics. Calls `on_change` when PostgreSQL goes down (False)
+    and when it is back (True)."""
     async with opened_pool(dsn, CONNECTIONS, command_timeout=ANSWER_SECONDS, read_only=True) as pool:
 
         async def read() -> Iterable[Metric]:
@@ -39,5 +40,5 @@ async def watching(
         try:
             yield exposition
         finally:
-            pool.terminate()  # what still reads from a PostgreSQL that does not answer is broken off
+            pool.terminate()  # aborts reads from a PostgreSQL that does not respond
             await end(*tasks)

@@ -1,5 +1,4 @@
-"""Whether a process can do its work: PostgreSQL has to be there and migrated, NATS may be away, and it must not be
-stopping."""
+"""Readiness of a process: PostgreSQL is up and migrated, and the process is not stopping. NATS may be down."""
 
 from __future__ import annotations
 
@@ -12,28 +11,28 @@ from stockward_server.storage.database import Pool, migration_state
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
-"""Between two looks."""
+"""Seconds between two checks."""
 
 ANSWER_SECONDS = 2.0
-"""How long PostgreSQL may take to answer a look."""
+"""Timeout of a check, in seconds."""
 
 FAILURES = 2
-"""Looks in a row that have to fail: one lost connection is no reason to be left alone."""
+"""Checks in a row that have to fail: one lost connection does not make a process unready."""
 
 
 class NotMigrated(Exception):
-    """The database is older than this release."""
+    """The database lacks migrations of this release."""
 
 
 class Readiness:
-    """Looks again and again once `watch` runs. `on_change` receives what it finds."""
+    """Checks PostgreSQL while `watch` runs. Calls `on_change` with the new state of the database."""
 
     def __init__(self, pool: Pool, on_change: Callable[[bool], Awaitable[None]] | None = None) -> None:
-        """`pool` is for this alone: that of the calls may have no connection free, which says nothing of PostgreSQL."""
+        """`pool` must be for these checks only: a pool for calls may be exhausted while PostgreSQL is up."""
         self.database = True
-        """Whether PostgreSQL answers, and has the migrations of this release."""
+        """Whether PostgreSQL responds and has the migrations of this release."""
         self.stopping = False
-        """Set it when the process begins to end."""
+        """Whether the process is stopping; the owner sets it."""
         self._pool = pool
         self._on_change = on_change
         self._failures = 0
@@ -41,11 +40,11 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Whether work may be sent here."""
+        """Whether the process accepts work."""
         return self.database and not self.stopping
 
     async def look(self) -> None:
-        """One look. What it finds missing counts at once."""
+        """Checks PostgreSQL once. Missing migrations count at once, other failures after FAILURES in a row."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._ask()
@@ -76,7 +75,7 @@ class Readiness:
         self._migrated = True
 
     async def watch(self) -> None:
-        """Until it is cancelled."""
+        """Checks PostgreSQL every CHECK_SECONDS until it is cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(CHECK_SECONDS)

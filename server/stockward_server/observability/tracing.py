@@ -1,7 +1,7 @@
 """Traces with OpenTelemetry: one from the caller through the commit and JetStream to the webhook.
 
-Loaded only where OTEL_EXPORTER_OTLP_ENDPOINT is set; everywhere else there is a None in its place. What a span says is
-what the semantic conventions ask for: methods, statuses, ids; nothing that a customer has entered.
+Imported only where OTEL_EXPORTER_OTLP_ENDPOINT is set; elsewhere tracers are None. Spans have the attributes of
+OpenTelemetry's semantic conventions: methods, statuses, ids; no input of customers.
 """
 
 from __future__ import annotations
@@ -26,22 +26,23 @@ from stockward_server.api.calls.trace import Metadata
 from stockward_server.storage.events.outbox import PendingEvent
 
 FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
-"""Statuses that are the server's fault, by the conventions for gRPC."""
+"""gRPC statuses that are errors of the server, by OpenTelemetry's conventions for gRPC."""
 
 MAX_LINKS = 128
-"""Calls that a batch names; the SDK keeps no more."""
+"""Maximum of calls to which the span of a batch links; the SDK keeps no more."""
 
 CLOSE_SECONDS = 1.0
+"""Maximum of seconds for sending the last spans."""
 
 _W3C = TraceContextTextMapPropagator()
 
 
 class Tracing:
-    """The spans of one process. `close` sends what is left."""
+    """Creates and exports the spans of one process. `close` sends the last ones."""
 
     def __init__(self, process: str, endpoint: str) -> None:
-        """`endpoint`: URL of an OTLP collector (gRPC); http:// is plaintext. Sampling, headers and whatever else the
-        OTEL_ variables of the SDK say is in force."""
+        """`endpoint`: URL of an OTLP collector (gRPC); http:// is plaintext. The SDK's OTEL_ variables, such as those
+        for sampling and headers, apply."""
         about = {SERVICE_NAME: f"stockward-{process}", SERVICE_NAMESPACE: "stockward", SERVICE_VERSION: __version__}
         self._provider = TracerProvider(resource=Resource.create(about))
         self._exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://") or None)
@@ -49,7 +50,7 @@ class Tracing:
         self._tracer = self._provider.get_tracer("stockward", __version__)
 
     def close(self) -> None:
-        """Blocks until what is left is sent, or CLOSE_SECONDS have passed: a collector that is away holds nobody up."""
+        """Blocks until the last spans are sent, or CLOSE_SECONDS have passed if the collector does not respond."""
         too_late = threading.Timer(CLOSE_SECONDS, self._exporter.shutdown)
         too_late.start()
         self._provider.shutdown()
@@ -58,7 +59,7 @@ class Tracing:
     # Calls
 
     def begin_call(self, method: str, metadata: Metadata) -> tuple[Span, str]:
-        """A span below the caller's, and what stands for it in what follows (a W3C traceparent)."""
+        """Starts a span below the caller's; returns it with its W3C traceparent."""
         service, _, name = method.removeprefix("/").partition("/")
         carried = {key: value for key, value in metadata if key in _W3C.fields and isinstance(value, str)}
         span = self._tracer.start_span(
@@ -70,6 +71,7 @@ class Tracing:
         return span, _traceparent(span)
 
     def end_call(self, span: Span, code: str, reason: str) -> None:
+        """Ends the span of a call. `code` is the name of a gRPC status, `reason` that of the error or empty."""
         span.set_attribute("rpc.grpc.status_code", grpc.StatusCode[code].value[0])
         if reason:
             span.set_attribute("error.type", reason)
@@ -80,7 +82,8 @@ class Tracing:
     # Batches
 
     def note_batch(self, calls: Sequence[str], seconds: float, phases: Mapping[str, float]) -> None:
-        """A transaction that has just ended, linked to the calls (by their traceparents) that it was made for."""
+        """Records a span for a transaction that has just ended and took `seconds`, with links to its calls (by their
+        traceparents); `phases` has the seconds of each part."""
         links = [Link(get_current_span(_context(each)).get_span_context()) for each in calls if each][:MAX_LINKS]
         end = time.time_ns()
         span = self._tracer.start_span(
@@ -101,8 +104,8 @@ class Tracing:
 
     @contextmanager
     def publishing(self, events: Sequence[PendingEvent]) -> Iterator[Sequence[PendingEvent]]:
-        """A span an event, below the call that brought it about; gives the events with its traceparent each. What
-        belongs to no trace begins none."""
+        """Opens a span for each event, below the call that caused it; yields the events with the traceparents of the
+        spans. An event that belongs to no trace gets no span."""
         spans = {event.event_id: self._publish(event) for event in events if event.traceparent}
         try:
             yield [
@@ -133,7 +136,7 @@ class Tracing:
     # Webhooks
 
     def begin_delivery(self, endpoint_id: str, event_id: str, traceparent: str) -> tuple[Span, str]:
-        """A span below the call that brought the event about, and the traceparent of the request."""
+        """Starts a span below the call that caused the event; returns it with the traceparent for the request."""
         span = self._tracer.start_span(
             "POST",
             context=_context(traceparent),
@@ -147,6 +150,7 @@ class Tracing:
         return span, _traceparent(span)
 
     def end_delivery(self, span: Span, status: int | None, error: str) -> None:
+        """Ends the span of a request. `status` is the HTTP status, None without a response; `error` may be empty."""
         if status is not None:
             span.set_attribute("http.response.status_code", status)
         if error:
@@ -159,7 +163,7 @@ def _context(traceparent: str) -> Context:
 
 
 def _traceparent(span: Span) -> str:
-    """Of a span; empty for one that is none."""
+    """Returns the W3C traceparent of a span; empty for an invalid span."""
     found = span.get_span_context()
     if not found.is_valid:
         return ""
