@@ -1,2 +1,2 @@
-"""The composition root: the only place where settings, adapters and use cases meet. A module for each process, so that
-each loads what it needs."""
+"""The composition root: the only package that connects settings, adapters and use cases. Each process has its own
+module, so that it imports only what it needs."""

@@ -1,4 +1,4 @@
-"""What works on the database itself: migrations, keys, personal data."""
+"""Use cases on the database alone: migrations, keys, personal data."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from stockward_server.storage.write.search_refresh import refresh_search
 
 
 async def migrate(settings: Settings) -> list[str]:
-    """Brings the database up to date; answers the names of the migrations that were applied.
+    """Applies pending migrations and returns their names.
 
-    With what is stored for searching, so that servers of this release find everything from their start.
+    Also refreshes the search columns, so that servers of this release find all products from their start.
     """
     url = settings.database_url.get_secret_value()
     applied = await database.migrate(url)
@@ -31,7 +31,7 @@ async def migrate(settings: Settings) -> list[str]:
 
 
 async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None:
-    """Makes a known key valid for `role` (`storefront`, `pms` or `admin`)."""
+    """Stores an API key for `role` (`storefront`, `pms` or `admin`) unless it exists."""
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10.0)
     try:
         await keys.ensure_key(connection, name, Role[role.upper()], key)
@@ -41,13 +41,13 @@ async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None
 
 @asynccontextmanager
 async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
-    """The API keys in the database, for anyone who may open that."""
+    """Opens the API keys in the database, without a server."""
     async with database.opened_pool(settings.database_url.get_secret_value(), 1) as pool:
         yield keys.SqlKeys(pool, Mutations(pool, encode_event))
 
 
 @asynccontextmanager
 async def opened_customers(settings: Settings) -> AsyncIterator[SqlCustomers]:
-    """What is stored about customers, for anyone who may open the database."""
+    """Opens the customers' personal data in the database, without a server."""
     async with database.opened_pool(settings.database_url.get_secret_value(), 2, command_timeout=600.0) as pool:
         yield SqlCustomers(pool, event_without, answer_without)

@@ -1,4 +1,4 @@
-"""Envoy's configuration, by the settings."""
+"""Builds Envoy's configuration from the settings."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from stockward_server import edge
-from stockward_server.bootstrap.transport import told_by_variable
+from stockward_server.bootstrap.transport import named_by_variable
 from stockward_server.config import Plaintext, Settings, SettingsError, is_loopback, variable
 from stockward_server.runtime.certificates import CertificateFiles
 
 
 def check_edge(settings: Settings) -> None:
-    """SettingsError where the edge may not listen as it is set, TLS is lacking, or its TLS files cannot be used."""
+    """Raises SettingsError where the edge may not listen at its address without TLS, or TLS files cannot be used."""
     _edge_tls(settings, [settings.grpc_address], Path())
-    with told_by_variable("edge_tls_"):
+    with named_by_variable("edge_tls_"):
         if settings.edge_tls_cert and settings.edge_tls_key:
             CertificateFiles(settings.edge_tls_cert, settings.edge_tls_key, settings.edge_tls_client_ca).read().check()
 
@@ -26,8 +26,9 @@ def edge_files(
     origins: Sequence[str] = ("*",),
     directory: Path = Path(),
 ) -> Mapping[str, Any]:
-    """Envoy's files for `directory`, by name: `envoy.json` for one at `edge_address`, before `upstreams` (HOST:PORT
-    each) or the server of the settings; and its secrets, where there is TLS. SettingsError where TLS is lacking."""
+    """Returns Envoy's files for `directory`, by name: `envoy.json`, listening on `edge_address` in front of `upstreams`
+    (HOST:PORT each, by default the server of the settings), and its secrets if there is TLS. Pages of `origins` may
+    call it (CORS). Raises SettingsError where TLS is required and missing."""
     upstreams = upstreams or [settings.grpc_address]
     tls = _edge_tls(settings, upstreams, directory)
     configuration = edge.envoy_config(

@@ -1,4 +1,4 @@
-"""The gateway: events of the stream to webhook URLs."""
+"""Composes the webhook gateway."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
     own = [f"{name}_webhook_secret" for name, url in urls.items() if url]
     warn_of_shared_secret(settings, [field for field in own if getattr(settings, field) is None])
     dsn, metrics = settings.database_url.get_secret_value(), GatewayMetrics()
-    told: Sequence[Families] = (
+    measured: Sequence[Families] = (
         lambda: families.delivering(metrics, settings.stream_name),
         lambda: families.certificates(settings.certificates),
     )
-    async with tracing(settings, "gateway") as tracer, watching(dsn, told) as exposition:
+    async with tracing(settings, "gateway") as tracer, watching(dsn, measured) as exposition:
         await webhook_gateway.run(
             dsn,
             settings.event_queue_url.get_secret_value(),

@@ -1,4 +1,4 @@
-"""The relay: committed events to JetStream."""
+"""Composes the relay."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from stockward_server.runtime.admin_port import listening
 async def relay(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the relay until `stop` is set."""
     dsn, metrics = settings.database_url.get_secret_value(), RelayMetrics()
-    told: Sequence[Families] = (
+    measured: Sequence[Families] = (
         lambda: families.relaying(metrics, settings.stream_name),
         lambda: families.certificates(settings.certificates),
     )
     async with (
         tracing(settings, "relay") as tracer,
-        watching(dsn, told) as exposition,
+        watching(dsn, measured) as exposition,
         listening(settings.relay_admin_address, exposition.routes()),
     ):
         await event_relay.run(

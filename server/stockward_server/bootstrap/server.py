@@ -1,4 +1,4 @@
-"""The gRPC server with its committer and its clockwork."""
+"""Composes the gRPC server with its committer and its periodic tasks."""
 
 from __future__ import annotations
 
@@ -81,27 +81,29 @@ from stockward_server.wire.seal import Seals
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 3600.0
+"""Seconds between two runs of retention and of the short audit."""
 
 SEARCH_SECONDS = 60.0
-"""How often it is looked for products that a server of an earlier release has written."""
+"""Seconds between two refreshes of search columns that a server of an earlier release did not write."""
 
 TLS_SECONDS = 1.0
-"""How often the TLS files are looked at."""
+"""Seconds between two reads of the TLS files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers, for those who started it."""
+    """A running server and its parts, for tests and benchmarks."""
 
     port: int
+    """Port of gRPC."""
     pool: database.Pool
     committer: Lanes
     exposition: Exposition
-    """Its health and metrics."""
+    """Readiness and metrics."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Runs the gRPC server until `stop` is set, then drains it."""
+    """Runs the gRPC server until `stop` is set, then drains it. Raises SettingsError."""
     async with running_server(settings, settings.server_admin_address) as server:
         garbage.collect_seldom()
         log.info("serving gRPC on port %d", server.port)
@@ -111,16 +113,16 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def running_server(settings: Settings, admin_address: str | None = None) -> AsyncIterator[Running]:
-    """A server with its committer and its clockwork. Leaving drains it: calls first, then commits, then connections.
+    """Runs a server within the block. Leaving drains it: calls first, then commits, then connections.
 
-    `admin_address` (HOST:PORT) reports its state, to the end of the drain.
+    `admin_address` (HOST:PORT) serves health and metrics until the drain has ended.
     """
     async with AsyncExitStack() as stack:
         yield await _start(settings, admin_address, stack)
 
 
 async def _start(settings: Settings, admin_address: str | None, stack: AsyncExitStack) -> Running:
-    """Puts on `stack` what ends each part, in the order of their start."""
+    """Starts all parts and pushes the end of each onto `stack`."""
     certificates = certificates_of(settings)
     warn_of_shared_secret(
         settings,
@@ -157,8 +159,8 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     waker = Waker(settings.event_queue_url.get_secret_value(), follower.wake)
     stack.push_async_callback(waker.close)
 
-    def heard(state: UnitOfWork) -> None:
-        """Every commit of this process, before its callers are answered."""
+    def on_commit(state: UnitOfWork) -> None:
+        """Invalidates caches and wakes watches after each commit of this process, before its calls return."""
         storefront_cache.invalidate(state)
         if state.edited_products:
             follower.refresh_skus(variant.sku for product in state.edited_products for variant in product.variants)
@@ -166,7 +168,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
             waker.wake()
             follower.wake()
 
-    def heard_of_location(_: UnitOfWork) -> None:
+    def on_location_commit(_: UnitOfWork) -> None:
         storefront_cache.invalidate_all_stock()
         follower.refresh()
 
@@ -176,7 +178,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
             encode_event,
             queue_limit=limit,
             batch_limit=settings.committer_batch_limit,
-            on_commit=heard,
+            on_commit=on_commit,
             slow_seconds=settings.slow_batch_seconds,
             metrics=metrics,
             long=long,
@@ -189,9 +191,9 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     storefront_cache = StorefrontCache(
         product_cache.by_id, views.availability, settings.cache_seconds, lambda p: 1024 * kibibytes(p)
     )
-    mutations = Mutations(pool, encode_event, heard)
+    mutations = Mutations(pool, encode_event, on_commit)
     catalog = Catalog(SqlCatalog(pool, mutations, product_cache))
-    locations = Mutations(pool, encode_event, heard_of_location)
+    locations = Mutations(pool, encode_event, on_location_commit)
     seals = Seals(lambda: read_seal_key(pool))
     catalog_servicer = CatalogServicer(catalog, storefront_cache, seals)
     inventory_servicer = InventoryServicer(
@@ -265,7 +267,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     )
     due, postponed = SqlDueWork(pool), Postponed()
     audits = AuditMetrics()
-    told: list[Families] = [
+    measured: list[Families] = [
         lambda: families.calls(server.calls),
         lambda: families.committing(committer, settings.committer_queue_limit),
         lambda: families.caches(storefront_cache.reads),
@@ -275,7 +277,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         ),
         lambda: [families.nats_connected(waker.connected)],
     ]
-    clockwork = [
+    periodic = [
         (settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit, postponed)),
         (settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
         (api_key_cache.USES_SECONDS, "recording uses of keys", keys.record_uses),
@@ -283,18 +285,18 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         (HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
     ]
     if settings.worker == 1:
-        told.append(lambda: families.auditing(audits))
-        clockwork.append((HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)))
+        measured.append(lambda: families.auditing(audits))
+        periodic.append((HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)))
     if token_keys:
-        clockwork.append((settings.jwks_refresh_seconds, "reading the token issuer's keys", token_keys.refresh))
+        periodic.append((settings.jwks_refresh_seconds, "reading the token issuer's keys", token_keys.refresh))
     if certificates:
-        clockwork.append((TLS_SECONDS, "reading the TLS files", certificates.reload))
+        periodic.append((TLS_SECONDS, "reading the TLS files", certificates.reload))
     port = await server.start(settings.grpc_address)
     stack.push_async_callback(server.stop, 0)
-    tasks = [asyncio.create_task(_every(*each), name=each[1]) for each in clockwork]
+    tasks = [asyncio.create_task(_every(*each), name=each[1]) for each in periodic]
     stack.push_async_callback(end, *tasks)
     exposition = await stack.enter_async_context(
-        watching(settings.database_url.get_secret_value(), told, server.set_serving)
+        watching(settings.database_url.get_secret_value(), measured, server.set_serving)
     )
     await stack.enter_async_context(listening(admin_address, exposition.routes()))
 
@@ -309,7 +311,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
 
 
 def _token_keys(settings: Settings) -> TokenKeys | None:
-    """The keys of the token issuer, where tokens are taken."""
+    """Returns the keys of the token issuer; None where tokens are not accepted."""
     if settings.jwks_url:
         source = from_url(settings.jwks_url)
     elif settings.jwks_file:
@@ -321,7 +323,7 @@ def _token_keys(settings: Settings) -> TokenKeys | None:
 
 def _token_rules(settings: Settings) -> TokenRules:
     return TokenRules(
-        issuer=settings.jwt_issuer or "",  # the settings have seen to it that they are there
+        issuer=settings.jwt_issuer or "",  # Settings require both where tokens are accepted
         audience=settings.jwt_audience or "",
         algorithms=settings.token_algorithms,
         role_claim=settings.jwt_role_claim,
@@ -332,7 +334,7 @@ def _token_rules(settings: Settings) -> TokenRules:
 
 
 async def _keep_house(pool: database.Pool, settings: Settings) -> None:
-    """Makes room for what is to come, and lets go of what is past its retention."""
+    """Creates the next partitions, and deletes rows that are past their retention. Failures are logged."""
     try:
         async with pool.acquire() as connection:
             for each in (database.EVENTS, database.MOVEMENTS):
@@ -355,13 +357,13 @@ async def _keep_house(pool: database.Pool, settings: Settings) -> None:
     for name, step in steps:
         try:
             await step()
-        except Exception as error:  # what is kept too long must not keep the rest from its turn
+        except Exception as error:  # one failure must not prevent the other steps
             expected = database.refusal_of(error)
             log.warning("housekeeping of %s failed: %r", name, error, exc_info=None if expected else error)
 
 
 async def _audit(pool: database.Pool, metrics: AuditMetrics) -> None:
-    """Says at once what a full audit would find later."""
+    """Audits the stock that moved last, logs discrepancies and counts them in `metrics`."""
     checked, found = 0, list[Discrepancy]()
     async for count, differing in audit_recent(pool):
         checked += count
@@ -372,12 +374,12 @@ async def _audit(pool: database.Pool, metrics: AuditMetrics) -> None:
 
 
 async def _every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
-    """Does the work again and again, with a pause between; a failure is logged and tried again."""
+    """Runs `work` until it is cancelled, with a pause of `seconds` after each run; failures are logged."""
     while True:
         try:
             await work()
         except Exception as error:
             expected = isinstance(error, Refusal) or database.refusal_of(error)
             log.warning("%s failed: %r", name, error, exc_info=None if expected else error)
-        raise_if_cancelled()  # a connection that fails at that moment can lose it, see there
+        raise_if_cancelled()  # a connection that fails at the same moment can lose the cancellation
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Traces, where they are wanted."""
+"""Tracing, if the settings ask for it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:  # an extra
 
 @asynccontextmanager
 async def tracing(settings: Settings, process: str) -> AsyncIterator[Tracing | None]:
-    """The traces of this process, where they are wanted; leaving sends what is left of them.
+    """Yields the tracer of this process, None if no collector is set; leaving sends the last spans.
 
-    SettingsError where what they need is not installed.
+    Raises SettingsError where OpenTelemetry is not installed.
     """
     if settings.otlp_endpoint is None:
         yield None

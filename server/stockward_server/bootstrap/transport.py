@@ -1,4 +1,4 @@
-"""TLS files of the settings, where they can be used."""
+"""TLS of the gRPC server, from the settings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from stockward_server.runtime.certificates import CertificateError, CertificateF
 
 
 @contextmanager
-def told_by_variable(prefix: str) -> Iterator[None]:
-    """Files that cannot be used are reported as the settings that name them."""
+def named_by_variable(prefix: str) -> Iterator[None]:
+    """Converts CertificateError to SettingsError that names the variable; `prefix` begins the name of its field."""
     try:
         yield
     except CertificateError as error:
@@ -19,14 +19,15 @@ def told_by_variable(prefix: str) -> Iterator[None]:
 
 
 def certificates_of(settings: Settings) -> ServerCertificates | None:
-    """The server's TLS files, where it has some; SettingsError when they cannot be used, or are missing and needed."""
+    """Returns the server's certificates, None without TLS. Raises SettingsError when the files cannot be used, or TLS
+    is required and missing."""
     settings.refuse_plaintext("grpc_address", "tls_cert")
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    with told_by_variable("tls_"):
+    with named_by_variable("tls_"):
         return ServerCertificates(CertificateFiles(settings.tls_cert, settings.tls_key, settings.tls_client_ca))
 
 
 def check_transport(settings: Settings) -> None:
-    """SettingsError where the server may not listen as it is set, or its TLS files cannot be used."""
+    """Raises SettingsError where the server may not listen at its address without TLS, or TLS files cannot be used."""
     certificates_of(settings)

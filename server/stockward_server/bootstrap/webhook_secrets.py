@@ -1,4 +1,4 @@
-"""What is said about WEBHOOK_SECRET, the former secret of every party in both directions."""
+"""The warning about WEBHOOK_SECRET, the former secret of all parties in both directions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ log = logging.getLogger(__name__)
 
 
 def warn_of_shared_secret(settings: Settings, missing: Sequence[str]) -> None:
-    """Logs that WEBHOOK_SECRET stands in for the settings that are missing, which the next release will not have."""
+    """Logs that WEBHOOK_SECRET replaces the fields `missing`, and that the next release will not support it."""
     if settings.webhook_secret and missing:
         log.warning("WEBHOOK_SECRET goes with the next release: set %s in its place", ", ".join(map(variable, missing)))

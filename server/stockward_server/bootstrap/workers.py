@@ -1,6 +1,6 @@
 """`stockward serve --workers N`: several server processes behind one port.
 
-Each is a program of its own, so nothing of gRPC is forked. The kernel gives each new connection to one of them
+Each is a separate program, since gRPC does not support forking. The kernel distributes new connections among them
 (SO_REUSEPORT).
 """
 
@@ -23,16 +23,17 @@ from stockward_server.runtime.back_off import BackOff
 log = logging.getLogger(__name__)
 
 FIRST_DELAY, MAX_DELAY = 0.5, 15.0
-"""Seconds before a worker that ended is started again; doubled each time."""
+"""Seconds before a worker that ended is restarted; doubled each time."""
 
 STEADY = 30.0
-"""Seconds after which a worker counts as well, so that its next end is the first one again."""
+"""Seconds after which a worker counts as healthy, so that the next delay is the first one again."""
 
 PR_SET_PDEATHSIG = 1
+"""Option of prctl(2): the signal that the kernel sends when the parent ends."""
 
 
 async def serve(settings: Settings, count: int, stop: asyncio.Event) -> None:
-    """Keeps `count` servers running until `stop` is set, then drains all of them. OSError when the port is taken."""
+    """Keeps `count` servers running until `stop` is set, then drains them. Raises OSError when the port is in use."""
     with _reserve(settings.grpc_address):
         async with asyncio.TaskGroup() as workers:
             for number in range(1, count + 1):
@@ -67,13 +68,13 @@ async def _keep(number: int, settings: Settings, stop: asyncio.Event) -> None:
 
 
 def _nth_port(address: str, number: int) -> str:
-    """Where worker `number`, from 1, has its own health and metrics: the address itself, then the ports after it."""
+    """Returns the admin address of worker `number` (from 1): the address itself, then the following ports."""
     host, _, port = address.rpartition(":")
     return f"{host}:{int(port) + number - 1}"
 
 
 async def _end(process: asyncio.subprocess.Process, seconds: float) -> None:
-    """Asks it to drain, and kills it when it has not ended within so many seconds."""
+    """Asks the process to drain, and kills it if it still runs after `seconds`."""
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
@@ -85,14 +86,14 @@ async def _end(process: asyncio.subprocess.Process, seconds: float) -> None:
 
 
 def _reserve(address: str) -> socket.socket:
-    """Makes the port ours, also while no worker runs: they share it with a socket that is bound but never listens."""
+    """Reserves the port, also while no worker runs, with a socket that is bound but never listens. Raises OSError."""
     host, _, port = address.rpartition(":")
     family, kind, protocol, _, target = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
     shared = socket.socket(family, kind, protocol)
     try:
         with socket.socket(family, kind, protocol) as alone:
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind(target)  # fails where somebody shares the port already
+            alone.bind(target)  # fails where another process shares the port
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         shared.bind(target)
     except OSError as error:
@@ -102,7 +103,7 @@ def _reserve(address: str) -> socket.socket:
 
 
 def _end_with_parent(parent: int) -> None:
-    """In the worker, before it becomes one: the kernel ends it when its parent is killed."""
+    """Makes the kernel end this child when its parent is killed; runs in the child before exec."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # killed before the line above
         os._exit(1)
