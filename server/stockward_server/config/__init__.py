@@ -1,7 +1,7 @@
 """Settings of every process: environment variables, then `.env`, then a stack running here, then defaults.
 
-``Settings`` itself reads nothing, so that tests and tools build one from values alone; ``load_settings`` is
-the one place that looks at the environment.
+``Settings`` itself reads nothing, so that tests and tools can build one from values; only ``load_settings`` reads
+the environment.
 """
 
 from stockward_server.config.checks import check_address, is_loopback

@@ -1,4 +1,4 @@
-"""What a single value must be like: checks that answer the value, or raise ValueError with what was expected."""
+"""Checks of single values: each returns the value, or raises ValueError with what was expected."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pydantic import SecretStr
 from stockward_server.application.context import Role
 
 TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
-"""Signatures of tokens that can be taken: by public keys only, since anyone who checks a shared secret could also
-sign."""
+"""Signature algorithms that can be accepted: with public keys only, since a process that verifies with a shared secret
+could also sign."""
 
 TOKEN_ROLES = [role.name.lower() for role in Role]
 
 
 def check_address(value: str) -> str:
-    """``value``, which must be HOST:PORT. Raises ValueError."""
+    """Returns ``value`` if it is HOST:PORT. Raises ValueError."""
     host, _, port = value.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
         raise ValueError("expected HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:50051")
@@ -29,7 +29,7 @@ def check_address(value: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether HOST:PORT can be reached from this machine only."""
+    """Returns whether HOST:PORT can be reached from this machine only."""
     return _is_this_machine(address.rpartition(":")[0].strip("[]"))
 
 
@@ -48,9 +48,9 @@ def check_database_url(value: SecretStr) -> SecretStr:
 
 
 def crosses_a_network_unverified(database_url: str) -> bool:
-    """Whether a connection to PostgreSQL leaves this machine without TLS, or does not check whom it speaks to.
+    """Returns whether a connection to PostgreSQL leaves this machine without TLS that verifies the server.
 
-    Several hosts are separated by commas, in the address or as its parameter `host`; a path is a socket.
+    Several hosts are separated by commas, in the address or in its parameter `host`; a path is a socket.
     """
     parts = urlsplit(database_url)
     query = parse_qs(parts.query)
@@ -61,7 +61,7 @@ def crosses_a_network_unverified(database_url: str) -> bool:
 
 
 def has_credentials(queue_url: str) -> bool:
-    """Whether every server of NATS is named with a user or a token."""
+    """Returns whether the URL of every NATS server has a user or a token."""
     return all(urlsplit(server.strip()).username for server in queue_url.split(","))
 
 
@@ -93,7 +93,7 @@ def check_webhook_url(value: SecretStr) -> SecretStr:
 
 
 def check_webhook_secrets(value: SecretStr) -> SecretStr:
-    """Standard Webhooks 1.0: `whsec_` and the base64 of 24 to 64 random bytes."""
+    """Checks secrets of Standard Webhooks 1.0: `whsec_` and the base64 of 24 to 64 random bytes."""
     secrets = several(value)
     for secret in secrets:
         prefix, _, encoded = secret.partition("_")
@@ -109,7 +109,7 @@ def check_webhook_secrets(value: SecretStr) -> SecretStr:
 
 
 def is_weak(secret: str) -> bool:
-    """Whether somebody typed it: 24 random bytes have fewer than 12 different ones once in more than 10^9 times."""
+    """Returns whether a secret is not random: 24 random bytes have fewer than 12 different values once in over 10^9."""
     return len(set(base64.b64decode(secret.partition("_")[2]))) < 12
 
 
@@ -153,17 +153,17 @@ def check_token_roles(value: str) -> str:
 
 
 def names(value: str) -> list[str]:
-    """Words separated by commas or spaces."""
+    """Splits words separated by commas or spaces."""
     return value.replace(",", " ").split()
 
 
 def several(value: SecretStr | None) -> list[str]:
-    """Secrets separated by spaces or commas."""
+    """Splits secrets separated by spaces or commas; returns an empty list for None."""
     return value.get_secret_value().replace(",", " ").split() if value else []
 
 
 def _split(url: str) -> Any:
-    """The parts of a URL, or None where it is none (such as a port that is no number)."""
+    """Returns the parts of a URL; None if it is malformed, such as a port that is not a number."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 (the property checks the number)

@@ -18,14 +18,14 @@ from stockward_server.config.run_file import RunFile, find_home
 from stockward_server.config.settings import PREFIX, Environment, Settings, SettingsError, variable
 
 CLIENT_FILES = {"ca": "server_ca", "cert": "client_cert", "key": "client_key"}
-"""Settings for what `run.json` calls so."""
+"""Fields of Settings by the names of client files in `run.json`."""
 
 
 class _RunningStack(PydanticBaseSettingsSource):
-    """Where nothing else says so, the stack of this folder or one above it, and its services while it runs."""
+    """Defaults from the stack of this folder or of one above it: its directory and, while it runs, its services."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False  # only whole answers, below
+        return None, field_name, False  # __call__ returns all values at once
 
     def __call__(self) -> dict[str, Any]:
         if str(self.current_state.get("environment", "")).lower() == Environment.PRODUCTION:
@@ -55,7 +55,7 @@ class _EnvironmentSettings(Settings, BaseSettings):
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
-        use_attribute_docstrings=False,  # those of Settings are inherited, and need not be read from its source again
+        use_attribute_docstrings=False,  # inherited from Settings, so its source need not be parsed again
     )
 
     @classmethod
@@ -71,20 +71,20 @@ class _EnvironmentSettings(Settings, BaseSettings):
 
 
 class Use(StrEnum):
-    """What the settings are for. Production has no defaults for the services that a use has, and asks for no others, so
-    that no process needs secrets which it does not use."""
+    """The process that the settings are for. In production the services that it uses have no defaults, and others are
+    not required, so that no process needs secrets that it does not use."""
 
     SERVER = "server"
     RELAY = "relay"
     GATEWAY = "gateway"
     DATABASE = "database"
-    """`stockward migrate`, and what else works on the database alone."""
+    """`stockward migrate` and other commands on the database alone."""
     NONE = "none"
     """The edge, and commands that call a server."""
 
     @property
     def services(self) -> Sequence[str]:
-        """Settings that name what it uses, and its secrets."""
+        """Fields with the URLs of the services that the process uses."""
         return _SERVICES[self]
 
 
@@ -98,7 +98,7 @@ _SERVICES: Mapping[Use, Sequence[str]] = {
 
 
 def load_settings(use: Use = Use.SERVER) -> Settings:
-    """The settings in force for this process.
+    """Returns the settings in force for this process.
 
     Raises SettingsError where a variable is wrong or missing, or `.env` cannot be read.
     """
@@ -130,12 +130,12 @@ def _problem(detail: ErrorDetails) -> str:
 
 
 def _is_number(kind: str) -> bool:
-    """Whether an error of pydantic is about a number or its bounds."""
+    """Returns whether a pydantic error concerns a number or its bounds."""
     return kind.startswith(("int_", "float_", "finite_", "greater_than", "less_than"))
 
 
 def _number(field: FieldInfo) -> str:
-    """What a field of numbers takes, such as `a whole number from 2 to 1,000`."""
+    """Describes the values of a numeric field, such as `a whole number from 2 up to 1,000`."""
     kinds = get_args(field.annotation) or (field.annotation,)
     words = "a whole number" if int in kinds else "a number"
     bounds = {

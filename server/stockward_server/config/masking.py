@@ -1,4 +1,4 @@
-"""Values for people and logs, without what is secret in them."""
+"""Masks secrets in values for people and logs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 
 def masked_url(url: str) -> str:
-    """``url`` without what may be secret: passwords, tokens, a webhook's path and query."""
+    """Returns ``url`` without parts that may be secret: passwords, tokens, a webhook's path and query."""
     parts = urlsplit(url)
     credentials, at, host = parts.netloc.rpartition("@")
     if parts.scheme in ("http", "https"):

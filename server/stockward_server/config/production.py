@@ -1,4 +1,4 @@
-"""What production refuses."""
+"""Settings that production refuses."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ WHERE = "where STOCKWARD_ENVIRONMENT is production"
 
 
 def refuse_conveniences(settings: Settings, variable: Callable[[str], str], webhook_secrets: Iterable[str]) -> None:
-    """ValueError for what makes one's own machine easy and a shop open; `variable` names the one of a field,
-    `webhook_secrets` are the fields with a secret of one party and direction."""
+    """Raises ValueError for conveniences of development that are unsafe in production. `variable` returns the variable
+    of a field; `webhook_secrets` are the fields with the secret of one party and direction."""
     where = WHERE
     set_here = settings.model_fields_set
     if "database_url" in set_here and crosses_a_network_unverified(settings.database_url.get_secret_value()):

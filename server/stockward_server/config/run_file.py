@@ -9,25 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NAME = ".stockward"
-"""Of the directory, unless STOCKWARD_HOME is set."""
+"""Name of the directory, unless STOCKWARD_HOME is set."""
 
 
 def find_home(start: Path) -> Path | None:
-    """Returns the stack's directory in the folder `start` or in the nearest one above it that has one.
+    """Returns the stack's directory in the folder `start` or in the nearest one above it; None if there is none.
 
-    Directories of other users do not count: what is in them decides where commands send their keys.
+    Ignores directories of other users, since their files decide where commands send their keys.
     """
     return next((folder / NAME for folder in (start, *start.parents) if _is_ours(folder / NAME)), None)
 
 
 @dataclass(frozen=True)
 class RunFile:
-    """`run.json`: what of the stack is up and how to reach it."""
+    """`run.json`: the running processes of a stack and how to reach them."""
 
     grpc: str
     """HOST:PORT of the gRPC server."""
     tls: dict[str, str]
-    """Files (PEM) for its clients where it speaks TLS: its roots as `ca`, what they show to it as `cert` and `key`."""
+    """Files (PEM) for clients if the server uses TLS: its roots as `ca`, the client's certificate as `cert` and `key`.
+    """
     edge: str
     """URL of the edge: REST, gRPC-Web and gRPC."""
     gateway: str
@@ -35,24 +36,24 @@ class RunFile:
     admin: dict[str, str]
     """URL of health and metrics (/livez, /readyz, /metrics) of server, relay and gateway."""
     nats: str
-    """URL of NATS for those that only read events, user and password included."""
+    """URL of NATS for subscribers, user and password included."""
     nats_api: str
-    """Prefix of JetStream's API there."""
+    """Prefix of JetStream's API for subscribers."""
     database: str
     """URL of PostgreSQL, for asyncpg and libpq alike."""
     keys: dict[str, str]
     """API key of each role: pms, storefront, admin."""
     webhook_secrets: dict[str, str]
-    """Secrets of webhooks by the setting: one for each party and direction."""
+    """Secrets of webhooks by variable: one for each party and direction."""
     webhooks: dict[str, str]
-    """URL, by role, that webhooks go to because none is set: anyone who listens there receives them (`stockward
-    demo`)."""
+    """Default URL of webhooks, by role, where the settings have none; `stockward demo` listens there."""
     pids: dict[str, int]
-    """Of supervisor, postgres, nats, relay, gateway, server and edge; one that is being restarted is absent."""
+    """Process ids of supervisor, postgres, nats, relay, gateway, server and edge, except one that is being restarted.
+    """
 
     @classmethod
     def read(cls, home: Path) -> RunFile | None:
-        """What runs in ``home``; None where nothing does, even if a killed run left its file."""
+        """Reads the run file of ``home``; None where no stack runs, even if a killed run left its file."""
         try:
             found = json.loads((home / "run.json").read_text(encoding="utf-8"))
             stack = cls(**{field.name: found[field.name] for field in dataclasses.fields(cls)})

@@ -1,4 +1,4 @@
-"""Everything that can be set."""
+"""All settings, with their types, defaults and rules."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ from stockward_server.config.production import refuse_conveniences
 PREFIX = "STOCKWARD_"
 
 WEBHOOK_PARTIES = ("storefront", "pms")
-"""Those that webhooks of the settings go to and come from."""
+"""Parties with which the settings exchange webhooks."""
 
 WEBHOOK_SECRETS = tuple(
     f"{party}_{kind}secret" for kind in ("webhook_", "incoming_webhook_") for party in WEBHOOK_PARTIES
 )
-"""The secret of each party and direction."""
+"""Fields with the secret of each party and direction."""
 
 
 class SettingsError(Exception):
-    """Settings that cannot be used; ``problems`` has a line each: the variable's name and what was expected.
+    """Settings that cannot be used; ``problems`` has one line for each: the variable's name and what was expected.
 
-    The values themselves are never part of it: any of them may be a secret put in the wrong place.
+    The values are never part of it: any of them may be a secret in the wrong variable.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -55,7 +55,7 @@ class SettingsError(Exception):
 
 
 class Environment(StrEnum):
-    """What the process runs for; production refuses conveniences that are meant for one machine."""
+    """Kind of deployment; production refuses conveniences of development."""
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
@@ -69,7 +69,7 @@ class Plaintext(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """Least severe log record that is written."""
+    """Lowest severity of the log records that are written."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -78,7 +78,7 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How records of the log are written."""
+    """Format of log records."""
 
     TEXT = "text"
     JSON = "json"
@@ -90,7 +90,7 @@ WebhookUrl = Annotated[SecretStr, AfterValidator(check_webhook_url)]
 
 
 class Settings(BaseModel):
-    """Everything that can be set, checked; each field's text is also what `stockward config` prints."""
+    """All settings, checked. `stockward config` prints the docstring of each field."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -110,16 +110,16 @@ class Settings(BaseModel):
     event_queue_url: Annotated[SecretStr, AfterValidator(check_queue_url)] = Field(
         default=SecretStr("nats://127.0.0.1:4222"), validation_alias="EVENT_QUEUE_URL"
     )
-    """NATS with JetStream, where events go; several servers by commas; must be set in production. Each process has a
-    user of its own there."""
+    """NATS with JetStream, where events go; several servers by commas; must be set in production. Each process has its
+    own user there."""
 
     event_queue_api: Annotated[str, AfterValidator(check_api_prefix)] = "$JS.API"
     """Prefix of JetStream's API there for `stockward doctor` and `events tail`: `STOCKWARD.API` for a user who may only
     read events."""
 
     storefront_webhook_secret: WebhookSecrets | None = Field(default=None, validation_alias="STOREFRONT_WEBHOOK_SECRET")
-    """Signs webhooks to STOREFRONT_WEBHOOK_URL (Standard Webhooks 1.0); the first one does of several, by spaces or
-    commas. `stockward run` makes one where it is not set, and of the next three."""
+    """Signs webhooks to STOREFRONT_WEBHOOK_URL (Standard Webhooks 1.0); of several, by spaces or commas, the first one
+    signs. `stockward run` generates it where it is not set, and the next three."""
 
     pms_webhook_secret: WebhookSecrets | None = Field(default=None, validation_alias="PMS_WEBHOOK_SECRET")
     """Signs webhooks to PMS_WEBHOOK_URL."""
@@ -135,8 +135,8 @@ class Settings(BaseModel):
     """Secret with which the product management system signs those to /api/pms/webhook; of several any is accepted."""
 
     webhook_secret: WebhookSecrets | None = Field(default=None, validation_alias="WEBHOOK_SECRET")
-    """Former secret of everybody, both ways; works for this release where the four above are not set, and for incoming
-    webhooks beside them."""
+    """Former secret of all parties in both directions; in this release it still replaces those of the four above that
+    are not set, and is accepted for incoming webhooks beside them."""
 
     stripe_webhook_secret: SecretStr | None = None
     """Signing secret of the Stripe endpoint that sends payment events here; several by spaces or commas."""
@@ -148,36 +148,36 @@ class Settings(BaseModel):
     """Where the product management system receives events, over http or https."""
 
     jwks_url: Annotated[str, AfterValidator(check_jwks_url)] | None = None
-    """Where a token issuer serves its public keys (JWKS, RFC 7517). With it, or with a file of them, the issuer's JSON
-    Web Tokens are taken beside API keys."""
+    """URL of a token issuer's public keys (JWKS, RFC 7517). With it, or with a file of them, the issuer's JSON Web
+    Tokens are accepted in addition to API keys."""
 
     jwks_file: Path | None = None
     """File with those keys, in place of the URL; it may change while the server runs."""
 
     jwks_refresh_seconds: float = Field(default=300.0, ge=1, le=86_400, allow_inf_nan=False)
-    """How often the issuer's keys are read again, in seconds; a key that is taken away is good that much longer."""
+    """Interval at which the issuer's keys are read, in seconds; a key that is removed is accepted that much longer."""
 
     jwks_refetch_seconds: float = Field(default=10.0, ge=0.05, le=3_600, allow_inf_nan=False)
-    """Tokens with unknown key ids have the keys read again at most this often, in seconds."""
+    """Minimum pause between two reads of the keys that tokens with unknown key ids cause, in seconds."""
 
     jwt_issuer: str | None = Field(default=None, min_length=1, max_length=1000)
-    """`iss` that a token must have; required where tokens are taken."""
+    """`iss` that a token must have; required where tokens are accepted."""
 
     jwt_audience: str | None = Field(default=None, min_length=1, max_length=1000)
-    """`aud` that a token must have, alone or among others; required where tokens are taken."""
+    """`aud` that a token must have, alone or among others; required where tokens are accepted."""
 
     jwt_algorithms: Annotated[str, AfterValidator(check_algorithms)] = "RS256,ES256,EdDSA"
-    """Signatures that are taken, by commas: RS256, ES256, EdDSA."""
+    """Signature algorithms that are accepted, by commas: RS256, ES256, EdDSA."""
 
     jwt_role_claim: str = Field(default="role", min_length=1, max_length=200)
-    """Claim that says the role, or the path to it, such as realm_access.roles; the mightiest of several counts."""
+    """Claim with the role, or the path to it, such as realm_access.roles; of several roles the highest counts."""
 
     jwt_roles: Annotated[str, AfterValidator(check_token_roles)] = "storefront=storefront,pms=pms,admin=admin"
-    """What that claim calls the roles storefront, pms and admin: THEIRS=OURS, several by commas."""
+    """Names of the roles storefront, pms and admin in that claim: THEIRS=OURS, several by commas."""
 
     jwt_customer_claim: str | None = Field(default=None, min_length=1, max_length=200)
-    """Claim that names the customer for whom a storefront's token speaks, or the path to it. With it, each such token
-    must have it, and what belongs to other customers does not exist for it; API keys act for the shop as ever."""
+    """Claim with the customer for whom a storefront's token acts, or the path to it. With this setting each such token
+    must have it, and cannot see data of other customers; API keys still act for the whole shop."""
 
     jwt_leeway_seconds: float = Field(default=30.0, ge=0, le=300, allow_inf_nan=False)
     """How far the issuer's clock may be off, in seconds."""
@@ -187,7 +187,7 @@ class Settings(BaseModel):
     docs/how-to/operator/secure-a-deployment.md."""
 
     reflection: bool | None = None
-    """Whether the gRPC server says what methods it has (grpc.reflection); unless it is set, in development only."""
+    """Whether the gRPC server offers reflection (grpc.reflection); if it is not set, in development only."""
 
     home: Path = Path(".stockward")
     """Directory of `stockward run`: data, logs, keys and run.json. Unless it is set, `.stockward` in the current
@@ -200,7 +200,7 @@ class Settings(BaseModel):
     """`text`, lines for people, or `json`, an object a line."""
 
     log_calls: Annotated[LoggedCalls, BeforeValidator(lower)] = LoggedCalls.NONE
-    """Calls that get a line in the log: none, refused or all; at the level debug all of them do."""
+    """Calls that are logged, a line each: none, refused or all; at the level debug all of them are."""
 
     grpc_address: Address = "127.0.0.1:50051"
     """HOST:PORT that the gRPC server listens on."""
@@ -213,7 +213,7 @@ class Settings(BaseModel):
     """File (PEM) with the private key of that certificate."""
 
     tls_client_ca: Path | None = None
-    """File (PEM) with the roots of clients: with it, each client of the gRPC server must show one of theirs."""
+    """File (PEM) with the roots of clients: with it, each client must present a certificate issued by one of them."""
 
     server_ca: Path | None = None
     """File (PEM) with the roots of the gRPC server's certificate, for the commands of staff, which then speak TLS, and
@@ -233,7 +233,8 @@ class Settings(BaseModel):
     """File (PEM) with the private key of that certificate, in the same directory."""
 
     edge_tls_client_ca: Path | None = None
-    """File (PEM) with the roots of callers: with it, each caller of the edge must show a certificate of theirs."""
+    """File (PEM) with the roots of callers: with it, each caller of the edge must present a certificate issued by one.
+    """
 
     plaintext: Annotated[Plaintext, BeforeValidator(lower)] = Plaintext.LOOPBACK
     """`loopback`: what listens at other addresses, or is called there, has to speak TLS. `anywhere`: it need not, as
@@ -280,7 +281,7 @@ class Settings(BaseModel):
     """Most PostgreSQL connections of each server process for calls; it takes two more for probes and metrics."""
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
-    """Largest gRPC message or JSON body that is taken, in bytes."""
+    """Largest gRPC message or JSON body that is accepted, in bytes."""
 
     max_unread_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024, le=64 * 1024**3)
     """Responses of a server process that their callers have not read yet, in bytes, small ones apart. A caller that
@@ -424,7 +425,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        """Rules between fields; the message names each variable by itself."""
+        """Checks rules between fields. Raises ValueError with the names of the variables."""
         if self.reservation_ttl_seconds > self.reservation_max_lifetime_seconds:
             raise ValueError(
                 "STOCKWARD_RESERVATION_TTL_SECONDS: expected to be at most STOCKWARD_RESERVATION_MAX_LIFETIME_SECONDS"
@@ -449,8 +450,8 @@ class Settings(BaseModel):
         return self
 
     def refuse_plaintext(self, field: str, cert: str) -> None:
-        """SettingsError when what listens at the address in `field` would do so without TLS where that is not allowed;
-        `cert` is the setting that would bring TLS."""
+        """Raises SettingsError if the address in `field` would be served without TLS where that is not allowed; `cert`
+        is the field of its certificate."""
         if getattr(self, cert) or self.plaintext is Plaintext.ANYWHERE or is_loopback(getattr(self, field)):
             return
         raise SettingsError(
@@ -462,17 +463,17 @@ class Settings(BaseModel):
 
     @property
     def reflects(self) -> bool:
-        """Whether the gRPC server says what methods it has."""
+        """Whether the gRPC server offers reflection."""
         return self.environment is Environment.DEVELOPMENT if self.reflection is None else self.reflection
 
     @property
     def calls_per_second(self) -> Mapping[MethodKind, float]:
-        """Calls of one key or token by what they do."""
+        """Limits of calls a second of one key or token, by kind of method; 0 for no limit."""
         read, write, bulk = MethodKind
         usual = {read: 1_000, write: 500, bulk: 100}
-        told = {read: self.reads_per_second, write: self.writes_per_second, bulk: self.bulk_per_second}
+        rates = {read: self.reads_per_second, write: self.writes_per_second, bulk: self.bulk_per_second}
         production = self.environment is Environment.PRODUCTION
-        return {kind: (usual[kind] if production else 10_000) if rate is None else rate for kind, rate in told.items()}
+        return {kind: (usual[kind] if production else 10_000) if rate is None else rate for kind, rate in rates.items()}
 
     @property
     def shared_webhook_secrets(self) -> Sequence[str]:
@@ -481,7 +482,7 @@ class Settings(BaseModel):
 
     @property
     def signing_secrets(self) -> Mapping[str, str]:
-        """The secret that signs webhooks to each URL of the settings, by endpoint."""
+        """The secret that signs webhooks to each URL of the settings, by endpoint id."""
         own = {name: several(getattr(self, f"{name}_webhook_secret")) for name in WEBHOOK_PARTIES}
         return {
             name: secrets[0] for name, found in own.items() if (secrets := found or list(self.shared_webhook_secrets))
@@ -489,7 +490,7 @@ class Settings(BaseModel):
 
     @property
     def incoming_secrets(self) -> Mapping[str, Sequence[str]]:
-        """The secrets that count for webhooks to each address, by endpoint; those of WEBHOOK_SECRET apart."""
+        """The secrets that verify incoming webhooks, by party; without those of WEBHOOK_SECRET."""
         return {name: several(getattr(self, f"{name}_incoming_webhook_secret")) for name in WEBHOOK_PARTIES}
 
     @property
@@ -504,25 +505,25 @@ class Settings(BaseModel):
 
     @property
     def shutdown_notice(self) -> float:
-        """Seconds from the request to stop to the first call that is not taken."""
+        """Seconds from the request to stop to the first call that is refused."""
         if self.shutdown_notice_seconds is not None:
             return self.shutdown_notice_seconds
         return 3.0 if self.environment is Environment.PRODUCTION else 0.0
 
     @property
     def stop_seconds(self) -> float:
-        """How long a server may take from the request to stop to its end, commits and connections included."""
+        """Seconds that a server may take from the request to stop to its end, commits and connections included."""
         return self.shutdown_notice + self.shutdown_grace_seconds + 5
 
     @property
     def certificates(self) -> Mapping[str, Path]:
-        """Files of certificates in use, by the variable that names each."""
+        """Certificate files in use, by the variable that names each."""
         named = [field for field in type(self).model_fields if field.endswith("_cert")]
         return {variable(field): file for field in named if (file := getattr(self, field)) is not None}
 
     @property
     def takes_tokens(self) -> bool:
-        """Whether JSON Web Tokens are taken beside API keys."""
+        """Whether JSON Web Tokens are accepted in addition to API keys."""
         return self.jwks_url is not None or self.jwks_file is not None
 
     @property
@@ -532,11 +533,11 @@ class Settings(BaseModel):
 
     @property
     def token_roles(self) -> Mapping[str, str]:
-        """Our role for each of theirs in STOCKWARD_JWT_ROLES."""
+        """Role of Stockward for each role of the issuer, from STOCKWARD_JWT_ROLES."""
         return dict(pair.split("=", 1) for pair in names(self.jwt_roles))
 
     def shown(self, field: str) -> str | int | float | None:
-        """The value of ``field`` for people and logs, without passwords and other secrets."""
+        """Returns the value of ``field`` for people and logs, without passwords and other secrets."""
         value = getattr(self, field)
         if not isinstance(value, SecretStr):
             return re.sub(r"://[^/?#]*@", "://***@", str(value)) if isinstance(value, str | Path) else value
@@ -548,11 +549,11 @@ class Settings(BaseModel):
 
 
 def variable(field: str) -> str:
-    """The environment variable that sets ``field``."""
+    """Returns the environment variable that sets ``field``."""
     alias = Settings.model_fields[field].validation_alias
     return alias if isinstance(alias, str) else PREFIX + field.upper()
 
 
 def variables() -> Mapping[str, str]:
-    """Every setting: its environment variable and its field."""
+    """Returns the field of every setting by its environment variable."""
     return {variable(field): field for field in Settings.model_fields}
