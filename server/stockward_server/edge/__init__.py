@@ -1,7 +1,7 @@
 """The edge: Envoy, configured from the contract, in front of the gRPC servers.
 
-REST as the contract's `google.api.http` annotations say, gRPC and gRPC-Web on one port. This package only makes the
-configuration, as a value; `stockward run` starts an Envoy with it, `stockward edge config` prints it.
+It serves REST by the contract's `google.api.http` annotations, gRPC and gRPC-Web on one port. This package only builds
+the configuration, as a value; `stockward run` starts an Envoy with it, `stockward edge config` prints it.
 """
 
 from stockward_server.edge.config import envoy_config

@@ -1,4 +1,4 @@
-"""What one address may take of the edge before anything is known of its callers."""
+"""Limits of one address, which apply before its callers are authenticated."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from stockward_server.edge.parts import ADMISSION, Limits, header, lua, seconds,
 ADMISSION_SCRIPT = Path(__file__).with_name("admission.lua")
 
 NEVER = 2**31
-"""More refusals than there are."""
+"""A number of refusals that is never reached."""
 
 BUCKETS = 8
-"""Into so many the addresses are divided; those of one have their connections in common."""
+"""Number of buckets into which addresses are hashed; the addresses of one bucket share its limit of connections."""
 
 MAX_ADDRESSES = 10_000
-"""Addresses whose requests are counted at the same time; those that were not seen for longest are forgotten first."""
+"""Maximum of addresses whose requests are counted; the least recently used are evicted first."""
 
 BURST_SECONDS = 10
-"""How many seconds' worth of requests without a key may come at once."""
+"""Burst of requests without a key, as seconds of their rate."""
 
 SUBNET = 64
-"""Bits of an IPv6 address that belong to one site; the others it chooses by itself."""
+"""Bits of an IPv6 address that identify a site; a site chooses the others itself."""
 
 
 def filter_chains(chain: dict[str, Any], limits: Limits) -> dict[str, Any]:
-    """Returns what a listener has of filter chains, so that one address cannot have all connections.
+    """Returns the filter chains of a listener, which limit the connections of one address.
 
-    Envoy can only count the connections of a filter chain. So there is one for each bucket, and the hash of an address
-    says which is its. Behind proxies all connections are theirs, and they have to see to it.
+    Envoy can only count the connections of a filter chain. So each bucket has a chain, selected by the hash of the
+    address. Behind proxies all connections are theirs, and the proxies have to limit them.
     """
     if limits.proxies or not limits.connections_per_address:
         return {"filter_chains": [chain]}
@@ -53,7 +53,7 @@ def _counted(chain: dict[str, Any], name: str, most: int) -> dict[str, Any]:
 
 
 def _goes_to(name: str, number: int) -> dict[str, Any]:
-    """The first takes the highest hashes, each further one the next, and the last all that are left."""
+    """Returns the matcher of a bucket: the first has the highest hashes, each further one the next lower."""
     matching = "envoy.extensions.matching"
     return {
         "predicate": {
@@ -72,7 +72,7 @@ def _goes_to(name: str, number: int) -> dict[str, Any]:
 
 
 def silent_connections(limits: Limits) -> dict[str, Any]:
-    """Returns what has a listener close a connection on which nothing comes: it waits to see which protocol that is."""
+    """Returns the listener filters that close a connection on which no data arrives: they detect the protocol."""
     inspector = typed(
         "envoy.filters.listener.http_inspector", "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"
     )
@@ -80,7 +80,7 @@ def silent_connections(limits: Limits) -> dict[str, Any]:
 
 
 def keyless_requests(limits: Limits) -> list[dict[str, Any]]:
-    """Returns the filters that count requests without a good credential by the address that they come from."""
+    """Returns the filters that limit requests without a valid credential, by address."""
     script = f"local MANY = {limits.keyless_per_second or NEVER}\n{ADMISSION_SCRIPT.read_text(encoding='utf-8')}"
     admission = lua(ADMISSION, script)
     if not limits.keyless_per_second:
@@ -100,7 +100,7 @@ def keyless_requests(limits: Limits) -> list[dict[str, Any]]:
         stat_prefix="keyless",
         filter_enabled=always,
         filter_enforced=always,
-        # Of all others there is no limit; each address has a bucket of its own.
+        # All other requests have no limit; each address has its own bucket.
         token_bucket={"max_tokens": 2**32 - 1, "tokens_per_fill": 2**32 - 1, "fill_interval": "1s"},
         always_consume_default_token_bucket=False,
         max_dynamic_descriptors=MAX_ADDRESSES,

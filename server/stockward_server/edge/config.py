@@ -1,4 +1,4 @@
-"""Envoy's whole configuration, made from the contract: nothing of it is written by hand."""
+"""Builds Envoy's whole configuration from the contract; nothing of it is written by hand."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from stockward_server.edge.tls import EdgeTls, downstream, upstream
 from stockward_server.edge.unknown_fields import script
 
 EXPOSED = "grpc-status,grpc-message,grpc-status-details-bin,allow,retry-after"
-"""Headers of an answer that a browser shows to its page."""
+"""Response headers that a browser exposes to its page."""
 
 FAIRNESS = {
     "http.max_requests_per_io_cycle": 8,
     "overload.premature_reset_total_stream_count": 100,
 }
-"""Envoy's runtime settings against one connection that keeps a worker busy (HTTP/2). So many requests of it are begun
-before the others have their turn; and one that has opened so many streams is closed when it reset more than half of
-them within a second each."""
+"""Envoy's runtime settings against one HTTP/2 connection that keeps a worker busy: the requests that it may start in
+one iteration of the event loop, and the streams after which it is closed if it reset more than half of them within a
+second each."""
 
 
 def envoy_config(
@@ -52,10 +52,10 @@ def envoy_config(
     limits: Limits | None = None,
     tls: EdgeTls | None = None,
 ) -> dict[str, Any]:
-    """The configuration of an Envoy that listens on `listen` in front of the gRPC servers `upstreams`, HOST:PORT each.
+    """Returns the configuration of an Envoy on `listen` in front of the gRPC servers `upstreams`, HOST:PORT each.
 
-    Pages of other sites may call it from their `origins` (`https://HOST`); `*` stands for all, which is safe as a call
-    is authorized by the key that it carries, never by a cookie.
+    Browsers may call it from pages of `origins` (`https://HOST`); `*` stands for all, which is safe since calls are
+    authorized by a key in a header, never by a cookie.
     """
     limits, tls = limits or Limits(), tls or EdgeTls()
     manager = typed(
@@ -75,7 +75,7 @@ def envoy_config(
         **filter_chains(chain, limits),
     }
     return {
-        "node": {"id": "edge", "cluster": "stockward"},  # without a name it watches no secrets
+        "node": {"id": "edge", "cluster": "stockward"},  # Envoy watches secrets only with a node
         "static_resources": {"listeners": [listener], "clusters": [_cluster(upstreams, tls)]},
         "layered_runtime": {"layers": [{"name": "edge", "static_layer": FAIRNESS}]},
         "overload_manager": {
@@ -98,7 +98,7 @@ def _connection_manager(
         "server_name": "stockward",
         "use_remote_address": True,
         "xff_num_trusted_hops": limits.proxies,
-        "internal_address_config": {},  # nobody's x-envoy-* headers are obeyed
+        "internal_address_config": {},  # x-envoy-* headers of clients are ignored
         # A segment of a path is data: a SKU may be `..` or have a slash in it.
         "normalize_path": False,
         "merge_slashes": False,
@@ -119,7 +119,7 @@ def _connection_manager(
                     "name": "edge",
                     "domains": ["*"],
                     "routes": envoy_routes(contract, pages, limits),
-                    # Browsers go by the content-type, so text from others is never shown as a page.
+                    # Browsers must not guess the type: input of others is never rendered as a page.
                     "response_headers_to_add": [header("x-content-type-options", "nosniff")],
                     "typed_per_filter_config": {"envoy.filters.http.cors": _cors(origins)},
                 }
@@ -129,7 +129,7 @@ def _connection_manager(
 
 
 def _filters(contract: FileDescriptorSet, limits: Limits) -> list[dict[str, Any]]:
-    """In the order in which a request goes through them."""
+    """Returns the HTTP filters in the order in which a request passes them."""
     http = "envoy.extensions.filters.http"
     known = messages(contract)
     bodies = {body_type(route, known) for route in routes(contract)}
@@ -164,7 +164,7 @@ def _filters(contract: FileDescriptorSet, limits: Limits) -> list[dict[str, Any]
             query_param_unescape_plus=True,
             max_request_body_size=limits.body_bytes,
             max_response_body_size=64 * 1024 * 1024,
-            # Zero is an answer: `"available": "0"` stands there.
+            # Zero is information: `"available": "0"` is written.
             print_options={"always_print_primitive_fields": True},
             request_validation_options={
                 "reject_unknown_method": True,
@@ -190,7 +190,7 @@ def _cors(origins: Sequence[str]) -> dict[str, Any]:
 
 
 def _failures() -> dict[str, Any]:
-    """A line of JSON on standard output for every call that failed by our fault."""
+    """Returns the access log: a line of JSON on standard output for every call with a status of 500 or more."""
     value = {"default_value": 500, "runtime_key": "edge.logged_from_status"}
     line = {
         "time": "%START_TIME%",
@@ -212,7 +212,7 @@ def _failures() -> dict[str, Any]:
 
 
 def _cluster(upstreams: Sequence[str], tls: EdgeTls) -> dict[str, Any]:
-    """The servers: the less busy of two gets a call, and those that say NOT_SERVING get none."""
+    """Returns the cluster of servers: the less busy of two gets a call; servers that report NOT_SERVING get none."""
     protocol = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     return {
         "name": CLUSTER,
@@ -240,7 +240,7 @@ def _cluster(upstreams: Sequence[str], tls: EdgeTls) -> dict[str, Any]:
                 "healthy_threshold": 1,
             }
         ],
-        # One that cannot be connected to fails fast, so it seems the least busy: it is left out at once, for a second.
+        # A server that refuses connections fails fast and so seems the least busy: it is ejected at once, for a second.
         "outlier_detection": {
             "split_external_local_origin_errors": True,
             "consecutive_local_origin_failure": 1,
@@ -253,7 +253,7 @@ def _cluster(upstreams: Sequence[str], tls: EdgeTls) -> dict[str, Any]:
             "max_ejection_time": "1s",
             "max_ejection_percent": 100,
         },
-        # Where no server seems well, each is tried all the same: the check may be behind by a second.
+        # If no server is healthy, all are tried: the health checks may be outdated by a second.
         "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
         "circuit_breakers": {
             "thresholds": [{"max_requests": 10_000, "max_pending_requests": 10_000, "max_retries": 100}]

@@ -25,7 +25,7 @@ HTTP: Any = annotations_pb2.http  # its stub has another type for extensions
 CREDENTIAL: Any = auth_pb2.credential
 
 RAW = ".google.api.HttpBody"
-"""The request of methods that take a body byte by byte, whatever is in it."""
+"""Request type of methods that receive a body as bytes, without parsing."""
 
 
 @dataclass(frozen=True)
@@ -36,32 +36,32 @@ class Route:
     """Full name, such as `stockward.order.v1.OrderService`."""
     method: MethodDescriptorProto
     verb: str
-    """In capitals."""
+    """HTTP method in capitals."""
     path: str
     """Template, such as `/api/pms/orders/{order_id}/process`."""
     body: str
-    """`*` where the JSON body is the message, a field's name where it is that field, empty where there is none."""
+    """`*` if the JSON body is the message, the name of a field if it is that field, empty without a body."""
 
     @property
     def variables(self) -> list[str]:
-        """The fields that the path gives, such as `product.product_id`."""
+        """Fields in the path, such as `product.product_id`."""
         return re.findall(r"\{(.*?)\}", self.path)
 
     @property
     def is_signed(self) -> bool:
-        """Whether a signature takes the place of the key."""
+        """Whether calls are authenticated by a signature instead of a key."""
         return bool(self.method.options.Extensions[CREDENTIAL] == auth_pb2.CREDENTIAL_SIGNATURE)
 
     @property
     def pattern(self) -> str:
-        """A regular expression of the paths that belong to it; a variable is one segment."""
+        """Regular expression of the route's paths; a variable is one segment."""
         return "/".join("[^/]+" if each.startswith("{") else re.escape(each) for each in self.path.split("/"))
 
 
 def installed_contract() -> FileDescriptorSet:
-    """Every file of the generated code with all that it imports, dependencies first; comments are not part of it.
+    """Returns every file of the generated code with its imports, dependencies first, without comments.
 
-    The error details are imported by nobody, and the edge needs them to write errors as JSON.
+    Adds the error details, which no file imports and which the edge needs to write errors as JSON.
     """
     modules = [each.name for each in pkgutil.walk_packages(stockward.__path__, "stockward.")]
     files: dict[str, FileDescriptor] = {}
@@ -83,7 +83,7 @@ def _collect(file: FileDescriptor, files: dict[str, FileDescriptor]) -> None:
 
 
 def routes(contract: FileDescriptorSet) -> list[Route]:
-    """All routes, in the contract's order."""
+    """Returns all routes, in the contract's order."""
     return list(_routes(contract))
 
 
@@ -99,12 +99,12 @@ def _routes(contract: FileDescriptorSet) -> Iterator[Route]:
 
 
 def services(contract: FileDescriptorSet) -> list[str]:
-    """Full names of all services."""
+    """Returns the full names of all services."""
     return [f"{file.package}.{service.name}" for file in contract.file for service in file.service]
 
 
 def messages(contract: FileDescriptorSet) -> dict[str, DescriptorProto]:
-    """Every message, nested ones included, by full name with a leading dot, as fields name their types."""
+    """Returns every message, nested ones included, by full name with a leading dot, as fields name their types."""
     found: dict[str, DescriptorProto] = {}
 
     def add(prefix: str, message: DescriptorProto) -> None:
@@ -120,7 +120,7 @@ def messages(contract: FileDescriptorSet) -> dict[str, DescriptorProto]:
 
 
 def enums(contract: FileDescriptorSet) -> dict[str, list[str]]:
-    """The values of every enum of the contract by its full name, but for zero, which means that none is given."""
+    """Returns the values of every enum by its full name, without zero, which means that the field is not set."""
     files = [file for file in contract.file if file.package.startswith("stockward.")]
     found = {f"{file.package}.{enum.name}": enum for file in files for enum in file.enum_type}
     found |= {
@@ -133,7 +133,7 @@ def enums(contract: FileDescriptorSet) -> dict[str, list[str]]:
 
 
 def body_type(route: Route, known: Mapping[str, DescriptorProto]) -> str:
-    """The type of the JSON body, empty where there is none."""
+    """Returns the type of the JSON body, empty without a body."""
     if route.method.input_type == RAW:
         return ""
     if route.body == "*":
@@ -142,5 +142,5 @@ def body_type(route: Route, known: Mapping[str, DescriptorProto]) -> str:
 
 
 def json_name(field: FieldDescriptorProto) -> str:
-    """The field's name in JSON, lower camel case; generated code does not carry it."""
+    """Returns the field's name in JSON, in lower camel case; generated code does not contain it."""
     return field.json_name or re.sub("_(.)", lambda found: found[1].upper(), field.name)

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 of the REST routes, made from the compiled contract with its comments."""
+"""Builds the OpenAPI 3.1 document of the REST routes from the compiled contract with its comments."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ ERRORS = {
     499: "The server stopped while it was at it. Send it again with the same requestId.",
     500: "A defect. Its incident id stands in the server's log.",
 }
-"""What the server answers, by HTTP status; what the edge answers by itself is added to it."""
+"""Descriptions of the server's errors by HTTP status; those of the edge are added."""
 
 
 def openapi(contract: FileDescriptorSet) -> Schema:
-    """The document, for a contract that was compiled with its comments."""
+    """Returns the document. The contract must have been compiled with its comments."""
     schemas = Schemas(contract)
     paths: dict[str, Schema] = {}
     named: dict[str, int] = {}
     types: set[str] = {STATUS, *DETAILS}
-    asked: set[str] = set()
-    told: set[str] = set(DETAILS)
+    requests: set[str] = set()
+    responses: set[str] = set(DETAILS)
     for route in routes(contract):
         number = named[route.method.name] = named.get(route.method.name, 0) + 1
         operation = _operation(route, schemas)
         operation["operationId"] = route.method.name + (f"_{number}" if number > 1 else "")
         paths.setdefault(_path(route), {})[route.verb.lower()] = operation
         if route.method.input_type != RAW:
-            asked |= set(schemas.reachable(route.method.input_type))
-        told |= set(schemas.reachable(route.method.output_type))
-    types |= {each for each in asked | told if not each.startswith(".google.rpc.")}
+            requests |= set(schemas.reachable(route.method.input_type))
+        responses |= set(schemas.reachable(route.method.output_type))
+    types |= {each for each in requests | responses if not each.startswith(".google.rpc.")}
     for detail in DETAILS:
         types |= set(schemas.reachable(detail))
     return {
@@ -80,7 +80,8 @@ def openapi(contract: FileDescriptorSet) -> Schema:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
             "responses": {f"Error{status}": _error(status) for status in _statuses()},
             "schemas": {
-                name[1:]: _component(name, schemas, closed=name in asked and name not in told) for name in sorted(types)
+                name[1:]: _component(name, schemas, closed=name in requests and name not in responses)
+                for name in sorted(types)
             },
         },
         "x-error-reasons": dict(sorted(_reasons(schemas))),
@@ -140,7 +141,7 @@ def _path(route: Route) -> str:
 
 
 def _camel(variable: str) -> str:
-    """The name of a path's variable in JSON: its last part."""
+    """Returns the JSON name of a path variable: its last part in lower camel case."""
     return json_name(FieldDescriptorProto(name=variable.rpartition(".")[2]))
 
 
@@ -155,7 +156,7 @@ def _in_path(route: Route, schemas: Schemas) -> Iterator[Schema]:
 
 
 def _in_query(route: Route, schemas: Schemas) -> Iterator[Schema]:
-    """Every field that neither path nor body has."""
+    """Yields a parameter for each field that is neither in the path nor in the body."""
     if route.body == "*":
         return
     message = route.method.input_type
@@ -192,7 +193,7 @@ def _reference(name: str) -> Schema:
 
 
 def _statuses(route: Route | None = None) -> list[int]:
-    """The errors that a route can have; all of them without one."""
+    """Returns the HTTP statuses of the errors of a route; of all errors without a route."""
     statuses = {*ERRORS, *(reply.http for reply in REPLIES)}
     if route is not None:
         statuses -= {405} | ({413} if not route.body else set()) | ({422} if not route.is_signed else set())
@@ -213,7 +214,7 @@ def _tags(contract: FileDescriptorSet, schemas: Schemas) -> Iterator[tuple[str, 
 
 
 def _reasons(schemas: Schemas) -> Iterator[tuple[str, str]]:
-    """Every reason of the ErrorReason enums, with its comment."""
+    """Yields every reason of the ErrorReason enums and of the edge, with its explanation."""
     for name, enum in schemas.enums.items():
         if enum.name == "ErrorReason":
             for value in enum.value[1:]:

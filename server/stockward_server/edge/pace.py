@@ -1,4 +1,4 @@
-"""How fast the calls of one caller go through the edge."""
+"""Limits the rate at which the calls of one caller pass through the edge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).with_name("pace.lua")
 
 
 def even_pace(limits: Limits) -> list[dict[str, Any]]:
-    """Returns the filters that have calls wait for their turn: one decides how long, the other one waits."""
+    """Returns the filters that delay calls to an even rate: the first computes the delay, the second one waits."""
     if not limits.calls_per_second:
         return []
     reason = AnyMessage()

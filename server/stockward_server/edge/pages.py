@@ -1,4 +1,4 @@
-"""What the edge serves by itself: the OpenAPI document, and a page that makes it readable."""
+"""Pages that the edge serves itself: the OpenAPI document, and a page that renders it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stockward_server.edge.parts import Page
 
 
 def pages() -> list[Page]:
-    """`/openapi.json` and `/docs`. The page needs nothing from elsewhere."""
+    """Returns `/openapi.json` and `/docs`. The page loads nothing from other sites."""
     document = resources.files("stockward") / "openapi.json"
     reader = (resources.files("stockward_server.edge") / "docs.html").read_text(encoding="utf-8")
     return [
@@ -21,7 +21,7 @@ def pages() -> list[Page]:
 
 
 def _policy(page: str) -> str:
-    """The Content-Security-Policy (CSP level 3) under which the page's own script and style run, and nothing else."""
+    """Returns the Content-Security-Policy (CSP level 3) that allows only the page's own script and style."""
     script, style = (_hashes(re.findall(f"<{each}>(.*?)</{each}>", page, re.S)) for each in ("script", "style"))
     return (
         f"default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; "

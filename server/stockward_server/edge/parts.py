@@ -1,4 +1,4 @@
-"""What the parts of the configuration share: names, limits, and how Envoy writes things."""
+"""Names, limits and Envoy's notation, shared by the parts of the configuration."""
 
 from __future__ import annotations
 
@@ -8,52 +8,53 @@ from typing import Any
 CLUSTER = "stockward"
 
 STRICT_JSON = "strict_json"
-"""The filter that refuses unknown fields; its script asks the route for the message that the body is, if it has one."""
+"""The filter that refuses unknown fields; the metadata of the route name the message type of the body, if any."""
 
 ADMISSION = "admission"
-"""The filter that counts refused credentials; a route says to it that a credential is needed."""
+"""The filter that counts refused credentials; the metadata of the route say whether a credential is required."""
 
 QUESTION = "question"
-"""The filter that asks who sends a large body before it is read; a route says to it by which method."""
+"""The filter that authenticates the sender of a large body before it is read; the metadata of the route name the
+method."""
 
 BUFFER = "envoy.filters.http.buffer"
-"""The filter that reads a body, as far as its route lets it be."""
+"""The filter that reads a body, up to the limit of its route."""
 
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one client may take of the edge."""
+    """Limits of the edge for its clients."""
 
     body_bytes: int = 4 * 1024 * 1024
-    """Largest JSON body; a larger one is answered 413. gRPC messages have the server's limit."""
+    """Largest JSON body, in bytes; 413 for larger ones. gRPC messages have the server's limit."""
     body_share: float = 0.1
-    """Of a worker's time, what the large JSON bodies of one caller may take; 429 beyond."""
+    """Maximum share of a worker's time for the large JSON bodies of one caller; 429 beyond."""
     header_kib: int = 96
-    """Address and headers together; more is answered 431. A thousand SKUs in an address fit."""
+    """Maximum of URL and headers together, in KiB; 431 beyond. A thousand SKUs in a URL fit."""
     call_seconds: float = 30.0
-    """A REST call from its first byte to the last of the answer; 408 or 504 beyond."""
+    """Timeout of a REST call, from its first byte to the last of the response; 408 or 504 beyond."""
     header_seconds: float = 10.0
-    """How long the headers may take; 408 beyond."""
+    """Timeout of the headers; 408 beyond."""
     idle_seconds: float = 300.0
-    """How long a connection, or a stream such as a watch, may be silent."""
+    """Seconds that a connection, or a stream such as a watch, may be idle."""
     connections: int = 10_000
-    """Connections at the same time; further ones are closed at once."""
+    """Maximum of concurrent connections; further ones are closed at once."""
     connections_per_address: int = 2_500
-    """Those of one address, and of the others whose hash is the same; 0 for no limit."""
+    """Maximum of concurrent connections of one address and of others with the same hash; 0 for no limit."""
     keyless_per_second: int = 100
-    """Requests without a credential from one address, or with one that is not known to be good while many are
+    """Requests a second from one address without a credential, or with one not known to be valid while many are
     refused; 0 for no limit."""
     calls_per_second: float = 1000
-    """Calls of one caller that go through each worker a second; more wait for their turn. 0 for no limit."""
+    """Calls a second of one caller that pass through each worker; more wait for their turn. 0 for no limit."""
     proxies: int = 0
-    """Proxies in front, whose word is taken for the address that a request comes from."""
+    """Number of proxies in front, which are trusted for the client's address."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A file that the edge serves by itself."""
+    """A file that the edge serves itself."""
 
     path: str
     content_type: str
@@ -63,6 +64,7 @@ class Page:
 
 
 def typed(name: str, kind: str, **fields: Any) -> dict[str, Any]:
+    """Returns an extension of Envoy with its configuration, a message of type `kind`."""
     return {"name": name, "typed_config": {"@type": f"type.googleapis.com/{kind}", **fields}}
 
 
@@ -78,4 +80,5 @@ def header(name: str, value: str) -> dict[str, Any]:
 
 
 def seconds(seconds: float) -> str:
+    """Returns a google.protobuf.Duration in JSON, such as `0.5s`."""
     return f"{seconds:g}s"

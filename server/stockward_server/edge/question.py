@@ -1,4 +1,4 @@
-"""The script that refuses callers by their headers: `question.lua` with the server's refusal in front."""
+"""The script that refuses callers by their headers: `question.lua`, preceded by the server's refusal."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ SCRIPT = Path(__file__).with_name("question.lua")
 
 
 def question_script() -> str:
-    """Returns the Lua, in which a call without a credential gets what the server would answer."""
+    """Returns Lua that responds to a call without a credential as the server would."""
     refusal = lua_headers(status_of(CredentialsInvalid.missing()))
     return f"local NO_CREDENTIAL = {refusal}\n{SCRIPT.read_text(encoding='utf-8')}"

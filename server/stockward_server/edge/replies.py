@@ -1,4 +1,4 @@
-"""What the edge itself answers: google.rpc.Status as JSON, like every answer of the server."""
+"""Errors of the edge: google.rpc.Status as JSON, like the server's errors."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 DOMAIN = "stockward.edge"
-"""`domain` of the ErrorInfo of an answer that the edge gives by itself."""
+"""`domain` of the ErrorInfo in errors of the edge."""
 
 SAID = "%LOCAL_REPLY_BODY%"
-"""Envoy's own words."""
+"""Placeholder for Envoy's own message."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Reply:
 
     http: int
     code: int
-    """google.rpc.Code."""
+    """Number of the google.rpc.Code."""
     reason: str
     message: str
     meaning: str
-    """For the documentation."""
+    """Explanation in the documentation."""
 
 
 REPLIES = [
@@ -78,7 +78,7 @@ REPLIES = [
         400, 3, "REQUEST_MALFORMED", SAID, "The body is no JSON of the message, or a parameter is none of the method's."
     ),
 ]
-"""One a status; 500 stands for the others from there on, and 400 for all others."""
+"""One error for each status; 500 also for all higher statuses, and 400 for all others."""
 
 UNKNOWN_FIELD = Reply(
     400, 3, "FIELD_UNKNOWN", "there is no such field", "The body has a field that the message has not."
@@ -103,11 +103,11 @@ CALLS_TOO_FAST = Reply(
 )
 
 MARKED_REPLIES = [UNKNOWN_FIELD, BODY_BUDGET_SPENT, CALLS_TOO_FAST]
-"""Those that a script marks, beside the status."""
+"""Errors that a script marks in the metadata, in addition to the status."""
 
 
 def local_replies() -> dict[str, Any]:
-    """Envoy's `local_reply_config`."""
+    """Returns Envoy's `local_reply_config`."""
     field = "%DYNAMIC_METADATA(stockward.edge:field)%"
     unknown = _status(UNKNOWN_FIELD, f"{field}: {UNKNOWN_FIELD.message}", {"field": field})
     unknown["details"].append(
@@ -131,7 +131,7 @@ def local_replies() -> dict[str, Any]:
 
 
 def _marked(key: str, value: dict[str, Any]) -> dict[str, Any]:
-    """Envoy's filter of answers that a script has marked."""
+    """Returns Envoy's filter of responses that a script has marked."""
     matcher = {"filter": DOMAIN, "path": [{"key": key}], "value": value}
     return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}}
 
@@ -146,6 +146,6 @@ def _status(reply: Reply, message: str = "", metadata: dict[str, str] | None = N
 
 
 def _has(status: int) -> dict[str, Any]:
-    """Envoy's filter of answers with this status, or of those that it stands for."""
+    """Returns Envoy's filter of responses with this status; for 400 and 500, with this or a higher one."""
     value = {"default_value": status, "runtime_key": f"edge.status_{status}"}
     return {"status_code_filter": {"comparison": {"op": "GE" if status in (400, 500) else "EQ", "value": value}}}

@@ -1,4 +1,4 @@
-"""Envoy's routes: gRPC by service, REST by path and verb, and what is answered where there is none."""
+"""Envoy's routes: gRPC by service, REST by path and verb, and errors for all other requests."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ GRPC = r"application/grpc(-web)?(-text)?([+;].*)?"
 """Content types of gRPC and of gRPC-Web."""
 
 UNSENT = "connect-failure,refused-stream,reset-before-request"
-"""Failures at which no server has begun with the call, so that any call can be sent again. A mutation that a server may
-have seen is not: without a request_id of its own it would take effect twice."""
+"""Failures before a server has started the call, after which any call can be retried. A mutation that a server may have
+received is not retried: without a request_id it could take effect twice."""
 
 HARMLESS = f"{UNSENT},reset,unavailable,cancelled"
-"""Failures after which a call that changes nothing is sent to another server; one that stops answers CANCELLED."""
+"""Failures after which a read is retried on another server; a server that stops returns CANCELLED."""
 
 SERVER_MARGIN_SECONDS = 1.0
-"""By which a server's time limit is longer than the edge's."""
+"""Seconds by which a server's timeout is longer than the edge's."""
 
 NO_BODY = 1024
-"""Bytes of a body that a request may have which needs none."""
+"""Maximum of bytes in the body of a request that needs none."""
 
 UNTRANSCODED = {
     TRANSCODER: {
@@ -46,11 +46,11 @@ UNTRANSCODED = {
         "disabled": True,
     }
 }
-"""For routes that the edge answers by itself."""
+"""Disables the transcoder, for routes that the edge serves itself."""
 
 
 def envoy_routes(contract: FileDescriptorSet, pages: Sequence[Page], limits: Limits) -> list[dict[str, Any]]:
-    """gRPC by service, REST by path and verb, then what is wrong: another verb, another path."""
+    """Returns the routes: gRPC by service, REST by path and verb, then errors for other verbs and other paths."""
     known = messages(contract)
     # A literal segment goes before a variable: `{` sorts behind every letter.
     rest = sorted(routes(contract), key=lambda route: route.path)
@@ -68,14 +68,14 @@ def envoy_routes(contract: FileDescriptorSet, pages: Sequence[Page], limits: Lim
 
 
 def _preflights() -> dict[str, Any]:
-    """A browser's questions. The CORS filter answers them, for routes that lead to a server only."""
+    """Returns the route of CORS preflights. The CORS filter responds to them, on routes that lead to a server only."""
     asks = [{"name": name, "present_match": True} for name in ("origin", "access-control-request-method")]
     return {"match": {"prefix": "/", "headers": [_verb("OPTIONS"), *asks]}, "route": {"cluster": CLUSTER}}
 
 
 def _grpc_route(service: str, *, keyed: bool) -> dict[str, Any]:
-    """Calls of stubs, over gRPC or gRPC-Web. They last as long as their deadline says: streams have none. `keyed`: they
-    need a credential."""
+    """Returns the route of a service over gRPC and gRPC-Web. Its only timeout is the caller's deadline, as streams have
+    none. `keyed`: calls need a credential."""
     content_type = {"name": "content-type", "string_match": {"safe_regex": {"regex": GRPC}}}
     return {
         "match": {"prefix": f"/{service}/", "headers": [content_type]},
@@ -90,7 +90,7 @@ def _grpc_route(service: str, *, keyed: bool) -> dict[str, Any]:
 
 
 def _body_limit(route: Route, known: Mapping[str, DescriptorProto], limits: Limits) -> int:
-    """How many bytes the body of a request may have: no more than its message can. What is signed is taken as it is."""
+    """Returns the maximum size of a request's body, in bytes: that of its message, or of any body if it is signed."""
     if route.is_signed:
         return limits.body_bytes
     body = body_type(route, known)
@@ -107,12 +107,12 @@ def _rest_route(route: Route, body: str, body_limit: int, limits: Limits) -> dic
             "max_stream_duration": {"max_stream_duration": call},
             "retry_policy": _retry(HARMLESS if route.verb == "GET" else UNSENT),
         },
-        # The server learns of the time limit, and drops a call that is past it before it takes effect. It is given a
-        # little more than the edge waits, so that callers always get the answer of the edge, which has the reason.
+        # The server drops a call that is past this deadline before it takes effect. The deadline is a little later than
+        # the edge's timeout, so that callers always get the edge's error, which has the reason.
         "request_headers_to_add": [
             header("grpc-timeout", f"{int((limits.call_seconds + SERVER_MARGIN_SECONDS) * 1000)}m"),
         ],
-        # The transcoder notes the address there: far too long for the server where it lists a thousand SKUs.
+        # The transcoder writes the URL there: with a thousand SKUs it is too long for the server.
         "request_headers_to_remove": ["x-envoy-original-path"],
         "metadata": {
             "filter_metadata": {
@@ -132,12 +132,13 @@ def _rest_route(route: Route, body: str, body_limit: int, limits: Limits) -> dic
 
 
 def _bound(route: Route) -> list[str]:
-    """The fields that stand in the path, as JSON spells them: a parameter of that name would win over the path."""
+    """Returns the JSON names of the fields in the path: a query parameter of that name would override the path."""
     return [re.sub("_(.)", lambda found: found[1].upper(), name) for name in route.variables]
 
 
 def _other_verbs(pattern: str, rest: Sequence[Route]) -> dict[str, Any]:
-    """Known path, wrong verb. `/products/create` is a `/products/{product_id}`, too, so both have a say."""
+    """Returns the route for other verbs on a known path. `/products/create` also matches `/products/{product_id}`, so
+    the verbs of both are allowed."""
     path = next(route.path for route in rest if route.pattern == pattern)
     allowed = ", ".join(sorted({route.verb for route in rest if re.fullmatch(route.pattern, path)}))
     return _answer({"safe_regex": {"regex": pattern}}, 405, f"this path takes {allowed}", allow=allowed)
@@ -156,7 +157,7 @@ def _page_route(page: Page) -> dict[str, Any]:
 
 
 def _answer(match: dict[str, Any], status: int, message: str = "", allow: str = "") -> dict[str, Any]:
-    """An error that the edge answers by itself; see `replies`."""
+    """Returns a route with an error of the edge; see `replies`."""
     body = {"body": {"inline_string": message}} if message else {}
     headers = {"response_headers_to_add": [header("allow", allow)]} if allow else {}
     return {
@@ -172,7 +173,7 @@ def _verb(verb: str) -> dict[str, Any]:
 
 
 def _retry(when: str) -> dict[str, Any]:
-    """Up to three times, within a tenth of a second, on a server that was not tried yet where there is one."""
+    """Returns a retry policy: up to three times, within a tenth of a second, on a server not tried yet if possible."""
     predicate = typed(
         "envoy.retry_host_predicates.previous_hosts",
         "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",

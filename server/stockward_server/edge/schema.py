@@ -1,4 +1,4 @@
-"""JSON Schemas of the contract's messages, as proto3 JSON writes them; rules of protovalidate become constraints."""
+"""JSON Schemas of the contract's messages in proto3 JSON; rules of protovalidate become constraints."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ WELL_KNOWN: Mapping[str, Schema] = {
         "required": ["@type"],
     },
 }
-"""Messages that JSON writes in a way of their own."""
+"""Schemas of messages with a special JSON form."""
 
 INT32: Schema = {"type": "integer", "format": "int32"}
 INT64: Schema = {"type": ["string", "integer"], "format": "int64", "pattern": "^-?[0-9]{1,18}$"}
-"""Answers have it as a string, since a double cannot hold it; requests may have either."""
+"""64-bit integers are strings in responses, since a double cannot hold them; requests may have either."""
 
 SCALARS: Mapping[int, Schema] = {
     FieldDescriptorProto.TYPE_BOOL: {"type": "boolean"},
@@ -55,7 +55,7 @@ BEHAVIORS = {
     field_behavior_pb2.INPUT_ONLY: "writeOnly",
     field_behavior_pb2.IMMUTABLE: "x-immutable",
 }
-"""Keyword of each field behavior, besides REQUIRED and OPTIONAL, which the list `required` says."""
+"""Keyword of each field behavior, except REQUIRED and OPTIONAL, which the list `required` expresses."""
 
 RANGE = {"gte": "minimum", "gt": "exclusiveMinimum", "lte": "maximum", "lt": "exclusiveMaximum"}
 
@@ -67,12 +67,12 @@ class Schemas:
         self.messages: dict[str, DescriptorProto] = {}
         self.enums: dict[str, EnumDescriptorProto] = {}
         self.comments: dict[str, str] = {}
-        """By full name with a leading dot, of ours alone."""
+        """Comments of Stockward's own types, by full name with a leading dot."""
         for file in contract.file:
             self._read(file)
 
     def of_message(self, name: str, without: frozenset[str] = frozenset(), closed: bool = False) -> Schema:
-        """The schema of a message, `without` some fields; a `closed` one has no others than those it names."""
+        """Returns the schema of a message, `without` some fields; a `closed` schema allows no additional properties."""
         message = self.messages[name]
         fields = [field for field in message.field if field.name not in without]
         properties = {json_name(field): self.of_field(field, f"{name}.{field.name}") for field in fields}
@@ -93,13 +93,14 @@ class Schemas:
         return schema
 
     def of_enum(self, name: str) -> Schema:
+        """Returns the schema of an enum, with the comments of its values."""
         values = self.enums[name].value
         lines = [f"- `{value.name}`: {self.comments.get(f'{name}.{value.name}', '')}" for value in values]
         text = "\n".join([self.comments.get(name, ""), "", *lines])
         return {"type": "string", "description": text, "enum": [value.name for value in values]}
 
     def of_field(self, field: FieldDescriptorProto, name: str = "") -> Schema:
-        """The schema of a field's value; its rules and comment with it."""
+        """Returns the schema of a field's value, with its rules and comment."""
         rules = field.options.Extensions[RULES]
         entry = self.messages.get(field.type_name)
         schema: Schema
@@ -138,7 +139,7 @@ class Schemas:
         return schema
 
     def reachable(self, start: str) -> Iterator[str]:
-        """Names of the message `start` and of all types in it that have a schema of their own."""
+        """Yields the names of the message `start` and of all types in it that have their own schema."""
         found: set[str] = set()
         waiting = [start]
         while waiting:
@@ -198,7 +199,7 @@ def _is(field: FieldDescriptorProto, behavior: int) -> bool:
 
 
 def _take(schema: Schema, rules: Any, names: Mapping[str, str]) -> None:
-    """Adds the rules that are set, by the name of their keyword."""
+    """Adds the rules that are set to the schema; `names` has the keyword of each rule."""
     for rule, keyword in names.items():
         if rule in rules.DESCRIPTOR.fields_by_name and rules.HasField(rule):
             schema[keyword] = getattr(rules, rule)

@@ -1,4 +1,4 @@
-"""How long the JSON body of a method can be that keeps the contract's rules."""
+"""Computes the maximum size of the JSON body of a method under the contract's rules."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ CHARACTER = 12
 """Bytes of a character that is written as two escapes."""
 
 SHORT = 1024
-"""Characters of a text whose rule names no length, such as a pattern."""
+"""Assumed characters of a text whose rules have no length, such as a pattern."""
 
 UNLIMITED = 1000
-"""Elements of a list for which the contract has no limit."""
+"""Assumed elements of a list without a limit in the contract."""
 
 AROUND = 16
 """Bytes of quotes, colon, comma and blanks around a value, with its indentation."""
 
 ROOM = 64 * 1024
-"""What is allowed beyond that."""
+"""Bytes allowed beyond the computed size."""
 
 
 def max_bytes(name: str, known: Mapping[str, DescriptorProto]) -> int:
-    """Returns how many bytes the JSON of a message has at most that keeps the rules, and somewhat more. `name` has a
-    leading dot."""
+    """Returns the maximum size of a valid message as JSON, in bytes, plus ROOM. `name` has a leading dot."""
     return ROOM + _size(name, known)
 
 

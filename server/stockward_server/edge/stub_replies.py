@@ -1,4 +1,4 @@
-"""What the edge answers to stubs by itself, over gRPC and gRPC-Web: headers alone, as a server would send them."""
+"""Errors of the edge over gRPC and gRPC-Web: responses of headers only, as a server would send them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from google.rpc.status_pb2 import Status
 
 
 def lua_headers(status: Status) -> str:
-    """Returns the headers of a call that ends so, as a table of Lua for `handle:respond`."""
+    """Returns the headers of a response with this status, as a Lua table for `handle:respond`."""
     headers = {
         ":status": "200",
         "content-type": "application/grpc",

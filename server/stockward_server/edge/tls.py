@@ -1,7 +1,7 @@
 """TLS of the edge: secrets in files that Envoy watches, so that they can be replaced while it runs.
 
-A certificate that stands in the configuration itself is read once; one that comes as a secret (SDS) is read again when
-something is moved into its directory. So each secret is a small file beside the configuration that names the PEM files.
+Envoy reads a certificate in the configuration itself once; it reads a secret (SDS) again when a file is moved into its
+directory. So each secret is a small file beside the configuration, which names the PEM files.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ class TlsFiles:
     """PEM files, by absolute paths."""
 
     cert: Path | None = None
-    """What is shown to the other side; with `key`."""
+    """Certificate for the other side; requires `key`."""
     key: Path | None = None
+    """Private key of `cert`."""
     ca: Path | None = None
-    """Roots of the other side's certificate, which it has to show then."""
+    """Roots of the other side's certificate, which is then required."""
 
 
 @dataclass(frozen=True)
 class EdgeTls:
-    """Both sides of the edge; None for plaintext."""
+    """TLS with callers and with servers; None for plaintext."""
 
     callers: TlsFiles | None = None
     servers: TlsFiles | None = None
     directory: Path = Path()
-    """Where the files of `secret_files` are."""
+    """Directory of the files of `secret_files`."""
 
 
 def secret_files(tls: EdgeTls) -> Mapping[str, Any]:
-    """The files that go into the directory, by name."""
+    """Returns the content of the files for the directory, by name."""
     secrets = {}
     for side, files in (("callers", tls.callers), ("servers", tls.servers)):
         if files and files.cert and files.key:
@@ -64,7 +65,7 @@ def secret_files(tls: EdgeTls) -> Mapping[str, Any]:
 
 
 def downstream(tls: EdgeTls) -> dict[str, Any]:
-    """`transport_socket` of the listener, nothing for plaintext."""
+    """Returns the listener's `transport_socket`; empty for plaintext."""
     if tls.callers is None:
         return {}
     context: dict[str, Any] = {
@@ -77,8 +78,8 @@ def downstream(tls: EdgeTls) -> dict[str, Any]:
 
 
 def upstream(tls: EdgeTls, servers: Sequence[str]) -> dict[str, Any]:
-    """`transport_socket` of the cluster, nothing for plaintext. A server's certificate has to be for one of `servers`
-    (HOST:PORT each)."""
+    """Returns the cluster's `transport_socket`; empty for plaintext. A server's certificate must be valid for one of
+    `servers` (HOST:PORT each)."""
     if tls.servers is None:
         return {}
     hosts = sorted({server.rpartition(":")[0].strip("[]") for server in servers})

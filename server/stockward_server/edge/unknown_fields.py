@@ -1,4 +1,4 @@
-"""The script for JSON bodies: `strict_json.lua` with the contract's fields, what types take and the budget in front."""
+"""The script for JSON bodies: `strict_json.lua`, preceded by the contract's fields, the types and the budget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).with_name("strict_json.lua")
 BUDGET = Path(__file__).with_name("body_budget.lua")
 
 OWN_JSON = ".google.protobuf."
-"""Messages of this package are written as something else than an object of their fields."""
+"""Package of messages whose JSON form is not an object of their fields."""
 
 
 ALLOWED = {
@@ -27,14 +27,14 @@ ALLOWED = {
     "google.protobuf.Duration": "seconds, such as 900s",
     "google.protobuf.FieldMask": "names with commas between them, such as title,productType",
 }
-"""What the types take that the transcoder names in its errors, beside enums."""
+"""Allowed values of the types that the transcoder names in its errors, except enums."""
 
 
 def script(
     known: dict[str, DescriptorProto], bodies: Iterable[str], enums: Mapping[str, Sequence[str]], share: float
 ) -> str:
-    """Lua that checks the messages `bodies` and all that they hold; `enums` are the values of each enum by its name.
-    `share` is what the large bodies of one caller may take of a worker's time."""
+    """Returns Lua that checks the messages `bodies` and all nested ones; `enums` has the values of each enum by name.
+    `share` is the maximum share of a worker's time for the large bodies of one caller."""
     lines = [f"local SHARE = {share}", "local FIELDS = {"]
     for name in sorted(_reachable(known, bodies)):
         fields = [
@@ -55,7 +55,7 @@ def _either(values: Sequence[str]) -> str:
 
 
 def _content(field: FieldDescriptorProto, known: dict[str, DescriptorProto]) -> str:
-    """What the field holds, as the script wants to know it."""
+    """Returns the message type of a field, with a leading `*` for maps; empty for other types."""
     message = known.get(field.type_name)
     if message is None or field.type_name.startswith(OWN_JSON):
         return ""
