@@ -1,4 +1,4 @@
-"""`stockward run` and `stockward demo`, which only an installation for development has."""
+"""The commands `stockward run` and `stockward demo`, which only a development installation has."""
 
 from __future__ import annotations
 

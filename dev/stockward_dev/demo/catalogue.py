@@ -1,4 +1,4 @@
-"""What the demo sells."""
+"""The products of the demo."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from stockward.catalog.v1.catalog_pb2 import Image, Product, Variant
 
 
 def catalogue(day: str) -> list[Product]:
-    """Three products, with handles and SKUs of that day alone, which is also their tag."""
+    """Returns three products, with `day` in their handles and SKUs and as their tag."""
     return [
         _product(day, "Linen shirt", 49_90, "S", "M", "L"),
         _product(day, "Clay pot", 14_50, "Small", "Large"),

@@ -1,4 +1,4 @@
-"""What the demo prints: a line for each step as it happens, a table at the end; or all of it as JSON."""
+"""The output of the demo: a line for each step, a table at the end; or all of it as JSON."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class DidNotHappen(Exception):
 
 
 class Telling:
-    """The story as it is printed."""
+    """Runs the steps of the demo and prints them."""
 
     def __init__(self, patience: float, *, as_json: bool) -> None:
-        """`patience`: seconds that a step may take."""
+        """`patience`: timeout of a step, in seconds."""
         self._patience = patience
         self._console = Console(quiet=as_json, highlight=False, soft_wrap=True)
         self._as_json = as_json
@@ -44,8 +44,8 @@ class Telling:
         *,
         ends_by_itself: bool = False,
     ) -> Result:
-        """Do the work, and tell that it is `done`. Raises DidNotHappen when it takes too long, unless it
-        `ends_by_itself`."""
+        """Awaits the work, prints `done` and returns the result. Raises DidNotHappen after the timeout, which does not
+        apply if it `ends_by_itself`."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(None if ends_by_itself else self._patience):
@@ -57,11 +57,11 @@ class Telling:
         return result
 
     def note(self, message: str) -> None:
-        """Something beside the story."""
+        """Prints a remark."""
         self._console.print(Text(f"  {message}", "dim"))
 
     def end(self, facts: Mapping[str, str]) -> None:
-        """What it came to."""
+        """Prints the results and the total time."""
         seconds = time.monotonic() - self._started
         if self._as_json:
             typer.echo(json.dumps({"steps": self._steps, "facts": dict(facts), "seconds": round(seconds, 3)}, indent=2))

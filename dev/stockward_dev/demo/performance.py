@@ -1,4 +1,4 @@
-"""The demo: a story, its witnesses, and what it came to."""
+"""Runs the demo: opens clients and receivers, plays the day, prints the results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTING = {"storefront": "STOREFRONT_WEBHOOK_URL", "pms": "PMS_WEBHOOK_URL"}
 
 
 async def perform(stack: RunFile, telling: Telling) -> None:
-    """Play the story on the stack. Raises DidNotHappen or StockwardError."""
+    """Plays the day on the stack. Raises DidNotHappen or StockwardError."""
     receivers = {role: Receiver(stack.webhook_secrets[f"{role.upper()}_WEBHOOK_SECRET"]) for role in stack.webhooks}
     async with AsyncExitStack() as open_until_the_end:
         try:
@@ -47,8 +47,8 @@ async def perform(stack: RunFile, telling: Telling) -> None:
 
 
 async def _have_webhooks_sent(telling: Telling, pms: AsyncStockward, receivers: Mapping[str, Receiver]) -> None:
-    """Before the first demo nobody listens there, so they are tried rarely by now, or not at all. What happened until
-    then comes first, however much that is."""
+    """Enables the endpoints and waits for webhooks from before the demo. Before the first demo nothing listens at their
+    URLs, so deliveries are pending with long pauses, or the endpoints are disabled."""
     if not receivers:
         return
 

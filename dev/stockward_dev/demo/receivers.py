@@ -1,4 +1,4 @@
-"""Who learns of events in the demo: receivers of webhooks, or the record where the webhooks go elsewhere."""
+"""Receives events in the demo: by webhook, or from the record where the webhooks go elsewhere."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from stockward.event.v1.event_pb2 import Event
 from stockward_client import AsyncStockward
 
 POLL_SECONDS = 0.1
-"""Pause between two looks at the record."""
+"""Seconds between two reads of the record."""
 
 QUIET_SECONDS = 2.0
-"""When nothing comes for so long, nothing is left: a gateway looks every second who is to be sent to."""
+"""Seconds without a webhook after which no more are expected: a gateway reads the endpoints every second."""
 
 
 class Witness(Protocol):
-    """One who is notified of events."""
+    """A receiver of events."""
 
     means: str
-    """How, for people."""
+    """How it receives events, for people."""
 
     async def hears(self, event_type: str, aggregate_id: str) -> Event:
-        """The first event of that type and aggregate; waits for it as long as it takes."""
+        """Waits for the first event of that type and aggregate, without a timeout, and returns it."""
         ...
 
     async def history(self, aggregate_id: str, version: int) -> list[Event]:
-        """All events of the aggregate as they came, once that of `version` is among them."""
+        """Waits for the event of `version`; returns all events of the aggregate in the order of their arrival."""
         ...
 
 
 class Receiver:
-    """A shop's own end of its webhooks. Only what is signed with the secret counts."""
+    """A receiver of webhooks. Only those signed with the secret count."""
 
     means = "by webhook, signature verified"
 
     def __init__(self, secret: str) -> None:
-        self._heard: dict[str, Event] = {}  # by event id, so that a repetition counts once
+        self._events: dict[str, Event] = {}  # by event id, so that a repetition counts once
         self._delays: list[float] = []
-        self._earlier = 0  # of events from before the demo
+        self._earlier = 0  # webhooks of events from before the demo
         self._forged = 0
         self._start = time.time()
         self._webhook = Webhook(secret)
@@ -68,7 +68,7 @@ class Receiver:
             return self._of(aggregate_id)
 
     async def hears_the_past(self) -> int:
-        """How many webhooks were there before the demo; returns when none has come for QUIET_SECONDS."""
+        """Waits until no webhook has come for QUIET_SECONDS; returns the number of those from before the demo."""
         with suppress(TimeoutError):
             while True:
                 async with asyncio.timeout(QUIET_SECONDS), self._change:
@@ -76,10 +76,10 @@ class Receiver:
         return self._earlier
 
     def _of(self, aggregate_id: str) -> list[Event]:
-        return [event for event in self._heard.values() if event.aggregate_id == aggregate_id]
+        return [event for event in self._events.values() if event.aggregate_id == aggregate_id]
 
     async def take(self, request: web.Request) -> web.Response:
-        """Answers 204 to what is signed, 401 to everything else."""
+        """Responds 204 to signed webhooks, 401 to all others."""
         try:
             body = self._webhook.verify(await request.read(), dict(request.headers))
         except (WebhookVerificationError, ValueError):
@@ -92,12 +92,12 @@ class Receiver:
         else:
             self._delays.append(time.time() - changed)
         async with self._change:
-            self._heard[event.event_id] = event
+            self._events[event.event_id] = event
             self._change.notify_all()
         return web.Response(status=204)
 
     def summary(self) -> str:
-        """What was received, and how long after the change it was made."""
+        """Returns the number of webhooks and their median delay after the change, in words."""
         delay = statistics.median(self._delays or [0]) * 1000
         others = {"from before the demo": self._earlier, "with a wrong signature": self._forged}
         more = "".join(f"; {count} {what}" for what, count in others.items() if count)
@@ -105,7 +105,7 @@ class Receiver:
 
 
 class Record:
-    """Receives what EventService.ListEvents reports."""
+    """Receives events from the record, by EventService.ListEvents."""
 
     means = "in the record of events"
 
@@ -132,7 +132,7 @@ class Record:
 
 @asynccontextmanager
 async def listening(receivers: Mapping[str, Receiver]) -> AsyncIterator[None]:
-    """Receivers at their URLs on this machine. Raises OSError where somebody listens there already."""
+    """Serves receivers at their URLs within the block. Raises OSError where an address is in use."""
     runners: list[web.AppRunner] = []
     addresses: dict[tuple[str, int], web.Application] = {}
     for url, receiver in receivers.items():

@@ -1,4 +1,4 @@
-"""A shop's day: staff publish a catalogue, a customer buys, staff send it off, and both sides learn of it."""
+"""A shop's day: staff publish a catalogue, a customer buys, staff ship the order, and both sides receive events."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ from stockward_dev.demo.output import DidNotHappen, Telling
 from stockward_dev.demo.receivers import Witness
 
 UNITS = 10
-"""Units of each SKU that come in."""
+"""Units of each SKU that are received."""
 
 BOUGHT = 4
-"""Units that the customer takes."""
+"""Units that the customer buys."""
 
 REORDER_POINT = 6
 """Staff are warned when no more than these are left: UNITS - BOUGHT."""
 
 
 NAMES = {"storefront": "Storefront", "pms": "PMS"}
-"""Of those who are notified."""
+"""Displayed names of the receivers of events."""
 
 
 class Story:
     """One day. Names are new each time, so that it can be played again and again."""
 
     def __init__(self, telling: Telling, pms: AsyncStockward, shop: AsyncStockward, hears: dict[str, Witness]) -> None:
-        """`pms` and `shop` call with staff's and the storefront's key; `hears` has a witness for each of the two."""
+        """`pms` and `shop` are clients with the keys of staff and storefront; `hears` has a witness for each role."""
         self._tell = telling
         self._pms = pms
         self._shop = shop
@@ -61,7 +61,7 @@ class Story:
         self._sku = self._products[0].variants[1].sku
 
     async def play(self) -> Order:
-        """The order, at the end of its way. Raises DidNotHappen, or StockwardError for an unexpected answer."""
+        """Plays the day and returns the fulfilled order. Raises DidNotHappen, or StockwardError for a failed call."""
         await self._open_the_shop()
         order = await self._pay(await self._buy())
         order = await self._send(order)
@@ -193,7 +193,7 @@ class Story:
         return events
 
     async def _heard(self, role: str, event_type: str, *aggregate_ids: str) -> list[Event]:
-        """Both the fact and the way it came: by webhook, or out of the record."""
+        """Waits for the events, and prints how they were received: by webhook, or from the record."""
         witness = self._hears[role]
         times = f" × {len(aggregate_ids)}" if len(aggregate_ids) > 1 else ""
         return await self._tell.step(
@@ -221,7 +221,7 @@ class Story:
         await self._pms.inventory.set_stock_policy(sku=self._sku, reorder_point=REORDER_POINT)
 
     async def _look(self) -> Sequence[AvailableProduct]:
-        """What the storefront may see of this day, with its stock."""
+        """Returns the day's products as the storefront sees them, with their stock."""
         listed = self._shop.catalog.list_available_products(tag=self._day, order_by="title")
         products = [product async for product in listed]
         if len(products) != len(self._products) or not all(map(_available, products)):
@@ -244,7 +244,7 @@ class Story:
         )
 
     async def _verify(self) -> StockLevel:
-        """The stock of what was bought, after a look at all of it."""
+        """Verifies the stock of all SKUs and returns that of the SKU that was bought."""
         for product in self._products:
             for variant in product.variants:
                 answer = await self._pms.inventory.verify_stock(sku=variant.sku)
