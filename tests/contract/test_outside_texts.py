@@ -147,7 +147,7 @@ def allowed(token: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["RecoverDeliveries", "ReplayEvents"])
-async def test_a_position_with_any_content(known: Known, seal: Seal, name: str) -> None:
+async def test_a_cursor_of_a_replay_with_any_content(known: Known, seal: Seal, name: str) -> None:
     method = next(each for each in METHODS if each.name == name)
     build: Any = GetMessageClass(method.input_type)
     stub = getattr(known.shop.admin.webhooks, name)
@@ -157,9 +157,9 @@ async def test_a_position_with_any_content(known: Known, seal: Seal, name: str) 
     async def check(content: bytes) -> None:
         request = build(endpoint_id=known.endpoints["ENABLED"])
         request.start_time.seconds = 1_790_000_000
-        request.position = seal.close(page_token._arguments(request), content)
+        request.cursor = seal.close(page_token._arguments(request), content)
         _, reason = await answer_to(stub(request))
-        assert reason in allowed(request.position)
+        assert reason in allowed(request.cursor)
 
     await run(check)
 

@@ -18,6 +18,7 @@ from stockward_server.domain.errors import (
     InsufficientStock,
     LineUnknown,
     Overloaded,
+    PageTokenInvalid,
     PreconditionViolation,
     Refusal,
     Shortage,
@@ -67,6 +68,12 @@ def test_of_several_fields_the_first_is_in_the_message_and_the_metadata() -> Non
     refusal = FieldInvalid.of(violations)
     assert refusal.violations == tuple(violations)
     assert (refusal.message, refusal.metadata) == ("a: too long", {"field": "a"})
+
+
+def test_a_cursor_that_is_good_for_one_request_says_so() -> None:
+    assert "all other arguments" in PageTokenInvalid.of_request("cursor").message
+    assert "all other arguments" not in PageTokenInvalid.of_record().message
+    assert PageTokenInvalid.of_record().metadata == {"field": "cursor"}
 
 
 def test_a_refusal_may_say_when_to_come_back() -> None:

@@ -53,7 +53,7 @@ def decode(seal: Seal, text: str) -> Cursor | None:
         return Cursor(seq, epoch)
     seq = None if former else _seq_of_former(text)
     if seq is None:
-        raise PageTokenInvalid("cursor")
+        raise PageTokenInvalid.of_record()
     return Cursor(seq)
 
 

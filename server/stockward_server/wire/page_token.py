@@ -38,7 +38,7 @@ def decode(seal: Seal, message: Any, shape: Sequence[Part], field: str = "page_t
         return None
     position = position_in(seal.open(_arguments(message), token), shape)
     if position is None:
-        raise PageTokenInvalid(field)
+        raise PageTokenInvalid.of_request(field)
     return position
 
 

@@ -34,14 +34,23 @@ class PageTokenInvalid(Refusal):
 
     code, reason = Code.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"
 
-    def __init__(self, field: str) -> None:
-        description = (
-            "must be empty, or a cursor that these servers gave"
-            if field == "cursor"
-            else f"must be empty, or the {field} that a response of this method gave, with all other arguments as they "
-            "were; after an upgrade of the server begin again without one"
+    @classmethod
+    def of_request(cls, field: str) -> Self:
+        """`field` holds the token, which is good for one method and its other arguments."""
+        return cls._at(
+            field,
+            f"must be empty, or the {field} that a response of this method gave, with all other arguments as they "
+            "were; after an upgrade of the server begin again without one",
         )
-        super().__init__(at_field(field, description), violations=violations_of(field, description))
+
+    @classmethod
+    def of_record(cls) -> Self:
+        """A cursor is a position in the record of events."""
+        return cls._at("cursor", "must be empty, or a cursor that these servers gave")
+
+    @classmethod
+    def _at(cls, field: str, description: str) -> Self:
+        return cls(at_field(field, description), violations=violations_of(field, description))
 
 
 class MoneyInvalid(Refusal):
