@@ -71,3 +71,20 @@ async def test_a_commit_is_heard_of_once_it_is_there(database: Pool) -> None:
                 assert not heard
             await changing
             assert len(heard) == 1
+
+
+async def test_a_command_that_loses_many_races_is_carried_out_all_the_same(database: Pool) -> None:
+    """Such as an order while its SKUs are renamed without a pause: the database is there, so nobody gets an error."""
+    await sell(database, MUG=10)
+    await database.execute(
+        """
+        CREATE SEQUENCE attempts;
+        CREATE FUNCTION lose_races() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN IF nextval(''attempts'') <= 20 THEN RAISE SQLSTATE ''40001''; END IF; RETURN NEW; END';
+        CREATE TRIGGER lose_races BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION lose_races()
+        """
+    )
+    async with committing(database) as committer:
+        order = await committer.submit(buy(("MUG", 1)))
+    assert [order.order_id] == await orders(database)
+    assert await database.fetchval("SELECT last_value FROM attempts") == 21

@@ -48,13 +48,19 @@ from stockward_server.storage.write.write_state import write_state
 log = logging.getLogger(__name__)
 
 MAX_TRIES = 5
-"""Maximum number of transactions tried for one batch or command before its callers get an error."""
+"""Maximum number of transactions tried for one batch or command while the database is away."""
+
+MAX_RACES = 100
+"""Maximum number of transactions that one command may lose to others before its caller gets an error."""
 
 CLOSE_SECONDS = 2.0
 """Time limit for the last transaction when the server shuts down."""
 
 FIRST_PAUSE = 0.05
 """Seconds before the second attempt; doubled for each later one."""
+
+RACE_PAUSE, MAX_RACE_PAUSE = 0.002, 0.1
+"""The same after a lost race, doubled up to the second: the winner is committed, so there is nothing to wait for."""
 
 Outcome = Response[Any] | bytes | BaseException
 """The outcome of a command: its response, the response stored for its request before, or the error to raise."""
@@ -246,26 +252,30 @@ class Committer:
     async def _run_batch(self, batch: Sequence[Queued]) -> list[Outcome]:
         """Returns one outcome for each command. A batch that fails is replayed one command at a time, so that only the
         command that cannot be written fails."""
-        back_off = BackOff(FIRST_PAUSE)
-        for attempt in range(MAX_TRIES):
-            if attempt:
-                await asyncio.sleep(back_off.next())
+        away, race = BackOff(FIRST_PAUSE), BackOff(RACE_PAUSE, MAX_RACE_PAUSE)
+        tries = races = 0
+        while True:
             try:
                 return await self._transact(batch)
             except Exception as error:
                 if is_database_down(error):
+                    tries, pause = tries + 1, away.next()
                     self.metrics.retries += 1
                     log.warning("batch of %d failed, the database is not there: %r", len(batch), error)
                 elif len(batch) > 1:
                     self.metrics.replays += 1
                     log.warning("batch of %d failed, replaying it one by one: %r", len(batch), error)
                     return [outcome for queued in batch for outcome in await self._run_batch([queued])]
-                elif not is_race_lost(error):
+                elif is_race_lost(error):
+                    races, pause = races + 1, race.next()
+                else:
                     refusal = refusal_of(error)
                     if refusal is None:
                         log.error("command failed", exc_info=error)
                     return [refusal or error]
-        return [DatabaseUnavailable.outcome_unknown() for _ in batch]
+            if tries == MAX_TRIES or races == MAX_RACES:
+                return [DatabaseUnavailable.outcome_unknown() for _ in batch]
+            await asyncio.sleep(pause)
 
     async def _transact(self, batch: Sequence[Queued]) -> list[Outcome]:
         """Runs all commands in one transaction and returns their outcomes once it is durable.
