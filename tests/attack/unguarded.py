@@ -81,8 +81,9 @@ def budget(patch: Patch) -> None:
 
 
 def refusal(patch: Patch) -> None:
-    """The edge lets the server answer calls without a credential."""
+    """The edge lets the server answer calls without a credential, at any pace: the pace would hide that."""
     patch(config, "question_script", lambda: "function envoy_on_request(handle) end")
+    patch(config, "even_pace", lambda _: [])
 
 
 def pace(patch: Patch) -> None:
