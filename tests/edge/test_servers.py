@@ -46,7 +46,8 @@ async def test_what_fails_is_logged_without_its_query(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     files = {"envoy.json": envoy_config(installed_contract(), address, [f"127.0.0.1:{free_port()}"], pages=pages())}
     async with Envoy(tmp_path / "envoy", files, address=address) as envoy, aiohttp.ClientSession() as session:
-        path, web = "/stockward.order.v1.OrderService/ListOrders", {"content-type": "application/grpc-web+proto"}
+        path = "/stockward.order.v1.OrderService/ListOrders"
+        web = {"content-type": "application/grpc-web+proto", "authorization": "Bearer key"}
         async with session.post(f"{envoy.url}{path}?customer=ada", data=bytes(5), headers=web) as answer:
             assert answer.status == 503
         await until(lambda: path in envoy.log.read_text())  # it is written every ten seconds
