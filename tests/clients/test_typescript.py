@@ -49,7 +49,12 @@ def stack(package: Path) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.mark.parametrize("file", sorted({path.stem for path in PACKAGE.glob("test/*.test.ts")} - {"tls.test"}))
+FILES = sorted({path.stem for path in PACKAGE.glob("test/*.test.ts")} - {"tls.test"})
+
+
+@pytest.mark.parametrize(
+    "file", [pytest.param(each, marks=pytest.mark.long) if each == "browser.test" else each for each in FILES]
+)
 def test_the_client(file: str, package: Path, stack: Stack) -> None:
     if file == "browser.test" and not CHROMIUM.exists() and (not IN_CI or "WITHOUT_BROWSER" in os.environ):
         pytest.skip(f"there is no {CHROMIUM}")

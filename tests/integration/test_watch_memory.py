@@ -36,6 +36,7 @@ def alive(*kinds: type[Any]) -> list[Any]:
     return [each for each in gc.get_objects() if isinstance(each, kinds)]
 
 
+@pytest.mark.long  # each walks all objects of the process, several times
 @pytest.mark.parametrize("name", WATCHES)
 async def test_what_was_sent_is_freed(shop: Shop, name: str) -> None:
     await shop.sell("KEPT-A", 5)

@@ -67,6 +67,7 @@ def test_every_metric_of_the_dashboard_is_found() -> None:
     assert not {re.sub("_(total|bucket|count|sum)$", "", name) for name in used} - known
 
 
+@pytest.mark.long  # each builds the whole site
 @pytest.mark.parametrize(
     "link", ["[gone](gone.md)", "[no heading](limits.md#gone)", "[gone](../../gone.toml)", "[gone](rpc/order.md#Gone)"]
 )
