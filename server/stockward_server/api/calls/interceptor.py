@@ -201,7 +201,7 @@ class CallInterceptor(AsyncServerInterceptor):
     async def _abort(
         self, error: Exception, context: Context, method_name: str, since: float, request: Any
     ) -> NoReturn:
-        """The one place that ends a call with an error. What nobody foresaw is logged and answered without its text."""
+        """Ends a call with an error. Unexpected errors are logged, and their text is not returned."""
         if isinstance(error, grpc.aio.AbortError):
             self._end(method_name, "UNKNOWN", since, request)
             raise error

@@ -45,6 +45,6 @@ class Methods(grpc.GenericRpcHandler):
             self._handlers[name] = await interceptor.intercept_service(itself, _Called(name))  # type: ignore[no-untyped-call]
 
     def service(self, handler_call_details: Any) -> Any:
-        """The handler of the method that is called, None for one that nobody has. It runs in the call's own task."""
+        """Returns the handler of the called method, None for an unknown one. Runs in the task of the call."""
         current_metadata.set(handler_call_details.invocation_metadata)
         return self._handlers.get(handler_call_details.method)

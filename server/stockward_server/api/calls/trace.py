@@ -26,11 +26,11 @@ class CallTracer(Protocol):
 
 
 current_span: ContextVar[tuple[Any, str]] = ContextVar("current_span")
-"""What `begin_call` answered, for the time of the call; not set where nobody traces."""
+"""Result of `begin_call` during the call; not set without tracing."""
 
 
 def traceparent() -> str:
-    """Of the call under way: its own span's; where nobody traces here, what its caller sent; empty without either."""
+    """Returns the context of the current call's span; without tracing, that of the caller; empty without either."""
     span = current_span.get(None)
     if span is not None:
         return span[1]

@@ -54,12 +54,12 @@ from stockward_server.wire.times import moment, timespan
 from stockward_server.wire.validation.rules import validate
 
 DEFAULT_OVERLAP = timedelta(hours=24)
-"""How long the secrets before a new one go on signing, where nobody says otherwise."""
+"""Default time for which earlier secrets continue to sign after a rotation."""
 
 DEFAULT_BATCH = 1000
 
 STAFF = "disabled by staff"
-"""Why an endpoint is disabled when nobody said why."""
+"""Default reason of a disabled endpoint."""
 
 
 class _Named(Protocol):
