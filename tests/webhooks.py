@@ -120,10 +120,11 @@ async def make_due(stack: Stack) -> None:
     await stack.pool.execute("UPDATE lanes SET due_time = now()")
 
 
-async def is_done(stack: Stack, endpoint_id: str) -> bool:
+async def is_done(stack: Stack, endpoint_id: str, events: int = 1) -> bool:
+    """Whether so many events became deliveries, each accepted or dead. They come to the gateway in several batches."""
     return bool(
         await stack.pool.fetchval(
-            "SELECT count(*) > 0 AND bool_and(state > 1) FROM deliveries WHERE endpoint_id = $1", endpoint_id
+            "SELECT count(*) >= $2 AND bool_and(state > 1) FROM deliveries WHERE endpoint_id = $1", endpoint_id, events
         )
     )
 

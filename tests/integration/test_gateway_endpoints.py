@@ -72,7 +72,7 @@ async def test_what_will_not_pass_is_given_up_early_and_the_next_goes_on(stack: 
     address = await stack.start(retry_delays=(*QUICK, *QUICK))
     await record_many(stack.pool, 1, 2)
     await until(lambda: stack.storefront.taken)
-    await until(lambda: is_done(stack, "storefront"))
+    await until(lambda: is_done(stack, "storefront", 2))
     assert [row["attempt"] for row in await stack.attempts()] == [1, 2, 3, 4, 1]
     assert (await health(address))["dead"] == 1
 
@@ -506,7 +506,7 @@ async def test_through_flapping_receivers_every_event_is_received_in_order_or_de
             retry_delays=(timedelta(seconds=0.05),) * 30, timeout_seconds=0.3, breaker=BreakerPolicy(8, 0.05, 0.1)
         )
     await record_many(stack.pool, 15, 8)
-    await until(lambda: is_done(stack, "storefront"), 60)
+    await until(lambda: is_done(stack, "storefront", 15 * 8))
     await until(lambda: no_lanes(stack))
     rows = await stack.pool.fetch(
         "SELECT d.aggregate_id, e.aggregate_version AS version FROM deliveries d JOIN events e USING (seq) "
