@@ -36,8 +36,7 @@ from stockward_server.storage.events.outbox import PendingEvent
 from stockward_server.storage.statement import Statement
 from stockward_server.storage.webhooks.claims import Lane, SqlWebhooks
 from stockward_server.storage.webhooks.feed import FeedEvent, Position, WebhookFeed
-from stockward_server.storage.write import committer, idempotency, lock, write_orders
-from stockward_server.storage.write import write_state as write
+from stockward_server.storage.write import committer, idempotency, lock, write_orders, write_state
 from torture.checks import Finding
 
 Patch = Callable[[object, str, Any], None]
@@ -98,7 +97,7 @@ def forgets_requests(patch: Patch) -> None:
         statement._parts[-1] = statement._parts[-1].removesuffix(")") + " ON CONFLICT DO NOTHING)"
 
     patch(committer, "find_responses", find_responses)
-    patch(write, "insert_responses", insert_responses)
+    patch(write_state, "insert_responses", insert_responses)
 
 
 def none_left() -> InsufficientStock:
@@ -142,7 +141,7 @@ def halves_orders(patch: Patch) -> None:
     def insert_allocations(statement: Statement, orders: Any) -> None:
         insert(statement, [o.but(allocations=o.allocations[:-1]) if unlucky() else o for o in orders])
 
-    patch(write, "insert_allocations", insert_allocations)
+    patch(write_state, "insert_allocations", insert_allocations)
 
 
 def loses_payments(patch: Patch) -> None:
@@ -153,7 +152,7 @@ def loses_payments(patch: Patch) -> None:
         if kept := [event for event in events if not unlucky()]:
             insert(statement, kept, now)
 
-    patch(write, "insert_payments", insert_payments)
+    patch(write_state, "insert_payments", insert_payments)
 
 
 def rounds_each_step(patch: Patch) -> None:
@@ -179,34 +178,34 @@ def counts_refunds_as_unpaid(patch: Patch) -> None:
 
 def loses_movements(patch: Patch) -> None:
     """Sometimes omits a movement from the ledger."""
-    insert, unlucky = write.insert_movements, every(20)
+    insert, unlucky = write_state.insert_movements, every(20)
 
     def insert_movements(statement: Statement, movements: Any, now: Any) -> None:
         insert(statement, [movement for movement in movements if not unlucky()], now)
 
-    patch(write, "insert_movements", insert_movements)
+    patch(write_state, "insert_movements", insert_movements)
 
 
 def moves_late(patch: Patch) -> None:
     """Writes one movement of each batch with the next batch; after a while writes all in time."""
-    insert, late, early = write.insert_movements, list[Any](), itertools.count()
+    insert, late, early = write_state.insert_movements, list[Any](), itertools.count()
 
     def insert_movements(statement: Statement, movements: Any, now: Any) -> None:
         due = [*late, *movements]
         late[:] = due[-1:] if next(early) < 150 else []
         insert(statement, due[: len(due) - len(late)], now)
 
-    patch(write, "insert_movements", insert_movements)
+    patch(write_state, "insert_movements", insert_movements)
 
 
 def miscounts(patch: Patch) -> None:
     """Sometimes writes wrong counters into a movement."""
-    insert, unlucky = write.insert_movements, every(20)
+    insert, unlucky = write_state.insert_movements, every(20)
 
     def insert_movements(statement: Statement, movements: Any, now: Any) -> None:
         insert(statement, [m._replace(on_hand=m.on_hand + 1) if unlucky() else m for m in movements], now)
 
-    patch(write, "insert_movements", insert_movements)
+    patch(write_state, "insert_movements", insert_movements)
 
 
 def sells_too_many(patch: Patch) -> None:
@@ -250,17 +249,17 @@ def has_two_winners(patch: Patch) -> None:
 
 def forgets_events(patch: Patch) -> None:
     """Sometimes records no event of a change."""
-    insert, unlucky = write.insert_events, every(30)
+    insert, unlucky = write_state.insert_events, every(30)
 
     def insert_events(statement: Statement, events: Any, now: Any) -> None:
         insert(statement, [event for event in events if not unlucky()], now)
 
-    patch(write, "insert_events", insert_events)
+    patch(write_state, "insert_events", insert_events)
 
 
 def tells_of_nothing(patch: Patch) -> None:
     """Sometimes records an event of a change that did not happen."""
-    insert, unlucky = write.insert_events, every(30)
+    insert, unlucky = write_state.insert_events, every(30)
 
     def invent(event: RecordedEvent) -> RecordedEvent:
         told = Event.FromString(event.payload)
@@ -272,7 +271,7 @@ def tells_of_nothing(patch: Patch) -> None:
     def insert_events(statement: Statement, events: Any, now: Any) -> None:
         insert(statement, [*events, *(invent(event) for event in events if unlucky())], now)
 
-    patch(write, "insert_events", insert_events)
+    patch(write_state, "insert_events", insert_events)
 
 
 def published_as(patch: Patch, change: Callable[[list[PendingEvent]], list[PendingEvent]]) -> None:

@@ -17,7 +17,7 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.order.v1 import order_pb2 as orders
 
 from stockward_server.domain.errors import FieldInvalid
-from stockward_server.wire.validation import rules as validation
+from stockward_server.wire.validation import rules
 from stockward_server.wire.validation.counts import MAX_ELEMENTS, count_elements
 from stockward_server.wire.validation.sizes import max_bytes
 from stockward_server.wire.validation.wire_counts import SMALL, STEP, check_counts
@@ -74,9 +74,9 @@ def test_a_list_that_is_too_long_is_refused_by_its_length(name: str, monkeypatch
     def walk(*_: object) -> None:
         raise AssertionError("the elements were looked at")
 
-    monkeypatch.setattr(validation, "normalise_names", walk)
+    monkeypatch.setattr(rules, "normalise_names", walk)
     with pytest.raises(FieldInvalid, match=r"must have (at most [\d,]+|no) entries, not 10,001$") as refusal:
-        validation.validate(message)
+        rules.validate(message)
     assert refusal.value.violations[0].field.endswith(path[-1].name)
 
 
@@ -145,10 +145,10 @@ def test_a_list_is_refused_at_its_beginning() -> None:
 
 async def test_a_large_message_is_counted_beside(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[bool] = []
-    monkeypatch.setattr(validation, "check_counts", lambda *_: threads.append(current_thread() is main_thread()))
+    monkeypatch.setattr(rules, "check_counts", lambda *_: threads.append(current_thread() is main_thread()))
     message = orders.CreateOrderRequest(lines=[LINE(sku="A", quantity=1)] * 1000, reference="x" * SMALL)
     with pytest.raises(FieldInvalid):
-        await validation.Rules(10**6).read(message.SerializeToString(), orders.CreateOrderRequest)
+        await rules.Rules(10**6).read(message.SerializeToString(), orders.CreateOrderRequest)
     assert threads == [False]
 
 
@@ -158,22 +158,22 @@ def test_the_parts_of_a_batch_are_counted_together() -> None:
     assert count_elements(batch) == 100 + 100 * 2000
     batch.requests.extend([order] * 100)
     with pytest.raises(FieldInvalid, match=f"{MAX_ELEMENTS:,} are allowed"):
-        validation.validate(batch)
+        rules.validate(batch)
 
 
 def test_of_many_elements_the_first_fault_is_named() -> None:
     """One is enough to refuse it, and each that is looked for takes as long as the first."""
     with pytest.raises(FieldInvalid) as refusal:
-        validation.validate(orders.CreateOrderRequest(lines=[LINE()] * 1000))
+        rules.validate(orders.CreateOrderRequest(lines=[LINE()] * 1000))
     assert [each.field for each in refusal.value.violations] == ["lines[0].sku"]
     with pytest.raises(FieldInvalid) as refusal:
-        validation.validate(orders.CreateOrderRequest(lines=[LINE()] * 3))
+        rules.validate(orders.CreateOrderRequest(lines=[LINE()] * 3))
     assert len(refusal.value.violations) == 6
 
 
 def test_what_is_attached_to_a_webhook_is_refused() -> None:
     with pytest.raises(FieldInvalid, match="extensions: must have no entries"):
-        validation.validate(HttpBody(data=b"{}", extensions=[AnyMessage()]))
+        rules.validate(HttpBody(data=b"{}", extensions=[AnyMessage()]))
 
 
 @pytest.mark.timed
@@ -184,7 +184,7 @@ def test_a_thousand_empty_lines_cost_no_more_than_a_thousand_good_ones() -> None
         for _ in range(5):
             since = time.perf_counter()
             with contextlib.suppress(FieldInvalid):
-                validation.validate(message)
+                rules.validate(message)
             best = min(best, time.perf_counter() - since)
         return best
 

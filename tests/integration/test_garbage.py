@@ -13,7 +13,7 @@ from stockward_server.api.server import SERVICES
 from stockward_server.bootstrap import server
 from stockward_server.config import Settings
 from stockward_server.runtime import garbage
-from stockward_server.wire.validation import rules as validation
+from stockward_server.wire.validation import rules
 
 
 async def test_what_was_loaded_is_not_walked_through_again() -> None:
@@ -28,14 +28,14 @@ async def test_what_was_loaded_is_not_walked_through_again() -> None:
 
 async def test_a_server_leaves_out_what_it_was_made_of(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the rules of every message are compiled: else the first call of each would have all others wait."""
-    stop, compiled, validator = asyncio.Event(), set[str](), validation._validator
+    stop, compiled, validator = asyncio.Event(), set[str](), rules._validator
 
     class Noting:
         def collect_violations(self, message: Message, **options: Any) -> Any:
             compiled.add(message.DESCRIPTOR.full_name)
             return validator.collect_violations(message, **options)
 
-    monkeypatch.setattr(validation, "_validator", Noting())
+    monkeypatch.setattr(rules, "_validator", Noting())
     monkeypatch.setattr(garbage, "collect_seldom", stop.set)
     async with asyncio.timeout(60):
         await server.serve(settings, stop)

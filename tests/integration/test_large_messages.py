@@ -11,7 +11,7 @@ from stockward.order.v1.order_pb2 import CreateOrderRequest
 
 from stockward_server.api.calls import interceptor
 from stockward_server.api.calls.large_messages import LargeMessages
-from stockward_server.wire.validation import rules as validation
+from stockward_server.wire.validation import rules
 from tests.commands import locked, sell, waiting_for_locks
 from tests.events import until
 from tests.shop import Shop
@@ -35,13 +35,13 @@ async def test_a_large_message_is_not_parsed_while_others_of_its_caller_are_work
 ) -> None:
     monkeypatch.setattr(interceptor, "LARGE", 200)
     parsed: list[str] = []
-    validate = validation.validate
+    validate = rules.validate
 
     def note(message: Any, *options: Any) -> None:
         parsed.append(message.reference)
         validate(message, *options)
 
-    monkeypatch.setattr(validation, "validate", note)
+    monkeypatch.setattr(rules, "validate", note)
     await sell(shop.pool, MUG=10)
 
     def order(letter: str) -> CreateOrderRequest:

@@ -9,7 +9,7 @@ from typing import Any
 from google.rpc import error_details_pb2
 from stockward.catalog.v1 import catalog_pb2 as pb
 
-from stockward_server.api.catalog import import_rows as product_import
+from stockward_server.api.catalog import import_rows
 from stockward_server.storage.database import Pool
 from tests.products import create, draft, event_types, get, step
 from tests.shop import Callers, Shop, money
@@ -130,11 +130,11 @@ async def test_an_import_that_is_sent_again_answers_the_same(pms: Callers, datab
 
 
 async def test_rows_beyond_the_limit_are_refused(pms: Callers, database: Pool) -> None:
-    limit, product_import.MAX_ROWS = product_import.MAX_ROWS, 3
+    limit, import_rows.MAX_ROWS = import_rows.MAX_ROWS, 3
     try:
         results = await send(pms, *(row(f"p{n}") for n in range(5)))
     finally:
-        product_import.MAX_ROWS = limit
+        import_rows.MAX_ROWS = limit
     assert [result.action for result in results] == [CREATED] * 3 + [REFUSED] * 2
     assert await database.fetchval("SELECT count(*) FROM products") == 3
 

@@ -21,7 +21,7 @@ from stockward_server.domain.product_changes import (
     decide_restoration,
     decide_unpublication,
     decide_update,
-    require_etag,
+    require_product_etag,
 )
 from stockward_server.domain.readiness import readiness
 from stockward_server.storage.read.product_cache import kibibytes
@@ -272,10 +272,10 @@ def test_a_new_product_is_a_draft() -> None:
 
 
 def test_an_etag_is_compared_when_it_is_sent() -> None:
-    require_etag(product(), "")
-    require_etag(product(), "3")
+    require_product_etag(product(), "")
+    require_product_etag(product(), "3")
     with pytest.raises(EtagMismatch) as refused:
-        require_etag(product(), "2")
+        require_product_etag(product(), "2")
     assert refused.value.metadata["etag"] == "3"
 
 

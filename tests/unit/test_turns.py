@@ -27,7 +27,7 @@ from stockward_server.runtime import turns
 from stockward_server.runtime.turns import Turns, beside, long_read, whose
 from stockward_server.storage.product_rows import products_of
 from stockward_server.wire.pages import read_page
-from stockward_server.wire.validation import rules as validation
+from stockward_server.wire.validation import rules
 from tests.turns import turns_during
 
 NOW = datetime.now(UTC)
@@ -172,13 +172,13 @@ async def test_what_nobody_waits_for_any_longer_is_ended_before_the_next(caplog:
     assert not caplog.records
 
 
-@pytest.mark.parametrize("size", [validation.SHORT - 100, validation.SHORT + 100])
+@pytest.mark.parametrize("size", [rules.SHORT - 100, rules.SHORT + 100])
 async def test_large_messages_are_checked_beside(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[bool] = []
-    monkeypatch.setattr(validation, "validate", lambda _: threads.append(current_thread() is main_thread()))
+    monkeypatch.setattr(rules, "validate", lambda _: threads.append(current_thread() is main_thread()))
     message = orders.CreateOrderRequest(reference="x" * size)
-    assert await validation.Rules(10**6).read(message.SerializeToString(), orders.CreateOrderRequest) == message
-    assert threads == [size < validation.SHORT]
+    assert await rules.Rules(10**6).read(message.SerializeToString(), orders.CreateOrderRequest) == message
+    assert threads == [size < rules.SHORT]
 
 
 async def test_a_caller_has_few_long_reads_at_a_time() -> None:

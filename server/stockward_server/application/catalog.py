@@ -31,7 +31,7 @@ from stockward_server.domain.product_changes import (
     decide_due_publication,
     decide_renaming,
     decide_update,
-    require_etag,
+    require_product_etag,
 )
 from stockward_server.domain.search import rank, search_query
 
@@ -89,7 +89,7 @@ class Catalog:
             product = await transaction.product(product_id)
             if product is None:
                 raise ProductNotFound(product_id)
-            require_etag(product, etag)
+            require_product_etag(product, etag)
             return await self._save(transaction, product, decide(product, transaction.now))
 
         return await self._store.change(request, work, codec)
@@ -103,7 +103,7 @@ class Catalog:
             product = await transaction.product_to_rename(sku)
             if product is None:
                 raise SkuUnknown(sku)
-            require_etag(product, etag)
+            require_product_etag(product, etag)
             renamed = decide_renaming(product, sku, new_sku, transaction.now)
             return product if renamed is product else await transaction.save_renamed(renamed, sku, new_sku)
 
@@ -128,7 +128,7 @@ class Catalog:
             product = await transaction.product_by_handle(handle) if handle else None
             if product is None:
                 return ImportedRow(ImportAction.CREATED, await self._create(transaction, edit))
-            require_etag(product, etag)
+            require_product_etag(product, etag)
             saved = await self._save(transaction, product, decide_update(product, edit, transaction.now))
             return ImportedRow(ImportAction.UNCHANGED if saved is product else ImportAction.UPDATED, saved)
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from stockward_server.domain import etag as etags
 from stockward_server.domain.endpoint import HIDDEN, Endpoint, EndpointEdit, NewSecret, Secret, SecretKind
 from stockward_server.domain.errors import (
     EndpointDisabled,
@@ -21,6 +20,7 @@ from stockward_server.domain.errors import (
     EndpointUrlInvalid,
     SecretLimitReached,
 )
+from stockward_server.domain.etag import require_etag
 from stockward_server.domain.event import EVENT_TYPES
 
 MAX_SECRETS = 5
@@ -47,9 +47,9 @@ RESERVED_PREFIXES = ("webhook-", "content-")
 """Prefixes of headers that describe or sign the request."""
 
 
-def require_etag(endpoint: Endpoint, etag: str) -> None:
+def require_endpoint_etag(endpoint: Endpoint, etag: str) -> None:
     """Raises EtagMismatch when the endpoint has changed since the caller read it; an empty etag skips the check."""
-    etags.require_etag(f"endpoint {endpoint.endpoint_id}", endpoint.etag, etag, endpoint_id=endpoint.endpoint_id)
+    require_etag(f"endpoint {endpoint.endpoint_id}", endpoint.etag, etag, endpoint_id=endpoint.endpoint_id)
 
 
 def require_managed(endpoint: Endpoint, what: str) -> None:

@@ -12,15 +12,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from stockward_server.domain import etag as etags
 from stockward_server.domain.errors import ProductStateInvalid, SkuTaken
+from stockward_server.domain.etag import require_etag
 from stockward_server.domain.product import Product, ProductEdit, ProductState
 from stockward_server.domain.readiness import readiness, require_ready
 
 
-def require_etag(product: Product, etag: str) -> None:
+def require_product_etag(product: Product, etag: str) -> None:
     """Raises EtagMismatch when the product has changed since the caller read it; an empty etag skips the check."""
-    etags.require_etag(f"product {product.product_id}", product.etag, etag, product_id=product.product_id)
+    require_etag(f"product {product.product_id}", product.etag, etag, product_id=product.product_id)
 
 
 def decide_creation(product_id: str, edit: ProductEdit, now: datetime) -> Product:

@@ -1,7 +1,7 @@
--- How much of a worker's time the JSON bodies of one caller may take: the transcoder parses each in one go, during which the worker
--- serves nobody else. A caller with credit may send any body and pays for it afterwards, so large ones pass one at a time. The
--- prices are those of the most expensive bodies, which are full of small elements. Each worker of Envoy has accounts of its own.
--- SHARE, of a worker's time, stands in front of this file.
+-- Limits the part of a worker's time that the JSON bodies of one caller take: the transcoder parses each in one go, and meanwhile the
+-- worker serves no other call. A caller with credit may send any body and pays for it afterwards, so large ones pass one at a time. The
+-- prices are those of the most expensive bodies, which are full of small elements. Each worker of Envoy has its own accounts.
+-- The configuration puts SHARE, the part of a worker's time, before this file.
 
 local BYTES_PER_MS, ELEMENTS_PER_MS = 110000, 650
 local FREE_MS = 0.5 -- a body that costs less is not counted
@@ -21,8 +21,8 @@ local function account_of(credential, now)
   return account
 end
 
--- The milliseconds after which the caller may send such a body; 0 where it may now, which charges it. Without `elements` only its
--- bytes are looked at, and nothing is charged.
+-- Returns the milliseconds after which the caller may send such a body; 0 for now, which charges it. Without `elements` only its
+-- bytes count, and nothing is charged.
 local function wait_for_credit(credential, now, bytes, elements)
   local cost = bytes / BYTES_PER_MS + (elements or 0) / ELEMENTS_PER_MS
   if cost < FREE_MS then return 0 end

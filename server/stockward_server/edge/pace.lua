@@ -1,11 +1,11 @@
--- Lets the calls of one caller through at an even pace: some at once, and the others in turn, so that a thousand which come together
--- are no queue before the servers in which everybody else would wait. A call whose turn is far off is refused. Callers whose credential is
--- not known to be good, or who have none, are told apart by their address. Each worker of Envoy has a count of its own.
+-- Delays the calls of one caller to an even rate: some pass at once, the others in turn, so that a thousand that come together form
+-- no queue in which other callers would wait. A call whose turn is too far off is refused. Callers without a credential, or with one
+-- that the server has not confirmed, are identified by their address. Each worker of Envoy counts by itself.
 --
--- INTERVAL (milliseconds), and TOO_FAST (the headers of a refusal over gRPC) stand in front of this file.
+-- `pace.py` puts INTERVAL (milliseconds) and TOO_FAST (the headers of a refusal over gRPC) before this file.
 
 local AT_ONCE, MAX_WAIT, MAX_CALLERS = 32, 2000, 10000 -- calls, milliseconds, callers
-local DELAY = "x-envoy-fault-delay-request" -- what the filter behind this one obeys
+local DELAY = "x-envoy-fault-delay-request" -- read by the filter after this one
 
 local turns, count = {}, 0 -- when the next call of each caller is due
 
@@ -15,7 +15,7 @@ local function caller_of(handle, headers)
   return handle:streamInfo():downstreamRemoteAddress():match("^(.*):%d+$")
 end
 
--- The milliseconds until it is this call's turn; nil where that is too long.
+-- Returns the milliseconds until the turn of this call; nil when that is too long.
 local function wait_for_turn(caller, now)
   local turn = turns[caller]
   if not turn then
@@ -31,7 +31,7 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  headers:remove(DELAY) -- nobody else decides
+  headers:remove(DELAY) -- a caller must not set it
   local wait = wait_for_turn(caller_of(handle, headers), tonumber(handle:timestamp()))
   if not wait then
     if (headers:get("content-type") or ""):find("application/grpc", 1, true) == 1 then return handle:respond(TOO_FAST, "") end

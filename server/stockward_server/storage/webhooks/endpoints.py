@@ -15,7 +15,7 @@ from stockward_server.application.ports.webhooks import EndpointDecision
 from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.endpoint import Endpoint, Secret
-from stockward_server.domain.endpoint_changes import require_enabled, require_etag, require_managed
+from stockward_server.domain.endpoint_changes import require_enabled, require_endpoint_etag, require_managed
 from stockward_server.domain.errors import EndpointLimitReached, EndpointNotFound
 from stockward_server.domain.event import PINGED
 from stockward_server.storage.database import Executor, Pool
@@ -68,7 +68,7 @@ class SqlEndpoints:
     ) -> M:
         async def work(connection: Executor, state: UnitOfWork) -> Endpoint:
             endpoint = await _lock(connection, endpoint_id)
-            require_etag(endpoint, etag)
+            require_endpoint_etag(endpoint, etag)
             changed = decide(endpoint, state.now)
             if changed != endpoint:
                 changed = replace(_attributed(changed, endpoint, request.actor), version=endpoint.version + 1)
@@ -87,7 +87,7 @@ class SqlEndpoints:
 
         async def work(connection: Executor, state: UnitOfWork) -> Endpoint:
             endpoint = await _lock(connection, endpoint_id)
-            require_etag(endpoint, etag)
+            require_endpoint_etag(endpoint, etag)
             require_managed(endpoint, "URL")
             await connection.execute("DELETE FROM endpoints WHERE endpoint_id = $1", endpoint_id)
             log.info("endpoint %s was deleted by %s", endpoint_id, request.actor)

@@ -100,8 +100,8 @@ class Key(_message.Message):
     revoked_by: _builtins.str
     """Actor who revoked the key; empty when it was not revoked."""
     etag: _builtins.str
-    """Identifies this version of the key (AIP-154): it changes when the key is rotated or revoked, not when it is used or
-    expires. Send it back with a change to make sure that nobody has changed the key in between.
+    """Identifies this version of the key (AIP-154): it changes when the key is rotated or revoked, not when it is used
+    or expires. A change that sends it back is refused when the key has changed since.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -209,8 +209,8 @@ class Product(_message.Message):
     state: Global___Product.State.ValueType
     """Stage in the life of the product, changed by the publishing methods."""
     etag: _builtins.str
-    """Identifies this version of the product (AIP-154): it changes with every change. Send it back with an update to make
-    sure that nobody has changed the product in between.
+    """Identifies this version of the product (AIP-154): it changes with every change. A change that sends it back is
+    refused when the product has changed since.
     """
     version: _builtins.int
     """Number of the last change, from 1. Events carry it as `aggregate_version`."""

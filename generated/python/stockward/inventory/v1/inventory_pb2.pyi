@@ -361,7 +361,7 @@ class StockLevel(_message.Message):
     """
     policy_etag: _builtins.str
     """Identifies this version of the policy (`safety_stock`, `reorder_point`, `backorder_limit`), not of the counters
-    (AIP-154). Send it back with SetStockPolicy to make sure that nobody has changed the policy in between.
+    (AIP-154). SetStockPolicy that sends it back is refused when the policy has changed since.
     """
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
@@ -699,8 +699,8 @@ class Location(_message.Message):
     active: _builtins.bool
     """Whether the location offers its stock. An inactive one keeps its stock and orders. New locations are active."""
     etag: _builtins.str
-    """Identifies this version of the location (AIP-154): it changes with every change. Send it back with an update to make
-    sure that nobody has changed the location in between.
+    """Identifies this version of the location (AIP-154): it changes with every change. A change that sends it back is
+    refused when the location has changed since.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

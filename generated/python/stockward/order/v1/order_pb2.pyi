@@ -321,8 +321,8 @@ class Order(_message.Message):
     version: _builtins.int
     """Number of the last change, from 1. Events carry it as `aggregate_version`."""
     etag: _builtins.str
-    """Identifies this version of the order (AIP-154): it changes with every change. Send it back with a change to make sure
-    that nobody has changed the order in between.
+    """Identifies this version of the order (AIP-154): it changes with every change. A change that sends it back is
+    refused when the order has changed since.
     """
     @_builtins.property
     def customer(self) -> Global___Customer:

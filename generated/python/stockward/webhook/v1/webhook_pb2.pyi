@@ -194,8 +194,8 @@ class Endpoint(_message.Message):
     managed: _builtins.bool
     """True when this service created the endpoint, false when the settings define it."""
     etag: _builtins.str
-    """Identifies this version of the endpoint (AIP-154): it changes with every change by staff. Send it back with a
-    change to make sure that nobody has changed the endpoint in between.
+    """Identifies this version of the endpoint (AIP-154): it changes with every change by staff. A change that sends it
+    back is refused when the endpoint has changed since.
     """
     created_by: _builtins.str
     """Actor who created the endpoint: the name of a key, `jwt:` and the subject of a token, or `settings`. Empty when it

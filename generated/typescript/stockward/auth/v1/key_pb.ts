@@ -126,8 +126,8 @@ export type Key = Message<"stockward.auth.v1.Key"> & {
   revokedBy: string;
 
   /**
-   * Identifies this version of the key (AIP-154): it changes when the key is rotated or revoked, not when it is used or
-   * expires. Send it back with a change to make sure that nobody has changed the key in between.
+   * Identifies this version of the key (AIP-154): it changes when the key is rotated or revoked, not when it is used
+   * or expires. A change that sends it back is refused when the key has changed since.
    *
    * @generated from field: string etag = 14;
    */

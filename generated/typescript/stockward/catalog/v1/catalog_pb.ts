@@ -153,8 +153,8 @@ export type Product = Message<"stockward.catalog.v1.Product"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Identifies this version of the product (AIP-154): it changes with every change. Send it back with an update to make
-   * sure that nobody has changed the product in between.
+   * Identifies this version of the product (AIP-154): it changes with every change. A change that sends it back is
+   * refused when the product has changed since.
    *
    * @generated from field: string etag = 16;
    */

@@ -189,7 +189,7 @@ export type StockLevel = Message<"stockward.inventory.v1.StockLevel"> & {
 
   /**
    * Identifies this version of the policy (`safety_stock`, `reorder_point`, `backorder_limit`), not of the counters
-   * (AIP-154). Send it back with SetStockPolicy to make sure that nobody has changed the policy in between.
+   * (AIP-154). SetStockPolicy that sends it back is refused when the policy has changed since.
    *
    * @generated from field: string policy_etag = 14;
    */
@@ -635,8 +635,8 @@ export type Location = Message<"stockward.inventory.v1.Location"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * Identifies this version of the location (AIP-154): it changes with every change. Send it back with an update to make
-   * sure that nobody has changed the location in between.
+   * Identifies this version of the location (AIP-154): it changes with every change. A change that sends it back is
+   * refused when the location has changed since.
    *
    * @generated from field: string etag = 6;
    */

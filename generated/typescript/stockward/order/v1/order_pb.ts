@@ -155,8 +155,8 @@ export type Order = Message<"stockward.order.v1.Order"> & {
   hold?: Hold | undefined;
 
   /**
-   * Identifies this version of the order (AIP-154): it changes with every change. Send it back with a change to make sure
-   * that nobody has changed the order in between.
+   * Identifies this version of the order (AIP-154): it changes with every change. A change that sends it back is
+   * refused when the order has changed since.
    *
    * @generated from field: string etag = 17;
    */

@@ -148,8 +148,8 @@ export type Endpoint = Message<"stockward.webhook.v1.Endpoint"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Identifies this version of the endpoint (AIP-154): it changes with every change by staff. Send it back with a
-   * change to make sure that nobody has changed the endpoint in between.
+   * Identifies this version of the endpoint (AIP-154): it changes with every change by staff. A change that sends it
+   * back is refused when the endpoint has changed since.
    *
    * @generated from field: string etag = 16;
    */
