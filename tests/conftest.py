@@ -14,6 +14,7 @@ from stockward_dev import Nats, Postgres
 from stockward_server.config import Settings
 from stockward_server.storage import database as storage
 from tests.databases import Databases
+from tests.other_postgres import OtherPostgres
 from tests.shop import Callers, Shop, running_shop
 
 TEMPLATE = "stockward_template"
@@ -56,8 +57,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(scope="session")
-async def postgres() -> AsyncIterator[Postgres]:
+async def postgres() -> AsyncIterator[Postgres | OtherPostgres]:
     """A running PostgreSQL server. Without fsync: what a crash keeps is tested elsewhere, on durable ones."""
+    if named := os.environ.get("OTHER_POSTGRES"):
+        other = OtherPostgres(named)
+        await storage.migrate(await other.create_database(TEMPLATE))
+        yield other
+        return
     async with Postgres.temporary(settings={"fsync": "off", "max_connections": "200"}) as server:
         await storage.migrate(await server.create_database(TEMPLATE))
         yield server

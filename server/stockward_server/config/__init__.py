@@ -19,6 +19,7 @@ from stockward_server.config.settings import (
     variable,
     variables,
 )
+from stockward_server.config.unknown import unknown_variables
 
 __all__ = [
     "PREFIX",
@@ -34,6 +35,7 @@ __all__ = [
     "check_address",
     "is_loopback",
     "load_settings",
+    "unknown_variables",
     "variable",
     "variables",
 ]

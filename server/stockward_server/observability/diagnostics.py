@@ -29,6 +29,7 @@ from stockward_server.runtime.supervision import Unavailable
 from stockward_server.storage.database import Pool, is_database_down, migration_state, open_pool
 from stockward_server.storage.events.backlog import Backlog, read_backlog
 from stockward_server.storage.events.outbox import LOCK_CLASS, PRESENCE
+from stockward_server.storage.postgres_version import PostgresTooOld
 from stockward_server.storage.read.short_audit import audit_recent
 from stockward_server.storage.webhooks.feed import FEED_LOCK
 
@@ -37,9 +38,6 @@ SECONDS = 5.0
 
 STREAM_SECONDS = 2.0
 """Timeout of one request to JetStream, in seconds."""
-
-OLDEST_POSTGRESQL = 15
-"""Oldest major version that supports all statements; they are tested with 18."""
 
 DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
 """Settings of PostgreSQL that make commits durable."""
@@ -119,12 +117,10 @@ async def check_up(subject: Subject) -> AsyncIterator[Finding]:
 
 
 async def check_database(pool: Pool) -> Sequence[Finding]:
-    """Checks that PostgreSQL is recent enough, writable and durable."""
+    """Checks that PostgreSQL is writable and durable; every connection checks its version."""
     version = await pool.fetchval("SHOW server_version")
     readonly = await pool.fetchval("SELECT pg_is_in_recovery()")
     settings = {name: await pool.fetchval(f"SHOW {name}") for name in DURABILITY}
-    if int(version.split(".")[0]) < OLDEST_POSTGRESQL:
-        return [problem("database", f"PostgreSQL {version}", f"upgrade to PostgreSQL {OLDEST_POSTGRESQL} or newer")]
     if readonly:
         return [problem("database", f"PostgreSQL {version} is a standby", "name the primary in DATABASE_URL")]
     off = [name for name, value in settings.items() if value in ("off", "local")]
@@ -412,6 +408,6 @@ def _reason(error: Exception) -> str:
         return f"no answer within {SECONDS:g} s"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be reached: {error.strerror}"
-    if isinstance(error, asyncpg.PostgresError | Unavailable):
+    if isinstance(error, asyncpg.PostgresError | Unavailable | PostgresTooOld):
         return str(error).splitlines()[0]
     return f"cannot be reached: {type(error).__name__}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import platform
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from time import monotonic
 
@@ -12,8 +13,10 @@ from prometheus_client import CollectorRegistry, GCCollector, Metric, PlatformCo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from stockward_server.observability.families import gauge, histogram
+from stockward_server import __version__
+from stockward_server.observability.families import gauge, gauges, histogram
 from stockward_server.observability.readiness import Readiness
+from stockward_server.runtime.build import commit
 from stockward_server.runtime.distribution import Distribution
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,9 @@ class Exposition(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yields all metrics; those of the database as they were read last."""
+        build: dict[Sequence[str], float] = {(__version__, commit(), platform.python_version()): 1.0}
+        labels = ("version", "commit", "python")
+        yield gauges("stockward_build_info", "What runs here; the value is 1.", labels, build)
         yield gauge("stockward_ready", "Whether work may be sent here.", self.readiness.ready)
         yield gauge("stockward_database_up", "Whether PostgreSQL answers and is migrated.", self.readiness.database)
         yield histogram("stockward_event_loop_lag_seconds", "How late the event loop is.", self._lag)

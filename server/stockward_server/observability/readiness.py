@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from stockward_server.storage.database import Pool, migration_state
+from stockward_server.storage.postgres_version import PostgresTooOld
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +45,13 @@ class Readiness:
         return self.database and not self.stopping
 
     async def look(self) -> None:
-        """Checks PostgreSQL once. Missing migrations count at once, other failures after FAILURES in a row."""
+        """Checks PostgreSQL once. Missing migrations and an old version count at once, other failures after FAILURES in
+        a row."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._ask()
             self._failures = 0
-        except NotMigrated as error:
+        except (NotMigrated, PostgresTooOld) as error:
             if self._failures < FAILURES:
                 log.warning("not ready: %s", str(error))
             self._failures = FAILURES

@@ -15,6 +15,11 @@ CLOSE_SECONDS = 5.0
 """Seconds that closing a connection may take."""
 
 
+OLDEST_NATS = (2, 10)
+"""Oldest version, major and minor, with which everything works. Before 2.12 there are no atomic batches, so events are
+published one by one."""
+
+
 @asynccontextmanager
 async def open_nats(
     url: str, name: str, on_lost: Callable[[str], None], *, no_echo: bool = False
@@ -22,7 +27,8 @@ async def open_nats(
     """Opens a connection that does not reconnect: unsent messages must not reach the stream later, when another process
     publishes. Calls `on_lost` with a reason when it breaks. With `no_echo` it does not receive its own messages.
 
-    `url` names one server or several, separated by commas. Raises Unavailable.
+    `url` names one server or several, separated by commas. Raises Unavailable, also when NATS is
+    older than OLDEST_NATS.
     """
     closing = False
 
@@ -44,11 +50,19 @@ async def open_nats(
             closed_cb=closed,
         )
     try:
+        _check_version(client)
         yield client
     finally:
         closing = True
         # Cancelled, it would leave the socket and the subscriptions' tasks behind.
         await close_shielded(client.close(), CLOSE_SECONDS)
+
+
+def _check_version(client: Client) -> None:
+    version = client.connected_server_version
+    if (version.major, version.minor) < OLDEST_NATS:
+        oldest = ".".join(map(str, OLDEST_NATS))
+        raise Unavailable(f"NATS {version.major}.{version.minor} is too old: Stockward needs {oldest} or newer")
 
 
 @contextmanager

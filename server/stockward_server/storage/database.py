@@ -17,6 +17,7 @@ from pogo_core.util.migrate import apply
 
 from stockward_server.domain.errors import DatabaseUnavailable, FieldInvalid, Refusal
 from stockward_server.storage.log_epoch import ensure_epoch
+from stockward_server.storage.postgres_version import check_version
 
 if TYPE_CHECKING:  # generic only for the type checker
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -141,7 +142,8 @@ async def prepare_connection(connection: Connection) -> None:
 
 
 async def decode_json(connection: Connection) -> None:
-    """Decodes JSON columns to Python objects."""
+    """Decodes JSON columns to Python objects. Raises PostgresTooOld."""
+    check_version(connection)
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
 
 
@@ -226,10 +228,11 @@ async def migrate(dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
     """Applies pending migrations and returns their names; one process at a time.
 
     Servers may run meanwhile: the migration waits for locks in short turns. Raises BadMigrationError when another
-    process, such as a backup, holds a lock for too long; migrations applied until then stay.
+    process, such as a backup, holds a lock for too long; migrations applied until then stay. Raises PostgresTooOld.
     """
     connection = await asyncpg.connect(dsn, timeout=10.0)
     try:
+        check_version(connection)
         await check_session(connection, dsn)
         await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         before = await _applied(connection)

@@ -18,6 +18,10 @@ LAST_PUBLISHED = """
 """
 
 
+UUID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+"""Texts that can be cast to uuid; `pg_input_is_valid` would say so only since PostgreSQL 16."""
+
+
 def seen_by_storefronts(type_: str, aggregate_id: str, seq: str) -> str:
     """Returns the condition; the arguments are the SQL of an event's type, aggregate id and seq."""
     # The cast is in a subquery, as a constant would be cast during planning, UUID or not.
@@ -31,7 +35,7 @@ def seen_by_storefronts(type_: str, aggregate_id: str, seq: str) -> str:
             WHERE v.sku = regexp_replace({aggregate_id}, '@[^@]*$', '') AND p.state = {ProductState.PUBLISHED:d})
         ELSE {seq} >= (
             SELECT {LAST_PUBLISHED} FROM products p
-            WHERE p.product_id = CASE WHEN pg_input_is_valid({aggregate_id}, 'uuid')
+            WHERE p.product_id = CASE WHEN {aggregate_id} ~ '{UUID}'
                     THEN (SELECT {aggregate_id})::uuid END
               AND p.state = {ProductState.PUBLISHED:d})
     END
