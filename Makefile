@@ -10,6 +10,8 @@ TYPESCRIPT := clients/typescript/node_modules/.package-lock.json
 # Side by side, each with services of its own; 0 is in this process. Tests wait for a third of their time.
 JOBS ?= 3
 
+PROJECTS := pyproject.toml dev/pyproject.toml clients/python/pyproject.toml generated/python/pyproject.toml
+
 # An environment made for another folder, or whose Python has gone, is made anew.
 STALE := $(shell [ -x $(BIN)/python ] && [ "$$(cat .venv/checkout 2>/dev/null)" = "$$(pwd -P)" ] || echo stale)
 
@@ -20,7 +22,7 @@ define bootstrap
 endef
 
 .PHONY: help run demo month test coverage long timed check bench torture attack soak lint types imports format generate typescript breaking docs venv lock \
-	dist licences sbom vulnerabilities clean stale
+	dist release licences sbom vulnerabilities clean stale
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -100,15 +102,19 @@ lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml anew (ARGS=--upg
 	@$(PIN) --group build -o requirements.txt
 	@$(PIN) --group build --group dev -c requirements.txt -o requirements-dev.txt
 
-PIN = $(BIN)/uv pip compile pyproject.toml dev/pyproject.toml --extra tracing --no-emit-package stockward --no-emit-package stockward-client --quiet --universal --python-version 3.11 --generate-hashes \
+PIN = $(BIN)/uv pip compile pyproject.toml dev/pyproject.toml --extra server --extra tracing \
+	--no-emit-package stockward --no-emit-package stockward-client --no-emit-package stockward-contract --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
 dist: .venv/dev.stamp $(TYPESCRIPT) ## Build wheels, source distributions and the npm package into .build/dist
 	@rm -rf .build/dist && mkdir -p .build/dist
-	@for part in clients/python . dev; do $(BIN)/uv build --quiet --offline --no-build-isolation --no-create-gitignore \
+	@for part in generated/python clients/python . dev; do $(BIN)/uv build --quiet --offline --no-build-isolation --no-create-gitignore \
 		--python $(BIN)/python --out-dir .build/dist $$part || exit 1; done
 	@if command -v npm >/dev/null; then cd clients/typescript && npm pack --silent --pack-destination ../../.build/dist >/dev/null; fi
 	@ls .build/dist
+
+release: .venv/dev.stamp ## Set the version and date the changelog (VERSION=0.2.0); commits and tags nothing
+	@$(BIN)/python tools/release.py $(VERSION)
 
 licences: .venv/dev.stamp ## List the licences of what is installed with the server, in docs/reference/licences.md
 	@$(BIN)/python tools/licences.py
@@ -131,11 +137,11 @@ clean: ## Remove what was built and installed; data in .stockward stays
 		clients/typescript/node_modules clients/typescript/dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/runtime.stamp: requirements.txt pyproject.toml dev/pyproject.toml clients/python/pyproject.toml $(STALE)
+.venv/runtime.stamp: requirements.txt $(PROJECTS) $(STALE)
 	$(bootstrap) requirements.txt
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt pyproject.toml dev/pyproject.toml clients/python/pyproject.toml $(STALE)
+.venv/dev.stamp: requirements-dev.txt $(PROJECTS) $(STALE)
 	$(bootstrap) requirements-dev.txt
 	@touch .venv/runtime.stamp $@
 

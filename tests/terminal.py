@@ -75,11 +75,13 @@ async def in_process(*arguments: str | Path, stdin: str = "", **environment: str
 
 
 @asynccontextmanager
-async def process(command: str, log: Path, environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(
+    command: str, log: Path, environment: dict[str, str], *, program: Sequence[str] = MODULE
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """`stockward COMMAND` in the directory of its log; at the end it is asked to stop, and must."""
     with log.open("wb") as output:
         started = await asyncio.create_subprocess_exec(
-            *(*MODULE, command), cwd=log.parent, env=clean_environment() | environment, stdout=output, stderr=output
+            *(*program, command), cwd=log.parent, env=clean_environment() | environment, stdout=output, stderr=output
         )
     try:
         yield started

@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 CHECKOUT = VENV / "checkout"  # the folder this environment was made for; its scripts hold that path
+CHECKOUTS = ("generated/python", "clients/python", ".", "dev")
+"""The distributions of the checkout, each below those that need it."""
+
 PER_PACKAGE = ("Collecting ", "Processing ", "Requirement already", "Ignoring ")  # pip's first line on each
 
 
@@ -30,7 +33,7 @@ def main(requirements: str) -> None:
     locked = (ROOT / requirements).read_text()
     total = sum("==" in line for line in locked.splitlines())
     pip(f"Installing {total} packages", total, "--require-hashes", "--only-binary=:all:", "-r", requirements)
-    checkouts = ("--editable", ".", "--editable", "dev", "--editable", "clients/python")
+    checkouts = [word for part in CHECKOUTS for word in ("--editable", part)]
     pip("Installing stockward from this checkout", 0, "--no-build-isolation", *checkouts)
 
 

@@ -106,7 +106,8 @@ def generate_python() -> None:
             if package.is_relative_to(out / "stockward"):
                 (package / "__init__.py").touch()
         (out / "stockward" / "py.typed").touch()
-        replace(GENERATED / "python", out)
+        for name in ("buf", "stockward"):  # beside them is what makes them a distribution
+            replace(GENERATED / "python" / name, out / name)
 
 
 def generate_openapi() -> None:

@@ -1,13 +1,12 @@
-"""What `make dist` builds: each distribution installs into an empty environment, and none owns files of another."""
+"""What `make dist` builds of a fresh clone: each distribution installs into an empty environment, and none owns files
+of another."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
+import shutil
 import subprocess
-import sys
-import sysconfig
 import tarfile
 import tomllib
 import zipfile
@@ -15,75 +14,26 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
-PARTS = {"stockward_client": "clients/python", "stockward": ".", "stockward_dev": "dev"}
-"""Where each distribution is made."""
-
-UV = Path(sys.executable).with_name("uv")
+from tests.deploy.distributions import PARTS, ROOT, Environment, build, clone, wheel
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh clone of this checkout, with what is not committed yet."""
+    return clone(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="module")
+def dist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the source distribution of each, and the wheel that was built of that."""
-    folder = tmp_path_factory.mktemp("dist")
-    for part in PARTS.values():
-        uv("build", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(folder), part)
-    return folder
-
-
-class Environment:
-    """An environment that has the packages of others which the tests run with, and none of ours."""
-
-    def __init__(self, folder: Path) -> None:
-        self._python = folder / "bin" / "python"
-        uv("venv", "--python", sys.executable, str(folder))
-        libraries = Path(self._run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-        for each in Path(sysconfig.get_path("purelib")).iterdir():
-            if "stockward" not in each.name and not (libraries / each.name).exists():
-                (libraries / each.name).symlink_to(each)
-
-    def install(self, *wheels: Path) -> None:
-        uv("pip", "install", "--no-deps", "--python", str(self._python), *map(str, wheels))
-
-    def uninstall(self, name: str) -> None:
-        uv("pip", "uninstall", "--python", str(self._python), name)
-
-    def python(self, code: str) -> str:
-        return self._run("-c", code)
-
-    def stockward(self, *arguments: str) -> str:
-        return self._run(str(self._python.with_name("stockward")), *arguments)
-
-    def has(self, module: str) -> bool:
-        return self.python(f"import importlib.util as u; print(u.find_spec('{module}') is not None)").strip() == "True"
-
-    def _run(self, *arguments: str) -> str:
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        return subprocess.run(
-            [self._python, "-P", *arguments],
-            cwd=self._python.parent,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+    return build(checkout, tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Environment:
     return Environment(tmp_path / "venv")
-
-
-def uv(*arguments: str) -> None:
-    subprocess.run([UV, "--offline", "--quiet", *arguments], cwd=ROOT, check=True)
-
-
-def wheel(dist: Path, name: str) -> Path:
-    (found,) = dist.glob(f"{name}-*.whl")
-    return found
 
 
 def test_no_file_belongs_to_two_distributions(dist: Path) -> None:
@@ -94,7 +44,8 @@ def test_no_file_belongs_to_two_distributions(dist: Path) -> None:
 
 def test_a_source_distribution_has_what_its_wheel_is_made_of_and_no_more(dist: Path) -> None:
     for name, kept in (
-        ("stockward_client", {"stockward_client", "generated"}),
+        ("stockward_contract", {"stockward", "buf"}),
+        ("stockward_client", {"stockward_client"}),
         ("stockward", {"server"}),
         ("stockward_dev", {"stockward_dev"}),
     ):
@@ -104,14 +55,56 @@ def test_a_source_distribution_has_what_its_wheel_is_made_of_and_no_more(dist: P
         assert folders == kept, name
 
 
-def test_the_client_needs_nothing_of_the_server(dist: Path, environment: Environment) -> None:
-    environment.install(wheel(dist, "stockward_client"))
-    environment.python("import stockward_client; from stockward.order.v1 import order_pb2; order_pb2.Order()")
+def test_a_wheel_of_the_checkout_is_that_of_the_source_distribution(checkout: Path, dist: Path, tmp_path: Path) -> None:
+    build(checkout, tmp_path, "--wheel")
+    for name in PARTS:
+        assert contents(wheel(tmp_path, name)) == contents(wheel(dist, name)), name
+
+
+def contents(archive: Path) -> dict[str, list[bytes]]:
+    """The lines of each file, without an order where it says nothing: of the files, and in the list of them."""
+    with zipfile.ZipFile(archive) as files:
+        found = {name: files.read(name).splitlines() for name in files.namelist()}
+    return {name: sorted(lines) if name.endswith("RECORD") else lines for name, lines in found.items()}
+
+
+def test_the_wheel_knows_its_commit(checkout: Path, dist: Path) -> None:
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    commit = subprocess.run(describe, cwd=checkout, capture_output=True, text=True, check=True).stdout
+    assert zipfile.ZipFile(wheel(dist, "stockward")).read("stockward_server/COMMIT").decode() == commit
+
+
+def test_the_contract_stands_alone(dist: Path, environment: Environment) -> None:
+    environment.install(wheel(dist, "stockward_contract"))
+    environment.python(
+        "from stockward.order.v1 import order_pb2, order_pb2_grpc; order_pb2_grpc.OrderServiceStub; order_pb2.Order()"
+    )
+    assert not environment.has("stockward_client")
     assert not environment.has("stockward_server")
 
 
+def test_the_client_needs_nothing_of_the_server(dist: Path, environment: Environment) -> None:
+    environment.install(wheel(dist, "stockward_contract"), wheel(dist, "stockward_client"))
+    environment.python("import stockward_client; from stockward.order.v1 import order_pb2; order_pb2.Order()")
+    assert not environment.has("stockward_server")
+    assert not environment.has("nats")
+
+
+def test_staff_s_commands_need_nothing_of_the_server(dist: Path, environment: Environment) -> None:
+    environment.install(*(wheel(dist, name) for name in ("stockward_contract", "stockward_client", "stockward")))
+    assert not [name for name in ("asyncpg", "aiohttp", "protovalidate", "uvloop") if environment.has(name)]
+    commands = environment.stockward("--help")
+    assert "orders" in commands
+    for words in (("orders", "list"), ("events", "tail"), ("import", "products"), ("stock", "sync"), ("audit",)):
+        assert "Usage" in environment.stockward(*words, "--help")
+    assert "No stack was found" in environment.refused("orders", "list")
+    assert "needs the server's packages" in environment.refused("serve")
+    assert "pip install 'stockward[server]'" in environment.refused("migrate")
+
+
 def test_production_has_no_commands_for_development(dist: Path, environment: Environment) -> None:
-    environment.install(wheel(dist, "stockward_client"), wheel(dist, "stockward"))
+    parts = [wheel(dist, name) for name in ("stockward_contract", "stockward_client", "stockward")]
+    environment.install(*parts, extras=("server",))
     assert "serve" in environment.stockward("--help")
     assert " demo " not in environment.stockward("--help")
     assert not environment.has("stockward_dev")
@@ -120,9 +113,41 @@ def test_production_has_no_commands_for_development(dist: Path, environment: Env
 
 
 def test_to_uninstall_the_server_leaves_the_client(dist: Path, environment: Environment) -> None:
-    environment.install(wheel(dist, "stockward_client"), wheel(dist, "stockward"))
+    environment.install(*(wheel(dist, name) for name in ("stockward_contract", "stockward_client", "stockward")))
     environment.uninstall("stockward")
     environment.python("import stockward_client; from stockward.order.v1 import order_pb2; order_pb2.Order()")
+
+
+def test_the_npm_package_installs_into_an_empty_folder(checkout: Path, tmp_path: Path) -> None:
+    """Of the packages that it may use, it finds those that it names, and no others."""
+    if not (ROOT / "clients/typescript/node_modules").exists():
+        pytest.skip("no packages of the TypeScript client: make typescript installs them")
+    client = checkout / "clients" / "typescript"
+    (client / "node_modules").symlink_to(ROOT / "clients" / "typescript" / "node_modules")
+    subprocess.run(["npm", "pack", "--silent", "--pack-destination", tmp_path], cwd=client, check=True)
+    (archive,) = tmp_path.glob("*.tgz")
+    installed = tmp_path / "shop" / "node_modules" / "@stockward" / "client"
+    with tarfile.open(archive) as package:
+        package.extractall(tmp_path, filter="data")
+    shutil.copytree(tmp_path / "package", installed)
+    lock = json.loads((client / "package-lock.json").read_text())["packages"]
+    for place, about in lock.items():
+        if place and not (about.get("dev") or about.get("peer") or about.get("optional")):
+            target = tmp_path / "shop" / place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(client / place)
+    program = (
+        "import * as stockward from '@stockward/client'; import * as webhook from '@stockward/client/webhook';"
+        "console.log(Object.keys(stockward).length > 10, Object.keys(webhook).length > 0)"
+    )
+    ran = subprocess.run(
+        ["node", "--preserve-symlinks", "--input-type=module", "--eval", program],
+        cwd=tmp_path / "shop",
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.stdout, ran.stderr) == ("true true\n", "")
+    assert not list(installed.rglob("*.test.*"))
 
 
 def test_all_have_one_version() -> None:
@@ -130,4 +155,4 @@ def test_all_have_one_version() -> None:
     package = json.loads((ROOT / "clients/typescript/package.json").read_text())
     assert len({package["version"], *(project["version"] for project in projects)}) == 1
     own = [each for project in projects for each in project["dependencies"] if each.startswith("stockward")]
-    assert own == [f"stockward-client=={package['version']}", f"stockward=={package['version']}"]
+    assert {each.partition("==")[2] for each in own} == {package["version"]}

@@ -7,4 +7,4 @@
 ALTER TABLE product_search ALTER search SET STATISTICS 300;
 
 -- migrate: rollback
-ALTER TABLE product_search ALTER search SET STATISTICS DEFAULT;
+ALTER TABLE product_search ALTER search SET STATISTICS -1;

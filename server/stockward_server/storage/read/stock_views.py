@@ -65,7 +65,7 @@ CLAIMS = f"""
         UNION ALL
         SELECT a.location_id, a.quantity, NULL, o.order_id::text, NULL, o.create_time
         FROM allocations a JOIN orders o USING (order_id) WHERE a.sku = $1
-    ) AS claims ORDER BY create_time, reservation_id, order_id LIMIT $2
+    ) AS claims ORDER BY create_time, reservation_id, order_id, location_id LIMIT $2
 """
 """Selects the claims on the units of a SKU, oldest first, and their number."""
 
