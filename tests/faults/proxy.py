@@ -117,13 +117,15 @@ class Proxy:
 
 
 class PostgresProxy(Proxy):
-    """Before PostgreSQL's socket, at `url`: loses the next COMMIT as `loss` says."""
+    """Before PostgreSQL's socket, at `url`: loses the next COMMIT as `loss` says, or the next statement that has
+    `commits` in its arguments."""
 
     def __init__(self, url: str) -> None:
         """`url` names the directory of the socket in its query, as embedded PostgreSQL gives it."""
         self._behind_url = urlsplit(url)
         place = {name: values[0] for name, values in parse_qs(self._behind_url.query).items()}
         super().__init__(f"{place['host']}/.s.PGSQL.{place['port']}")
+        self.commits = b"COMMIT"
         self.loss: Loss | None = None
         """Set it to lose the next COMMIT; it is None again once that happened."""
         self.lost = asyncio.Event()
@@ -220,7 +222,7 @@ class _PostgresSession(Session):
 
     async def pass_requests(self) -> None:
         while request := await self._requests.read(CHUNK):
-            match self._postgres.take_loss() if b"COMMIT" in request else None:
+            match self._postgres.take_loss() if self._postgres.commits in request else None:
                 case Loss.REQUEST:
                     return
                 case Loss.ANSWER:

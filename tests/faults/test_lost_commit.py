@@ -14,6 +14,7 @@ from stockward_server.domain.order import Order
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool
 from tests.commands import ResultCommitter, acknowledged, buy, committing, counters, orders, reserve, sell, verify
+from tests.events import until
 from tests.faults.proxy import Loss, PostgresProxy
 
 
@@ -64,6 +65,54 @@ async def test_a_commit_that_is_still_on_its_way_is_waited_for(
     assert [(await order).order_id] == await orders(database)
     assert await counters(database, "MUG") == (10, 0, 3)
     await verify(database)
+
+
+@pytest.mark.parametrize("loss", [Loss.REQUEST, Loss.ANSWER])
+async def test_an_optimistic_batch_is_done_once(
+    database: Pool, proxy: PostgresProxy, committer: ResultCommitter, loss: Loss
+) -> None:
+    """Its statement commits by itself."""
+    await remember(committer, database, proxy)
+    proxy.loss = loss
+
+    made = await asyncio.gather(*(committer.submit(buy(("MUG", 1))) for _ in range(4)))
+
+    assert proxy.lost.is_set()
+    assert sorted(each.order_id for each in made) == (await orders(database))[1:]
+    assert await counters(database, "MUG") == (10, 0, 5)
+    await verify(database)
+
+
+async def test_an_optimistic_batch_that_is_still_on_its_way_is_done_once(
+    database: Pool, proxy: PostgresProxy, committer: ResultCommitter
+) -> None:
+    """The same batch may overtake it; then what comes late finds its request_ids, or other versions."""
+    await remember(committer, database, proxy)
+    proxy.loss = Loss.DELAY
+    order = await acknowledged(committer, buy(("MUG", 3)))
+    assert proxy.lost.is_set()
+
+    proxy.deliver()
+
+    await until(lambda: nobody_waits(database))
+    assert (await orders(database))[1:] == [order.order_id]
+    assert await counters(database, "MUG") == (10, 0, 4)
+    await verify(database)
+
+
+async def remember(committer: ResultCommitter, database: Pool, proxy: PostgresProxy) -> None:
+    """Sells a mug, so that the next batch of this committer is optimistic, and has the proxy look out for it."""
+    await sell(database, MUG=10)
+    await committer.submit(buy(("MUG", 1)))
+    proxy.commits = b'"staff"'
+
+
+async def nobody_waits(pool: Pool) -> bool:
+    """Returns whether no other session of this database is at work."""
+    return not await pool.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' "
+        "AND pid <> pg_backend_pid()"
+    )
 
 
 @pytest.mark.parametrize("loss", [Loss.REQUEST, Loss.ANSWER])

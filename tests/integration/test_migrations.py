@@ -37,6 +37,7 @@ SCHEMA = """
     WHERE relnamespace = 'public'::regnamespace AND attstattarget >= 0
     UNION ALL SELECT sequencename, '', concat_ws(' ', start_value, increment_by, max_value, cache_size)
     FROM pg_sequences WHERE schemaname = 'public'
+    UNION ALL SELECT proname, '', prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 """
 
 
@@ -48,7 +49,7 @@ async def empty_url(postgres: Postgres) -> AsyncIterator[str]:
 
 
 async def schema(connection: Connection) -> set[tuple[str, ...]]:
-    """Columns and their statistics, indexes, constraints and sequences, by what they say."""
+    """Columns and their statistics, indexes, constraints, sequences and functions, by what they say."""
     found = {tuple(row.values()) for row in await connection.fetch(SCHEMA)}
     return {each for each in found if not each[0].startswith("_pogo")}
 

@@ -26,6 +26,12 @@ class Command(ABC, Generic[Result]):
     """Whether it may insert a stock row at a location that has none yet."""
 
     @property
+    def optimistic(self) -> bool:
+        """Whether it can be decided on remembered rows of its SKUs, before they are locked. Its result must depend on
+        nothing else; where that does not do, it must be refused."""
+        return False
+
+    @property
     def skus(self) -> Collection[str]:
         return ()
 

@@ -77,6 +77,10 @@ class CreateOrder(Command[Order]):
     unpaid_limits: UnpaidLimits = NO_LIMITS
 
     @property
+    def optimistic(self) -> bool:
+        return not (self.reservation_id or self.buyers)
+
+    @property
     def skus(self) -> Collection[str]:
         return [line.sku for line in self.lines]
 

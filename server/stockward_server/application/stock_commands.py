@@ -45,6 +45,10 @@ class ReserveStock(Command[Reservation]):
     policy: HoldPolicy
 
     @property
+    def optimistic(self) -> bool:
+        return not self.holders
+
+    @property
     def skus(self) -> Collection[str]:
         return self.wanted.keys()
 
@@ -152,6 +156,10 @@ class AdjustStock(Command[StockLevel]):
     needs_locations: ClassVar[bool] = True
 
     adjustment: Adjustment
+
+    @property
+    def optimistic(self) -> bool:
+        return True
 
     @property
     def skus(self) -> Collection[str]:

@@ -90,6 +90,10 @@ class UnitOfWork:
             places[level.sku] = (*places.get(level.sku, ()), level.location_id)
         self._places.below = places
 
+    def levels_at_all_locations(self, sku: str) -> Sequence[StockLevel]:
+        """Returns the stock rows of a SKU by priority, also of an untracked one."""
+        return [self.levels[sku, place] for place in self._places.get(sku, ())]
+
     # One command at a time
 
     def scratch(self) -> UnitOfWork:

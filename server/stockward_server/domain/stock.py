@@ -92,6 +92,9 @@ class Offer:
     it."""
     name_reused: bool = False
     """Whether other goods had this SKU before."""
+    product_id: str = ""
+    product_version: int = 0
+    """Version of the product that this offer was read from: every change of the offer makes a new one."""
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,8 @@ def committing(committer: Lanes, queue_limit: int) -> Iterator[Metric]:
     yield histogram("stockward_committer_queue_wait_seconds", "Longest wait of a batch's commands.", metrics.waits)
     phases: dict[Labels, float] = {(phase,): seconds for phase, seconds in metrics.phases.items()}
     yield counters("stockward_committer_phase_seconds", "Time in each part of transactions.", ("phase",), phases)
+    yield counter("stockward_committer_optimistic", "Batches written in one round trip.", metrics.optimistic)
+    yield counter("stockward_committer_overtaken", "Batches decided on rows that had changed.", metrics.overtaken)
     yield counter("stockward_committer_retries", "Transactions repeated for want of a database.", metrics.retries)
     yield counter("stockward_committer_replays", "Batches replayed one command at a time.", metrics.replays)
 

@@ -34,6 +34,14 @@ class Statement:
         if self._parts:
             await connection.execute(f"WITH {', '.join(self._parts)} SELECT", *self._arguments)
 
+    async def fetch_first(self, connection: Executor, query: str) -> Any:
+        """Returns the value of a query that refers to parts by name, and runs all parts.
+
+        Of the parts it may name only those that read. PostgreSQL runs it to its end before the parts that write
+        (ExecPostprocessPlan), so what it locks is locked before they begin.
+        """
+        return await connection.fetchval(f"WITH {', '.join(self._parts)} {query}", *self._arguments)
+
 
 class Parameters:
     """Collects the values of a statement that is built from conditions; each gets the next parameter."""

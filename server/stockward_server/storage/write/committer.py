@@ -43,6 +43,7 @@ from stockward_server.storage.write.committer_metrics import PHASES, CommitterMe
 from stockward_server.storage.write.fair_queue import FairQueue
 from stockward_server.storage.write.idempotency import StoredResponse, find_responses
 from stockward_server.storage.write.lock import lock_state
+from stockward_server.storage.write.optimistic import OptimisticWrites
 from stockward_server.storage.write.write_state import write_state
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ FIRST_PAUSE = 0.05
 
 RACE_PAUSE, MAX_RACE_PAUSE = 0.002, 0.1
 """The same after a lost race, doubled up to the second: the winner is committed, so there is nothing to wait for."""
+
+NOTHING_STORED: Mapping[RequestKey, StoredResponse] = {}
 
 Outcome = Response[Any] | bytes | BaseException
 """The outcome of a command: its response, the response stored for its request before, or the error to raise."""
@@ -138,6 +141,7 @@ class Committer:
         self._trace = trace
         self._spent = dict.fromkeys(PHASES, 0.0)
         """Seconds in each phase of the present batch."""
+        self._optimistic = None if long else OptimisticWrites(pool, self.metrics)
         self._queue: FairQueue[Queued] = FairQueue(queue_limit)
         self._arrived = asyncio.Event()
         self._closing = False
@@ -196,7 +200,7 @@ class Committer:
     async def _work_off(self, batch: Sequence[Queued]) -> None:
         """Runs a batch, resolves its futures and records its metrics."""
         since, self._spent = time.perf_counter(), dict.fromkeys(PHASES, 0.0)
-        outcomes = await self._run_batch(batch)
+        outcomes = await self._run_at_once(batch) or await self._run_batch(batch)
         for queued, outcome in zip(batch, outcomes, strict=True):
             _answer(queued, outcome)
         seconds, waited = time.perf_counter() - since, since - min(queued.since for queued in batch)
@@ -249,6 +253,30 @@ class Committer:
     def _overloaded(self) -> Overloaded:
         return Overloaded.by_changes(len(self._queue), self._queue_limit)
 
+    async def _run_at_once(self, batch: Sequence[Queued]) -> Sequence[Outcome] | None:
+        """Decides the batch on remembered rows, and compares, writes and commits it in one round trip. Returns None
+        when that is not possible or did not succeed; the batch then takes the usual way."""
+        draft = self._optimistic and self._optimistic.draft([each.command for each in batch], self._encode_event)
+        if not (self._optimistic and draft):
+            return None
+        phases = Phases()
+        try:
+            outcomes = await self._decide(batch, draft.state)
+            phases.end("decide")
+            refused = [
+                each.command for each, outcome in zip(batch, outcomes, strict=True) if not isinstance(outcome, Response)
+            ]
+            if refused:
+                self._optimistic.distrust(refused)
+                return None
+            if not await self._optimistic.commit(draft, _to_store(batch, outcomes)):
+                return None
+            phases.end("commit")
+        finally:
+            self._add_phases(phases)
+        self._on_commit(draft.state)
+        return outcomes
+
     async def _run_batch(self, batch: Sequence[Queued]) -> list[Outcome]:
         """Returns one outcome for each command. A batch that fails is replayed one command at a time, so that only the
         command that cannot be written fails."""
@@ -289,19 +317,14 @@ class Committer:
         try:
             async with transaction(self._pool) as connection:
                 now, renames, stored = await find_responses(connection, requests)
+                if self._optimistic:
+                    self._optimistic.note_time(now)
                 phases.end("begin")
                 state = UnitOfWork(now, self._encode_event)
                 fresh = [each.command for each in batch if each.key not in stored]
                 await lock_state(connection, fresh, state, renames)
                 phases.end("lock")
-                outcomes: list[Outcome] = []
-                turns = Turns(ahead=True)
-                for each in batch:
-                    known = _replay(each, stored)
-                    outcomes.append(
-                        await self._do(partial(_execute, each.command, each.codec, state)) if known is None else known
-                    )
-                    await turns.give()
+                outcomes = await self._decide(batch, state, stored)
                 failed = [
                     each.request
                     for each, outcome in zip(batch, outcomes, strict=True)
@@ -316,20 +339,43 @@ class Committer:
                         for each, outcome in zip(batch, outcomes, strict=True)
                     ]
                 phases.end("decide")
-                responses = [
-                    (each.request, outcome.stored)
-                    for each, outcome in zip(batch, outcomes, strict=True)
-                    if each.request is not None and isinstance(outcome, Response)
-                ]
-                await write_state(connection, state, responses, self._do)
+                await write_state(connection, state, _to_store(batch, outcomes), self._do)
                 phases.end("write")
             phases.end("commit")
         finally:
-            for phase, seconds in phases.seconds.items():
-                self.metrics.phases[phase] += seconds
-                self._spent[phase] += seconds
+            self._add_phases(phases)
+        if self._optimistic:
+            self._optimistic.learn(state)
         self._on_commit(state)
         return outcomes
+
+    async def _decide(
+        self, batch: Sequence[Queued], state: UnitOfWork, stored: Mapping[RequestKey, StoredResponse] = NOTHING_STORED
+    ) -> list[Outcome]:
+        """Executes the commands one after another, and replays those whose response is stored."""
+        outcomes: list[Outcome] = []
+        turns = Turns(ahead=True)
+        for each in batch:
+            known = _replay(each, stored)
+            outcomes.append(
+                await self._do(partial(_execute, each.command, each.codec, state)) if known is None else known
+            )
+            await turns.give()
+        return outcomes
+
+    def _add_phases(self, phases: Phases) -> None:
+        for phase, seconds in phases.seconds.items():
+            self.metrics.phases[phase] += seconds
+            self._spent[phase] += seconds
+
+
+def _to_store(batch: Sequence[Queued], outcomes: Sequence[Outcome]) -> list[tuple[MutationContext, bytes]]:
+    """Returns the requests with the responses to store."""
+    return [
+        (each.request, outcome.stored)
+        for each, outcome in zip(batch, outcomes, strict=True)
+        if each.request is not None and isinstance(outcome, Response)
+    ]
 
 
 def _answer(queued: Queued, outcome: Outcome) -> None:

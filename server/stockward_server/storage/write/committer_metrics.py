@@ -31,6 +31,10 @@ class CommitterMetrics:
     """Seconds of each batch from its start to its responses, repetitions included."""
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     """Total seconds of all transactions in each phase."""
+    optimistic: int = 0
+    """Batches that were decided on remembered rows and written in one round trip."""
+    overtaken: int = 0
+    """Such batches that were not written, mostly since another process had changed the stock first."""
     retries: int = 0
     """Transactions that failed because the database was unavailable."""
     replays: int = 0

@@ -41,14 +41,16 @@ async def write_state(
         await update_orders(connection, changed_orders)
     alerts = [alert for of_row in state.alerts.changes.values() for alert in of_row]
     await update_alerts(connection, [alert for alert in alerts if alert.known])
-    write = await do(lambda: _insertions(state, [alert for alert in alerts if not alert.known], answers))
+    write = await do(lambda: add_changes(Statement(), state, answers))
     await write.execute(connection)
 
 
-def _insertions(
-    state: UnitOfWork, alerts: Sequence[Alert], answers: Sequence[tuple[MutationContext, bytes]]
+def add_changes(
+    write: Statement, state: UnitOfWork, answers: Sequence[tuple[MutationContext, bytes]] = ()
 ) -> Statement:
-    write, now = Statement(), state.now
+    """Adds to `write` what one statement can write of `state`, and returns it."""
+    now = state.now
+    alerts = [alert for of_row in state.alerts.changes.values() for alert in of_row if not alert.known]
     if changed_levels := state.levels.changed:
         update_stock(write, changed_levels.values())
     if new_levels := state.levels.added:

@@ -1,0 +1,118 @@
+"""Optimistic batches: decided on remembered rows, then compared, written and committed in one statement.
+
+The statement is a transaction of its own. It locks the stock rows in the global order and compares their versions under
+the locks (`lock_remembered` in 0024_optimistic_writes.sql), and only then writes. Where anything differs it raises, and
+nothing is written.
+
+The committer takes every batch that was not written, for whatever reason, the usual way: on fresh rows, and after a
+look for its request_ids, which finds a batch that was written after all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from stockward_server.application.command import Command
+from stockward_server.application.context import MutationContext
+from stockward_server.application.unit_of_work import UnitOfWork
+from stockward_server.domain.event import Event
+from stockward_server.storage.columns import columns
+from stockward_server.storage.database import Executor, Pool
+from stockward_server.storage.statement import Statement
+from stockward_server.storage.write.committer_metrics import CommitterMetrics
+from stockward_server.storage.write.remembered import DatabaseClock, Goods, RememberedStock
+from stockward_server.storage.write.write_state import add_changes
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = timedelta(seconds=0.5)
+"""Maximum difference between the time of a batch, as this process computed it, and the database's clock when the
+statement begins. It includes the time that the decisions took."""
+
+LOCK_REMEMBERED = """
+    SELECT lock_remembered($1, $2, $3::text[], $4::text[], $5::bigint[], $6::int[], $7::boolean[],
+                           $8::text[], $9::uuid[], $10::bigint[]) AS now
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Remembered goods, and the state in which commands are decided on them."""
+
+    goods: Sequence[Goods]
+    state: UnitOfWork
+
+
+class OptimisticWrites:
+    """Drafts batches on what this process saw last, and commits them if that is still so."""
+
+    def __init__(self, pool: Pool, metrics: CommitterMetrics) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._clock = DatabaseClock()
+        self._stock = RememberedStock()
+
+    def note_time(self, now: datetime) -> None:
+        """Notes the database's time, which has just been read."""
+        self._clock.note(now)
+
+    def learn(self, state: UnitOfWork) -> None:
+        """Remembers a state that has just been committed."""
+        self._stock.learn(state)
+
+    def distrust(self, commands: Iterable[Command[Any]]) -> None:
+        """Takes the SKUs of commands that were refused the usual way for a while: fresh rows may know better."""
+        self._stock.distrust(sku for command in commands for sku in command.skus)
+
+    def draft(self, commands: Sequence[Command[Any]], encode_event: Callable[[Event], bytes]) -> Draft | None:
+        """Returns a draft for these commands; None when they need more than is remembered."""
+        if not all(command.optimistic and command.cause.key for command in commands):
+            return None
+        now = self._clock.now()
+        goods = self._stock.recall({sku for command in commands for sku in command.skus})
+        if now is None or goods is None:
+            return None
+        state = UnitOfWork(now, encode_event, {each.offer.sku: each.offer for each in goods})
+        state.load_levels(level for each in goods for level in each.levels)
+        return Draft(goods, state)
+
+    async def commit(self, draft: Draft, answers: Sequence[tuple[MutationContext, bytes]]) -> bool:
+        """Writes the draft with these responses; returns whether it is certainly written, and durable."""
+        if any(alert.known for of_row in draft.state.alerts.changes.values() for alert in of_row):
+            return False  # an alert that stands and changes needs a statement before the others
+        try:
+            async with self._pool.acquire() as connection:
+                self._clock.note(await write_draft(connection, draft, answers))
+        except Exception as error:
+            self._metrics.overtaken += 1
+            log.debug("an optimistic batch was not written: %r", error)
+            if isinstance(error, asyncpg.SerializationError) and error.detail:
+                self._stock.distrust(json.loads(error.detail))
+            return False
+        self._metrics.optimistic += 1
+        self._stock.learn(draft.state)
+        return True
+
+
+async def write_draft(connection: Executor, draft: Draft, answers: Sequence[tuple[MutationContext, bytes]]) -> datetime:
+    """Writes and commits a draft; returns the database's time. Raises SerializationError, whose detail is a JSON list
+    of the SKUs that have changed."""
+    levels = [
+        (level.sku, level.location_id, level.version, level.priority, level.active)
+        for each in draft.goods
+        for level in each.levels
+    ]
+    offers = [(each.offer.sku, each.offer.product_id, each.offer.product_version) for each in draft.goods]
+    write = Statement()
+    write.add(
+        LOCK_REMEMBERED, draft.state.now, TOLERANCE, *(columns(levels) or [()] * 5), *columns(offers), name="locked"
+    )
+    now: datetime = await add_changes(write, draft.state, answers).fetch_first(connection, "SELECT now FROM locked")
+    return now

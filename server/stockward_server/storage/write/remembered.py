@@ -1,0 +1,97 @@
+"""What this process remembers of the database: stock and offers as it saw them last, and the database's clock.
+
+All of it may be out of date. Commands are decided on it only where the write compares it under its locks
+(`optimistic`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from stockward_server.application.unit_of_work import UnitOfWork
+from stockward_server.domain.stock import Offer, StockLevel
+
+MAX_BYTES = 32 * 2**20
+"""Approximate memory of all that is remembered."""
+
+ROW_BYTES = 1024
+"""Approximate memory of an offer or a stock row."""
+
+DISTRUST_SECONDS = 1.0
+"""How long a SKU that differed is not recalled: where other servers sell it, too, it would soon differ again."""
+
+
+@dataclass(slots=True)
+class Goods:
+    """A SKU's offer and its stock rows at all locations, by priority."""
+
+    offer: Offer
+    levels: Sequence[StockLevel]
+    distrusted_until: float = 0.0
+    """Time of the monotonic clock."""
+
+    @property
+    def size(self) -> int:
+        """Approximate memory in bytes."""
+        return ROW_BYTES * (1 + len(self.levels)) + 4 * len(self.offer.title)
+
+
+class RememberedStock:
+    """The goods that this process saw last; those that were not used for longest are forgotten."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.bytes = 0
+        self._max_bytes = max_bytes
+        self._goods: OrderedDict[str, Goods] = OrderedDict()
+
+    def recall(self, skus: Collection[str]) -> Sequence[Goods] | None:
+        """Returns the goods of these SKUs; None when one is unknown or has differed lately."""
+        now = time.monotonic()
+        found = []
+        for sku in skus:
+            goods = self._goods.get(sku)
+            if goods is None or goods.distrusted_until > now:
+                return None
+            found.append(goods)
+        return found
+
+    def learn(self, state: UnitOfWork) -> None:
+        """Remembers the offers and the stock rows of a state that has just been committed."""
+        for sku, offer in state.offers.items():
+            goods = Goods(offer, state.levels_at_all_locations(sku))
+            if before := self._goods.pop(sku, None):
+                self.bytes -= before.size
+                goods.distrusted_until = before.distrusted_until
+            self._goods[sku] = goods
+            self.bytes += goods.size
+        while self.bytes > self._max_bytes:
+            self.bytes -= self._goods.popitem(last=False)[1].size
+
+    def distrust(self, skus: Iterable[str]) -> None:
+        """Does not recall these SKUs for DISTRUST_SECONDS."""
+        until = time.monotonic() + DISTRUST_SECONDS
+        for sku in skus:
+            if goods := self._goods.get(sku):
+                goods.distrusted_until = until
+
+
+class DatabaseClock:
+    """The database's clock, as it was last read plus the time since."""
+
+    def __init__(self) -> None:
+        self._read: tuple[datetime, float] | None = None
+
+    def note(self, now: datetime) -> None:
+        """Notes what the clock showed. It is behind by the time that its answer was under way."""
+        self._read = now, time.monotonic()
+
+    def now(self) -> datetime | None:
+        """Returns the present time; None when the clock was never read."""
+        if self._read is None:
+            return None
+        then, since = self._read
+        return then + timedelta(seconds=time.monotonic() - since)

@@ -1,0 +1,50 @@
+"""What the committer remembers of stock and offers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from stockward_server.application.unit_of_work import UnitOfWork
+from stockward_server.domain.money import Money
+from stockward_server.domain.stock import Offer, StockLevel
+from stockward_server.storage.write.remembered import ROW_BYTES, RememberedStock
+
+
+def seen(*skus: str, on_hand: int = 1) -> UnitOfWork:
+    """A committed state with a stock row of each SKU."""
+    offers = {sku: Offer(sku, "", Money("EUR", 1000), published=True) for sku in skus}
+    state = UnitOfWork(datetime.now(UTC), lambda event: b"", offers)
+    state.load_levels(StockLevel(sku, "main", on_hand) for sku in skus)
+    return state
+
+
+def test_all_or_nothing_is_recalled() -> None:
+    stock = RememberedStock()
+    stock.learn(seen("MUG", "CAP"))
+    assert [goods.offer.sku for goods in stock.recall(["CAP", "MUG"]) or ()] == ["CAP", "MUG"]
+    assert stock.recall(["MUG", "HAT"]) is None
+
+
+def test_the_latest_is_recalled() -> None:
+    stock = RememberedStock()
+    stock.learn(seen("MUG"))
+    stock.learn(seen("MUG", on_hand=7))
+    (mug,) = stock.recall(["MUG"]) or ()
+    assert [level.on_hand for level in mug.levels] == [7]
+
+
+def test_a_distrusted_sku_stays_so_when_it_is_seen_again() -> None:
+    stock = RememberedStock()
+    stock.learn(seen("MUG", "CAP"))
+    stock.distrust(["MUG", "HAT"])
+    stock.learn(seen("MUG"))
+    assert stock.recall(["MUG"]) is None
+    assert stock.recall(["CAP"])
+
+
+def test_what_was_seen_longest_ago_is_forgotten() -> None:
+    stock = RememberedStock(max_bytes=4 * ROW_BYTES)
+    for sku in ("MUG", "CAP", "MUG", "HAT"):
+        stock.learn(seen(sku))
+    assert stock.bytes == 4 * ROW_BYTES
+    assert [sku for sku in ("MUG", "CAP", "HAT") if stock.recall([sku])] == ["MUG", "HAT"]
