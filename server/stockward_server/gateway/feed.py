@@ -10,34 +10,29 @@ from urllib.parse import unquote
 
 import nats.errors
 import nats.js.errors
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from stockward_server.gateway.metrics import GatewayMetrics
+from stockward_server.gateway.pull import StandingPull
+from stockward_server.runtime.linger import Linger
 from stockward_server.runtime.nats import open_nats
-from stockward_server.runtime.supervision import (
-    Unavailable,
-    cancel_on_loss,
-    raise_if_cancelled,
-    run_with_restarts,
-)
+from stockward_server.runtime.supervision import cancel_on_loss, raise_if_cancelled, run_with_restarts
 from stockward_server.storage.database import NOT_STORED, is_database_down
 from stockward_server.storage.webhooks.feed import FeedEvent, Position, SetAside, WebhookFeed
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-"""Maximum of messages fanned out in one transaction."""
+"""Messages of one request; a transaction fans out at most half as many more."""
 
 LEAD_SECONDS = 1.0
 """Seconds between two attempts of a gateway to become the one that reads the stream."""
 
 TYPE_PREFIX = "stockward.v1."
 """Prefix of an event's type in CloudEvents."""
-
-FETCH_SECONDS = 5.0
-"""Seconds that one fetch waits for messages."""
 
 MAX_TEXT = 300
 """Maximum of characters stored of a subject or a reason."""
@@ -55,7 +50,7 @@ async def run(
             # One connection a session: whether the stream is still the same is checked once in each.
             async with open_nats(nats_url, "stockward gateway", lost) as client:
                 try:
-                    await _feed(client.jetstream(), stream_name, feed, on_fan_out, metrics)
+                    await _feed(client, stream_name, feed, on_fan_out, metrics)
                 finally:
                     metrics.feeding = False
 
@@ -63,12 +58,13 @@ async def run(
 
 
 async def _feed(
-    stream: JetStreamContext,
+    client: Client,
     stream_name: str,
     feed: WebhookFeed,
     on_fan_out: Callable[[], None],
     metrics: GatewayMetrics,
 ) -> None:
+    stream = client.jetstream()
     start = await _next_stream_seq(stream, stream_name, await feed.position())
     log.info("feeding webhooks from message %d of the stream %s", start, stream_name)
     consumer = await stream.add_consumer(
@@ -84,40 +80,15 @@ async def _feed(
             num_replicas=1,
         ),
     )
-    subscription = await stream.pull_subscribe_bind(consumer=consumer.name, stream=stream_name)
-    metrics.feeding = True
-    delivered, silent = 0, False
-    while True:
-        raise_if_cancelled()
-        try:
-            messages = await subscription.fetch(BATCH, timeout=FETCH_SECONDS)
-        except TimeoutError:
-            messages = []
-        if messages:
-            delivered, silent = check_sequence(messages, delivered), False
+    async with StandingPull.open(client, stream_name, consumer.name, BATCH) as pull:
+        metrics.feeding = True
+        linger = Linger()
+        while True:
+            raise_if_cancelled()
+            messages = await pull.next()
             await _fan_out(messages, feed, metrics)
             on_fan_out()
-        else:  # there were no events for FETCH_SECONDS, or their messages were lost
-            state = await stream.consumer_info(stream_name, consumer.name)
-            if state.delivered and state.delivered.consumer_seq > delivered:
-                raise Unavailable(f"messages after number {delivered} of the consumer were lost on their way")
-            if state.num_pending and silent:
-                raise Unavailable(f"{state.num_pending} messages wait, and the consumer does not send them")
-            silent = bool(state.num_pending)
-
-
-def check_sequence(messages: Sequence[Msg], delivered: int) -> int:
-    """Returns the consumer sequence of the last message.
-
-    Nothing is acknowledged, so a message that is lost on its way, or dropped by the client, is not sent again. Raises
-    Unavailable where one is missing after `delivered`; the next session continues from the stored position.
-    """
-    for message in messages:
-        number = message.metadata.sequence.consumer
-        if number != delivered + 1:
-            raise Unavailable(f"message {delivered + 1} of the consumer was lost on its way, {number} came")
-        delivered = number
-    return delivered
+            await linger.pause()
 
 
 async def _fan_out(messages: Sequence[Msg], feed: WebhookFeed, metrics: GatewayMetrics) -> None:

@@ -14,6 +14,7 @@ from stockward_server.relay.metrics import RelayMetrics
 from stockward_server.relay.publisher import BATCH_LIMIT, Publisher
 from stockward_server.relay.stream import LARGEST_MESSAGE, ensure_stream
 from stockward_server.relay.wake import WAKE_SUBJECT
+from stockward_server.runtime.linger import Linger
 from stockward_server.runtime.nats import nats_errors, open_nats
 from stockward_server.runtime.supervision import cancel_on_loss, raise_if_cancelled, run_with_restarts, wait_for_any
 from stockward_server.storage.database import is_database_down
@@ -99,6 +100,7 @@ async def _relay(
     """Reads, publishes and deletes one batch after another. After a crash the remaining rows are published again."""
     loop = asyncio.get_running_loop()
     share_time = loop.time()
+    linger = Linger()
     while not stop.is_set():
         raise_if_cancelled()
         if loop.time() >= share_time:
@@ -118,5 +120,6 @@ async def _relay(
             metrics.published += len(events)
             metrics.stream_sequence = publisher.last_sequence
             await outbox.delete(events)
+            await linger.pause()
         else:
             await wait_for_any(poll_seconds, hint, stop)

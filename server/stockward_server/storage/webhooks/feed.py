@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stockward_server.domain.endpoint import STOREFRONT
+from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Connection
 from stockward_server.storage.events.storefront_events import seen_by_storefronts
 from stockward_server.storage.held_connection import held_connection
-from stockward_server.storage.statement import execute
+from stockward_server.storage.statement import Statement
 
 SEEN_BY_STOREFRONTS = seen_by_storefronts("m.type", "m.aggregate_id", "m.seq")
 
@@ -84,41 +85,49 @@ class WebhookFeed:
 
         The storefront of the settings gets only events that a storefront may see. A ping goes only to its own endpoint.
         An event that already has its delivery changes nothing. Lanes are locked in the order of their key.
+        All of it is one statement and its own transaction.
         """
-        async with self._connection.transaction():
-            await execute(
-                self._connection,
+        write = Statement()
+        if events:
+            write.add(
                 f"""
-                WITH fresh AS (
-                    INSERT INTO deliveries (endpoint_id, event_id, aggregate_id, type, seq, event_time)
-                    SELECT e.endpoint_id, m.event_id, m.aggregate_id, m.type, m.seq, m.event_time
-                    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
-                        AS m (event_id, type, aggregate_id, seq, event_time)
-                    JOIN endpoints e ON e.enabled AND e.create_time <= m.event_time
-                        AND CASE m.type WHEN 'endpoint.pinged' THEN e.endpoint_id = m.aggregate_id
-                            ELSE e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*']
-                                AND (e.endpoint_id <> '{STOREFRONT}' OR {SEEN_BY_STOREFRONTS}) END
-                    ON CONFLICT (endpoint_id, event_id) DO NOTHING
-                    RETURNING endpoint_id, aggregate_id
-                )
+                INSERT INTO deliveries (endpoint_id, event_id, aggregate_id, type, seq, event_time)
+                SELECT e.endpoint_id, m.event_id, m.aggregate_id, m.type, m.seq, m.event_time
+                FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
+                    AS m (event_id, type, aggregate_id, seq, event_time)
+                JOIN endpoints e ON e.enabled AND e.create_time <= m.event_time
+                    AND CASE m.type WHEN 'endpoint.pinged' THEN e.endpoint_id = m.aggregate_id
+                        ELSE e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*']
+                            AND (e.endpoint_id <> '{STOREFRONT}' OR {SEEN_BY_STOREFRONTS}) END
+                ON CONFLICT (endpoint_id, event_id) DO NOTHING
+                RETURNING endpoint_id, aggregate_id
+                """,
+                *columns((e.event_id, e.type, e.aggregate_id, e.seq, e.event_time) for e in events),
+                name="fresh",
+            )
+            write.add(
+                """
                 INSERT INTO lanes AS l (endpoint_id, aggregate_id, due_time)
                 SELECT DISTINCT endpoint_id, aggregate_id, now() FROM fresh ORDER BY endpoint_id, aggregate_id
                 ON CONFLICT (endpoint_id, aggregate_id) DO UPDATE SET due_time = l.due_time
-                """,
-                *zip(*((e.event_id, e.type, e.aggregate_id, e.seq, e.event_time) for e in events), strict=True)
-                if events
-                else [[]] * 5,
-            )
-            await self._connection.executemany(
-                "INSERT INTO set_aside_messages (stream, stream_seq, subject, reason) VALUES ($1, $2, $3, $4)",
-                [(self._stream, each.stream_seq, each.subject, each.reason) for each in set_aside],
-            )
-            await self._connection.execute(
                 """
-                INSERT INTO webhook_feed (stream, stream_seq, event_id) VALUES ($1, $2, $3)
-                ON CONFLICT (stream) DO UPDATE SET stream_seq = $2, event_id = $3
+            )
+        if set_aside:
+            write.add(
+                """
+                INSERT INTO set_aside_messages (stream, stream_seq, subject, reason)
+                SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[])
                 """,
                 self._stream,
-                position.stream_seq,
-                position.event_id,
+                *columns((each.stream_seq, each.subject, each.reason) for each in set_aside),
             )
+        write.add(
+            """
+            INSERT INTO webhook_feed (stream, stream_seq, event_id) VALUES ($1, $2, $3)
+            ON CONFLICT (stream) DO UPDATE SET stream_seq = $2, event_id = $3
+            """,
+            self._stream,
+            position.stream_seq,
+            position.event_id,
+        )
+        await write.execute(self._connection)
