@@ -7,6 +7,7 @@ from benchmarks import (
     committer,
     full_shop,
     hot_sku,
+    lone_events,
     memory,
     order_shapes,
     quiet_shop,
@@ -33,4 +34,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     quiet_shop.BENCHMARK,
     memory.BENCHMARK,
     search.BENCHMARK,
+    lone_events.BENCHMARK,
 )

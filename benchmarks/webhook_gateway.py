@@ -48,30 +48,12 @@ DEAD_ENDPOINTS = 10
 async def answer(run: Run) -> Sequence[Result]:
     events = run.size(EVENTS)
     async with Shop.open(run, SHAPE.skus) as shop, aiohttp.ClientSession() as http:
-        services, nats_url = shop.services, shop.services.nats.url
+        nats_url = shop.services.nats.url
         server = await shop.server()
         await one_answer(server, CREATE_ORDER, SHAPE)
         like = await an_event(shop.database)
-        receiver = Receiver(f"127.0.0.1:{free_port()}", http)
-        listener = services.module("benchmarks.receiver", receiver.address, ready=lambda: listens(receiver.address))
-        health = f"127.0.0.1:{free_port()}"
-        relay = services.program("relay", shop.database)
-        gateway = services.program(
-            "gateway",
-            shop.database,
-            ready=lambda: listens(health),
-            STOCKWARD_GATEWAY_ADDRESS=health,
-            STOREFRONT_WEBHOOK_URL=receiver.url,
-            WEBHOOK_SECRET=SECRET,
-        )
-        async with listener, relay, gateway:
+        async with delivering(shop, http) as (receiver, processes):
             await until_stored(nats_url, 1)
-            processes = {
-                "gateway": pid_of(gateway),
-                "PostgreSQL": pid_of(services.postgres),
-                "relay": pid_of(relay),
-                "receiver": pid_of(listener),
-            }
 
             async def deliver() -> Sample:
                 await receiver.forget()
@@ -127,6 +109,34 @@ async def answer(run: Run) -> Sequence[Result]:
                 f"Each of the {DEAD_ENDPOINTS} wants every event and answers none.",
             ),
         ]
+
+
+@asynccontextmanager
+async def delivering(shop: Shop, http: aiohttp.ClientSession) -> AsyncIterator[tuple[Receiver, dict[str, int]]]:
+    """Runs a relay, a gateway and a receiver of all events; yields a client of the receiver, and the pids of all."""
+    services = shop.services
+    receiver = Receiver(f"127.0.0.1:{free_port()}", http)
+    listener = services.module("benchmarks.receiver", receiver.address, ready=lambda: listens(receiver.address))
+    health = f"127.0.0.1:{free_port()}"
+    relay = services.program("relay", shop.database)
+    gateway = services.program(
+        "gateway",
+        shop.database,
+        ready=lambda: listens(health),
+        STOCKWARD_GATEWAY_ADDRESS=health,
+        STOREFRONT_WEBHOOK_URL=receiver.url,
+        WEBHOOK_SECRET=SECRET,
+    )
+    async with listener, relay, gateway:
+        yield (
+            receiver,
+            {
+                "gateway": pid_of(gateway),
+                "PostgreSQL": pid_of(services.postgres),
+                "relay": pid_of(relay),
+                "receiver": pid_of(listener),
+            },
+        )
 
 
 @asynccontextmanager
