@@ -32,7 +32,14 @@ hypothesis.register_profile("same", derandomize=True)  # what fails here fails e
 hypothesis.register_profile("new", print_blob=True)
 hypothesis.load_profile("same")
 
-MAY_BE_ABSENT = ("no shared/data", "no /usr/bin/chromium", "no pgbouncer", "this PgBouncer", "no PostgreSQL 1")
+MAY_BE_ABSENT = (
+    "no shared/data",
+    "no /usr/bin/chromium",
+    "no pgbouncer",
+    "this PgBouncer",
+    "no PostgreSQL 1",
+    "no systemd-analyze",
+)
 """What CI may do without, by the reason for a skip: data that is never committed, and what .ci/run reports when it
 cannot be installed."""
 
