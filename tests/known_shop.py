@@ -142,6 +142,9 @@ async def send(shop: Shop, request: Message, by: str = "") -> Message:
     assert method.containing_service is not None
     area = method.containing_service.full_name.split(".")[1]
     by = by or ("admin" if area == "auth" else "pms")
+    service = method.containing_service.name
+    if service in ("SessionService", "StatusService"):
+        by, area = "pms" if by == "admin" else by, {"SessionService": "sessions", "StatusService": "status"}[service]
     names = {"auth": "keys", "order": "orders", "event": "events", "webhook": "webhooks"}
     stub = getattr(getattr(shop, by), names.get(area, area))
     call = getattr(stub, method.name)

@@ -10,14 +10,16 @@ from typing import Any
 import asyncpg
 import grpc
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
+from google.rpc import status_pb2 as rpc_status_pb2
 from google.type.money_pb2 import Money
 from grpc_status import rpc_status
-from stockward.auth.v1 import key_pb2_grpc
+from stockward.auth.v1 import key_pb2_grpc, session_pb2_grpc
 from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
+from stockward.status.v1 import status_pb2_grpc
 from stockward.webhook.v1 import incoming_pb2_grpc, webhook_pb2_grpc
 
 from stockward_dev import free_port
@@ -27,7 +29,7 @@ from stockward_server.config import Settings
 from stockward_server.storage import keys
 from stockward_server.storage.database import Pool
 
-KEYS = {role: f"swk_{role}_test_key" for role in ("storefront", "pms", "admin")}
+KEYS = {role: f"swk_{role}_test_key" for role in ("storefront", "viewer", "pms", "admin")}
 
 
 class Callers:
@@ -40,6 +42,8 @@ class Callers:
         self.orders: Any = order_pb2_grpc.OrderServiceStub(channel)
         self.events: Any = event_pb2_grpc.EventServiceStub(channel)
         self.keys: Any = key_pb2_grpc.KeyServiceStub(channel)
+        self.sessions: Any = session_pb2_grpc.SessionServiceStub(channel)
+        self.status: Any = status_pb2_grpc.StatusServiceStub(channel)
         self.incoming: Any = incoming_pb2_grpc.IncomingWebhookServiceStub(channel)
         self.webhooks: Any = webhook_pb2_grpc.WebhookServiceStub(channel)
 
@@ -116,6 +120,7 @@ class Shop:
         self.pms = stubs["pms"]
         self.storefront = stubs["storefront"]
         self.admin = stubs["admin"]
+        self.viewer = stubs["viewer"]
         self.keyless = stubs["keyless"]
 
     async def sell(
@@ -226,7 +231,7 @@ class Refused:
         self.message = error.details() or ""
         status: Any = rpc_status.from_call(error)  # type: ignore[arg-type]
         assert status is not None, f"no google.rpc.Status in {error!r}"
-        self.status: status_pb2.Status = status
+        self.status: rpc_status_pb2.Status = status
         self.info: error_details_pb2.ErrorInfo = self._detail(error_details_pb2.ErrorInfo)
         self.reason = self.info.reason
         self.metadata = dict(self.info.metadata)

@@ -41,7 +41,13 @@ SCALARS = {
 }
 """Python type and default of the scalar types in use."""
 
-ATTRIBUTES = {"KeyService": "keys", "OrderService": "orders", "EventService": "events", "WebhookService": "webhooks"}
+ATTRIBUTES = {
+    "KeyService": "keys",
+    "SessionService": "sessions",
+    "OrderService": "orders",
+    "EventService": "events",
+    "WebhookService": "webhooks",
+}
 """Attribute of the client for each service; of others, the lower-case name without `Service`."""
 
 RAW = ".google.api.HttpBody"

@@ -43,6 +43,7 @@ OPEN_TO_STOREFRONTS = {
     "ListOrders",
     "CancelOrder",
     "ListEvents",
+    "WhoAmI",
 }
 
 FOR_ONE_CUSTOMER = {"ListOrders"}
@@ -121,6 +122,18 @@ async def test_a_role_may_call_what_the_contract_says(
             elif refusal is not None:
                 assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT, (method.full_name, refusal.message)
     assert answered == {method.full_name: role in allowed_for_nobody_in_particular(method) for method in KEYED}
+
+
+READS = ("Get", "List", "BatchGet", "Check", "Explain", "Verify", "Watch", "WhoAmI")
+
+SESSIONS = {"CreateSession", "EndSession"}
+"""What a viewer may do beside reading: they change nothing of the shop."""
+
+
+def test_the_contract_opens_to_viewers_what_staff_read_and_nothing_that_changes() -> None:
+    of_staff = {m.name for m in KEYED if "pms" in allowed_by_contract(m)}
+    reads = {name for name in of_staff if name.startswith(READS)}
+    assert {m.name for m in KEYED if "viewer" in allowed_by_contract(m)} == reads | SESSIONS
 
 
 def test_the_contract_opens_to_storefronts_what_customers_need() -> None:

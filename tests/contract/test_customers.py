@@ -27,6 +27,7 @@ from tests.snapshot import nothing_written
 
 FOR_EVERYBODY = {
     *("ListAvailableProducts", "GetAvailableProduct", "GetAvailability", "BatchGetAvailability", "WatchAvailability"),
+    "WhoAmI",
 }
 MAKES_THEIR_OWN = {"ReserveStock", "CreateOrder", "BatchCreateOrders"}
 NAMES_THEIR_OWN = {"ExtendReservation", "ReleaseReservation", "GetReservation", "GetOrder", "CancelOrder"}
@@ -196,7 +197,7 @@ async def test_orders_are_listed_for_one_customer_and_no_other(customers: Custom
             customers.shop.storefront.orders.ListOrders(orders.ListOrdersRequest(customer_id=customer_id))
         )
         assert (by_key.code.name, by_key.reason) == ("PERMISSION_DENIED", "ROLE_NOT_ALLOWED")
-        assert by_key.metadata == {"role": "storefront", "allowed": "pms,admin"}
+        assert by_key.metadata == {"role": "storefront", "allowed": "viewer,pms,admin"}
         assert "without a customer's token" in by_key.message
 
 

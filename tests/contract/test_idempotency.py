@@ -25,8 +25,8 @@ def has_request_id(message: Descriptor) -> bool:
     )
 
 
-OF_KEYS = {"CreateKey", "RotateKey", "RevokeKey"}
-"""Their answers have a part that is shown once; they are tried in integration/test_keys.py."""
+OF_KEYS = {"CreateKey", "RotateKey", "RevokeKey", "CreateSession", "EndSession"}
+"""Their answers have a part that is shown once; they are tried in integration/test_keys.py and test_sessions.py."""
 
 
 def test_every_method_with_a_request_id_is_here() -> None:

@@ -84,6 +84,10 @@ ROUTES = {
     "ListKeys": "GET /api/admin/keys",
     "RotateKey": "PUT /api/admin/keys/{key_id}/rotate *",
     "RevokeKey": "PUT /api/admin/keys/{key_id}/revoke *",
+    "WhoAmI": "GET /api/storefront/whoami, GET /api/pms/whoami",
+    "CreateSession": "POST /api/pms/sessions/create *",
+    "EndSession": "PUT /api/pms/sessions/{key_id}/end *",
+    "GetStatus": "GET /api/pms/status",
     "ReceiveStripeWebhook": "POST /api/storefront/webhook/stripe *",
 }
 """Verb, path and body of every unary method; programs out there are written against them."""
@@ -129,7 +133,7 @@ def test_variables_of_a_path_are_fields_of_the_request(method: MethodDescriptor)
 
 
 def test_the_verb_tells_whether_a_call_changes_anything() -> None:
-    reads = ("Get", "List", "BatchGet", "Check", "Explain", "Verify")
+    reads = ("Get", "List", "BatchGet", "Check", "Explain", "Verify", "WhoAmI")
     for name, route in ROUTES.items():
         assert route.startswith("GET ") == name.startswith(reads), name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from stockward.event.v1.event_pb2 import Event, ListEventsRequest
@@ -32,6 +33,9 @@ async def key() -> bytes:
 
 
 SEALS = Seals(key)
+UNWATCHED: Any = None
+"""In place of the watches, which a list does without."""
+
 BY_STAFF = Call(Caller("pms", Role.PMS), "/stockward.event.v1.EventService/ListEvents")
 
 
@@ -186,7 +190,7 @@ async def test_a_rare_type_is_found_though_a_call_looks_at_a_part_of_the_record(
 
 
 async def test_a_cursor_leads_through_the_record(database: Pool) -> None:
-    servicer = EventServicer(SqlEventLog(database), SEALS)
+    servicer = EventServicer(SqlEventLog(database), UNWATCHED, SEALS)
     current_call.set(BY_STAFF)
     await record_many(database, 3, 2)
 
@@ -202,7 +206,7 @@ async def test_a_cursor_leads_through_the_record(database: Pool) -> None:
 
 @pytest.mark.parametrize("cursor", ["nonsense", "AAAA", encode(Seal(bytes(32)), ListOrdersRequest(), [1])])
 async def test_what_is_no_cursor_is_refused(database: Pool, cursor: str) -> None:
-    servicer = EventServicer(SqlEventLog(database), SEALS)
+    servicer = EventServicer(SqlEventLog(database), UNWATCHED, SEALS)
     current_call.set(BY_STAFF)
     with pytest.raises(PageTokenInvalid) as refused:
         await servicer.ListEvents(ListEventsRequest(cursor=cursor), None)  # type: ignore[arg-type]

@@ -251,7 +251,7 @@ async def test_names_that_no_key_may_have(admin: Any, name: str) -> None:
     assert (refusal.reason, refusal.fields) == ("FIELD_INVALID", ["name"])
 
 
-@pytest.mark.parametrize("role", [0, 4, -1])
+@pytest.mark.parametrize("role", [0, 5, -1])
 async def test_a_key_has_a_role(admin: Any, role: int) -> None:
     refusal = await refused(admin.CreateKey(pb.CreateKeyRequest(name="a", role=role)))  # type: ignore[arg-type]
     assert (refusal.reason, refusal.fields) == ("FIELD_INVALID", ["role"])

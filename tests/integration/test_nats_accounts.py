@@ -21,8 +21,9 @@ from stockward.event.v1.event_pb2 import Event
 from stockward_client.events import subscribe
 from stockward_dev import Nats
 from stockward_dev.service import program
+from stockward_server.application.ports.status import Verdict
 from stockward_server.config import Settings
-from stockward_server.observability.diagnostics import Subject, Verdict, check_stream
+from stockward_server.observability.diagnostics import Subject, check_stream
 from stockward_server.relay.accounts import SUBSCRIBER_API, USERS, accounts, as_configuration
 from stockward_server.relay.wake import WAKE_SUBJECT, Waker
 from stockward_server.storage.database import Pool

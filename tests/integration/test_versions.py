@@ -8,6 +8,7 @@ import re
 import pytest
 
 from stockward_dev import Nats
+from stockward_server.application.ports.status import Verdict
 from stockward_server.observability import diagnostics
 from stockward_server.observability.readiness import Readiness
 from stockward_server.runtime import nats as queue
@@ -46,8 +47,8 @@ async def test_a_process_on_it_is_not_ready_and_says_why(old_database: str, capl
     assert re.fullmatch(f"not ready: {TOO_OLD}", "".join(record.getMessage() for record in caplog.records)), "said once"
     await pool.close()
     pool = await open_pool(old_database, 1, read_only=True)
-    (finding,) = await diagnostics._safely("database", diagnostics.check_database(pool), "upgrade it")
-    assert finding.verdict is diagnostics.Verdict.PROBLEM
+    (finding,) = await diagnostics.safely("database", diagnostics.check_database(pool), "upgrade it")
+    assert finding.verdict is Verdict.PROBLEM
     assert re.fullmatch(TOO_OLD, finding.found)
     await pool.close()
 

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 import grpc
 from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 from google.type import money_pb2
-from stockward.auth.v1 import auth_pb2, key_pb2, key_pb2_grpc
+from stockward.auth.v1 import auth_pb2, key_pb2, key_pb2_grpc, session_pb2, session_pb2_grpc
 from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2, event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
+from stockward.status.v1 import status_pb2, status_pb2_grpc
 from stockward.webhook.v1 import webhook_pb2, webhook_pb2_grpc
 
 from stockward_client.aio_calls import AsyncCalls, AsyncPages
@@ -58,7 +59,13 @@ class AsyncKeyService:
         )
 
     def list_keys(
-        self, *, page_size: int = 0, page_token: str = "", include_ended: bool = False, timeout: float | None = None
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        include_ended: bool = False,
+        include_sessions: bool = False,
+        timeout: float | None = None,
     ) -> AsyncPages[key_pb2.ListKeysResponse, key_pb2.Key]:
         """Lists keys, newest first; expired and revoked ones on request only.
 
@@ -68,11 +75,17 @@ class AsyncKeyService:
             page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
                 first page.
             include_ended: Whether to list expired and revoked keys as well.
+            include_sessions: Whether to list sessions as well, see SessionService.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
             self._stub.ListKeys,
-            key_pb2.ListKeysRequest(page_size=page_size, page_token=page_token, include_ended=include_ended),
+            key_pb2.ListKeysRequest(
+                page_size=page_size,
+                page_token=page_token,
+                include_ended=include_ended,
+                include_sessions=include_sessions,
+            ),
             lambda page: page.keys,
             timeout,
         )
@@ -119,8 +132,8 @@ class AsyncKeyService:
     async def revoke_key(
         self, *, key_id: str, request_id: str = "", etag: str = "", timeout: float | None = None
     ) -> key_pb2.Key:
-        """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is
-        already revoked is returned unchanged.
+        """Revokes a key, or a session: within 5 seconds no server accepts it, nor the sessions of the key, and the
+        streams that they opened end. A key that is already revoked is returned unchanged.
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
@@ -137,6 +150,73 @@ class AsyncKeyService:
         """
         return await self._calls.unary(
             self._stub.RevokeKey, key_pb2.RevokeKeyRequest(key_id=key_id, request_id=request_id, etag=etag), timeout
+        )
+
+
+class AsyncSessionService:
+    """Says who the caller is, and makes and ends sessions."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
+        self._calls = calls
+        self._stub = session_pb2_grpc.SessionServiceStub(channel)
+
+    async def who_am_i(self, *, timeout: float | None = None) -> session_pb2.WhoAmIResponse:
+        """Returns who the caller is: name, role, and when its credential expires.
+
+        Args:
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(self._stub.WhoAmI, session_pb2.WhoAmIRequest(), timeout)
+
+    async def create_session(
+        self,
+        *,
+        ttl: duration_pb2.Duration,
+        role: auth_pb2.Role.ValueType | None = None,
+        link: bool = False,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> session_pb2.CreateSessionResponse:
+        """Creates a session with the API key that the caller presents. A link (`link`) is presented in place of the
+        key, and used up by that.
+
+        Errors:
+        - UNAUTHENTICATED (CREDENTIALS_INVALID): the link was used before.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): `role` may do more than the role of the caller.
+        - FAILED_PRECONDITION (SESSION_NEEDS_KEY): the caller presents a session or a token.
+
+        Args:
+            ttl: How long the session, or the link, is valid: 1 minute to 24 hours, but no longer than the key.
+            role: Role of the session, which may do no more than the caller's; unset: the caller's.
+            link: Makes a link instead: its secret is valid for one call of CreateSession and for nothing else. Put it
+                behind the `#` of an address, which browsers do not send.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.CreateSession,
+            session_pb2.CreateSessionRequest(ttl=ttl, role=role, link=link, request_id=request_id),
+            timeout,
+        )
+
+    async def end_session(self, *, key_id: str, request_id: str = "", timeout: float | None = None) -> key_pb2.Key:
+        """Ends a session of the caller's name. One that has ended is returned unchanged. Administrators end those of
+        others with RevokeKey.
+
+        Errors:
+        - NOT_FOUND (KEY_NOT_FOUND): no session of the caller's name has this id.
+
+        Args:
+            key_id: Id of the session, a UUID.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.EndSession, session_pb2.EndSessionRequest(key_id=key_id, request_id=request_id), timeout
         )
 
 
@@ -1522,7 +1602,7 @@ class AsyncOrderService:
 
 
 class AsyncEventService:
-    """Reads the log of events, for consumers that missed some."""
+    """Reads the log of events: what was recorded, and what is being recorded."""
 
     def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
         self._calls = calls
@@ -1562,6 +1642,53 @@ class AsyncEventService:
             lambda page: page.events,
             timeout,
         )
+
+    def watch_events(
+        self, *, cursor: str = "", types: Iterable[str] = (), aggregate_id: str = "", timeout: float | None = None
+    ) -> AsyncIterator[event_pb2.WatchEventsResponse]:
+        """Sends each event after a cursor, then each event as it is recorded; without a cursor, from now on. For
+        staff. gRPC-Web carries it to browsers; there is no REST route.
+
+        A response without events says that everything up to its cursor was sent: one is sent at once, and after
+        each time of silence. The watch is ended with UNAVAILABLE when the server stops or a new epoch of the log
+        begins, and with ABORTED when too much waits to be read: resume from the last cursor.
+
+        Errors:
+        - OUT_OF_RANGE (CURSOR_EXPIRED): events after the cursor are no longer kept.
+        - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+        - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED): the server has as many open watches as it allows.
+        - ABORTED (WATCH_LAGGED): the caller reads more slowly than events come.
+
+        Args:
+            cursor: A cursor of WatchEvents, or the `next_cursor` of ListEvents; empty: start from now.
+            types: Only events of these types, such as `order.created`, or `order.*` for all of an aggregate; empty: all
+                types.
+            aggregate_id: Only events of this aggregate, by their `aggregate_id`.
+            timeout: Seconds that the server may be away before the watch ends; None: it goes on for ever.
+        """
+        return self._calls.watch(
+            self._stub.WatchEvents,
+            event_pb2.WatchEventsRequest(cursor=cursor, types=types, aggregate_id=aggregate_id),
+            timeout,
+        )
+
+
+class AsyncStatusService:
+    """Reports how the shop is."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
+        self._calls = calls
+        self._stub = status_pb2_grpc.StatusServiceStub(channel)
+
+    async def get_status(self, *, timeout: float | None = None) -> status_pb2.GetStatusResponse:
+        """Returns what checks of database, relay, gateway and queues found, and how much waits. The checks are made
+        at most once in 2 seconds for all callers together.
+
+        Args:
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(self._stub.GetStatus, status_pb2.GetStatusRequest(), timeout)
 
 
 class AsyncWebhookService:
@@ -2019,8 +2146,10 @@ class AsyncServices:
 
     def __init__(self, channel: grpc.aio.Channel, calls: AsyncCalls) -> None:
         self.keys = AsyncKeyService(channel, calls)
+        self.sessions = AsyncSessionService(channel, calls)
         self.catalog = AsyncCatalogService(channel, calls)
         self.inventory = AsyncInventoryService(channel, calls)
         self.orders = AsyncOrderService(channel, calls)
         self.events = AsyncEventService(channel, calls)
+        self.status = AsyncStatusService(channel, calls)
         self.webhooks = AsyncWebhookService(channel, calls)

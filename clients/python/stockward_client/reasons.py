@@ -75,6 +75,7 @@ __all__ = [
     "ResponsesUnread",
     "RoleNotAllowed",
     "SecretLimitReached",
+    "SessionNeedsKey",
     "SkuTaken",
     "SkuUnknown",
     "StockChanged",
@@ -130,6 +131,12 @@ class RateLimited(ResourceExhausted):
 
 class CustomerNotAllowed(PermissionDenied):
     """The token acts for one customer, and the request names another one, or the method is not for customers."""
+
+
+class SessionNeedsKey(FailedPrecondition):
+    """A session is created with an API key, or with the secret of a link; the caller presents a session or a token,
+    as `kind` says.
+    """
 
 
 class FieldInvalid(InvalidArgument):
@@ -437,6 +444,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "TOKEN_KEYS_UNAVAILABLE": TokenKeysUnavailable,
     "RATE_LIMITED": RateLimited,
     "CUSTOMER_NOT_ALLOWED": CustomerNotAllowed,
+    "SESSION_NEEDS_KEY": SessionNeedsKey,
     "FIELD_INVALID": FieldInvalid,
     "PAGE_TOKEN_INVALID": PageTokenInvalid,
     "MONEY_INVALID": MoneyInvalid,

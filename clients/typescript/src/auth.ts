@@ -1,4 +1,5 @@
-/** Keys and what they are for, which the contract has in two files. */
+/** Keys, sessions and what they are for, which the contract has in three files. */
 
 export * from "./generated/stockward/auth/v1/auth_pb.js";
 export * from "./generated/stockward/auth/v1/key_pb.js";
+export * from "./generated/stockward/auth/v1/session_pb.js";

@@ -3,10 +3,12 @@
 import { createClient } from "@connectrpc/connect";
 import type { Client, Transport } from "@connectrpc/connect";
 import { KeyService } from "./generated/stockward/auth/v1/key_pb.js";
+import { SessionService } from "./generated/stockward/auth/v1/session_pb.js";
 import { CatalogService } from "./generated/stockward/catalog/v1/catalog_pb.js";
 import { EventService } from "./generated/stockward/event/v1/event_pb.js";
 import { InventoryService } from "./generated/stockward/inventory/v1/inventory_pb.js";
 import { OrderService } from "./generated/stockward/order/v1/order_pb.js";
+import { StatusService } from "./generated/stockward/status/v1/status_pb.js";
 import { WebhookService } from "./generated/stockward/webhook/v1/webhook_pb.js";
 import { dependable } from "./transport.js";
 import type { Key } from "./transport.js";
@@ -26,6 +28,8 @@ export class Services {
   readonly events: Client<typeof EventService>;
   readonly webhooks: Client<typeof WebhookService>;
   readonly keys: Client<typeof KeyService>;
+  readonly sessions: Client<typeof SessionService>;
+  readonly status: Client<typeof StatusService>;
   /** What carries the calls; `createClient` makes further clients on it. */
   readonly transport: Transport;
 
@@ -37,5 +41,7 @@ export class Services {
     this.events = createClient(EventService, this.transport);
     this.webhooks = createClient(WebhookService, this.transport);
     this.keys = createClient(KeyService, this.transport);
+    this.sessions = createClient(SessionService, this.transport);
+    this.status = createClient(StatusService, this.transport);
   }
 }

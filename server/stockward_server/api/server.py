@@ -11,11 +11,12 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
-from stockward.auth.v1 import key_pb2, key_pb2_grpc
+from stockward.auth.v1 import key_pb2, key_pb2_grpc, session_pb2, session_pb2_grpc
 from stockward.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from stockward.event.v1 import event_pb2, event_pb2_grpc
 from stockward.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from stockward.order.v1 import order_pb2, order_pb2_grpc
+from stockward.status.v1 import status_pb2, status_pb2_grpc
 from stockward.webhook.v1 import incoming_pb2, incoming_pb2_grpc, webhook_pb2, webhook_pb2_grpc
 
 from stockward_server.api.calls.arrivals import Slots
@@ -39,6 +40,8 @@ SERVICES = [
     incoming_pb2.DESCRIPTOR.services_by_name["IncomingWebhookService"],
     webhook_pb2.DESCRIPTOR.services_by_name["WebhookService"],
     key_pb2.DESCRIPTOR.services_by_name["KeyService"],
+    session_pb2.DESCRIPTOR.services_by_name["SessionService"],
+    status_pb2.DESCRIPTOR.services_by_name["StatusService"],
 ]
 """Every service of the contract."""
 
@@ -78,6 +81,8 @@ class Servicers:
     incoming: incoming_pb2_grpc.IncomingWebhookServiceServicer
     webhook: webhook_pb2_grpc.WebhookServiceServicer
     key: key_pb2_grpc.KeyServiceServicer
+    session: session_pb2_grpc.SessionServiceServicer
+    status: status_pb2_grpc.StatusServiceServicer
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +173,8 @@ class ApiServer:
         incoming_pb2_grpc.add_IncomingWebhookServiceServicer_to_server(servicers.incoming, server)
         webhook_pb2_grpc.add_WebhookServiceServicer_to_server(servicers.webhook, server)
         key_pb2_grpc.add_KeyServiceServicer_to_server(servicers.key, server)
+        session_pb2_grpc.add_SessionServiceServicer_to_server(servicers.session, server)
+        status_pb2_grpc.add_StatusServiceServicer_to_server(servicers.status, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = [service.full_name for service in SERVICES]
         if reflect:

@@ -22,7 +22,7 @@ from stockward_server.application.ports.events import Cursor, LoggedEvent
 from stockward_server.application.ports.orders import OrderFilter, OrderViews
 from stockward_server.application.ports.pages import Page, Position
 from stockward_server.application.ports.stock import StockViews
-from stockward_server.application.watch_queues import Interest
+from stockward_server.application.watch_queues import EVERY_TOPIC, Interest
 from stockward_server.application.watches import SnapshotItem, Watches
 from stockward_server.domain.order import OPEN_STATES, Order, OrderState
 from stockward_server.domain.stock import policy_etag
@@ -138,6 +138,36 @@ async def _watch_orders(
         del response
 
 
+async def watch_events(
+    watches: Watches, seals: Seals, request: event_pb2.WatchEventsRequest, context: Context
+) -> AsyncIterator[event_pb2.WatchEventsResponse]:
+    """Sends the events after a cursor, or from now on."""
+    async with going_on(seals, request.cursor) as (after, encode):
+        slot = watches.enter()
+        context.add_done_callback(lambda _: slot.close())  # type: ignore[arg-type]  # the stub has a client's callback
+        types = frozenset(request.types)
+
+        def matches(event: event_pb2.Event) -> bool:
+            return not types or event.type in types or f"{event.aggregate_type}.*" in types
+
+        keys = frozenset({request.aggregate_id} if request.aggregate_id else ())
+        async for update in watches.changes(slot, Interest(EVERY_TOPIC, keys, matches), after, _nothing()):
+            assert update.position is not None  # there is no snapshot to complete
+            response = event_pb2.WatchEventsResponse(
+                events=update.messages, cursor=encode(update.position), checkpoint=update.is_checkpoint
+            )
+            del update
+            yield response
+            del response
+
+
+async def _nothing() -> AsyncIterator[Sequence[SnapshotItem]]:
+    """Yields no snapshot: events have no present state."""
+    nothing: Sequence[Sequence[SnapshotItem]] = ()
+    for page in nothing:
+        yield page
+
+
 async def _pages(
     load: Callable[[Page], Awaitable[Sequence[Row]]],
     message: Callable[[Row], Any],
@@ -224,4 +254,10 @@ def _skus(logged: LoggedEvent) -> Collection[str]:
     return ()
 
 
-WATCH_ENCODER = Encoder({"stock": _changed_level, "order": _changed_order}, availability_message, _skus)
+def _event(logged: LoggedEvent) -> event_pb2.Event:
+    return event_pb2.Event.FromString(logged.payload)
+
+
+WATCH_ENCODER = Encoder(
+    {"stock": _changed_level, "order": _changed_order, EVERY_TOPIC: _event}, availability_message, _skus
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
 from hashlib import blake2b
 
 from stockward_server.domain.event import CUSTOMER, SYSTEM
@@ -18,16 +19,55 @@ class Role(IntEnum):
     STOREFRONT = 1
     PMS = 2
     ADMIN = 3
+    VIEWER = 4
 
     @property
     def is_staff(self) -> bool:
-        """Whether the caller may set prices, charges and payment terms."""
+        """Whether the caller sees everything, and may set what storefronts may not; a viewer sets nothing."""
         return self is not Role.STOREFRONT
+
+    @property
+    def power(self) -> int:
+        """A rank: of several roles that a token names, the highest counts."""
+        return POWER.index(self)
+
+    @property
+    def within(self) -> frozenset[Role]:
+        """The roles that may do no more than this one."""
+        return frozenset({self}) if self is Role.STOREFRONT else frozenset(POWER[1 : self.power + 1])
 
     def may_see(self, published: bool) -> bool:
         """Returns whether a product and its SKUs exist for the caller: staff see all, a storefront only published ones.
         Every method treats an invisible product as missing."""
         return published or self.is_staff
+
+
+POWER = (Role.STOREFRONT, Role.VIEWER, Role.PMS, Role.ADMIN)
+"""The roles, from the weakest."""
+
+
+class CredentialKind(StrEnum):
+    """The kind of a credential."""
+
+    KEY = "key"
+    SESSION = "session"
+    TOKEN = "token"
+    LINK = "link"
+    """The one-time secret of a link, which is good for CreateSession only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a caller presents."""
+
+    kind: CredentialKind
+    key_id: str = ""
+    """Id of the key, session or link; empty for a token."""
+    expire_time: datetime | None = None
+
+
+UNKNOWN_KEY = Credential(CredentialKind.KEY)
+"""The credential of callers that present none, such as signed webhooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +79,8 @@ class Caller:
     role: Role
     customer_id: str = ""
     """The only customer that the caller acts for; empty for staff, and for a shop that acts for all customers."""
+    credential: Credential = field(default=UNKNOWN_KEY, compare=False)
+    """Not compared: a stream goes on when its key is rotated."""
 
     @property
     def actor(self) -> str:

@@ -18,7 +18,14 @@ from stockward_server.application.context import Role
 from stockward_server.application.ports.events import EventLog, LoggedEvent
 from stockward_server.application.ports.stock import AvailabilityRow
 from stockward_server.application.reads import Load
-from stockward_server.application.watch_queues import AvailabilityQueue, Change, ChangeQueue, WatchQueue
+from stockward_server.application.watch_queues import (
+    EVERY_TOPIC,
+    AvailabilityQueue,
+    Change,
+    ChangeQueue,
+    Interest,
+    WatchQueue,
+)
 from stockward_server.domain.errors import DatabaseUnavailable
 from stockward_server.runtime.supervision import end
 from stockward_server.runtime.turns import Turns
@@ -60,6 +67,13 @@ class Encoder:
 def key_of(event: LoggedEvent) -> str:
     """Returns the key that a watch names for this event: the SKU for stock, otherwise the id."""
     return event.aggregate_id.rpartition("@")[0] if event.aggregate_type == "stock" else event.aggregate_id
+
+
+def is_selected(event: LoggedEvent, interest: Interest) -> bool:
+    """Returns whether a watch selects this event by topic and key, before its message is encoded."""
+    if interest.topic == EVERY_TOPIC:
+        return not interest.keys or event.aggregate_id in interest.keys
+    return event.aggregate_type == interest.topic and (not interest.keys or key_of(event) in interest.keys)
 
 
 class Follower:
@@ -221,10 +235,10 @@ class Follower:
             self._hint.set()
         reached: set[WatchQueue] = set()
         for event in events:
-            key = key_of(event)
             if self._shoppers:
                 self._stale.update(sku for sku in self._encoder.skus(event) if sku in self._shoppers)
-            self._queue_change(event, key, reached)
+            self._queue_change(event, event.aggregate_type, key_of(event), reached)
+            self._queue_change(event, EVERY_TOPIC, event.aggregate_id, reached)
         if self._stale or self._beginning:
             await self._send_availability(reached)
         self._cut_off_slow_watches()
@@ -233,8 +247,7 @@ class Follower:
         self.proven = batch.proven
         return len(reached)
 
-    def _queue_change(self, event: LoggedEvent, key: str, reached: set[WatchQueue]) -> None:
-        topic = event.aggregate_type
+    def _queue_change(self, event: LoggedEvent, topic: str, key: str, reached: set[WatchQueue]) -> None:
         queues = [*self._changes.get((topic, key), ()), *self._changes.get((topic, ""), ())]
         if not queues:
             return

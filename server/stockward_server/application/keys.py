@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
 from stockward_server.application.context import Role
-from stockward_server.domain.errors import FieldInvalid, KeyNotActive
+from stockward_server.domain.errors import FieldInvalid, KeyNotActive, KeyNotFound
 from stockward_server.domain.etag import etag_of, require_etag
 from stockward_server.domain.identifiers import new_id
 
@@ -52,6 +52,8 @@ class ApiKey:
     """Actor that created it; empty for keys from before actors were recorded, as are the next two."""
     rotated_by: str = ""
     revoked_by: str = ""
+    session_of: str | None = None
+    """key_id of the key that this session was created with; None for a key."""
 
     @property
     def etag(self) -> str:
@@ -101,6 +103,32 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
+class NewSession:
+    """A requested session, or a link."""
+
+    ttl: timedelta
+    role: Role
+    link: bool
+
+    def made(self, secret: NewSecret, origin: ApiKey, now: datetime) -> ApiKey:
+        """Returns the session of the key `origin`, which it does not outlive."""
+        expire_time = now + self.ttl
+        if origin.expire_time is not None:
+            expire_time = min(expire_time, origin.expire_time)
+        prefix = prefix_of(secret.of(self.role))
+        return ApiKey(
+            secret.key_id,
+            origin.name,
+            self.role,
+            prefix,
+            now,
+            expire_time,
+            session_of=origin.key_id,
+            created_by=origin.name,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
     """A requested rotation; without an `expire_time` the new key has the lifetime of the old one."""
 
@@ -112,6 +140,8 @@ class Rotation:
 
     def decide(self, old: ApiKey, now: datetime) -> tuple[NewKey, ApiKey]:
         """Returns the new key to create and the changed old key. Raises KeyNotActive unless the old key is ACTIVE."""
+        if old.session_of:
+            raise KeyNotFound(old.key_id)
         require_etag(f"key {old.key_id}", old.etag, self.etag, key_id=old.key_id)
         state = old.state(now)
         if state is not KeyState.ACTIVE:

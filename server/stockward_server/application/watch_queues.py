@@ -10,6 +10,9 @@ from typing import Any
 
 from stockward_server.domain.errors import StockwardError, WatchLagged
 
+EVERY_TOPIC = "*"
+"""The topic of watches that select events of any aggregate type; their keys are aggregate ids."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -25,12 +28,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """The events that a watch selects: of one aggregate type, with these keys (none: all)."""
+    """The events that a watch selects: of one aggregate type or of all, with these keys (none: all)."""
 
     topic: str
-    """`stock` or `order`."""
+    """`stock`, `order` or EVERY_TOPIC."""
     keys: Collection[str]
-    """SKUs or order ids."""
+    """SKUs, order ids or aggregate ids."""
     matches: Callable[[Any], bool] = lambda message: True
 
 

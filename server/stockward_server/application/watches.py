@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stockward_server.application.follower import PAGE, Encoder, Follower, epoch_ended, key_of
+from stockward_server.application.follower import PAGE, Encoder, Follower, epoch_ended, is_selected
 from stockward_server.application.ports.events import Cursor, EventLog, LoggedEvent
 from stockward_server.application.ports.pages import PAGE_BYTES
 from stockward_server.application.watch_queues import AvailabilityQueue, ChangeQueue, Interest
@@ -201,9 +201,7 @@ class Watches:
         messages = (
             encode(event)
             for event in events
-            if event.aggregate_type == interest.topic
-            and (not interest.keys or key_of(event) in interest.keys)
-            and event.version > known.get(event.aggregate_id, 0)
+            if is_selected(event, interest) and event.version > known.get(event.aggregate_id, 0)
         )
         return [message for message in messages if interest.matches(message)]
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import ServiceDescriptor
 from stockward.auth.v1 import auth_pb2
 
-from stockward_server.application.context import Caller, Role
+from stockward_server.application.context import Caller, CredentialKind, Role
 from stockward_server.domain.errors import CredentialsInvalid, RoleNotAllowed
 from stockward_server.runtime.turns import whose
 
 OPEN = ("/grpc.health.", "/grpc.reflection.")
 """Services that need no key, as they reveal nothing about the shop."""
+
+CREATE_SESSION = "/stockward.auth.v1.SessionService/CreateSession"
+"""The only method that accepts the secret of a link."""
 
 ADMIN_ONLY = frozenset({Role.ADMIN})
 """Roles of a method without the option."""
@@ -94,12 +97,14 @@ class Identity:
         """Returns the caller of a credential. Raises CredentialsInvalid, or RoleNotAllowed where the method does not
         permit it."""
         caller = await self._owner(credential)
+        if caller.credential.kind is CredentialKind.LINK and method_name != CREATE_SESSION:
+            raise CredentialsInvalid.link()
         allowed = self._roles.get(method_name, ADMIN_ONLY)
         if caller.role not in allowed:
             raise RoleNotAllowed(
                 caller.role.name.lower(),
                 f"call {method_name}",
-                allowed=[role.name.lower() for role in sorted(allowed)],
+                allowed=[role.name.lower() for role in sorted(allowed, key=lambda role: role.power)],
             )
         return caller
 

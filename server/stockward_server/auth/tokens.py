@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +13,7 @@ import jwt
 from cachetools import LRUCache
 from jwt import PyJWK
 
-from stockward_server.application.context import Caller, Role
+from stockward_server.application.context import Caller, Credential, CredentialKind, Role
 from stockward_server.auth.token_keys import TokenKeys
 from stockward_server.domain.errors import CredentialsInvalid
 
@@ -85,9 +86,14 @@ class Tokens:
             return known.caller
         claims = await self._verify(token)
         role = self._role(claims)
-        caller = Caller(self._subject(claims), role, self._customer(claims) if role is Role.STOREFRONT else "")
-        ends = min(int(claims["exp"]), END_OF_TIME) + self._rules.leeway_seconds
-        self._verified[digest] = _Verified(caller, ends, self._keys.keys)
+        expires = min(int(claims["exp"]), END_OF_TIME)
+        caller = Caller(
+            self._subject(claims),
+            role,
+            self._customer(claims) if role is Role.STOREFRONT else "",
+            Credential(CredentialKind.TOKEN, expire_time=datetime.fromtimestamp(expires, UTC)),
+        )
+        self._verified[digest] = _Verified(caller, expires + self._rules.leeway_seconds, self._keys.keys)
         return caller
 
     async def _verify(self, token: str) -> dict[str, Any]:
@@ -134,7 +140,7 @@ class Tokens:
             raise CredentialsInvalid.of_token(
                 "TOKEN_ROLE_UNKNOWN", f"the claim {name!r} of the token has no role of ours", claim=name
             )
-        return max(roles)
+        return max(roles, key=lambda role: role.power)
 
     def _customer(self, claims: Mapping[str, Any]) -> str:
         """Returns the customer of a storefront's token; empty when the rules do not require one."""

@@ -31,7 +31,7 @@ async def migrate(settings: Settings) -> list[str]:
 
 
 async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None:
-    """Stores an API key for `role` (`storefront`, `pms` or `admin`) unless it exists."""
+    """Stores an API key for `role` (`storefront`, `viewer`, `pms` or `admin`) unless it exists."""
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10.0)
     try:
         await keys.ensure_key(connection, name, Role[role.upper()], key)

@@ -19,6 +19,8 @@ from stockward_server.api.inventory.servicer import InventoryServicer
 from stockward_server.api.keys.servicer import KeyServicer
 from stockward_server.api.orders.servicer import OrderServicer
 from stockward_server.api.server import ApiServer, Limits, Servicers
+from stockward_server.api.sessions.servicer import SessionServicer
+from stockward_server.api.status.servicer import StatusServicer
 from stockward_server.api.watching import WATCH_ENCODER
 from stockward_server.api.webhooks.servicer import WebhookServicer
 from stockward_server.application.catalog import Catalog
@@ -43,6 +45,7 @@ from stockward_server.domain.unpaid_limits import UnpaidLimits
 from stockward_server.observability import families
 from stockward_server.observability.exposition import Exposition, Families
 from stockward_server.observability.monitor import watching
+from stockward_server.observability.status import status_reader
 from stockward_server.relay.wake import Waker
 from stockward_server.runtime import garbage
 from stockward_server.runtime.admin_port import listening
@@ -58,6 +61,7 @@ from stockward_server.storage.read.product_cache import ProductCache, kibibytes
 from stockward_server.storage.read.short_audit import AuditMetrics, audit_recent
 from stockward_server.storage.read.stock_views import SqlStockViews
 from stockward_server.storage.seal_key import read_seal_key
+from stockward_server.storage.sessions import SqlSessions
 from stockward_server.storage.webhooks.deliveries import SqlDeliveries
 from stockward_server.storage.webhooks.endpoints import SqlEndpoints
 from stockward_server.storage.webhooks.replay import SqlReplay
@@ -66,6 +70,7 @@ from stockward_server.storage.write.committer_metrics import CommitterMetrics
 from stockward_server.storage.write.lanes import Lanes
 from stockward_server.storage.write.mutation import Mutations
 from stockward_server.storage.write.retention import (
+    delete_ended_sessions,
     delete_expired_contacts,
     delete_expired_idempotency,
     delete_expired_messages,
@@ -218,6 +223,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         watches,
         seals,
     )
+    key_mutations = Mutations(pool, encode_event)
     keys = api_key_cache.ApiKeyCache(pool)
     token_keys = _token_keys(settings)
     server = ApiServer(
@@ -225,7 +231,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
             catalog_servicer,
             inventory_servicer,
             order_servicer,
-            EventServicer(events, seals),
+            EventServicer(events, watches, seals),
             IncomingWebhookServicer(
                 catalog_servicer,
                 inventory_servicer,
@@ -242,7 +248,9 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
                 seals,
                 require_https=settings.environment is Environment.PRODUCTION,
             ),
-            KeyServicer(SqlKeys(pool, Mutations(pool, encode_event)), seals),
+            KeyServicer(SqlKeys(pool, key_mutations), seals),
+            SessionServicer(SqlSessions(key_mutations)),
+            StatusServicer(status_reader(pool)),
         ),
         keys.authenticate,
         database.refusal_of,
@@ -347,6 +355,7 @@ async def _keep_house(pool: database.Pool, settings: Settings) -> None:
         ("stored answers", lambda: delete_expired_idempotency(pool, settings.idempotency_retention_days)),
         ("deliveries", lambda: delete_finished_deliveries(pool, days)),
         ("deliveries of deleted endpoints", lambda: delete_orphaned_deliveries(pool)),
+        ("sessions", lambda: delete_ended_sessions(pool)),
         ("secrets", lambda: delete_expired_secrets(pool)),
         ("messages set aside", lambda: delete_expired_messages(pool, days)),
     ]

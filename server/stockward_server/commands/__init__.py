@@ -27,11 +27,16 @@ COMMANDS = {
     "webhooks": Listed("webhooks", "Webhooks: endpoints that receive events, their filters, limits and secrets."),
     "deliveries": Listed("deliveries", "Deliveries: what was sent to which endpoint, dead letters, replay."),
     "keys": Listed("keys", "API keys: create, list, rotate, revoke. Works on the database itself (DATABASE_URL)."),
+    "sessions": Listed("sessions", "Sessions: credentials that end by themselves, for browsers and the like."),
+    "whoami": Listed("status", "Show whose key this is, its role, and when it ends."),
     "customers": Listed(
         "customers", "Personal data: export and erase it. Works on the database itself (DATABASE_URL)."
     ),
     "audit": Listed(
         "audit", "Compare the stock counters with the ledger and the open claims; exit code 1 when they differ."
+    ),
+    "status": Listed(
+        "status", "Show what a server found out about the shop, and what waits; `doctor` looks at more, from here."
     ),
     "doctor": Listed(
         "doctor", "Check settings, database, NATS, server, queues, endpoints and stock; nothing is changed."

@@ -24,7 +24,8 @@ from stockward_server.config import (
 )
 
 if TYPE_CHECKING:
-    from stockward_server.observability.diagnostics import Finding, Subject
+    from stockward_server.application.ports.status import Finding
+    from stockward_server.observability.diagnostics import Subject
 
 app = typer.Typer()
 

@@ -74,6 +74,7 @@ def create(
 @app.command("list", epilog=EPILOG)
 def list_keys(
     ended: Annotated[bool, typer.Option("--all", help="Expired and revoked keys, too.")] = False,
+    sessions: Annotated[bool, typer.Option("--sessions", help="Sessions, too.")] = False,
     limit: Limit = 1000,
     as_json: AsJson = False,
 ) -> None:
@@ -83,7 +84,7 @@ def list_keys(
         from stockward_server.api.keys.messages import key_message
         from stockward_server.application.ports.pages import Page
 
-        rows = await keys.list(Page(limit, None), ended)
+        rows = await keys.list(Page(limit, None), ended, sessions)
         return pb.ListKeysResponse(keys=[key_message(row.key, row.now) for row in rows])
 
     _run_and_show(work, as_json)

@@ -148,7 +148,7 @@ def check_algorithms(value: str) -> str:
 def check_token_roles(value: str) -> str:
     pairs = [pair.partition("=") for pair in names(value)]
     if not pairs or any(not theirs or ours not in TOKEN_ROLES for theirs, _, ours in pairs):
-        raise ValueError("expected THEIRS=OURS with storefront, pms or admin as OURS, several separated by commas")
+        raise ValueError("expected THEIRS=OURS with storefront, viewer, pms or admin as OURS, separated by commas")
     return value
 
 

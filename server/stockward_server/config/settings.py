@@ -172,8 +172,10 @@ class Settings(BaseModel):
     jwt_role_claim: str = Field(default="role", min_length=1, max_length=200)
     """Claim with the role, or the path to it, such as realm_access.roles; of several roles the highest counts."""
 
-    jwt_roles: Annotated[str, AfterValidator(check_token_roles)] = "storefront=storefront,pms=pms,admin=admin"
-    """Names of the roles storefront, pms and admin in that claim: THEIRS=OURS, several by commas."""
+    jwt_roles: Annotated[str, AfterValidator(check_token_roles)] = (
+        "storefront=storefront,viewer=viewer,pms=pms,admin=admin"
+    )
+    """Names of the roles storefront, viewer, pms and admin in that claim: THEIRS=OURS, several by commas."""
 
     jwt_customer_claim: str | None = Field(default=None, min_length=1, max_length=200)
     """Claim with the customer for whom a storefront's token acts, or the path to it. With this setting each such token

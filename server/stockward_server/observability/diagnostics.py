@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -20,6 +19,7 @@ import nats.js.errors
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from nats.js.api import StreamInfo
 
+from stockward_server.application.ports.status import Finding, Verdict
 from stockward_server.application.ports.stock import Discrepancy
 from stockward_server.observability.certificates import expiry_of
 from stockward_server.observability.lost_events import newest_events, unknown_events
@@ -41,28 +41,6 @@ STREAM_SECONDS = 2.0
 
 DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
 """Settings of PostgreSQL that make commits durable."""
-
-
-class Verdict(StrEnum):
-    """Result of a check, by severity."""
-
-    OK = "ok"
-    WARNING = "warning"
-    """It works, and needs attention."""
-    PROBLEM = "problem"
-    """Something does not work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Result of one check."""
-
-    check: str
-    verdict: Verdict
-    found: str
-    """Result as text, without secrets."""
-    next_step: str = ""
-    """What to do; empty if the verdict is OK."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +78,7 @@ async def check_up(subject: Subject) -> AsyncIterator[Finding]:
     pool = await open_pool(subject.database_url, 2, command_timeout=SECONDS, read_only=True)
     try:
         for name, check, next_step in ON_DATABASE:
-            findings = await _safely(name, check(pool), next_step)
+            findings = await safely(name, check(pool), next_step)
             for finding in findings:
                 yield finding
             if name in BASIC and any(finding.verdict is Verdict.PROBLEM for finding in findings):
@@ -108,9 +86,9 @@ async def check_up(subject: Subject) -> AsyncIterator[Finding]:
         position = await _position(pool, subject.stream_name)
     finally:
         pool.terminate()
-    for finding in await _safely("stream", check_stream(subject, position), START_NATS):
+    for finding in await safely("stream", check_stream(subject, position), START_NATS):
         yield finding
-    for finding in await _safely("server", check_server(subject), START_SERVER):
+    for finding in await safely("server", check_server(subject), START_SERVER):
         yield finding
     for name, file in subject.certificates.items():
         yield check_certificate(name, file, datetime.now(UTC))
@@ -393,7 +371,7 @@ BASIC = ("database", "migrations")
 """Checks on whose success the following checks depend."""
 
 
-async def _safely(name: str, check: Awaitable[Sequence[Finding]], next_step: str) -> Sequence[Finding]:
+async def safely(name: str, check: Awaitable[Sequence[Finding]], next_step: str) -> Sequence[Finding]:
     """Returns the findings of a check, or a problem where it failed or took longer than SECONDS."""
     try:
         async with asyncio.timeout(SECONDS):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from stockward_server.application.context import Caller, Role
+from stockward_server.application.context import Caller, Credential, CredentialKind, Role
 from stockward_server.application.reads import CachedLoader
 from stockward_server.storage.database import Pool
-from stockward_server.storage.keys import WORKS
 
 REFRESH_SECONDS = 3.0
 """The longest time until a revoked or expired key stops working, and until a key that was looked up before it existed
@@ -20,6 +19,16 @@ CACHE_BYTES = 10 * 2**20
 
 USES_SECONDS = 60.0
 """Interval between two writes of the keys that were used."""
+
+
+ACTIVE = """
+    SELECT k.key_id::text AS key_id, k.hash, k.name, k.role, k.expire_time, k.session_of IS NOT NULL AS session, k.link
+    FROM api_keys k LEFT JOIN api_keys origin ON origin.key_id = k.session_of
+    WHERE k.hash = ANY($1::bytea[])
+        AND k.revoke_time IS NULL AND (k.expire_time > clock_timestamp()) IS NOT FALSE
+        AND origin.revoke_time IS NULL AND (origin.expire_time > clock_timestamp()) IS NOT FALSE
+"""
+"""Selects the keys with these digests that work; a session works while the key that created it does."""
 
 
 class _ActiveKey(NamedTuple):
@@ -64,8 +73,11 @@ class ApiKeyCache:
             )
 
     async def _load(self, digests: Sequence[bytes]) -> Mapping[bytes, _ActiveKey]:
-        rows = await self._pool.fetch(
-            f"SELECT key_id::text AS key_id, hash, name, role FROM api_keys WHERE hash = ANY($1::bytea[]) AND {WORKS}",
-            digests,
-        )
-        return {row["hash"]: _ActiveKey(row["key_id"], Caller(row["name"], Role(row["role"]))) for row in rows}
+        rows = await self._pool.fetch(ACTIVE, digests)
+        return {row["hash"]: _ActiveKey(row["key_id"], _caller(row)) for row in rows}
+
+
+def _caller(row: Any) -> Caller:
+    kind = CredentialKind.SESSION if row["session"] else CredentialKind.KEY
+    kind = CredentialKind.LINK if row["link"] else kind
+    return Caller(row["name"], Role(row["role"]), credential=Credential(kind, row["key_id"], row["expire_time"]))

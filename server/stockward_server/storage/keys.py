@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +21,7 @@ from stockward_server.storage.write.mutation import Mutations
 
 SELECT_KEYS = """
     SELECT k.key_id::text AS key_id, name, role, prefix, create_time, expire_time, revoke_time, last_used_time,
-           replaced_by::text AS replaced_by, created_by, rotated_by, revoked_by
+           replaced_by::text AS replaced_by, created_by, rotated_by, revoked_by, session_of::text AS session_of
     FROM api_keys k LEFT JOIN api_key_uses u ON u.key_id = k.key_id
 """
 
@@ -48,7 +49,7 @@ class SqlKeys:
             await _lock_keys(connection)
             key = replace(wanted.made(secret, state.now), created_by=request.actor)
             holder = await connection.fetchval(
-                f"SELECT key_id FROM api_keys WHERE name = $1 AND {WORKS} LIMIT 1", key.name
+                f"SELECT key_id FROM api_keys WHERE name = $1 AND session_of IS NULL AND {WORKS} LIMIT 1", key.name
             )
             if holder:
                 raise KeyNameTaken(key.name, str(holder))
@@ -64,7 +65,7 @@ class SqlKeys:
 
         async def work(connection: Executor, state: UnitOfWork) -> KeyAnswer:
             await _lock_keys(connection)
-            wanted, old = rotation.decide(await _find(connection, rotation.key_id), state.now)
+            wanted, old = rotation.decide(await find_key(connection, rotation.key_id), state.now)
             key = replace(wanted.made(secret, state.now), created_by=request.actor)
             await _insert(connection, key, secret)
             await connection.execute(
@@ -83,22 +84,14 @@ class SqlKeys:
 
         async def work(connection: Executor, state: UnitOfWork) -> KeyAnswer:
             await _lock_keys(connection)
-            key = await _find(connection, key_id)
+            key = await find_key(connection, key_id)
             require_etag(f"key {key_id}", key.etag, etag, key_id=key_id)
-            if key.revoke_time is None:
-                key = replace(key, revoke_time=state.now, revoked_by=request.actor)
-                await connection.execute(
-                    "UPDATE api_keys SET revoke_time = $2, revoked_by = $3 WHERE key_id = $1",
-                    key_id,
-                    state.now,
-                    request.actor,
-                )
-            return KeyAnswer(key, state.now)
+            return KeyAnswer(await revoke_key(connection, key, request.actor, state.now), state.now)
 
         return await self._mutations.run(request, work, codec)
 
-    async def list(self, page: Page, include_ended: bool) -> Sequence[KeyAnswer]:
-        """Returns a page of keys, newest first."""
+    async def list(self, page: Page, include_ended: bool, include_sessions: bool = False) -> Sequence[KeyAnswer]:
+        """Returns a page of keys, and of sessions where they are wanted, newest first."""
         (before,) = page.after or (None,)
         now = await self._pool.fetchval("SELECT clock_timestamp()")
         rows = await self._pool.fetch(
@@ -106,10 +99,12 @@ class SqlKeys:
             {SELECT_KEYS}
             WHERE ($1::uuid IS NULL OR k.key_id < $1)
                 AND ($2 OR {WORKS})
-            ORDER BY k.key_id DESC LIMIT $3
+                AND ($3 OR session_of IS NULL)
+            ORDER BY k.key_id DESC LIMIT $4
             """,
             before,
             include_ended,
+            include_sessions,
             page.size,
         )
         return [KeyAnswer(_key(row), now) for row in rows]
@@ -131,12 +126,23 @@ async def ensure_key(connection: Executor, name: str, role: Role, key: str) -> N
     )
 
 
+async def revoke_key(connection: Executor, key: ApiKey, actor: str, now: datetime) -> ApiKey:
+    """Returns the key after revoking it; one that is revoked stays as it is."""
+    if key.revoke_time is not None:
+        return key
+    await connection.execute(
+        "UPDATE api_keys SET revoke_time = $2, revoked_by = $3 WHERE key_id = $1", key.key_id, now, actor
+    )
+    return replace(key, revoke_time=now, revoked_by=actor)
+
+
 async def _lock_keys(connection: Executor) -> None:
     """Locks keys against edits until the end of the transaction; reads continue."""
     await connection.execute("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE")
 
 
-async def _find(connection: Executor, key_id: str) -> ApiKey:
+async def find_key(connection: Executor, key_id: str) -> ApiKey:
+    """Returns the key or session. Raises KeyNotFound."""
     row = await connection.fetchrow(f"{SELECT_KEYS} WHERE k.key_id = $1", key_id)
     if row is None:
         raise KeyNotFound(key_id)

@@ -32,6 +32,7 @@ def key_message(key: ApiKey, now: datetime) -> pb.Key:
         rotated_by=key.rotated_by,
         revoked_by=key.revoked_by,
         etag=key.etag,
+        session_of=key.session_of or "",
     )
 
 

@@ -33,7 +33,7 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
         keys, token = await list_page(
             self._seals,
             request,
-            lambda page: self._keys.list(page, request.include_ended),
+            lambda page: self._keys.list(page, request.include_ended, request.include_sessions),
             lambda row: key_message(row.key, row.now),
             lambda row: [row.key.key_id],
             [Part.ID],

@@ -131,7 +131,9 @@ class OrderServicer(order_pb2_grpc.OrderServiceServicer):
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
         caller = current_call.get().caller
         if caller.role is Role.STOREFRONT and not caller.customer_id:
-            raise RoleNotAllowed("storefront", "list orders without a customer's token")
+            raise RoleNotAllowed(
+                "storefront", "list orders without a customer's token", allowed=("viewer", "pms", "admin")
+            )
         wanted = OrderFilter(
             [OrderState(state) for state in request.states],
             customer_of_call(request.customer_id, "customer_id") or None,

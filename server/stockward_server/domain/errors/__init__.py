@@ -51,6 +51,7 @@ from stockward_server.domain.errors.identity import (
     KeyNotFound,
     RateLimited,
     RoleNotAllowed,
+    SessionNeedsKey,
     TokenKeysUnavailable,
 )
 from stockward_server.domain.errors.inventory import (
@@ -166,6 +167,7 @@ __all__ = [
     "ResponsesUnread",
     "RoleNotAllowed",
     "SecretLimitReached",
+    "SessionNeedsKey",
     "Shortage",
     "SkuTaken",
     "SkuUnknown",

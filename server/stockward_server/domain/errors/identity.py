@@ -29,6 +29,11 @@ class CredentialsInvalid(Refusal):
         return cls("the key is malformed, unknown, expired or revoked")
 
     @classmethod
+    def link(cls) -> Self:
+        """The secret of a link is presented to another method than CreateSession."""
+        return cls("the secret of a link is good for CreateSession only")
+
+    @classmethod
     def changed(cls) -> Self:
         """The credential that opened the stream no longer identifies the same caller."""
         return cls("the credential changed: open the stream again")
@@ -91,6 +96,15 @@ class TokenKeysUnavailable(Refusal):
 
     def __init__(self) -> None:
         super().__init__("the keys of the token issuer cannot be read at the moment", retry_after=RETRY_SECONDS)
+
+
+class SessionNeedsKey(Refusal):
+    """A session cannot be created with another session, or with a token; `kind` is what the caller presents."""
+
+    code, reason = Code.FAILED_PRECONDITION, "SESSION_NEEDS_KEY"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"a session is created with an API key or a link, not with a {kind}", kind=kind)
 
 
 class KeyNotFound(Refusal):

@@ -146,6 +146,11 @@ async def delete_expired_idempotency(pool: Pool, keep_days: int) -> int:
     return count
 
 
+async def delete_ended_sessions(pool: Pool) -> None:
+    """Deletes the sessions whose time was over a month ago, revoked ones included: their time is a day at most."""
+    await pool.execute("DELETE FROM api_keys WHERE session_of IS NOT NULL AND expire_time < now() - interval '30 days'")
+
+
 async def delete_expired_messages(pool: Pool, keep_days: int) -> None:
     """Deletes records of messages that the stream no longer has."""
     await pool.execute(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cstockward/auth/v1/auth.proto\x12\x11stockward.auth.v1\x1a google/protobuf/descriptor.proto*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x13\n\x0fROLE_STOREFRONT\x10\x01\x12\x0c\n\x08ROLE_PMS\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03*B\n\nCredential\x12\x1a\n\x16\x43REDENTIAL_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43REDENTIAL_SIGNATURE\x10\x01*\xc5\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12$\n ERROR_REASON_CREDENTIALS_INVALID\x10\x01\x12!\n\x1d\x45RROR_REASON_ROLE_NOT_ALLOWED\x10\x02\x12\x1e\n\x1a\x45RROR_REASON_KEY_NOT_FOUND\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_KEY_NAME_TAKEN\x10\x04\x12\x1f\n\x1b\x45RROR_REASON_KEY_NOT_ACTIVE\x10\x05\x12\'\n#ERROR_REASON_TOKEN_KEYS_UNAVAILABLE\x10\x06\x12\x1d\n\x19\x45RROR_REASON_RATE_LIMITED\x10\x07\x12%\n!ERROR_REASON_CUSTOMER_NOT_ALLOWED\x10\x08:O\n\x05roles\x12\x1e.google.protobuf.MethodOptions\x18\xa2\x88\x03 \x03(\x0e\x32\x17.stockward.auth.v1.RoleR\x05roles:_\n\ncredential\x12\x1e.google.protobuf.MethodOptions\x18\xa3\x88\x03 \x01(\x0e\x32\x1d.stockward.auth.v1.CredentialR\ncredentialB>\n\x15\x63om.stockward.auth.v1B\tAuthProtoP\x01Z\x18stockward/auth/v1;authv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cstockward/auth/v1/auth.proto\x12\x11stockward.auth.v1\x1a google/protobuf/descriptor.proto*`\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x13\n\x0fROLE_STOREFRONT\x10\x01\x12\x0c\n\x08ROLE_PMS\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x12\x0f\n\x0bROLE_VIEWER\x10\x04*B\n\nCredential\x12\x1a\n\x16\x43REDENTIAL_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43REDENTIAL_SIGNATURE\x10\x01*\xe9\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12$\n ERROR_REASON_CREDENTIALS_INVALID\x10\x01\x12!\n\x1d\x45RROR_REASON_ROLE_NOT_ALLOWED\x10\x02\x12\x1e\n\x1a\x45RROR_REASON_KEY_NOT_FOUND\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_KEY_NAME_TAKEN\x10\x04\x12\x1f\n\x1b\x45RROR_REASON_KEY_NOT_ACTIVE\x10\x05\x12\'\n#ERROR_REASON_TOKEN_KEYS_UNAVAILABLE\x10\x06\x12\x1d\n\x19\x45RROR_REASON_RATE_LIMITED\x10\x07\x12%\n!ERROR_REASON_CUSTOMER_NOT_ALLOWED\x10\x08\x12\"\n\x1e\x45RROR_REASON_SESSION_NEEDS_KEY\x10\t:O\n\x05roles\x12\x1e.google.protobuf.MethodOptions\x18\xa2\x88\x03 \x03(\x0e\x32\x17.stockward.auth.v1.RoleR\x05roles:_\n\ncredential\x12\x1e.google.protobuf.MethodOptions\x18\xa3\x88\x03 \x01(\x0e\x32\x1d.stockward.auth.v1.CredentialR\ncredentialB>\n\x15\x63om.stockward.auth.v1B\tAuthProtoP\x01Z\x18stockward/auth/v1;authv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.stockward.auth.v1B\tAuthProtoP\001Z\030stockward/auth/v1;authv1'
   _globals['_ROLE']._serialized_start=85
-  _globals['_ROLE']._serialized_end=164
-  _globals['_CREDENTIAL']._serialized_start=166
-  _globals['_CREDENTIAL']._serialized_end=232
-  _globals['_ERRORREASON']._serialized_start=235
-  _globals['_ERRORREASON']._serialized_end=560
+  _globals['_ROLE']._serialized_end=181
+  _globals['_CREDENTIAL']._serialized_start=183
+  _globals['_CREDENTIAL']._serialized_end=249
+  _globals['_ERRORREASON']._serialized_start=252
+  _globals['_ERRORREASON']._serialized_end=613
 # @@protoc_insertion_point(module_scope)

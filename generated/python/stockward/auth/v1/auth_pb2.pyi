@@ -42,6 +42,8 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     """Staff, usually through a product management system: edits the catalog, stock, orders and webhooks."""
     ROLE_ADMIN: _Role.ValueType  # 3
     """An operator of Stockward: may call every method, and alone manages keys."""
+    ROLE_VIEWER: _Role.ValueType  # 4
+    """Staff who look and do not touch: may call every reading method of staff, and no other."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """Role of a key or token: a fixed set of methods that it may call. A key has exactly one role."""
@@ -54,6 +56,8 @@ ROLE_PMS: Role.ValueType  # 2
 """Staff, usually through a product management system: edits the catalog, stock, orders and webhooks."""
 ROLE_ADMIN: Role.ValueType  # 3
 """An operator of Stockward: may call every method, and alone manages keys."""
+ROLE_VIEWER: Role.ValueType  # 4
+"""Staff who look and do not touch: may call every reading method of staff, and no other."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 class _Credential:
@@ -137,6 +141,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "CUSTOMER_NOT_ALLOWED", "domain": "stockward", "metadata": { "field": "customer.customer_id" } }
     """
+    ERROR_REASON_SESSION_NEEDS_KEY: _ErrorReason.ValueType  # 9
+    """FAILED_PRECONDITION: a session is created with an API key, or with the secret of a link; the caller presents a
+    session or a token, as `kind` says.
+
+        { "reason": "SESSION_NEEDS_KEY", "domain": "stockward", "metadata": { "kind": "session" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of google.rpc.ErrorInfo, domain `stockward`, about the identity of the caller. The reason is the name of the
@@ -193,6 +203,12 @@ ERROR_REASON_CUSTOMER_NOT_ALLOWED: ErrorReason.ValueType  # 8
 customers.
 
     { "reason": "CUSTOMER_NOT_ALLOWED", "domain": "stockward", "metadata": { "field": "customer.customer_id" } }
+"""
+ERROR_REASON_SESSION_NEEDS_KEY: ErrorReason.ValueType  # 9
+"""FAILED_PRECONDITION: a session is created with an API key, or with the secret of a link; the caller presents a
+session or a token, as `kind` says.
+
+    { "reason": "SESSION_NEEDS_KEY", "domain": "stockward", "metadata": { "kind": "session" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

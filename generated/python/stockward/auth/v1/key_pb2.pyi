@@ -77,6 +77,7 @@ class Key(_message.Message):
     ROTATED_BY_FIELD_NUMBER: _builtins.int
     REVOKED_BY_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    SESSION_OF_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """UUIDv7 assigned by the server."""
     name: _builtins.str
@@ -102,6 +103,10 @@ class Key(_message.Message):
     etag: _builtins.str
     """Identifies this version of the key (AIP-154): it changes when the key is rotated or revoked, not when it is used
     or expires. A change that sends it back is refused when the key has changed since.
+    """
+    session_of: _builtins.str
+    """key_id of the API key that this session was created with; empty for an API key. A session is valid only while that
+    key is.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -136,10 +141,11 @@ class Key(_message.Message):
         rotated_by: _builtins.str = ...,
         revoked_by: _builtins.str = ...,
         etag: _builtins.str = ...,
+        session_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_used_time", b"last_used_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "etag", b"etag", "expire_time", b"expire_time", "key_id", b"key_id", "last_used_time", b"last_used_time", "name", b"name", "prefix", b"prefix", "replaced_by", b"replaced_by", "revoke_time", b"revoke_time", "revoked_by", b"revoked_by", "role", b"role", "rotated_by", b"rotated_by", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "etag", b"etag", "expire_time", b"expire_time", "key_id", b"key_id", "last_used_time", b"last_used_time", "name", b"name", "prefix", b"prefix", "replaced_by", b"replaced_by", "revoke_time", b"revoke_time", "revoked_by", b"revoked_by", "role", b"role", "rotated_by", b"rotated_by", "session_of", b"session_of", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -225,22 +231,26 @@ class ListKeysRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     INCLUDE_ENDED_FIELD_NUMBER: _builtins.int
+    INCLUDE_SESSIONS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see `next_page_token`."""
     page_token: _builtins.str
     """The `next_page_token` of the page before, with all other arguments as they were; empty for the first page."""
     include_ended: _builtins.bool
     """Whether to list expired and revoked keys as well."""
+    include_sessions: _builtins.bool
+    """Whether to list sessions as well, see SessionService."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         include_ended: _builtins.bool = ...,
+        include_sessions: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_ended", b"include_ended", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_ended", b"include_ended", "include_sessions", b"include_sessions", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

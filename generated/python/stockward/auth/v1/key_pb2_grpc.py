@@ -93,8 +93,8 @@ class KeyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeKey(self, request, context):
-        """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is already
-        revoked is returned unchanged.
+        """Revokes a key, or a session: within 5 seconds no server accepts it, nor the sessions of the key, and the streams
+        that they opened end. A key that is already revoked is returned unchanged.
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.

@@ -56,8 +56,8 @@ class KeyServiceStub:
     - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
     """
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_key_pb2.RevokeKeyRequest, _key_pb2.Key]
-    """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is already
-    revoked is returned unchanged.
+    """Revokes a key, or a session: within 5 seconds no server accepts it, nor the sessions of the key, and the streams
+    that they opened end. A key that is already revoked is returned unchanged.
 
     Errors:
     - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
@@ -88,8 +88,8 @@ class KeyServiceAsyncStub(KeyServiceStub):
     - FAILED_PRECONDITION (KEY_NOT_ACTIVE): the key is not ACTIVE.
     """
     RevokeKey: _aio.UnaryUnaryMultiCallable[_key_pb2.RevokeKeyRequest, _key_pb2.Key]  # type: ignore[assignment]
-    """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is already
-    revoked is returned unchanged.
+    """Revokes a key, or a session: within 5 seconds no server accepts it, nor the sessions of the key, and the streams
+    that they opened end. A key that is already revoked is returned unchanged.
 
     Errors:
     - NOT_FOUND (KEY_NOT_FOUND): no key has this id.
@@ -141,8 +141,8 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_pb2.RevokeKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_pb2.Key, _abc.Awaitable[_key_pb2.Key]]:
-        """Revokes a key: within 5 seconds no server accepts it, and the streams that it opened end. A key that is already
-        revoked is returned unchanged.
+        """Revokes a key, or a session: within 5 seconds no server accepts it, nor the sessions of the key, and the streams
+        that they opened end. A key that is already revoked is returned unchanged.
 
         Errors:
         - NOT_FOUND (KEY_NOT_FOUND): no key has this id.

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Reads the log of events, for consumers that missed some.
+    """Reads the log of events: what was recorded, and what is being recorded.
     """
 
     def __init__(self, channel):
@@ -40,10 +40,15 @@ class EventServiceStub:
                 request_serializer=stockward_dot_event_dot_v1_dot_event__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=stockward_dot_event_dot_v1_dot_event__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.WatchEvents = channel.unary_stream(
+                '/stockward.event.v1.EventService/WatchEvents',
+                request_serializer=stockward_dot_event_dot_v1_dot_event__pb2.WatchEventsRequest.SerializeToString,
+                response_deserializer=stockward_dot_event_dot_v1_dot_event__pb2.WatchEventsResponse.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer:
-    """Reads the log of events, for consumers that missed some.
+    """Reads the log of events: what was recorded, and what is being recorded.
     """
 
     def ListEvents(self, request, context):
@@ -60,6 +65,25 @@ class EventServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchEvents(self, request, context):
+        """Sends each event after a cursor, then each event as it is recorded; without a cursor, from now on. For staff.
+        gRPC-Web carries it to browsers; there is no REST route.
+
+        A response without events says that everything up to its cursor was sent: one is sent at once, and after each time of
+        silence. The watch is ended with UNAVAILABLE when the server stops or a new epoch of the log begins, and with ABORTED when
+        too much waits to be read: resume from the last cursor.
+
+        Errors:
+        - OUT_OF_RANGE (CURSOR_EXPIRED): events after the cursor are no longer kept.
+        - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+        - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED): the server has as many open watches as it allows.
+        - ABORTED (WATCH_LAGGED): the caller reads more slowly than events come.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EventServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -67,6 +91,11 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=stockward_dot_event_dot_v1_dot_event__pb2.ListEventsRequest.FromString,
                     response_serializer=stockward_dot_event_dot_v1_dot_event__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'WatchEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEvents,
+                    request_deserializer=stockward_dot_event_dot_v1_dot_event__pb2.WatchEventsRequest.FromString,
+                    response_serializer=stockward_dot_event_dot_v1_dot_event__pb2.WatchEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -77,7 +106,7 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Reads the log of events, for consumers that missed some.
+    """Reads the log of events: what was recorded, and what is being recorded.
     """
 
     @staticmethod
@@ -97,6 +126,33 @@ class EventService:
             '/stockward.event.v1.EventService/ListEvents',
             stockward_dot_event_dot_v1_dot_event__pb2.ListEventsRequest.SerializeToString,
             stockward_dot_event_dot_v1_dot_event__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stockward.event.v1.EventService/WatchEvents',
+            stockward_dot_event_dot_v1_dot_event__pb2.WatchEventsRequest.SerializeToString,
+            stockward_dot_event_dot_v1_dot_event__pb2.WatchEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,7 +49,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EventServiceStub:
-    """Reads the log of events, for consumers that missed some."""
+    """Reads the log of events: what was recorded, and what is being recorded."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -65,10 +65,25 @@ class EventServiceStub:
     - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
     - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
     """
+    WatchEvents: _grpc.UnaryStreamMultiCallable[_event_pb2.WatchEventsRequest, _event_pb2.WatchEventsResponse]
+    """Sends each event after a cursor, then each event as it is recorded; without a cursor, from now on. For staff.
+    gRPC-Web carries it to browsers; there is no REST route.
+
+    A response without events says that everything up to its cursor was sent: one is sent at once, and after each time of
+    silence. The watch is ended with UNAVAILABLE when the server stops or a new epoch of the log begins, and with ABORTED when
+    too much waits to be read: resume from the last cursor.
+
+    Errors:
+    - OUT_OF_RANGE (CURSOR_EXPIRED): events after the cursor are no longer kept.
+    - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
+    - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+    - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED): the server has as many open watches as it allows.
+    - ABORTED (WATCH_LAGGED): the caller reads more slowly than events come.
+    """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
-    """Reads the log of events, for consumers that missed some."""
+    """Reads the log of events: what was recorded, and what is being recorded."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEvents: _aio.UnaryUnaryMultiCallable[_event_pb2.ListEventsRequest, _event_pb2.ListEventsResponse]  # type: ignore[assignment]
@@ -81,9 +96,24 @@ class EventServiceAsyncStub(EventServiceStub):
     - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
     - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
     """
+    WatchEvents: _aio.UnaryStreamMultiCallable[_event_pb2.WatchEventsRequest, _event_pb2.WatchEventsResponse]  # type: ignore[assignment]
+    """Sends each event after a cursor, then each event as it is recorded; without a cursor, from now on. For staff.
+    gRPC-Web carries it to browsers; there is no REST route.
+
+    A response without events says that everything up to its cursor was sent: one is sent at once, and after each time of
+    silence. The watch is ended with UNAVAILABLE when the server stops or a new epoch of the log begins, and with ABORTED when
+    too much waits to be read: resume from the last cursor.
+
+    Errors:
+    - OUT_OF_RANGE (CURSOR_EXPIRED): events after the cursor are no longer kept.
+    - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
+    - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+    - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED): the server has as many open watches as it allows.
+    - ABORTED (WATCH_LAGGED): the caller reads more slowly than events come.
+    """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads the log of events, for consumers that missed some."""
+    """Reads the log of events: what was recorded, and what is being recorded."""
 
     @_abc_1.abstractmethod
     def ListEvents(
@@ -99,6 +129,27 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         - OUT_OF_RANGE (CURSOR_EXPIRED): events after the cursor are no longer kept.
         - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
         - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchEvents(
+        self,
+        request: _event_pb2.WatchEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_event_pb2.WatchEventsResponse], _abc.AsyncIterator[_event_pb2.WatchEventsResponse]]:
+        """Sends each event after a cursor, then each event as it is recorded; without a cursor, from now on. For staff.
+        gRPC-Web carries it to browsers; there is no REST route.
+
+        A response without events says that everything up to its cursor was sent: one is sent at once, and after each time of
+        silence. The watch is ended with UNAVAILABLE when the server stops or a new epoch of the log begins, and with ABORTED when
+        too much waits to be read: resume from the last cursor.
+
+        Errors:
+        - OUT_OF_RANGE (CURSOR_EXPIRED): events after the cursor are no longer kept.
+        - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
+        - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+        - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED): the server has as many open watches as it allows.
+        - ABORTED (WATCH_LAGGED): the caller reads more slowly than events come.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -48,7 +48,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stockward/event/v1/event.proto.
  */
 export const file_stockward_event_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zdG9ja3dhcmQvZXZlbnQvdjEvZXZlbnQucHJvdG8SEnN0b2Nrd2FyZC5ldmVudC52MSKhBAoFRXZlbnQSFgoIZXZlbnRfaWQYASABKAlCBOJBAQMSEgoEdHlwZRgCIAEoCUIE4kEBAxIcCg5hZ2dyZWdhdGVfdHlwZRgDIAEoCUIE4kEBAxIaCgxhZ2dyZWdhdGVfaWQYBCABKAlCBOJBAQMSHwoRYWdncmVnYXRlX3ZlcnNpb24YBSABKANCBOJBAQMSLgoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSEwoFYWN0b3IYByABKAlCBOJBAQMSGAoKcmVxdWVzdF9pZBgIIAEoCUIE4kEBAxI5Cgdwcm9kdWN0GAogASgLMiAuc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudEIE4kEBA0gAEjUKBXN0b2NrGAsgASgLMh4uc3RvY2t3YXJkLmV2ZW50LnYxLlN0b2NrRXZlbnRCBOJBAQNIABJBCgtyZXNlcnZhdGlvbhgMIAEoCzIkLnN0b2Nrd2FyZC5ldmVudC52MS5SZXNlcnZhdGlvbkV2ZW50QgTiQQEDSAASOAoFb3JkZXIYDSABKAsyIS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJTbmFwc2hvdEIE4kEBA0gAEjsKCGVuZHBvaW50GA4gASgLMiEuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnRCBOJBAQNIAEIGCgRkYXRhIvUDCgxQcm9kdWN0RXZlbnQSGAoKcHJvZHVjdF9pZBgBIAEoCUIE4kEBAxI4CgVzdGF0ZRgCIAEoDjIjLnN0b2Nrd2FyZC5jYXRhbG9nLnYxLlByb2R1Y3QuU3RhdGVCBOJBAQMSFAoGaGFuZGxlGAMgASgJQgTiQQEDEhMKBXRpdGxlGAQgASgJQgTiQQEDEkAKCHZhcmlhbnRzGAUgAygLMiguc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudC5WYXJpYW50QgTiQQEDEjYKDHB1Ymxpc2hfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSQAoWc2NoZWR1bGVkX3B1Ymxpc2hfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNQoHcmVuYW1lZBgJIAEoCzIeLnN0b2Nrd2FyZC5ldmVudC52MS5SZW5hbWVkU2t1QgTiQQEDGnMKB1ZhcmlhbnQSEQoDc2t1GAEgASgJQgTiQQEDEhMKBXRpdGxlGAIgASgJQgTiQQEDEicKBXByaWNlGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXlCBOJBAQMSFwoJdW50cmFja2VkGAQgASgIQgTiQQEDIjoKClJlbmFtZWRTa3USFgoIZnJvbV9za3UYASABKAlCBOJBAQMSFAoGdG9fc2t1GAIgASgJQgTiQQEDIoYFCgpTdG9ja0V2ZW50EhEKA3NrdRgBIAEoCUIE4kEBAxIZCgtsb2NhdGlvbl9pZBgCIAEoCUIE4kEBAxIVCgdvbl9oYW5kGAMgASgDQgTiQQEDEhYKCHJlc2VydmVkGAQgASgDQgTiQQEDEhcKCWFsbG9jYXRlZBgFIAEoA0IE4kEBAxIaCgxzYWZldHlfc3RvY2sYBiABKANCBOJBAQMSFwoJYXZhaWxhYmxlGAcgASgDQgTiQQEDEiAKDXJlb3JkZXJfcG9pbnQYCCABKANCBOJBAQNIAIgBARI+CgRraW5kGAkgASgOMiouc3RvY2t3YXJkLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50LktpbmRCBOJBAQMSGwoNb25faGFuZF9kZWx0YRgKIAEoA0IE4kEBAxIcCg5yZXNlcnZlZF9kZWx0YRgLIAEoA0IE4kEBAxIdCg9hbGxvY2F0ZWRfZGVsdGEYDCABKANCBOJBAQMSFwoJcmVmZXJlbmNlGA0gASgJQgTiQQEDEh4KEHJlbmFtZWRfZnJvbV9za3UYESABKAlCBOJBAQMSHAoOcmVuYW1lZF90b19za3UYEiABKAlCBOJBAQMSIgoPYmFja29yZGVyX2xpbWl0GBMgASgDQgTiQQEDSAGIAQESSAoLYWxlcnRfbGV2ZWwYFCABKA4yKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlN0b2NrQWxlcnQuTGV2ZWxCBOJBAQNIAogBARIWCghvdmVyaGFuZxgVIAEoA0IE4kEBA0IQCg5fcmVvcmRlcl9wb2ludEISChBfYmFja29yZGVyX2xpbWl0Qg4KDF9hbGVydF9sZXZlbCL+AQoQUmVzZXJ2YXRpb25FdmVudBIcCg5yZXNlcnZhdGlvbl9pZBgBIAEoCUIE4kEBAxI+CgVzdGF0ZRgCIAEoDjIpLnN0b2Nrd2FyZC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24uU3RhdGVCBOJBAQMSPQoFbGluZXMYAyADKAsyKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uLkxpbmVCBOJBAQMSNQoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhYKCG9yZGVyX2lkGAUgASgJQgTiQQEDIpECCg1FbmRwb2ludEV2ZW50EhkKC2VuZHBvaW50X2lkGAEgASgJQgTiQQEDEhEKA3VybBgCIAEoCUIE4kEBAxI8CgVzdGF0ZRgDIAEoDjInLnN0b2Nrd2FyZC5ldmVudC52MS5FbmRwb2ludEV2ZW50LlN0YXRlQgTiQQEDEhQKBnJlYXNvbhgEIAEoCUIE4kEBAxI3Cg1mYWlsaW5nX3NpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyJFCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX0VOQUJMRUQQARISCg5TVEFURV9ESVNBQkxFRBACIocCChFMaXN0RXZlbnRzUmVxdWVzdBIcCgZjdXJzb3IYASABKAlCDOJBAQG6SAVyAxiAIBIhCglwYWdlX3NpemUYAiABKAVCDuJBAQG6SAcaBRjoBygAEowBCgV0eXBlcxgDIAMoCUJ94kEBAbpIIZIBHhAyIhpyGDIWXlthLXpdK1wuKFthLXpfXSt8XCopJOLCGFFtdXN0IGJlIGV2ZW50IHR5cGVzIHN1Y2ggYXMgb3JkZXIuY3JlYXRlZCwgb3IgYWxsIG9mIGFuIGFnZ3JlZ2F0ZSBzdWNoIGFzIG9yZGVyLioSIgoMYWdncmVnYXRlX2lkGAQgASgJQgziQQEBukgFcgMYgAEiZwoSTGlzdEV2ZW50c1Jlc3BvbnNlEikKBmV2ZW50cxgBIAMoCzIZLnN0b2Nrd2FyZC5ldmVudC52MS5FdmVudBITCgtuZXh0X2N1cnNvchgCIAEoCRIRCgljYXVnaHRfdXAYAyABKAgqagoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASHwobRVJST1JfUkVBU09OX0NVUlNPUl9FWFBJUkVEEAESHAoYRVJST1JfUkVBU09OX0NVUlNPUl9MT1NUEAIypQEKDEV2ZW50U2VydmljZRKUAQoKTGlzdEV2ZW50cxIlLnN0b2Nrd2FyZC5ldmVudC52MS5MaXN0RXZlbnRzUmVxdWVzdBomLnN0b2Nrd2FyZC5ldmVudC52MS5MaXN0RXZlbnRzUmVzcG9uc2UiN5LCGAIBAoLT5JMCK1oREg8vYXBpL3Btcy9ldmVudHMSFi9hcGkvc3RvcmVmcm9udC9ldmVudHNCQgoWY29tLnN0b2Nrd2FyZC5ldmVudC52MUIKRXZlbnRQcm90b1ABWhpzdG9ja3dhcmQvZXZlbnQvdjE7ZXZlbnR2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_type_money, file_stockward_auth_v1_auth, file_stockward_catalog_v1_catalog, file_stockward_error_v1_error, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
+  fileDesc("Ch5zdG9ja3dhcmQvZXZlbnQvdjEvZXZlbnQucHJvdG8SEnN0b2Nrd2FyZC5ldmVudC52MSKhBAoFRXZlbnQSFgoIZXZlbnRfaWQYASABKAlCBOJBAQMSEgoEdHlwZRgCIAEoCUIE4kEBAxIcCg5hZ2dyZWdhdGVfdHlwZRgDIAEoCUIE4kEBAxIaCgxhZ2dyZWdhdGVfaWQYBCABKAlCBOJBAQMSHwoRYWdncmVnYXRlX3ZlcnNpb24YBSABKANCBOJBAQMSLgoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSEwoFYWN0b3IYByABKAlCBOJBAQMSGAoKcmVxdWVzdF9pZBgIIAEoCUIE4kEBAxI5Cgdwcm9kdWN0GAogASgLMiAuc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudEIE4kEBA0gAEjUKBXN0b2NrGAsgASgLMh4uc3RvY2t3YXJkLmV2ZW50LnYxLlN0b2NrRXZlbnRCBOJBAQNIABJBCgtyZXNlcnZhdGlvbhgMIAEoCzIkLnN0b2Nrd2FyZC5ldmVudC52MS5SZXNlcnZhdGlvbkV2ZW50QgTiQQEDSAASOAoFb3JkZXIYDSABKAsyIS5zdG9ja3dhcmQub3JkZXIudjEuT3JkZXJTbmFwc2hvdEIE4kEBA0gAEjsKCGVuZHBvaW50GA4gASgLMiEuc3RvY2t3YXJkLmV2ZW50LnYxLkVuZHBvaW50RXZlbnRCBOJBAQNIAEIGCgRkYXRhIvUDCgxQcm9kdWN0RXZlbnQSGAoKcHJvZHVjdF9pZBgBIAEoCUIE4kEBAxI4CgVzdGF0ZRgCIAEoDjIjLnN0b2Nrd2FyZC5jYXRhbG9nLnYxLlByb2R1Y3QuU3RhdGVCBOJBAQMSFAoGaGFuZGxlGAMgASgJQgTiQQEDEhMKBXRpdGxlGAQgASgJQgTiQQEDEkAKCHZhcmlhbnRzGAUgAygLMiguc3RvY2t3YXJkLmV2ZW50LnYxLlByb2R1Y3RFdmVudC5WYXJpYW50QgTiQQEDEjYKDHB1Ymxpc2hfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSQAoWc2NoZWR1bGVkX3B1Ymxpc2hfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNQoHcmVuYW1lZBgJIAEoCzIeLnN0b2Nrd2FyZC5ldmVudC52MS5SZW5hbWVkU2t1QgTiQQEDGnMKB1ZhcmlhbnQSEQoDc2t1GAEgASgJQgTiQQEDEhMKBXRpdGxlGAIgASgJQgTiQQEDEicKBXByaWNlGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXlCBOJBAQMSFwoJdW50cmFja2VkGAQgASgIQgTiQQEDIjoKClJlbmFtZWRTa3USFgoIZnJvbV9za3UYASABKAlCBOJBAQMSFAoGdG9fc2t1GAIgASgJQgTiQQEDIoYFCgpTdG9ja0V2ZW50EhEKA3NrdRgBIAEoCUIE4kEBAxIZCgtsb2NhdGlvbl9pZBgCIAEoCUIE4kEBAxIVCgdvbl9oYW5kGAMgASgDQgTiQQEDEhYKCHJlc2VydmVkGAQgASgDQgTiQQEDEhcKCWFsbG9jYXRlZBgFIAEoA0IE4kEBAxIaCgxzYWZldHlfc3RvY2sYBiABKANCBOJBAQMSFwoJYXZhaWxhYmxlGAcgASgDQgTiQQEDEiAKDXJlb3JkZXJfcG9pbnQYCCABKANCBOJBAQNIAIgBARI+CgRraW5kGAkgASgOMiouc3RvY2t3YXJkLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50LktpbmRCBOJBAQMSGwoNb25faGFuZF9kZWx0YRgKIAEoA0IE4kEBAxIcCg5yZXNlcnZlZF9kZWx0YRgLIAEoA0IE4kEBAxIdCg9hbGxvY2F0ZWRfZGVsdGEYDCABKANCBOJBAQMSFwoJcmVmZXJlbmNlGA0gASgJQgTiQQEDEh4KEHJlbmFtZWRfZnJvbV9za3UYESABKAlCBOJBAQMSHAoOcmVuYW1lZF90b19za3UYEiABKAlCBOJBAQMSIgoPYmFja29yZGVyX2xpbWl0GBMgASgDQgTiQQEDSAGIAQESSAoLYWxlcnRfbGV2ZWwYFCABKA4yKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlN0b2NrQWxlcnQuTGV2ZWxCBOJBAQNIAogBARIWCghvdmVyaGFuZxgVIAEoA0IE4kEBA0IQCg5fcmVvcmRlcl9wb2ludEISChBfYmFja29yZGVyX2xpbWl0Qg4KDF9hbGVydF9sZXZlbCL+AQoQUmVzZXJ2YXRpb25FdmVudBIcCg5yZXNlcnZhdGlvbl9pZBgBIAEoCUIE4kEBAxI+CgVzdGF0ZRgCIAEoDjIpLnN0b2Nrd2FyZC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24uU3RhdGVCBOJBAQMSPQoFbGluZXMYAyADKAsyKC5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uLkxpbmVCBOJBAQMSNQoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEhYKCG9yZGVyX2lkGAUgASgJQgTiQQEDIpECCg1FbmRwb2ludEV2ZW50EhkKC2VuZHBvaW50X2lkGAEgASgJQgTiQQEDEhEKA3VybBgCIAEoCUIE4kEBAxI8CgVzdGF0ZRgDIAEoDjInLnN0b2Nrd2FyZC5ldmVudC52MS5FbmRwb2ludEV2ZW50LlN0YXRlQgTiQQEDEhQKBnJlYXNvbhgEIAEoCUIE4kEBAxI3Cg1mYWlsaW5nX3NpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyJFCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX0VOQUJMRUQQARISCg5TVEFURV9ESVNBQkxFRBACIocCChFMaXN0RXZlbnRzUmVxdWVzdBIcCgZjdXJzb3IYASABKAlCDOJBAQG6SAVyAxiAIBIhCglwYWdlX3NpemUYAiABKAVCDuJBAQG6SAcaBRjoBygAEowBCgV0eXBlcxgDIAMoCUJ94kEBAbpIIZIBHhAyIhpyGDIWXlthLXpdK1wuKFthLXpfXSt8XCopJOLCGFFtdXN0IGJlIGV2ZW50IHR5cGVzIHN1Y2ggYXMgb3JkZXIuY3JlYXRlZCwgb3IgYWxsIG9mIGFuIGFnZ3JlZ2F0ZSBzdWNoIGFzIG9yZGVyLioSIgoMYWdncmVnYXRlX2lkGAQgASgJQgziQQEBukgFcgMYgAEiZwoSTGlzdEV2ZW50c1Jlc3BvbnNlEikKBmV2ZW50cxgBIAMoCzIZLnN0b2Nrd2FyZC5ldmVudC52MS5FdmVudBITCgtuZXh0X2N1cnNvchgCIAEoCRIRCgljYXVnaHRfdXAYAyABKAgi5QEKEldhdGNoRXZlbnRzUmVxdWVzdBIcCgZjdXJzb3IYASABKAlCDOJBAQG6SAVyAxiAIBKMAQoFdHlwZXMYAiADKAlCfeJBAQG6SCGSAR4QMiIachgyFl5bYS16XStcLihbYS16X10rfFwqKSTiwhhRbXVzdCBiZSBldmVudCB0eXBlcyBzdWNoIGFzIG9yZGVyLmNyZWF0ZWQsIG9yIGFsbCBvZiBhbiBhZ2dyZWdhdGUgc3VjaCBhcyBvcmRlci4qEiIKDGFnZ3JlZ2F0ZV9pZBgDIAEoCUIM4kEBAbpIBXIDGIABImQKE1dhdGNoRXZlbnRzUmVzcG9uc2USKQoGZXZlbnRzGAEgAygLMhkuc3RvY2t3YXJkLmV2ZW50LnYxLkV2ZW50Eg4KBmN1cnNvchgCIAEoCRISCgpjaGVja3BvaW50GAMgASgIKmoKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEh8KG0VSUk9SX1JFQVNPTl9DVVJTT1JfRVhQSVJFRBABEhwKGEVSUk9SX1JFQVNPTl9DVVJTT1JfTE9TVBACMpACCgxFdmVudFNlcnZpY2USlQEKCkxpc3RFdmVudHMSJS5zdG9ja3dhcmQuZXZlbnQudjEuTGlzdEV2ZW50c1JlcXVlc3QaJi5zdG9ja3dhcmQuZXZlbnQudjEuTGlzdEV2ZW50c1Jlc3BvbnNlIjiSwhgDAQIEgtPkkwIrWhESDy9hcGkvcG1zL2V2ZW50cxIWL2FwaS9zdG9yZWZyb250L2V2ZW50cxJoCgtXYXRjaEV2ZW50cxImLnN0b2Nrd2FyZC5ldmVudC52MS5XYXRjaEV2ZW50c1JlcXVlc3QaJy5zdG9ja3dhcmQuZXZlbnQudjEuV2F0Y2hFdmVudHNSZXNwb25zZSIGksIYAgIEMAFCQgoWY29tLnN0b2Nrd2FyZC5ldmVudC52MUIKRXZlbnRQcm90b1ABWhpzdG9ja3dhcmQvZXZlbnQvdjE7ZXZlbnR2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp, file_google_type_money, file_stockward_auth_v1_auth, file_stockward_catalog_v1_catalog, file_stockward_error_v1_error, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
 
 /**
  * One change of one aggregate.
@@ -667,6 +667,76 @@ export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PUR
   messageDesc(file_stockward_event_v1_event, 7);
 
 /**
+ * Request message for WatchEvents.
+ *
+ * @generated from message stockward.event.v1.WatchEventsRequest
+ */
+export type WatchEventsRequest = Message<"stockward.event.v1.WatchEventsRequest"> & {
+  /**
+   * A cursor of WatchEvents, or the `next_cursor` of ListEvents; empty: start from now.
+   *
+   * @generated from field: string cursor = 1;
+   */
+  cursor: string;
+
+  /**
+   * Only events of these types, such as `order.created`, or `order.*` for all of an aggregate; empty: all types.
+   *
+   * @generated from field: repeated string types = 2;
+   */
+  types: string[];
+
+  /**
+   * Only events of this aggregate, by their `aggregate_id`.
+   *
+   * @generated from field: string aggregate_id = 3;
+   */
+  aggregateId: string;
+};
+
+/**
+ * Describes the message stockward.event.v1.WatchEventsRequest.
+ * Use `create(WatchEventsRequestSchema)` to create a new message.
+ */
+export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
+  messageDesc(file_stockward_event_v1_event, 8);
+
+/**
+ * Response message for WatchEvents.
+ *
+ * @generated from message stockward.event.v1.WatchEventsResponse
+ */
+export type WatchEventsResponse = Message<"stockward.event.v1.WatchEventsResponse"> & {
+  /**
+   * Events in the order of the log.
+   *
+   * @generated from field: repeated stockward.event.v1.Event events = 1;
+   */
+  events: Event[];
+
+  /**
+   * Where to resume. Never empty.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
+
+  /**
+   * True when the response has no events, and says only that everything up to the cursor was sent.
+   *
+   * @generated from field: bool checkpoint = 3;
+   */
+  checkpoint: boolean;
+};
+
+/**
+ * Describes the message stockward.event.v1.WatchEventsResponse.
+ * Use `create(WatchEventsResponseSchema)` to create a new message.
+ */
+export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
+  messageDesc(file_stockward_event_v1_event, 9);
+
+/**
  * Reasons of google.rpc.ErrorInfo about cursors. The reason is the name of the value without `ERROR_REASON_`.
  *
  * @generated from enum stockward.event.v1.ErrorReason
@@ -710,7 +780,7 @@ export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
   enumDesc(file_stockward_event_v1_event, 0);
 
 /**
- * Reads the log of events, for consumers that missed some.
+ * Reads the log of events: what was recorded, and what is being recorded.
  *
  * @generated from service stockward.event.v1.EventService
  */
@@ -731,6 +801,28 @@ export const EventService: GenService<{
     methodKind: "unary";
     input: typeof ListEventsRequestSchema;
     output: typeof ListEventsResponseSchema;
+  },
+  /**
+   * Sends each event after a cursor, then each event as it is recorded; without a cursor, from now on. For staff.
+   * gRPC-Web carries it to browsers; there is no REST route.
+   *
+   * A response without events says that everything up to its cursor was sent: one is sent at once, and after each time of
+   * silence. The watch is ended with UNAVAILABLE when the server stops or a new epoch of the log begins, and with ABORTED when
+   * too much waits to be read: resume from the last cursor.
+   *
+   * Errors:
+   * - OUT_OF_RANGE (CURSOR_EXPIRED): events after the cursor are no longer kept.
+   * - OUT_OF_RANGE (CURSOR_LOST): events before the cursor were lost.
+   * - INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the cursor was not issued by these servers.
+   * - RESOURCE_EXHAUSTED (WATCH_LIMIT_REACHED): the server has as many open watches as it allows.
+   * - ABORTED (WATCH_LAGGED): the caller reads more slowly than events come.
+   *
+   * @generated from rpc stockward.event.v1.EventService.WatchEvents
+   */
+  watchEvents: {
+    methodKind: "server_streaming";
+    input: typeof WatchEventsRequestSchema;
+    output: typeof WatchEventsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_stockward_event_v1_event, 0);
