@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
-from stockward.inventory.v1.inventory_pb2 import WatchStockRequest, WatchStockResponse
+from stockward.inventory.v1.inventory_pb2 import SyncStockRequest, WatchStockRequest, WatchStockResponse
 from stockward.order.v1.order_pb2 import CreateOrderRequest, Order
 
 from stockward_client import AsyncStockward, Stockward, Unavailable
@@ -29,11 +29,14 @@ class Scripted(grpc.GenericRpcHandler):
         self._steps = iter(steps)
         self.requests: list[bytes] = []
         self.keys: list[str] = []
+        self.deadlines: list[float] = []
+        """Seconds that each call was given."""
 
     def service(self, details: Any) -> Any:
         async def answer(request: bytes, context: Any) -> AsyncIterator[bytes]:
             self.requests.append(request)
             self.keys.append(str(dict(details.invocation_metadata)["authorization"]))
+            self.deadlines.append(context.time_remaining() or 0)
             for each in next(self._steps):
                 if isinstance(each, grpc.StatusCode):
                     await context.abort(each, "in the middle of it")
@@ -89,14 +92,16 @@ def refusal(code: grpc.StatusCode, reason: str) -> status_pb2.Status:
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_every_attempt_has_the_same_request_id_and_a_key_of_its_own(kind: str) -> None:
-    away = [grpc.StatusCode.UNAVAILABLE]
-    server = Scripted(away, away, [Order(order_id="1")])
+    stopping = [grpc.StatusCode.CANCELLED]  # what gRPC answers to calls that come while it stops
+    server = Scripted([grpc.StatusCode.UNAVAILABLE], stopping, [Order(order_id="1")])
     async with serving(server) as address:
-        assert (await order(kind, address, numbered_keys())).order_id == "1"
+        assert (await order(kind, address, numbered_keys(), timeout=5)).order_id == "1"
     request_ids = {CreateOrderRequest.FromString(each).request_id for each in server.requests}
     assert len(request_ids) == 1
     assert "" not in request_ids
     assert server.keys == ["Bearer key-1", "Bearer key-2", "Bearer key-3"]
+    first, _, last = server.deadlines
+    assert last < first - 0.1, "all attempts have one deadline, and there are pauses of 0.15 s between them"
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
@@ -117,7 +122,48 @@ async def test_a_watch_goes_on_after_its_last_cursor_or_from_the_present_state(k
         [*states("d"), grpc.StatusCode.ABORTED],
         [refusal(grpc.StatusCode.OUT_OF_RANGE, "CURSOR_EXPIRED")],
         [*states("", "e")],
+        [refusal(grpc.StatusCode.OUT_OF_RANGE, "CURSOR_LOST")],
+        [*states("f")],
     )
     async with serving(server) as address:
-        assert await watch(kind, address, 7) == ["", "a", "b", "c", "d", "", "e"]
-    assert [WatchStockRequest.FromString(each).cursor for each in server.requests] == ["", "b", "c", "d", ""]
+        assert await watch(kind, address, 8) == ["", "a", "b", "c", "d", "", "e", "f"]
+    asked = [WatchStockRequest.FromString(each).cursor for each in server.requests]
+    assert asked == ["", "b", "c", "d", "", "e", ""]
+
+
+class Uploads(grpc.GenericRpcHandler):
+    """A server that notes what is uploaded."""
+
+    def __init__(self) -> None:
+        self.requests: list[SyncStockRequest] = []
+
+    def service(self, details: Any) -> Any:
+        async def answer(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            async for each in requests:
+                self.requests.append(SyncStockRequest.FromString(each))
+                yield b""
+
+        return grpc.stream_stream_rpc_method_handler(answer)
+
+
+async def test_every_message_of_an_upload_has_a_request_id_of_its_own() -> None:
+    rows = [SyncStockRequest(request_id=each) for each in ("", "mine", "")]
+
+    async def made_slowly() -> AsyncIterator[SyncStockRequest]:
+        for each in rows:
+            yield SyncStockRequest(request_id=each.request_id)
+
+    def uploaded(address: str) -> int:
+        with Stockward(address, "key") as client:
+            return len([*client.inventory.sync_stock(SyncStockRequest(request_id=each.request_id) for each in rows)])
+
+    server = Uploads()
+    async with serving(server) as address:
+        assert await asyncio.to_thread(uploaded, address) == 3
+        async with AsyncStockward(address, "key") as client:
+            assert len([each async for each in client.inventory.sync_stock(made_slowly())]) == 3
+            assert len([each async for each in client.inventory.sync_stock(rows)]) == 3
+    request_ids = [each.request_id for each in server.requests]
+    assert len(request_ids) == 9
+    assert request_ids.count("mine") == 3
+    assert len({*request_ids} - {""}) == 7

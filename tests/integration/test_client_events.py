@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -78,19 +79,23 @@ async def test_subjects_of_skus_choose_their_stock(database: Pool, queue: Nats) 
 
 async def test_an_event_whose_handler_failed_comes_again_before_all_later_ones(database: Pool, queue: Nats) -> None:
     heard: list[int] = []
-    failures = 2
+    times: list[float] = []
+    failures = 3
 
     async def hear(event: Event) -> None:
         nonlocal failures
         heard.append(event.aggregate_version)
+        times.append(time.monotonic())
         if event.aggregate_version == 2 and failures:
             failures -= 1
             raise RuntimeError("not now")
 
-    async with subscribed(queue, hear, retry_delays=[0.05]):
+    async with subscribed(queue, hear, retry_delays=[0.01, 0.2]):
         await record(database, *(event("order", version) for version in range(1, 5)))
-        await until(lambda: len(heard) == 6)
-    assert heard == [1, 2, 2, 2, 3, 4]
+        await until(lambda: len(heard) == 7)
+    assert heard == [1, 2, 2, 2, 2, 3, 4]
+    _, _, second, third, fourth, *_ = times
+    assert min(third - second, fourth - third) > 0.18, "the last delay stands for all further ones"
 
 
 async def test_an_event_that_never_succeeds_is_given_up_when_that_is_wanted(database: Pool, queue: Nats) -> None:
