@@ -302,11 +302,10 @@ async def test_100_000_pending_deliveries_to_a_dead_endpoint_make_claims_no_slow
         ANALYZE lanes, deliveries;
         """
     )
-    plan = json.loads(
-        await stack.pool.fetchval(
-            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {CLAIM}", ["dead", "pms"], [32, 32], timedelta(minutes=1)
-        )
-    )
+    asked = ["dead", "pms"], [32, 32], timedelta(minutes=1), [2**20, 2**20], 2**20, 20
+    async with stack.pool.acquire() as connection:
+        await connection.fetch(CLAIM, *asked)  # the first call in a session reads the catalogue
+        plan = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {CLAIM}", *asked))
     assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 20
 
     await record_many(stack.pool, 20, 5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from stockward_server.storage.database import NOT_STORED
 from stockward_server.storage.webhooks.claims import Attempt, Release, SqlWebhooks
@@ -69,7 +68,7 @@ class Recorder:
             return
         (entry,) = batch
         if isinstance(entry, Attempt) and (entry.excerpt or entry.error != UNREADABLE):
-            await self._write([replace(entry, excerpt="", error=entry.error and UNREADABLE)])
+            await self._write([entry._replace(excerpt="", error=entry.error and UNREADABLE)])
         else:
             log.error("what came of a delivery cannot be stored: %r", entry)
 

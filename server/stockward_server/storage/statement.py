@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import asyncpg
 from pydantic_core import to_json
 
 from stockward_server.storage.database import Executor, Pool
@@ -55,16 +54,10 @@ class Parameters:
         return f"${len(self.values)}"
 
 
-async def execute(connection: Executor, sql: str, *arguments: Any) -> None:
+async def execute(connection: Executor | Pool, sql: str, *arguments: Any) -> None:
     """Executes one statement without comments; its arrays are sent as text."""
     text, sent = _with_text(sql, arguments)
     await connection.execute(text, *sent)
-
-
-async def fetch(connection: Executor | Pool, sql: str, *arguments: Any) -> Sequence[asyncpg.Record]:
-    """Executes one statement as `execute` does, and returns its rows."""
-    text, sent = _with_text(sql, arguments)
-    return await connection.fetch(text, *sent)
 
 
 AS_TEXT = re.compile(r"\$(\d+)::(text|uuid|smallint|int|bigint|boolean|timestamptz|interval)\[\]")

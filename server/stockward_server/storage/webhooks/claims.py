@@ -1,17 +1,18 @@
-"""Claims lanes of webhook deliveries and records attempts in batches. See 0002_webhooks.sql."""
+"""Claims lanes of webhook deliveries and records attempts in batches. See 0002_webhooks.sql and
+0026_delivery_functions.sql."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-
-import asyncpg
+from typing import Any, NamedTuple
 
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.domain.endpoint_changes import REMOVED
-from stockward_server.storage.database import Executor, Pool, transaction
-from stockward_server.storage.statement import execute, fetch
+from stockward_server.storage.columns import columns
+from stockward_server.storage.database import Pool, transaction
+from stockward_server.storage.statement import execute
 
 LANE_LIMIT = 20
 """Maximum number of deliveries of one lane in one claim."""
@@ -22,19 +23,8 @@ SETTINGS = "settings"
 SECRET_OVERLAP = timedelta(days=1)
 """How long the previous secret also signs after the setting has changed."""
 
-CLAIM = """
-    WITH due AS MATERIALIZED (
-        SELECT next.*
-        FROM unnest($1::text[], $2::int[]) AS free (endpoint_id, slots),
-            LATERAL (SELECT endpoint_id, aggregate_id FROM lanes
-                     WHERE endpoint_id = free.endpoint_id AND due_time <= now()
-                     ORDER BY due_time LIMIT free.slots FOR UPDATE SKIP LOCKED) next
-    )
-    UPDATE lanes l SET due_time = clock_timestamp() + $3::interval
-    FROM due WHERE l.endpoint_id = due.endpoint_id AND l.aggregate_id = due.aggregate_id
-    RETURNING l.endpoint_id, l.aggregate_id, l.due_time
-"""
-"""Claims due lanes. Parameters: endpoints, free places of each, and the length of the lease."""
+
+CLAIM = "SELECT * FROM claim_lanes($1, $2, $3, $4, $5, $6)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +77,8 @@ class Lane:
         return sum(len(each.payload or b"") for each in self.deliveries)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The result of one attempt. `attempt` counts from 1; `status` is None when there was no response."""
+class Attempt(NamedTuple):
+    """The result of one attempt, as it is stored. `attempt` counts from 1; `status` is None without a response."""
 
     endpoint_id: str
     event_id: str
@@ -137,93 +126,35 @@ class SqlWebhooks:
         `room` and `most_bytes` limit the bytes of events of each endpoint and of all together; the last event may
         exceed them. The first event of every lane comes before the second of any; a lane without room has no deliveries
         and must be released.
-
-        A separate statement reads the deliveries: a lane may have been released a moment ago, and the snapshot that
-        found it due may not show what was recorded with the release.
         """
-        rows = await self._pool.fetch(CLAIM, list(slots.keys()), list(slots.values()), lease)
-        lanes = {(row["endpoint_id"], row["aggregate_id"]): Lane(*row.values()) for row in rows}
-        if lanes:
-            for row in await self._load(list(lanes), room, most_bytes):
-                lane = lanes[row["endpoint_id"], row["aggregate_id"]]
-                lane.deliveries.append(PendingDelivery(*list(row.values())[2:]))
+        rows = await self._pool.fetch(
+            CLAIM,
+            list(slots),
+            list(slots.values()),
+            lease,
+            [room[endpoint_id] for endpoint_id in slots],
+            most_bytes,
+            LANE_LIMIT,
+        )
+        lanes: dict[tuple[str, str], Lane] = {}
+        for row in rows:
+            lane = lanes.setdefault((row["endpoint_id"], row["aggregate_id"]), Lane(*row[:3]))
+            if row["event_id"] is not None:
+                lane.deliveries.append(PendingDelivery(*row[3:]))
         return list(lanes.values())
 
-    async def _load(
-        self, lanes: Sequence[tuple[str, str]], room: Mapping[str, int], most_bytes: int
-    ) -> Sequence[asyncpg.Record]:
-        return await fetch(
+    async def record(self, attempts: Sequence[Attempt], releases: Sequence[Release]) -> None:
+        """Records attempts and releases lanes, in one transaction."""
+        await execute(
             self._pool,
             """
-            SELECT endpoint_id, aggregate_id, event_id, attempts, past_attempts, payload, traceparent
-            FROM (
-                SELECT found.*, sum(size) OVER (ORDER BY place, seq, endpoint_id) - size AS before,
-                       sum(size) OVER (PARTITION BY endpoint_id ORDER BY place, seq) - size AS before_of_endpoint
-                FROM (
-                    SELECT lane.*, d.event_id::text AS event_id, d.seq, d.attempts, d.past_attempts, d.place, e.payload,
-                           coalesce(octet_length(e.payload), 0) AS size, coalesce(e.traceparent, '') AS traceparent
-                    FROM unnest($1::text[], $2::text[], $4::bigint[]) AS lane (endpoint_id, aggregate_id, room),
-                        LATERAL (SELECT event_id, seq, event_time, attempts, past_attempts,
-                                        row_number() OVER (ORDER BY seq) AS place FROM deliveries
-                                 WHERE endpoint_id = lane.endpoint_id AND aggregate_id = lane.aggregate_id AND state = 1
-                                 ORDER BY seq LIMIT $3) d
-                        LEFT JOIN LATERAL (SELECT payload, traceparent FROM events
-                                           WHERE seq = d.seq AND create_time = d.event_time OFFSET 0) e ON true
-                ) AS found
-            ) AS measured
-            WHERE before < $5 AND before_of_endpoint < room ORDER BY seq
+            SELECT record_deliveries($1::text[], $2::uuid[], $3::int[], $4::smallint[], $5::timestamptz[], $6::int[],
+                                     $7::int[], $8::text[], $9::text[],
+                                     $10::text[], $11::text[], $12::timestamptz[], $13::interval[])
             """,
-            [endpoint_id for endpoint_id, _ in lanes],
-            [aggregate_id for _, aggregate_id in lanes],
-            LANE_LIMIT,
-            [room[endpoint_id] for endpoint_id, _ in lanes],
-            most_bytes,
+            *_columns(9, attempts),
+            *_columns(4, [(r.lane.endpoint_id, r.lane.aggregate_id, r.lane.lease_end, r.delay) for r in releases]),
         )
-
-    async def record(self, attempts: Sequence[Attempt], releases: Sequence[Release]) -> None:
-        """Records attempts and releases lanes, in one transaction.
-
-        A lane is released only while the lease is valid. It is locked before its deliveries are read: a fan-out that
-        adds one either has committed and is visible, or waits here and then inserts the lane again.
-        """
-        async with transaction(self._pool) as connection:
-            lanes = [[r.lane.endpoint_id for r in releases], [r.lane.aggregate_id for r in releases]]
-            leases = [r.lane.lease_end for r in releases]
-            if releases:
-                await execute(
-                    connection,
-                    """
-                    SELECT FROM lanes l JOIN unnest($1::text[], $2::text[]) AS r (endpoint_id, aggregate_id)
-                        USING (endpoint_id, aggregate_id)
-                    ORDER BY l.endpoint_id, l.aggregate_id FOR UPDATE OF l
-                    """,
-                    *lanes,
-                )
-            if attempts:
-                await _write_attempts(connection, attempts)
-            if releases:
-                await execute(
-                    connection,
-                    """
-                    WITH released AS (
-                        SELECT r.*, EXISTS (
-                            SELECT FROM deliveries d WHERE d.endpoint_id = r.endpoint_id
-                            AND d.aggregate_id = r.aggregate_id AND d.state = 1) AS has_more
-                        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::interval[])
-                            AS r (endpoint_id, aggregate_id, lease_end, delay)
-                    ), kept AS (
-                        UPDATE lanes l SET due_time = clock_timestamp() + r.delay FROM released r
-                        WHERE (l.endpoint_id, l.aggregate_id, l.due_time) = (r.endpoint_id, r.aggregate_id, r.lease_end)
-                          AND r.has_more
-                    )
-                    DELETE FROM lanes l USING released r
-                    WHERE (l.endpoint_id, l.aggregate_id, l.due_time) = (r.endpoint_id, r.aggregate_id, r.lease_end)
-                      AND NOT r.has_more
-                    """,
-                    *lanes,
-                    leases,
-                    [r.delay for r in releases],
-                )
 
     async def put_endpoint(
         self, endpoint_id: str, url: str, secret: str, *, description: str, types: Sequence[str], max_in_flight: int
@@ -283,39 +214,6 @@ class SqlWebhooks:
         )
 
 
-async def _write_attempts(connection: Executor, attempts: Sequence[Attempt]) -> None:
-    await execute(
-        connection,
-        """
-        WITH made AS (
-            SELECT * FROM unnest($1::text[], $2::uuid[], $3::int[], $4::smallint[], $5::timestamptz[], $6::int[],
-                                 $7::int[], $8::text[], $9::text[])
-                AS a (endpoint_id, event_id, attempt, state, start_time, latency_ms, status, error, excerpt)
-        ), logged AS (
-            INSERT INTO delivery_attempts (endpoint_id, event_id, attempt, start_time, latency_ms, status, error,
-                                           excerpt)
-            SELECT endpoint_id, event_id, attempt, start_time, latency_ms, status, error, excerpt FROM made
-            ON CONFLICT DO NOTHING
-        )
-        UPDATE deliveries d SET state = made.state, attempts = made.attempt,
-            finish_time = CASE WHEN made.state > 1 THEN clock_timestamp() END
-        FROM made WHERE d.endpoint_id = made.endpoint_id AND d.event_id = made.event_id AND d.state = 1
-        """,
-        *zip(
-            *(
-                (
-                    a.endpoint_id,
-                    a.event_id,
-                    a.attempt,
-                    a.state,
-                    a.start_time,
-                    a.latency_ms,
-                    a.status,
-                    a.error,
-                    a.excerpt,
-                )
-                for a in attempts
-            ),
-            strict=True,
-        ),
-    )
+def _columns(count: int, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """Returns the rows as columns, empty ones where there are no rows."""
+    return columns(rows) or [()] * count
