@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
@@ -276,7 +276,7 @@ class Tripped(Command[R]):
         return self.command.payment_keys
 
     @property
-    def holders(self) -> Collection[Holder]:
+    def holders(self) -> Mapping[Holder, HoldLimits]:
         return self.command.holders
 
     def execute(self, uow: UnitOfWork) -> R:

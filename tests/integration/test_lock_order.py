@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
 
 from stockward_server.application.command import Command
 from stockward_server.application.unit_of_work import Holder, UnitOfWork
+from stockward_server.domain import hold_limits, unpaid_limits
+from stockward_server.domain.hold_limits import HoldLimits
+from stockward_server.domain.unpaid_limits import UnpaidLimits
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Executor, Pool, transaction
 from stockward_server.storage.write.lock import BUYERS, HOLDERS, TENDERS
@@ -29,9 +34,11 @@ class Touch(Command[None]):
 
     order_ids: Sequence[str] = ()
     reservation_ids: Sequence[str] = ()
-    holders: Sequence[Holder] = ()
-    buyers: Sequence[Holder] = ()
+    skus: Sequence[str] = ()
+    holders: Mapping[Holder, HoldLimits] = field(default_factory=dict)
+    buyers: Mapping[Holder, UnpaidLimits] = field(default_factory=dict)
     tenders: Sequence[Holder] = ()
+    optimistic: bool = False
 
     def execute(self, uow: UnitOfWork) -> None:
         pass
@@ -58,7 +65,8 @@ async def hold(connection: Executor, name: str) -> None:
         await connection.execute(f"SELECT FROM {table} WHERE concat_ws('@', {key}) = $1 FOR NO KEY UPDATE", name)
 
 
-async def test_locks_are_taken_in_one_order(database: Pool, database_url: str) -> None:
+@pytest.mark.parametrize("optimistic", [False, True])
+async def test_locks_are_taken_in_one_order(database: Pool, database_url: str, optimistic: bool) -> None:
     await sell(database, **dict.fromkeys(SKUS, 100))
     await database.execute("INSERT INTO locations VALUES ('annex', 'Annex', 9, true)")
     # An index would have the rows in order by chance.
@@ -81,17 +89,27 @@ async def test_locks_are_taken_in_one_order(database: Pool, database_url: str) -
         numbers = [row[0] for seed in (HOLDERS, BUYERS, TENDERS) for row in await database.fetch(query, names, seed)]
         order = await unlocked(database, numbers)
         assert len(order) == 3 * len(PAIRS) + len(order_ids) + len(reservation_ids) + 2 * len(SKUS)
-        for place, name in enumerate(order):
+        holders = dict.fromkeys(PAIRS, hold_limits.NO_LIMITS)
+        buyers = dict.fromkeys(PAIRS[::-1], unpaid_limits.NO_LIMITS)
+        taken, batches = order, committer.metrics.optimistic
+        if optimistic:
+            taken = [*order[: 2 * len(PAIRS)], *order[-2 * len(SKUS) :]]
+        for place, name in enumerate(taken):
             async with transaction(database) as holder:
                 await hold(holder, name)
-                batch = [
-                    Touch(cause=request(), order_ids=order_ids[::-1], reservation_ids=reservation_ids),
-                    Touch(cause=request(), holders=PAIRS, buyers=PAIRS[::-1], tenders=PAIRS),
-                ]
+                batch = [Touch(cause=request(), skus=SKUS[::-1], holders=holders, buyers=buyers, optimistic=optimistic)]
+                if not optimistic:
+                    batch.append(
+                        Touch(
+                            cause=request(), order_ids=order_ids[::-1], reservation_ids=reservation_ids, tenders=PAIRS
+                        )
+                    )
                 touching = asyncio.gather(*map(committer.submit, batch))
                 await until(lambda: waiting_for_locks(database, 1))
-                assert await unlocked(database, numbers) == order[place + 1 :]
+                left = [each for each in order if each not in taken[: place + 1]]
+                assert await unlocked(database, numbers) == left
             await touching
+        assert committer.metrics.optimistic - batches == (len(taken) if optimistic else 0)
     await pool.close()
 
 

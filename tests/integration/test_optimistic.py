@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from asyncpg.connection import LoggedQuery
 
-from stockward_server.domain.errors import InsufficientStock
+from stockward_server.application.context import Role
+from stockward_server.application.order_commands import CreateOrder
+from stockward_server.application.stock_commands import HoldPolicy, ReserveStock
+from stockward_server.domain.errors import HoldLimitReached, InsufficientStock, UnpaidOrderLimitReached
+from stockward_server.domain.hold_limits import HoldLimits
+from stockward_server.domain.order import Customer
+from stockward_server.domain.unpaid_limits import UnpaidLimits
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool, transaction
 from stockward_server.storage.write import optimistic, remembered
 from stockward_server.storage.write.remembered import DatabaseClock
 from tests.commands import (
+    HOLDS,
     ResultCommitter,
     adjust,
     buy,
@@ -24,13 +32,14 @@ from tests.commands import (
     counters,
     locked,
     orders,
+    request,
     reserve,
     sell,
     verify,
     waiting_for_locks,
 )
 from tests.events import until
-from torture.broken import BUILDS, WITHOUT_GUARD
+from torture.broken import WITHOUT_GUARD
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +73,15 @@ async def other(database: Pool) -> AsyncIterator[ResultCommitter]:
         yield committer
 
 
+def of_ann(command: CreateOrder | ReserveStock) -> Any:
+    """The same for a customer of a storefront, who may have two at a time."""
+    cause = request(role=Role.STOREFRONT)
+    if isinstance(command, CreateOrder):
+        return replace(command, cause=cause, customer=Customer("ann"), unpaid_limits=UnpaidLimits(orders=2))
+    policy = HoldPolicy(HOLDS.ttl, HOLDS.max_lifetime, HoldLimits(holds=2))
+    return replace(command, cause=cause, customer_id="ann", policy=policy)
+
+
 @contextmanager
 def overtaken(committer: ResultCommitter, times: int) -> Iterator[None]:
     """So many optimistic batches of the block are not written."""
@@ -87,7 +105,17 @@ async def statements(pool: Pool, command: Any, committer: ResultCommitter) -> li
     return sent
 
 
-@pytest.mark.parametrize("command", [buy(("MUG", 1)), buy(("VOUCHER", 1)), reserve(("MUG", 1)), adjust("MUG", 1)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        buy(("MUG", 1)),
+        buy(("VOUCHER", 1)),
+        of_ann(buy(("MUG", 1))),
+        reserve(("MUG", 1)),
+        of_ann(reserve(("MUG", 1))),
+        adjust("MUG", 1),
+    ],
+)
 async def test_a_command_on_remembered_goods_is_one_statement(
     database: Pool, pool: Pool, committer: ResultCommitter, command: Any
 ) -> None:
@@ -177,6 +205,22 @@ async def check_repeated(database: Pool, committer: ResultCommitter, other: Resu
     assert len(await orders(database)) == 2
 
 
+async def check_unpaid(database: Pool, committer: ResultCommitter, other: ResultCommitter) -> None:
+    """The buyer has as many unpaid orders from other processes as the limit allows."""
+    await committer.submit(of_ann(buy(("VOUCHER", 1))))
+    await other.submit(of_ann(buy(("VOUCHER", 1))))
+    with pytest.raises(UnpaidOrderLimitReached):
+        await committer.submit(of_ann(buy(("VOUCHER", 1))))
+
+
+async def check_held(database: Pool, committer: ResultCommitter, other: ResultCommitter) -> None:
+    """The customer holds as much as the limit allows."""
+    await committer.submit(of_ann(reserve(("VOUCHER", 1))))
+    await other.submit(of_ann(reserve(("VOUCHER", 1))))
+    with pytest.raises(HoldLimitReached):
+        await committer.submit(of_ann(reserve(("VOUCHER", 1))))
+
+
 SITUATIONS = [
     check_sold_elsewhere,
     check_sold_meanwhile,
@@ -185,6 +229,8 @@ SITUATIONS = [
     check_price,
     check_clock,
     check_repeated,
+    check_unpaid,
+    check_held,
 ]
 
 
@@ -212,6 +258,8 @@ async def test_a_seq_is_drawn_under_the_locks(
         ("forgets-closed-locations", check_location),
         ("keeps-old-offers", check_price),
         ("keeps-its-own-time", check_clock),
+        ("forgets-limits", check_unpaid),
+        ("forgets-limits", check_held),
         ("forgets-requests", check_repeated),
         ("locks-late", check_seq),
     ],
@@ -225,7 +273,7 @@ async def test_each_guard_is_needed(
     check: Any,
 ) -> None:
     """Without it, what `check` looks for is broken."""
-    ({**BUILDS, **WITHOUT_GUARD}[build]).break_it(monkeypatch.setattr)
+    WITHOUT_GUARD[build](monkeypatch.setattr)
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         await check(database, committer, other)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 from stockward_server.application.unit_of_work import Cause, Holder, PaymentKey, UnitOfWork
+from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.domain.payment import TenderKey
+from stockward_server.domain.unpaid_limits import UnpaidLimits
 
 Result = TypeVar("Result", covariant=True)
 
@@ -53,14 +55,15 @@ class Command(ABC, Generic[Result]):
         return ()
 
     @property
-    def holders(self) -> Collection[Holder]:
-        """Holders whose holds are counted: until the transaction ends no other command creates one for them."""
-        return ()
+    def holders(self) -> Mapping[Holder, HoldLimits]:
+        """Holders whose holds are counted, with their limits: until the transaction ends no other command creates a
+        hold for them. The result must not depend on the count, other than by a refusal."""
+        return {}
 
     @property
-    def buyers(self) -> Collection[Holder]:
-        """Buyers whose unpaid orders are counted: until the transaction ends no other command creates one for them."""
-        return ()
+    def buyers(self) -> Mapping[Holder, UnpaidLimits]:
+        """Buyers whose unpaid orders are counted, as those of `holders` are."""
+        return {}
 
     @property
     def weight(self) -> int:

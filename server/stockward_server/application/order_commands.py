@@ -78,7 +78,7 @@ class CreateOrder(Command[Order]):
 
     @property
     def optimistic(self) -> bool:
-        return not (self.reservation_id or self.buyers)
+        return not self.reservation_id
 
     @property
     def skus(self) -> Collection[str]:
@@ -93,13 +93,13 @@ class CreateOrder(Command[Order]):
         return max(1, len(self.lines))
 
     @property
-    def buyers(self) -> Collection[Holder]:
+    def buyers(self) -> Mapping[Holder, UnpaidLimits]:
         limits = self.unpaid_limits
         if self.cause.role.is_staff:
-            return ()
+            return {}
         if self.customer.customer_id:
-            return ((self.customer.customer_id, ""),) if limits.orders or limits.units else ()
-        return (("", self.cause.actor),) if limits.orders_of_key else ()
+            return {(self.customer.customer_id, ""): limits} if limits.orders or limits.units else {}
+        return {("", self.cause.actor): limits} if limits.orders_of_key else {}
 
     def execute(self, uow: UnitOfWork) -> Order:
         self._require_allowed_fields()

@@ -46,7 +46,7 @@ class ReserveStock(Command[Reservation]):
 
     @property
     def optimistic(self) -> bool:
-        return not self.holders
+        return True
 
     @property
     def skus(self) -> Collection[str]:
@@ -57,13 +57,13 @@ class ReserveStock(Command[Reservation]):
         return len(self.wanted)
 
     @property
-    def holders(self) -> Collection[Holder]:
+    def holders(self) -> Mapping[Holder, HoldLimits]:
         limits = self.policy.limits
         if self.cause.role.is_staff:
-            return ()
+            return {}
         if self.customer_id:
-            return ((self.customer_id, ""),) if limits.holds or limits.units else ()
-        return (("", self.cause.actor),) if limits.holds_of_key else ()
+            return {(self.customer_id, ""): limits} if limits.holds or limits.units else {}
+        return {("", self.cause.actor): limits} if limits.holds_of_key else {}
 
     def execute(self, uow: UnitOfWork) -> Reservation:
         for sku in self.wanted:

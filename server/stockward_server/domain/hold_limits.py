@@ -42,5 +42,12 @@ class HoldLimits:
         if 0 < self.holds_of_key <= held.holds:
             raise HoldLimitReached.of_key(self.holds_of_key, held.holds)
 
+    def beside(self, added: Held, customer_id: str) -> tuple[int | None, int | None]:
+        """Returns the most holds and units that a customer, or a key without one, may have before `added` come to
+        them; None where there is no limit."""
+        holds = self.holds if customer_id else self.holds_of_key
+        units = self.units if customer_id else 0
+        return holds - added.holds if holds else None, units - added.units if units else None
+
 
 NO_LIMITS = HoldLimits()

@@ -42,5 +42,12 @@ class UnpaidLimits:
         if 0 < self.orders_of_key <= unpaid.orders:
             raise UnpaidOrderLimitReached.of_key(self.orders_of_key, unpaid.orders)
 
+    def beside(self, added: Unpaid, customer_id: str) -> tuple[int | None, int | None]:
+        """Returns the most orders and units that a customer, or a key without one, may have before `added` come to
+        them; None where there is no limit."""
+        orders = self.orders if customer_id else self.orders_of_key
+        units = self.units if customer_id else 0
+        return orders - added.orders if orders else None, units - added.units if units else None
+
 
 NO_LIMITS = UnpaidLimits()

@@ -56,7 +56,7 @@ async def lock_state(connection: Executor, commands: Sequence[Command[Any]], sta
     holders = {holder for command in commands for holder in command.holders}
     tenders = {tender for command in commands for tender in command.tenders}
     if holders:
-        state.held = Overlay(await lock_holders(connection, holders, state.now))
+        state.held = Overlay(await _lock_holders(connection, holders, state.now))
     buyers = {buyer for command in commands for buyer in command.buyers}
     if buyers:
         state.unpaid = Overlay(await _lock_buyers(connection, buyers, state.now))
@@ -85,24 +85,9 @@ async def lock_state(connection: Executor, commands: Sequence[Command[Any]], sta
         state.last_versions = dict(zip(rows_to_come, last, strict=True))
 
 
-async def lock_holders(connection: Executor, holders: Collection[Holder], now: datetime) -> dict[Holder, Held]:
-    """Locks the holders until the end of the transaction; returns what each holds.
-
-    There may be no row to lock, so an advisory lock stands for each. A separate statement counts the holds, so that it
-    sees what was committed before the lock was granted.
-    """
-    await _lock_pairs(connection, holders, HOLDERS)
-    rows = await connection.fetch(
-        """
-        SELECT customer_id, actor, count(DISTINCT reservation_id) AS holds,
-               coalesce(sum(quantity) FILTER (WHERE location_id <> ''), 0)::bigint AS units
-        FROM unnest($1::text[], $2::text[]) AS holder (customer_id, actor)
-        JOIN reservations USING (customer_id, actor) JOIN reservation_lines USING (reservation_id)
-        WHERE state = 1 AND expire_time > $3 GROUP BY customer_id, actor
-        """,
-        *columns(holders),
-        now,
-    )
+async def _lock_holders(connection: Executor, holders: Collection[Holder], now: datetime) -> dict[Holder, Held]:
+    """Locks the holders until the end of the transaction; returns what each holds."""
+    rows = await connection.fetch("SELECT * FROM lock_holders($1, $2, $3, $4)", *columns(holders), HOLDERS, now)
     held = {(row["customer_id"], row["actor"]): Held(row["holds"], row["units"]) for row in rows}
     return {holder: held.get(holder, Held()) for holder in holders}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,12 +21,17 @@ import asyncpg
 
 from stockward_server.application.command import Command
 from stockward_server.application.context import MutationContext
-from stockward_server.application.unit_of_work import UnitOfWork
+from stockward_server.application.overlay import Overlay
+from stockward_server.application.unit_of_work import Holder, UnitOfWork
 from stockward_server.domain.event import Event
+from stockward_server.domain.hold_limits import Held, HoldLimits
+from stockward_server.domain.identifiers import first_id
+from stockward_server.domain.unpaid_limits import Unpaid, UnpaidLimits
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.statement import Statement
 from stockward_server.storage.write.committer_metrics import CommitterMetrics
+from stockward_server.storage.write.lock import BUYERS, HOLDERS, OLDEST_UNPAID
 from stockward_server.storage.write.remembered import DatabaseClock, Goods, RememberedStock
 from stockward_server.storage.write.write_state import add_changes
 
@@ -39,15 +44,40 @@ statement begins. It includes the time that the decisions took."""
 LOCK_REMEMBERED = """
     SELECT lock_remembered($1, $2, $3::text[], $4::text[], $5::bigint[], $6::int[], $7::boolean[],
                            $8::text[], $9::uuid[], $10::bigint[]) AS now
+    FROM {after}
+"""
+
+LOCK_HOLDERS = """
+    SELECT require_room(NOT EXISTS (
+        SELECT FROM lock_holders($1::text[], $2::text[], $5, $6) AS has
+        JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+            AS room (customer_id, actor, holds, units) USING (customer_id, actor)
+        WHERE has.holds > room.holds OR has.units > room.units
+    ))
+"""
+
+LOCK_BUYERS = """
+    SELECT require_room(NOT EXISTS (
+        SELECT FROM lock_buyers($1::text[], $2::text[], $5, $6, $7) AS has
+        JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+            AS room (customer_id, actor, orders, units) USING (customer_id, actor)
+        WHERE has.orders > room.orders OR has.units > room.units
+    )) FROM {after}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Remembered goods, and the state in which commands are decided on them."""
+    """Remembered goods, and the state in which commands are decided on them.
+
+    What holders hold and buyers have not paid for is not remembered. Commands are decided as if it was nothing: then
+    the state has what they add to it, and the write requires room for that below the limits.
+    """
 
     goods: Sequence[Goods]
     state: UnitOfWork
+    holders: Mapping[Holder, HoldLimits]
+    buyers: Mapping[Holder, UnpaidLimits]
 
 
 class OptimisticWrites:
@@ -81,7 +111,11 @@ class OptimisticWrites:
             return None
         state = UnitOfWork(now, encode_event, {each.offer.sku: each.offer for each in goods})
         state.load_levels(level for each in goods for level in each.levels)
-        return Draft(goods, state)
+        holders = {holder: limits for command in commands for holder, limits in command.holders.items()}
+        buyers = {buyer: limits for command in commands for buyer, limits in command.buyers.items()}
+        state.held = Overlay(dict.fromkeys(holders, Held()))
+        state.unpaid = Overlay(dict.fromkeys(buyers, Unpaid()))
+        return Draft(goods, state, holders, buyers)
 
     async def commit(self, draft: Draft, answers: Sequence[tuple[MutationContext, bytes]]) -> bool:
         """Writes the draft with these responses; returns whether it is certainly written, and durable."""
@@ -103,16 +137,30 @@ class OptimisticWrites:
 
 async def write_draft(connection: Executor, draft: Draft, answers: Sequence[tuple[MutationContext, bytes]]) -> datetime:
     """Writes and commits a draft; returns the database's time. Raises SerializationError, whose detail is a JSON list
-    of the SKUs that have changed."""
+    of the SKUs that have changed, if any."""
+    write = Statement()
+    _lock(write, draft)
+    now: datetime = await add_changes(write, draft.state, answers).fetch_first(connection, "SELECT now FROM locked")
+    return now
+
+
+def _lock(write: Statement, draft: Draft) -> None:
+    """Adds the locks in the global order, each part after the one before: holders, buyers, stock."""
+    state, after = draft.state, "(SELECT) AS nothing"
+    if draft.holders:
+        room = [(*each, *limits.beside(state.held[each], each[0])) for each, limits in draft.holders.items()]
+        write.add(LOCK_HOLDERS, *columns(room), HOLDERS, state.now, name="holders")
+        after = "holders"
+    if draft.buyers:
+        room = [(*each, *limits.beside(state.unpaid[each], each[0])) for each, limits in draft.buyers.items()]
+        oldest = first_id(state.now - OLDEST_UNPAID)
+        write.add(LOCK_BUYERS.format(after=after), *columns(room), BUYERS, oldest, state.now, name="buyers")
+        after = "buyers"
     levels = [
         (level.sku, level.location_id, level.version, level.priority, level.active)
         for each in draft.goods
         for level in each.levels
     ]
     offers = [(each.offer.sku, each.offer.product_id, each.offer.product_version) for each in draft.goods]
-    write = Statement()
-    write.add(
-        LOCK_REMEMBERED, draft.state.now, TOLERANCE, *(columns(levels) or [()] * 5), *columns(offers), name="locked"
-    )
-    now: datetime = await add_changes(write, draft.state, answers).fetch_first(connection, "SELECT now FROM locked")
-    return now
+    stock = LOCK_REMEMBERED.format(after=after)
+    write.add(stock, state.now, TOLERANCE, *(columns(levels) or [()] * 5), *columns(offers), name="locked")
