@@ -46,7 +46,7 @@ from torture.broken import WITHOUT_GUARD
 def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here depends on how fast the machine is."""
     monkeypatch.setattr(optimistic, "TOLERANCE", timedelta(minutes=1))
-    monkeypatch.setattr(remembered, "DISTRUST_SECONDS", 3600.0)
+    monkeypatch.setattr(remembered, "DISTRUST_SECONDS", 60.0)
 
 
 @pytest.fixture

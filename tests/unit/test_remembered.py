@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.money import Money
 from stockward_server.domain.stock import Offer, StockLevel
-from stockward_server.storage.write.remembered import ROW_BYTES, RememberedStock
+from stockward_server.storage.write.remembered import (
+    DISTRUST_SECONDS,
+    MAX_DISTRUST_SECONDS,
+    ROW_BYTES,
+    RememberedStock,
+)
 
 
 def seen(*skus: str, on_hand: int = 1) -> UnitOfWork:
@@ -48,3 +55,25 @@ def test_what_was_seen_longest_ago_is_forgotten() -> None:
         stock.learn(seen(sku))
     assert stock.bytes == 4 * ROW_BYTES
     assert [sku for sku in ("MUG", "CAP", "HAT") if stock.recall([sku])] == ["MUG", "HAT"]
+
+
+def test_a_sku_that_keeps_differing_is_recalled_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    stock = RememberedStock()
+    stock.learn(seen("MUG"))
+
+    def pause() -> float:
+        """Returns the seconds until it is recalled again."""
+        nonlocal now
+        stock.distrust(["MUG"])
+        stock.learn(seen("MUG"))  # as the batch does that took the usual way
+        since = now
+        while not stock.recall(["MUG"]):
+            now += DISTRUST_SECONDS
+        return now - since
+
+    assert [pause() for _ in range(3)] == [DISTRUST_SECONDS, 2 * DISTRUST_SECONDS, 4 * DISTRUST_SECONDS]
+    assert [pause() for _ in range(9)][-1] == MAX_DISTRUST_SECONDS
+    stock.learn(seen("MUG"), proven=True)
+    assert pause() == DISTRUST_SECONDS

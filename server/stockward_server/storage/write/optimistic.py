@@ -131,7 +131,7 @@ class OptimisticWrites:
                 self._stock.distrust(json.loads(error.detail))
             return False
         self._metrics.optimistic += 1
-        self._stock.learn(draft.state)
+        self._stock.learn(draft.state, proven=True)
         return True
 
 

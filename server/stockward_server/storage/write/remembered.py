@@ -21,8 +21,9 @@ MAX_BYTES = 32 * 2**20
 ROW_BYTES = 1024
 """Approximate memory of an offer or a stock row."""
 
-DISTRUST_SECONDS = 1.0
-"""How long a SKU that differed is not recalled: where other servers sell it, too, it would soon differ again."""
+DISTRUST_SECONDS, MAX_DISTRUST_SECONDS = 1.0, 60.0
+"""How long a SKU that differed is not recalled: where other servers sell it, too, it would soon differ again. Doubled
+each time, up to the second, until a batch with it is written."""
 
 
 @dataclass(slots=True)
@@ -33,6 +34,8 @@ class Goods:
     levels: Sequence[StockLevel]
     distrusted_until: float = 0.0
     """Time of the monotonic clock."""
+    distrust_seconds: float = 0.0
+    """How long it was distrusted the last time."""
 
     @property
     def size(self) -> int:
@@ -59,24 +62,28 @@ class RememberedStock:
             found.append(goods)
         return found
 
-    def learn(self, state: UnitOfWork) -> None:
-        """Remembers the offers and the stock rows of a state that has just been committed."""
+    def learn(self, state: UnitOfWork, *, proven: bool = False) -> None:
+        """Remembers the offers and the stock rows of a state that has just been committed. `proven`: it was decided on
+        remembered ones."""
         for sku, offer in state.offers.items():
             goods = Goods(offer, state.levels_at_all_locations(sku))
             if before := self._goods.pop(sku, None):
                 self.bytes -= before.size
-                goods.distrusted_until = before.distrusted_until
+                if not proven:
+                    goods.distrusted_until, goods.distrust_seconds = before.distrusted_until, before.distrust_seconds
             self._goods[sku] = goods
             self.bytes += goods.size
         while self.bytes > self._max_bytes:
             self.bytes -= self._goods.popitem(last=False)[1].size
 
     def distrust(self, skus: Iterable[str]) -> None:
-        """Does not recall these SKUs for DISTRUST_SECONDS."""
-        until = time.monotonic() + DISTRUST_SECONDS
-        for sku in skus:
+        """Does not recall these SKUs for a while."""
+        now = time.monotonic()
+        for sku in set(skus):
             if goods := self._goods.get(sku):
-                goods.distrusted_until = until
+                longer = max(DISTRUST_SECONDS, 2 * goods.distrust_seconds)
+                goods.distrust_seconds = min(longer, MAX_DISTRUST_SECONDS)
+                goods.distrusted_until = now + goods.distrust_seconds
 
 
 class DatabaseClock:
