@@ -140,7 +140,7 @@ class FailedPrecondition(StockwardError):
 
 
 class Aborted(StockwardError):
-    """Somebody else was quicker: read again, then try again."""
+    """Another caller was quicker: read again, then try again."""
 
 
 class OutOfRange(StockwardError):

@@ -70,5 +70,5 @@ def _serves(part: Part, address: str, path: str, settings: Settings) -> Coroutin
     if part is not Part.EDGE or not settings.edge_tls_cert:
         return answers(f"http://{address}{path}", SECONDS)
     if settings.edge_tls_client_ca and not settings.client_cert:
-        return listens(address)  # it answers nobody who shows no certificate
+        return listens(address)  # it answers only clients that show a certificate
     return answers(f"https://{address}{path}", SECONDS, any_certificate(settings.client_cert, settings.client_key))

@@ -78,7 +78,7 @@ def list_keys(
     limit: Limit = 1000,
     as_json: AsJson = False,
 ) -> None:
-    """List keys, newest first; the keys themselves are known to nobody."""
+    """List keys, newest first; the keys themselves are stored nowhere."""
 
     async def work(keys: Keys) -> Message:
         from stockward_server.api.keys.messages import key_message

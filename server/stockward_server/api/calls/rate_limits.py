@@ -67,7 +67,7 @@ class _Buckets:
         self._interval = 1 / rate
         self._slack = holds - self._interval
         self._full_at: dict[int, float] = {}
-        """By a hash of the caller, whose name may be long. It is keyed, so nobody finds another one with the same."""
+        """By a hash of the caller, whose name may be long. It is keyed: a caller cannot find another with the same."""
 
     def take(self, name: str, now: float) -> None:
         caller = hash(name)
