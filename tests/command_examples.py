@@ -23,6 +23,7 @@ from stockward_server.application.order_commands import (
     ReturnOrder,
     WantedCharge,
 )
+from stockward_server.application.order_desk_commands import EndHold, HoldOrder, ReleaseOrder
 from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.response_codec import R
 from stockward_server.application.stock_commands import (
@@ -39,7 +40,7 @@ from stockward_server.application.unit_of_work import Holder, PaymentKey, UnitOf
 from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.domain.money import Money
-from stockward_server.domain.order import Customer
+from stockward_server.domain.order import Customer, Hold, HoldReason, Order
 from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
 from stockward_server.domain.unpaid_limits import UnpaidLimits
@@ -134,6 +135,34 @@ async def add_charge(submit: Submit) -> Command[Any]:
     return AddCharge(**on(order_id), charge=charge, reason="forgotten")
 
 
+def hold(order_id: str) -> HoldOrder:
+    return HoldOrder(**on(order_id), reason=HoldReason.ADDRESS, note="no such street")
+
+
+class HoldUntilNow(HoldOrder):
+    """A hold whose time is over at once, which is not for callers."""
+
+    def execute(self, uow: UnitOfWork) -> Order:
+        over = Hold(self.reason, expire_time=uow.now)
+        return uow.save_order(self.order(uow).but(staff_hold=over), self.cause, "order.held")
+
+
+async def hold_order(submit: Submit) -> Command[Any]:
+    return hold(await ordered(submit))
+
+
+async def release_order(submit: Submit) -> Command[Any]:
+    order_id = await ordered(submit)
+    await submit(hold(order_id))
+    return ReleaseOrder(**on(order_id))
+
+
+async def end_hold(submit: Submit) -> Command[Any]:
+    order_id = await ordered(submit)
+    await submit(HoldUntilNow(**on(order_id), reason=HoldReason.STOCK))
+    return EndHold(cause=SystemCause(), order_id=order_id)
+
+
 async def expire_order(submit: Submit) -> Command[Any]:
     past_due = replace(buy(("MUG", 2), ("CAP", 1)), payment_allowance=timedelta(microseconds=1))
     return ExpireOrder(cause=SystemCause(), order_id=(await submit(past_due)).order_id)
@@ -186,6 +215,9 @@ EXAMPLES: dict[str, tuple[type[Command[Any]], Example]] = {
     "ReturnOrder": (ReturnOrder, return_order),
     "RecordPayment": (RecordPayment, record_payment),
     "AddCharge": (AddCharge, add_charge),
+    "HoldOrder": (HoldOrder, hold_order),
+    "ReleaseOrder": (ReleaseOrder, release_order),
+    "EndHold": (EndHold, end_hold),
     "ExpireOrder": (ExpireOrder, expire_order),
     "ReserveStock": (ReserveStock, reserve_stock),
     "ExtendReservation": (ExtendReservation, extend_reservation),

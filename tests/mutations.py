@@ -172,6 +172,15 @@ def on_orders(request: Any, *, state: str = "PENDING", lines: Any = None) -> Arr
     return arrange
 
 
+async def on_held_orders(shop: Shop) -> tuple[Message, Message]:
+    requests = await on_orders(orders.ReleaseOrderRequest)(shop)
+    for each in requests:
+        assert isinstance(each, orders.ReleaseOrderRequest)
+        hold = orders.HoldOrderRequest(order_id=each.order_id, reason=orders.Hold.REASON_FRAUD)
+        await shop.pms.orders.HoldOrder(hold)
+    return requests
+
+
 def create_order(quantity: int) -> orders.CreateOrderRequest:
     return orders.CreateOrderRequest(lines=[orders.CreateOrderRequest.Line(sku="TEE", quantity=quantity)])
 
@@ -327,6 +336,11 @@ MUTATIONS = {
         unary("orders", "ReturnOrder"),
     ),
     "AddCharge": Mutation(on_orders(fee), unary("orders", "AddCharge")),
+    "HoldOrder": Mutation(
+        on_orders(lambda order_id: orders.HoldOrderRequest(order_id=order_id, reason=orders.Hold.REASON_FRAUD)),
+        unary("orders", "HoldOrder"),
+    ),
+    "ReleaseOrder": Mutation(on_held_orders, unary("orders", "ReleaseOrder")),
     "RecordPayment": Mutation(on_orders(payment), unary("orders", "RecordPayment")),
     "CreateEndpoint": Mutation(two_endpoints, unary("webhooks", "CreateEndpoint")),
     "UpdateEndpoint": Mutation(

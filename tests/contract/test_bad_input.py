@@ -240,6 +240,13 @@ MISSING = {
         orders.RecordPaymentRequest(), "order_id", "provider", "provider_event_id", "kind", "amount"
     ),
     "ReturnOrder": invalid(orders.ReturnOrderRequest(order_id=NOBODY), "lines"),
+    "HoldOrder": invalid(orders.HoldOrderRequest(), "order_id", "reason"),
+    "end of a hold": invalid(
+        lambda known: orders.HoldOrderRequest(
+            order_id=known.orders["PENDING"], reason=orders.Hold.REASON_FRAUD, expire_time=Timestamp(seconds=1)
+        ),
+        "expire_time",
+    ),
     "charge": invalid(order(line(), charges=[orders.Charge()]), "charges[0].kind", "charges[0].amount"),
     "reason of an override": invalid(order(line(unit_price_override=money("1.00"))), "lines[0].price_override_reason"),
 }

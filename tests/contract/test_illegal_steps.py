@@ -42,6 +42,10 @@ def order_steps() -> Iterator[tuple[str, Bad]]:
             lambda each: orders.ReturnOrderRequest(order_id=each, lines=back),
             {"PARTIALLY_FULFILLED", "FULFILLED"},
         ),
+        "hold": (
+            lambda each: orders.HoldOrderRequest(order_id=each, reason=orders.Hold.REASON_FRAUD),
+            {"PENDING", "PROCESSING", "PARTIALLY_FULFILLED"},
+        ),
         "charge": (
             lambda each: orders.AddChargeRequest(
                 order_id=each, charge=orders.Charge(kind=orders.Charge.KIND_FEE, amount=money("1")), reason="x"

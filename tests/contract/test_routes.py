@@ -59,6 +59,8 @@ ROUTES = {
     "FulfillOrder": "PUT /api/pms/orders/{order_id}/fulfill *",
     "CancelOrder": "PUT /api/pms/orders/{order_id}/cancel *, PUT /api/storefront/orders/{order_id}/cancel *",
     "ReturnOrder": "PUT /api/pms/orders/{order_id}/return *",
+    "HoldOrder": "PUT /api/pms/orders/{order_id}/hold *",
+    "ReleaseOrder": "PUT /api/pms/orders/{order_id}/release *",
     "AddCharge": "POST /api/pms/orders/{order_id}/charges *",
     "RecordPayment": "POST /api/pms/orders/{order_id}/payments *",
     "ListEvents": "GET /api/storefront/events, GET /api/pms/events",

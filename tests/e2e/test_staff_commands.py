@@ -30,7 +30,7 @@ Run = Callable[..., Awaitable[Outcome]]
 MUTATIONS = {
     *("create", "update", "publish", "unpublish", "archive", "restore", "rename-sku"),
     *("adjust", "receive", "count", "policy", "reserve", "release"),
-    *("process", "fulfill", "cancel", "return", "pay", "charge"),
+    *("process", "fulfill", "cancel", "return", "pay", "charge", "hold"),
 }
 
 numbers = itertools.count(1)
@@ -199,6 +199,11 @@ async def test_an_order_to_the_parcel_and_back(both: Both, run: Run, sku: str) -
     for kind in ("authorized", "captured"):
         paid = await run("orders", "pay", reference, "--kind", kind, "--json")
         assert paid.json["payment"]["state"] == {"authorized": "STATE_AUTHORIZED", "captured": "STATE_PAID"}[kind]
+    held, on_hold = await both("orders", "hold", reference, "--reason", "fraud", "--note", "two cards")
+    assert ("two cards" in held, on_hold["hold"]["reason"]) == (True, "REASON_FRAUD")
+    waits = await run("orders", "process", reference)
+    assert (waits.code, "ORDER_ON_HOLD" in waits.err) == (1, True)
+    await both("orders", "release", reference)
     await both("orders", "process", reference)
     await both("orders", "cancel", reference, "--line", "1=1", "--reason", "changed her mind")
     printed, part = await both("orders", "fulfill", reference, "--line", "1=1", "--tracking", "T1", "--carrier", "DHL")

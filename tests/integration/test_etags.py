@@ -65,6 +65,13 @@ async def fulfilled(shop: Shop) -> orders.Order:
     return shipped
 
 
+async def held(shop: Shop) -> orders.Order:
+    order = await pending(shop)
+    hold = orders.HoldOrderRequest(order_id=order.order_id, reason=orders.Hold.REASON_STOCK)
+    on_hold: orders.Order = await shop.pms.orders.HoldOrder(hold)
+    return on_hold
+
+
 async def read_order(shop: Shop, order: orders.Order) -> Any:
     return await shop.pms.orders.GetOrder(orders.GetOrderRequest(order_id=order.order_id))
 
@@ -164,6 +171,8 @@ CHANGES = {
         charge=orders.Charge(kind=orders.Charge.KIND_FEE, amount=money("2")),
         reason="express",
     ),
+    "HoldOrder": of_order(pending, "HoldOrder", orders.HoldOrderRequest, reason=orders.Hold.REASON_STOCK),
+    "ReleaseOrder": of_order(held, "ReleaseOrder", orders.ReleaseOrderRequest),
     "SetStockPolicy": Change(
         policy,
         lambda shop, level: shop.level(level.sku),

@@ -13,7 +13,7 @@ import pytest
 
 from stockward_dev import Postgres
 from stockward_server.domain.charge import ChargeKind
-from stockward_server.domain.order import HoldReason, Order, OrderState
+from stockward_server.domain.order import UNPAID_HOLD, Order, OrderState
 from stockward_server.domain.order_steps import decide_cancellation, decide_order_expiry, decide_return
 from stockward_server.domain.payment import PaymentKind, PaymentState
 from stockward_server.storage import database as storage
@@ -145,4 +145,4 @@ async def test_payments_are_summed_from_their_rows(former: Connection, postgres:
 async def test_a_lapsed_authorization_is_on_hold(former: Connection, postgres: Postgres) -> None:
     payments = [(AUTHORIZED, 2000), (PaymentKind.VOIDED, 2000)]
     order_id = await insert(former, PROCESSING, (2, 1000, 0, 0, 0), charges=[], payments=payments)
-    assert (await migrated(former, order_id, postgres)).hold is HoldReason.PAYMENT
+    assert (await migrated(former, order_id, postgres)).hold is UNPAID_HOLD

@@ -48,7 +48,7 @@ COLUMNS: Mapping[str, Callable[[Order], object]] = {
     "Refund due": lambda o: o.refund_due,
     "Payment": lambda o: o.payment_state.name,
     "Terms met": lambda o: "yes" if o.terms_met else "no",
-    "Hold": lambda o: o.hold.name if o.hold else "–",
+    "Hold": lambda o: o.hold.reason.name if o.hold else "–",
     "After its time": lambda o: (decide_order_expiry(o, DUE) or [o])[0].state.name,
     "Discount of line 1": lambda o: discount_of(o, 1),
     "Discount of line 2": lambda o: discount_of(o, 2),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockward_server.domain.errors import OrderOnHold, QuantityOverflow, RefundExceeded
-from stockward_server.domain.order import HoldReason, Order, OrderState, PaymentTerms
+from stockward_server.domain.order import UNPAID_HOLD, Order, OrderState, PaymentTerms
 from stockward_server.domain.order_steps import (
     MAX_TOTAL_MINOR,
     decide_cancellation,
@@ -190,7 +190,7 @@ TERMS: list[tuple[list[Reported], bool, bool]] = [
 @pytest.mark.parametrize(("reported", "met", "held"), TERMS)
 def test_terms_are_met_or_the_order_is_on_hold(reported: list[Reported], met: bool, held: bool) -> None:
     paid = with_payment(order(), *reported)
-    assert (paid.terms_met, paid.hold) == (met, HoldReason.PAYMENT if held else None)
+    assert (paid.terms_met, paid.hold) == (met, UNPAID_HOLD if held else None)
     assert paid.terms_met_once == (met or held)
     if held:
         with pytest.raises(OrderOnHold) as refusal:
@@ -227,7 +227,7 @@ def test_an_order_that_is_over_is_not_on_hold(state: OrderState) -> None:
 
 def test_a_cancellation_releases_an_order_whose_money_covers_the_rest() -> None:
     held = with_payment(order(), (AUTHORIZED, TOTAL), (VOIDED, 500))
-    assert held.hold is HoldReason.PAYMENT
+    assert held.hold is UNPAID_HOLD
     fewer, _ = decide_cancellation(held, {2: 1}, "", LATER)
     assert (fewer.hold, fewer.terms_met) == (None, True)
 

@@ -1343,7 +1343,8 @@ class AsyncOrderService:
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
         - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
-        - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold, by staff or as the money that met its terms went
+          away.
 
         Args:
             order_id: Id of the order, a UUID.
@@ -1534,6 +1535,78 @@ class AsyncOrderService:
             order_pb2.AddChargeRequest(
                 order_id=order_id, charge=charge, reason=reason, request_id=request_id, etag=etag
             ),
+            timeout,
+        )
+
+    async def hold_order(
+        self,
+        *,
+        order_id: str,
+        reason: order_pb2.Hold.Reason.ValueType,
+        note: str = "",
+        expire_time: timestamp_pb2.Timestamp | None = None,
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until
+        `expire_time`. Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not
+        paid in time.
+
+        An order on hold is not put on hold a second time, so that nobody overwrites the reason of somebody else:
+        release it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may
+        stand at once, and then `hold` is the one by staff.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PENDING, PROCESSING nor PARTIALLY_FULFILLED.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): staff have put it on hold already.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            reason: Cause of the hold.
+            note: What staff should know about it, up to 1,000 characters.
+            expire_time: When the hold ends by itself, in the future; unset: when staff release the order.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.HoldOrder,
+            order_pb2.HoldOrderRequest(
+                order_id=order_id, reason=reason, note=note, expire_time=expire_time, request_id=request_id, etag=etag
+            ),
+            timeout,
+        )
+
+    async def release_order(
+        self, *, order_id: str, request_id: str = "", etag: str = "", timeout: float | None = None
+    ) -> order_pb2.Order:
+        """Ends the hold that staff put an order on. A hold for want of payment is ended by a payment or a
+        cancellation only.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_NOT_ON_HOLD): the order is not on hold.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): it is on hold for want of payment.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.ReleaseOrder,
+            order_pb2.ReleaseOrderRequest(order_id=order_id, request_id=request_id, etag=etag),
             timeout,
         )
 

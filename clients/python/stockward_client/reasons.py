@@ -52,6 +52,7 @@ __all__ = [
     "MessageTooLarge",
     "MoneyInvalid",
     "OrderNotFound",
+    "OrderNotOnHold",
     "OrderOnHold",
     "OrderStateInvalid",
     "Overloaded",
@@ -342,7 +343,7 @@ class RefundExceeded(FailedPrecondition):
 
 
 class OrderOnHold(FailedPrecondition):
-    """The order is on hold; `hold` is the reason of its Hold."""
+    """The order is on hold; `hold` is the reason of its Hold, `expire_time` when it ends by itself."""
 
 
 class ChargeExceeded(FailedPrecondition):
@@ -357,6 +358,10 @@ class UnpaidOrderLimitReached(FailedPrecondition):
     """The customer has as many unpaid orders, or units in them, as the shop allows one customer at a time. Pay or
     cancel one of them, or let it expire.
     """
+
+
+class OrderNotOnHold(FailedPrecondition):
+    """The order is not on hold, so it cannot be released."""
 
 
 class CursorExpired(OutOfRange):
@@ -492,6 +497,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "CHARGE_EXCEEDED": ChargeExceeded,
     "CHARGE_LIMIT_REACHED": ChargeLimitReached,
     "UNPAID_ORDER_LIMIT_REACHED": UnpaidOrderLimitReached,
+    "ORDER_NOT_ON_HOLD": OrderNotOnHold,
     "CURSOR_EXPIRED": CursorExpired,
     "CURSOR_LOST": CursorLost,
     "WEBHOOK_SIGNATURE_INVALID": WebhookSignatureInvalid,

@@ -193,8 +193,9 @@ class ProcessOrder(OnOrder):
     """Starts processing an order."""
 
     def execute(self, uow: UnitOfWork) -> Order:
-        order = decide_processing(self.order(uow), uow.now)
-        return uow.save_order(order, self.cause, "order.processing")
+        order = self.order(uow)
+        processed = decide_processing(order, uow.now)
+        return uow.save_order(processed, self.cause, *hold_events(order, processed), "order.processing")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -217,10 +218,11 @@ class FulfillOrder(OnOrder):
         order = self.order(uow)
         parcel = Fulfillment(new_id(), (), self.tracking_number, self.carrier, uow.now)
         levels = uow.levels_of(line.sku for line in order.lines)
-        order, changes = decide_fulfillment(order, parcel, self.quantities, levels, uow.now, self.location_id)
-        order = uow.save_order(order, self.cause, f"order.{order.state.name.lower()}")
+        shipped, changes = decide_fulfillment(order, parcel, self.quantities, levels, uow.now, self.location_id)
+        step = f"order.{shipped.state.name.lower()}"
+        shipped = uow.save_order(shipped, self.cause, *hold_events(order, shipped), step)
         uow.move(changes, self.cause)
-        return order
+        return shipped
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Ends holds that have expired and orders that were not paid in time."""
+"""Ends reservations and holds of orders that have expired, and orders that were not paid in time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 from stockward_server.application.command import Command
 from stockward_server.application.context import SystemCause
 from stockward_server.application.order_commands import ExpireOrder
+from stockward_server.application.order_desk_commands import EndHold
 from stockward_server.application.ports.committer import Submit
 from stockward_server.application.ports.due_work import DueWork
 from stockward_server.application.postponed import NOT_ITS_FAULT, Postponed
@@ -14,7 +15,7 @@ from stockward_server.application.response_codec import NO_RESPONSE
 from stockward_server.application.stock_commands import ExpireReservation
 
 SWEEP_LIMIT = 500
-"""Maximum number of holds, and of orders, in one round: callers in the queue must not wait for a large sweep."""
+"""Maximum number of each kind of work in one round: callers in the queue must not wait for a large sweep."""
 
 
 async def sweep(due: DueWork, submit: Submit, postponed: Postponed) -> int:
@@ -28,6 +29,9 @@ async def sweep(due: DueWork, submit: Submit, postponed: Postponed) -> int:
         for each in await due.due_reservations(SWEEP_LIMIT, left_alone)
     }
     work |= {
+        each: EndHold(cause=SystemCause(), order_id=each) for each in await due.due_order_holds(SWEEP_LIMIT, left_alone)
+    }
+    work |= {  # an order that is both is expired in this round, and its hold ended in the next one
         each: ExpireOrder(cause=SystemCause(), order_id=each) for each in await due.due_orders(SWEEP_LIMIT, left_alone)
     }
     outcomes = await asyncio.gather(*(submit(each, NO_RESPONSE) for each in work.values()), return_exceptions=True)

@@ -8,7 +8,8 @@ import typer
 from google.type.money_pb2 import Money
 from stockward.order.v1 import order_pb2 as pb
 
-from stockward_server.commands.options import group
+from stockward_server.commands.order_desk import app
+from stockward_server.commands.order_options import Etag, Lines, Reason
 from stockward_server.commands.parsers import amount, choice, counted, numbered, whole
 from stockward_server.commands.rpc_command import (
     Limit,
@@ -25,13 +26,7 @@ from stockward_server.commands.rpc_command import (
 if TYPE_CHECKING:
     from stockward_client import AsyncStockward
 
-app = group("orders")
-
 Payments = pb.RecordPaymentRequest
-
-Lines = Annotated[list[str] | None, typer.Option("--line", metavar="LINE=UNITS", help="Such as 1=2; once for each.")]
-Etag = Annotated[str, typer.Option(help="Only if it is as it was: `etag` of `orders show --json`.")]
-Reason = Annotated[str, typer.Option(help="Why, for people.")]
 
 
 @command(app, "list")

@@ -31,6 +31,32 @@ class HoldReason(IntEnum):
     """Why an order is on hold; the numbers are those of order.v1.Hold.Reason."""
 
     PAYMENT = 1
+    FRAUD = 2
+    ADDRESS = 3
+    STOCK = 4
+    CUSTOMER = 5
+    OTHER = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why an order can be neither processed nor fulfilled for now."""
+
+    reason: HoldReason
+    note: str = ""
+    expire_time: datetime | None = None
+    """When it ends by itself; None when it does not."""
+    actor: str = ""
+    """Who put the order on hold; empty for a hold for want of payment."""
+    create_time: datetime | None = None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expire_time is not None and self.expire_time <= now
+
+
+UNPAID_HOLD = Hold(HoldReason.PAYMENT)
+"""The hold of an order that was paid and whose money went away."""
 
 
 class PaymentTerms(IntEnum):
@@ -174,6 +200,8 @@ class Order:
     version: int = 0
     actor: str = ""
     """The API key that created it without a customer, where such unpaid orders are limited."""
+    staff_hold: Hold | None = None
+    """The hold that staff put it on. It counts while the order is open."""
 
     def but(self, **changes: Any) -> Order:
         """Works as `dataclasses.replace` at a tenth of its cost, as every order passes through it."""
@@ -231,8 +259,15 @@ class Order:
         return self.payment_terms is PaymentTerms.ON_ACCOUNT or self._agreed(self.amounts.remaining) is not None
 
     @property
-    def hold(self) -> HoldReason | None:
-        """Why the order is on hold although it was paid: its money was refunded, voided or disputed.
+    def hold(self) -> Hold | None:
+        """Why the order is on hold, by staff or for want of payment."""
+        if self.staff_hold is not None and self.state in OPEN_STATES:
+            return self.staff_hold
+        return self._payment_hold
+
+    @property
+    def _payment_hold(self) -> Hold | None:
+        """The hold of an order that was paid: its money was refunded, voided or disputed.
 
         A charge added since is no reason for a hold; it only increases the amount to pay.
         """
@@ -248,7 +283,7 @@ class Order:
             if self.state is OrderState.PENDING:
                 return None  # never paid: it waits for its payment
             agreed = self._least_since(None, remaining)
-        return None if self.payment.cover.meets(agreed) else HoldReason.PAYMENT
+        return None if self.payment.cover.meets(agreed) else UNPAID_HOLD
 
     def _agreed(self, remaining: int) -> int | None:
         """Returns the largest part of the current amount that was covered at any one moment; None when it never was.

@@ -18,7 +18,6 @@ from stockward_server.domain.errors import (
     FieldInvalid,
     InsufficientStock,
     LineUnknown,
-    OrderOnHold,
     OrderStateInvalid,
     PaymentRequired,
     QuantityExceeded,
@@ -35,6 +34,7 @@ from stockward_server.domain.order import (
     OrderState,
     PaymentTerms,
 )
+from stockward_server.domain.order_holds import require_no_hold
 from stockward_server.domain.payment import PAYING, SUMS, PaymentEvent, PaymentKind
 from stockward_server.domain.pricing import charge_exceeded, spread_charge
 from stockward_server.domain.shipping import Shipment, plan_shipment, shippable
@@ -68,7 +68,7 @@ def decide_order_from_hold(order: Order, held: Sequence[Portion]) -> Order:
 def decide_processing(order: Order, now: datetime) -> Order:
     """Moves PENDING -> PROCESSING once the payment terms are met."""
     _require_state(order, "process", OrderState.PENDING)
-    _require_no_hold(order, "process")
+    order = require_no_hold(order, "process", now)
     if not order.terms_met:
         raise PaymentRequired(order.order_id, order.payment_state.name)
     return replace(order, state=OrderState.PROCESSING, update_time=now)
@@ -89,7 +89,7 @@ def decide_fulfillment(
     StockNegative when there are not enough.
     """
     _require_state(order, "fulfill", OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
-    _require_no_hold(order, "fulfill")
+    order = require_no_hold(order, "fulfill", now)
     quantities = quantities or {line.line_number: line.open for line in order.lines if line.open}
     lines = _require_open(order, quantities)
     shipped: list[Allocation] = []
@@ -250,12 +250,6 @@ def payment_due(terms: PaymentTerms, now: datetime, allowance: timedelta) -> dat
 def _require_state(order: Order, action: str, *allowed: OrderState) -> None:
     if order.state not in allowed:
         raise OrderStateInvalid(order.order_id, order.state.name, action)
-
-
-def _require_no_hold(order: Order, action: str) -> None:
-    hold = order.hold
-    if hold is not None:
-        raise OrderOnHold(order.order_id, hold.name, action)
 
 
 def _require_open(order: Order, quantities: Mapping[int, int]) -> dict[int, OrderLine]:

@@ -1,4 +1,4 @@
-"""Finds the holds and orders that are due, for the sweeper."""
+"""Finds the reservations, orders and holds of orders that are due, for the sweeper."""
 
 from __future__ import annotations
 
@@ -35,13 +35,23 @@ class SqlDueWork:
         )
         return [row["id"] for row in rows]
 
+    async def due_order_holds(self, limit: int, without: Collection[str]) -> Sequence[str]:
+        rows = await self._pool.fetch(
+            "SELECT order_id::text AS id FROM orders WHERE hold_expire_time <= now() AND order_id <> ALL($2::uuid[]) "
+            "ORDER BY hold_expire_time LIMIT $1",
+            limit,
+            without,
+        )
+        return [row["id"] for row in rows]
+
 
 async def sweeper_lag(pool: Pool) -> float:
-    """Returns the age in seconds of the oldest due hold or order that has not been ended; 0 when there is none."""
+    """Returns the seconds since the oldest due reservation, order or hold should have ended; 0 when there is none."""
     lag = await pool.fetchval(
         """
         SELECT extract(epoch FROM now() - least(
             (SELECT min(expire_time) FROM reservations WHERE state = 1 AND expire_time <= now()),
+            (SELECT min(hold_expire_time) FROM orders WHERE hold_expire_time <= now()),
             (SELECT payment_due_time FROM orders WHERE state = 1 AND payment_due_time <= now() AND NOT terms_met
              ORDER BY payment_due_time LIMIT 1)))
         """

@@ -18,6 +18,8 @@ from stockward_server.domain.order import (
     Allocation,
     Customer,
     Fulfillment,
+    Hold,
+    HoldReason,
     Order,
     OrderLine,
     OrderState,
@@ -199,6 +201,7 @@ def _order(
             for row in fulfillments
         ),
         version=head["version"],
+        staff_hold=_hold(head),
     )
 
 
@@ -215,6 +218,30 @@ def payment_event(row: Record) -> PaymentEvent:
         row["running_total"],
         row["create_time"],
     )
+
+
+def _hold(head: Record) -> Hold | None:
+    stored = head["hold"]
+    return stored and Hold(
+        HoldReason(stored["reason"]),
+        stored.get("note", ""),
+        head["hold_expire_time"],
+        stored.get("actor", ""),
+        datetime.fromisoformat(stored["time"]),
+    )
+
+
+def hold_columns(hold: Hold | None) -> tuple[str | None, datetime | None]:
+    """Returns the hold by staff as stored: `hold` and `hold_expire_time`."""
+    if hold is None:
+        return None, None
+    details = {
+        "reason": hold.reason,
+        "note": hold.note,
+        "actor": hold.actor,
+        "time": hold.create_time and hold.create_time.isoformat(),
+    }
+    return json.dumps({key: value for key, value in details.items() if value}), hold.expire_time
 
 
 def _lines(rows: list[Record], charges: tuple[Charge, ...], currency: str) -> tuple[OrderLine, ...]:

@@ -20,7 +20,7 @@ from stockward_server.domain.order import (
     Amounts,
     Customer,
     Fulfillment,
-    HoldReason,
+    Hold,
     Order,
     OrderLine,
 )
@@ -105,8 +105,16 @@ def charge_message(charge: Charge, currency: str) -> order_pb2.Charge:
     )
 
 
-def _hold_message(reason: HoldReason | None) -> order_pb2.Hold | None:
-    return None if reason is None else order_pb2.Hold(reason=wire(reason))
+def _hold_message(hold: Hold | None) -> order_pb2.Hold | None:
+    if hold is None:
+        return None
+    return order_pb2.Hold(
+        reason=wire(hold.reason),
+        note=hold.note,
+        expire_time=timestamp(hold.expire_time),
+        actor=hold.actor,
+        create_time=timestamp(hold.create_time),
+    )
 
 
 def _line_message(line: OrderLine, currency: str) -> order_pb2.OrderLine:

@@ -8,9 +8,9 @@ from datetime import timedelta
 from functools import partial
 
 from stockward.order.v1 import order_pb2 as pb
-from stockward.order.v1 import order_pb2_grpc
 
 from stockward_server.api.inventory.messages import DEFAULT_LOCATION
+from stockward_server.api.orders.desk import OrderDeskServicer
 from stockward_server.api.orders.messages import (
     ORDER,
     customer_of,
@@ -54,8 +54,9 @@ from stockward_server.wire.validation.rules import validate
 CREATE_ORDER = "/stockward.order.v1.OrderService/CreateOrder"
 
 
-class OrderServicer(order_pb2_grpc.OrderServiceServicer):
-    """See order.proto; every method raises a Refusal for a documented error."""
+class OrderServicer(OrderDeskServicer):
+    """See order.proto; every method raises a Refusal for a documented error. What staff do with an order between its
+    steps is in OrderDeskServicer."""
 
     def __init__(
         self,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 from stockward_server.domain.errors.base import Code, Refusal
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from stockward_server.domain.money import Money
 
 
@@ -178,17 +180,39 @@ class RefundExceeded(Refusal):
 
 
 class OrderOnHold(Refusal):
-    """The order is on hold until it is paid again."""
+    """The order is on hold, by staff or until it is paid again."""
 
     code, reason = Code.FAILED_PRECONDITION, "ORDER_ON_HOLD"
 
-    def __init__(self, order_id: str, hold: str, action: str) -> None:
-        super().__init__(
+    @classmethod
+    def for_want_of_payment(cls, order_id: str, action: str) -> Self:
+        return cls(
             f"cannot {action} order {order_id}: it is on hold, as the money that stood behind it went away; "
             "a payment that covers it again releases it",
             order_id=order_id,
-            hold=hold,
+            hold="PAYMENT",
         )
+
+    @classmethod
+    def by_staff(cls, order_id: str, hold: str, action: str, expire_time: datetime | None) -> Self:
+        """`hold` is the name of its reason; `expire_time` (UTC) is when it ends by itself."""
+        ends = f"{expire_time:%Y-%m-%dT%H:%M:%SZ}" if expire_time else None
+        return cls(
+            f"cannot {action} order {order_id}: staff have put it on hold ({hold.lower()})"
+            f"{f' until {ends}' if ends else ''}; release it first",
+            order_id=order_id,
+            hold=hold,
+            expire_time=ends,
+        )
+
+
+class OrderNotOnHold(Refusal):
+    """The order is not on hold."""
+
+    code, reason = Code.FAILED_PRECONDITION, "ORDER_NOT_ON_HOLD"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"order {order_id} is not on hold", order_id=order_id)
 
 
 class ChargeExceeded(Refusal):

@@ -14,7 +14,7 @@ from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import Offer
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
-from stockward_server.storage.order_rows import address_json, charge_columns
+from stockward_server.storage.order_rows import address_json, charge_columns, hold_columns
 from stockward_server.storage.statement import Statement
 
 
@@ -167,11 +167,12 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
         UPDATE orders o SET state = n.state, authorized = n.authorized, voided = n.voided, captured = n.captured,
             refunded = n.refunded, payment_failed = n.payment_failed, terms_met = n.terms_met,
             charges = n.charges::jsonb, charge_details = n.charge_details::jsonb, update_time = n.update_time,
-            version = n.version
+            version = n.version, hold = n.hold::jsonb, hold_expire_time = n.hold_expire_time
         FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[],
-                    $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[])
+                    $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[], $13::text[],
+                    $14::timestamptz[])
             AS n (order_id, state, authorized, voided, captured, refunded, payment_failed, terms_met, charges,
-                  charge_details, update_time, version)
+                  charge_details, update_time, version, hold, hold_expire_time)
         WHERE o.order_id = n.order_id
         """,
         *columns(
@@ -188,6 +189,7 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
                     *charge_columns(o.charges),
                     o.update_time,
                     o.version,
+                    *hold_columns(o.staff_hold),
                 )
                 for o in orders
             ),

@@ -130,9 +130,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "metadata": { "order_id": "0190...", "provider": "stripe", "payment_reference": "pi_1", "field": "amount" } }
     """
     ERROR_REASON_ORDER_ON_HOLD: _ErrorReason.ValueType  # 11
-    """FAILED_PRECONDITION: the order is on hold; `hold` is the reason of its Hold.
+    """FAILED_PRECONDITION: the order is on hold; `hold` is the reason of its Hold, `expire_time` when it ends by itself.
 
-        { "reason": "ORDER_ON_HOLD", "domain": "stockward", "metadata": { "order_id": "0190...", "hold": "PAYMENT" } }
+        { "reason": "ORDER_ON_HOLD", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "hold": "FRAUD", "expire_time": "2026-12-03T12:00:00Z" } }
     """
     ERROR_REASON_CHARGE_EXCEEDED: _ErrorReason.ValueType  # 12
     """FAILED_PRECONDITION: a discount or credit exceeds what is left of the order, or of the lines that it names.
@@ -152,6 +153,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "UNPAID_ORDER_LIMIT_REACHED", "domain": "stockward",
           "metadata": { "limit": "20", "unpaid": "20", "counted": "orders" } }
+    """
+    ERROR_REASON_ORDER_NOT_ON_HOLD: _ErrorReason.ValueType  # 15
+    """FAILED_PRECONDITION: the order is not on hold, so it cannot be released.
+
+        { "reason": "ORDER_NOT_ON_HOLD", "domain": "stockward", "metadata": { "order_id": "0190..." } }
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -221,9 +227,10 @@ recorded.
       "metadata": { "order_id": "0190...", "provider": "stripe", "payment_reference": "pi_1", "field": "amount" } }
 """
 ERROR_REASON_ORDER_ON_HOLD: ErrorReason.ValueType  # 11
-"""FAILED_PRECONDITION: the order is on hold; `hold` is the reason of its Hold.
+"""FAILED_PRECONDITION: the order is on hold; `hold` is the reason of its Hold, `expire_time` when it ends by itself.
 
-    { "reason": "ORDER_ON_HOLD", "domain": "stockward", "metadata": { "order_id": "0190...", "hold": "PAYMENT" } }
+    { "reason": "ORDER_ON_HOLD", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "hold": "FRAUD", "expire_time": "2026-12-03T12:00:00Z" } }
 """
 ERROR_REASON_CHARGE_EXCEEDED: ErrorReason.ValueType  # 12
 """FAILED_PRECONDITION: a discount or credit exceeds what is left of the order, or of the lines that it names.
@@ -243,6 +250,11 @@ time. Pay or cancel one of them, or let it expire.
 
     { "reason": "UNPAID_ORDER_LIMIT_REACHED", "domain": "stockward",
       "metadata": { "limit": "20", "unpaid": "20", "counted": "orders" } }
+"""
+ERROR_REASON_ORDER_NOT_ON_HOLD: ErrorReason.ValueType  # 15
+"""FAILED_PRECONDITION: the order is not on hold, so it cannot be released.
+
+    { "reason": "ORDER_NOT_ON_HOLD", "domain": "stockward", "metadata": { "order_id": "0190..." } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
@@ -411,8 +423,19 @@ class Hold(_message.Message):
         """Not a reason; never stored or returned."""
         REASON_PAYMENT: Hold._Reason.ValueType  # 1
         """The payment terms were met and are no longer: an authorization was voided or expired, a dispute was lost, or all
-        of the money was refunded. A payment that covers the order again releases it, and so does a cancellation.
+        of the money was refunded. A payment that covers the order again releases it, and so does a cancellation. With an
+        `actor`, staff have put the order on hold because of its payment, and release it.
         """
+        REASON_FRAUD: Hold._Reason.ValueType  # 2
+        """The order may be fraudulent."""
+        REASON_ADDRESS: Hold._Reason.ValueType  # 3
+        """The address is incomplete or doubtful."""
+        REASON_STOCK: Hold._Reason.ValueType  # 4
+        """Goods are missing or are being looked for."""
+        REASON_CUSTOMER: Hold._Reason.ValueType  # 5
+        """The customer asked to wait, or has to answer."""
+        REASON_OTHER: Hold._Reason.ValueType  # 6
+        """Another cause, which the note names."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Cause of a hold."""
@@ -421,20 +444,51 @@ class Hold(_message.Message):
     """Not a reason; never stored or returned."""
     REASON_PAYMENT: Hold.Reason.ValueType  # 1
     """The payment terms were met and are no longer: an authorization was voided or expired, a dispute was lost, or all
-    of the money was refunded. A payment that covers the order again releases it, and so does a cancellation.
+    of the money was refunded. A payment that covers the order again releases it, and so does a cancellation. With an
+    `actor`, staff have put the order on hold because of its payment, and release it.
     """
+    REASON_FRAUD: Hold.Reason.ValueType  # 2
+    """The order may be fraudulent."""
+    REASON_ADDRESS: Hold.Reason.ValueType  # 3
+    """The address is incomplete or doubtful."""
+    REASON_STOCK: Hold.Reason.ValueType  # 4
+    """Goods are missing or are being looked for."""
+    REASON_CUSTOMER: Hold.Reason.ValueType  # 5
+    """The customer asked to wait, or has to answer."""
+    REASON_OTHER: Hold.Reason.ValueType  # 6
+    """Another cause, which the note names."""
 
     REASON_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     reason: Global___Hold.Reason.ValueType
     """Cause of the hold."""
+    note: _builtins.str
+    """What staff noted about it."""
+    actor: _builtins.str
+    """Name of the key that put the order on hold; empty for a hold for want of payment."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the hold ends by itself; unset when it does not."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the order was put on hold; unset for a hold for want of payment."""
+
     def __init__(
         self,
         *,
         reason: Global___Hold.Reason.ValueType = ...,
+        note: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "create_time", b"create_time", "expire_time", b"expire_time", "note", b"note", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1809,6 +1863,90 @@ class AddChargeRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AddChargeRequest: _TypeAlias = AddChargeRequest  # noqa: Y015
+
+@_typing.final
+class HoldOrderRequest(_message.Message):
+    """Request message for HoldOrder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    reason: Global___Hold.Reason.ValueType
+    """Cause of the hold."""
+    note: _builtins.str
+    """What staff should know about it, up to 1,000 characters."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the hold ends by itself, in the future; unset: when staff release the order."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        reason: Global___Hold.Reason.ValueType = ...,
+        note: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "expire_time", b"expire_time", "note", b"note", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldOrderRequest: _TypeAlias = HoldOrderRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseOrderRequest(_message.Message):
+    """Request message for ReleaseOrder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseOrderRequest: _TypeAlias = ReleaseOrderRequest  # noqa: Y015
 
 @_typing.final
 class RecordPaymentRequest(_message.Message):

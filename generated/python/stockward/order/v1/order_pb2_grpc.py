@@ -90,6 +90,16 @@ class OrderServiceStub:
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.AddChargeRequest.SerializeToString,
                 response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
+        self.HoldOrder = channel.unary_unary(
+                '/stockward.order.v1.OrderService/HoldOrder',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.HoldOrderRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.ReleaseOrder = channel.unary_unary(
+                '/stockward.order.v1.OrderService/ReleaseOrder',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ReleaseOrderRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
         self.RecordPayment = channel.unary_unary(
                 '/stockward.order.v1.OrderService/RecordPayment',
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.RecordPaymentRequest.SerializeToString,
@@ -183,7 +193,7 @@ class OrderServiceServicer:
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
         - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
-        - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold, by staff or as the money that met its terms went away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,6 +263,37 @@ class OrderServiceServicer:
         - FAILED_PRECONDITION (CHARGE_LIMIT_REACHED): the order has the maximum number of charges.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the charge names a line that the order does not have.
         - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HoldOrder(self, request, context):
+        """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
+        Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not paid in time.
+
+        An order on hold is not put on hold a second time, so that nobody overwrites the reason of somebody else: release
+        it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may stand at once,
+        and then `hold` is the one by staff.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PENDING, PROCESSING nor PARTIALLY_FULFILLED.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): staff have put it on hold already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseOrder(self, request, context):
+        """Ends the hold that staff put an order on. A hold for want of payment is ended by a payment or a cancellation only.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_NOT_ON_HOLD): the order is not on hold.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): it is on hold for want of payment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -334,6 +375,16 @@ def add_OrderServiceServicer_to_server(servicer, server):
             'AddCharge': grpc.unary_unary_rpc_method_handler(
                     servicer.AddCharge,
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.AddChargeRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'HoldOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.HoldOrder,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.HoldOrderRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'ReleaseOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseOrder,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ReleaseOrderRequest.FromString,
                     response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
             'RecordPayment': grpc.unary_unary_rpc_method_handler(
@@ -639,6 +690,60 @@ class OrderService:
             target,
             '/stockward.order.v1.OrderService/AddCharge',
             stockward_dot_order_dot_v1_dot_order__pb2.AddChargeRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HoldOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/HoldOrder',
+            stockward_dot_order_dot_v1_dot_order__pb2.HoldOrderRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/ReleaseOrder',
+            stockward_dot_order_dot_v1_dot_order__pb2.ReleaseOrderRequest.SerializeToString,
             stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
             options,
             channel_credentials,

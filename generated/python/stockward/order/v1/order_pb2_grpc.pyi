@@ -100,7 +100,7 @@ class OrderServiceStub:
     - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
     - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
-    - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
+    - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold, by staff or as the money that met its terms went away.
     """
     FulfillOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.FulfillOrderRequest, _order_pb2.Order]
     """Records that units were shipped: those in `lines`, or all that remain. They leave from `location_id`. Without one
@@ -154,6 +154,29 @@ class OrderServiceStub:
     - FAILED_PRECONDITION (CHARGE_LIMIT_REACHED): the order has the maximum number of charges.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the charge names a line that the order does not have.
     - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
+    """
+    HoldOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.HoldOrderRequest, _order_pb2.Order]
+    """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
+    Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not paid in time.
+
+    An order on hold is not put on hold a second time, so that nobody overwrites the reason of somebody else: release
+    it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may stand at once,
+    and then `hold` is the one by staff.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PENDING, PROCESSING nor PARTIALLY_FULFILLED.
+    - FAILED_PRECONDITION (ORDER_ON_HOLD): staff have put it on hold already.
+    """
+    ReleaseOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.ReleaseOrderRequest, _order_pb2.Order]
+    """Ends the hold that staff put an order on. A hold for want of payment is ended by a payment or a cancellation only.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (ORDER_NOT_ON_HOLD): the order is not on hold.
+    - FAILED_PRECONDITION (ORDER_ON_HOLD): it is on hold for want of payment.
     """
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_order_pb2.RecordPaymentRequest, _order_pb2.Order]
     """Records an event that a payment provider reports. An event with the same (provider, provider_event_id) is recorded
@@ -234,7 +257,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
     - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
     - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
-    - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
+    - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold, by staff or as the money that met its terms went away.
     """
     FulfillOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.FulfillOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records that units were shipped: those in `lines`, or all that remain. They leave from `location_id`. Without one
@@ -288,6 +311,29 @@ class OrderServiceAsyncStub(OrderServiceStub):
     - FAILED_PRECONDITION (CHARGE_LIMIT_REACHED): the order has the maximum number of charges.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the charge names a line that the order does not have.
     - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
+    """
+    HoldOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.HoldOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
+    Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not paid in time.
+
+    An order on hold is not put on hold a second time, so that nobody overwrites the reason of somebody else: release
+    it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may stand at once,
+    and then `hold` is the one by staff.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PENDING, PROCESSING nor PARTIALLY_FULFILLED.
+    - FAILED_PRECONDITION (ORDER_ON_HOLD): staff have put it on hold already.
+    """
+    ReleaseOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.ReleaseOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Ends the hold that staff put an order on. A hold for want of payment is ended by a payment or a cancellation only.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (ORDER_NOT_ON_HOLD): the order is not on hold.
+    - FAILED_PRECONDITION (ORDER_ON_HOLD): it is on hold for want of payment.
     """
     RecordPayment: _aio.UnaryUnaryMultiCallable[_order_pb2.RecordPaymentRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records an event that a payment provider reports. An event with the same (provider, provider_event_id) is recorded
@@ -407,7 +453,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
         - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
-        - FAILED_PRECONDITION (ORDER_ON_HOLD): the money that met them has been withdrawn.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold, by staff or as the money that met its terms went away.
         """
 
     @_abc_1.abstractmethod
@@ -485,6 +531,41 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         - FAILED_PRECONDITION (CHARGE_LIMIT_REACHED): the order has the maximum number of charges.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the charge names a line that the order does not have.
         - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
+        """
+
+    @_abc_1.abstractmethod
+    def HoldOrder(
+        self,
+        request: _order_pb2.HoldOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
+        Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not paid in time.
+
+        An order on hold is not put on hold a second time, so that nobody overwrites the reason of somebody else: release
+        it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may stand at once,
+        and then `hold` is the one by staff.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is neither PENDING, PROCESSING nor PARTIALLY_FULFILLED.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): staff have put it on hold already.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseOrder(
+        self,
+        request: _order_pb2.ReleaseOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Ends the hold that staff put an order on. A hold for want of payment is ended by a payment or a cancellation only.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_NOT_ON_HOLD): the order is not on hold.
+        - FAILED_PRECONDITION (ORDER_ON_HOLD): it is on hold for want of payment.
         """
 
     @_abc_1.abstractmethod
