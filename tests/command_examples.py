@@ -24,6 +24,7 @@ from stockward_server.application.order_commands import (
     WantedCharge,
 )
 from stockward_server.application.order_desk_commands import EndHold, HoldOrder, ReleaseOrder
+from stockward_server.application.order_edit_commands import EditOrderLines, UpdateOrder
 from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.response_codec import R
 from stockward_server.application.stock_commands import (
@@ -41,7 +42,9 @@ from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.domain.money import Money
 from stockward_server.domain.order import Customer, Hold, HoldReason, Order
+from stockward_server.domain.order_edits import LineChange, OrderDetails
 from stockward_server.domain.payment import PaymentKind
+from stockward_server.domain.pricing import WantedLine
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
 from stockward_server.domain.unpaid_limits import UnpaidLimits
 from tests.commands import HOLDS, adjust, buy, on, request, reserve
@@ -135,6 +138,18 @@ async def add_charge(submit: Submit) -> Command[Any]:
     return AddCharge(**on(order_id), charge=charge, reason="forgotten")
 
 
+async def update_order(submit: Submit) -> Command[Any]:
+    details = OrderDetails({"email": "ann@shop.example"}, "A-1", ("vip",), (("lane", "4"),), "Dear Ann", {1: "Blue!"})
+    return UpdateOrder(**on(await ordered(submit)), details=details)
+
+
+async def edit_order_lines(submit: Submit) -> Command[Any]:
+    """One line is removed, and another added."""
+    order_id = (await submit(buy(("MUG", 2), charges={ChargeKind.TAX: 100}))).order_id
+    line = WantedLine("CAP", 3, "additions[0]")
+    return EditOrderLines(**on(order_id), changes=[LineChange(1, 0, "changes[0]")], additions=[line])
+
+
 def hold(order_id: str) -> HoldOrder:
     return HoldOrder(**on(order_id), reason=HoldReason.ADDRESS, note="no such street")
 
@@ -143,7 +158,7 @@ class HoldUntilNow(HoldOrder):
     """A hold whose time is over at once, which is not for callers."""
 
     def execute(self, uow: UnitOfWork) -> Order:
-        over = Hold(self.reason, expire_time=uow.now)
+        over = Hold(self.reason, expire_time=uow.now, create_time=uow.now)
         return uow.save_order(self.order(uow).but(staff_hold=over), self.cause, "order.held")
 
 
@@ -215,6 +230,8 @@ EXAMPLES: dict[str, tuple[type[Command[Any]], Example]] = {
     "ReturnOrder": (ReturnOrder, return_order),
     "RecordPayment": (RecordPayment, record_payment),
     "AddCharge": (AddCharge, add_charge),
+    "UpdateOrder": (UpdateOrder, update_order),
+    "EditOrderLines": (EditOrderLines, edit_order_lines),
     "HoldOrder": (HoldOrder, hold_order),
     "ReleaseOrder": (ReleaseOrder, release_order),
     "EndHold": (EndHold, end_hold),

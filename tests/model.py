@@ -6,7 +6,7 @@ It shares nothing with the server but words. A refusal is its reason.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -93,13 +93,17 @@ class Purchase:
     """Discount and tax of every unit that is not gone, in the order in which they go."""
     gone: int = 0
     """Value of the cancelled and returned units."""
+    numbers: dict[str, int] = field(default_factory=dict)
+    """Of the lines."""
+    later: list[tuple[int, int]] = field(default_factory=list)
+    """What charges and edits have added since, and how many payments had been reported by then."""
 
     def __post_init__(self) -> None:
         self.units = {sku: [(0, 0)] * count for sku, count in self.wanted.items()}
+        self.numbers = {sku: number for number, sku in enumerate(self.wanted, 1)}
 
     def by_line(self, units: Mapping[str, int]) -> dict[int, int]:
-        """Lines are numbered in the order of `wanted`."""
-        return {list(self.wanted).index(sku) + 1: count for sku, count in units.items()}
+        return {self.numbers[sku]: count for sku, count in units.items()}
 
     @property
     def open(self) -> dict[str, int]:
@@ -112,8 +116,14 @@ class Purchase:
         """Adds a charge; each unit that is not gone bears its part of a tax or discount."""
         require(kind not in TAKEN_OFF or since == WITH_THE_ORDER or amount <= self.net, "CHARGE_EXCEEDED")
         self.charges.append((kind, amount, since))
+        signed = amount if kind in ADDED else -amount
+        if since != WITH_THE_ORDER:
+            self.later.append((signed, since))
         if self.state == "CANCELLED":
-            self.owed_since += amount if kind in ADDED else -amount
+            self.owed_since += signed
+        self.spread(kind, amount)
+
+    def spread(self, kind: str, amount: int) -> None:
         left = {sku: len(units) * self.prices[sku] for sku, units in self.units.items() if units}
         if kind not in ("TAX", "DISCOUNT") or not sum(left.values()):
             return
@@ -177,9 +187,9 @@ class Purchase:
     def due(self, payments: int) -> int:
         """The least that it came to after the first so many payments, with what is gone by now left out."""
         amounts = [self.left]
-        for kind, amount, since in reversed(self.charges):
+        for added, since in reversed(self.later):
             if since >= max(0, payments):
-                amounts.append(amounts[-1] + (amount if kind in TAKEN_OFF else -amount))
+                amounts.append(amounts[-1] - added)
         return max(0, min(amounts))
 
     @property
@@ -270,7 +280,7 @@ class Model:
     def require_counted(self, place: Place) -> None:
         require(not self.listings[place[0]].untracked, "STOCK_NOT_TRACKED")
 
-    def require_for_sale(self, wanted: Mapping[str, int]) -> None:
+    def require_for_sale(self, wanted: Iterable[str]) -> None:
         require(all(self.listings[sku].state == "PUBLISHED" for sku in wanted), "PRODUCT_NOT_PUBLISHED")
 
     def pick(self, wanted: Mapping[str, int]) -> Counter[Place]:
@@ -429,6 +439,45 @@ class Model:
         purchase.cancelled.update(units)
         if not purchase.open:
             purchase.state = "FULFILLED" if any(purchase.fulfilled.values()) else "CANCELLED"
+
+    def edit(self, purchase: Purchase, changes: Mapping[str, int], added: Mapping[str, int], *, present: bool) -> None:
+        """`changes` are the new units of SKUs that it has; `present`: at the prices of now."""
+        require(purchase.state == "PENDING", "ORDER_STATE_INVALID")
+        was, before = purchase.open, purchase.left
+        self.require_for_sale([sku for sku, n in changes.items() if n > was.get(sku, 0) > 0])
+        self.require_for_sale(added)
+        require(all(sku in was or not n for sku, n in changes.items()), "QUANTITY_EXCEEDED")
+        now = {**was, **changes, **added}
+        require(any(now.values()), "FIELD_INVALID")
+        more = {sku: n - was.get(sku, 0) for sku, n in now.items() if n > was.get(sku, 0)}
+        picked = self.pick({sku: n for sku, n in more.items() if sku not in purchase.endless})
+        edited = deepcopy(purchase)
+        edited.endless |= {sku for sku, location in picked if location == ENDLESS}
+        less = {sku: n - now[sku] for sku, n in was.items() if n > now[sku] and sku not in purchase.endless}
+        for sku in Counter(less).elements():
+            last = [(sku, location) for location in LOCATIONS if edited.owed[sku, location]][-1]
+            edited.owed[last] -= 1
+        edited.owed += counted(picked)
+        edited.wanted = {sku: edited.cancelled[sku] + n for sku, n in now.items()} | {
+            sku: n for sku, n in edited.wanted.items() if sku not in now
+        }
+        edited.wanted = {sku: n for sku, n in edited.wanted.items() if n}
+        last_number = max(edited.numbers.values())
+        edited.numbers |= {sku: number for number, sku in enumerate(added, last_number + 1)}
+        edited.numbers = {sku: number for sku, number in edited.numbers.items() if sku in edited.wanted}
+        renewed = [*added, *(sku for sku in was if now[sku] and present)]
+        edited.prices = {**edited.prices, **{sku: self.prices[sku] for sku in renewed}}
+        edited.units = {sku: [(0, 0)] * n for sku, n in now.items() if n}
+        edited.gone = sum(n * edited.prices[sku] for sku, n in edited.cancelled.items())
+        edited.wanted = dict(sorted(edited.wanted.items(), key=lambda item: edited.numbers[item[0]]))
+        for kind, amount, _ in edited.charges:
+            edited.spread(kind, amount)
+        require(edited.total >= 0, "CHARGE_EXCEEDED")
+        if edited.left != before:
+            edited.later.append((edited.left - before, len(edited.payments)))
+        self.owe(purchase.owed, -1)
+        self.owe(edited.owed)
+        vars(purchase).update(vars(edited))
 
     def take_back(self, purchase: Purchase, good: Mapping[str, int], broken: Mapping[str, int], location: str) -> None:
         require(purchase.state in ("PARTIALLY_FULFILLED", "FULFILLED"), "ORDER_STATE_INVALID")

@@ -336,6 +336,18 @@ MUTATIONS = {
         unary("orders", "ReturnOrder"),
     ),
     "AddCharge": Mutation(on_orders(fee), unary("orders", "AddCharge")),
+    "UpdateOrder": Mutation(
+        on_orders(lambda order_id: orders.UpdateOrderRequest(order_id=order_id, tags=["vip"])),
+        unary("orders", "UpdateOrder"),
+    ),
+    "EditOrderLines": Mutation(
+        on_orders(
+            lambda order_id: orders.EditOrderLinesRequest(
+                order_id=order_id, changes=[orders.EditOrderLinesRequest.Change(line_number=1, quantity=1)]
+            )
+        ),
+        unary("orders", "EditOrderLines"),
+    ),
     "HoldOrder": Mutation(
         on_orders(lambda order_id: orders.HoldOrderRequest(order_id=order_id, reason=orders.Hold.REASON_FRAUD)),
         unary("orders", "HoldOrder"),

@@ -122,6 +122,7 @@ class Contract:
                 bodies.append(body)
         module = "stockward_client.aio_calls" if asynchronous else "stockward_client.calls"
         streams = "AsyncIterable, AsyncIterator, Iterable" if asynchronous else "Iterable, Iterator"
+        streams += ", Mapping" * any("Mapping[" in body for body in bodies)
         imports = [f"from {name.rpartition('.')[0]} import {name.rpartition('.')[2]}\n" for name in sorted(modules)]
         return (
             f'{HEADER}"""A method for each rpc of the contract."""\n\nfrom __future__ import annotations\n\n'
@@ -202,7 +203,9 @@ class Contract:
                     kind, default = f"{type_.name} | None", "None"
             else:
                 kind, default = SCALARS[each.type]
-            if each.label == FieldDescriptorProto.LABEL_REPEATED:
+            if entry := self._map_entry(each):
+                kind, default = f"Mapping[{', '.join(entry)}] | None", "None"
+            elif each.label == FieldDescriptorProto.LABEL_REPEATED:
                 kind, default = f"Iterable[{kind.removesuffix(' | None')}]", "()"
             elif each.HasField("oneof_index") and default != "None":  # a choice, or an optional field
                 kind, default = f"{kind} | None", "None"
@@ -214,6 +217,13 @@ class Contract:
             default = "" if required else f" = {default}"
             arguments.append(Argument(each.name, kind, default, request.comments[each.name], choice))
         return iter(sorted(arguments, key=lambda argument: bool(argument.default)))
+
+    def _map_entry(self, field: FieldDescriptorProto) -> list[str] | None:
+        """Returns the types of key and value of a map of scalars; None for any other field."""
+        proto = self._types[field.type_name].proto if field.type_name else None
+        if not isinstance(proto, DescriptorProto) or not proto.options.map_entry:
+            return None
+        return [SCALARS[each.type][0] for each in proto.field]
 
     def _item(self, arguments: set[str], response: Type) -> tuple[str, Type] | None:
         """Returns the repeated field of a list method's response, and the type of its rows; None for other methods."""

@@ -133,7 +133,7 @@ class Client:
         charges: bool,
     ) -> None:
         """`hold_seconds` is the maximum TTL of a hold; `leaves`: sometimes cancels calls; `charges`: uses charges,
-        tenders, and reports other than captures and refunds."""
+        edits, tenders, and reports other than captures and refunds."""
         self._hold_seconds = hold_seconds
         self._charges = charges
         self._rng = Random(f"{seed}/{name}")
@@ -154,6 +154,7 @@ class Client:
             self._cancel: 6,
             self._return: 4,
             self._charge: 6 if charges else 0,
+            self._edit_lines: 5 if charges else 0,
             self._cancel_one_by_one: 4 if charges else 0,
             self._refund_a_little: 4 if charges else 0,
             self._adjust: 8,
@@ -322,6 +323,15 @@ class Client:
                 order_id=order.order_id, charge=self._rng.choice(CHARGES), reason="because"
             )
             await self._step("AddCharge", request)
+
+    async def _edit_lines(self) -> None:
+        """Changes a line that may be gone by now, and adds another."""
+        if order := self._some_order():
+            number, units = self._rng.randint(1, len(order.lines) + 1), self._rng.randint(0, 3)
+            change = orders.EditOrderLinesRequest.Change(line_number=number, quantity=units)
+            added = [Line(sku=self._rng.choice((*GOODS, ENDLESS)), quantity=1)] if self._rng.random() < 0.4 else []
+            request = orders.EditOrderLinesRequest(order_id=order.order_id, changes=[change], additions=added)
+            await self._step("EditOrderLines", request)
 
     async def _cancel_one_by_one(self) -> None:
         """Cancels three units one by one, with a discount that is no multiple of three."""

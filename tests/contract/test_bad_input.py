@@ -240,6 +240,9 @@ MISSING = {
         orders.RecordPaymentRequest(), "order_id", "provider", "provider_event_id", "kind", "amount"
     ),
     "ReturnOrder": invalid(orders.ReturnOrderRequest(order_id=NOBODY), "lines"),
+    "UpdateOrder": invalid(orders.UpdateOrderRequest(), "order_id"),
+    "details": invalid(orders.UpdateOrderRequest(order_id=NOBODY), "update_mask"),
+    "EditOrderLines": invalid(orders.EditOrderLinesRequest(order_id=NOBODY), "changes"),
     "HoldOrder": invalid(orders.HoldOrderRequest(), "order_id", "reason"),
     "end of a hold": invalid(
         lambda known: orders.HoldOrderRequest(

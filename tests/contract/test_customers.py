@@ -258,6 +258,11 @@ async def test_a_storefront_is_not_told_why_staff_changed_a_price(customers: Cus
     made: Any = await send(shop, request)
     fee = orders.Charge(kind=orders.Charge.KIND_FEE, amount=money("1"))
     await send(shop, orders.AddChargeRequest(order_id=made.order_id, charge=fee, reason="no a friend of the house"))
+    hold = orders.HoldOrderRequest(
+        order_id=made.order_id, reason=orders.Hold.REASON_OTHER, note="a friend of the house"
+    )
+    await send(shop, hold)
+    await send(shop, orders.UpdateOrderRequest(order_id=made.order_id, tags=["a friend of the house"]))
     read = orders.GetOrderRequest(order_id=made.order_id)
     assert (await shop.pms.orders.GetOrder(read)).lines[0].price_override_reason == "a friend of the house"
     listing = events.ListEventsRequest(aggregate_id=made.order_id)
@@ -284,8 +289,11 @@ def reached(message: Descriptor, seen: set[str]) -> set[str]:
     return names.union(*(reached(field.message_type, seen) for field in message.fields if field.message_type))
 
 
-CLEARED = {"stockward.order.v1.Charge.actor", "stockward.order.v1.Order.etag"}
-"""The one is cleared for storefronts, as the test above sees; the other says no more than the version of the order."""
+CLEARED = {
+    *("stockward.order.v1.Charge.actor", "stockward.order.v1.Hold.actor", "stockward.order.v1.Hold.note"),
+    "stockward.order.v1.Order.etag",
+}
+"""The first are cleared for storefronts, as the test above sees; the etag says no more than the version of an order."""
 
 STAFF_FIELDS = {"cost", "note", "actor", "etag", "safety_stock", "reorder_point", "on_hand", "allocated"}
 

@@ -59,6 +59,8 @@ ROUTES = {
     "FulfillOrder": "PUT /api/pms/orders/{order_id}/fulfill *",
     "CancelOrder": "PUT /api/pms/orders/{order_id}/cancel *, PUT /api/storefront/orders/{order_id}/cancel *",
     "ReturnOrder": "PUT /api/pms/orders/{order_id}/return *",
+    "UpdateOrder": "PATCH /api/pms/orders/{order_id} *",
+    "EditOrderLines": "PUT /api/pms/orders/{order_id}/lines *",
     "HoldOrder": "PUT /api/pms/orders/{order_id}/hold *",
     "ReleaseOrder": "PUT /api/pms/orders/{order_id}/release *",
     "AddCharge": "POST /api/pms/orders/{order_id}/charges *",

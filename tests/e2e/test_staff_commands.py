@@ -30,7 +30,7 @@ Run = Callable[..., Awaitable[Outcome]]
 MUTATIONS = {
     *("create", "update", "publish", "unpublish", "archive", "restore", "rename-sku"),
     *("adjust", "receive", "count", "policy", "reserve", "release"),
-    *("process", "fulfill", "cancel", "return", "pay", "charge", "hold"),
+    *("process", "fulfill", "cancel", "return", "pay", "charge", "hold", "edit"),
 }
 
 numbers = itertools.count(1)
@@ -199,6 +199,20 @@ async def test_an_order_to_the_parcel_and_back(both: Both, run: Run, sku: str) -
     for kind in ("authorized", "captured"):
         paid = await run("orders", "pay", reference, "--kind", kind, "--json")
         assert paid.json["payment"]["state"] == {"authorized": "STATE_AUTHORIZED", "captured": "STATE_PAID"}[kind]
+    told = ("--gift-note", "Dear Ann", "--tag", "vip", "--ship-to", "Ada; Main Street 1; 10115 Berlin; DE")
+    printed, updated = await both(
+        "orders", "update", reference, *told, "--line-note", "1=Blue", "--attribute", "lane=4"
+    )
+    assert (updated["giftNote"], updated["tags"], updated["attributes"]) == ("Dear Ann", ["vip"], {"lane": "4"})
+    assert updated["lines"][0]["giftNote"] == "Blue"
+    wrong = [
+        await run("orders", "update", reference, *each) for each in ([], ["--ship-to", "Berlin"], ["--line-note", "1"])
+    ]
+    wrong.append(await run("orders", "edit", reference, "--line", "1"))
+    assert {each.code for each in wrong} == {2}
+    _, more = await both("orders", "edit", reference, "--line", "1=2")
+    assert more["totals"]["net"] == eur("20")
+    _, more = await both("orders", "edit", reference, "--line", "1=3")
     held, on_hold = await both("orders", "hold", reference, "--reason", "fraud", "--note", "two cards")
     assert ("two cards" in held, on_hold["hold"]["reason"]) == (True, "REASON_FRAUD")
     waits = await run("orders", "process", reference)

@@ -171,6 +171,13 @@ CHANGES = {
         charge=orders.Charge(kind=orders.Charge.KIND_FEE, amount=money("2")),
         reason="express",
     ),
+    "UpdateOrder": of_order(pending, "UpdateOrder", orders.UpdateOrderRequest, reference="A-1"),
+    "EditOrderLines": of_order(
+        pending,
+        "EditOrderLines",
+        orders.EditOrderLinesRequest,
+        changes=[orders.EditOrderLinesRequest.Change(line_number=1, quantity=1)],
+    ),
     "HoldOrder": of_order(pending, "HoldOrder", orders.HoldOrderRequest, reason=orders.Hold.REASON_STOCK),
     "ReleaseOrder": of_order(held, "ReleaseOrder", orders.ReleaseOrderRequest),
     "SetStockPolicy": Change(

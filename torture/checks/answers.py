@@ -119,6 +119,8 @@ async def whole_orders(evidence: Evidence) -> Finding:
             lines = {goods(line.sku): line.quantity for line in request.lines}
             if lines or request.reservation_id in holds:  # another check finds a hold without an event
                 wanted[event.aggregate_id] = Counter(lines) if lines else holds[request.reservation_id]
+        if event.type == "order.edited" and event.aggregate_id in wanted:
+            wanted[event.aggregate_id] = Counter({goods(line.sku): line.quantity for line in event.data.order.lines})
     rows = await evidence.pool.fetch(
         """
         SELECT o.order_id::text, o.state, l.sku, l.quantity, NOT l.untracked AS tracked,

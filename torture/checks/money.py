@@ -40,6 +40,10 @@ def _wrong_sums(events: Sequence[Recorded]) -> Iterable[str]:
     gone = 0
     for event in events:
         order = event.data.order
+        if event.type == "order.edited":  # what is charged is spread again over the units that are left
+            units = {line.line_number: _left(line) for line in order.lines}
+            shares = {line.line_number: (minor(line.discount), minor(line.tax)) for line in order.lines}
+            gone = sum(line.cancelled * minor(line.unit_price) for line in order.lines)
         for line in order.lines:
             number, left = line.line_number, line.quantity - line.cancelled - line.returned
             share = minor(line.discount), minor(line.tax)
@@ -59,6 +63,12 @@ def _wrong_sums(events: Sequence[Recorded]) -> Iterable[str]:
             yield f"comes to {minor(totals.net)} after {event.type}, and not to its total less what is gone"
         if minor(order.payment.still_to_pay) and minor(order.payment.refund_due):
             yield f"is to be paid and to be refunded after {event.type}"
+
+
+def _left(line: orders.OrderLine) -> list[Unit]:
+    """Returns the units of an edited line that are not cancelled."""
+    left = line.quantity - line.cancelled
+    return list(zip(*(_one_by_one(minor(amount), left) for amount in (line.discount, line.tax)), strict=True))
 
 
 def _wrong_ends(events: Sequence[Recorded]) -> Iterable[str]:

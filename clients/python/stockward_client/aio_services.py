@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 
 import grpc
 from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
@@ -1538,6 +1538,124 @@ class AsyncOrderService:
             timeout,
         )
 
+    async def update_order(
+        self,
+        *,
+        order_id: str,
+        customer: order_pb2.Customer | None = None,
+        reference: str = "",
+        tags: Iterable[str] = (),
+        attributes: Mapping[str, str] | None = None,
+        gift_note: str = "",
+        line_gift_notes: Iterable[order_pb2.UpdateOrderRequest.LineGiftNote] = (),
+        update_mask: field_mask_pb2.FieldMask | None = None,
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Updates what an order says about itself: contact, addresses, reference, tags, attributes and gift notes,
+        in any state. Lines, charges and stock stay as they are.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): a gift note is for a line that the order does not have.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            customer: E-mail address, name and addresses. The `customer_id` cannot be changed: empty, or as it is.
+            reference: The merchant's own number of the order, up to 200 characters.
+            tags: Tags by which staff find the order: up to 50, each of 1 to 64 characters, without duplicates.
+            attributes: Free key-value data of staff: up to 50 entries, keys of 1 to 64 and values of up to 500
+                characters. Tags, attributes and gift notes of an order have room for 8,000 bytes together.
+            gift_note: What the card in the parcel says, up to 1,000 characters.
+            line_gift_notes: Gift notes of lines; those of lines that are not named stay.
+            update_mask: Fields to update: `customer.email`, `customer.name`, `customer.shipping_address`,
+                `customer.billing_address` or `customer` for these four, `reference`, `tags`, `attributes`, `gift_note`,
+                `line_gift_notes`. Empty: those that are set in the request; `*`: all of them (AIP-134).
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.UpdateOrder,
+            order_pb2.UpdateOrderRequest(
+                order_id=order_id,
+                customer=customer,
+                reference=reference,
+                tags=tags,
+                attributes=attributes,
+                gift_note=gift_note,
+                line_gift_notes=line_gift_notes,
+                update_mask=update_mask,
+                request_id=request_id,
+                etag=etag,
+            ),
+            timeout,
+        )
+
+    async def edit_order_lines(
+        self,
+        *,
+        order_id: str,
+        changes: Iterable[order_pb2.EditOrderLinesRequest.Change] = (),
+        additions: Iterable[order_pb2.CreateOrderRequest.Line] = (),
+        current_prices: bool = False,
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Edits the lines of a PENDING order: changes quantities, removes lines and adds others, all of it or
+        nothing. Units that are dropped are available again, and others are allocated, under the same locks.
+
+        Lines keep the prices that were agreed, unless `current_prices` is set. Taxes and discounts are spread
+        again over the units that are not cancelled; their amounts stay. A higher total does not put a paid order
+        on hold: it is processed once the rest is paid.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
+        - FAILED_PRECONDITION (INSUFFICIENT_STOCK): less is available than wanted in addition.
+        - FAILED_PRECONDITION (PRICE_CHANGED): a price that the customer saw is not the present one.
+        - FAILED_PRECONDITION (CURRENCY_MISMATCH): a SKU has a price in another currency than the order.
+        - FAILED_PRECONDITION (LINE_CHARGED): a line is removed that a tax or discount names.
+        - FAILED_PRECONDITION (CHARGE_EXCEEDED): the discounts and credits exceed what would be left.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): all units of a line are cancelled.
+        - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): the product of a SKU of which more is wanted is not published.
+        - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount or a sum of quantities is too large.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            changes: Lines whose quantity changes, each once.
+            additions: Lines to add, of SKUs of which the order has no open line; up to 1,000 lines in all.
+            current_prices: Whether lines that stay are priced at what the catalog says now, instead of what was agreed.
+                Lines whose price staff have overridden keep it.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.EditOrderLines,
+            order_pb2.EditOrderLinesRequest(
+                order_id=order_id,
+                changes=changes,
+                additions=additions,
+                current_prices=current_prices,
+                request_id=request_id,
+                etag=etag,
+            ),
+            timeout,
+        )
+
     async def hold_order(
         self,
         *,
@@ -1566,7 +1684,7 @@ class AsyncOrderService:
         Args:
             order_id: Id of the order, a UUID.
             reason: Cause of the hold.
-            note: What staff should know about it, up to 1,000 characters.
+            note: What staff should know about it, up to 500 characters.
             expire_time: When the hold ends by itself, in the future; unset: when staff release the order.
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are

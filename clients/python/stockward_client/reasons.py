@@ -46,6 +46,7 @@ __all__ = [
     "KeyNameTaken",
     "KeyNotActive",
     "KeyNotFound",
+    "LineCharged",
     "LineUnknown",
     "LocationTaken",
     "LocationUnknown",
@@ -364,6 +365,10 @@ class OrderNotOnHold(FailedPrecondition):
     """The order is not on hold, so it cannot be released."""
 
 
+class LineCharged(FailedPrecondition):
+    """A line cannot be removed, as a tax or discount names it."""
+
+
 class CursorExpired(OutOfRange):
     """Events after the cursor are no longer kept. Read the resources again, then start from an empty cursor."""
 
@@ -498,6 +503,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "CHARGE_LIMIT_REACHED": ChargeLimitReached,
     "UNPAID_ORDER_LIMIT_REACHED": UnpaidOrderLimitReached,
     "ORDER_NOT_ON_HOLD": OrderNotOnHold,
+    "LINE_CHARGED": LineCharged,
     "CURSOR_EXPIRED": CursorExpired,
     "CURSOR_LOST": CursorLost,
     "WEBHOOK_SIGNATURE_INVALID": WebhookSignatureInvalid,

@@ -32,7 +32,8 @@ def _without(customer_id: str, message: Message) -> bytes | None:
 
 
 def _forget(customer_id: str, message: Message) -> bool:
-    """Whether anything was taken out: the id wherever it stands, and with it the whole Customer that it names."""
+    """Whether anything was taken out: the id wherever it stands, and with it the whole Customer that it names, and the
+    gift notes of the order."""
     found = False
     for field, value in message.ListFields():
         if (field.name == "customer_id" and value == customer_id) or (
@@ -43,4 +44,7 @@ def _forget(customer_id: str, message: Message) -> bool:
         elif field.message_type and not field.message_type.GetOptions().map_entry:
             for each in value if field.is_repeated else (value,):
                 found |= _forget(customer_id, each)
+    if found and isinstance(message, order_pb2.Order):
+        for noted in (message, *message.lines):
+            noted.ClearField("gift_note")
     return found

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
     from google.type.money_pb2 import Money
     from stockward.catalog.v1.catalog_pb2 import Variant
+    from stockward.order.v1.order_pb2 import Address
 
 UNITS = 1_000_000_000
 """Most units that the contract takes in one place."""
@@ -168,6 +169,17 @@ def variant(text: str, currency: str) -> Variant:
         options=pairs,
         untracked="untracked" in words,
     )
+
+
+def address(text: str) -> Address:
+    """Parses a postal address: recipient, lines, postal code with city, and country, divided by semicolons."""
+    from stockward.order.v1.order_pb2 import Address
+
+    parts = [part.strip() for part in text.split(";")]
+    postal_code, is_given, city = parts[-2].partition(" ") if len(parts) > 3 else ("", "", "")
+    if not (parts[0] and is_given and re.fullmatch("[A-Z]{2}", parts[-1])):
+        raise _wrong(text, "an address such as 'Ada Lovelace; Main Street 1; 10115 Berlin; DE'")
+    return Address(recipient=parts[0], lines=parts[1:-2], postal_code=postal_code, city=city, country_code=parts[-1])
 
 
 def word_of(enum: Any, number: int) -> str:

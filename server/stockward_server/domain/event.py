@@ -24,7 +24,7 @@ EVENT_TYPES: Mapping[str, Sequence[str]] = {
     "reservation": ("created", "extended", "released", "expired", "converted"),
     "order": (
         *("created", "processing", "partially_fulfilled", "fulfilled", "cancelled", "expired", "returned"),
-        *("charged", "held", "released"),
+        *("charged", "updated", "edited", "held", "released"),
     ),
     "payment": ("updated",),
     "endpoint": ("failing", "disabled", "pinged"),

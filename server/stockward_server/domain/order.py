@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from stockward_server.domain.charge import NO_SHARES, Charge, LineShares
@@ -115,6 +117,8 @@ class OrderLine:
     untracked: bool = False
     """Whether its stock was not tracked when it was ordered: no stock is claimed, shipped or returned for it."""
     shares: LineShares = NO_SHARES
+    gift_note: str = ""
+    """Personal data, as is that of the order."""
 
     @property
     def open(self) -> int:
@@ -155,6 +159,13 @@ class Fulfillment:
     tracking_number: str
     carrier: str
     create_time: datetime
+
+
+class Edit(NamedTuple):
+    """A change of an order's amount by an edit of its lines, in minor units; negative when it comes to less."""
+
+    time: datetime
+    amount: int
 
 
 class Amounts(NamedTuple):
@@ -202,6 +213,12 @@ class Order:
     """The API key that created it without a customer, where such unpaid orders are limited."""
     staff_hold: Hold | None = None
     """The hold that staff put it on. It counts while the order is open."""
+    tags: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Free data of staff, by key."""
+    gift_note: str = ""
+    edits: tuple[Edit, ...] = ()
+    """The edits of its lines that changed its amount, oldest first."""
 
     def but(self, **changes: Any) -> Order:
         """Works as `dataclasses.replace` at a tenth of its cost, as every order passes through it."""
@@ -295,12 +312,18 @@ class Order:
         return max((amount for cover, amount in amounts if cover.meets(amount)), default=None)
 
     def _least_since(self, time: datetime | None, remaining: int) -> int:
-        """Returns the lowest amount since `time`, or since the order was created: charges added since are subtracted
-        one by one, newest first. So a fee that a credit cancelled out has not lowered the amount."""
+        """Returns the lowest amount since `time`, or since the order was created: charges and edits since are
+        subtracted one by one, newest first. So a fee that a credit cancelled out has not lowered the amount."""
         least = amount = remaining
-        for charge in reversed(self.charges):
-            if charge.added is None or (time is not None and charge.added < time):
+        for changed, by in reversed(self._changes):
+            if time is not None and changed < time:
                 break
-            amount -= charge.signed
+            amount -= by
             least = min(least, amount)
         return max(0, least)
+
+    @property
+    def _changes(self) -> Sequence[tuple[datetime, int]]:
+        """What later charges and edits added to the amount of the order, oldest first."""
+        charged = [(charge.added, charge.signed) for charge in self.charges if charge.added is not None]
+        return sorted([*charged, *self.edits], key=itemgetter(0)) if self.edits else charged

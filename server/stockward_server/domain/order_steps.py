@@ -54,20 +54,20 @@ def decide_order(
     order: Order, wanted: Mapping[str, int], levels: Mapping[str, Sequence[StockLevel]]
 ) -> tuple[Order, list[StockChange]]:
     """Returns a new order with stock allocated for all of `wanted` (SKU -> units). Raises InsufficientStock."""
-    _require_sane_total(order)
+    require_sane_total(order)
     placed, changes = _allocate(order, take_all(wanted, levels))
     return placed, changes
 
 
 def decide_order_from_hold(order: Order, held: Sequence[Portion]) -> Order:
     """Returns a new order that owns the units of a hold; converting the hold moves the counters."""
-    _require_sane_total(order)
+    require_sane_total(order)
     return _with_claims(order, held)
 
 
 def decide_processing(order: Order, now: datetime) -> Order:
     """Moves PENDING -> PROCESSING once the payment terms are met."""
-    _require_state(order, "process", OrderState.PENDING)
+    require_state(order, "process", OrderState.PENDING)
     order = require_no_hold(order, "process", now)
     if not order.terms_met:
         raise PaymentRequired(order.order_id, order.payment_state.name)
@@ -88,7 +88,7 @@ def decide_fulfillment(
     `levels` are those of each SKU at all locations, by priority. Claims move to where the goods are. Raises
     StockNegative when there are not enough.
     """
-    _require_state(order, "fulfill", OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
+    require_state(order, "fulfill", OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED)
     order = require_no_hold(order, "fulfill", now)
     quantities = quantities or {line.line_number: line.open for line in order.lines if line.open}
     lines = _require_open(order, quantities)
@@ -113,7 +113,7 @@ def decide_fulfillment(
         order,
         state=OrderState.FULFILLED if complete else OrderState.PARTIALLY_FULFILLED,
         lines=after,
-        allocations=_without(order.allocations, used),
+        allocations=without(order.allocations, used),
         fulfillments=(*order.fulfillments, replace(fulfillment, lines=tuple(shipped))),
         update_time=now,
     )
@@ -125,22 +125,20 @@ def decide_cancellation(
 ) -> tuple[Order, list[StockChange]]:
     """Cancels the whole order while nothing is fulfilled (`quantities` empty), or open units by line number."""
     if quantities:
-        _require_state(
+        require_state(
             order, "cancel units of", OrderState.PENDING, OrderState.PROCESSING, OrderState.PARTIALLY_FULFILLED
         )
     else:
-        _require_state(order, "cancel", OrderState.PENDING, OrderState.PROCESSING)
+        require_state(order, "cancel", OrderState.PENDING, OrderState.PROCESSING)
         quantities = {line.line_number: line.open for line in order.lines if line.open}
     _require_open(order, quantities)
-    freed = _release(order, quantities)
+    freed = released(order, quantities)
     after = _with_units(order, quantities, "cancelled")
     state = order.state
     if not any(line.open for line in after):
         state = OrderState.FULFILLED if any(line.fulfilled for line in after) else OrderState.CANCELLED
-    cancelled = replace(
-        order, state=state, lines=after, allocations=_without(order.allocations, freed), update_time=now
-    )
-    return cancelled, _deallocations(order, freed, reason)
+    cancelled = replace(order, state=state, lines=after, allocations=without(order.allocations, freed), update_time=now)
+    return cancelled, deallocations(order, freed, reason)
 
 
 def decide_order_expiry(order: Order, now: datetime) -> tuple[Order, list[StockChange]] | None:
@@ -153,7 +151,7 @@ def decide_order_expiry(order: Order, now: datetime) -> tuple[Order, list[StockC
     ):
         return None
     expired = replace(order, state=OrderState.EXPIRED, allocations=(), update_time=now)
-    return expired, _deallocations(order, order.allocations, "not paid in time")
+    return expired, deallocations(order, order.allocations, "not paid in time")
 
 
 def decide_return(
@@ -168,7 +166,7 @@ def decide_return(
 
     Untracked units are returned without a change of stock.
     """
-    _require_state(order, "return units of", OrderState.PARTIALLY_FULFILLED, OrderState.FULFILLED)
+    require_state(order, "return units of", OrderState.PARTIALLY_FULFILLED, OrderState.FULFILLED)
     quantities = dict(restocked)
     for number, units in damaged.items():
         quantities[number] = quantities.get(number, 0) + units
@@ -238,7 +236,7 @@ def decide_charge(order: Order, charge: Charge, path: str, now: datetime) -> Ord
         charges=(*order.charges, replace(charge, after_cancellation=order.state is OrderState.CANCELLED)),
         update_time=now,
     )
-    _require_sane_total(charged)
+    require_sane_total(charged)
     return charged
 
 
@@ -247,7 +245,8 @@ def payment_due(terms: PaymentTerms, now: datetime, allowance: timedelta) -> dat
     return None if terms is PaymentTerms.ON_ACCOUNT else now + allowance
 
 
-def _require_state(order: Order, action: str, *allowed: OrderState) -> None:
+def require_state(order: Order, action: str, *allowed: OrderState) -> None:
+    """Raises OrderStateInvalid unless the order is in one of these states."""
     if order.state not in allowed:
         raise OrderStateInvalid(order.order_id, order.state.name, action)
 
@@ -269,7 +268,8 @@ def _require_line(
         raise QuantityExceeded(order.order_id, number, line.sku, requested=units, remaining=remaining(line))
 
 
-def _require_sane_total(order: Order) -> None:
+def require_sane_total(order: Order) -> None:
+    """Raises QuantityOverflow, or FieldInvalid when the discounts are larger than everything else."""
     amounts = order.amounts
     if amounts.subtotal + sum(charge.amount for charge in order.charges) > MAX_TOTAL_MINOR:
         raise QuantityOverflow.of_total()
@@ -335,7 +335,7 @@ def _not_there(
     return StockNegative.in_parcel(line.sku, order.order_id, line.line_number, quantity, there, location_id)
 
 
-def _release(order: Order, quantities: Mapping[int, int]) -> list[Allocation]:
+def released(order: Order, quantities: Mapping[int, int]) -> list[Allocation]:
     """Returns the allocations to release, last location first: the location with the highest priority keeps its claim
     longest."""
     freed = []
@@ -349,13 +349,15 @@ def _release(order: Order, quantities: Mapping[int, int]) -> list[Allocation]:
     return freed
 
 
-def _without(allocations: Sequence[Allocation], gone: Sequence[Allocation]) -> tuple[Allocation, ...]:
+def without(allocations: Sequence[Allocation], gone: Sequence[Allocation]) -> tuple[Allocation, ...]:
+    """Returns the allocations less what is gone of them."""
     less = {(g.line_number, g.location_id): g.quantity for g in gone}
     left = (replace(a, quantity=a.quantity - less.get((a.line_number, a.location_id), 0)) for a in allocations)
     return tuple(a for a in left if a.quantity)
 
 
-def _deallocations(order: Order, freed: Sequence[Allocation], note: str) -> list[StockChange]:
+def deallocations(order: Order, freed: Sequence[Allocation], note: str) -> list[StockChange]:
+    """Returns the changes of stock that give these units up."""
     skus = {line.line_number: line.sku for line in order.lines}
     return [
         StockChange(

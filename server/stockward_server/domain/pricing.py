@@ -76,11 +76,14 @@ def price_lines(
     return currency, tuple(lines)
 
 
-def spread_charge(lines: tuple[OrderLine, ...], charge: Charge, currency: str, path: str) -> tuple[OrderLine, ...]:
+def spread_charge(
+    lines: tuple[OrderLine, ...], charge: Charge, currency: str, path: str, amount_field: str = ""
+) -> tuple[OrderLine, ...]:
     """Returns the lines with their shares of a tax or discount; any other charge leaves them unchanged.
 
     Shares are in proportion to the lines' amounts for the units that are not gone. A discount deducts no more from a
     line than is left of it; the excess stays with the order. Raises LineUnknown and ChargeExceeded for named lines.
+    `path` is the field of the charge in the request; `amount_field` is at fault for its amount, where it is another.
     """
     if not charge.kind.is_spread:
         return lines
@@ -95,7 +98,7 @@ def spread_charge(lines: tuple[OrderLine, ...], charge: Charge, currency: str, p
         room = {line.line_number: line.room for line in named}
         amount = min(amount, sum(room.values()))
         if charge.line_numbers and amount < charge.amount:
-            raise charge_exceeded(charge, amount, currency, f"{path}.amount")
+            raise charge_exceeded(charge, amount, currency, amount_field or f"{path}.amount")
         if amount and any(share > room[number] for number, share in split(amount, weights).items()):
             weights = room
     elif not any(weights.values()):

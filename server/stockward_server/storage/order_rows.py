@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from stockward_server.domain.order import (
     Address,
     Allocation,
     Customer,
+    Edit,
     Fulfillment,
     Hold,
     HoldReason,
@@ -85,7 +86,7 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
     )
     contacts = _by_order(
         await connection.fetch(
-            "SELECT order_id::text AS id, email, name, shipping_address, billing_address "
+            "SELECT order_id::text AS id, email, name, shipping_address, billing_address, gift_note, line_gift_notes "
             "FROM order_contacts WHERE order_id = ANY($1::uuid[])",
             ids,
         )
@@ -165,7 +166,9 @@ def _order(
     contacts: list[Record],
 ) -> Order:
     customer = Customer(head["customer_id"])
+    gift_note, line_gift_notes = "", dict[str, str]()
     for contact in contacts:
+        gift_note, line_gift_notes = contact["gift_note"], contact["line_gift_notes"] or {}
         customer = Customer(
             head["customer_id"],
             contact["email"],
@@ -179,7 +182,7 @@ def _order(
         order_id=head["id"],
         state=state,
         currency=head["currency"],
-        lines=_lines(lines, charges if state in OPEN_STATES else (), head["currency"]),
+        lines=_with_notes(_lines(lines, charges if state in OPEN_STATES else (), head["currency"]), line_gift_notes),
         allocations=tuple(Allocation(*list(row.values())[1:]) for row in allocations),
         create_time=head["create_time"],
         update_time=head["update_time"],
@@ -202,6 +205,10 @@ def _order(
         ),
         version=head["version"],
         staff_hold=_hold(head),
+        tags=tuple(head["tags"] or ()),
+        attributes=tuple((head["attributes"] or {}).items()),
+        gift_note=gift_note,
+        edits=tuple(Edit(datetime.fromisoformat(time), amount) for time, amount in head["edits"] or ()),
     )
 
 
@@ -218,6 +225,13 @@ def payment_event(row: Record) -> PaymentEvent:
         row["running_total"],
         row["create_time"],
     )
+
+
+def _with_notes(lines: tuple[OrderLine, ...], notes: Mapping[str, str]) -> tuple[OrderLine, ...]:
+    """Returns the lines with their gift notes, which are stored by line number."""
+    if not notes:
+        return lines
+    return tuple(replace(line, gift_note=notes.get(str(line.line_number), "")) for line in lines)
 
 
 def _hold(head: Record) -> Hold | None:

@@ -21,6 +21,9 @@ def hide_order(order: order_pb2.Order | order_pb2.OrderSnapshot) -> None:
         for name in ("disputed", "lost", "tenders"):
             order.payment.ClearField(name)
     order.ClearField("hold")
+    order.ClearField("tags")
+    if isinstance(order, order_pb2.Order):
+        order.ClearField("attributes")
 
 
 def hide_event(event: event_pb2.Event) -> None:

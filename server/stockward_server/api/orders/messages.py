@@ -51,7 +51,7 @@ def order_parts(order: Order) -> OrderParts:
 def order_message(order: Order) -> order_pb2.Order:
     """The whole order."""
     lines, totals, payment, hold = order_parts(order)
-    return order_pb2.Order(
+    message = order_pb2.Order(
         order_id=order.order_id,
         state=wire(order.state),
         reference=order.reference,
@@ -69,7 +69,14 @@ def order_message(order: Order) -> order_pb2.Order:
         version=order.version,
         hold=hold,
         etag=order.etag,
+        tags=order.tags,
+        attributes=dict(order.attributes),
+        gift_note=order.gift_note,
     )
+    for line, to_pack in zip(order.lines, message.lines, strict=True):
+        if line.gift_note:  # not in the lines that the events of the order have
+            to_pack.gift_note = line.gift_note
+    return message
 
 
 def snapshot_message(order: Order) -> order_pb2.OrderSnapshot:
@@ -86,6 +93,7 @@ def snapshot_message(order: Order) -> order_pb2.OrderSnapshot:
         hold=hold,
         version=order.version,
         update_time=timestamp(order.update_time),
+        tags=order.tags,
     )
 
 
@@ -232,16 +240,24 @@ def _address_message(address: Address | None) -> order_pb2.Address | None:
 # The domain from messages
 
 
+CONTACT = ("email", "name", "shipping_address", "billing_address")
+"""The fields of a Customer that can be changed."""
+
+
+def contact_of(customer: order_pb2.Customer, names: Iterable[str] = CONTACT) -> dict[str, Any]:
+    """Returns these fields of a Customer as those of the domain."""
+    addresses = ("shipping_address", "billing_address")
+    return {
+        name: (_address_of(getattr(customer, name)) if customer.HasField(name) else None)  # type: ignore[arg-type]
+        if name in addresses
+        else getattr(customer, name)
+        for name in names
+    }
+
+
 def customer_of(message: order_pb2.CreateOrderRequest, customer_id: str) -> Customer:
     """Who orders, by the name that the call is for."""
-    customer = message.customer
-    return Customer(
-        customer_id,
-        customer.email,
-        customer.name,
-        _address_of(customer.shipping_address) if customer.HasField("shipping_address") else None,
-        _address_of(customer.billing_address) if customer.HasField("billing_address") else None,
-    )
+    return Customer(customer_id, **contact_of(message.customer))
 
 
 def _address_of(message: order_pb2.Address) -> Address:
@@ -257,12 +273,17 @@ def _address_of(message: order_pb2.Address) -> Address:
 
 
 def wanted_lines(message: order_pb2.CreateOrderRequest) -> list[WantedLine]:
-    """The lines with the prices they state; FieldInvalid for an override without a reason, or nothing to order."""
+    """The lines of a new order; FieldInvalid for an override without a reason, or nothing to order."""
     if not message.lines and not message.reservation_id:
         raise FieldInvalid("lines", "an order needs lines or a reservation")
+    return priced_lines(message.lines, "lines")
+
+
+def priced_lines(lines: Iterable[order_pb2.CreateOrderRequest.Line], field: str) -> list[WantedLine]:
+    """The lines that stand in `field`, with the prices they state; FieldInvalid for an override without a reason."""
     wanted = []
-    for index, line in enumerate(message.lines):
-        path = f"lines[{index}]"
+    for index, line in enumerate(lines):
+        path = f"{field}[{index}]"
         shown = override = None
         if line.HasField("shown_unit_price"):
             shown = money_of(line.shown_unit_price, f"{path}.shown_unit_price")

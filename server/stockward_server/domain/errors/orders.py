@@ -229,6 +229,21 @@ class ChargeExceeded(Refusal):
         )
 
 
+class LineCharged(Refusal):
+    """The line cannot be removed, as a charge names it."""
+
+    code, reason = Code.FAILED_PRECONDITION, "LINE_CHARGED"
+
+    def __init__(self, order_id: str, line_number: int, charge: str, field: str) -> None:
+        """`charge` is the kind of the charge, such as `discount`."""
+        super().__init__(
+            f"line {line_number} cannot be removed: a {charge} of the order names it",
+            field=field,
+            order_id=order_id,
+            line_number=line_number,
+        )
+
+
 class ChargeLimitReached(Refusal):
     """The order has reached the maximum number of charges."""
 

@@ -14,8 +14,19 @@ from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import Offer
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
-from stockward_server.storage.order_rows import address_json, charge_columns, hold_columns
+from stockward_server.storage.order_rows import address_json, charge_columns
 from stockward_server.storage.statement import Statement
+
+INSERT_LINES = """
+    INSERT INTO order_lines (order_id, line_number, sku, title, quantity, unit_price, price_override_reason,
+                             untracked, sku_since, shares)
+    SELECT order_id, line_number, sku, title, quantity, unit_price, price_override_reason, untracked, sku_since,
+           shares::jsonb
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
+                $8::boolean[], $9::bigint[], $10::text[])
+        AS n (order_id, line_number, sku, title, quantity, unit_price, price_override_reason, untracked, sku_since,
+              shares)
+"""
 
 
 def insert_reservations(write: Statement, reservations: Iterable[Reservation], offers: Mapping[str, Offer]) -> None:
@@ -105,36 +116,7 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
             ),
         ),
     )
-    write.add(
-        """
-        INSERT INTO order_lines (order_id, line_number, sku, title, quantity, unit_price, price_override_reason,
-                                 untracked, sku_since, shares)
-        SELECT order_id, line_number, sku, title, quantity, unit_price, price_override_reason, untracked, sku_since,
-               shares::jsonb
-        FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
-                    $8::boolean[], $9::bigint[], $10::text[])
-            AS n (order_id, line_number, sku, title, quantity, unit_price, price_override_reason, untracked, sku_since,
-                  shares)
-        """,
-        *columns(
-            (
-                (
-                    o.order_id,
-                    line.line_number,
-                    line.sku,
-                    line.title,
-                    line.quantity,
-                    line.unit_price,
-                    line.price_override_reason,
-                    line.untracked,
-                    offers[line.sku].sku_since,
-                    _shares(line),
-                )
-                for o in orders
-                for line in o.lines
-            ),
-        ),
-    )
+    write.add(INSERT_LINES, *columns(line_row(o, line, offers) for o in orders for line in o.lines))
     contacts = [
         (
             o.order_id,
@@ -156,6 +138,22 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
         )
 
 
+def line_row(order: Order, line: OrderLine, offers: Mapping[str, Offer]) -> tuple[object, ...]:
+    """Returns the arguments of INSERT_LINES for one line."""
+    return (
+        order.order_id,
+        line.line_number,
+        line.sku,
+        line.title,
+        line.quantity,
+        line.unit_price,
+        line.price_override_reason,
+        line.untracked,
+        offers[line.sku].sku_since,
+        _shares(line),
+    )
+
+
 async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
     """Updates existing orders: state, charges, line counters, new parcels. Open claims are deleted, to be inserted
     again.
@@ -167,12 +165,11 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
         UPDATE orders o SET state = n.state, authorized = n.authorized, voided = n.voided, captured = n.captured,
             refunded = n.refunded, payment_failed = n.payment_failed, terms_met = n.terms_met,
             charges = n.charges::jsonb, charge_details = n.charge_details::jsonb, update_time = n.update_time,
-            version = n.version, hold = n.hold::jsonb, hold_expire_time = n.hold_expire_time
+            version = n.version
         FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[],
-                    $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[], $13::text[],
-                    $14::timestamptz[])
+                    $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[])
             AS n (order_id, state, authorized, voided, captured, refunded, payment_failed, terms_met, charges,
-                  charge_details, update_time, version, hold, hold_expire_time)
+                  charge_details, update_time, version)
         WHERE o.order_id = n.order_id
         """,
         *columns(
@@ -189,7 +186,6 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
                     *charge_columns(o.charges),
                     o.update_time,
                     o.version,
-                    *hold_columns(o.staff_hold),
                 )
                 for o in orders
             ),

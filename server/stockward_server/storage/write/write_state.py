@@ -16,6 +16,7 @@ from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
 from stockward_server.storage.statement import Statement
 from stockward_server.storage.write.idempotency import insert_responses
+from stockward_server.storage.write.write_order_edits import update_edits
 from stockward_server.storage.write.write_orders import (
     insert_allocations,
     insert_orders,
@@ -38,6 +39,7 @@ async def write_state(
     which `do` has made. Every row that an event refers to is locked, or new, before its `seq` is drawn.
     """
     if changed_orders := list(state.orders.changed.values()):
+        await update_edits(connection, changed_orders, state.orders.below, state.offers)
         await update_orders(connection, changed_orders)
     alerts = [alert for of_row in state.alerts.changes.values() for alert in of_row]
     await update_alerts(connection, [alert for alert in alerts if alert.known])

@@ -15,6 +15,7 @@ order does not matter.
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -159,6 +160,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         { "reason": "ORDER_NOT_ON_HOLD", "domain": "stockward", "metadata": { "order_id": "0190..." } }
     """
+    ERROR_REASON_LINE_CHARGED: _ErrorReason.ValueType  # 16
+    """FAILED_PRECONDITION: a line cannot be removed, as a tax or discount names it.
+
+        { "reason": "LINE_CHARGED", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "line_number": "2", "field": "changes[0].quantity" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of google.rpc.ErrorInfo about orders. The reason is the name of the value without `ERROR_REASON_`."""
@@ -256,6 +263,12 @@ ERROR_REASON_ORDER_NOT_ON_HOLD: ErrorReason.ValueType  # 15
 
     { "reason": "ORDER_NOT_ON_HOLD", "domain": "stockward", "metadata": { "order_id": "0190..." } }
 """
+ERROR_REASON_LINE_CHARGED: ErrorReason.ValueType  # 16
+"""FAILED_PRECONDITION: a line cannot be removed, as a tax or discount names it.
+
+    { "reason": "LINE_CHARGED", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "line_number": "2", "field": "changes[0].quantity" } }
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -303,6 +316,26 @@ class Order(_message.Message):
     STATE_EXPIRED: Order.State.ValueType  # 6
     """Not paid in time; its stock is available again."""
 
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ORDER_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
@@ -320,6 +353,9 @@ class Order(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    GIFT_NOTE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """UUIDv7 assigned by the server."""
     state: Global___Order.State.ValueType
@@ -336,6 +372,8 @@ class Order(_message.Message):
     """Identifies this version of the order (AIP-154): it changes with every change. A change that sends it back is
     refused when the order has changed since.
     """
+    gift_note: _builtins.str
+    """What the card in the parcel says; personal data."""
     @_builtins.property
     def customer(self) -> Global___Customer:
         """Who ordered; unset when the order names nobody."""
@@ -378,6 +416,14 @@ class Order(_message.Message):
     def hold(self) -> Global___Hold:
         """Why the order is on hold; unset when it is not. Staff only."""
 
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags by which staff find the order. Staff only."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Free key-value data of staff. Staff only."""
+
     def __init__(
         self,
         *,
@@ -398,10 +444,13 @@ class Order(_message.Message):
         version: _builtins.int = ...,
         hold: Global___Hold | None = ...,
         etag: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        gift_note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "hold", b"hold", "payment", b"payment", "payment_due_time", b"payment_due_time", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "fulfillments", b"fulfillments", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "state", b"state", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "charges", b"charges", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "fulfillments", b"fulfillments", "gift_note", b"gift_note", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -602,6 +651,7 @@ class OrderLine(_message.Message):
     DISCOUNT_FIELD_NUMBER: _builtins.int
     TAX_FIELD_NUMBER: _builtins.int
     UNTRACKED_FIELD_NUMBER: _builtins.int
+    GIFT_NOTE_FIELD_NUMBER: _builtins.int
     line_number: _builtins.int
     """Position in the order, from 1."""
     sku: _builtins.str
@@ -622,6 +672,8 @@ class OrderLine(_message.Message):
     """True when the variant was `untracked` when it was ordered: no stock was claimed for these units, and none is
     shipped or returned, even if the variant is tracked by now.
     """
+    gift_note: _builtins.str
+    """What the card at these goods says; personal data. Not in events and watches."""
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
         """Price of one unit when it was ordered."""
@@ -653,10 +705,11 @@ class OrderLine(_message.Message):
         discount: _money_pb2.Money | None = ...,
         tax: _money_pb2.Money | None = ...,
         untracked: _builtins.bool = ...,
+        gift_note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["discount", b"discount", "tax", b"tax", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "discount", b"discount", "fulfilled", b"fulfilled", "line_number", b"line_number", "price_override_reason", b"price_override_reason", "quantity", b"quantity", "returned", b"returned", "sku", b"sku", "tax", b"tax", "title", b"title", "unit_price", b"unit_price", "untracked", b"untracked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "discount", b"discount", "fulfilled", b"fulfilled", "gift_note", b"gift_note", "line_number", b"line_number", "price_override_reason", b"price_override_reason", "quantity", b"quantity", "returned", b"returned", "sku", b"sku", "tax", b"tax", "title", b"title", "unit_price", b"unit_price", "untracked", b"untracked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1545,6 +1598,7 @@ class OrderSnapshot(_message.Message):
     CHARGE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order, a UUID."""
     state: Global___Order.State.ValueType
@@ -1585,6 +1639,10 @@ class OrderSnapshot(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the order last changed. Events from before it was recorded here have it as `time` only."""
 
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags by which staff find the order. Staff only."""
+
     def __init__(
         self,
         *,
@@ -1600,10 +1658,11 @@ class OrderSnapshot(_message.Message):
         charge: Global___Charge | None = ...,
         version: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "fulfillment", b"fulfillment", "hold", b"hold", "payment", b"payment", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "customer_id", b"customer_id", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "customer_id", b"customer_id", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1865,6 +1924,207 @@ class AddChargeRequest(_message.Message):
 Global___AddChargeRequest: _TypeAlias = AddChargeRequest  # noqa: Y015
 
 @_typing.final
+class UpdateOrderRequest(_message.Message):
+    """Request message for UpdateOrder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LineGiftNote(_message.Message):
+        """What the card at the goods of one line says."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LINE_NUMBER_FIELD_NUMBER: _builtins.int
+        GIFT_NOTE_FIELD_NUMBER: _builtins.int
+        line_number: _builtins.int
+        """Position of the line in the order, 1 to 1,000."""
+        gift_note: _builtins.str
+        """The text, up to 500 characters; empty: none."""
+        def __init__(
+            self,
+            *,
+            line_number: _builtins.int = ...,
+            gift_note: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["gift_note", b"gift_note", "line_number", b"line_number"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    GIFT_NOTE_FIELD_NUMBER: _builtins.int
+    LINE_GIFT_NOTES_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    reference: _builtins.str
+    """The merchant's own number of the order, up to 200 characters."""
+    gift_note: _builtins.str
+    """What the card in the parcel says, up to 1,000 characters."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    @_builtins.property
+    def customer(self) -> Global___Customer:
+        """E-mail address, name and addresses. The `customer_id` cannot be changed: empty, or as it is."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags by which staff find the order: up to 50, each of 1 to 64 characters, without duplicates."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Free key-value data of staff: up to 50 entries, keys of 1 to 64 and values of up to 500 characters. Tags, attributes
+        and gift notes of an order have room for 8,000 bytes together.
+        """
+
+    @_builtins.property
+    def line_gift_notes(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpdateOrderRequest.LineGiftNote]:
+        """Gift notes of lines; those of lines that are not named stay."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to update: `customer.email`, `customer.name`, `customer.shipping_address`, `customer.billing_address` or
+        `customer` for these four, `reference`, `tags`, `attributes`, `gift_note`, `line_gift_notes`. Empty: those that are
+        set in the request; `*`: all of them (AIP-134).
+        """
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        customer: Global___Customer | None = ...,
+        reference: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        gift_note: _builtins.str = ...,
+        line_gift_notes: _abc.Iterable[Global___UpdateOrderRequest.LineGiftNote] | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "customer", b"customer", "etag", b"etag", "gift_note", b"gift_note", "line_gift_notes", b"line_gift_notes", "order_id", b"order_id", "reference", b"reference", "request_id", b"request_id", "tags", b"tags", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateOrderRequest: _TypeAlias = UpdateOrderRequest  # noqa: Y015
+
+@_typing.final
+class EditOrderLinesRequest(_message.Message):
+    """Request message for EditOrderLines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Change(_message.Message):
+        """The new quantity of one line."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LINE_NUMBER_FIELD_NUMBER: _builtins.int
+        QUANTITY_FIELD_NUMBER: _builtins.int
+        line_number: _builtins.int
+        """Position of the line in the order, 1 to 1,000."""
+        quantity: _builtins.int
+        """Number of units, those that were cancelled not counted: 0 to 1,000,000,000. Zero removes the line; where units of
+        it were cancelled, these stay.
+        """
+        def __init__(
+            self,
+            *,
+            line_number: _builtins.int = ...,
+            quantity: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["line_number", b"line_number", "quantity", b"quantity"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    ADDITIONS_FIELD_NUMBER: _builtins.int
+    CURRENT_PRICES_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    current_prices: _builtins.bool
+    """Whether lines that stay are priced at what the catalog says now, instead of what was agreed. Lines whose price staff
+    have overridden keep it.
+    """
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___EditOrderLinesRequest.Change]:
+        """Lines whose quantity changes, each once."""
+
+    @_builtins.property
+    def additions(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateOrderRequest.Line]:
+        """Lines to add, of SKUs of which the order has no open line; up to 1,000 lines in all."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        changes: _abc.Iterable[Global___EditOrderLinesRequest.Change] | None = ...,
+        additions: _abc.Iterable[Global___CreateOrderRequest.Line] | None = ...,
+        current_prices: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["additions", b"additions", "changes", b"changes", "current_prices", b"current_prices", "etag", b"etag", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditOrderLinesRequest: _TypeAlias = EditOrderLinesRequest  # noqa: Y015
+
+@_typing.final
 class HoldOrderRequest(_message.Message):
     """Request message for HoldOrder."""
 
@@ -1881,7 +2141,7 @@ class HoldOrderRequest(_message.Message):
     reason: Global___Hold.Reason.ValueType
     """Cause of the hold."""
     note: _builtins.str
-    """What staff should know about it, up to 1,000 characters."""
+    """What staff should know about it, up to 500 characters."""
     request_id: _builtins.str
     """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
     content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an

@@ -90,6 +90,16 @@ class OrderServiceStub:
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.AddChargeRequest.SerializeToString,
                 response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
+        self.UpdateOrder = channel.unary_unary(
+                '/stockward.order.v1.OrderService/UpdateOrder',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.UpdateOrderRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.EditOrderLines = channel.unary_unary(
+                '/stockward.order.v1.OrderService/EditOrderLines',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.EditOrderLinesRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
         self.HoldOrder = channel.unary_unary(
                 '/stockward.order.v1.OrderService/HoldOrder',
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.HoldOrderRequest.SerializeToString,
@@ -268,6 +278,46 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateOrder(self, request, context):
+        """Updates what an order says about itself: contact, addresses, reference, tags, attributes and gift notes, in any
+        state. Lines, charges and stock stay as they are.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): a gift note is for a line that the order does not have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EditOrderLines(self, request, context):
+        """Edits the lines of a PENDING order: changes quantities, removes lines and adds others, all of it or nothing. Units
+        that are dropped are available again, and others are allocated, under the same locks.
+
+        Lines keep the prices that were agreed, unless `current_prices` is set. Taxes and discounts are spread again over
+        the units that are not cancelled; their amounts stay. A higher total does not put a paid order on hold: it is
+        processed once the rest is paid.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
+        - FAILED_PRECONDITION (INSUFFICIENT_STOCK): less is available than wanted in addition.
+        - FAILED_PRECONDITION (PRICE_CHANGED): a price that the customer saw is not the present one.
+        - FAILED_PRECONDITION (CURRENCY_MISMATCH): a SKU has a price in another currency than the order.
+        - FAILED_PRECONDITION (LINE_CHARGED): a line is removed that a tax or discount names.
+        - FAILED_PRECONDITION (CHARGE_EXCEEDED): the discounts and credits exceed what would be left.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): all units of a line are cancelled.
+        - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): the product of a SKU of which more is wanted is not published.
+        - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount or a sum of quantities is too large.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def HoldOrder(self, request, context):
         """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
         Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not paid in time.
@@ -375,6 +425,16 @@ def add_OrderServiceServicer_to_server(servicer, server):
             'AddCharge': grpc.unary_unary_rpc_method_handler(
                     servicer.AddCharge,
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.AddChargeRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'UpdateOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateOrder,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.UpdateOrderRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'EditOrderLines': grpc.unary_unary_rpc_method_handler(
+                    servicer.EditOrderLines,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.EditOrderLinesRequest.FromString,
                     response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
             'HoldOrder': grpc.unary_unary_rpc_method_handler(
@@ -690,6 +750,60 @@ class OrderService:
             target,
             '/stockward.order.v1.OrderService/AddCharge',
             stockward_dot_order_dot_v1_dot_order__pb2.AddChargeRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/UpdateOrder',
+            stockward_dot_order_dot_v1_dot_order__pb2.UpdateOrderRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditOrderLines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/EditOrderLines',
+            stockward_dot_order_dot_v1_dot_order__pb2.EditOrderLinesRequest.SerializeToString,
             stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
             options,
             channel_credentials,

@@ -155,6 +155,38 @@ class OrderServiceStub:
     - INVALID_ARGUMENT (LINE_UNKNOWN): the charge names a line that the order does not have.
     - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
     """
+    UpdateOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.UpdateOrderRequest, _order_pb2.Order]
+    """Updates what an order says about itself: contact, addresses, reference, tags, attributes and gift notes, in any
+    state. Lines, charges and stock stay as they are.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - INVALID_ARGUMENT (LINE_UNKNOWN): a gift note is for a line that the order does not have.
+    """
+    EditOrderLines: _grpc.UnaryUnaryMultiCallable[_order_pb2.EditOrderLinesRequest, _order_pb2.Order]
+    """Edits the lines of a PENDING order: changes quantities, removes lines and adds others, all of it or nothing. Units
+    that are dropped are available again, and others are allocated, under the same locks.
+
+    Lines keep the prices that were agreed, unless `current_prices` is set. Taxes and discounts are spread again over
+    the units that are not cancelled; their amounts stay. A higher total does not put a paid order on hold: it is
+    processed once the rest is paid.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
+    - FAILED_PRECONDITION (INSUFFICIENT_STOCK): less is available than wanted in addition.
+    - FAILED_PRECONDITION (PRICE_CHANGED): a price that the customer saw is not the present one.
+    - FAILED_PRECONDITION (CURRENCY_MISMATCH): a SKU has a price in another currency than the order.
+    - FAILED_PRECONDITION (LINE_CHARGED): a line is removed that a tax or discount names.
+    - FAILED_PRECONDITION (CHARGE_EXCEEDED): the discounts and credits exceed what would be left.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): all units of a line are cancelled.
+    - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): the product of a SKU of which more is wanted is not published.
+    - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU.
+    - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+    - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount or a sum of quantities is too large.
+    """
     HoldOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.HoldOrderRequest, _order_pb2.Order]
     """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
     Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not paid in time.
@@ -311,6 +343,38 @@ class OrderServiceAsyncStub(OrderServiceStub):
     - FAILED_PRECONDITION (CHARGE_LIMIT_REACHED): the order has the maximum number of charges.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the charge names a line that the order does not have.
     - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
+    """
+    UpdateOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.UpdateOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Updates what an order says about itself: contact, addresses, reference, tags, attributes and gift notes, in any
+    state. Lines, charges and stock stay as they are.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - INVALID_ARGUMENT (LINE_UNKNOWN): a gift note is for a line that the order does not have.
+    """
+    EditOrderLines: _aio.UnaryUnaryMultiCallable[_order_pb2.EditOrderLinesRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Edits the lines of a PENDING order: changes quantities, removes lines and adds others, all of it or nothing. Units
+    that are dropped are available again, and others are allocated, under the same locks.
+
+    Lines keep the prices that were agreed, unless `current_prices` is set. Taxes and discounts are spread again over
+    the units that are not cancelled; their amounts stay. A higher total does not put a paid order on hold: it is
+    processed once the rest is paid.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
+    - FAILED_PRECONDITION (INSUFFICIENT_STOCK): less is available than wanted in addition.
+    - FAILED_PRECONDITION (PRICE_CHANGED): a price that the customer saw is not the present one.
+    - FAILED_PRECONDITION (CURRENCY_MISMATCH): a SKU has a price in another currency than the order.
+    - FAILED_PRECONDITION (LINE_CHARGED): a line is removed that a tax or discount names.
+    - FAILED_PRECONDITION (CHARGE_EXCEEDED): the discounts and credits exceed what would be left.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): all units of a line are cancelled.
+    - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): the product of a SKU of which more is wanted is not published.
+    - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU.
+    - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+    - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount or a sum of quantities is too large.
     """
     HoldOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.HoldOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
@@ -531,6 +595,50 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         - FAILED_PRECONDITION (CHARGE_LIMIT_REACHED): the order has the maximum number of charges.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the charge names a line that the order does not have.
         - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount is too large.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateOrder(
+        self,
+        request: _order_pb2.UpdateOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Updates what an order says about itself: contact, addresses, reference, tags, attributes and gift notes, in any
+        state. Lines, charges and stock stay as they are.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): a gift note is for a line that the order does not have.
+        """
+
+    @_abc_1.abstractmethod
+    def EditOrderLines(
+        self,
+        request: _order_pb2.EditOrderLinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Edits the lines of a PENDING order: changes quantities, removes lines and adds others, all of it or nothing. Units
+        that are dropped are available again, and others are allocated, under the same locks.
+
+        Lines keep the prices that were agreed, unless `current_prices` is set. Taxes and discounts are spread again over
+        the units that are not cancelled; their amounts stay. A higher total does not put a paid order on hold: it is
+        processed once the rest is paid.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): the order is not PENDING.
+        - FAILED_PRECONDITION (INSUFFICIENT_STOCK): less is available than wanted in addition.
+        - FAILED_PRECONDITION (PRICE_CHANGED): a price that the customer saw is not the present one.
+        - FAILED_PRECONDITION (CURRENCY_MISMATCH): a SKU has a price in another currency than the order.
+        - FAILED_PRECONDITION (LINE_CHARGED): a line is removed that a tax or discount names.
+        - FAILED_PRECONDITION (CHARGE_EXCEEDED): the discounts and credits exceed what would be left.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): all units of a line are cancelled.
+        - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): the product of a SKU of which more is wanted is not published.
+        - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount or a sum of quantities is too large.
         """
 
     @_abc_1.abstractmethod

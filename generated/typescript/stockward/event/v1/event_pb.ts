@@ -7,7 +7,8 @@
 //     product.{created,updated,scheduled,published,unpublished,archived,restored,sku_renamed}
 //     stock.{changed,low,recovered,depleted,shortfall,renamed}
 //     reservation.{created,extended,released,expired,converted}
-//     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned,charged,held,released}
+//     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned,charged,updated,edited}
+//     order.{held,released}
 //     payment.updated
 //     endpoint.{failing,disabled,pinged}
 //

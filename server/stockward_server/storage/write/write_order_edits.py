@@ -1,0 +1,139 @@
+"""Writes what staff change in orders beside their steps: holds, details and lines. Ordinary steps of orders change
+none of it, so they cost no statement here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from stockward_server.domain.order import Order, OrderLine
+from stockward_server.domain.stock import Offer
+from stockward_server.storage.columns import columns
+from stockward_server.storage.database import Executor
+from stockward_server.storage.order_rows import address_json, hold_columns
+from stockward_server.storage.statement import array_literal, execute
+from stockward_server.storage.write.write_orders import INSERT_LINES, line_row
+
+Change = tuple[Order, Order]
+"""An order before and after a batch."""
+
+
+async def update_edits(
+    connection: Executor, orders: Iterable[Order], before: Mapping[str, Order], offers: Mapping[str, Offer]
+) -> None:
+    """Writes the holds, details, contacts and lines that differ from `before`. The rows of the orders are locked."""
+    changes = [(before[order.order_id], order) for order in orders]
+    await _update_details(connection, [new for old, new in changes if _details(old) != _details(new)])
+    await _replace_contacts(connection, [new for old, new in changes if _contact(old) != _contact(new)])
+    edited = [(old, new) for old, new in changes if old.lines is not new.lines and _ordered(old) != _ordered(new)]
+    if edited:
+        await _replace_lines(connection, edited, offers)
+
+
+def _details(order: Order) -> tuple[object, ...]:
+    return order.staff_hold, order.reference, order.tags, order.attributes, order.edits
+
+
+def _contact(order: Order) -> tuple[object, ...]:
+    return order.customer, order.gift_note, _notes(order)
+
+
+def _notes(order: Order) -> dict[int, str]:
+    return {line.line_number: line.gift_note for line in order.lines if line.gift_note}
+
+
+def _ordered(order: Order) -> list[tuple[object, ...]]:
+    return [(line.line_number, line.quantity, line.unit_price) for line in order.lines]
+
+
+async def _update_details(connection: Executor, orders: Sequence[Order]) -> None:
+    if not orders:
+        return
+    await connection.execute(
+        """
+        UPDATE orders o SET hold = n.hold::jsonb, hold_expire_time = n.hold_expire_time, reference = n.reference,
+            tags = n.tags::text[], attributes = n.attributes::jsonb, edits = n.edits::jsonb
+        FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[])
+            AS n (order_id, hold, hold_expire_time, reference, tags, attributes, edits)
+        WHERE o.order_id = n.order_id
+        """,
+        *columns(
+            (
+                o.order_id,
+                *hold_columns(o.staff_hold),
+                o.reference,
+                array_literal(o.tags) if o.tags else None,
+                json.dumps(dict(o.attributes)) if o.attributes else None,
+                json.dumps([(time.isoformat(), amount) for time, amount in o.edits]) if o.edits else None,
+            )
+            for o in orders
+        ),
+    )
+
+
+async def _replace_contacts(connection: Executor, orders: Sequence[Order]) -> None:
+    """Contacts without anything in them have no row."""
+    if not orders:
+        return
+    await connection.execute(
+        "DELETE FROM order_contacts WHERE order_id = ANY($1::uuid[])", [order.order_id for order in orders]
+    )
+    rows = [
+        (
+            o.order_id,
+            o.customer.email,
+            o.customer.name,
+            address_json(o.customer.shipping_address),
+            address_json(o.customer.billing_address),
+            o.gift_note,
+            _notes(o) or None,
+        )
+        for o in orders
+        if o.customer.has_contact or o.gift_note or _notes(o)
+    ]
+    if rows:
+        await connection.execute(
+            """
+            INSERT INTO order_contacts (order_id, email, name, shipping_address, billing_address, gift_note,
+                                        line_gift_notes)
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::text[], $7::jsonb[])
+            """,
+            *columns(rows),
+        )
+
+
+async def _replace_lines(connection: Executor, changes: Sequence[Change], offers: Mapping[str, Offer]) -> None:
+    """Deletes lines that were removed, changes others, and inserts new ones. Their claims are written with the order's
+    other changes."""
+    gone, kept, new = list[tuple[str, int]](), list[tuple[object, ...]](), list[tuple[Order, OrderLine]]()
+    for old, order in changes:
+        known = {line.line_number for line in old.lines}
+        left = {line.line_number for line in order.lines}
+        gone += ((order.order_id, number) for number in known - left)
+        kept += (
+            (order.order_id, line.line_number, line.quantity, line.unit_price)
+            for line in order.lines
+            if line.line_number in known
+        )
+        new += ((order, line) for line in order.lines if line.line_number not in known)
+    if gone:
+        await connection.execute(
+            """
+            DELETE FROM order_lines l USING unnest($1::uuid[], $2::int[]) AS n (order_id, line_number)
+            WHERE l.order_id = n.order_id AND l.line_number = n.line_number
+            """,
+            *columns(gone),
+        )
+    if kept:
+        await connection.execute(
+            """
+            UPDATE order_lines l SET quantity = n.quantity, unit_price = n.unit_price
+            FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[])
+                AS n (order_id, line_number, quantity, unit_price)
+            WHERE l.order_id = n.order_id AND l.line_number = n.line_number
+              AND (l.quantity, l.unit_price) <> (n.quantity, n.unit_price)
+            """,
+            *columns(kept),
+        )
+    if new:
+        await execute(connection, INSERT_LINES, *columns(line_row(order, line, offers) for order, line in new))
