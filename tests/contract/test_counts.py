@@ -99,6 +99,7 @@ TOO_MANY: dict[str, tuple[Any, bytes]] = {
     ),
     "numbers in one piece": (orders.WatchOrdersRequest, b"\x1a\x80\x80\x01" + bytes(16384)),
     "one field again and again": (orders.GetOrderRequest, b"\x0a\x00" * SMALL),
+    "one message twice": (catalog.CreateProductRequest, b"\x0a\x02\x12\x00" * 2),
     "one message again and again": (catalog.CreateProductRequest, b"\x0a\x02\x12\x00" * SMALL),
     "unknown fields": (orders.GetOrderRequest, b"\x98\x3f\x00" * SMALL),
 }

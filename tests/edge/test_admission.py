@@ -14,6 +14,7 @@ import pytest
 from stockward_server.edge import Limits
 from tests.edge.caller import Edge
 from tests.edge.conftest import StartEdge
+from tests.handlers import serving
 from tests.shop import KEYS, Shop, open_channel
 
 CREATE = "/api/storefront/orders/create"
@@ -117,6 +118,42 @@ async def test_made_up_keys_of_stubs_are_counted_too(strict_edge: Edge) -> None:
             assert code is grpc.StatusCode.UNAUTHENTICATED
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert await call(LOCATIONS, KEYS["admin"]) is grpc.StatusCode.OK
+
+
+class Doorkeeper(grpc.GenericRpcHandler):
+    """A server that knows these credentials and no others."""
+
+    def __init__(self, *credentials: str) -> None:
+        self.known = {*credentials}
+
+    def service(self, details: Any) -> Any:
+        async def answer(request: bytes, context: Any) -> bytes:
+            if dict(details.invocation_metadata).get("authorization") not in self.known:
+                await context.abort(grpc.StatusCode.UNAUTHENTICATED, "who is there?")
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+async def test_a_credential_that_is_good_no_longer_is_counted_as_none(start_edge: StartEdge) -> None:
+    server = Doorkeeper("Bearer mine")
+    async with (
+        serving(server) as address,
+        start_edge(address, limits=Limits(keyless_per_second=1)) as edge,
+        open_channel(edge.address) as channel,
+    ):
+
+        async def call(credential: str) -> grpc.StatusCode:
+            stub: Any = channel.unary_unary(LOCATIONS)
+            code: grpc.StatusCode = await stub(b"", metadata=(("authorization", credential),)).code()
+            return code
+
+        assert await call("Bearer mine") is grpc.StatusCode.OK
+        server.known.clear()
+        for _ in range(3):  # few refusals are no flood
+            assert await call("Bearer mine") is grpc.StatusCode.UNAUTHENTICATED
+        codes = [await call("Bearer mine") for _ in range(100)]
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
 
 
 async def test_without_a_limit_nothing_is_counted(edge_shop: Shop, start_edge: StartEdge) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stockward_server.application.command import Command
-from stockward_server.domain.errors import DatabaseUnavailable, DeadlinePassed, Overloaded
+from stockward_server.domain.errors import DatabaseUnavailable, DeadlinePassed, InsufficientStock, Overloaded
 from stockward_server.domain.order import Order
 from stockward_server.runtime import turns
 from stockward_server.storage.database import Pool
@@ -163,6 +163,19 @@ async def test_twenty_heavy_commands_of_one_caller_delay_another_ones_by_less_th
         await asyncio.gather(first, *tasks)
     assert finished == ["shop", *["bulk"] * 20]
     await verify(database)
+
+
+async def test_what_a_caller_did_while_nobody_waited_costs_it_no_turn(database: Pool) -> None:
+    """Of two callers who come for the last mug it is the first one's, though that one did much before."""
+    await sell(database, MUG=3)
+    async with committing(database) as committer:
+        await committer.submit(buy(("MUG", 1), cause=request(actor="busy")), RESULT, 100)
+        async with flushing(database, committer, actor="other") as flushed:
+            (first,) = await submitted(committer, actor="busy")
+            (second,) = await submitted(committer, actor="newcomer")
+        await asyncio.gather(flushed, first)
+        with pytest.raises(InsufficientStock):
+            await second
 
 
 async def test_repeated_request_ids_do_not_cut_the_batches_of_others(

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import status_pb2
+from google.rpc import error_details_pb2, status_pb2
 from stockward.catalog.v1.catalog_pb2 import GetProductRequest
 from stockward.order.v1.order_pb2 import BatchCreateOrdersRequest, CreateOrderRequest
 
@@ -65,6 +65,15 @@ def test_a_status_without_details_is_an_exception_of_its_code() -> None:
     assert type(error) is stockward_client.Unavailable
     assert (error.reason, error.retry_after, str(error)) == ("", None, "gone (UNAVAILABLE)")
     assert type(stockward_client.error_of(status_pb2.Status(code=99))) is stockward_client.Unknown
+
+
+def test_a_reason_of_something_else_in_between_is_none_of_the_server() -> None:
+    """Reasons are unique within a domain only."""
+    status = status_pb2.Status(code=grpc.StatusCode.NOT_FOUND.value[0], message="no such host")
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason="ORDER_NOT_FOUND", domain="proxy.example"))
+    error = stockward_client.error_of(status)
+    assert type(error) is stockward_client.NotFound
+    assert error.reason == ""
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1", "localhost:1", "unix:/run/stockward"])

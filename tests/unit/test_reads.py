@@ -80,7 +80,7 @@ async def test_what_was_forgotten_is_read_anew() -> None:
 
 async def test_a_read_under_way_is_not_remembered_once_forgotten() -> None:
     store = Store()
-    reads = CachedLoader(store.load, max_age=60)
+    reads = CachedLoader(store.load, max_age=60, size_of=lambda value: 100)
     store.gate.clear()
     early = asyncio.create_task(reads.get("a"))
     while not store.asked:
@@ -91,6 +91,7 @@ async def test_a_read_under_way_is_not_remembered_once_forgotten() -> None:
     await asyncio.sleep(0)
     store.gate.set()
     assert (await early, await late, await reads.get("a")) == (1, 7, 7)
+    assert reads.bytes == ENTRY_BYTES + 100, "what was forgotten takes no memory"
 
 
 async def test_a_failure_is_answered_and_not_remembered() -> None:
