@@ -156,6 +156,19 @@ class Services:
             )
         )
 
+    async def by_hand_server(self, database_url: str) -> Server:
+        """Starts the servicer of `by_hand_server` on this database."""
+        address = f"127.0.0.1:{free_port()}"
+        return await self._stack.enter_async_context(
+            Server(
+                self.directory,
+                f"by-hand-{next(self._numbers)}",
+                *("benchmarks.by_hand_server", address, database_url),
+                address=address,
+                environment={"PYTHONPATH": str(ROOT)},
+            )
+        )
+
     def program(self, command: str, database_url: str, ready: Ready | None = None, **environment: str) -> Program:
         """Returns `stockward COMMAND` on this database, not started yet."""
         return Program(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks import (
     batch_orders,
+    by_hand,
     committer,
     full_shop,
     hot_sku,
@@ -35,4 +36,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     memory.BENCHMARK,
     search.BENCHMARK,
     lone_events.BENCHMARK,
+    by_hand.BENCHMARK,
 )
