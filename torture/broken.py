@@ -436,8 +436,12 @@ def stumbles(patch: Patch) -> None:
 
 WITHOUT_GUARD = {
     "compares-nothing": checks_without("IF differing IS NOT NULL", "IF false"),
+    "compares-versions": checks_without(
+        "now.content IS",
+        "split_part(now.content, ' ', 1) IS DISTINCT FROM split_part(before.content, ' ', 1) AND now.content IS",
+    ),
     "compares-unlocked": checks_without("FOR NO KEY UPDATE OF s", ""),
-    "forgets-closed-locations": checks_without("now.active)", "before.active)"),
+    "forgets-closed-locations": checks_without(", l.active", ", true"),
     "keeps-old-offers": checks_without("IF differing IS NULL", "IF false"),
     "keeps-its-own-time": checks_without("IF remembered_time", "IF false AND remembered_time"),
     "forgets-limits": checks_without("IF NOT there_is", "IF false", "require_room"),

@@ -92,9 +92,8 @@ class Offer:
     it."""
     name_reused: bool = False
     """Whether other goods had this SKU before."""
-    product_id: str = ""
-    product_version: int = 0
-    """Version of the product that this offer was read from: every change of the offer makes a new one."""
+    fingerprint: int = 0
+    """A number that changes with any of these, as the database computes it."""
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ async def load_offers(connection: Executor, skus: Collection[str]) -> tuple[dict
         """
         SELECT r.count AS renames, v.sku, p.title, v.title AS variant, v.currency, v.price, p.state, v.untracked,
                v.sku_since, EXISTS (SELECT FROM former_skus WHERE name = v.sku) AS name_reused,
-               p.product_id::text, p.version
+               offer_fingerprint(v, p) AS fingerprint
         FROM sku_renames r LEFT JOIN (variants v JOIN products p USING (product_id)) ON v.sku = ANY($1::text[])
         """,
         list(skus),
@@ -183,8 +183,7 @@ async def load_offers(connection: Executor, skus: Collection[str]) -> tuple[dict
                 row["untracked"],
                 row["sku_since"],
                 row["name_reused"],
-                row["product_id"],
-                row["version"],
+                row["fingerprint"],
             )
         await turns.give()
     return offers, rows[0]["renames"]

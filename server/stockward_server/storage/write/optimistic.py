@@ -1,7 +1,7 @@
 """Optimistic batches: decided on remembered rows, then compared, written and committed in one statement.
 
-The statement is a transaction of its own. It locks the stock rows in the global order and compares their versions under
-the locks (`lock_remembered` in 0024_optimistic_writes.sql), and only then writes. Where anything differs it raises, and
+The statement is a transaction of its own. It locks the stock rows in the global order and compares them under the
+locks (`lock_remembered` in 0027_compare_contents.sql), and only then writes. Where anything differs it raises, and
 nothing is written.
 
 The committer takes every batch that was not written, for whatever reason, the usual way: on fresh rows, and after a
@@ -26,6 +26,7 @@ from stockward_server.application.unit_of_work import Holder, UnitOfWork
 from stockward_server.domain.event import Event
 from stockward_server.domain.hold_limits import Held, HoldLimits
 from stockward_server.domain.identifiers import first_id
+from stockward_server.domain.stock import StockLevel
 from stockward_server.domain.unpaid_limits import Unpaid, UnpaidLimits
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor, Pool
@@ -42,8 +43,7 @@ TOLERANCE = timedelta(seconds=0.5)
 statement begins. It includes the time that the decisions took."""
 
 LOCK_REMEMBERED = """
-    SELECT lock_remembered($1, $2, $3::text[], $4::text[], $5::bigint[], $6::int[], $7::boolean[],
-                           $8::text[], $9::uuid[], $10::bigint[]) AS now
+    SELECT lock_remembered($1, $2, $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[]) AS now
     FROM {after}
 """
 
@@ -156,11 +156,16 @@ def _lock(write: Statement, draft: Draft) -> None:
         oldest = first_id(state.now - OLDEST_UNPAID)
         write.add(LOCK_BUYERS.format(after=after), *columns(room), BUYERS, oldest, state.now, name="buyers")
         after = "buyers"
-    levels = [
-        (level.sku, level.location_id, level.version, level.priority, level.active)
-        for each in draft.goods
-        for level in each.levels
-    ]
-    offers = [(each.offer.sku, each.offer.product_id, each.offer.product_version) for each in draft.goods]
+    levels = [(level.sku, level.location_id, content_of(level)) for each in draft.goods for level in each.levels]
+    offers = [(each.offer.sku, each.offer.fingerprint) for each in draft.goods]
     stock = LOCK_REMEMBERED.format(after=after)
-    write.add(stock, state.now, TOLERANCE, *(columns(levels) or [()] * 5), *columns(offers), name="locked")
+    write.add(stock, state.now, TOLERANCE, *(columns(levels) or [()] * 3), *columns(offers), name="locked")
+
+
+def content_of(level: StockLevel) -> str:
+    """Returns what a decision depends on of a stock row and its location, as `lock_remembered` has it."""
+    reorder_point = "-" if level.reorder_point is None else level.reorder_point
+    return (
+        f"{level.version} {level.on_hand} {level.reserved} {level.allocated} {level.safety_stock} {reorder_point} "
+        f"{level.backorder_limit} {level.alert_level:d} {level.priority} {'t' if level.active else 'f'}"
+    )
