@@ -12,7 +12,7 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
@@ -48,6 +48,8 @@ class Postgres(Service):
     ready_within = 60.0  # crash recovery included
     stop_within = 30.0
     stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
+    _ready_states: Collection[str] = ("ready",)
+    """States in `postmaster.pid` in which it takes connections."""
 
     def __init__(
         self,
@@ -136,9 +138,7 @@ class Postgres(Service):
         owner, other = self._data.stat(), self._user != "-"
         os.chown(unfinished, owner.st_uid, owner.st_gid)
         process = await asyncio.create_subprocess_exec(
-            *(str(self._programs / "initdb"), "--pgdata", str(unfinished), "--username", OWNER),
-            *("--auth", "trust", "--encoding", "UTF8"),
-            *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+            *self._filling(unfinished),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -155,8 +155,16 @@ class Postgres(Service):
                 process.terminate()
                 await process.wait()
         if process.returncode:
-            raise StartError(f"initdb failed: {output.decode(errors='replace').strip()}")
+            raise StartError(f"the data were not made: {output.decode(errors='replace').strip()}")
         unfinished.rename(self._data)
+
+    def _filling(self, directory: Path) -> list[str]:
+        """Returns the command that fills an empty data directory."""
+        return [
+            *(str(self._programs / "initdb"), "--pgdata", str(directory), "--username", OWNER),
+            *("--auth", "trust", "--encoding", "UTF8"),
+            *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+        ]
 
     def command(self) -> list[str]:
         settings = {**self.settings, "unix_socket_directories": str(self._sockets)}
@@ -175,7 +183,7 @@ class Postgres(Service):
         except FileNotFoundError:
             return False
         # The pid is on line 1, the state on line 8; pg_ctl waits for the same.
-        return len(status) > 7 and status[0] == str(self.pid) and status[7].strip() == "ready"
+        return len(status) > 7 and status[0] == str(self.pid) and status[7].strip() in self._ready_states
 
 
 def _socket_directory(data: Path) -> Path:

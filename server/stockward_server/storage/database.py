@@ -16,6 +16,7 @@ from pogo_core.error import BadMigrationError
 from pogo_core.util.migrate import apply
 
 from stockward_server.domain.errors import DatabaseUnavailable, FieldInvalid, Refusal
+from stockward_server.storage.connection import DurableConnection
 from stockward_server.storage.log_epoch import ensure_epoch
 from stockward_server.storage.postgres_version import check_version
 
@@ -110,6 +111,7 @@ async def open_pool(dsn: str, size: int, command_timeout: float = 30.0, *, read_
     """
     return await asyncpg.create_pool(
         dsn,
+        connection_class=DurableConnection,
         min_size=0,  # an unavailable database fails the caller, not a task of the pool
         max_size=size,
         command_timeout=command_timeout,
@@ -205,7 +207,7 @@ def use_of(pool: Pool) -> PoolUse:
 
 @asynccontextmanager
 async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Executor]:
-    """Opens a transaction on a connection of the pool."""
+    """Opens a transaction on a connection of the pool. A COMMIT that is given up ends the connection."""
     async with pool.acquire() as connection, connection.transaction(**options):
         yield connection
 

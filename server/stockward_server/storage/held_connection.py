@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import asyncpg
 
+from stockward_server.storage.connection import DurableConnection
 from stockward_server.storage.database import Connection, SessionNotKept, check_session, is_database_down
 
 CLOSE_SECONDS = 2.0
@@ -31,6 +32,7 @@ async def held_connection(
     try:
         connection = await asyncpg.connect(
             dsn,
+            connection_class=DurableConnection,
             timeout=10.0,
             command_timeout=30.0,
             server_settings={**KEEPALIVES, **settings, "application_name": name, "timezone": "UTC"},

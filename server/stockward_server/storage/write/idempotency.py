@@ -7,6 +7,7 @@ from datetime import datetime
 
 from stockward_server.application.context import MutationContext, RequestKey
 from stockward_server.domain.errors import RequestIdReused
+from stockward_server.storage.connection import WAIT_FOR_STANDBY
 from stockward_server.storage.database import Executor
 from stockward_server.storage.former_skus import RENAMES
 from stockward_server.storage.statement import Statement
@@ -34,6 +35,9 @@ async def find_responses(
 ) -> tuple[datetime, int, dict[RequestKey, StoredResponse]]:
     """Returns the database's time, the number of committed SKU renames, and the responses stored for these requests.
 
+    A response that is found makes COMMIT wait for the synchronous standby, which may lack the effect: once the primary
+    was restarted, or an administrator cancelled the wait, PostgreSQL shows what is durable on the primary alone.
+
     It also gives the transaction its id, so that every writer has one before it draws a seq: readers of the event log
     rely on it. And it has PostgreSQL keep one plan a statement for the rest of the transaction: otherwise it plans
     short statements again for every length of their arrays, which takes ten times as long as running them.
@@ -43,6 +47,7 @@ async def find_responses(
         f"""
         SELECT clock_timestamp() AS now, {RENAMES} AS renames, pg_current_xact_id(),
                set_config('plan_cache_mode', 'force_generic_plan', true),
+               CASE WHEN i.actor IS NOT NULL THEN ({WAIT_FOR_STANDBY}) END,
                i.actor, i.request_id::text AS request_id, i.method, i.fingerprint, i.response
         FROM (SELECT) AS one
         LEFT JOIN (unnest($1::text[], $2::uuid[]) AS r (actor, request_id)
