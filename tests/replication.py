@@ -83,7 +83,7 @@ class Member(Postgres):
             os.kill(pid, signal.SIGCONT)
 
     def _pids(self) -> list[int]:
-        """The postmaster first, which would start processes anew."""
+        """The postmaster first, which would start processes again."""
         assert self.pid is not None
         of_postmaster = int((self._data / "postmaster.pid").read_text().splitlines()[0])
         children = Path(f"/proc/{of_postmaster}/task/{of_postmaster}/children").read_text().split()

@@ -64,12 +64,18 @@ async def sold(member: Member) -> object:
     return await member.run("SELECT count(*) FROM orders")
 
 
-async def test_a_commit_that_takes_too_long_stays_invisible(pair: tuple[Member, Member]) -> None:
-    """The request to cancel that a driver sends then would make it visible, and durable on the primary alone."""
+@pytest.mark.parametrize("optimistic", [False, True])
+async def test_a_commit_that_takes_too_long_stays_invisible(pair: tuple[Member, Member], optimistic: bool) -> None:
+    """The request to cancel that a driver sends then would make it visible, and durable on the primary alone.
+
+    An optimistic batch has no COMMIT: its statement commits by itself.
+    """
     primary, standby = pair
-    before = await sold(primary)
     async with opened(primary) as pool, committing(pool) as committer:
+        if optimistic:  # on stock that the committer remembers
+            await committer.submit(buy(("MUG", 1)))
         order = buy(("MUG", 1))
+        before = await sold(primary)
         async with alone(pair):
             with pytest.raises(DatabaseUnavailable):
                 await committer.submit(order)

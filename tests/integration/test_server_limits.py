@@ -14,6 +14,7 @@ from h2.settings import SettingCodes
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.api import health
+from stockward_server.api.calls import interceptor
 from stockward_server.config import Settings
 from tests.commands import locked, waiting_for_locks
 from tests.events import until
@@ -136,3 +137,18 @@ async def test_beyond_what_may_wait_for_a_transaction_orders_are_sent_away(setti
             assert refusal.retry_after > 0
         await asyncio.gather(first, *waiting)
         assert await shop.counters("TEE") == (10, 0, 2)
+
+
+async def test_a_call_without_a_deadline_ends(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it waits for may never come; one with a deadline ends by that."""
+    monkeypatch.setattr(interceptor, "MAX_SECONDS", 0.3)
+    await shop.sell("TEE", 10)
+    adjustment = inventory.AdjustStockRequest(sku="TEE", delta=1, reason=inventory.ADJUSTMENT_REASON_RECEIVED)
+    async with locked(shop.pool, "TEE"):
+        refusal = await refused(shop.pms.inventory.AdjustStock(adjustment))
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED")
+        assert "send the request again with the same request_id" in refusal.message
+        patient = asyncio.ensure_future(shop.pms.inventory.AdjustStock(adjustment, timeout=60))
+        await asyncio.wait([patient], timeout=1)
+        assert not patient.done()
+    await patient

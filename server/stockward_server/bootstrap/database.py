@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
-
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.api.personal_data import answer_without, event_without
 from stockward_server.application.context import Role
 from stockward_server.application.ports.keys import Keys
 from stockward_server.config import Settings
 from stockward_server.storage import database, keys
+from stockward_server.storage.cluster import Cluster
 from stockward_server.storage.customers import SqlCustomers
 from stockward_server.storage.write.mutation import Mutations
 from stockward_server.storage.write.search_refresh import refresh_search
@@ -32,7 +31,7 @@ async def migrate(settings: Settings) -> list[str]:
 
 async def ensure_key(settings: Settings, name: str, role: str, key: str) -> None:
     """Stores an API key for `role` (`storefront`, `viewer`, `pms` or `admin`) unless it exists."""
-    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=10.0)
+    connection = await Cluster(settings.database_url.get_secret_value()).connect()
     try:
         await keys.ensure_key(connection, name, Role[role.upper()], key)
     finally:

@@ -15,6 +15,7 @@ from stockward_server.gateway import LOOPBACK, Egress, FailurePolicy, GatewayMet
 from stockward_server.observability import families
 from stockward_server.observability.exposition import Families
 from stockward_server.observability.monitor import watching
+from stockward_server.storage.cluster import Cluster
 
 
 async def gateway(settings: Settings, stop: asyncio.Event) -> None:
@@ -26,7 +27,7 @@ async def gateway(settings: Settings, stop: asyncio.Event) -> None:
     )
     own = [f"{name}_webhook_secret" for name, url in urls.items() if url]
     warn_of_shared_secret(settings, [field for field in own if getattr(settings, field) is None])
-    dsn, metrics = settings.database_url.get_secret_value(), GatewayMetrics()
+    dsn, metrics = Cluster(settings.database_url.get_secret_value()), GatewayMetrics()
     measured: Sequence[Families] = (
         lambda: families.delivering(metrics, settings.stream_name),
         lambda: families.certificates(settings.certificates),

@@ -14,11 +14,12 @@ from stockward_server.observability.exposition import Families
 from stockward_server.observability.monitor import watching
 from stockward_server.relay import RelayMetrics
 from stockward_server.runtime.admin_port import listening
+from stockward_server.storage.cluster import Cluster
 
 
 async def relay(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the relay until `stop` is set."""
-    dsn, metrics = settings.database_url.get_secret_value(), RelayMetrics()
+    dsn, metrics = Cluster(settings.database_url.get_secret_value()), RelayMetrics()
     measured: Sequence[Families] = (
         lambda: families.relaying(metrics, settings.stream_name),
         lambda: families.certificates(settings.certificates),

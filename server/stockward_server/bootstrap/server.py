@@ -52,6 +52,7 @@ from stockward_server.runtime.admin_port import listening
 from stockward_server.runtime.supervision import end, raise_if_cancelled
 from stockward_server.storage import api_key_cache, database
 from stockward_server.storage.catalog import SqlCatalog
+from stockward_server.storage.cluster import Cluster
 from stockward_server.storage.due_work import SqlDueWork
 from stockward_server.storage.events.event_log import SqlEventLog
 from stockward_server.storage.keys import SqlKeys
@@ -138,9 +139,8 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         ],
     )
     tracer = await stack.enter_async_context(tracing(settings, "server"))
-    pool = await stack.enter_async_context(
-        database.opened_pool(settings.database_url.get_secret_value(), settings.pool_size)
-    )
+    cluster = Cluster(settings.database_url.get_secret_value())
+    pool = await stack.enter_async_context(database.opened_pool(cluster, settings.pool_size))
     views = SqlStockViews(pool)
     events = SqlEventLog(pool)
     follower = Follower(
@@ -303,9 +303,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     stack.push_async_callback(server.stop, 0)
     tasks = [asyncio.create_task(_every(*each), name=each[1]) for each in periodic]
     stack.push_async_callback(end, *tasks)
-    exposition = await stack.enter_async_context(
-        watching(settings.database_url.get_secret_value(), measured, server.set_serving)
-    )
+    exposition = await stack.enter_async_context(watching(cluster, measured, server.set_serving))
     await stack.enter_async_context(listening(admin_address, exposition.routes()))
 
     @stack.push_async_callback

@@ -7,11 +7,12 @@ import binascii
 import re
 from ipaddress import ip_address, ip_network
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
 from stockward_server.application.context import Role
+from stockward_server.runtime.database_url import hosts_of
 
 TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 """Signature algorithms that can be accepted: with public keys only, since a process that verifies with a shared secret
@@ -41,22 +42,25 @@ def _is_this_machine(host: str) -> bool:
 
 
 def check_database_url(value: SecretStr) -> SecretStr:
-    parts = _split(value.get_secret_value())
+    try:
+        parts = urlsplit(value.get_secret_value())
+        hosts_of(value.get_secret_value())
+    except ValueError:
+        parts = None
     if parts is None or parts.scheme not in ("postgresql", "postgres") or len(parts.path) < 2:
-        raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        raise ValueError(
+            "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE, several HOST:PORT separated by commas; "
+            "target_session_attrs, if given, read-write"
+        )
     return value
 
 
 def crosses_a_network_unverified(database_url: str) -> bool:
-    """Returns whether a connection to PostgreSQL leaves this machine without TLS that verifies the server.
-
-    Several hosts are separated by commas, in the address or in its parameter `host`; a path is a socket.
-    """
-    parts = urlsplit(database_url)
-    query = parse_qs(parts.query)
-    named = parts.netloc.rpartition("@")[2] or ",".join(query.get("host", ()))
-    hosts = [re.sub(r":\d*$", "", host).strip("[]") for host in unquote(named).split(",")]
-    outside = [host for host in hosts if host and not host.startswith("/") and not _is_this_machine(host)]
+    """Returns whether a connection to PostgreSQL leaves this machine without TLS that verifies the server; a path is a
+    socket."""
+    hosts = [host.name for host in hosts_of(database_url)]
+    outside = [host for host in hosts if not host.startswith("/") and not _is_this_machine(host)]
+    query = parse_qs(urlsplit(database_url).query)
     return bool(outside) and query.get("sslmode", [""])[-1] not in ("verify-full", "verify-ca")
 
 

@@ -105,7 +105,8 @@ class Settings(BaseModel):
     database_url: Annotated[SecretStr, AfterValidator(check_database_url)] = Field(
         default=SecretStr("postgresql://stockward@127.0.0.1:5432/stockward"), validation_alias="DATABASE_URL"
     )
-    """PostgreSQL, the record of everything; must be set in production."""
+    """PostgreSQL, the record of everything: a primary and its standbys, `HOST:PORT` separated by commas; must be set in
+    production."""
 
     event_queue_url: Annotated[SecretStr, AfterValidator(check_queue_url)] = Field(
         default=SecretStr("nats://127.0.0.1:4222"), validation_alias="EVENT_QUEUE_URL"

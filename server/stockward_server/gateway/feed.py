@@ -20,6 +20,7 @@ from stockward_server.gateway.pull import StandingPull
 from stockward_server.runtime.linger import Linger
 from stockward_server.runtime.nats import open_nats
 from stockward_server.runtime.supervision import cancel_on_loss, raise_if_cancelled, run_with_restarts
+from stockward_server.storage.cluster import Address
 from stockward_server.storage.database import NOT_STORED, is_database_down
 from stockward_server.storage.webhooks.feed import FeedEvent, Position, SetAside, WebhookFeed
 
@@ -39,7 +40,7 @@ MAX_TEXT = 300
 
 
 async def run(
-    dsn: str, nats_url: str, stream_name: str, on_fan_out: Callable[[], None], metrics: GatewayMetrics
+    dsn: Address, nats_url: str, stream_name: str, on_fan_out: Callable[[], None], metrics: GatewayMetrics
 ) -> None:
     """Fans out events until it is cancelled, which is safe at any moment. Calls `on_fan_out` after new deliveries."""
 

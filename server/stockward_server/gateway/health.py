@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from stockward_server.gateway.metrics import GatewayMetrics
 from stockward_server.storage.database import Pool
 from stockward_server.storage.events.backlog import read_backlog
+
+ANSWER_SECONDS = 2.0
+"""Time limit of a response: PostgreSQL may not respond at all."""
 
 
 class Health:
@@ -21,7 +26,8 @@ class Health:
         if self.pool is None:
             return web.json_response({"status": "unavailable", "error": "not delivering"}, status=503)
         try:
-            backlog = await read_backlog(self.pool)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                backlog = await read_backlog(self.pool)
         except Exception as error:
             return web.json_response({"status": "unavailable", "error": type(error).__name__}, status=503)
         return web.json_response(

@@ -23,6 +23,7 @@ from stockward_server.gateway.retry import RETRY_DELAYS
 from stockward_server.gateway.sender import Sender
 from stockward_server.runtime.admin_port import listening
 from stockward_server.runtime.supervision import end, run_with_restarts
+from stockward_server.storage.cluster import Address
 from stockward_server.storage.database import is_database_down, opened_pool
 from stockward_server.storage.webhooks.claims import SqlWebhooks
 from stockward_server.storage.webhooks.endpoint_health import SqlEndpointHealth
@@ -39,7 +40,7 @@ BREAKER, FAILURES = BreakerPolicy(), FailurePolicy()
 
 
 async def run(
-    dsn: str,
+    dsn: Address,
     nats_url: str,
     stream_name: str,
     *,

@@ -12,6 +12,7 @@ from stockward_server.observability.exposition import Exposition, Families
 from stockward_server.observability.families import behind
 from stockward_server.observability.readiness import ANSWER_SECONDS, Readiness
 from stockward_server.runtime.supervision import end
+from stockward_server.storage.cluster import Address
 from stockward_server.storage.database import opened_pool
 from stockward_server.storage.events.backlog import read_backlog
 
@@ -21,7 +22,7 @@ CONNECTIONS = 2
 
 @asynccontextmanager
 async def watching(
-    dsn: str, families: Sequence[Families], on_change: Callable[[bool], Awaitable[None]] | None = None
+    dsn: Address, families: Sequence[Families], on_change: Callable[[bool], Awaitable[None]] | None = None
 ) -> AsyncIterator[Exposition]:
     """Monitors the process within the block and yields its metrics. Calls `on_change` when PostgreSQL goes down (False)
     and when it is back (True)."""

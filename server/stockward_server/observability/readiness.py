@@ -7,12 +7,16 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from stockward_server.storage.database import Pool, migration_state
+from stockward_server.storage.log_epoch import OnStandby
 from stockward_server.storage.postgres_version import PostgresTooOld
 
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
 """Seconds between two checks."""
+
+SEARCH_SECONDS = 3.0
+"""Seconds between two checks on a new connection, which finds the primary again: the former one may still respond."""
 
 ANSWER_SECONDS = 2.0
 """Timeout of a check, in seconds."""
@@ -68,8 +72,14 @@ class Readiness:
                 await self._on_change(database)
 
     async def _ask(self) -> None:
+        async with self._pool.acquire() as connection:
+            try:
+                if await connection.fetchval("SELECT pg_is_in_recovery()"):
+                    raise OnStandby
+            except (asyncio.CancelledError, TimeoutError):
+                connection.terminate()  # nobody waits for a PostgreSQL that does not respond
+                raise
         if self._migrated:
-            await self._pool.fetchval("SELECT 1")
             return
         missing, _ = await migration_state(self._pool)
         if missing:
@@ -78,6 +88,12 @@ class Readiness:
 
     async def watch(self) -> None:
         """Checks PostgreSQL every CHECK_SECONDS until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        search_time = 0.0
         while True:
+            since = loop.time()
+            if since >= search_time:
+                search_time = since + SEARCH_SECONDS
+                await self._pool.expire_connections()
             await self.look()
-            await asyncio.sleep(CHECK_SECONDS)
+            await asyncio.sleep(since + CHECK_SECONDS - loop.time())

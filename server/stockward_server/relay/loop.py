@@ -17,6 +17,7 @@ from stockward_server.relay.wake import WAKE_SUBJECT
 from stockward_server.runtime.linger import Linger
 from stockward_server.runtime.nats import nats_errors, open_nats
 from stockward_server.runtime.supervision import cancel_on_loss, raise_if_cancelled, run_with_restarts, wait_for_any
+from stockward_server.storage.cluster import Address
 from stockward_server.storage.database import is_database_down
 from stockward_server.storage.events.outbox import OwnedOutbox, PendingEvent
 
@@ -35,7 +36,7 @@ class EventTracer(Protocol):
 
 
 async def run(
-    dsn: str,
+    dsn: Address,
     nats_url: str,
     stream_name: str,
     *,

@@ -13,7 +13,7 @@ from stockward_server.runtime.back_off import BackOff
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, MAX_PAUSE = 0.2, 15.0
+FIRST_PAUSE, MAX_PAUSE = 0.2, 3.0
 """Seconds before a session is restarted; doubled each time, and up to a quarter longer at random."""
 
 STEADY = 10.0

@@ -9,6 +9,8 @@ with a warning is not believed.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     _Connection = asyncpg.Connection[asyncpg.Record]
 else:
     _Connection = asyncpg.Connection
+
+CANCEL_SECONDS = 2.0
+"""Time limit for cancelling a statement; PostgreSQL may not respond, and the connection is held meanwhile."""
 
 COMMIT = "COMMIT;"
 """The statement of the driver that ends a transaction."""
@@ -31,7 +36,7 @@ class CommitUnconfirmed(ConnectionError):
 
 
 class DurableConnection(_Connection):
-    """A connection that closes when its COMMIT is given up, by a timeout or because the caller left.
+    """A connection that closes when nobody waits for its COMMIT any more, after a timeout or when the caller left.
 
     Without a request to cancel, PostgreSQL goes on waiting for the standby, and holds the locks of the transaction: the
     change stays invisible until it is durable.
@@ -45,12 +50,18 @@ class DurableConnection(_Connection):
         self._warning = ""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
-        """Executes a statement. Raises CommitUnconfirmed for a COMMIT that ends with a warning."""
+        """Executes a statement; a COMMIT as `committing` says."""
         if query != COMMIT:
             return await super().execute(query, *args, timeout=timeout)
+        with self.committing():
+            return await super().execute(query, timeout=timeout)
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Surrounds a statement that commits. Raises CommitUnconfirmed if it ends with a warning."""
         self._committing, self._warning = True, ""
         try:
-            status = await super().execute(query, timeout=timeout)
+            yield
         except (asyncio.CancelledError, TimeoutError):
             self.terminate()
             raise
@@ -59,7 +70,14 @@ class DurableConnection(_Connection):
         if self._warning:
             self.terminate()
             raise CommitUnconfirmed(self._warning)
-        return status
+
+    async def _cancel(self, waiter: asyncio.Future[None], cancel_waiter: asyncio.Future[None] | None = None) -> None:
+        """Is run by the driver to send a request to cancel, and to wait for its effect."""
+        limit = asyncio.get_running_loop().call_later(CANCEL_SECONDS, self.terminate)
+        try:
+            await super()._cancel(waiter, cancel_waiter)  # type: ignore[misc]
+        finally:
+            limit.cancel()
 
     def _cancel_current_command(
         self, waiter: asyncio.Future[None], cancel_waiter: asyncio.Future[None] | None = None
@@ -75,3 +93,9 @@ class DurableConnection(_Connection):
         if self._committing and fields.get("V", fields.get("S")) == "WARNING":
             self._warning = fields.get("M", "COMMIT ended with a warning")
         super()._process_log_message(fields, last_query)  # type: ignore[misc]
+
+
+def committing(connection: Any) -> AbstractContextManager[None]:
+    """Must surround a statement outside a transaction that writes what is acknowledged, since it commits by itself."""
+    surrounded: AbstractContextManager[None] = connection.committing()  # of a DurableConnection, or of a pool's proxy
+    return surrounded

@@ -16,8 +16,9 @@ from pogo_core.error import BadMigrationError
 from pogo_core.util.migrate import apply
 
 from stockward_server.domain.errors import DatabaseUnavailable, FieldInvalid, Refusal
+from stockward_server.storage.cluster import Address, Cluster, FormerPrimary
 from stockward_server.storage.connection import DurableConnection
-from stockward_server.storage.log_epoch import ensure_epoch
+from stockward_server.storage.log_epoch import OnStandby, ensure_epoch
 from stockward_server.storage.postgres_version import check_version
 
 if TYPE_CHECKING:  # generic only for the type checker
@@ -38,6 +39,9 @@ IN_USE = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 NOT_STORED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeError)
 """Errors for values that can never be stored, such as a NUL in a text."""
+REFUSING = (asyncpg.InsufficientResourcesError, asyncpg.PostgresSystemError, asyncpg.ReadOnlySQLTransactionError)
+"""Errors of a database that responds and cannot work, such as with a full disk: nothing was changed, and trying again
+at once does not help."""
 MIGRATION_LOCK = 0x73746F636B  # any constant will do; it spells "stock"
 
 LOCK_TIMEOUT = "500ms"
@@ -62,6 +66,8 @@ def is_database_down(error: BaseException) -> bool:
     """
     if isinstance(error, asyncpg.DataError):  # a subclass of InterfaceError, but about an argument
         return False
+    if isinstance(error, REFUSING):
+        return True
     return isinstance(
         error,
         OSError
@@ -78,10 +84,21 @@ def is_database_down(error: BaseException) -> bool:
     )
 
 
+def is_refusing(error: BaseException) -> bool:
+    """Returns whether the database responds and cannot do what was asked."""
+    return isinstance(error, REFUSING) and not isinstance(error, asyncpg.TooManyConnectionsError)
+
+
 def refusal_of(error: BaseException) -> Refusal | None:
     """Returns the Refusal documented for a database error, or None."""
     if isinstance(error, NOT_MIGRATED):
         return DatabaseUnavailable.not_migrated()
+    if isinstance(error, asyncpg.DiskFullError):
+        return DatabaseUnavailable.disk_full()
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError | OnStandby | FormerPrimary):
+        return DatabaseUnavailable.read_only()
+    if is_refusing(error):
+        return DatabaseUnavailable.out_of_order()
     if is_database_down(error):
         return DatabaseUnavailable.unreachable()
     if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.DeadlockDetectedError):
@@ -103,32 +120,39 @@ def is_race_lost(error: BaseException) -> bool:
     )
 
 
-async def open_pool(dsn: str, size: int, command_timeout: float = 30.0, *, read_only: bool = False) -> Pool:
-    """Returns a pool of up to `size` connections; statements are cancelled after `command_timeout` seconds. With
-    `read_only` nothing is written, so no epoch of the event log begins.
+async def open_pool(address: Address, size: int, command_timeout: float = 30.0, *, read_only: bool = False) -> Pool:
+    """Returns a pool of up to `size` connections to the primary; statements are cancelled after `command_timeout`
+    seconds. With `read_only` nothing is written: no epoch of the event log begins, and where there is no primary a
+    standby will do.
 
     No code changes session state on a pooled connection, so releasing one costs no round trip.
     """
-    return await asyncpg.create_pool(
-        dsn,
+    cluster = Cluster.of(address)
+
+    async def connect(_: str, **options: Any) -> DurableConnection:
+        return await cluster.connect(standby_too=read_only, **options)
+
+    pool: Pool = await asyncpg.create_pool(  # type: ignore[call-overload]  # whose stubs know no further options
+        cluster.url,
+        connect=connect,
         connection_class=DurableConnection,
         min_size=0,  # an unavailable database fails the caller, not a task of the pool
         max_size=size,
         command_timeout=command_timeout,
-        timeout=10.0,
         init=decode_json if read_only else prepare_connection,
         reset=_keep_session,
         server_settings={"application_name": "stockward", "timezone": "UTC"},
     )
+    return pool
 
 
 @asynccontextmanager
 async def opened_pool(
-    dsn: str, size: int, command_timeout: float = 30.0, *, read_only: bool = False
+    address: Address, size: int, command_timeout: float = 30.0, *, read_only: bool = False
 ) -> AsyncIterator[Pool]:
     """Opens a pool for the length of a block. Connections that are not closed within CLOSE_SECONDS are terminated: when
     PostgreSQL no longer responds, closing one takes as long as the timeout of a statement."""
-    pool = await open_pool(dsn, size, command_timeout, read_only=read_only)
+    pool = await open_pool(address, size, command_timeout, read_only=read_only)
     try:
         yield pool
     finally:
@@ -163,7 +187,7 @@ class SessionNotKept(ConnectionError):
         )
 
 
-async def check_session(connection: Connection, dsn: str) -> None:
+async def check_session(connection: Connection, cluster: Cluster) -> None:
     """Raises SessionNotKept unless the connection keeps its session from one transaction to the next.
 
     A pooler is recognised by the process id that it invents. A trial shows whether it keeps sessions: in transaction
@@ -173,7 +197,7 @@ async def check_session(connection: Connection, dsn: str) -> None:
         own = await connection.fetchval("SELECT pg_backend_pid()")
         if own == connection.get_server_pid():
             return
-        other = await asyncpg.connect(dsn, timeout=10.0)
+        other = await cluster.connect()
         try:
             async with other.transaction():
                 await other.execute("SELECT 1")
@@ -207,9 +231,15 @@ def use_of(pool: Pool) -> PoolUse:
 
 @asynccontextmanager
 async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Executor]:
-    """Opens a transaction on a connection of the pool. A COMMIT that is given up ends the connection."""
-    async with pool.acquire() as connection, connection.transaction(**options):
-        yield connection
+    """Opens a transaction on a connection of the pool. A COMMIT for which nobody waits any more ends the connection. A
+    refusal to write replaces all: it may be that of their sessions, and last as long."""
+    async with pool.acquire() as connection:
+        try:
+            async with connection.transaction(**options):
+                yield connection
+        except asyncpg.ReadOnlySQLTransactionError:
+            await pool.expire_connections()
+            raise
 
 
 async def read_snapshot(pool: Pool, read: Callable[[Executor], Awaitable[T]]) -> T:
@@ -226,16 +256,17 @@ async def read_snapshot(pool: Pool, read: Callable[[Executor], Awaitable[T]]) ->
                 raise
 
 
-async def migrate(dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
+async def migrate(url: str, migrations: Path = MIGRATIONS) -> list[str]:
     """Applies pending migrations and returns their names; one process at a time.
 
     Servers may run meanwhile: the migration waits for locks in short turns. Raises BadMigrationError when another
     process, such as a backup, holds a lock for too long; migrations applied until then stay. Raises PostgresTooOld.
     """
-    connection = await asyncpg.connect(dsn, timeout=10.0)
+    cluster = Cluster(url)
+    connection = await cluster.connect()
     try:
         check_version(connection)
-        await check_session(connection, dsn)
+        await check_session(connection, cluster)
         await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         before = await _applied(connection)
         await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import asyncpg
 
-from stockward_server.storage.connection import DurableConnection
+from stockward_server.storage.cluster import Address, Cluster
 from stockward_server.storage.database import Connection, SessionNotKept, check_session, is_database_down
 
 CLOSE_SECONDS = 2.0
@@ -24,23 +24,21 @@ KEEPALIVES = {
 
 @asynccontextmanager
 async def held_connection(
-    dsn: str, name: str, on_lost: Callable[[str], None], settings: Mapping[str, str] = MappingProxyType({})
+    address: Address, name: str, on_lost: Callable[[str], None], settings: Mapping[str, str] = MappingProxyType({})
 ) -> AsyncIterator[Connection]:
     """Opens a separate connection, shown as `name` in PostgreSQL. `on_lost` is called at once when it breaks, which
-    releases its locks, but not when it is closed at the end. The DSN must lead to PostgreSQL or to a pooler that keeps
-    sessions. Raises SessionNotKept otherwise."""
+    releases its locks, but not when it is closed at the end. `address` must lead to PostgreSQL or to a pooler that
+    keeps sessions. Raises SessionNotKept otherwise."""
+    cluster = Cluster.of(address)
     try:
-        connection = await asyncpg.connect(
-            dsn,
-            connection_class=DurableConnection,
-            timeout=10.0,
+        connection = await cluster.connect(
             command_timeout=30.0,
             server_settings={**KEEPALIVES, **settings, "application_name": name, "timezone": "UTC"},
         )
     except asyncpg.ProtocolViolationError as error:  # PgBouncer rejects settings that it does not know
         raise SessionNotKept from error
     try:
-        await check_session(connection, dsn)
+        await check_session(connection, cluster)
     except BaseException:
         connection.terminate()
         raise

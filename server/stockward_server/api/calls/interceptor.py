@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from math import ceil
 from typing import Any, NamedTuple, NoReturn
@@ -26,13 +27,23 @@ from stockward_server.api.calls.trace import CallTracer, current_span
 from stockward_server.application.calls import LoggedCalls
 from stockward_server.application.context import Caller
 from stockward_server.auth.identity import Identity, credential, current_metadata
-from stockward_server.domain.errors import CredentialsInvalid, FieldInvalid, InternalError, Overloaded, Refusal
+from stockward_server.domain.errors import (
+    CredentialsInvalid,
+    DeadlinePassed,
+    FieldInvalid,
+    InternalError,
+    Overloaded,
+    Refusal,
+)
 from stockward_server.wire.status import HTTP_STATUS, status_of
 from stockward_server.wire.validation.rules import Rules
 
 log = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+MAX_SECONDS = 60.0
+"""Time limit for a call without a deadline: what it waits for, such as a database that hangs, may never come."""
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 """Answered even where there is no room to wait for its question: anyone who asks decides whether calls still come
@@ -123,7 +134,7 @@ class CallInterceptor(AsyncServerInterceptor):
                 if caller is not None:
                     response = self._held(response, method.name, caller)
                 return self._each(response, context, method.name, since, request, _name(caller))
-            answer = (await response).SerializeToString()
+            answer = (await self._in_time(response, context)).SerializeToString()
             sent = self._sending.begin(_name(caller), len(answer))
             context.add_done_callback(lambda _: sent())  # type: ignore[arg-type]
         except Exception as error:
@@ -133,6 +144,18 @@ class CallInterceptor(AsyncServerInterceptor):
             raise
         self._end(method.name, "OK", since, request)
         return answer
+
+    async def _in_time(self, response: Awaitable[Message], context: Context) -> Message:
+        """Returns the response of a call; one without a deadline gets MAX_SECONDS."""
+        if context.time_remaining() is not None:
+            return await response
+        try:
+            async with asyncio.timeout(MAX_SECONDS) as limit:
+                return await response
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise DeadlinePassed.by_server(MAX_SECONDS) from None
 
     async def _request(self, method: Method, context: Context, caller: Caller | None) -> Any:
         """Returns the message that the method takes, or what gives it one after the other."""

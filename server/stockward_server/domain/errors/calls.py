@@ -10,6 +10,9 @@ from stockward_server.domain.errors.base import Code, FieldViolation, Refusal, a
 RETRY_SECONDS = 1.0
 """Retry delay for a server that is overloaded or has no database."""
 
+FULL_SECONDS = 5.0
+"""Retry delay while the database has no room."""
+
 RESUME_SECONDS = 0.1
 """Retry delay for a watch that the server ended."""
 
@@ -132,6 +135,21 @@ class DatabaseUnavailable(Refusal):
         return cls("the database cannot be reached", retry_after=RETRY_SECONDS)
 
     @classmethod
+    def disk_full(cls) -> Self:
+        """PostgreSQL has no room for what is to be written."""
+        return cls("the disk of the database is full: nothing was changed", retry_after=FULL_SECONDS)
+
+    @classmethod
+    def read_only(cls) -> Self:
+        """PostgreSQL takes no changes: it is a standby, a former primary, or was set to be read only."""
+        return cls("the database takes no changes at the moment: nothing was changed", retry_after=RETRY_SECONDS)
+
+    @classmethod
+    def out_of_order(cls) -> Self:
+        """PostgreSQL lacks memory, or its machine reports errors."""
+        return cls("the database lacks resources or has errors: nothing was changed", retry_after=RETRY_SECONDS)
+
+    @classmethod
     def outcome_unknown(cls) -> Self:
         """The connection was lost around a commit, and did not come back."""
         return cls(
@@ -167,7 +185,7 @@ class DatabaseUnavailable(Refusal):
 
 
 class DeadlinePassed(Refusal):
-    """The request was dropped, without effect, because its deadline passed."""
+    """The request was dropped because its deadline passed, or that of the server for calls without one."""
 
     code, reason = Code.DEADLINE_EXCEEDED, "DEADLINE_PASSED"
 
@@ -175,6 +193,14 @@ class DeadlinePassed(Refusal):
     def in_queue(cls) -> Self:
         """The caller's deadline passed before its batch began."""
         return cls("the deadline passed while the request was queued")
+
+    @classmethod
+    def by_server(cls, seconds: float) -> Self:
+        """A call without a deadline took longer than the server allows."""
+        return cls(
+            f"the call has no deadline and took longer than {seconds:g} s; a change may have been made: "
+            "send the request again with the same request_id"
+        )
 
     @classmethod
     def without_message(cls, seconds: float) -> Self:

@@ -15,6 +15,7 @@ from datetime import datetime
 from math import ceil
 
 from stockward_server.domain.event import SHARDS
+from stockward_server.storage.cluster import Address
 from stockward_server.storage.connection import WAIT_FOR_STANDBY
 from stockward_server.storage.database import Connection
 from stockward_server.storage.held_connection import held_connection
@@ -83,11 +84,11 @@ class OwnedOutbox:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, dsn: str, on_lost: Callable[[str], None]) -> AsyncIterator[OwnedOutbox]:
+    async def open(cls, address: Address, on_lost: Callable[[str], None]) -> AsyncIterator[OwnedOutbox]:
         """Opens a separate connection; `on_lost` is called at once when it breaks, which releases the shards."""
         # A cached plan must not scan today's partition because the partition was empty when the plan was made.
         settings = {"enable_seqscan": "off"}
-        async with held_connection(dsn, "stockward relay", on_lost, settings) as connection:
+        async with held_connection(address, "stockward relay", on_lost, settings) as connection:
             # A primary that was restarted shows what its synchronous standby lacks: it must not be published before.
             await connection.execute(WAIT_FOR_STANDBY)
             await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", LOCK_CLASS, PRESENCE)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stockward_server.domain.endpoint import STOREFRONT
+from stockward_server.storage.cluster import Address
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Connection
 from stockward_server.storage.events.storefront_events import seen_by_storefronts
@@ -61,9 +62,9 @@ class WebhookFeed:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, dsn: str, stream: str, on_lost: Callable[[str], None]) -> AsyncIterator[WebhookFeed]:
+    async def open(cls, address: Address, stream: str, on_lost: Callable[[str], None]) -> AsyncIterator[WebhookFeed]:
         """Opens the feed; `on_lost` is called at once when the connection breaks, which ends the lead."""
-        async with held_connection(dsn, "stockward webhook feed", on_lost) as connection:
+        async with held_connection(address, "stockward webhook feed", on_lost) as connection:
             yield cls(connection, stream)
 
     async def lead(self) -> bool:

@@ -29,12 +29,14 @@ from stockward_server.domain.errors import (
 )
 from stockward_server.domain.event import Event
 from stockward_server.runtime.back_off import BackOff
+from stockward_server.runtime.repeated_log import RepeatedLog
 from stockward_server.runtime.supervision import end, raise_if_cancelled
 from stockward_server.runtime.turns import Turns, at_once, beside
 from stockward_server.storage.database import (
     Pool,
     is_database_down,
     is_race_lost,
+    is_refusing,
     refusal_of,
     transaction,
 )
@@ -145,6 +147,7 @@ class Committer:
         self._queue: FairQueue[Queued] = FairQueue(queue_limit)
         self._arrived = asyncio.Event()
         self._closing = False
+        self._failures = RepeatedLog(log)
         self._task = asyncio.create_task(self._run(), name="committer")
 
     async def submit(self, command: Command[R], codec: ResponseCodec[R, M], weight: int | None = None) -> M:
@@ -286,10 +289,14 @@ class Committer:
             try:
                 return await self._transact(batch)
             except Exception as error:
+                if is_refusing(error):
+                    self._failures.warning("batch of %d is refused by the database: %r", len(batch), error)
+                    refused = DatabaseUnavailable.outcome_unknown() if tries else refusal_of(error)
+                    return [refused or error for _ in batch]
                 if is_database_down(error):
                     tries, pause = tries + 1, away.next()
                     self.metrics.retries += 1
-                    log.warning("batch of %d failed, the database is not there: %r", len(batch), error)
+                    self._failures.warning("batch of %d failed, the database is not there: %r", len(batch), error)
                 elif len(batch) > 1:
                     self.metrics.replays += 1
                     log.warning("batch of %d failed, replaying it one by one: %r", len(batch), error)

@@ -12,7 +12,7 @@ from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import DatabaseUnavailable, Refusal
 from stockward_server.domain.event import Event
 from stockward_server.runtime.back_off import BackOff
-from stockward_server.storage.database import Executor, Pool, is_database_down, is_race_lost, transaction
+from stockward_server.storage.database import Executor, Pool, is_database_down, is_race_lost, is_refusing, transaction
 from stockward_server.storage.write.commit_hook import CommitHook, guarded
 from stockward_server.storage.write.idempotency import find_responses
 from stockward_server.storage.write.write_state import write_state
@@ -55,7 +55,7 @@ class Mutations:
             try:
                 return await attempt()
             except Exception as error:
-                if not (is_race_lost(error) or is_database_down(error)):
+                if is_refusing(error) or not (is_race_lost(error) or is_database_down(error)):
                     raise
             await asyncio.sleep(back_off.next())
         raise DatabaseUnavailable.outcome_unknown()

@@ -29,6 +29,7 @@ from stockward_server.domain.identifiers import first_id
 from stockward_server.domain.stock import StockLevel
 from stockward_server.domain.unpaid_limits import Unpaid, UnpaidLimits
 from stockward_server.storage.columns import columns
+from stockward_server.storage.connection import committing
 from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.statement import Statement
 from stockward_server.storage.write.committer_metrics import CommitterMetrics
@@ -123,7 +124,8 @@ class OptimisticWrites:
             return False  # an alert that stands and changes needs a statement before the others
         try:
             async with self._pool.acquire() as connection:
-                self._clock.note(await write_draft(connection, draft, answers))
+                with committing(connection):
+                    self._clock.note(await write_draft(connection, draft, answers))
         except Exception as error:
             self._metrics.overtaken += 1
             log.debug("an optimistic batch was not written: %r", error)
