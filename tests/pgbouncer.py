@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -45,6 +46,13 @@ class PgBouncer(Service):
             f"{self._settings}\n"
         )
         self._file.chmod(0o644)
+
+    async def lead_to(self, postgres: Postgres) -> None:
+        """Uses another server from now on."""
+        self._postgres = postgres
+        await self.prepare()
+        assert self.pid is not None
+        os.kill(self.pid, signal.SIGHUP)
 
     def command(self) -> list[str]:
         assert PROGRAM is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 import time
 import uuid
 from collections import Counter
@@ -23,6 +25,7 @@ from stockward_server.runtime.supervision import end
 from stockward_server.storage import database as storage
 from tests.commands import sell, verify
 from tests.events import stored, until, versions
+from tests.pgbouncer import PgBouncer, version
 from tests.receiver import SECRET, Hook, Receiver, receiver
 from tests.replication import Member, in_step, replicated, several
 from tests.shop import KEYS, Callers, callers, ensure_keys
@@ -33,6 +36,9 @@ AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 """What a client of ours takes for a reason to send the same request again."""
 
 CALL_SECONDS = 2.0
+
+QUICK = "server_login_retry = 1"
+"""Of PgBouncer, which waits for 15 s otherwise after PostgreSQL refused it."""
 
 
 @dataclass
@@ -47,8 +53,11 @@ class Bench:
     admin: Sequence[str]
     relay: Worker
     gateway: Worker
+    relay_admin: str
     gateway_address: str
     receiver: Receiver
+    pooler: PgBouncer | None
+    """Between servers and PostgreSQL."""
     acknowledged: dict[str, str] = field(default_factory=dict)
     """order_id by request_id."""
     times: list[float] = field(default_factory=list)
@@ -109,7 +118,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(directory: Path, servers: int = 2, customers: int = 8) -> AsyncIterator[Bench]:
+async def bench(directory: Path, servers: int = 2, customers: int = 8, *, pooled: bool = False) -> AsyncIterator[Bench]:
     """Runs everything, with customers that buy until the end of the block; each repeats a request until it is
     acknowledged."""
     async with AsyncExitStack() as stack:
@@ -122,6 +131,13 @@ async def bench(directory: Path, servers: int = 2, customers: int = 8) -> AsyncI
             await sell(pool, **{SKU: UNITS})
         hooks = await stack.enter_async_context(receiver())
         url = several(primary, standby)  # the one that stands still is the first
+        pooler = None
+        if pooled:
+            place = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="stockward-pgbouncer-"))
+            stack.callback(shutil.rmtree, place)
+            place.chmod(0o777)  # it runs as PostgreSQL's user
+            mode = "transaction" if version() >= (1, 21) else "session"  # it knows prepared statements since then
+            pooler = await stack.enter_async_context(PgBouncer(primary, place, mode=mode, sessions=40, further=QUICK))
         processes = {}
         for name in (*(f"server-{number}" for number in range(1, servers + 1)), "relay", "gateway"):
             address, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
@@ -133,7 +149,7 @@ async def bench(directory: Path, servers: int = 2, customers: int = 8) -> AsyncI
                     name,
                     "serve" if command == "server" else command,
                     variables={
-                        "DATABASE_URL": url,
+                        "DATABASE_URL": pooler.url(primary.url()) if pooler and command == "server" else url,
                         "EVENT_QUEUE_URL": nats.url,
                         "STOCKWARD_GRPC_ADDRESS": address,
                         "STOCKWARD_GATEWAY_ADDRESS": address,
@@ -161,8 +177,10 @@ async def bench(directory: Path, servers: int = 2, customers: int = 8) -> AsyncI
             [admin for _, admin, _ in serving],
             processes["relay"][2],
             processes["gateway"][2],
+            processes["relay"][1],
             processes["gateway"][0],
             hooks,
+            pooler,
         )
 
         async def note(hook: Hook) -> None:

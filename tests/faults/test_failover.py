@@ -10,6 +10,7 @@ import pytest
 from stockward_server.runtime.probes import answers
 from tests.events import until
 from tests.faults.failover_bench import bench
+from tests.pgbouncer import PROGRAM
 from tests.replication import Member
 
 pytestmark = [pytest.mark.timed, pytest.mark.timeout(300)]
@@ -18,22 +19,30 @@ GOAL = 5.0
 """Seconds after the promotion within which orders, events and webhooks go on."""
 
 
-@pytest.mark.parametrize("fate", ["killed", "silent"])
+@pytest.mark.parametrize("fate", ["killed", "behind PgBouncer", "silent", "alive"])
 async def test_failover(tmp_path: Path, fate: str, capsys: pytest.CaptureFixture[str]) -> None:
-    async with bench(tmp_path) as running:
+    """`alive`: nobody stopped the primary, which knows nothing of the promotion."""
+    if fate == "behind PgBouncer" and PROGRAM is None:
+        pytest.skip("no pgbouncer here")
+    async with bench(tmp_path, pooled=fate == "behind PgBouncer") as running:
         primary, standby = running.primary, running.standby
         await running.buy_more(100)
-        stopped = time.monotonic()
-        await (primary.kill() if fate == "killed" else primary.stand_still())
-        await until(lambda: _unready(running.admin[0]), 15)
-        unready = time.monotonic() - stopped
-        promoted = time.monotonic()
+        unready = 0.0
+        if fate != "alive":
+            stopped = time.monotonic()
+            await (primary.stand_still() if fate == "silent" else primary.kill())
+            await until(lambda: _unready(running.admin[0]), 15)
+            unready = time.monotonic() - stopped
         await standby.promote()
+        promoted = time.monotonic()
+        if running.pooler:
+            await running.pooler.lead_to(standby)
         await running.buy_more(100)
         await until(lambda: answers(f"http://{running.gateway_address}/healthz"))
         await until(lambda: answers(f"http://{running.admin[0]}/readyz"))
-        if fate == "silent":  # it wakes up, and nobody writes to it
-            await primary.go_on()
+        if fate in ("silent", "alive"):  # it wakes up, and nobody writes to it
+            if fate == "silent":
+                await primary.go_on()
             before = await primary.run("SELECT count(*) FROM orders")
             await running.buy_more(200)
             assert await primary.run("SELECT count(*) FROM orders") == before

@@ -27,6 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/stockward.json").read_text())
 ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
 
+DISK_ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/disks.yaml").read_text())
+"""On metrics of node_exporter, which no process of ours has."""
+
 RUNBOOK = ROOT / "docs" / "how-to" / "operator" / "runbook.md"
 
 OF_PROMETHEUS = {"le", "job", "instance"}
@@ -118,8 +121,12 @@ def test_names_are_found_in_queries() -> None:
 
 
 def test_each_alert_says_what_it_means_and_where_to_read_on() -> None:
-    rules: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in group["rules"]]
-    assert len({rule["alert"] for rule in rules}) == len(rules) == 12
+    rules: list[dict[str, Any]] = [
+        rule for file in (ALERTS, DISK_ALERTS) for group in file["groups"] for rule in group["rules"]
+    ]
+    assert len({rule["alert"] for rule in rules}) == len(rules) == 13
+    for rule in DISK_ALERTS["groups"][0]["rules"]:
+        assert all(name.startswith("node_filesystem_") for name in names_in(rule["expr"])[0])
     for rule in rules:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"].endswith(".")
