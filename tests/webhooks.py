@@ -139,3 +139,15 @@ async def outbox_is_empty(stack: Stack) -> bool:
 
 async def no_lanes(stack: Stack) -> bool:
     return not await stack.pool.fetchval("SELECT count(*) FROM lanes")
+
+
+async def health(address: str) -> dict[str, Any]:
+    """What /healthz of a gateway answers."""
+    async with aiohttp.ClientSession() as http, http.get(f"http://{address}/healthz") as answer:
+        found: dict[str, Any] = await answer.json()
+        return found
+
+
+async def failing_since(stack: Stack) -> Any:
+    """Since when the storefront's endpoint fails; None if it does not."""
+    return await stack.pool.fetchval("SELECT failing_since FROM endpoints WHERE endpoint_id = 'storefront'")

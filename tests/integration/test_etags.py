@@ -1,6 +1,6 @@
 """Etags (AIP-154) of orders, stock policies, locations and keys: a change based on an old reading is refused.
 
-Those of products and endpoints are in test_catalog.py and test_webhook_service.py.
+Those of products and endpoints are in test_catalog.py and webhook_service.
 """
 
 from __future__ import annotations
