@@ -189,7 +189,9 @@ def filled(message: Any) -> Any:
     """The message, with something in each of its fields, and of theirs."""
     for field in message.DESCRIPTOR.fields:
         value = getattr(message, field.name)
-        if field.message_type is not None:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            value["x"] = "x"
+        elif field.message_type is not None:
             filled(value.add() if field.is_repeated else value)
         elif field.is_repeated:
             value.append(1 if field.cpp_type != field.CPPTYPE_STRING else "x")
@@ -202,7 +204,7 @@ def fields_of(message: Any) -> Iterator[str]:
     """Full names of the fields that are set, in all that it consists of."""
     for field, value in message.ListFields():
         yield field.full_name
-        if field.message_type is not None:
+        if field.message_type is not None and not field.message_type.GetOptions().map_entry:
             for each in value if field.is_repeated else [value]:
                 yield from fields_of(each)
 
