@@ -41,6 +41,7 @@ async def test_the_primary_is_found_wherever_it_is(pair: tuple[Member, Member]) 
     for form in ("address", "query"):
         for order in (pair, pair[::-1]):
             assert await where(Cluster(several(*order, form=form))) == primary.port
+    assert await storage.migrate(several(*pair[::-1])) == []
 
     # Only a standby: no locks are taken there, and nobody becomes ready.
     alone = Cluster(several(standby))

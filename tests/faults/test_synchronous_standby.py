@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from stockward_server.application.ports.status import Verdict
 from stockward_server.domain.errors import DatabaseUnavailable
+from stockward_server.observability.diagnostics import check_database
 from stockward_server.storage import database as storage
 from stockward_server.storage.connection import CommitUnconfirmed
 from stockward_server.storage.database import Pool, transaction
@@ -81,8 +83,11 @@ async def test_a_commit_that_takes_too_long_stays_invisible(pair: tuple[Member, 
                 await committer.submit(order)
             assert await sold(primary) == before
             assert await primary.run(WAITING)
+            (finding,) = await check_database(pool)
+            assert (finding.verdict, "none is connected" in finding.found) == (Verdict.PROBLEM, True)
         result = await acknowledged(committer, order)
         assert result.order_id in await orders(pool)
+        assert [finding.verdict for finding in await check_database(pool)] == [Verdict.OK]
     assert await sold(standby) == await sold(primary)
 
 

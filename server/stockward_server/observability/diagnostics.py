@@ -42,6 +42,12 @@ STREAM_SECONDS = 2.0
 DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
 """Settings of PostgreSQL that make commits durable."""
 
+WITHOUT_STANDBY = """
+    SELECT current_setting('synchronous_standby_names') <> '' AND pg_has_role('pg_read_all_stats', 'member')
+        AND NOT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum'))
+"""
+"""Selects whether COMMIT waits for a standby that is not connected; false where the user may not know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -110,6 +116,9 @@ async def check_database(pool: Pool) -> Sequence[Finding]:
                 f"set {', '.join(off)} to on",
             )
         ]
+    if await pool.fetchval(WITHOUT_STANDBY):
+        found = f"PostgreSQL {version} waits for a synchronous standby, and none is connected: changes wait"
+        return [problem("database", found, "bring a standby back, see docs/how-to/operator/fail-over.md")]
     return [ok("database", f"PostgreSQL {version}")]
 
 
