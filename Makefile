@@ -7,6 +7,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 TYPESCRIPT := clients/typescript/node_modules/.package-lock.json
+CONSOLE := clients/console/node_modules/.package-lock.json
 # Side by side, each with services of its own; 0 is in this process. Tests wait for a third of their time.
 JOBS ?= 3
 
@@ -21,7 +22,7 @@ define bootstrap
 	exit 1; }; "$$python" tools/bootstrap.py
 endef
 
-.PHONY: help run demo month test coverage long timed check bench torture attack soak lint types imports format generate typescript breaking docs venv lock \
+.PHONY: help run demo month test coverage long timed check bench torture attack soak lint types imports format generate console typescript breaking docs venv lock \
 	dist release licences sbom vulnerabilities clean stale
 
 help: ## Show this list
@@ -83,8 +84,13 @@ format: .venv/dev.stamp ## Format the code and the contract, and mend what the l
 	@$(BIN)/ruff format
 	@$(BIN)/buf format --write
 
-generate: .venv/dev.stamp ## Generate the Python and TypeScript code from proto/
+generate: .venv/dev.stamp ## Generate the Python and TypeScript code from proto/, and build the console from it
 	@$(BIN)/python tools/contract.py generate
+	@$(MAKE) --no-print-directory console
+
+console: $(TYPESCRIPT) $(CONSOLE) ## Build the console from clients/console into generated/console
+	@if command -v npm >/dev/null; then npm run --silent --prefix clients/console build; \
+	else echo "generated/console: left as it is, for want of npm; install Node.js 20 or newer."; fi
 
 typescript: $(TYPESCRIPT) ## Install and compile the TypeScript client and its examples
 	@npm run --silent --prefix clients/typescript build
@@ -134,7 +140,7 @@ vulnerabilities: .venv/dev.stamp ## Hold what is pinned against the known vulner
 
 clean: ## Remove what was built and installed; data in .stockward stays
 	@rm -rf .venv .build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/node_modules \
-		clients/typescript/node_modules clients/typescript/dist
+		clients/typescript/node_modules clients/typescript/dist clients/console/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/runtime.stamp: requirements.txt $(PROJECTS) $(STALE)
@@ -150,5 +156,8 @@ $(TYPESCRIPT): clients/typescript/package-lock.json
 	@if command -v npm >/dev/null; then echo "Installing the TypeScript client's packages ..."; \
 		npm ci --silent --prefix clients/typescript && touch $@; \
 	else echo "The TypeScript client is left out for want of npm; install Node.js 20 or newer."; [ "$$CI" != true ]; fi
+
+$(CONSOLE): clients/console/package-lock.json
+	@if command -v npm >/dev/null; then echo "Installing the console's packages ..."; npm ci --silent --prefix clients/console && touch $@; fi
 
 stale:

@@ -64,11 +64,12 @@ class Screen:
                     spinner.stop()
         self._print(f"✓ {done} ({time.monotonic() - started:.1f} s)")
 
-    def summary(self, stack: RunFile, home: Home) -> None:
-        """Prints addresses, masked keys and the next step."""
+    def summary(self, stack: RunFile, home: Home, *, console: bool) -> None:
+        """Prints addresses, masked keys and the next step; that of the console where the edge serves it."""
         rows = {
             "gRPC": stack.grpc,
             "REST": stack.edge,
+            "Console": f"{stack.edge}/console (`stockward console` opens it, signed in)",
             "Webhook gateway": stack.gateway,
             "Metrics": ", ".join(f"{url}/metrics" for url in stack.admin.values()),
             "PostgreSQL": stack.database,
@@ -81,6 +82,8 @@ class Screen:
         }
         if not stack.webhooks:
             del rows["Webhooks"]
+        if not console:
+            del rows["Console"]
         self._print("Stockward is up", "bold green")
         for name, value in rows.items():  # a table would truncate addresses that users copy
             self._print(Text.assemble((f"  {name:<18}", "bold"), value))

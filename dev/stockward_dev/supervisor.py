@@ -214,7 +214,7 @@ class Supervisor:
             pids={},
         )
         self._write_run_file()
-        self._screen.summary(self._stack, self._home)
+        self._screen.summary(self._stack, self._home, console=self._settings.serves_console)
 
     async def _prepare_database(self, settings: Settings, keys: Keys) -> list[str]:
         try:

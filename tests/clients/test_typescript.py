@@ -49,14 +49,16 @@ def stack(package: Path) -> Iterator[Stack]:
         yield stack
 
 
+IN_BROWSER = ("browser.test", "console.test", "console_pages.test")
+
 FILES = sorted({path.stem for path in PACKAGE.glob("test/*.test.ts")} - {"tls.test"})
 
 
 @pytest.mark.parametrize(
-    "file", [pytest.param(each, marks=pytest.mark.long) if each == "browser.test" else each for each in FILES]
+    "file", [pytest.param(each, marks=pytest.mark.long) if each in IN_BROWSER else each for each in FILES]
 )
 def test_the_client(file: str, package: Path, stack: Stack) -> None:
-    if file == "browser.test" and not CHROMIUM.exists() and (not IN_CI or "WITHOUT_BROWSER" in os.environ):
+    if file in IN_BROWSER and not CHROMIUM.exists() and (not IN_CI or "WITHOUT_BROWSER" in os.environ):
         pytest.skip(f"there is no {CHROMIUM}")
     ended = node(stack, "--test", "--test-timeout=110000", str(package / "dist" / "test" / f"{file}.js"))
     assert ended.returncode == 0, ended.stdout + ended.stderr

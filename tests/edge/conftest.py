@@ -12,7 +12,7 @@ import pytest
 
 from stockward_dev import Envoy, Nats, Postgres, free_port
 from stockward_server.config import Settings
-from stockward_server.edge import Limits, envoy_config, installed_contract, pages
+from stockward_server.edge import Limits, console, envoy_config, installed_contract, pages
 from tests.conftest import TEMPLATE
 from tests.edge.caller import Edge
 from tests.incoming import SECRET, STRIPE_SECRET
@@ -52,7 +52,7 @@ def start_edge(tmp_path_factory: pytest.TempPathFactory) -> StartEdge:
     @asynccontextmanager
     async def start(*upstreams: str, **options: Any) -> AsyncIterator[Edge]:
         address = f"127.0.0.1:{free_port()}"
-        configuration = envoy_config(installed_contract(), address, upstreams, pages=pages(), **options)
+        configuration = envoy_config(installed_contract(), address, upstreams, pages=[*pages(), *console()], **options)
         directory = Path(tmp_path_factory.mktemp("edge")) / "envoy"
         async with Envoy(directory, {"envoy.json": configuration}, address=address), aiohttp.ClientSession() as session:
             yield Edge(address, session)

@@ -265,6 +265,17 @@ def test_production_refuses_what_is_convenient(
     assert load_settings().environment is Environment.DEVELOPMENT
 
 
+@pytest.mark.parametrize(("said", "served"), [("", False), ("true", True), ("false", False)])
+def test_production_serves_the_console_only_when_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch, said: str, served: bool
+) -> None:
+    assert load_settings().serves_console
+    for each, value in PRODUCTION.items():
+        monkeypatch.setenv(each, value)
+    monkeypatch.setenv("STOCKWARD_CONSOLE", said)
+    assert load_settings().serves_console is served
+
+
 def test_production_signs_what_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     for each, value in PRODUCTION.items():
         monkeypatch.setenv(each, value)

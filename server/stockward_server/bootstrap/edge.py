@@ -35,7 +35,7 @@ def edge_files(
         edge.installed_contract(),
         settings.edge_address,
         upstreams,
-        pages=edge.pages(),
+        pages=[*edge.pages(), *(edge.console() if settings.serves_console else ())],
         origins=origins,
         limits=edge.Limits(
             body_bytes=settings.max_message_bytes,

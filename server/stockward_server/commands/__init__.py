@@ -28,6 +28,9 @@ COMMANDS = {
     "deliveries": Listed("deliveries", "Deliveries: what was sent to which endpoint, dead letters, replay."),
     "keys": Listed("keys", "API keys: create, list, rotate, revoke. Works on the database itself (DATABASE_URL)."),
     "sessions": Listed("sessions", "Sessions: credentials that end by themselves, for browsers and the like."),
+    "console": Listed(
+        "console", "Open the console in a browser, signed in by a link that is good once and for a minute."
+    ),
     "whoami": Listed("status", "Show whose key this is, its role, and when it ends."),
     "customers": Listed(
         "customers", "Personal data: export and erase it. Works on the database itself (DATABASE_URL)."

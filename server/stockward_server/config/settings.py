@@ -192,6 +192,9 @@ class Settings(BaseModel):
     reflection: bool | None = None
     """Whether the gRPC server offers reflection (grpc.reflection); if it is not set, in development only."""
 
+    console: bool | None = None
+    """Whether the edge serves the console for staff at /console; if it is not set, in development only."""
+
     home: Path = Path(".stockward")
     """Directory of `stockward run`: data, logs, keys and run.json. Unless it is set, `.stockward` in the current
     folder or the nearest one above it that has one."""
@@ -468,6 +471,11 @@ class Settings(BaseModel):
     def reflects(self) -> bool:
         """Whether the gRPC server offers reflection."""
         return self.environment is Environment.DEVELOPMENT if self.reflection is None else self.reflection
+
+    @property
+    def serves_console(self) -> bool:
+        """Whether the edge serves the console."""
+        return self.environment is Environment.DEVELOPMENT if self.console is None else self.console
 
     @property
     def calls_per_second(self) -> Mapping[MethodKind, float]:

@@ -6,8 +6,19 @@ the configuration, as a value; `stockward run` starts an Envoy with it, `stockwa
 
 from stockward_server.edge.config import envoy_config
 from stockward_server.edge.contract import installed_contract
-from stockward_server.edge.pages import pages
+from stockward_server.edge.pages import CONSOLE, console, pages
 from stockward_server.edge.parts import Limits, Page
 from stockward_server.edge.tls import EdgeTls, TlsFiles, secret_files
 
-__all__ = ["EdgeTls", "Limits", "Page", "TlsFiles", "envoy_config", "installed_contract", "pages", "secret_files"]
+__all__ = [
+    "CONSOLE",
+    "EdgeTls",
+    "Limits",
+    "Page",
+    "TlsFiles",
+    "console",
+    "envoy_config",
+    "installed_contract",
+    "pages",
+    "secret_files",
+]

@@ -61,6 +61,14 @@ class Page:
     text: str
     policy: str = "default-src 'none'; frame-ancestors 'none'"
     """Its Content-Security-Policy: what a browser may load and run for it."""
+    cache: str = ""
+    """Its Cache-Control, if any."""
+    compressed: bool = False
+    """Whether it is stored and sent with gzip, which every browser understands."""
+    is_prefix: bool = False
+    """Whether it is served for every path that begins with `path`, unless another page has it."""
+    missing: str = ""
+    """A prefix below `path`, if any, for which it is not served: what is not found there does not exist."""
 
 
 def typed(name: str, kind: str, **fields: Any) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,9 +62,11 @@ def envoy_routes(contract: FileDescriptorSet, pages: Sequence[Page], limits: Lim
         *(_grpc_route(service, keyed=service not in signed) for service in services(contract)),
         _grpc_route("grpc.health.v1.Health", keyed=False),
         *(_rest_route(route, body_type(route, known), _body_limit(route, known, limits), limits) for route in rest),
-        *(_page_route(page) for page in pages),
+        *(_page_route(page) for page in pages if not page.is_prefix),
+        *(_answer({"prefix": page.missing, "headers": [_verb("GET")]}, 404) for page in pages if page.missing),
+        *(_page_route(page) for page in pages if page.is_prefix),
         *(_other_verbs(pattern, rest) for pattern in dict.fromkeys(route.pattern for route in rest)),
-        *(_answer({"path": page.path}, 405, "this path takes GET", allow="GET") for page in pages),
+        *(_answer(_page_match(page), 405, "this path takes GET", allow="GET") for page in pages),
         _answer({"prefix": "/"}, 404),
     ]
 
@@ -145,15 +149,23 @@ def _other_verbs(pattern: str, rest: Sequence[Route]) -> dict[str, Any]:
 
 
 def _page_route(page: Page) -> dict[str, Any]:
+    body = {"inline_string": page.text}
+    headers = {"content-type": page.content_type, "content-security-policy": page.policy}
+    if page.cache:
+        headers["cache-control"] = page.cache
+    if page.compressed:
+        headers["content-encoding"] = "gzip"
+        body = {"inline_bytes": base64.b64encode(gzip.compress(page.text.encode(), mtime=0)).decode()}
     return {
-        "match": {"path": page.path, "headers": [_verb("GET")]},
-        "direct_response": {"status": 200, "body": {"inline_string": page.text}},
-        "response_headers_to_add": [
-            header("content-type", page.content_type),
-            header("content-security-policy", page.policy),
-        ],
+        "match": {**_page_match(page), "headers": [_verb("GET")]},
+        "direct_response": {"status": 200, "body": body},
+        "response_headers_to_add": [header(name, value) for name, value in headers.items()],
         "typed_per_filter_config": UNTRANSCODED,
     }
+
+
+def _page_match(page: Page) -> dict[str, Any]:
+    return {"prefix": page.path} if page.is_prefix else {"path": page.path}
 
 
 def _answer(match: dict[str, Any], status: int, message: str = "", allow: str = "") -> dict[str, Any]:
