@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import timedelta
 
 import pytest
+from nats.js.api import StreamConfig
 
 from stockward_dev import Nats
 from stockward_server.application.ports.status import Verdict
 from stockward_server.observability import diagnostics
 from stockward_server.observability.readiness import Readiness
+from stockward_server.relay import stream
 from stockward_server.runtime import nats as queue
 from stockward_server.runtime.supervision import Unavailable
 from stockward_server.storage import postgres_version
@@ -51,6 +54,17 @@ async def test_a_process_on_it_is_not_ready_and_says_why(old_database: str, capl
     assert finding.verdict is Verdict.PROBLEM
     assert re.fullmatch(TOO_OLD, finding.found)
     await pool.close()
+
+
+async def test_a_nats_without_atomic_batches_has_the_stream_that_it_can_have(
+    nats: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    month = timedelta(days=30)
+    async with queue.open_nats(nats.url, "test", lambda _: None) as client:
+        without = StreamConfig(name="OLD")
+        assert "allow_atomic" in stream.differences(client, without, month)
+        monkeypatch.setattr(stream, "ATOMIC_SINCE", (99, 0))
+        assert "allow_atomic" not in stream.differences(client, without, month)
 
 
 async def test_a_nats_that_is_too_old_is_not_used(nats: Nats, monkeypatch: pytest.MonkeyPatch) -> None:

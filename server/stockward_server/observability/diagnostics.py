@@ -17,6 +17,7 @@ import grpc
 import nats.errors
 import nats.js.errors
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from nats.aio.client import Client
 from nats.js.api import StreamInfo
 
 from stockward_server.application.ports.status import Finding, Verdict
@@ -273,14 +274,14 @@ async def check_stream(subject: Subject, position: int | None = None) -> Sequenc
             except nats.js.errors.NotFoundError:
                 return [problem(check, f"there is no stream {subject.stream_name}", "start `stockward relay`")]
             newest = await newest_events(stream, info)
-        max_payload = client.max_payload
+        finding = _stream(subject, info, client)
     feed = [] if position is None else [_feed(info.state.last_seq - position)]
-    return [_stream(subject, info, max_payload), *feed, *await _record(subject, newest)]
+    return [finding, *feed, *await _record(subject, newest)]
 
 
-def _stream(subject: Subject, info: StreamInfo, max_payload: int) -> Finding:
-    check = "stream"
-    wrong = differences(info.config, subject.stream_age)
+def _stream(subject: Subject, info: StreamInfo, client: Client) -> Finding:
+    check, max_payload = "stream", client.max_payload
+    wrong = differences(client, info.config, subject.stream_age)
     if wrong:
         return warning(check, f"{subject.stream_name} differs: {', '.join(wrong)}", "restart `stockward relay`")
     if max_payload < LARGEST_MESSAGE:

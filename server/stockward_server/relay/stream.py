@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 
 from stockward_server.relay.cloud_event import SUBJECTS
-from stockward_server.runtime.nats import nats_errors
+from stockward_server.runtime.nats import nats_errors, version_of
 
 DUPLICATE_WINDOW = timedelta(minutes=10)
 """How long JetStream remembers event ids, to drop duplicates.
@@ -20,6 +20,9 @@ PostgreSQL or the relay with crash recovery and back-off, which takes seconds to
 is tight. An id takes about 100 bytes of the server's memory: at 2,000 events a second 10 minutes are some 120 MB, an
 hour would be 700 MB. Consumers recognise older duplicates by `event_id` and version, which they have to check anyway.
 """
+
+ATOMIC_SINCE = (2, 12)
+"""Version of NATS that has atomic batches; an older one leaves `allow_atomic` out of a stream."""
 
 LARGEST_MESSAGE = 4 * 1024 * 1024 + 64 * 1024
 """Bytes that NATS has to accept: an event of the largest possible order, with its headers."""
@@ -32,7 +35,7 @@ async def ensure_stream(client: Client, name: str, max_age: timedelta) -> Stream
     names three servers or more.
     """
     stream = client.jetstream()
-    wanted = _wanted(max_age)
+    wanted = _wanted(client, max_age)
     with nats_errors(f"the stream {name} cannot be made ready"):
         try:
             info = await stream.stream_info(name)
@@ -48,22 +51,22 @@ async def ensure_stream(client: Client, name: str, max_age: timedelta) -> Stream
                 ),
                 **wanted,
             )
-        if differences(info.config, max_age):
+        if differences(client, info.config, max_age):
             info = await stream.update_stream(info.config, **wanted)
         return info
 
 
-def differences(config: StreamConfig, max_age: timedelta) -> list[str]:
+def differences(client: Client, config: StreamConfig, max_age: timedelta) -> list[str]:
     """Returns the names of the fields whose values differ from the required ones."""
-    return [field for field, value in _wanted(max_age).items() if getattr(config, field) != value]
+    return [field for field, value in _wanted(client, max_age).items() if getattr(config, field) != value]
 
 
-def _wanted(max_age: timedelta) -> dict[str, Any]:
+def _wanted(client: Client, max_age: timedelta) -> dict[str, Any]:
     return {
         "subjects": [SUBJECTS],
         "max_age": max_age.total_seconds(),
         "duplicate_window": DUPLICATE_WINDOW.total_seconds(),
-        "allow_atomic": True,
+        **({"allow_atomic": True} if version_of(client) >= ATOMIC_SINCE else {}),
         "allow_direct": True,
         "deny_delete": True,
         "deny_purge": True,

@@ -58,11 +58,16 @@ async def open_nats(
         await close_shielded(client.close(), CLOSE_SECONDS)
 
 
-def _check_version(client: Client) -> None:
+def version_of(client: Client) -> tuple[int, int]:
+    """Returns the version of the connected server, major and minor."""
     version = client.connected_server_version
-    if (version.major, version.minor) < OLDEST_NATS:
-        oldest = ".".join(map(str, OLDEST_NATS))
-        raise Unavailable(f"NATS {version.major}.{version.minor} is too old: Stockward needs {oldest} or newer")
+    return version.major, version.minor
+
+
+def _check_version(client: Client) -> None:
+    if version_of(client) < OLDEST_NATS:
+        found, oldest = (".".join(map(str, version)) for version in (version_of(client), OLDEST_NATS))
+        raise Unavailable(f"NATS {found} is too old: Stockward needs {oldest} or newer")
 
 
 @contextmanager
