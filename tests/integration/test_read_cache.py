@@ -38,11 +38,13 @@ async def available(shop: Shop) -> int:
 
 async def test_a_writer_reads_its_own_write(shops: tuple[Shop, Shop]) -> None:
     writer, _ = shops
-    await writer.sell("TEE", 5)
+    product_id = await writer.sell("TEE", 5)
     for units in range(6, 16):
         assert await available(writer) == units - 1
         await writer.receive("TEE", 1)
         assert await available(writer) == units
+    await writer.pms.catalog.UnpublishProduct(catalog.UnpublishProductRequest(product_id=product_id))
+    assert (await refused(ask(writer))).reason == "SKU_UNKNOWN"
 
 
 @pytest.mark.long

@@ -10,11 +10,11 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from stockward.catalog.v1.catalog_pb2 import GetProductRequest
-from stockward.order.v1.order_pb2 import BatchCreateOrdersRequest, CreateOrderRequest
+from stockward.order.v1.order_pb2 import BatchCreateOrdersRequest, CreateOrderRequest, ListOrdersResponse, Order
 
 import stockward_client
 from stockward_client import errors, reasons
-from stockward_client.connection import MAX_PAUSE, is_plaintext, number, pauses
+from stockward_client.connection import MAX_PAUSE, is_plaintext, merge, number, pauses
 from stockward_server.domain.errors import FieldViolation, InsufficientStock, MessageTooLarge, Refusal
 from stockward_server.wire.status import status_of
 
@@ -101,6 +101,14 @@ def test_every_mutation_gets_a_request_id_and_keeps_its_own() -> None:
     assert batch.requests[0].request_id == "mine"
     assert str(uuid.UUID(batch.requests[1].request_id)) == batch.requests[1].request_id
     assert number(GetProductRequest()) == ""
+
+
+def test_the_first_rows_of_several_pages_go_on_where_the_last_one_ends() -> None:
+    pages = [ListOrdersResponse(orders=[Order(order_id=each)], next_page_token=f"after {each}") for each in "ab"]
+    merged = merge(pages, lambda page: page.orders)
+    assert [order.order_id for order in merged.orders] == ["a", "b"]
+    assert merged.next_page_token == "after b"
+    assert [len(page.orders) for page in pages] == [1, 1]
 
 
 def test_pauses_grow_to_a_limit_and_differ() -> None:
