@@ -43,6 +43,8 @@ from stockward_server.domain.pricing import WantedLine
 from stockward_server.domain.reservation import Reservation
 from stockward_server.storage.database import Pool
 from stockward_server.storage.due_work import SqlDueWork
+from stockward_server.storage.write import remembered
+from stockward_server.storage.write.optimistic import OptimisticWrites
 from tests.commands import HOLDS, adjust, buy, committing, on, request, reserve, sell
 from tests.model import Hold, Purchase
 from tests.model_goods import Goods, few, locations, together, which
@@ -82,8 +84,10 @@ class Shop(Goods):
         self.flush()
         self.set_open(True)
 
-    @initialize(units=st.integers(4, 10))
-    def open(self, units: int) -> None:
+    @initialize(units=st.integers(4, 10), remembers=st.booleans())
+    def open(self, units: int, remembers: bool) -> None:
+        """`remembers`: batches are optimistic where they can be; otherwise none is."""
+        self.committer._optimistic = OptimisticWrites(self.pool, self.committer.metrics) if remembers else None
         self.set_open(True)
         self.run(sell(self.pool, **dict.fromkeys(self.skus, units)))
         found = self.run(self.pool.fetch("SELECT sku, product_id::text FROM variants WHERE sku = ANY($1)", self.skus))
@@ -301,6 +305,13 @@ async def compare(pool: Pool, examples: int, **options: Any) -> None:
                 **options,
             ),
         )
+        assert committer.metrics.optimistic
+
+
+@pytest.fixture(autouse=True)
+def optimistic_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history takes less time than a SKU is distrusted for."""
+    monkeypatch.setattr(remembered, "DISTRUST_SECONDS", 0.0)
 
 
 @pytest.mark.timeout(600 + 2 * EXAMPLES)  # a history that fails is made short first
