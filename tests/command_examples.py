@@ -23,8 +23,9 @@ from stockward_server.application.order_commands import (
     ReturnOrder,
     WantedCharge,
 )
-from stockward_server.application.order_desk_commands import EndHold, HoldOrder, ReleaseOrder
+from stockward_server.application.order_desk_commands import AddOrderNote, EndHold, HoldOrder, ReleaseOrder
 from stockward_server.application.order_edit_commands import EditOrderLines, UpdateOrder
+from stockward_server.application.parcel_commands import CancelFulfillment, UpdateFulfillment
 from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.response_codec import R
 from stockward_server.application.stock_commands import (
@@ -41,8 +42,9 @@ from stockward_server.application.unit_of_work import Holder, PaymentKey, UnitOf
 from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.domain.money import Money
-from stockward_server.domain.order import Customer, Hold, HoldReason, Order
+from stockward_server.domain.order import Customer, FulfillmentState, Hold, HoldReason, Order
 from stockward_server.domain.order_edits import LineChange, OrderDetails
+from stockward_server.domain.order_parcels import ParcelChange
 from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.pricing import WantedLine
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
@@ -154,6 +156,21 @@ def hold(order_id: str) -> HoldOrder:
     return HoldOrder(**on(order_id), reason=HoldReason.ADDRESS, note="no such street")
 
 
+async def update_fulfillment(submit: Submit) -> Command[Any]:
+    order = await submit(ship(await in_processing(submit)))
+    change = ParcelChange("T2", "DHL", FulfillmentState.FAILED)
+    return UpdateFulfillment(**on(order.order_id), fulfillment_id=order.fulfillments[0].fulfillment_id, change=change)
+
+
+async def cancel_fulfillment(submit: Submit) -> Command[Any]:
+    order = await submit(ship(await in_processing(submit)))
+    return CancelFulfillment(**on(order.order_id), fulfillment_id=order.fulfillments[0].fulfillment_id)
+
+
+async def add_order_note(submit: Submit) -> Command[Any]:
+    return AddOrderNote(**on(await ordered(submit)), note="call first", customer_visible=True)
+
+
 class HoldUntilNow(HoldOrder):
     """A hold whose time is over at once, which is not for callers."""
 
@@ -232,6 +249,9 @@ EXAMPLES: dict[str, tuple[type[Command[Any]], Example]] = {
     "AddCharge": (AddCharge, add_charge),
     "UpdateOrder": (UpdateOrder, update_order),
     "EditOrderLines": (EditOrderLines, edit_order_lines),
+    "UpdateFulfillment": (UpdateFulfillment, update_fulfillment),
+    "CancelFulfillment": (CancelFulfillment, cancel_fulfillment),
+    "AddOrderNote": (AddOrderNote, add_order_note),
     "HoldOrder": (HoldOrder, hold_order),
     "ReleaseOrder": (ReleaseOrder, release_order),
     "EndHold": (EndHold, end_hold),

@@ -40,6 +40,14 @@ class Known:
         self.deliveries: dict[str, str] = {}
         """Event ids of deliveries to the enabled endpoint."""
 
+    def named(self, method: MethodDescriptor) -> dict[str, str]:
+        """Returns the order that the method has to be asked about, if any."""
+        return {"order_id": self.orders["PROCESSING"]} if "order_id" in method.input_type.fields_by_name else {}
+
+    def endpoint(self, method: MethodDescriptor) -> dict[str, str]:
+        """Returns an endpoint for a method that takes one."""
+        return {"endpoint_id": self.endpoints["ENABLED"]} if "endpoint_id" in method.input_type.fields_by_name else {}
+
 
 async def arrange(shop: Shop) -> Known:
     known = Known(shop)

@@ -93,6 +93,8 @@ class Purchase:
     """Discount and tax of every unit that is not gone, in the order in which they go."""
     gone: int = 0
     """Value of the cancelled and returned units."""
+    parcels: dict[str, Counter[Place]] = field(default_factory=dict)
+    """What is in each that was not cancelled."""
     numbers: dict[str, int] = field(default_factory=dict)
     """Of the lines."""
     later: list[tuple[int, int]] = field(default_factory=list)
@@ -394,14 +396,15 @@ class Model:
         require(purchase.ready, "PAYMENT_REQUIRED")
         purchase.state = "PROCESSING"
 
-    def fulfill(self, purchase: Purchase, units: Mapping[str, int], location: str | None = None) -> None:
-        """Unit by unit: the order's own where it is there, or else an unclaimed one, whose claim comes from where
-        units are missing, or else from the last location."""
+    def fulfill(self, purchase: Purchase, units: Mapping[str, int], location: str | None = None) -> Counter[Place]:
+        """Returns what left where. Unit by unit: the order's own where it is there, or else an unclaimed one, whose
+        claim comes from where units are missing, or else from the last location."""
         require(purchase.state in ("PROCESSING", "PARTIALLY_FULFILLED"), "ORDER_STATE_INVALID")
         require(not purchase.held, "ORDER_ON_HOLD")
         units = units or purchase.open
         require(all(n <= purchase.open.get(sku, 0) for sku, n in units.items()), "QUANTITY_EXCEEDED")
         shelves, owed = deepcopy(self.shelves), purchase.owed.copy()
+        left = Counter({(sku, ENDLESS): count for sku, count in units.items() if sku in purchase.endless})
         for sku in [sku for sku, count in units.items() for _ in range(count) if sku not in purchase.endless]:
             places = [(sku, each) for each in LOCATIONS if location in (None, each)]
             own = [place for place in places if owed[place] and shelves[place].on_hand]
@@ -420,9 +423,29 @@ class Model:
             owed[place] -= 1
             shelves[place].allocated -= 1
             shelves[place].on_hand -= 1
+            left[place] += 1
         self.shelves, purchase.owed = shelves, owed
         purchase.fulfilled.update(units)
         purchase.state = "PARTIALLY_FULFILLED" if purchase.open else "FULFILLED"
+        return left
+
+    def unpack(self, purchase: Purchase, parcel: str) -> None:
+        """What left is there again, and owed."""
+        units: Counter[str] = Counter()
+        for (sku, _), count in purchase.parcels[parcel].items():
+            units[sku] += count
+        out = {sku: purchase.fulfilled[sku] - purchase.returned[sku] for sku in units}
+        require(all(count <= out[sku] for sku, count in units.items()), "QUANTITY_EXCEEDED")
+        back = counted(purchase.parcels[parcel])
+        for place in back:
+            self.require_counted(place)
+        del purchase.parcels[parcel]
+        for place, count in back.items():
+            self.shelves[place].on_hand += count
+            self.shelves[place].allocated += count
+        purchase.owed += back
+        purchase.fulfilled -= units
+        purchase.state = "PARTIALLY_FULFILLED" if any(purchase.fulfilled.values()) else "PROCESSING"
 
     def cancel(self, purchase: Purchase, units: Mapping[str, int]) -> None:
         allowed = ("PENDING", "PROCESSING", *(["PARTIALLY_FULFILLED"] if units else []))

@@ -181,6 +181,20 @@ async def on_held_orders(shop: Shop) -> tuple[Message, Message]:
     return requests
 
 
+def on_parcels(request: Any) -> Arrange:
+    """`request` for the parcels of two fulfilled orders."""
+
+    async def arrange(shop: Shop) -> tuple[Message, Message]:
+        requests: list[Any] = [*await on_orders(orders.GetOrderRequest, state="FULFILLED")(shop)]
+        shipped = [await shop.pms.orders.GetOrder(each) for each in requests]
+        first, second = (
+            request(order_id=each.order_id, fulfillment_id=each.fulfillments[0].fulfillment_id) for each in shipped
+        )
+        return first, second
+
+    return arrange
+
+
 def create_order(quantity: int) -> orders.CreateOrderRequest:
     return orders.CreateOrderRequest(lines=[orders.CreateOrderRequest.Line(sku="TEE", quantity=quantity)])
 
@@ -347,6 +361,15 @@ MUTATIONS = {
             )
         ),
         unary("orders", "EditOrderLines"),
+    ),
+    "UpdateFulfillment": Mutation(
+        on_parcels(lambda **ids: orders.UpdateFulfillmentRequest(**ids, tracking_number="T2")),
+        unary("orders", "UpdateFulfillment"),
+    ),
+    "CancelFulfillment": Mutation(on_parcels(orders.CancelFulfillmentRequest), unary("orders", "CancelFulfillment")),
+    "AddOrderNote": Mutation(
+        on_orders(lambda order_id: orders.AddOrderNoteRequest(order_id=order_id, note="call first")),
+        unary("orders", "AddOrderNote"),
     ),
     "HoldOrder": Mutation(
         on_orders(lambda order_id: orders.HoldOrderRequest(order_id=order_id, reason=orders.Hold.REASON_FRAUD)),

@@ -155,6 +155,7 @@ class Client:
             self._return: 4,
             self._charge: 6 if charges else 0,
             self._edit_lines: 5 if charges else 0,
+            self._unpack: 4 if charges else 0,
             self._cancel_one_by_one: 4 if charges else 0,
             self._refund_a_little: 4 if charges else 0,
             self._adjust: 8,
@@ -332,6 +333,14 @@ class Client:
             added = [Line(sku=self._rng.choice((*GOODS, ENDLESS)), quantity=1)] if self._rng.random() < 0.4 else []
             request = orders.EditOrderLinesRequest(order_id=order.order_id, changes=[change], additions=added)
             await self._step("EditOrderLines", request)
+
+    async def _unpack(self) -> None:
+        """Cancels a parcel as if it had not been sent."""
+        if order := self._some_order():
+            call = await self._caller.call("orders", "GetOrder", orders.GetOrderRequest(order_id=order.order_id))
+            for parcel in call.response.fulfillments[:1] if call.response is not None else ():
+                request = orders.CancelFulfillmentRequest(order_id=order.order_id, fulfillment_id=parcel.fulfillment_id)
+                await self._step("CancelFulfillment", request)
 
     async def _cancel_one_by_one(self) -> None:
         """Cancels three units one by one, with a discount that is no multiple of three."""

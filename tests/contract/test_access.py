@@ -40,6 +40,7 @@ OPEN_TO_STOREFRONTS = {
     "CreateOrder",
     "BatchCreateOrders",
     "GetOrder",
+    "ListOrderTimeline",
     "ListOrders",
     "CancelOrder",
     "ListEvents",

@@ -243,6 +243,26 @@ MISSING = {
     "UpdateOrder": invalid(orders.UpdateOrderRequest(), "order_id"),
     "details": invalid(orders.UpdateOrderRequest(order_id=NOBODY), "update_mask"),
     "EditOrderLines": invalid(orders.EditOrderLinesRequest(order_id=NOBODY), "changes"),
+    "UpdateFulfillment": invalid(orders.UpdateFulfillmentRequest(), "order_id", "fulfillment_id"),
+    "change of a parcel": invalid(
+        orders.UpdateFulfillmentRequest(order_id=NOBODY, fulfillment_id=NOBODY), "update_mask"
+    ),
+    "state of a parcel": invalid(
+        orders.UpdateFulfillmentRequest(
+            order_id=NOBODY, fulfillment_id=NOBODY, state=orders.Fulfillment.STATE_CANCELLED
+        ),
+        "state",
+    ),
+    "parcel of nothing": Bad(
+        lambda known: orders.CancelFulfillmentRequest(order_id=known.orders["FULFILLED"], fulfillment_id=NOBODY),
+        "NOT_FOUND",
+        "FULFILLMENT_NOT_FOUND",
+        ["fulfillment_id"],
+    ),
+    "AddOrderNote": invalid(orders.AddOrderNoteRequest(order_id=NOBODY, note="  "), "note"),
+    "ListOrderTimeline": invalid(orders.ListOrderTimelineRequest(), "order_id"),
+    "timeline of nobody": Bad(orders.ListOrderTimelineRequest(order_id=NOBODY), "NOT_FOUND", "ORDER_NOT_FOUND"),
+    "payments of nobody": Bad(orders.ListPaymentsRequest(order_id=NOBODY), "NOT_FOUND", "ORDER_NOT_FOUND"),
     "HoldOrder": invalid(orders.HoldOrderRequest(), "order_id", "reason"),
     "end of a hold": invalid(
         lambda known: orders.HoldOrderRequest(

@@ -60,7 +60,8 @@ TYPES = {
         "endpoint.types[1]",
         type="order.shipped",
         known="order.*, order.created, order.processing, order.partially_fulfilled, order.fulfilled, order.cancelled, "
-        "order.expired, order.returned, order.charged, order.updated, order.edited, order.held, order.released",
+        "order.expired, order.returned, order.charged, order.updated, order.edited, order.noted, "
+        "order.held, order.released, order.fulfillment_updated, order.fulfillment_cancelled",
     ),
     "area": bad(
         create_endpoint(types=["invoice.*"]),

@@ -30,7 +30,14 @@ FOR_EVERYBODY = {
     "WhoAmI",
 }
 MAKES_THEIR_OWN = {"ReserveStock", "CreateOrder", "BatchCreateOrders"}
-NAMES_THEIR_OWN = {"ExtendReservation", "ReleaseReservation", "GetReservation", "GetOrder", "CancelOrder"}
+NAMES_THEIR_OWN = {
+    "ExtendReservation",
+    "ReleaseReservation",
+    "GetReservation",
+    "GetOrder",
+    "CancelOrder",
+    "ListOrderTimeline",
+}
 LISTS_THEIR_OWN = {"ListOrders"}
 NOT_FOR_CUSTOMERS = {"ListEvents"}
 
@@ -270,6 +277,7 @@ async def test_a_storefront_is_not_told_why_staff_changed_a_price(customers: Cus
         await shop.storefront.orders.GetOrder(read),
         await customers.ada.orders.GetOrder(read),
         await shop.storefront.events.ListEvents(listing),
+        await customers.ada.orders.ListOrderTimeline(orders.ListOrderTimelineRequest(order_id=made.order_id)),
         await customers.ada.orders.CancelOrder(orders.CancelOrderRequest(order_id=made.order_id)),
     ]
     for answer in told:
@@ -291,6 +299,7 @@ def reached(message: Descriptor, seen: set[str]) -> set[str]:
 
 CLEARED = {
     *("stockward.order.v1.Charge.actor", "stockward.order.v1.Hold.actor", "stockward.order.v1.Hold.note"),
+    *("stockward.order.v1.OrderTimelineEntry.actor", "stockward.order.v1.OrderTimelineEntry.note"),
     "stockward.order.v1.Order.etag",
 }
 """The first are cleared for storefronts, as the test above sees; the etag says no more than the version of an order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import grpc
@@ -68,7 +69,7 @@ LISTS = [method for method in METHODS if "page_token" in method.input_type.field
 async def test_a_page_token_is_one_that_the_method_made_for_these_arguments(
     known: Known, method: MethodDescriptor
 ) -> None:
-    build: Any = GetMessageClass(method.input_type)
+    build: Any = partial(GetMessageClass(method.input_type), **known.named(method))
     answer: Any = await send(known.shop, build(page_size=1))
     token = answer.next_page_token
     if method.name == "ListStockAlerts":

@@ -120,7 +120,7 @@ contents = positions.map(json_bytes) | st.sampled_from([each for each in NO_JSON
 @pytest.mark.parametrize("method", LISTS, ids=lambda method: method.name)
 async def test_a_page_token_with_any_content(known: Known, seal: Seal, method: MethodDescriptor) -> None:
     build: Any = GetMessageClass(method.input_type)
-    filled = {"endpoint_id": known.endpoints["ENABLED"]} if "endpoint_id" in method.input_type.fields_by_name else {}
+    filled = known.named(method) | known.endpoint(method)
     assert method.containing_service is not None
     call: Any = known.shop.admin.channel.unary_unary(
         f"/{method.containing_service.full_name}/{method.name}", lambda message: message.SerializeToString()

@@ -14,7 +14,8 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward_server.application.ports.pages import PAGE_BYTES
 from stockward_server.storage.events import event_log
 from stockward_server.wire import pages
-from tests.known_shop import METHODS, Known, send
+from tests.known_shop import METHODS, Known, payment, send
+from tests.shop import money
 
 WALKED = [method for method in METHODS if "page_size" in method.input_type.fields_by_name]
 """Every method whose rows come page by page."""
@@ -24,8 +25,7 @@ async def walk(known: Known, method: MethodDescriptor, page_size: int) -> list[l
     """The rows of each page."""
     build: Any = GetMessageClass(method.input_type)
     rows = next(field.name for field in method.output_type.fields if field.message_type)
-    of_endpoint = "endpoint_id" in method.input_type.fields_by_name
-    named = {"endpoint_id": known.endpoints["ENABLED"]} if of_endpoint else {}
+    named = known.named(method) | known.endpoint(method)
     walked, after, more = list[list[Any]](), dict[str, Any](), True
     while more:
         answer: Any = await send(known.shop, build(page_size=page_size, **named, **after))
@@ -45,6 +45,8 @@ async def test_pages_that_end_by_bytes_have_the_same_rows(
     if method.name == "ListStockAlerts":
         for sku in ("TEE", "MUG", "CAP"):
             await send(known.shop, inventory.SetStockPolicyRequest(sku=sku, safety_stock=1000))
+    if method.name == "ListPayments":
+        await send(known.shop, payment(money("1"), "PROCESSING")(known))
     (rows,) = await walk(known, method, 1000)
     assert len(rows) > 1
     monkeypatch.setattr(event_log, "BY_BYTES", event_log.BY_BYTES.replace(str(PAGE_BYTES), "1"))

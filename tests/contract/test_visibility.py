@@ -132,7 +132,14 @@ PROBES: dict[str, list[Probe]] = {
 }
 """What a storefront may ask about a SKU or a product that it guessed, by the method."""
 
-OF_THE_CUSTOMER = {"GetOrder", "ListOrders", "CancelOrder", "GetReservation", "ExtendReservation", "ReleaseReservation"}
+OF_THE_CUSTOMER = {
+    "GetOrder",
+    "ListOrders",
+    "CancelOrder",
+    "GetReservation",
+    "ExtendReservation",
+    "ReleaseReservation",
+} | {"ListOrderTimeline"}
 """These name what the caller holds or has ordered already, whatever became of the product."""
 
 NAMES_GOODS = {"sku", "skus", "product_id", "handle", "search", "vendor", "product_type", "tag", "aggregate_id"}

@@ -71,17 +71,21 @@ async def found_in(pool: Pool, *texts: bytes) -> list[bytes]:
     return [each for each in texts or PERSONAL if each in everything]
 
 
-async def test_gift_notes_go_with_the_customer(run: Run, shop: Shop) -> None:
+async def test_notes_go_with_the_customer(run: Run, shop: Shop) -> None:
     await shop.sell("TEE", 20)
     hers = await order(shop, ADA)
     line = pb.UpdateOrderRequest.LineGiftNote(line_number=1, gift_note="Your Countess")
-    noted = pb.UpdateOrderRequest(order_id=hers.order_id, gift_note="Dear Charles", line_gift_notes=[line])
-    await shop.pms.orders.UpdateOrder(noted)
+    update = pb.UpdateOrderRequest(order_id=hers.order_id, gift_note="Dear Charles", line_gift_notes=[line])
+    await shop.pms.orders.UpdateOrder(update)
+    note = pb.AddOrderNoteRequest(order_id=hers.order_id, note="Babbage called")
+    await shop.pms.orders.AddOrderNote(note)
     await cancel(shop, hers)
     notes = b"Dear Charles", b"Your Countess"
     assert await found_in(shop.pool, *notes) == list(notes)
     assert (await run("erase", ADA.customer_id, "--yes")).code == 0
     assert not await found_in(shop.pool, *PERSONAL, *notes)
+    (noted,) = await shop.pool.fetch("SELECT note FROM order_timeline WHERE type = 'order.noted'")
+    assert noted["note"] == ""
 
 
 async def test_a_customer_is_told_and_erased_and_the_books_stay(run: Run, shop: Shop) -> None:

@@ -30,7 +30,8 @@ Run = Callable[..., Awaitable[Outcome]]
 MUTATIONS = {
     *("create", "update", "publish", "unpublish", "archive", "restore", "rename-sku"),
     *("adjust", "receive", "count", "policy", "reserve", "release"),
-    *("process", "fulfill", "cancel", "return", "pay", "charge", "hold", "edit"),
+    *("process", "fulfill", "cancel", "return", "pay", "charge", "hold", "edit", "note", "parcel"),
+    "unpack",
 }
 
 numbers = itertools.count(1)
@@ -223,7 +224,15 @@ async def test_an_order_to_the_parcel_and_back(both: Both, run: Run, sku: str) -
     printed, part = await both("orders", "fulfill", reference, "--line", "1=1", "--tracking", "T1", "--carrier", "DHL")
     assert part["state"] == "STATE_PARTIALLY_FULFILLED"
     assert "1 of line 1 from main" in printed
+    printed, slips = await both("orders", "packing", reference)
+    assert ([line["sku"] for line in slips["slips"][0]["lines"]], "Main Street 1" in printed) == ([sku], True)
+    _, failed = await both("orders", "parcel", reference, "--state", "failed", "--tracking", "T2")
+    assert (failed["fulfillments"][0]["state"], failed["fulfillments"][0]["trackingNumber"]) == ("STATE_FAILED", "T2")
+    _, reopened = await both("orders", "unpack", reference, "--reason", "wrong address")
+    assert reopened["state"] == "STATE_PROCESSING"
     assert (await both("orders", "fulfill", reference))[1]["state"] == "STATE_FULFILLED"
+    several = await run("orders", "parcel", reference, "--state", "delivered")
+    assert (several.code, "2 parcels" in several.err) == (2, True)
     _, returned = await both("orders", "return", reference, "--line", "1", "--damaged")
     assert returned["totals"]["net"]["units"] == "10"
     _, refunded = await both("orders", "pay", reference, "--kind", "refunded", "--amount", "20")
@@ -235,6 +244,18 @@ async def test_an_order_to_the_parcel_and_back(both: Both, run: Run, sku: str) -
     assert (charged["totals"]["net"], charged["charges"][-1]["reason"]) == (eur("12.50"), "the box was torn")
     assert "the box was torn" in printed
     assert charged["charges"][-1]["actor"] == "pms"
+
+    await both("orders", "note", reference, "she called", "--for-customer")
+    printed, told = await both("orders", "timeline", reference)
+    assert [entry["type"] for entry in told["entries"]][-2:] == ["order.charged", "order.noted"]
+    assert all(
+        text in printed for text in ("she called", "fraud, two cards", "EUR 30.00 captured by manual", ": 3 → 2")
+    )
+    printed, reports = await both("orders", "payments", reference)
+    assert ([each["kind"] for each in reports["payments"]], "refunded" in printed) == (
+        ["KIND_AUTHORIZED", "KIND_CAPTURED", "KIND_REFUNDED"],
+        True,
+    )
 
     printed, listing = await both("orders", "list", "--reference", reference, "--state", "fulfilled")
     assert (len(listing["orders"]), f"3 × {sku}" in printed) == (1, True)

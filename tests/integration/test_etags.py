@@ -92,6 +92,14 @@ def of_order(
     return Change(arrange, read_order, charge, lambda shop: getattr(shop.pms.orders, name), request)
 
 
+def of_parcel(name: str, build: Callable[..., Message], **fields: Any) -> Change:
+    def request(order: orders.Order, etag: str, request_id: str) -> Message:
+        ids = {"order_id": order.order_id, "fulfillment_id": order.fulfillments[0].fulfillment_id}
+        return build(**ids, etag=etag, request_id=request_id, **fields)
+
+    return Change(fulfilled, read_order, charge, lambda shop: getattr(shop.pms.orders, name), request)
+
+
 # Stock policies
 
 
@@ -178,6 +186,9 @@ CHANGES = {
         orders.EditOrderLinesRequest,
         changes=[orders.EditOrderLinesRequest.Change(line_number=1, quantity=1)],
     ),
+    "UpdateFulfillment": of_parcel("UpdateFulfillment", orders.UpdateFulfillmentRequest, tracking_number="T2"),
+    "CancelFulfillment": of_parcel("CancelFulfillment", orders.CancelFulfillmentRequest),
+    "AddOrderNote": of_order(pending, "AddOrderNote", orders.AddOrderNoteRequest, note="call first"),
     "HoldOrder": of_order(pending, "HoldOrder", orders.HoldOrderRequest, reason=orders.Hold.REASON_STOCK),
     "ReleaseOrder": of_order(held, "ReleaseOrder", orders.ReleaseOrderRequest),
     "SetStockPolicy": Change(

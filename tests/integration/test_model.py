@@ -26,6 +26,7 @@ from stockward_server.application.order_commands import (
     WantedCharge,
 )
 from stockward_server.application.order_edit_commands import EditOrderLines
+from stockward_server.application.parcel_commands import CancelFulfillment
 from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.postponed import Postponed
 from stockward_server.application.stock_commands import (
@@ -69,8 +70,8 @@ kinds = st.sampled_from([PaymentKind.CAPTURED, PaymentKind.CAPTURED, PaymentKind
 USUAL = {
     "PENDING": ["pay", "process", "process", "cancel", "charge", "edit_lines"],
     "PROCESSING": ["fulfill", "fulfill", "cancel", "pay", "charge"],
-    "PARTIALLY_FULFILLED": ["fulfill", "take_back", "cancel", "charge"],
-    "FULFILLED": ["take_back", "take_back", "pay", "charge"],
+    "PARTIALLY_FULFILLED": ["fulfill", "take_back", "cancel", "charge", "unpack"],
+    "FULFILLED": ["take_back", "take_back", "pay", "charge", "unpack"],
     "CANCELLED": ["pay", "charge"],
     "EXPIRED": ["pay"],
 }
@@ -101,7 +102,7 @@ class Shop(Goods):
         (order_id, purchase), _ = self.orders.items()
         for command, expected in (
             (ProcessOrder(**on(order_id)), lambda _: self.model.process(purchase)),
-            (parcel(on(order_id), {1: 1}), lambda _: self.model.fulfill(purchase, {self.skus[0]: 1})),
+            self.shipment(purchase, on(order_id), {self.skus[0]: 1}, None),
         ):
             self.step(False, command, expected)
 
@@ -191,9 +192,25 @@ class Shop(Goods):
         return ProcessOrder(**asked), lambda _: self.model.process(purchase)
 
     def fulfill(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
-        units, location = self.some_of(purchase, data), data.draw(st.none() | locations)
+        return self.shipment(purchase, asked, self.some_of(purchase, data), data.draw(st.none() | locations))
+
+    def shipment(self, purchase: Purchase, asked: Any, units: dict[str, int], location: str | None) -> Step:
         command = parcel(asked, purchase.by_line(units), location)
-        return command, lambda _: self.model.fulfill(purchase, units, location)
+
+        def expected(outcome: Order | Refusal) -> None:
+            left = self.model.fulfill(purchase, units, location)
+            assert isinstance(outcome, Order), outcome
+            purchase.parcels[outcome.fulfillments[-1].fulfillment_id] = left
+
+        return command, expected
+
+    def unpack(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
+        """A parcel was not sent after all; where there is none, one is shipped."""
+        self.flush()
+        if not purchase.parcels:
+            return self.fulfill(data, purchase, asked)
+        parcel = data.draw(st.sampled_from(sorted(purchase.parcels)))
+        return CancelFulfillment(**asked, fulfillment_id=parcel), lambda _: self.model.unpack(purchase, parcel)
 
     def cancel(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
         units = self.some_of(purchase, data)

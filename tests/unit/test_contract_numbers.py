@@ -31,7 +31,7 @@ from stockward_server.domain.delivery import DeliveryState
 from stockward_server.domain.endpoint import SecretKind
 from stockward_server.domain.errors import Code, Refusal
 from stockward_server.domain.event import EVENT_TYPES, EndpointState
-from stockward_server.domain.order import HoldReason, OrderState, PaymentTerms
+from stockward_server.domain.order import FulfillmentState, HoldReason, OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentKind, PaymentState
 from stockward_server.domain.product import ProductState
 from stockward_server.domain.reservation import ReservationState
@@ -50,6 +50,7 @@ CONTRACT: dict[type[IntEnum], Any] = {
     OrderState: order_pb2.Order.State,
     PaymentTerms: order_pb2.PaymentTerms,
     HoldReason: order_pb2.Hold.Reason,
+    FulfillmentState: order_pb2.Fulfillment.State,
     ChargeKind: order_pb2.Charge.Kind,
     PaymentKind: order_pb2.RecordPaymentRequest.Kind,
     PaymentState: order_pb2.Payment.State,

@@ -32,6 +32,7 @@ def test_the_largest_order_is_smaller_than_what_a_client_reads() -> None:
         charges=(charge,) * MAX_CHARGES,
         customer=customer,
         reference=WIDE * 200,
+        cancel_reason=WIDE * 1000,
         staff_hold=Hold(HoldReason.OTHER, WIDE * 500, LATER, WIDE * 200, LATER),
         gift_note=WIDE * (MAX_TEXT_BYTES // 4),  # or as many bytes of tags, attributes and notes on lines
     )

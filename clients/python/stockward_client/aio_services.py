@@ -1671,9 +1671,9 @@ class AsyncOrderService:
         `expire_time`. Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not
         paid in time.
 
-        An order on hold is not put on hold a second time, so that nobody overwrites the reason of somebody else:
-        release it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may
-        stand at once, and then `hold` is the one by staff.
+        An order on hold is not put on hold a second time, so that one reason does not overwrite another: release
+        it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may stand
+        at once, and then `hold` is the one by staff.
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
@@ -1725,6 +1725,223 @@ class AsyncOrderService:
         return await self._calls.unary(
             self._stub.ReleaseOrder,
             order_pb2.ReleaseOrderRequest(order_id=order_id, request_id=request_id, etag=etag),
+            timeout,
+        )
+
+    async def update_fulfillment(
+        self,
+        *,
+        order_id: str,
+        fulfillment_id: str,
+        tracking_number: str = "",
+        carrier: str = "",
+        state: order_pb2.Fulfillment.State.ValueType | None = None,
+        update_mask: field_mask_pb2.FieldMask | None = None,
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Corrects the tracking of a parcel, or reports what became of it: shipped, also once more, delivered, or
+        failed.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND): no order has the id, or the order has no such parcel.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is cancelled.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            fulfillment_id: Id of the parcel, a UUID.
+            tracking_number: Tracking number of the carrier, up to 200 characters.
+            carrier: Name of the carrier, up to 100 characters.
+            state: What became of the parcel: SHIPPED, also for one that is sent again, DELIVERED or FAILED. Unset: as
+                it is.
+            update_mask: Fields to update: `tracking_number`, `carrier`, `state`. Empty: those that are set in the
+                request; `*`: all of them (AIP-134).
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.UpdateFulfillment,
+            order_pb2.UpdateFulfillmentRequest(
+                order_id=order_id,
+                fulfillment_id=fulfillment_id,
+                tracking_number=tracking_number,
+                carrier=carrier,
+                state=state,
+                update_mask=update_mask,
+                request_id=request_id,
+                etag=etag,
+            ),
+            timeout,
+        )
+
+    async def cancel_fulfillment(
+        self,
+        *,
+        order_id: str,
+        fulfillment_id: str,
+        reason: str = "",
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Cancels a parcel that was not sent after all: its units are on hand again where they left, the order has
+        its claims on them back, and is PROCESSING or PARTIALLY_FULFILLED again. The ledger records it as
+        FULFILLED with positive numbers. What was delivered comes back by ReturnOrder.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND): no order has the id, or the order has no such parcel.
+        - NOT_FOUND (SKU_UNKNOWN): the catalog no longer has a SKU of the parcel.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is delivered or cancelled.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned.
+        - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the stock of a SKU of the parcel is no longer tracked.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            fulfillment_id: Id of the parcel, a UUID.
+            reason: Why it was not sent, for people, up to 1,000 characters.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.CancelFulfillment,
+            order_pb2.CancelFulfillmentRequest(
+                order_id=order_id, fulfillment_id=fulfillment_id, reason=reason, request_id=request_id, etag=etag
+            ),
+            timeout,
+        )
+
+    def list_packing_slips(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        order_ids: Iterable[str] = (),
+        location_id: str = "",
+        start_time: timestamp_pb2.Timestamp | None = None,
+        end_time: timestamp_pb2.Timestamp | None = None,
+        timeout: float | None = None,
+    ) -> AsyncPages[order_pb2.ListPackingSlipsResponse, order_pb2.PackingSlip]:
+        """Lists what is to be packed, oldest orders first: of each order that is PROCESSING or PARTIALLY_FULFILLED
+        the units that are still to be shipped, with the location that owes them, and where they go.
+
+        Args:
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            order_ids: Only these orders, up to 100; empty: all orders.
+            location_id: Only what this location owes.
+            start_time: Only orders that were created at this time or later.
+            end_time: Only orders that were created before this time.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListPackingSlips,
+            order_pb2.ListPackingSlipsRequest(
+                page_size=page_size,
+                page_token=page_token,
+                order_ids=order_ids,
+                location_id=location_id,
+                start_time=start_time,
+                end_time=end_time,
+            ),
+            lambda page: page.slips,
+            timeout,
+        )
+
+    async def add_order_note(
+        self,
+        *,
+        order_id: str,
+        note: str,
+        customer_visible: bool = False,
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Adds a note to the timeline of an order, in any state. A note does not change the order, but its version.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            note: The note, 1 to 2,000 characters.
+            customer_visible: Whether the customer may read it, by ListOrderTimeline.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.AddOrderNote,
+            order_pb2.AddOrderNoteRequest(
+                order_id=order_id, note=note, customer_visible=customer_visible, request_id=request_id, etag=etag
+            ),
+            timeout,
+        )
+
+    def list_order_timeline(
+        self, *, order_id: str, page_size: int = 0, page_token: str = "", timeout: float | None = None
+    ) -> AsyncPages[order_pb2.ListOrderTimelineResponse, order_pb2.OrderTimelineEntry]:
+        """Lists what happened to an order, oldest first: its steps, edits, notes, payments and parcels, with who did
+        it and why. It is kept as long as the order, unlike events. Steps from before this was recorded are
+        missing.
+
+        A storefront sees its steps, and the notes that are for the customer.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or the caller may not see it.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListOrderTimeline,
+            order_pb2.ListOrderTimelineRequest(order_id=order_id, page_size=page_size, page_token=page_token),
+            lambda page: page.entries,
+            timeout,
+        )
+
+    def list_payments(
+        self, *, order_id: str, page_size: int = 0, page_token: str = "", timeout: float | None = None
+    ) -> AsyncPages[order_pb2.ListPaymentsResponse, order_pb2.PaymentReport]:
+        """Lists the events that payment providers reported of an order, in the order in which they were recorded.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
+                `next_page_token`.
+            page_token: The `next_page_token` of the page before, with all other arguments as they were; empty for the
+                first page.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.pages(
+            self._stub.ListPayments,
+            order_pb2.ListPaymentsRequest(order_id=order_id, page_size=page_size, page_token=page_token),
+            lambda page: page.payments,
             timeout,
         )
 

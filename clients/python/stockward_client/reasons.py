@@ -40,6 +40,8 @@ __all__ = [
     "EndpointUrlInvalid",
     "EtagMismatch",
     "FieldInvalid",
+    "FulfillmentNotFound",
+    "FulfillmentStateInvalid",
     "HandleTaken",
     "HoldLimitReached",
     "InsufficientStock",
@@ -369,6 +371,14 @@ class LineCharged(FailedPrecondition):
     """A line cannot be removed, as a tax or discount names it."""
 
 
+class FulfillmentNotFound(NotFound):
+    """The order has no parcel with this id."""
+
+
+class FulfillmentStateInvalid(FailedPrecondition):
+    """The state of the parcel does not allow this action."""
+
+
 class CursorExpired(OutOfRange):
     """Events after the cursor are no longer kept. Read the resources again, then start from an empty cursor."""
 
@@ -504,6 +514,8 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "UNPAID_ORDER_LIMIT_REACHED": UnpaidOrderLimitReached,
     "ORDER_NOT_ON_HOLD": OrderNotOnHold,
     "LINE_CHARGED": LineCharged,
+    "FULFILLMENT_NOT_FOUND": FulfillmentNotFound,
+    "FULFILLMENT_STATE_INVALID": FulfillmentStateInvalid,
     "CURSOR_EXPIRED": CursorExpired,
     "CURSOR_LOST": CursorLost,
     "WEBHOOK_SIGNATURE_INVALID": WebhookSignatureInvalid,

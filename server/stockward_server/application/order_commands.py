@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -42,6 +43,7 @@ from stockward_server.domain.order_steps import (
 )
 from stockward_server.domain.pricing import WantedLine, merge_lines, price_lines, spread_charge
 from stockward_server.domain.reservation import decide_conversion, require_active
+from stockward_server.domain.timeline import About
 from stockward_server.domain.unpaid_limits import NO_LIMITS, UnpaidLimits
 
 
@@ -137,6 +139,7 @@ class CreateOrder(Command[Order]):
             reference=self.reference,
             reservation_id=self.reservation_id,
             actor="".join(key for _, key in self.buyers),
+            created_by=self.cause.actor,
         )
         if hold is None:
             order, changes = decide_order(draft, wanted, uow.levels_of(wanted))
@@ -195,7 +198,7 @@ class ProcessOrder(OnOrder):
     def execute(self, uow: UnitOfWork) -> Order:
         order = self.order(uow)
         processed = decide_processing(order, uow.now)
-        return uow.save_order(processed, self.cause, *hold_events(order, processed), "order.processing")
+        return uow.save_order(processed, self.cause, "order.processing", *hold_events(order, processed))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -219,8 +222,8 @@ class FulfillOrder(OnOrder):
         parcel = Fulfillment(new_id(), (), self.tracking_number, self.carrier, uow.now)
         levels = uow.levels_of(line.sku for line in order.lines)
         shipped, changes = decide_fulfillment(order, parcel, self.quantities, levels, uow.now, self.location_id)
-        step = f"order.{shipped.state.name.lower()}"
-        shipped = uow.save_order(shipped, self.cause, *hold_events(order, shipped), step)
+        step, about = f"order.{shipped.state.name.lower()}", About(fulfillment=shipped.fulfillments[-1])
+        shipped = uow.save_order(shipped, self.cause, step, *hold_events(order, shipped), about=about)
         uow.move(changes, self.cause)
         return shipped
 
@@ -241,7 +244,8 @@ class CancelOrder(OnOrder):
             if order.state is OrderState.PROCESSING:
                 raise OrderStateInvalid(order.order_id, order.state.name, "cancel", staff_may=True)
         cancelled, changes = decide_cancellation(order, self.quantities, self.reason, uow.now)
-        order = uow.save_order(cancelled, self.cause, "order.cancelled", *hold_events(order, cancelled))
+        about = About(self.reason, lines=tuple(self.quantities.items()))
+        order = uow.save_order(cancelled, self.cause, "order.cancelled", *hold_events(order, cancelled), about=about)
         uow.move(changes, self.cause)
         return order
 
@@ -268,7 +272,9 @@ class ReturnOrder(OnOrder):
             self.reason,
             uow.now,
         )
-        order = uow.save_order(returned, self.cause, "order.returned", *hold_events(order, returned))
+        units = Counter(self.restocked) + Counter(self.damaged)
+        about = About(self.reason, lines=tuple(sorted(units.items())))
+        order = uow.save_order(returned, self.cause, "order.returned", *hold_events(order, returned), about=about)
         # SKUs that were deleted or are no longer tracked are returned without a change of stock.
         uow.move((change for change in changes if uow.is_counted(change.sku)), self.cause)
         return order
@@ -287,7 +293,8 @@ class AddCharge(OnOrder):
         charge = self.charge.in_currency(order.currency)
         charge = replace(charge, reason=self.reason, actor=self.cause.actor, added=uow.now)
         charged = decide_charge(order, charge, self.charge.path, uow.now)
-        return uow.save_order(charged, self.cause, "order.charged", *hold_events(order, charged))
+        about = About(charge=charge)
+        return uow.save_order(charged, self.cause, "order.charged", *hold_events(order, charged), about=about)
 
 
 @dataclass(slots=True, kw_only=True)

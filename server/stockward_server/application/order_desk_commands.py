@@ -11,6 +11,7 @@ from stockward_server.application.order_commands import OnOrder, hold_events
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.order import Hold, HoldReason, Order
 from stockward_server.domain.order_holds import decide_hold, decide_release, without_ended_hold
+from stockward_server.domain.timeline import About
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class HoldOrder(OnOrder):
 
     def execute(self, uow: UnitOfWork) -> Order:
         hold = Hold(self.reason, self.note, self.expire_time, self.cause.actor, uow.now)
-        return uow.save_order(decide_hold(self.order(uow), hold, uow.now), self.cause, "order.held")
+        held = decide_hold(self.order(uow), hold, uow.now)
+        return uow.save_order(held, self.cause, "order.held", about=About(hold=hold))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +34,18 @@ class ReleaseOrder(OnOrder):
 
     def execute(self, uow: UnitOfWork) -> Order:
         return uow.save_order(decide_release(self.order(uow), uow.now), self.cause, "order.released")
+
+
+@dataclass(slots=True, kw_only=True)
+class AddOrderNote(OnOrder):
+    """Adds a note to the timeline of an order."""
+
+    note: str
+    customer_visible: bool = False
+
+    def execute(self, uow: UnitOfWork) -> Order:
+        about = About(self.note, self.customer_visible)
+        return uow.save_order(self.order(uow), self.cause, "order.noted", about=about)
 
 
 @dataclass(slots=True, kw_only=True)

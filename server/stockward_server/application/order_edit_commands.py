@@ -20,6 +20,7 @@ from stockward_server.domain.order_edits import (
     require_editable,
 )
 from stockward_server.domain.pricing import WantedLine, merge_lines, price_lines
+from stockward_server.domain.timeline import About, line_edits
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,7 +30,8 @@ class UpdateOrder(OnOrder):
     details: OrderDetails
 
     def execute(self, uow: UnitOfWork) -> Order:
-        return uow.save_order(decide_update(self.order(uow), self.details, uow.now), self.cause, "order.updated")
+        updated = decide_update(self.order(uow), self.details, uow.now)
+        return uow.save_order(updated, self.cause, "order.updated", about=About(fields=self.details.fields))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +65,8 @@ class EditOrderLines(OnOrder):
             prices = current_prices(order, asked)
         levels = uow.levels_of({*(line.sku for line in order.lines), *self.skus})
         edited, changes = decide_edit(order, self.changes, self._added(order, uow), prices, levels, uow.now)
-        edited = uow.save_order(edited, self.cause, "order.edited", *hold_events(order, edited))
+        about = About(edits=line_edits(order, edited))
+        edited = uow.save_order(edited, self.cause, "order.edited", *hold_events(order, edited), about=about)
         uow.move(changes, self.cause)
         return edited
 

@@ -13,6 +13,7 @@ from stockward_server.domain.money import Money
 from stockward_server.domain.order import Order
 from stockward_server.domain.order_steps import decide_payment
 from stockward_server.domain.payment import PaymentEvent, PaymentKind, TenderKey
+from stockward_server.domain.timeline import About
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,7 +62,8 @@ class RecordPayment(OnOrder):
         paid, changes = decide_payment(order, event, uow.levels_of({x.sku for x in order.lines}), uow.now)
         uow.save_payment(event)
         revived = ["order.processing"] if paid.state is not order.state else []
-        paid = uow.save_order(paid, self.cause, "payment.updated", *revived, *hold_events(order, paid))
+        types = "payment.updated", *revived, *hold_events(order, paid)
+        paid = uow.save_order(paid, self.cause, *types, about=About(payment=event))
         uow.move(changes, self.cause)
         return paid
 

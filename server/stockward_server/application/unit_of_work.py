@@ -37,6 +37,7 @@ from stockward_server.domain.stock import (
     alert_level,
     untracked_level,
 )
+from stockward_server.domain.timeline import CREATED, NOTHING, About, TimelineEntry
 from stockward_server.domain.unpaid_limits import Unpaid
 
 StockKey = tuple[str, str]
@@ -79,6 +80,8 @@ class UnitOfWork:
 
     movements: list[Movement] = field(default_factory=list)
     events: list[RecordedEvent] = field(default_factory=list)
+    timeline: list[TimelineEntry] = field(default_factory=list)
+    """What happened to orders."""
     edited_products: list[Product] = field(default_factory=list)
     """Products before and after an edit."""
 
@@ -128,6 +131,7 @@ class UnitOfWork:
         self._places.merge(scratch._places)
         self.movements += scratch.movements
         self.events += scratch.events
+        self.timeline += scratch.timeline
         self.edited_products += scratch.edited_products
 
     # Reads by commands
@@ -197,12 +201,18 @@ class UnitOfWork:
 
     # Writes by commands
 
-    def save_order(self, order: Order, cause: Cause, *event_types: str) -> Order:
-        """Stores the order and records one event for each type; returns it with its new version."""
+    def save_order(self, order: Order, cause: Cause, *event_types: str, about: About = NOTHING) -> Order:
+        """Stores the order and records one event and one entry of its timeline for each type, the first of which is
+        `about` something; returns it with its new version."""
+        order_id = order.order_id
         for event_type in event_types:
             order = order.but(version=order.version + 1)
-            self.record(event_type, "order", order.order_id, order.version, order, cause)
-        self.orders[order.order_id] = order
+            self.record(event_type, "order", order_id, order.version, order, cause, about)
+            if event_type != CREATED:
+                entry = TimelineEntry(order_id, order.version, event_type, self.now, cause.actor, about)
+                self.timeline.append(entry)
+            about = NOTHING
+        self.orders[order_id] = order
         return order
 
     def save_reservation(self, reservation: Reservation, cause: Cause, event_type: str) -> Reservation:
@@ -265,6 +275,7 @@ class UnitOfWork:
         version: int,
         data: EventData,
         cause: Cause,
+        about: About = NOTHING,
     ) -> None:
         """Records an event and encodes it at once: it reports the current state."""
         event_id = new_id()
@@ -278,6 +289,7 @@ class UnitOfWork:
             cause.actor,
             cause.request_id,
             data,
+            about,
         )
         payload = self.encode_event(event)
         self.events.append(

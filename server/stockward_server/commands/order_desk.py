@@ -11,7 +11,15 @@ from stockward.order.v1 import order_pb2 as pb
 from stockward_server.commands.options import group
 from stockward_server.commands.order_options import Etag
 from stockward_server.commands.parsers import address, choice, counted, moment, numbered, pair, timestamp, whole
-from stockward_server.commands.rpc_command import OrderName, RequestId, command, complete_skus, order_id
+from stockward_server.commands.rpc_command import (
+    Limit,
+    OrderName,
+    RequestId,
+    command,
+    complete_skus,
+    first,
+    order_id,
+)
 
 if TYPE_CHECKING:
     from stockward_client import AsyncStockward
@@ -135,6 +143,38 @@ async def hold(
         etag=etag,
         request_id=request_id,
     )
+
+
+@command(app, "note")
+async def note(
+    client: AsyncStockward,
+    order: OrderName,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note.")],
+    for_customer: Annotated[bool, typer.Option("--for-customer", help="The customer may read it.")] = False,
+    etag: Etag = "",
+    *,
+    request_id: RequestId,
+) -> pb.Order:
+    """Add a note to the timeline of an order."""
+    return await client.orders.add_order_note(
+        order_id=await order_id(client, order),
+        note=text,
+        customer_visible=for_customer,
+        etag=etag,
+        request_id=request_id,
+    )
+
+
+@command(app, "timeline")
+async def timeline(client: AsyncStockward, order: OrderName, limit: Limit = 200) -> pb.ListOrderTimelineResponse:
+    """Show what happened to an order, oldest first: steps, edits, notes, payments and parcels."""
+    return await first(client.orders.list_order_timeline(order_id=await order_id(client, order)), limit)
+
+
+@command(app, "payments")
+async def payments(client: AsyncStockward, order: OrderName, limit: Limit = 200) -> pb.ListPaymentsResponse:
+    """List what payment providers reported of an order."""
+    return await first(client.orders.list_payments(order_id=await order_id(client, order)), limit)
 
 
 @command(app, "release")

@@ -8,8 +8,8 @@ import typer
 from google.type.money_pb2 import Money
 from stockward.order.v1 import order_pb2 as pb
 
-from stockward_server.commands.order_desk import app
 from stockward_server.commands.order_options import Etag, Lines, Reason
+from stockward_server.commands.parcels import app as app
 from stockward_server.commands.parsers import amount, choice, counted, numbered, whole
 from stockward_server.commands.rpc_command import (
     Limit,

@@ -33,6 +33,14 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     ),
     "Reservation": ("reservation_id", "state", "lines", "customer_id", "expire_time", "order_id"),
     "Order": ("order_id", "state", "reference", "customer", "lines", "totals.net", "payment.state", "create_time"),
+    "OrderTimelineEntry": (
+        *("create_time", "type", "actor", "note", "lines", "edits", "fields", "payment", "fulfillment", "charge"),
+        "hold",
+    ),
+    "PaymentReport": (
+        *("create_time", "kind", "amount", "provider", "payment_reference", "provider_event_id", "event_time"),
+        "running_total",
+    ),
     "Endpoint": (
         "endpoint_id",
         "url",
@@ -63,6 +71,9 @@ HIDDEN = {
 }
 """Fields that a card leaves to --json."""
 
+AS_CARDS = {"PackingSlip"}
+"""Rows of a list that are cards of their own."""
+
 STYLES: Mapping[str, str] = {
     **dict.fromkeys(("published", "fulfilled", "paid", "active", "enabled", "delivered", "yes"), "green"),
     **dict.fromkeys(("draft", "pending", "low", "partially_paid", "partially_fulfilled", "authorized"), "yellow"),
@@ -92,6 +103,12 @@ SHORT: Mapping[str, Callable[[Any], str]] = {
     ),
     "Delivery.Attempt": lambda attempt: attempt.error or f"HTTP {attempt.status}",
     "Tender": lambda tender: _tender(tender),
+    "LineQuantity": lambda line: f"{line.quantity} of line {line.line_number}",
+    "LineEdit": lambda edit: f"{edit.sku}: {edit.from_quantity} → {edit.to_quantity}",
+    "PaymentReport": lambda report: (
+        f"{_amount(report.amount)} {word_of(report.DESCRIPTOR.fields_by_name['kind'].enum_type, report.kind)}"
+        f" by {report.provider} {report.payment_reference}".rstrip()
+    ),
     "Customer": lambda customer: customer.name or customer.email or customer.customer_id,
     "Address": lambda address: ", ".join(
         filter(None, (address.recipient, *address.lines, f"{address.postal_code} {address.city}".strip()))
@@ -109,13 +126,21 @@ def show(message: Message, *, as_json: bool) -> None:
     console = Console(width=None if sys.stdout.isatty() else 1000)
     if re.fullmatch(r"List\w+Response", message.DESCRIPTOR.name):
         (rows,) = (value for _, value in lists_of(message))
-        console.print(_table(rows) if rows else Text("(none)", "dim"))
+        if rows and rows[0].DESCRIPTOR.name in AS_CARDS:
+            for row in rows:
+                _show_card(console, row)
+        else:
+            console.print(_table(rows) if rows else Text("(none)", "dim"))
     else:
-        console.print(_card(message))
-        for name, rows in lists_of(message):
-            if rows:
-                console.print(Text(_title(name), "bold"))
-                console.print(_table(rows))
+        _show_card(console, message)
+
+
+def _show_card(console: Console, message: Message) -> None:
+    console.print(_card(message))
+    for name, rows in lists_of(message):
+        if rows:
+            console.print(Text(_title(name), "bold"))
+            console.print(_table(rows))
 
 
 def lists_of(message: Message) -> list[tuple[str, Sequence[Message]]]:
@@ -189,8 +214,14 @@ def _plain(field: Any, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if field.message_type:
-        return _short(value) or ""
+        short = _short(value)
+        return _brief(value) if short is None else short
     return str(value)
+
+
+def _brief(message: Message) -> str:
+    """Returns what is set in a message without a text of its own."""
+    return ", ".join(filter(None, (_cell(message, field.name).plain for field, _ in message.ListFields())))
 
 
 def _short(message: Message) -> str | None:

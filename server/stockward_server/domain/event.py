@@ -14,6 +14,7 @@ from stockward_server.domain.order import Order
 from stockward_server.domain.product import Product
 from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import AdjustmentReason, MovementKind, StockLevel
+from stockward_server.domain.timeline import NOTHING, About
 
 SHARDS = 64
 """Number of outbox shards; all events of one aggregate are in one shard."""
@@ -24,7 +25,8 @@ EVENT_TYPES: Mapping[str, Sequence[str]] = {
     "reservation": ("created", "extended", "released", "expired", "converted"),
     "order": (
         *("created", "processing", "partially_fulfilled", "fulfilled", "cancelled", "expired", "returned"),
-        *("charged", "updated", "edited", "held", "released"),
+        *("charged", "updated", "edited", "noted", "held", "released"),
+        *("fulfillment_updated", "fulfillment_cancelled"),
     ),
     "payment": ("updated",),
     "endpoint": ("failing", "disabled", "pinged"),
@@ -34,8 +36,8 @@ EVENT_TYPES: Mapping[str, Sequence[str]] = {
 STOREFRONT_EVENTS = ("product.unpublished", "reservation.*", "order.*", "payment.*")
 """Events that a storefront always receives: products to take down, and reservations and orders of customers."""
 
-STAFF_ONLY = ("order.held", "order.released")
-"""Events that no storefront receives: holds of orders are internal to staff."""
+STAFF_ONLY = ("order.noted", "order.held", "order.released")
+"""Events that no storefront receives: notes on orders and their holds are internal to staff."""
 
 STOREFRONT_EVENTS_WHILE_PUBLISHED = ("product.*", "stock.*")
 """Events that a storefront receives of a published product and its stock, from its last publication on; it receives no
@@ -136,6 +138,8 @@ class Event(NamedTuple):
     actor: str
     request_id: str
     data: EventData
+    about: About = NOTHING
+    """What a change of an order was about."""
 
 
 class RecordedEvent(NamedTuple):

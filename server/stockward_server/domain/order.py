@@ -150,6 +150,15 @@ class Allocation:
     quantity: int
 
 
+class FulfillmentState(IntEnum):
+    """What became of a parcel; the numbers are those of order.v1.Fulfillment.State."""
+
+    SHIPPED = 1
+    DELIVERED = 2
+    FAILED = 3
+    CANCELLED = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Fulfillment:
     """One shipment."""
@@ -159,6 +168,9 @@ class Fulfillment:
     tracking_number: str
     carrier: str
     create_time: datetime
+    state: FulfillmentState = FulfillmentState.SHIPPED
+    update_time: datetime | None = None
+    """When its tracking or state was last changed."""
 
 
 class Edit(NamedTuple):
@@ -219,6 +231,10 @@ class Order:
     gift_note: str = ""
     edits: tuple[Edit, ...] = ()
     """The edits of its lines that changed its amount, oldest first."""
+    cancel_reason: str = ""
+    """Why units were last cancelled."""
+    created_by: str = ""
+    """Actor that created it; empty where that is not known."""
 
     def but(self, **changes: Any) -> Order:
         """Works as `dataclasses.replace` at a tenth of its cost, as every order passes through it."""

@@ -50,6 +50,13 @@ class OrderDetails:
     customer_id: str = ""
     """Must be that of the order, or empty."""
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of what is updated, as a mask has them."""
+        others = ("reference", "tags", "attributes", "gift_note", "line_gift_notes")
+        contact = (f"customer.{name}" for name in self.contact)
+        return (*contact, *(name for name in others if getattr(self, name) is not None))
+
 
 @dataclass(frozen=True, slots=True)
 class LineChange:

@@ -137,7 +137,14 @@ def decide_cancellation(
     state = order.state
     if not any(line.open for line in after):
         state = OrderState.FULFILLED if any(line.fulfilled for line in after) else OrderState.CANCELLED
-    cancelled = replace(order, state=state, lines=after, allocations=without(order.allocations, freed), update_time=now)
+    cancelled = replace(
+        order,
+        state=state,
+        lines=after,
+        allocations=without(order.allocations, freed),
+        cancel_reason=reason,
+        update_time=now,
+    )
     return cancelled, deallocations(order, freed, reason)
 
 

@@ -156,6 +156,9 @@ class SqlCustomers:
             ids = [row["order_id"] for row in rows]
             await connection.execute("UPDATE orders SET customer_id = '' WHERE order_id = ANY($1::uuid[])", ids)
             await connection.execute("DELETE FROM order_contacts WHERE order_id = ANY($1::uuid[])", ids)
+            await connection.execute(
+                "UPDATE order_timeline SET note = '' WHERE order_id = ANY($1::uuid[]) AND type = 'order.noted'", ids
+            )
             events = await connection.fetch(
                 "SELECT seq, create_time, payload FROM events WHERE aggregate_id = ANY($1::uuid[]::text[])", ids
             )

@@ -19,6 +19,7 @@ from stockward_server.domain.order import (
     Customer,
     Edit,
     Fulfillment,
+    FulfillmentState,
     Hold,
     HoldReason,
     Order,
@@ -38,6 +39,9 @@ PAYMENT = """
     provider, provider_event_id, order_id::text, kind, amount, event_time, payment_reference, running_total, create_time
 """
 """Columns of a payment event."""
+
+PARCEL = "fulfillment_id::text, lines, tracking_number, carrier, create_time, state, update_time"
+"""Columns of a parcel."""
 
 LOCK = "ORDER BY 1 FOR NO KEY UPDATE"
 """Appended to a query to lock its rows in the order of their ids, as strongly as a plain UPDATE."""
@@ -74,8 +78,8 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
     )
     fulfillments = _by_order(
         await connection.fetch(
-            "SELECT order_id::text AS id, fulfillment_id::text, lines, tracking_number, carrier, create_time "
-            "FROM fulfillments WHERE order_id = ANY($1::uuid[]) ORDER BY fulfillment_id",
+            f"SELECT order_id::text AS id, {PARCEL} FROM fulfillments "
+            "WHERE order_id = ANY($1::uuid[]) ORDER BY fulfillment_id",
             ids,
         )
     )
@@ -193,22 +197,27 @@ def _order(
         customer=customer,
         reference=head["reference"],
         reservation_id=str(head["reservation_id"]) if head["reservation_id"] else None,
-        fulfillments=tuple(
-            Fulfillment(
-                row["fulfillment_id"],
-                tuple(Allocation(*line) for line in row["lines"]),
-                row["tracking_number"],
-                row["carrier"],
-                row["create_time"],
-            )
-            for row in fulfillments
-        ),
+        fulfillments=tuple(map(parcel, fulfillments)),
         version=head["version"],
         staff_hold=_hold(head),
         tags=tuple(head["tags"] or ()),
         attributes=tuple((head["attributes"] or {}).items()),
         gift_note=gift_note,
+        cancel_reason=head["cancel_reason"],
         edits=tuple(Edit(datetime.fromisoformat(time), amount) for time, amount in head["edits"] or ()),
+    )
+
+
+def parcel(row: Record) -> Fulfillment:
+    """Builds a parcel from the columns of PARCEL."""
+    return Fulfillment(
+        row["fulfillment_id"],
+        tuple(Allocation(*line) for line in row["lines"]),
+        row["tracking_number"],
+        row["carrier"],
+        row["create_time"],
+        FulfillmentState(row["state"]),
+        row["update_time"],
     )
 
 

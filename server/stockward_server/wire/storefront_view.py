@@ -24,6 +24,17 @@ def hide_order(order: order_pb2.Order | order_pb2.OrderSnapshot) -> None:
     order.ClearField("tags")
     if isinstance(order, order_pb2.Order):
         order.ClearField("attributes")
+        order.ClearField("cancel_reason")
+    else:
+        order.ClearField("reason")
+
+
+def hide_timeline_entry(entry: order_pb2.OrderTimelineEntry) -> None:
+    """Removes the data that only staff may see."""
+    for name in ("actor", "edits", "fields", "payment", "charge", "hold"):
+        entry.ClearField(name)
+    if not entry.customer_visible:
+        entry.ClearField("note")
 
 
 def hide_event(event: event_pb2.Event) -> None:

@@ -15,12 +15,10 @@ from stockward_server.domain.event import EndpointNews, Event, SkuRenamed, Stock
 from stockward_server.domain.order import Order
 from stockward_server.domain.product import Product
 from stockward_server.domain.reservation import Reservation
+from stockward_server.domain.timeline import NOTHING, About
 from stockward_server.wire.enums import wire
 from stockward_server.wire.money import money_message
 from stockward_server.wire.times import timestamp
-
-WITH_CHARGE = "order.charged"
-WITH_PARCEL = ("order.fulfilled", "order.partially_fulfilled")
 
 
 def encode_event(event: Event) -> bytes:
@@ -39,7 +37,7 @@ def encode_event(event: Event) -> bytes:
         case StockNews():
             message.stock.CopyFrom(_stock(event.data))
         case Order():
-            message.order.CopyFrom(_order(event.data, event.type))
+            message.order.CopyFrom(_order(event.data, event.about))
         case Reservation():
             message.reservation.CopyFrom(_reservation(event.data))
         case Product():
@@ -78,12 +76,15 @@ def _stock(news: StockNews) -> pb.StockEvent:
     return message
 
 
-def _order(order: Order, event_type: str) -> OrderSnapshot:
+def _order(order: Order, about: About) -> OrderSnapshot:
     snapshot = snapshot_message(order)
-    if event_type in WITH_PARCEL:
-        snapshot.fulfillment.CopyFrom(fulfillment_message(order.fulfillments[-1]))
-    if event_type == WITH_CHARGE:
-        snapshot.charge.CopyFrom(charge_message(order.charges[-1], order.currency))
+    if about is NOTHING:
+        return snapshot
+    snapshot.reason = about.note
+    if about.fulfillment is not None:
+        snapshot.fulfillment.CopyFrom(fulfillment_message(about.fulfillment))
+    if about.charge is not None:
+        snapshot.charge.CopyFrom(charge_message(about.charge, order.currency))
     return snapshot
 
 

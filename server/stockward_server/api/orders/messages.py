@@ -44,7 +44,7 @@ def order_parts(order: Order) -> OrderParts:
         [_line_message(line, order.currency) for line in order.lines],
         _totals_message(amounts, order.currency),
         _payment_message(order.payment, amounts, order.currency),
-        _hold_message(order.hold),
+        hold_message(order.hold),
     )
 
 
@@ -72,6 +72,7 @@ def order_message(order: Order) -> order_pb2.Order:
         tags=order.tags,
         attributes=dict(order.attributes),
         gift_note=order.gift_note,
+        cancel_reason=order.cancel_reason,
     )
     for line, to_pack in zip(order.lines, message.lines, strict=True):
         if line.gift_note:  # not in the lines that the events of the order have
@@ -113,7 +114,7 @@ def charge_message(charge: Charge, currency: str) -> order_pb2.Charge:
     )
 
 
-def _hold_message(hold: Hold | None) -> order_pb2.Hold | None:
+def hold_message(hold: Hold | None) -> order_pb2.Hold | None:
     if hold is None:
         return None
     return order_pb2.Hold(
@@ -208,6 +209,8 @@ def fulfillment_message(fulfillment: Fulfillment) -> order_pb2.Fulfillment:
         tracking_number=fulfillment.tracking_number,
         carrier=fulfillment.carrier,
         create_time=timestamp(fulfillment.create_time),
+        state=wire(fulfillment.state),
+        update_time=timestamp(fulfillment.update_time),
     )
 
 
@@ -218,12 +221,12 @@ def _customer_message(customer: Customer) -> order_pb2.Customer | None:
         customer_id=customer.customer_id,
         email=customer.email,
         name=customer.name,
-        shipping_address=_address_message(customer.shipping_address),
-        billing_address=_address_message(customer.billing_address),
+        shipping_address=address_message(customer.shipping_address),
+        billing_address=address_message(customer.billing_address),
     )
 
 
-def _address_message(address: Address | None) -> order_pb2.Address | None:
+def address_message(address: Address | None) -> order_pb2.Address | None:
     if address is None:
         return None
     return order_pb2.Address(

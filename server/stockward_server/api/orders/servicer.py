@@ -20,6 +20,7 @@ from stockward_server.api.orders.messages import (
     wanted_charges,
     wanted_lines,
 )
+from stockward_server.api.orders.parcels import ParcelServicer
 from stockward_server.api.requests import Context, customer_of_call, request_of
 from stockward_server.api.watching import watch_orders
 from stockward_server.application.command import Command
@@ -38,7 +39,7 @@ from stockward_server.application.ports.orders import OrderFilter, OrderViews
 from stockward_server.application.ports.positions import Part
 from stockward_server.application.watches import Watches
 from stockward_server.auth.identity import current_call
-from stockward_server.domain.errors import OrderNotFound, Refusal, RoleNotAllowed
+from stockward_server.domain.errors import Refusal, RoleNotAllowed
 from stockward_server.domain.order import Order, OrderState, PaymentTerms
 from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.unpaid_limits import UnpaidLimits
@@ -54,9 +55,9 @@ from stockward_server.wire.validation.rules import validate
 CREATE_ORDER = "/stockward.order.v1.OrderService/CreateOrder"
 
 
-class OrderServicer(OrderDeskServicer):
+class OrderServicer(OrderDeskServicer, ParcelServicer):
     """See order.proto; every method raises a Refusal for a documented error. What staff do with an order between its
-    steps is in OrderDeskServicer."""
+    steps is in OrderDeskServicer, what they do with its parcels in ParcelServicer."""
 
     def __init__(
         self,
@@ -124,10 +125,7 @@ class OrderServicer(OrderDeskServicer):
         )
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
-        order = await self._views.order(request.order_id)
-        if order is None or not current_call.get().caller.acts_for(order.customer.customer_id):
-            raise OrderNotFound(request.order_id)
-        return _for_caller(order_message(order))
+        return _for_caller(order_message(await self._order(request.order_id)))
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
         caller = current_call.get().caller

@@ -244,6 +244,36 @@ class LineCharged(Refusal):
         )
 
 
+class FulfillmentNotFound(Refusal):
+    """The order has no such parcel."""
+
+    code, reason = Code.NOT_FOUND, "FULFILLMENT_NOT_FOUND"
+
+    def __init__(self, order_id: str, fulfillment_id: str) -> None:
+        super().__init__(
+            f"order {order_id} has no parcel {fulfillment_id}",
+            field="fulfillment_id",
+            order_id=order_id,
+            fulfillment_id=fulfillment_id,
+        )
+
+
+class FulfillmentStateInvalid(Refusal):
+    """The parcel's state does not allow this action."""
+
+    code, reason = Code.FAILED_PRECONDITION, "FULFILLMENT_STATE_INVALID"
+
+    def __init__(self, order_id: str, fulfillment_id: str, state: str, action: str) -> None:
+        hint = "; what was delivered comes back by a return" if state == "DELIVERED" else ""
+        super().__init__(
+            f"cannot {action} parcel {fulfillment_id}: it is {state}{hint}",
+            order_id=order_id,
+            fulfillment_id=fulfillment_id,
+            state=state,
+            action=action,
+        )
+
+
 class ChargeLimitReached(Refusal):
     """The order has reached the maximum number of charges."""
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from stockward_server.application.ports.orders import OrderFilter
+from stockward_server.application.ports.orders import OrderFilter, PackingFilter
 from stockward_server.application.ports.pages import Page
+from stockward_server.domain.identifiers import first_id
 from stockward_server.domain.order import Order
+from stockward_server.domain.payment import PaymentEvent
+from stockward_server.domain.timeline import CREATED, SEEN_BY_STOREFRONTS, TimelineEntry
 from stockward_server.storage.database import Executor, Pool, read_snapshot
 from stockward_server.storage.former_skus import names_of, renamed, sku_now
-from stockward_server.storage.order_rows import load_orders
+from stockward_server.storage.order_rows import PAYMENT, load_orders, payment_event
+from stockward_server.storage.order_timeline import timeline_entry, with_records
 from stockward_server.storage.statement import Parameters
 
 
@@ -53,6 +58,10 @@ class SqlOrderViews:
             f"SELECT order_id::text AS id FROM orders WHERE {' AND '.join(conditions)} "
             f"ORDER BY order_id {'ASC' if wanted.oldest_first else 'DESC'} LIMIT {bind(page.size)}"
         )
+        return await self._found(query, parameters)
+
+    async def _found(self, query: str, parameters: Parameters) -> Sequence[Order]:
+        """Returns the orders whose ids the query returns, in its order."""
 
         async def read(connection: Executor) -> Sequence[Order]:
             ids = await connection.fetch(query, *parameters.values)
@@ -60,6 +69,62 @@ class SqlOrderViews:
             return [found[row["id"]] for row in ids]
 
         return await read_snapshot(self._pool, read)
+
+    async def to_pack(self, page: Page, wanted: PackingFilter) -> Sequence[Order]:
+        parameters = Parameters()
+        bind = parameters.bind
+        conditions = ["state IN (2, 3)"]
+        if page.after:
+            conditions.append(f"order_id > {bind(page.after[0])}::uuid")
+        if wanted.order_ids:
+            conditions.append(f"order_id = ANY({bind(list(wanted.order_ids))}::uuid[])")
+        if wanted.start:
+            conditions.append(f"order_id >= {bind(first_id(wanted.start))} AND create_time >= {bind(wanted.start)}")
+        if wanted.end:
+            conditions.append(f"order_id < {bind(first_id(wanted.end))} AND create_time < {bind(wanted.end)}")
+        if wanted.location_id:
+            place = bind(wanted.location_id)
+            conditions.append(f"order_id IN (SELECT order_id FROM allocations WHERE location_id = {place})")
+        query = (
+            f"SELECT order_id::text AS id FROM orders WHERE {' AND '.join(conditions)} "
+            f"ORDER BY order_id LIMIT {bind(page.size)}"
+        )
+        return await self._found(query, parameters)
+
+    async def timeline(self, page: Page, order_id: str, *, by_storefront: bool) -> Sequence[TimelineEntry]:
+        """The creation of an order is not stored as an entry: the order itself says it."""
+        seen = "AND (type = ANY($4::text[]) OR customer_visible)" if by_storefront else ""
+        rows = await self._pool.fetch(
+            f"""
+            SELECT order_id::text, version, create_time, type, actor, note, customer_visible, details FROM (
+                SELECT order_id, 1 AS version, create_time, '{CREATED}' AS type, created_by AS actor, '' AS note,
+                       false AS customer_visible, NULL::jsonb AS details
+                FROM orders WHERE order_id = $1
+                UNION ALL
+                SELECT order_id, version, create_time, type, actor, note, customer_visible, details
+                FROM order_timeline WHERE order_id = $1 {seen}
+            ) AS entries
+            WHERE version > $2 ORDER BY version LIMIT $3
+            """,
+            order_id,
+            page.after[0] if page.after else 0,
+            page.size,
+            *([SEEN_BY_STOREFRONTS] if by_storefront else []),
+        )
+        return await with_records(self._pool, order_id, [timeline_entry(row) for row in rows])
+
+    async def payments(self, page: Page, order_id: str) -> Sequence[PaymentEvent]:
+        after = "AND (create_time, provider, provider_event_id) > ($3, $4, $5)" if page.after else ""
+        rows = await self._pool.fetch(
+            f"""
+            SELECT {PAYMENT} FROM payments WHERE order_id = $1 {after}
+            ORDER BY create_time, provider, provider_event_id LIMIT $2
+            """,
+            order_id,
+            page.size,
+            *([datetime.fromisoformat(page.after[0]), *page.after[1:]] if page.after else []),
+        )
+        return [payment_event(row) for row in rows]
 
     async def find_paid(self, order_id: str | None, provider: str, payment_reference: str) -> tuple[str, str] | None:
         async with self._pool.acquire() as connection:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from stockward_server.domain.order import Order, OrderLine
+from stockward_server.domain.order import Fulfillment, Order, OrderLine
 from stockward_server.domain.stock import Offer
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
@@ -25,13 +25,14 @@ async def update_edits(
     changes = [(before[order.order_id], order) for order in orders]
     await _update_details(connection, [new for old, new in changes if _details(old) != _details(new)])
     await _replace_contacts(connection, [new for old, new in changes if _contact(old) != _contact(new)])
+    await _update_parcels(connection, [each for old, new in changes for each in _changed_parcels(old, new)])
     edited = [(old, new) for old, new in changes if old.lines is not new.lines and _ordered(old) != _ordered(new)]
     if edited:
         await _replace_lines(connection, edited, offers)
 
 
 def _details(order: Order) -> tuple[object, ...]:
-    return order.staff_hold, order.reference, order.tags, order.attributes, order.edits
+    return order.staff_hold, order.reference, order.tags, order.attributes, order.edits, order.cancel_reason
 
 
 def _contact(order: Order) -> tuple[object, ...]:
@@ -52,9 +53,11 @@ async def _update_details(connection: Executor, orders: Sequence[Order]) -> None
     await connection.execute(
         """
         UPDATE orders o SET hold = n.hold::jsonb, hold_expire_time = n.hold_expire_time, reference = n.reference,
-            tags = n.tags::text[], attributes = n.attributes::jsonb, edits = n.edits::jsonb
-        FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[])
-            AS n (order_id, hold, hold_expire_time, reference, tags, attributes, edits)
+            tags = n.tags::text[], attributes = n.attributes::jsonb, edits = n.edits::jsonb,
+            cancel_reason = n.cancel_reason
+        FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
+                    $8::text[])
+            AS n (order_id, hold, hold_expire_time, reference, tags, attributes, edits, cancel_reason)
         WHERE o.order_id = n.order_id
         """,
         *columns(
@@ -65,6 +68,7 @@ async def _update_details(connection: Executor, orders: Sequence[Order]) -> None
                 array_literal(o.tags) if o.tags else None,
                 json.dumps(dict(o.attributes)) if o.attributes else None,
                 json.dumps([(time.isoformat(), amount) for time, amount in o.edits]) if o.edits else None,
+                o.cancel_reason,
             )
             for o in orders
         ),
@@ -100,6 +104,26 @@ async def _replace_contacts(connection: Executor, orders: Sequence[Order]) -> No
             """,
             *columns(rows),
         )
+
+
+def _changed_parcels(old: Order, new: Order) -> list[Fulfillment]:
+    """Returns the parcels that were there before, and differ."""
+    return [parcel for was, parcel in zip(old.fulfillments, new.fulfillments, strict=False) if was != parcel]
+
+
+async def _update_parcels(connection: Executor, parcels: Sequence[Fulfillment]) -> None:
+    if not parcels:
+        return
+    await connection.execute(
+        """
+        UPDATE fulfillments f SET tracking_number = n.tracking_number, carrier = n.carrier, state = n.state,
+            update_time = n.update_time
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::timestamptz[])
+            AS n (fulfillment_id, tracking_number, carrier, state, update_time)
+        WHERE f.fulfillment_id = n.fulfillment_id
+        """,
+        *columns((p.fulfillment_id, p.tracking_number, p.carrier, p.state, p.update_time) for p in parcels),
+    )
 
 
 async def _replace_lines(connection: Executor, changes: Sequence[Change], offers: Mapping[str, Offer]) -> None:

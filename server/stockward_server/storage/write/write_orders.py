@@ -86,14 +86,15 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
     write.add(
         """
         INSERT INTO orders (order_id, state, currency, payment_terms, payment_due_time, charges, charge_details,
-                            customer_id, reference, reservation_id, create_time, update_time, version, actor)
+                            customer_id, reference, reservation_id, create_time, update_time, version, actor,
+                            created_by)
         SELECT order_id, state, currency, payment_terms, payment_due_time, charges::jsonb, charge_details::jsonb,
-               customer_id, reference, reservation_id, create_time, update_time, version, actor
+               customer_id, reference, reservation_id, create_time, update_time, version, actor, created_by
         FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[],
                     $8::text[], $9::text[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::bigint[],
-                    $14::text[])
+                    $14::text[], $15::text[])
             AS n (order_id, state, currency, payment_terms, payment_due_time, charges, charge_details, customer_id,
-                  reference, reservation_id, create_time, update_time, version, actor)
+                  reference, reservation_id, create_time, update_time, version, actor, created_by)
         """,
         *columns(
             (
@@ -111,6 +112,7 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
                     o.update_time,
                     o.version,
                     o.actor,
+                    o.created_by,
                 )
                 for o in orders
             ),

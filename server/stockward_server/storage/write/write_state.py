@@ -14,6 +14,7 @@ from stockward_server.domain.stock import StockLevel
 from stockward_server.runtime.turns import at_once
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
+from stockward_server.storage.order_timeline import insert_timeline
 from stockward_server.storage.statement import Statement
 from stockward_server.storage.write.idempotency import insert_responses
 from stockward_server.storage.write.write_order_edits import update_edits
@@ -67,6 +68,8 @@ def add_changes(
         insert_allocations(write, state.orders.changes.values())
     if state.payments.changes:
         insert_payments(write, list(state.payments.changes.values()), now)
+    if state.timeline:
+        insert_timeline(write, state.timeline)
     if state.movements:
         insert_movements(write, state.movements, now)
     insert_alerts(write, alerts)

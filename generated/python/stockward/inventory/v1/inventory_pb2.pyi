@@ -574,7 +574,9 @@ class StockMovement(_message.Message):
         KIND_DEALLOCATED: StockMovement._Kind.ValueType  # 6
         """An order gave up units, as it was cancelled in whole or part, or expired: allocated decreases."""
         KIND_FULFILLED: StockMovement._Kind.ValueType  # 7
-        """Units of an order were shipped: on_hand and allocated decrease."""
+        """Units of an order were shipped: on_hand and allocated decrease. When the parcel was cancelled afterwards, both
+        increase.
+        """
         KIND_RETURNED: StockMovement._Kind.ValueType  # 8
         """Units of an order were returned: on_hand increases, or is unchanged when they were damaged."""
         KIND_ADJUSTED: StockMovement._Kind.ValueType  # 9
@@ -598,7 +600,9 @@ class StockMovement(_message.Message):
     KIND_DEALLOCATED: StockMovement.Kind.ValueType  # 6
     """An order gave up units, as it was cancelled in whole or part, or expired: allocated decreases."""
     KIND_FULFILLED: StockMovement.Kind.ValueType  # 7
-    """Units of an order were shipped: on_hand and allocated decrease."""
+    """Units of an order were shipped: on_hand and allocated decrease. When the parcel was cancelled afterwards, both
+    increase.
+    """
     KIND_RETURNED: StockMovement.Kind.ValueType  # 8
     """Units of an order were returned: on_hand increases, or is unchanged when they were damaged."""
     KIND_ADJUSTED: StockMovement.Kind.ValueType  # 9

@@ -166,6 +166,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "LINE_CHARGED", "domain": "stockward",
           "metadata": { "order_id": "0190...", "line_number": "2", "field": "changes[0].quantity" } }
     """
+    ERROR_REASON_FULFILLMENT_NOT_FOUND: _ErrorReason.ValueType  # 17
+    """NOT_FOUND: the order has no parcel with this id.
+
+        { "reason": "FULFILLMENT_NOT_FOUND", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "fulfillment_id": "0190...", "field": "fulfillment_id" } }
+    """
+    ERROR_REASON_FULFILLMENT_STATE_INVALID: _ErrorReason.ValueType  # 18
+    """FAILED_PRECONDITION: the state of the parcel does not allow this action.
+
+        { "reason": "FULFILLMENT_STATE_INVALID", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "fulfillment_id": "0190...", "state": "DELIVERED", "action": "cancel" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of google.rpc.ErrorInfo about orders. The reason is the name of the value without `ERROR_REASON_`."""
@@ -269,6 +281,18 @@ ERROR_REASON_LINE_CHARGED: ErrorReason.ValueType  # 16
     { "reason": "LINE_CHARGED", "domain": "stockward",
       "metadata": { "order_id": "0190...", "line_number": "2", "field": "changes[0].quantity" } }
 """
+ERROR_REASON_FULFILLMENT_NOT_FOUND: ErrorReason.ValueType  # 17
+"""NOT_FOUND: the order has no parcel with this id.
+
+    { "reason": "FULFILLMENT_NOT_FOUND", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "fulfillment_id": "0190...", "field": "fulfillment_id" } }
+"""
+ERROR_REASON_FULFILLMENT_STATE_INVALID: ErrorReason.ValueType  # 18
+"""FAILED_PRECONDITION: the state of the parcel does not allow this action.
+
+    { "reason": "FULFILLMENT_STATE_INVALID", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "fulfillment_id": "0190...", "state": "DELIVERED", "action": "cancel" } }
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -356,6 +380,7 @@ class Order(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     GIFT_NOTE_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """UUIDv7 assigned by the server."""
     state: Global___Order.State.ValueType
@@ -374,6 +399,8 @@ class Order(_message.Message):
     """
     gift_note: _builtins.str
     """What the card in the parcel says; personal data."""
+    cancel_reason: _builtins.str
+    """Why units were last cancelled; empty where no reason was given. Staff only."""
     @_builtins.property
     def customer(self) -> Global___Customer:
         """Who ordered; unset when the order names nobody."""
@@ -447,10 +474,11 @@ class Order(_message.Message):
         tags: _abc.Iterable[_builtins.str] | None = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         gift_note: _builtins.str = ...,
+        cancel_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "hold", b"hold", "payment", b"payment", "payment_due_time", b"payment_due_time", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "charges", b"charges", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "fulfillments", b"fulfillments", "gift_note", b"gift_note", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "cancel_reason", b"cancel_reason", "charges", b"charges", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "fulfillments", b"fulfillments", "gift_note", b"gift_note", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1053,17 +1081,52 @@ class Fulfillment(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Fulfillment._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Fulfillment._State.ValueType  # 0
+        """Not a state; never stored or returned."""
+        STATE_SHIPPED: Fulfillment._State.ValueType  # 1
+        """On its way."""
+        STATE_DELIVERED: Fulfillment._State.ValueType  # 2
+        """The customer has it."""
+        STATE_FAILED: Fulfillment._State.ValueType  # 3
+        """It could not be delivered."""
+        STATE_CANCELLED: Fulfillment._State.ValueType  # 4
+        """It was not sent after all; its units are counted elsewhere."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """What became of a parcel."""
+
+    STATE_UNSPECIFIED: Fulfillment.State.ValueType  # 0
+    """Not a state; never stored or returned."""
+    STATE_SHIPPED: Fulfillment.State.ValueType  # 1
+    """On its way."""
+    STATE_DELIVERED: Fulfillment.State.ValueType  # 2
+    """The customer has it."""
+    STATE_FAILED: Fulfillment.State.ValueType  # 3
+    """It could not be delivered."""
+    STATE_CANCELLED: Fulfillment.State.ValueType  # 4
+    """It was not sent after all; its units are counted elsewhere."""
+
     FULFILLMENT_ID_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
     CARRIER_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
     fulfillment_id: _builtins.str
     """UUIDv7 assigned by the server."""
     tracking_number: _builtins.str
     """Tracking number of the carrier."""
     carrier: _builtins.str
     """Name of the carrier."""
+    state: Global___Fulfillment.State.ValueType
+    """What became of it. Events from before it was recorded have none."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___FulfillmentLine]:
         """Units in the parcel."""
@@ -1071,6 +1134,10 @@ class Fulfillment(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the parcel was recorded."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When its tracking or state was last changed; unset when it never was."""
 
     def __init__(
         self,
@@ -1080,10 +1147,12 @@ class Fulfillment(_message.Message):
         tracking_number: _builtins.str = ...,
         carrier: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___Fulfillment.State.ValueType = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "create_time", b"create_time", "fulfillment_id", b"fulfillment_id", "lines", b"lines", "tracking_number", b"tracking_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "create_time", b"create_time", "fulfillment_id", b"fulfillment_id", "lines", b"lines", "state", b"state", "tracking_number", b"tracking_number", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1599,6 +1668,7 @@ class OrderSnapshot(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order, a UUID."""
     state: Global___Order.State.ValueType
@@ -1611,6 +1681,8 @@ class OrderSnapshot(_message.Message):
     """Number of the last change, from 1: `version` of the Order. Events from before it was recorded here have it as
     `aggregate_version` only.
     """
+    reason: _builtins.str
+    """The reason given, for order.cancelled, order.returned and order.fulfillment_cancelled; the note, for order.noted. Staff only."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderLine]:
         """What was ordered, and what has become of it."""
@@ -1625,7 +1697,9 @@ class OrderSnapshot(_message.Message):
 
     @_builtins.property
     def fulfillment(self) -> Global___Fulfillment:
-        """The parcel, for order.fulfilled and order.partially_fulfilled."""
+        """The parcel, for order.fulfilled, order.partially_fulfilled, order.fulfillment_updated and
+        order.fulfillment_cancelled.
+        """
 
     @_builtins.property
     def hold(self) -> Global___Hold:
@@ -1659,10 +1733,11 @@ class OrderSnapshot(_message.Message):
         version: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "fulfillment", b"fulfillment", "hold", b"hold", "payment", b"payment", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "customer_id", b"customer_id", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reference", b"reference", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "customer_id", b"customer_id", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reason", b"reason", "reference", b"reference", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2207,6 +2282,617 @@ class ReleaseOrderRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseOrderRequest: _TypeAlias = ReleaseOrderRequest  # noqa: Y015
+
+@_typing.final
+class UpdateFulfillmentRequest(_message.Message):
+    """Request message for UpdateFulfillment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    FULFILLMENT_ID_FIELD_NUMBER: _builtins.int
+    TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
+    CARRIER_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    fulfillment_id: _builtins.str
+    """Id of the parcel, a UUID."""
+    tracking_number: _builtins.str
+    """Tracking number of the carrier, up to 200 characters."""
+    carrier: _builtins.str
+    """Name of the carrier, up to 100 characters."""
+    state: Global___Fulfillment.State.ValueType
+    """What became of the parcel: SHIPPED, also for one that is sent again, DELIVERED or FAILED. Unset: as it is."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to update: `tracking_number`, `carrier`, `state`. Empty: those that are set in the request; `*`: all of them
+        (AIP-134).
+        """
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        fulfillment_id: _builtins.str = ...,
+        tracking_number: _builtins.str = ...,
+        carrier: _builtins.str = ...,
+        state: Global___Fulfillment.State.ValueType | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_state", b"_state", "state", b"state", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_state", b"_state", "carrier", b"carrier", "etag", b"etag", "fulfillment_id", b"fulfillment_id", "order_id", b"order_id", "request_id", b"request_id", "state", b"state", "tracking_number", b"tracking_number", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__state: _TypeAlias = _typing.Literal["state"]  # noqa: Y015
+    _WhichOneofArgType__state: _TypeAlias = _typing.Literal["_state", b"_state"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__state) -> _WhichOneofReturnType__state | None: ...
+
+Global___UpdateFulfillmentRequest: _TypeAlias = UpdateFulfillmentRequest  # noqa: Y015
+
+@_typing.final
+class CancelFulfillmentRequest(_message.Message):
+    """Request message for CancelFulfillment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    FULFILLMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    fulfillment_id: _builtins.str
+    """Id of the parcel, a UUID."""
+    reason: _builtins.str
+    """Why it was not sent, for people, up to 1,000 characters."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        fulfillment_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "fulfillment_id", b"fulfillment_id", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelFulfillmentRequest: _TypeAlias = CancelFulfillmentRequest  # noqa: Y015
+
+@_typing.final
+class ListPackingSlipsRequest(_message.Message):
+    """Request message for ListPackingSlips. Orders must match all filters that are set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_IDS_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see `next_page_token`."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before, with all other arguments as they were; empty for the first page."""
+    location_id: _builtins.str
+    """Only what this location owes."""
+    @_builtins.property
+    def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these orders, up to 100; empty: all orders."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only orders that were created at this time or later."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only orders that were created before this time."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        order_ids: _abc.Iterable[_builtins.str] | None = ...,
+        location_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "location_id", b"location_id", "order_ids", b"order_ids", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPackingSlipsRequest: _TypeAlias = ListPackingSlipsRequest  # noqa: Y015
+
+@_typing.final
+class ListPackingSlipsResponse(_message.Message):
+    """Response message for ListPackingSlips."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLIPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last page. A page also ends at about 2 MiB, so it may have a token although it
+    holds fewer rows than `page_size`; a single larger row comes alone.
+    """
+    @_builtins.property
+    def slips(self) -> _containers.RepeatedCompositeFieldContainer[Global___PackingSlip]:
+        """Packing slips of this page, those of the oldest orders first."""
+
+    def __init__(
+        self,
+        *,
+        slips: _abc.Iterable[Global___PackingSlip] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "slips", b"slips"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPackingSlipsResponse: _TypeAlias = ListPackingSlipsResponse  # noqa: Y015
+
+@_typing.final
+class PackingSlip(_message.Message):
+    """What is to be packed for one order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Line(_message.Message):
+        """Units of one order line at one location."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LINE_NUMBER_FIELD_NUMBER: _builtins.int
+        LOCATION_ID_FIELD_NUMBER: _builtins.int
+        QUANTITY_FIELD_NUMBER: _builtins.int
+        SKU_FIELD_NUMBER: _builtins.int
+        TITLE_FIELD_NUMBER: _builtins.int
+        GIFT_NOTE_FIELD_NUMBER: _builtins.int
+        line_number: _builtins.int
+        """Position of the line in the order."""
+        location_id: _builtins.str
+        """Id of the location that owes the units; empty for untracked goods."""
+        quantity: _builtins.int
+        """Number of units."""
+        sku: _builtins.str
+        """Stock keeping unit of the goods."""
+        title: _builtins.str
+        """Name of the product and variant when they were ordered."""
+        gift_note: _builtins.str
+        """What the card at these goods says."""
+        def __init__(
+            self,
+            *,
+            line_number: _builtins.int = ...,
+            location_id: _builtins.str = ...,
+            quantity: _builtins.int = ...,
+            sku: _builtins.str = ...,
+            title: _builtins.str = ...,
+            gift_note: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["gift_note", b"gift_note", "line_number", b"line_number", "location_id", b"location_id", "quantity", b"quantity", "sku", b"sku", "title", b"title"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_NAME_FIELD_NUMBER: _builtins.int
+    SHIPPING_ADDRESS_FIELD_NUMBER: _builtins.int
+    GIFT_NOTE_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order."""
+    reference: _builtins.str
+    """The merchant's own number of the order."""
+    customer_name: _builtins.str
+    """Name of the customer."""
+    gift_note: _builtins.str
+    """What the card in the parcel says."""
+    @_builtins.property
+    def shipping_address(self) -> Global___Address:
+        """Address that the goods are sent to; unset when the order has none."""
+
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """Why the order must not be shipped for now; unset when it is not on hold."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___PackingSlip.Line]:
+        """What is still to be shipped."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        customer_name: _builtins.str = ...,
+        shipping_address: Global___Address | None = ...,
+        gift_note: _builtins.str = ...,
+        hold: Global___Hold | None = ...,
+        lines: _abc.Iterable[Global___PackingSlip.Line] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "shipping_address", b"shipping_address"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_name", b"customer_name", "gift_note", b"gift_note", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "reference", b"reference", "shipping_address", b"shipping_address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackingSlip: _TypeAlias = PackingSlip  # noqa: Y015
+
+@_typing.final
+class AddOrderNoteRequest(_message.Message):
+    """Request message for AddOrderNote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_VISIBLE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    note: _builtins.str
+    """The note, 1 to 2,000 characters."""
+    customer_visible: _builtins.bool
+    """Whether the customer may read it, by ListOrderTimeline."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+        customer_visible: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_visible", b"customer_visible", "etag", b"etag", "note", b"note", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddOrderNoteRequest: _TypeAlias = AddOrderNoteRequest  # noqa: Y015
+
+@_typing.final
+class ListOrderTimelineRequest(_message.Message):
+    """Request message for ListOrderTimeline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see `next_page_token`."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before, with all other arguments as they were; empty for the first page."""
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrderTimelineRequest: _TypeAlias = ListOrderTimelineRequest  # noqa: Y015
+
+@_typing.final
+class ListOrderTimelineResponse(_message.Message):
+    """Response message for ListOrderTimeline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last page. A page also ends at about 2 MiB, so it may have a token although it
+    holds fewer rows than `page_size`; a single larger row comes alone.
+    """
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderTimelineEntry]:
+        """Entries of this page, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___OrderTimelineEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrderTimelineResponse: _TypeAlias = ListOrderTimelineResponse  # noqa: Y015
+
+@_typing.final
+class OrderTimelineEntry(_message.Message):
+    """One thing that happened to an order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_VISIBLE_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    FULFILLMENT_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the order after it. Some versions have no entry for a storefront."""
+    type: _builtins.str
+    """Type of the event, such as `order.processing` or `payment.updated`; `order.noted` for a note."""
+    actor: _builtins.str
+    """Name of the key that did it, `customer` for a customer's own token, and `system` for what time caused. Staff only."""
+    note: _builtins.str
+    """The note, or the reason that was given. A storefront sees notes for the customer only."""
+    customer_visible: _builtins.bool
+    """Whether the note is for the customer."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineQuantity]:
+        """Units of order lines that it was about, for order.cancelled and order.returned; empty: all of the order."""
+
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineEdit]:
+        """Units by SKU before and after, for order.edited. Staff only."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields that were changed, for order.updated. Staff only."""
+
+    @_builtins.property
+    def payment(self) -> Global___PaymentReport:
+        """What the payment provider reported, for payment.updated. Staff only."""
+
+    @_builtins.property
+    def fulfillment(self) -> Global___Fulfillment:
+        """The parcel, for order.fulfilled and order.partially_fulfilled; as it was then, for order.fulfillment_updated and
+        order.fulfillment_cancelled.
+        """
+
+    @_builtins.property
+    def charge(self) -> Global___Charge:
+        """The charge, for order.charged. Staff only."""
+
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """Cause of the hold, for order.held. Staff only."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        type: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        note: _builtins.str = ...,
+        customer_visible: _builtins.bool = ...,
+        lines: _abc.Iterable[Global___LineQuantity] | None = ...,
+        edits: _abc.Iterable[Global___LineEdit] | None = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+        payment: Global___PaymentReport | None = ...,
+        fulfillment: Global___Fulfillment | None = ...,
+        charge: Global___Charge | None = ...,
+        hold: Global___Hold | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "create_time", b"create_time", "fulfillment", b"fulfillment", "hold", b"hold", "payment", b"payment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "charge", b"charge", "create_time", b"create_time", "customer_visible", b"customer_visible", "edits", b"edits", "fields", b"fields", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "note", b"note", "payment", b"payment", "type", b"type", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderTimelineEntry: _TypeAlias = OrderTimelineEntry  # noqa: Y015
+
+@_typing.final
+class LineEdit(_message.Message):
+    """Units of one SKU before and after an edit; zero where it had no line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKU_FIELD_NUMBER: _builtins.int
+    FROM_QUANTITY_FIELD_NUMBER: _builtins.int
+    TO_QUANTITY_FIELD_NUMBER: _builtins.int
+    sku: _builtins.str
+    """Stock keeping unit of the goods."""
+    from_quantity: _builtins.int
+    """Units before the edit, those that were cancelled not counted."""
+    to_quantity: _builtins.int
+    """Units after the edit."""
+    def __init__(
+        self,
+        *,
+        sku: _builtins.str = ...,
+        from_quantity: _builtins.int = ...,
+        to_quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_quantity", b"from_quantity", "sku", b"sku", "to_quantity", b"to_quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineEdit: _TypeAlias = LineEdit  # noqa: Y015
+
+@_typing.final
+class ListPaymentsRequest(_message.Message):
+    """Request message for ListPayments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see `next_page_token`."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before, with all other arguments as they were; empty for the first page."""
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentsRequest: _TypeAlias = ListPaymentsRequest  # noqa: Y015
+
+@_typing.final
+class ListPaymentsResponse(_message.Message):
+    """Response message for ListPayments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last page. A page also ends at about 2 MiB, so it may have a token although it
+    holds fewer rows than `page_size`; a single larger row comes alone.
+    """
+    @_builtins.property
+    def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaymentReport]:
+        """Reports of this page, in the order in which they were recorded."""
+
+    def __init__(
+        self,
+        *,
+        payments: _abc.Iterable[Global___PaymentReport] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "payments", b"payments"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentsResponse: _TypeAlias = ListPaymentsResponse  # noqa: Y015
+
+@_typing.final
+class PaymentReport(_message.Message):
+    """An event that a payment provider reported."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    PROVIDER_EVENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    PAYMENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    RUNNING_TOTAL_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Name of the payment provider."""
+    provider_event_id: _builtins.str
+    """The provider's id of the event."""
+    kind: Global___RecordPaymentRequest.Kind.ValueType
+    """What the provider reported."""
+    payment_reference: _builtins.str
+    """The tender that the event belongs to; empty for the only tender of the provider."""
+    running_total: _builtins.bool
+    """Whether the amount is the total of this kind and tender so far."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Amount of money."""
+
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened at the provider."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        provider_event_id: _builtins.str = ...,
+        kind: Global___RecordPaymentRequest.Kind.ValueType = ...,
+        amount: _money_pb2.Money | None = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        payment_reference: _builtins.str = ...,
+        running_total: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "event_time", b"event_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "event_time", b"event_time", "kind", b"kind", "payment_reference", b"payment_reference", "provider", b"provider", "provider_event_id", b"provider_event_id", "running_total", b"running_total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentReport: _TypeAlias = PaymentReport  # noqa: Y015
 
 @_typing.final
 class RecordPaymentRequest(_message.Message):

@@ -110,6 +110,36 @@ class OrderServiceStub:
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ReleaseOrderRequest.SerializeToString,
                 response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
+        self.UpdateFulfillment = channel.unary_unary(
+                '/stockward.order.v1.OrderService/UpdateFulfillment',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.UpdateFulfillmentRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.CancelFulfillment = channel.unary_unary(
+                '/stockward.order.v1.OrderService/CancelFulfillment',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.CancelFulfillmentRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.ListPackingSlips = channel.unary_unary(
+                '/stockward.order.v1.OrderService/ListPackingSlips',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPackingSlipsRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPackingSlipsResponse.FromString,
+                _registered_method=True)
+        self.AddOrderNote = channel.unary_unary(
+                '/stockward.order.v1.OrderService/AddOrderNote',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.AddOrderNoteRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.ListOrderTimeline = channel.unary_unary(
+                '/stockward.order.v1.OrderService/ListOrderTimeline',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListOrderTimelineRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListOrderTimelineResponse.FromString,
+                _registered_method=True)
+        self.ListPayments = channel.unary_unary(
+                '/stockward.order.v1.OrderService/ListPayments',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPaymentsRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPaymentsResponse.FromString,
+                _registered_method=True)
         self.RecordPayment = channel.unary_unary(
                 '/stockward.order.v1.OrderService/RecordPayment',
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.RecordPaymentRequest.SerializeToString,
@@ -322,7 +352,7 @@ class OrderServiceServicer:
         """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
         Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not paid in time.
 
-        An order on hold is not put on hold a second time, so that nobody overwrites the reason of somebody else: release
+        An order on hold is not put on hold a second time, so that one reason does not overwrite another: release
         it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may stand at once,
         and then `hold` is the one by staff.
 
@@ -344,6 +374,77 @@ class OrderServiceServicer:
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_NOT_ON_HOLD): the order is not on hold.
         - FAILED_PRECONDITION (ORDER_ON_HOLD): it is on hold for want of payment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateFulfillment(self, request, context):
+        """Corrects the tracking of a parcel, or reports what became of it: shipped, also once more, delivered, or failed.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND): no order has the id, or the order has no such parcel.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is cancelled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelFulfillment(self, request, context):
+        """Cancels a parcel that was not sent after all: its units are on hand again where they left, the order has its claims
+        on them back, and is PROCESSING or PARTIALLY_FULFILLED again. The ledger records it as FULFILLED with positive
+        numbers. What was delivered comes back by ReturnOrder.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND): no order has the id, or the order has no such parcel.
+        - NOT_FOUND (SKU_UNKNOWN): the catalog no longer has a SKU of the parcel.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is delivered or cancelled.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned.
+        - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the stock of a SKU of the parcel is no longer tracked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPackingSlips(self, request, context):
+        """Lists what is to be packed, oldest orders first: of each order that is PROCESSING or PARTIALLY_FULFILLED the units
+        that are still to be shipped, with the location that owes them, and where they go.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddOrderNote(self, request, context):
+        """Adds a note to the timeline of an order, in any state. A note does not change the order, but its version.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOrderTimeline(self, request, context):
+        """Lists what happened to an order, oldest first: its steps, edits, notes, payments and parcels, with who did it and
+        why. It is kept as long as the order, unlike events. Steps from before this was recorded are missing.
+
+        A storefront sees its steps, and the notes that are for the customer.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or the caller may not see it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayments(self, request, context):
+        """Lists the events that payment providers reported of an order, in the order in which they were recorded.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -446,6 +547,36 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.ReleaseOrder,
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ReleaseOrderRequest.FromString,
                     response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'UpdateFulfillment': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateFulfillment,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.UpdateFulfillmentRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'CancelFulfillment': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelFulfillment,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.CancelFulfillmentRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'ListPackingSlips': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPackingSlips,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPackingSlipsRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPackingSlipsResponse.SerializeToString,
+            ),
+            'AddOrderNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddOrderNote,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.AddOrderNoteRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'ListOrderTimeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrderTimeline,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListOrderTimelineRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListOrderTimelineResponse.SerializeToString,
+            ),
+            'ListPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayments,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPaymentsRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPaymentsResponse.SerializeToString,
             ),
             'RecordPayment': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordPayment,
@@ -859,6 +990,168 @@ class OrderService:
             '/stockward.order.v1.OrderService/ReleaseOrder',
             stockward_dot_order_dot_v1_dot_order__pb2.ReleaseOrderRequest.SerializeToString,
             stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateFulfillment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/UpdateFulfillment',
+            stockward_dot_order_dot_v1_dot_order__pb2.UpdateFulfillmentRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelFulfillment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/CancelFulfillment',
+            stockward_dot_order_dot_v1_dot_order__pb2.CancelFulfillmentRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPackingSlips(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/ListPackingSlips',
+            stockward_dot_order_dot_v1_dot_order__pb2.ListPackingSlipsRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.ListPackingSlipsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddOrderNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/AddOrderNote',
+            stockward_dot_order_dot_v1_dot_order__pb2.AddOrderNoteRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOrderTimeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/ListOrderTimeline',
+            stockward_dot_order_dot_v1_dot_order__pb2.ListOrderTimelineRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.ListOrderTimelineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/ListPayments',
+            stockward_dot_order_dot_v1_dot_order__pb2.ListPaymentsRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.ListPaymentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

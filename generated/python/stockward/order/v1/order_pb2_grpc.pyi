@@ -191,7 +191,7 @@ class OrderServiceStub:
     """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
     Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not paid in time.
 
-    An order on hold is not put on hold a second time, so that nobody overwrites the reason of somebody else: release
+    An order on hold is not put on hold a second time, so that one reason does not overwrite another: release
     it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may stand at once,
     and then `hold` is the one by staff.
 
@@ -209,6 +209,53 @@ class OrderServiceStub:
     - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_NOT_ON_HOLD): the order is not on hold.
     - FAILED_PRECONDITION (ORDER_ON_HOLD): it is on hold for want of payment.
+    """
+    UpdateFulfillment: _grpc.UnaryUnaryMultiCallable[_order_pb2.UpdateFulfillmentRequest, _order_pb2.Order]
+    """Corrects the tracking of a parcel, or reports what became of it: shipped, also once more, delivered, or failed.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND): no order has the id, or the order has no such parcel.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is cancelled.
+    """
+    CancelFulfillment: _grpc.UnaryUnaryMultiCallable[_order_pb2.CancelFulfillmentRequest, _order_pb2.Order]
+    """Cancels a parcel that was not sent after all: its units are on hand again where they left, the order has its claims
+    on them back, and is PROCESSING or PARTIALLY_FULFILLED again. The ledger records it as FULFILLED with positive
+    numbers. What was delivered comes back by ReturnOrder.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND): no order has the id, or the order has no such parcel.
+    - NOT_FOUND (SKU_UNKNOWN): the catalog no longer has a SKU of the parcel.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is delivered or cancelled.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned.
+    - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the stock of a SKU of the parcel is no longer tracked.
+    """
+    ListPackingSlips: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListPackingSlipsRequest, _order_pb2.ListPackingSlipsResponse]
+    """Lists what is to be packed, oldest orders first: of each order that is PROCESSING or PARTIALLY_FULFILLED the units
+    that are still to be shipped, with the location that owes them, and where they go.
+    """
+    AddOrderNote: _grpc.UnaryUnaryMultiCallable[_order_pb2.AddOrderNoteRequest, _order_pb2.Order]
+    """Adds a note to the timeline of an order, in any state. A note does not change the order, but its version.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    """
+    ListOrderTimeline: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListOrderTimelineRequest, _order_pb2.ListOrderTimelineResponse]
+    """Lists what happened to an order, oldest first: its steps, edits, notes, payments and parcels, with who did it and
+    why. It is kept as long as the order, unlike events. Steps from before this was recorded are missing.
+
+    A storefront sees its steps, and the notes that are for the customer.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or the caller may not see it.
+    """
+    ListPayments: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListPaymentsRequest, _order_pb2.ListPaymentsResponse]
+    """Lists the events that payment providers reported of an order, in the order in which they were recorded.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
     """
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_order_pb2.RecordPaymentRequest, _order_pb2.Order]
     """Records an event that a payment provider reports. An event with the same (provider, provider_event_id) is recorded
@@ -380,7 +427,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
     """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
     Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not paid in time.
 
-    An order on hold is not put on hold a second time, so that nobody overwrites the reason of somebody else: release
+    An order on hold is not put on hold a second time, so that one reason does not overwrite another: release
     it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may stand at once,
     and then `hold` is the one by staff.
 
@@ -398,6 +445,53 @@ class OrderServiceAsyncStub(OrderServiceStub):
     - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_NOT_ON_HOLD): the order is not on hold.
     - FAILED_PRECONDITION (ORDER_ON_HOLD): it is on hold for want of payment.
+    """
+    UpdateFulfillment: _aio.UnaryUnaryMultiCallable[_order_pb2.UpdateFulfillmentRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Corrects the tracking of a parcel, or reports what became of it: shipped, also once more, delivered, or failed.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND): no order has the id, or the order has no such parcel.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is cancelled.
+    """
+    CancelFulfillment: _aio.UnaryUnaryMultiCallable[_order_pb2.CancelFulfillmentRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Cancels a parcel that was not sent after all: its units are on hand again where they left, the order has its claims
+    on them back, and is PROCESSING or PARTIALLY_FULFILLED again. The ledger records it as FULFILLED with positive
+    numbers. What was delivered comes back by ReturnOrder.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND): no order has the id, or the order has no such parcel.
+    - NOT_FOUND (SKU_UNKNOWN): the catalog no longer has a SKU of the parcel.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is delivered or cancelled.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned.
+    - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the stock of a SKU of the parcel is no longer tracked.
+    """
+    ListPackingSlips: _aio.UnaryUnaryMultiCallable[_order_pb2.ListPackingSlipsRequest, _order_pb2.ListPackingSlipsResponse]  # type: ignore[assignment]
+    """Lists what is to be packed, oldest orders first: of each order that is PROCESSING or PARTIALLY_FULFILLED the units
+    that are still to be shipped, with the location that owes them, and where they go.
+    """
+    AddOrderNote: _aio.UnaryUnaryMultiCallable[_order_pb2.AddOrderNoteRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Adds a note to the timeline of an order, in any state. A note does not change the order, but its version.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    """
+    ListOrderTimeline: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrderTimelineRequest, _order_pb2.ListOrderTimelineResponse]  # type: ignore[assignment]
+    """Lists what happened to an order, oldest first: its steps, edits, notes, payments and parcels, with who did it and
+    why. It is kept as long as the order, unlike events. Steps from before this was recorded are missing.
+
+    A storefront sees its steps, and the notes that are for the customer.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or the caller may not see it.
+    """
+    ListPayments: _aio.UnaryUnaryMultiCallable[_order_pb2.ListPaymentsRequest, _order_pb2.ListPaymentsResponse]  # type: ignore[assignment]
+    """Lists the events that payment providers reported of an order, in the order in which they were recorded.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
     """
     RecordPayment: _aio.UnaryUnaryMultiCallable[_order_pb2.RecordPaymentRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records an event that a payment provider reports. An event with the same (provider, provider_event_id) is recorded
@@ -650,7 +744,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Puts an order on hold: it can be neither processed nor fulfilled until staff release it, or until `expire_time`.
         Everything else goes on: it can be paid, edited, cancelled, and it expires when it is not paid in time.
 
-        An order on hold is not put on hold a second time, so that nobody overwrites the reason of somebody else: release
+        An order on hold is not put on hold a second time, so that one reason does not overwrite another: release
         it first. A hold for want of payment (REASON_PAYMENT, without an actor) is none of these: both may stand at once,
         and then `hold` is the one by staff.
 
@@ -674,6 +768,89 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_NOT_ON_HOLD): the order is not on hold.
         - FAILED_PRECONDITION (ORDER_ON_HOLD): it is on hold for want of payment.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateFulfillment(
+        self,
+        request: _order_pb2.UpdateFulfillmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Corrects the tracking of a parcel, or reports what became of it: shipped, also once more, delivered, or failed.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND): no order has the id, or the order has no such parcel.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is cancelled.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelFulfillment(
+        self,
+        request: _order_pb2.CancelFulfillmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Cancels a parcel that was not sent after all: its units are on hand again where they left, the order has its claims
+        on them back, and is PROCESSING or PARTIALLY_FULFILLED again. The ledger records it as FULFILLED with positive
+        numbers. What was delivered comes back by ReturnOrder.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND): no order has the id, or the order has no such parcel.
+        - NOT_FOUND (SKU_UNKNOWN): the catalog no longer has a SKU of the parcel.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is delivered or cancelled.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned.
+        - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the stock of a SKU of the parcel is no longer tracked.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPackingSlips(
+        self,
+        request: _order_pb2.ListPackingSlipsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.ListPackingSlipsResponse, _abc.Awaitable[_order_pb2.ListPackingSlipsResponse]]:
+        """Lists what is to be packed, oldest orders first: of each order that is PROCESSING or PARTIALLY_FULFILLED the units
+        that are still to be shipped, with the location that owes them, and where they go.
+        """
+
+    @_abc_1.abstractmethod
+    def AddOrderNote(
+        self,
+        request: _order_pb2.AddOrderNoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Adds a note to the timeline of an order, in any state. A note does not change the order, but its version.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        """
+
+    @_abc_1.abstractmethod
+    def ListOrderTimeline(
+        self,
+        request: _order_pb2.ListOrderTimelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.ListOrderTimelineResponse, _abc.Awaitable[_order_pb2.ListOrderTimelineResponse]]:
+        """Lists what happened to an order, oldest first: its steps, edits, notes, payments and parcels, with who did it and
+        why. It is kept as long as the order, unlike events. Steps from before this was recorded are missing.
+
+        A storefront sees its steps, and the notes that are for the customer.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or the caller may not see it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPayments(
+        self,
+        request: _order_pb2.ListPaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.ListPaymentsResponse, _abc.Awaitable[_order_pb2.ListPaymentsResponse]]:
+        """Lists the events that payment providers reported of an order, in the order in which they were recorded.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
         """
 
     @_abc_1.abstractmethod

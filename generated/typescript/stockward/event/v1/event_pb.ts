@@ -8,11 +8,11 @@
 //     stock.{changed,low,recovered,depleted,shortfall,renamed}
 //     reservation.{created,extended,released,expired,converted}
 //     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned,charged,updated,edited}
-//     order.{held,released}
+//     order.{noted,held,released,fulfillment_updated,fulfillment_cancelled}
 //     payment.updated
 //     endpoint.{failing,disabled,pinged}
 //
-// A storefront reads these events: order.* except order.held and order.released, payment.updated and reservation.*, for
+// A storefront reads these events: order.* except order.noted, order.held and order.released, payment.updated and reservation.*, for
 // any product; product.* and stock.* of a product that is published, since it was last published; and
 // product.unpublished. It reads no event of a draft, none from before the last publication, none of an unpublished
 // product but that it was unpublished, and no endpoint.*. Whether a product is published is decided when the events are

@@ -566,7 +566,8 @@ export enum StockMovement_Kind {
   DEALLOCATED = 6,
 
   /**
-   * Units of an order were shipped: on_hand and allocated decrease.
+   * Units of an order were shipped: on_hand and allocated decrease. When the parcel was cancelled afterwards, both
+   * increase.
    *
    * @generated from enum value: KIND_FULFILLED = 7;
    */
