@@ -68,6 +68,8 @@ def _wrong_sums(events: Sequence[Recorded]) -> Iterable[str]:
 def _left(line: orders.OrderLine) -> list[Unit]:
     """Returns the units of an edited line that are not cancelled."""
     left = line.quantity - line.cancelled
+    if not left:
+        return []
     return list(zip(*(_one_by_one(minor(amount), left) for amount in (line.discount, line.tax)), strict=True))
 
 
