@@ -32,10 +32,11 @@ from stockward_server.gateway.sender import Answer
 from stockward_server.relay.publisher import Publisher
 from stockward_server.storage.database import transaction
 from stockward_server.storage.events.event_log import SqlEventLog
+from stockward_server.storage.events.lost_events import PublishedEvent
 from stockward_server.storage.events.outbox import PendingEvent
 from stockward_server.storage.statement import Statement
 from stockward_server.storage.webhooks.claims import Lane, SqlWebhooks
-from stockward_server.storage.webhooks.feed import FeedEvent, Position, WebhookFeed
+from stockward_server.storage.webhooks.feed import Position, WebhookFeed
 from stockward_server.storage.write import committer, idempotency, lock, optimistic, write_orders, write_state
 from torture.checks import Finding
 
@@ -89,8 +90,8 @@ def forgets_requests(patch: Patch) -> None:
     find, insert = idempotency.find_responses, idempotency.insert_responses
 
     async def find_responses(connection: Any, requests: Sequence[MutationContext]) -> Any:
-        now, renames, _ = await find(connection, requests)
-        return now, renames, {}
+        opening = await find(connection, requests)
+        return opening._replace(stored={})
 
     def insert_responses(statement: Statement, answers: Any, now: Any) -> None:
         insert(statement, answers, now)
@@ -343,8 +344,8 @@ def fans_out_some(patch: Patch) -> None:
     """Makes no deliveries for one event in thirty."""
     fan_out, unlucky = WebhookFeed.fan_out, every(30)
 
-    async def fanned_out(self: WebhookFeed, events: Sequence[FeedEvent], position: Position) -> None:
-        await fan_out(self, [event for event in events if not unlucky()], position)
+    async def fanned_out(self: WebhookFeed, events: Sequence[PublishedEvent], position: Position) -> int:
+        return await fan_out(self, [event for event in events if not unlucky()], position)
 
     patch(WebhookFeed, "fan_out", fanned_out)
 
@@ -445,6 +446,11 @@ WITHOUT_GUARD = {
     "keeps-old-offers": checks_without("IF differing IS NULL", "IF false"),
     "keeps-its-own-time": checks_without("IF remembered_time", "IF false AND remembered_time"),
     "forgets-limits": checks_without("IF NOT there_is", "IF false", "require_room"),
+    "keeps-its-epoch": checks_without(
+        "RAISE EXCEPTION 'the event log has another epoch' USING ERRCODE = 'serialization_failure'",
+        "RETURN true",
+        "require_epoch",
+    ),
     "forgets-requests": forgets_requests,
     "locks-late": locks_late,
 }

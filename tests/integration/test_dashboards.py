@@ -124,7 +124,7 @@ def test_each_alert_says_what_it_means_and_where_to_read_on() -> None:
     rules: list[dict[str, Any]] = [
         rule for file in (ALERTS, DISK_ALERTS) for group in file["groups"] for rule in group["rules"]
     ]
-    assert len({rule["alert"] for rule in rules}) == len(rules) == 13
+    assert len({rule["alert"] for rule in rules}) == len(rules) == 14
     for rule in DISK_ALERTS["groups"][0]["rules"]:
         assert all(name.startswith("node_filesystem_") for name in names_in(rule["expr"])[0])
     for rule in rules:

@@ -12,12 +12,12 @@ import pytest
 from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.ports.webhooks import Batch, DeliveryFilter
 from stockward_server.domain.delivery import DeliveryState
-from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import Pool
+from stockward_server.storage.events.lost_events import PublishedEvent
 from stockward_server.storage.webhooks.claims import Attempt, Lane, Release, SqlWebhooks
 from stockward_server.storage.webhooks.deliveries import SqlDeliveries
 from stockward_server.storage.webhooks.endpoints import SqlEndpoints
-from stockward_server.storage.webhooks.feed import FeedEvent, Position, WebhookFeed
+from stockward_server.storage.webhooks.feed import Position, WebhookFeed
 from stockward_server.storage.webhooks.replay import SqlReplay
 from stockward_server.storage.write.mutation import Mutations
 from tests.commands import RESULT, request
@@ -123,14 +123,19 @@ async def test_a_claimed_lane_stays_so_whatever_comes_to_it(database: Pool, data
     deliveries, replay = SqlDeliveries(database, mutations), SqlReplay(mutations)
     endpoints = SqlEndpoints(database, mutations)
 
-    async def fan_out(event_id: str) -> None:
-        event = FeedEvent(event_id, "order.created", lane.aggregate_id, 1, datetime.now(UTC))
+    async def fan_out() -> None:
+        made = event(lane.aggregate_id, 7)
+        await record(database, made)
+        await database.execute("DELETE FROM outbox")
+        row = await database.fetchrow("SELECT seq, create_time FROM events WHERE event_id = $1", made.event_id)
+        assert row
+        published = PublishedEvent(made.event_id, made.type, made.aggregate_id, 7, *row.values())
         async with WebhookFeed.open(database_url, "STOCKWARD", lambda reason: None) as feed:
-            await feed.fan_out([event], Position(1, event_id))
+            assert await feed.fan_out([published], Position(1, made.event_id)) == 0
 
     for number, coming in enumerate(
         [
-            fan_out(new_id()),
+            fan_out(),
             deliveries.retry(request(), "a", second, RESULT),
             replay.recover(request(), "a", datetime.min.replace(tzinfo=UTC), Batch(10, 0), RESULT),
             replay.replay(request(), DeliveryFilter("a"), Batch(10, 0), RESULT),

@@ -13,11 +13,14 @@ from typing import Any
 
 import grpc
 import pytest
+from stockward.catalog.v1.catalog_pb2 import GetProductRequest, Product, RenameSkuRequest, UpdateProductRequest
 from stockward.event.v1.event_pb2 import Event, ListEventsRequest, ListEventsResponse
+from stockward.webhook.v1.webhook_pb2 import CreateEndpointRequest, Endpoint, PingEndpointRequest
 from typer.testing import CliRunner
 
 from stockward_client import AsyncStockward, CursorLost, Stockward
 from stockward_dev import Postgres
+from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.ports.events import Cursor, EventsLost
 from stockward_server.cli import app
 from stockward_server.config import Settings
@@ -26,8 +29,9 @@ from stockward_server.storage import log_epoch
 from stockward_server.storage.database import Pool, is_database_down, open_pool, transaction
 from stockward_server.storage.events.event_log import SqlEventLog
 from stockward_server.storage.log_epoch import OnStandby, begin_epoch
+from stockward_server.storage.webhooks.endpoint_health import SqlEndpointHealth
 from tests.databases import PROGRAMS
-from tests.events import event, insert, record, record_many, until
+from tests.events import event, insert, record, record_many, until, versions
 from tests.shop import KEYS, Shop, refused, running_shop
 from tests.unit.test_cursor import former_encode
 from tests.watching import watch_availability, watch_orders, watch_stock
@@ -154,6 +158,47 @@ async def test_what_was_proven_of_another_record_is_forgotten(database: Pool) ->
         page = await log.list_events(None, 100)
         assert page.payloads == [], "whoever went on from `early` would never see `late`"
     assert len((await log.list_events(page.next, 100)).payloads) == 7
+
+
+# Versions
+
+
+async def test_no_version_stands_for_two_events(shop: Shop) -> None:
+    """Subscribers ignore what is not newer than what they have, and they may have events that are lost."""
+    product_id = await shop.sell("MUG", 10)
+    wanted = CreateEndpointRequest(endpoint=Endpoint(url="https://example.com/hook", types=["*"]))
+    endpoint_id = (await shop.pms.webhooks.CreateEndpoint(wanted)).endpoint.endpoint_id
+    order = await shop.order("MUG")
+    product = await shop.pms.catalog.GetProduct(GetProductRequest(product_id=product_id))
+    cursor = (await list_from(shop, "")).next_cursor
+    await begin(shop.pool)
+    *_, (_, _, first) = await epochs(shop.pool)
+
+    await shop.pay(order)
+    await shop.receive("MUG", 1)
+    await shop.pms.catalog.UpdateProduct(  # an etag of before is good
+        UpdateProductRequest(product=Product(product_id=product_id, etag=product.etag, title="Mug"))
+    )
+    await shop.pms.catalog.RenameSku(RenameSkuRequest(sku="MUG", new_sku="CUP"))
+    await shop.pms.webhooks.PingEndpoint(PingEndpointRequest(endpoint_id=endpoint_id))
+    health = SqlEndpointHealth(shop.pool, encode_event)
+    await health.failing(endpoint_id, datetime.now(UTC) - timedelta(days=1))
+    assert await health.warn(endpoint_id, "why", timedelta(hours=1))
+
+    found = versions((await list_from(shop, cursor)).events)
+    assert len(found) == 5
+    assert found == {each: list(range(first, first + len(of_it))) for each, of_it in found.items()}
+
+
+async def test_a_connection_that_outlives_a_failover_begins_an_epoch(shop: Shop) -> None:
+    """Behind a pooler the server's connections stay open while the database changes."""
+    await shop.sell("MUG", 10)
+    assert len(await epochs(shop.pool)) == 1
+    await shop.pool.execute("UPDATE log_epochs SET lineage = regexp_replace(lineage, '/[0-9A-F]{8}/', '/FFFFFFFF/')")
+    levels = await asyncio.gather(*(shop.receive("MUG", 1) for _ in range(5)))
+    (_, (_, _, first)) = await epochs(shop.pool)
+    assert sorted(level.version for level in levels) == list(range(first, first + 5))
+    assert min(seq for seq in await drawn(shop.pool) if seq > 1000) > first
 
 
 # Up to where the record is common
@@ -303,10 +348,11 @@ async def list_from(shop: Shop, cursor: str) -> ListEventsResponse:
 
 
 async def test_a_reader_is_told_over_a_restore(
-    shop: Shop, settings: Settings, postgres: Postgres, tmp_path: Path
+    shop: Shop, settings: Settings, postgres: Postgres, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await shop.sell("MUG", 10)
-    before = (await list_from(shop, "")).next_cursor
+    common_part = await list_from(shop, "")
+    before, common_time = common_part.next_cursor, common_part.events[-1].time.ToDatetime(UTC)
     backup = tmp_path / "shop.dump"
     await call("pg_dump", "--format=custom", f"--file={backup}", settings.database_url.get_secret_value())
     for _ in range(3):
@@ -321,6 +367,8 @@ async def test_a_reader_is_told_over_a_restore(
         refusal = await refused(list_from(again, ghost))
         assert (refusal.code.name, refusal.reason) == ("OUT_OF_RANGE", "CURSOR_LOST")
         assert (refusal.fields, refusal.metadata["common"]) == (["cursor"], "true")
+        assert datetime.fromisoformat(refusal.metadata["time"]) == common_time
+        assert f"up to which the record is what it was ({common_time:%Y-%m-%d %H:%M:%S} UTC)" in refusal.message
         common = await list_from(again, refusal.metadata["cursor"])
         assert common == await list_from(again, before)
         assert len(common.events) >= 9
@@ -338,6 +386,7 @@ async def test_a_reader_is_told_over_a_restore(
             async for response in staff.inventory.watch_stock(skus=["MUG"], cursor=ghost):
                 assert [each.on_hand for each in response.stock_levels] == [19], "the present state"
                 break
+            assert f"({common_time:%Y-%m-%d %H:%M:%S} UTC)" in caplog.text, "the client says up to when"
             with pytest.raises(CursorLost) as error:
                 await anext(staff.events.list_events(cursor=ghost).pages())
             assert error.value.metadata["cursor"]

@@ -21,6 +21,7 @@ from stockward_server.domain.order import Customer
 from stockward_server.domain.unpaid_limits import UnpaidLimits
 from stockward_server.storage import database as storage
 from stockward_server.storage.database import Pool, transaction
+from stockward_server.storage.log_epoch import FIRST_VERSION, begin_epoch
 from stockward_server.storage.write import optimistic, remembered
 from stockward_server.storage.write.remembered import DatabaseClock
 from tests.commands import (
@@ -198,10 +199,19 @@ async def check_price(database: Pool, committer: ResultCommitter, other: ResultC
 async def check_clock(database: Pool, committer: ResultCommitter, other: ResultCommitter) -> None:
     """What the process takes for the database's time is not."""
     assert committer._optimistic
-    committer._optimistic.note_time(datetime.now().astimezone() + timedelta(hours=1))
+    committer._optimistic.note(datetime.now().astimezone() + timedelta(hours=1), 0)
     order = await committer.submit(buy(("MUG", 1)))
     now = await database.fetchval("SELECT clock_timestamp()")
     assert now - timedelta(minutes=1) < order.create_time <= now
+
+
+async def check_epoch(database: Pool, committer: ResultCommitter, other: ResultCommitter) -> None:
+    """A standby that was behind took over: what was remembered may be lost, and the version of a row given again."""
+    async with database.acquire() as connection:
+        await begin_epoch(connection)
+    await committer.submit(buy(("MUG", 1)))
+    first = await database.fetchval(f"SELECT {FIRST_VERSION}")
+    assert await database.fetchval("SELECT version FROM stock WHERE sku = 'MUG'") == first
 
 
 async def check_repeated(database: Pool, committer: ResultCommitter, other: ResultCommitter) -> None:
@@ -235,6 +245,7 @@ SITUATIONS = [
     check_location,
     check_price,
     check_clock,
+    check_epoch,
     check_repeated,
     check_unpaid,
     check_held,
@@ -268,6 +279,7 @@ async def test_a_seq_is_drawn_under_the_locks(
         ("keeps-its-own-time", check_clock),
         ("forgets-limits", check_unpaid),
         ("forgets-limits", check_held),
+        ("keeps-its-epoch", check_epoch),
         ("forgets-requests", check_repeated),
         ("locks-late", check_seq),
     ],

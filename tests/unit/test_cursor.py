@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -99,6 +100,9 @@ def test_any_text_is_a_cursor_or_refused(text: str) -> None:
         assert not text
 
 
+TIME = datetime(2026, 11, 22, 10, 0, 0, 500000, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("known", [True, False])
 async def test_who_stands_behind_lost_events_is_told_where_to_go_on(known: bool) -> None:
     async def key() -> bytes:
@@ -107,7 +111,7 @@ async def test_who_stands_behind_lost_events_is_told_where_to_go_on(known: bool)
     async def read() -> None:
         async with going_on(Seals(key), CURSOR) as (after, _):
             assert after == Cursor(7, "5f0c2a91")
-            raise EventsLost(Cursor(5, "9d1e7b04"), known=known)
+            raise EventsLost(Cursor(5, "9d1e7b04"), TIME, known=known)
 
     with pytest.raises(CursorLost, match=r"up to which the record is what it was|at which the record ends now") as lost:
         await read()

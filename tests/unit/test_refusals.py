@@ -36,6 +36,7 @@ class Batch:
         self.state = UnitOfWork(
             datetime.now(UTC),
             encode_event,
+            0,
             {sku: Offer(sku, sku, Money("EUR", 1000), published=True) for sku in skus},
             {"main": (0, True), "north": (1, True)},
             held=Overlay({("ann", ""): Held()}),
@@ -131,7 +132,7 @@ async def test_a_row_that_is_refused_on_the_way_changes_nothing() -> None:
 
 
 def test_a_batch_accepts_all_that_a_command_has_changed() -> None:
-    state = UnitOfWork(datetime.now(UTC), encode_event)
+    state = UnitOfWork(datetime.now(UTC), encode_event, 0)
     scratch = state.scratch()
     names = [each.name for each in fields(UnitOfWork) if isinstance(getattr(state, each.name), Overlay | list)]
     assert len(names) > 10

@@ -20,7 +20,7 @@ from stockward_server.storage.write.remembered import (
 def seen(*skus: str, on_hand: int = 1) -> UnitOfWork:
     """A committed state with a stock row of each SKU."""
     offers = {sku: Offer(sku, "", Money("EUR", 1000), published=True) for sku in skus}
-    state = UnitOfWork(datetime.now(UTC), lambda event: b"", offers)
+    state = UnitOfWork(datetime.now(UTC), lambda event: b"", 0, offers)
     state.load_levels(StockLevel(sku, "main", on_hand) for sku in skus)
     return state
 

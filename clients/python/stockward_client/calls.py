@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,8 @@ from stockward_client.connection import MAX_PAGE_SIZE, advance, merge, number, p
 from stockward_client.errors import Aborted, Unavailable
 from stockward_client.reasons import CursorExpired, CursorLost
 from stockward_client.status import typed_errors
+
+log = logging.getLogger(__name__)
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -130,7 +133,8 @@ class Calls:
         self, method: grpc.UnaryStreamMultiCallable[Request, Response], request: Any, timeout: float | None
     ) -> Iterator[Response]:
         """A stream that is opened again after the last cursor that came when it ends or breaks: nothing is missed.
-        Where the cursor is good no longer (CursorExpired, CursorLost), the present state comes again.
+        Where the cursor is good no longer (CursorExpired, CursorLost), that is logged, and the present state comes
+        again.
 
         Raises Unavailable once the server was away for `timeout` seconds. Leaving the iterator cancels the call.
         """
@@ -144,7 +148,8 @@ class Calls:
                         waiting = pauses()
                         yield response
                         heard = time.monotonic()
-            except (CursorExpired, CursorLost):
+            except (CursorExpired, CursorLost) as error:
+                log.warning("a watch begins again with the present state: %s", error)
                 request.cursor = ""
             except (Unavailable, Aborted):  # away, or faster than we read
                 if timeout is not None and time.monotonic() - heard > timeout:

@@ -387,7 +387,8 @@ class CursorLost(OutOfRange):
     """Events before the cursor were lost, because the database was restored from a backup, or a standby that was
     behind took over: what followed from them never happened. Read the resources again, then continue from the
     `cursor` in the metadata. `common` is "true" when the log up to there is the same as when the cursor was
-    issued, and "false" when that is only where the log ends now.
+    issued, and "false" when that is only where the log ends now. `time` is that of the last event before it,
+    empty where that is not kept.
     """
 
 

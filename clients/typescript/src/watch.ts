@@ -16,6 +16,9 @@ export interface WatchOptions {
   signal?: AbortSignal;
   /** Milliseconds without a response after which the connection counts as lost. */
   silenceMs?: number;
+  /** Is called when the present state comes again, because the cursor is good no longer: what came before may be lost.
+   * `error.metadata.time` says up to when the record of CURSOR_LOST is what it was. */
+  onRestart?: (error: StockwardError) => void;
 }
 
 /**
@@ -30,7 +33,7 @@ export interface WatchOptions {
 export async function* watch<Request extends object, Response extends { cursor: string }>(
   open: (request: Request, options?: CallOptions) => AsyncIterable<Response>,
   request: Request & { cursor?: string },
-  { signal, silenceMs = SILENCE_MS }: WatchOptions = {},
+  { signal, silenceMs = SILENCE_MS, onRestart }: WatchOptions = {},
 ): AsyncGenerator<Response> {
   let cursor = request.cursor ?? "";
   let waiting = pauses();
@@ -51,8 +54,10 @@ export async function* watch<Request extends object, Response extends { cursor: 
       }
     } catch (cause) {
       const error = StockwardError.from(cause);
-      if (error.reason === "CURSOR_EXPIRED" || error.reason === "CURSOR_LOST") cursor = "";
-      else if (!connection.signal.aborted && !RESUMABLE.has(error.code)) throw error;
+      if (error.reason === "CURSOR_EXPIRED" || error.reason === "CURSOR_LOST") {
+        cursor = "";
+        onRestart?.(error);
+      } else if (!connection.signal.aborted && !RESUMABLE.has(error.code)) throw error;
       pause = 1000 * (error.retryAfter ?? 0);
     } finally {
       signal?.removeEventListener("abort", close);

@@ -75,10 +75,13 @@ test("a cursor behind events that the shop has lost brings the present state", a
   const { sku } = await sell(5);
   const ahead = "9f8zhs00y7DVcOLgWzQ2MTE2ODYwMTg0MjczODc5MDRd"; // of a record with 2^62 events
   const seen: bigint[] = [];
-  for await (const { availabilities } of watch(shop.inventory.watchAvailability, { skus: [sku], cursor: ahead })) {
+  const reasons: string[] = [];
+  const onRestart = (error: StockwardError): void => void reasons.push(error.reason);
+  const request = { skus: [sku], cursor: ahead };
+  for await (const { availabilities } of watch(shop.inventory.watchAvailability, request, { onRestart })) {
     seen.push(...availabilities.map((each) => each.available));
     if (seen.length) break;
   }
-  assert.deepEqual(seen, [5n]);
+  assert.deepEqual([seen, reasons], [[5n], ["CURSOR_LOST"]]);
   await assert.rejects(shop.events.listEvents({ cursor: ahead }), (error: StockwardError) => error.reason === "CURSOR_LOST");
 });

@@ -59,6 +59,8 @@ class UnitOfWork:
 
     now: datetime
     encode_event: Callable[[Event], bytes]
+    first_version: int
+    """The lowest version that a change may get: every version of an earlier epoch of the event log is lower."""
     offers: Mapping[str, Offer] = field(default_factory=dict)
     locations: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
     """Priority of each location, and whether it is active."""
@@ -104,6 +106,7 @@ class UnitOfWork:
         return UnitOfWork(
             self.now,
             self.encode_event,
+            self.first_version,
             self.offers,
             self.locations,
             self.last_versions,
@@ -201,12 +204,17 @@ class UnitOfWork:
 
     # Writes by commands
 
+    def version_after(self, version: int) -> int:
+        """Returns the version after this one. It skips some in the first change of an aggregate after an epoch began:
+        an event that was lost may have had the next one."""
+        return max(version + 1, self.first_version)
+
     def save_order(self, order: Order, cause: Cause, *event_types: str, about: About = NOTHING) -> Order:
         """Stores the order and records one event and one entry of its timeline for each type, the first of which is
         `about` something; returns it with its new version."""
         order_id = order.order_id
         for event_type in event_types:
-            order = order.but(version=order.version + 1)
+            order = order.but(version=self.version_after(order.version))
             self.record(event_type, "order", order_id, order.version, order, cause, about)
             if event_type != CREATED:
                 entry = TimelineEntry(order_id, order.version, event_type, self.now, cause.actor, about)
@@ -217,7 +225,7 @@ class UnitOfWork:
 
     def save_reservation(self, reservation: Reservation, cause: Cause, event_type: str) -> Reservation:
         """Stores the reservation and records its event; returns it with its new version."""
-        reservation = replace(reservation, version=reservation.version + 1)
+        reservation = replace(reservation, version=self.version_after(reservation.version))
         reservation_id = reservation.reservation_id
         self.record(event_type, "reservation", reservation_id, reservation.version, reservation, cause)
         self.reservations[reservation_id] = reservation
@@ -236,7 +244,7 @@ class UnitOfWork:
                 on_hand=level.on_hand + change.on_hand,
                 reserved=level.reserved + change.reserved,
                 allocated=level.allocated + change.allocated,
-                version=level.version + 1,
+                version=self.version_after(level.version),
                 update_time=self.now,
             )
             movement = Movement(
@@ -265,7 +273,7 @@ class UnitOfWork:
 
     def set_policy(self, level: StockLevel, cause: Cause) -> StockLevel:
         """Stores a level with a changed policy; the counters do not change, so there is no movement."""
-        return self._save_level(level.but(version=level.version + 1, update_time=self.now), None, cause)
+        return self._save_level(level.but(version=self.version_after(level.version), update_time=self.now), None, cause)
 
     def record(
         self,
@@ -311,7 +319,7 @@ class UnitOfWork:
     def _set_alert(self, level: StockLevel, after: AlertLevel, cause: Cause) -> StockLevel:
         key = (level.sku, level.location_id)
         self.alerts[key] = review_alert(self.alerts.get(key, ()), level, after, self.now)
-        level = level.but(alert_level=after, version=level.version + 1)
+        level = level.but(alert_level=after, version=self.version_after(level.version))
         self._record_stock(ALERT_EVENTS[after], StockNews(level), cause)
         self.levels[key] = level
         return level

@@ -175,6 +175,39 @@ async def _new_epoch() -> int:
 
 
 @app.command()
+def reconcile(
+    settle: Annotated[bool, typer.Option("--settle", help="Record that what is listed was dealt with.")] = False,
+    note: Annotated[str, typer.Option(help="What was done about it, kept with --settle.")] = "",
+    former: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="The former database, if it can be read: for what was not published, and for deliveries.",
+        ),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the events that were published and that the record lacks, after a failover or a restore, and settle them.
+
+    Reads the stream from where the record is common on, and writes down what it finds. Nothing is sent or deleted: say
+    with --settle that everybody concerned knows, and `stockward doctor` and the alert are content.
+    """
+    from stockward_server.commands.reconcile import reconcile, show
+    from stockward_server.runtime.supervision import Unavailable
+    from stockward_server.storage.database import is_database_down
+
+    try:
+        account = asyncio.run(reconcile(load_settings(Use.RELAY), former, note if settle else None))
+    except Exception as error:
+        if not (isinstance(error, Unavailable) or is_database_down(error)):
+            raise
+        from stockward_server.commands.connection import UNREACHABLE, fail
+
+        fail(f"Lost events cannot be looked for: {error}", UNREACHABLE)
+    show(account, settled=settle, as_json=as_json)
+
+
+@app.command()
 def tail(
     types: Types = None,
     as_json: JsonLines = False,

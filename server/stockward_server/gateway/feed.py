@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from urllib.parse import unquote
 
 import nats.errors
 import nats.js.errors
@@ -22,7 +20,8 @@ from stockward_server.runtime.nats import open_nats
 from stockward_server.runtime.supervision import cancel_on_loss, raise_if_cancelled, run_with_restarts
 from stockward_server.storage.cluster import Address
 from stockward_server.storage.database import NOT_STORED, is_database_down
-from stockward_server.storage.webhooks.feed import FeedEvent, Position, SetAside, WebhookFeed
+from stockward_server.storage.events.lost_events import PublishedEvent
+from stockward_server.storage.webhooks.feed import Position, SetAside, WebhookFeed
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +30,6 @@ BATCH = 500
 
 LEAD_SECONDS = 1.0
 """Seconds between two attempts of a gateway to become the one that reads the stream."""
-
-TYPE_PREFIX = "stockward.v1."
-"""Prefix of an event's type in CloudEvents."""
 
 MAX_TEXT = 300
 """Maximum of characters stored of a subject or a reason."""
@@ -97,8 +93,9 @@ async def _fan_out(messages: Sequence[Msg], feed: WebhookFeed, metrics: GatewayM
     events, set_aside = _events(messages)
     last = messages[-1]
     position = Position(last.metadata.sequence.stream, (last.headers or {}).get("Nats-Msg-Id", ""))
+    lost = 0
     try:
-        await feed.fan_out(events, position, set_aside)
+        lost = await feed.fan_out(events, position, set_aside)
     except NOT_STORED as error:
         if len(messages) > 1:
             for message in messages:
@@ -106,8 +103,10 @@ async def _fan_out(messages: Sequence[Msg], feed: WebhookFeed, metrics: GatewayM
             return
         set_aside = [_set_aside(last, error)]
         await feed.fan_out((), position, set_aside)
-    metrics.fanned_out += len(messages) - len(set_aside)
+    metrics.fanned_out += len(messages) - len(set_aside) - lost
     metrics.set_aside += len(set_aside)
+    if lost:
+        log.warning("%d events were published, and the record has lost them: see `stockward events reconcile`", lost)
     for each in set_aside:
         log.error("message %d on %s is no event of ours: %s", each.stream_seq, each.subject, each.reason)
 
@@ -131,22 +130,13 @@ async def _next_stream_seq(stream: JetStreamContext, stream_name: str, position:
     return max(1, info.state.first_seq)
 
 
-def _events(messages: Sequence[Msg]) -> tuple[Sequence[FeedEvent], Sequence[SetAside]]:
+def _events(messages: Sequence[Msg]) -> tuple[Sequence[PublishedEvent], Sequence[SetAside]]:
     """Returns the events in the messages, and the messages that are not events."""
     events, set_aside = [], []
     for message in messages:
-        headers = message.headers or {}
         try:
-            events.append(
-                FeedEvent(
-                    headers["ce-id"],
-                    headers["ce-type"].removeprefix(TYPE_PREFIX),
-                    unquote(headers["ce-subject"]),
-                    int(headers["ce-recordseq"]),
-                    datetime.fromisoformat(headers["ce-time"]),
-                )
-            )
-        except (KeyError, ValueError) as error:
+            events.append(PublishedEvent.of(message.headers or {}))
+        except (LookupError, ValueError) as error:
             set_aside.append(_set_aside(message, error))
     return events, set_aside
 

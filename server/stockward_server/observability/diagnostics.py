@@ -184,6 +184,7 @@ async def check_backlog(pool: Pool) -> Sequence[Finding]:
         _queue("sweeper", None, "the oldest hold or order to expire", found.sweeper_age, SWEEPER),
         _dead_letters(found),
         _set_aside(found),
+        _lost(found),
         _endpoints(found),
     ]
 
@@ -224,6 +225,19 @@ def _set_aside(found: Backlog) -> Finding:
             "the table set_aside_messages says which and why: find out who sends them, then delete its rows",
         )
     return ok("messages", "all of the stream are events")
+
+
+def _lost(found: Backlog) -> Finding:
+    if found.lost:
+        return problem("lost events", f"{found.lost} events were published, and the record lacks them", RECONCILE)
+    if found.unsettled_epochs:
+        numbers = ", ".join(map(str, found.unsettled_epochs))
+        return warning(
+            "lost events",
+            f"the record was restored or failed over (epoch {numbers}): nobody has settled what was lost",
+            RECONCILE,
+        )
+    return ok("lost events", "none that is not settled")
 
 
 def _endpoints(found: Backlog) -> Finding:
@@ -308,7 +322,7 @@ async def _record(subject: Subject, newest: Sequence[tuple[int, UUID]] | None) -
         found = (
             f"{unknown} of the last {len(newest)} events of the stream are not in it: it was restored or failed over"
         )
-        return [problem("record", found, EMPTY_STREAM)]
+        return [problem("record", found, RECONCILE)]
     return [ok("record", f"has the last {len(newest)} events of the stream")]
 
 
@@ -359,9 +373,9 @@ START_NATS = "start NATS with JetStream, or mend EVENT_QUEUE_URL; events wait me
 ASK_AS_RELAY = (
     "see whether JetStream runs; a server's user may not ask for it, those of relay, gateway and subscribers may"
 )
-EMPTY_STREAM = (
-    "subscribers received what never happened: empty the stream and run `stockward events republish`, as "
-    "docs/how-to/operator/backup-and-restore.md says"
+RECONCILE = (
+    "subscribers received what never happened: `stockward events reconcile` lists it, with `--settle` it is settled; "
+    "docs/how-to/operator/lost-events.md says what to do"
 )
 START_SERVER = "start `stockward serve`, or say where it runs: STOCKWARD_GRPC_ADDRESS, for TLS STOCKWARD_SERVER_CA"
 START_POSTGRESQL = "start PostgreSQL, or mend DATABASE_URL (`stockward config` shows it)"

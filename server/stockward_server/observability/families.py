@@ -189,6 +189,10 @@ def behind(backlog: Backlog) -> Iterable[Metric]:
         gauge("stockward_endpoints_failing", "Enabled endpoints that fail.", len(backlog.failing)),
         gauge("stockward_sweeper_lag_seconds", "How long something has been due to expire.", backlog.sweeper_age),
         gauge("stockward_messages_set_aside", "Messages that are no events of ours.", backlog.set_aside),
+        gauge("stockward_lost_events", "Published events that the record lacks, not settled.", backlog.lost),
+        gauge(
+            "stockward_unsettled_epochs", "Epochs of the record that are not settled.", len(backlog.unsettled_epochs)
+        ),
         gauges(
             "stockward_feed_sequence",
             "The last message of the stream that was made into deliveries.",

@@ -32,6 +32,11 @@ LINEAGE = """
 
 KNOWN = "(SELECT lineage FROM log_epochs ORDER BY number DESC LIMIT 1)"
 
+FIRST_VERSION = "(SELECT first_seq FROM log_epochs ORDER BY number DESC LIMIT 1)"
+"""Selects the lowest version that an event of the current epoch may have; 0 in the first epoch. A lost event may have
+had any version after the one that its aggregate has now, and subscribers ignore what is not newer than what they have.
+The first seq is above all versions of earlier epochs, since no aggregate has as many events as the log."""
+
 NOT_PERMITTED = (asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError)
 """Errors of services that do not permit these functions: there `stockward events new-epoch` must be run by hand."""
 

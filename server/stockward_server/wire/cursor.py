@@ -32,7 +32,7 @@ async def going_on(seals: Seals, text: str) -> AsyncIterator[tuple[Cursor | None
     try:
         yield decode(seal, text), partial(encode, seal)
     except EventsLost as lost:
-        raise CursorLost(encode(seal, lost.common), common=lost.known) from None
+        raise CursorLost(encode(seal, lost.common), lost.time, common=lost.known) from None
 
 
 @lru_cache(16)  # a thousand watches send the same position

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from stockward_server.domain.errors import StockwardError
@@ -23,10 +24,12 @@ class EventsLost(StockwardError):
     """The log no longer has events before a cursor: its database was restored, or a standby that lacked them was
     promoted."""
 
-    def __init__(self, common: Cursor, *, known: bool) -> None:
+    def __init__(self, common: Cursor, time: datetime | None, *, known: bool) -> None:
         super().__init__(f"the record is common up to {common}")
         self.common = common
         """Cursor to continue from, after the data kept elsewhere was read again."""
+        self.time = time
+        """Time of the event before that cursor; None where it is not kept."""
         self.known = known
         """Whether the log is unchanged up to that cursor since it was issued; otherwise the cursor is only the end of
         the log."""

@@ -25,13 +25,16 @@ class CursorLost(Refusal):
 
     code, reason = Code.OUT_OF_RANGE, "CURSOR_LOST"
 
-    def __init__(self, cursor: str, *, common: bool) -> None:
-        """`cursor`: where to continue; `common`: whether the log is unchanged up to there, or only ends there."""
+    def __init__(self, cursor: str, time: datetime | None, *, common: bool) -> None:
+        """`cursor`: where to continue; `time` (UTC): that of the event before it, if that is kept; `common`: whether
+        the log is unchanged up to there, or only ends there."""
         where = "up to which the record is what it was" if common else "at which the record ends now"
+        when = f" ({time:%Y-%m-%d %H:%M:%S} UTC)" if time else ""
         super().__init__(
             "events before this cursor are lost: the database was restored, or a standby that was behind took over. "
-            f"Fetch the resources again, then go on from `cursor` in the metadata, {where}",
+            f"Fetch the resources again, then go on from `cursor` in the metadata, {where}{when}",
             field="cursor",
             cursor=cursor,
             common=str(common).lower(),
+            time=time.isoformat().replace("+00:00", "Z") if time else "",
         )

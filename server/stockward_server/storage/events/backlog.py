@@ -37,6 +37,10 @@ class Backlog:
     """Time since the oldest hold or order that has not been ended became due."""
     set_aside: int
     """Messages of the stream that are not valid events."""
+    lost: int
+    """Events that were published, that the event log lacks, and that are not settled."""
+    unsettled_epochs: Sequence[int]
+    """Numbers of epochs of the event log of which nobody has settled what was lost when they began."""
     positions: Mapping[str, int]
     """The sequence number of the last message of each stream that was fanned out to deliveries."""
 
@@ -58,6 +62,8 @@ async def read_backlog(pool: Pool) -> Backlog:
                ARRAY(SELECT endpoint_id FROM endpoints WHERE NOT enabled AND disable_reason LIKE ANY($2) ORDER BY 1),
                ARRAY(SELECT endpoint_id FROM endpoints WHERE enabled AND failing_since IS NOT NULL ORDER BY 1),
                (SELECT count(*) FROM (SELECT FROM set_aside_messages LIMIT $1) counted),
+               (SELECT count(*) FROM (SELECT FROM lost_events WHERE settle_time IS NULL LIMIT $1) counted),
+               ARRAY(SELECT number FROM log_epochs WHERE settle_time IS NULL ORDER BY 1),
                ARRAY(SELECT stream FROM webhook_feed ORDER BY 1),
                ARRAY(SELECT stream_seq FROM webhook_feed ORDER BY stream)
         """,
@@ -65,7 +71,8 @@ async def read_backlog(pool: Pool) -> Backlog:
         [f"{beginning}%" for beginning in (ANSWERED, NOTHING_TAKEN)],
     )
     assert row is not None
-    outbox, outbox_age, deliveries, due, dead, disabled, given_up, failing, set_aside, streams, positions = row.values()
+    outbox, outbox_age, deliveries, due, dead, disabled, given_up, failing, set_aside, *others = row.values()
+    lost, unsettled, streams, positions = others
     return Backlog(
         outbox_pending=outbox,
         outbox_age=max(0.0, outbox_age or 0.0),
@@ -77,5 +84,7 @@ async def read_backlog(pool: Pool) -> Backlog:
         failing=failing,
         sweeper_age=await sweeper_lag(pool),
         set_aside=set_aside,
+        lost=lost,
+        unsettled_epochs=unsettled,
         positions=dict(zip(streams, positions, strict=True)),
     )

@@ -197,10 +197,14 @@ class SqlEventLog:
             return
         kept, known = cast(Record, await self._pool.fetchrow(LOST, cursor.epoch, cursor.seq))
         if known and kept is not None:
-            raise EventsLost(Cursor(kept, epoch), known=True)
+            raise EventsLost(Cursor(kept, epoch), await self._time_of(kept), known=True)
         if not known or cursor.seq > drawn:
             end, _ = await self.end()
-            raise EventsLost(end, known=False)
+            raise EventsLost(end, await self._time_of(end.seq), known=False)
+
+    async def _time_of(self, seq: int) -> datetime | None:
+        time: datetime | None = await self._pool.fetchval("SELECT create_time FROM events WHERE seq = $1", seq)
+        return time
 
     async def _prove_horizon(self) -> tuple[str, int, int]:
         """Returns the current epoch; the highest seq below which no event can still appear, as far as known within

@@ -10,6 +10,7 @@ import asyncpg
 from stockward_server.domain.event import SYSTEM, EndpointNews, EndpointState, Event, RecordedEvent
 from stockward_server.domain.identifiers import new_id
 from stockward_server.storage.database import Executor, Pool, transaction
+from stockward_server.storage.log_epoch import FIRST_VERSION
 from stockward_server.storage.statement import Statement
 from stockward_server.storage.write.write_state import insert_events
 
@@ -41,8 +42,8 @@ class SqlEndpointHealth:
         """Records `endpoint.failing` once; returns whether this call did."""
         async with transaction(self._pool) as connection:
             row = await connection.fetchrow(
-                """
-                UPDATE endpoints SET warn_time = now(), event_version = event_version + 1
+                f"""
+                UPDATE endpoints SET warn_time = now(), event_version = greatest(event_version + 1, {FIRST_VERSION})
                 WHERE endpoint_id = $1 AND enabled AND warn_time IS NULL AND failing_since <= now() - $2::interval
                 RETURNING endpoint_id, url, failing_since, event_version, now() AS now
                 """,
@@ -59,9 +60,9 @@ class SqlEndpointHealth:
         it has failed for that long. Pending deliveries stay, and continue when the endpoint is enabled."""
         async with transaction(self._pool) as connection:
             row = await connection.fetchrow(
-                """
+                f"""
                 UPDATE endpoints SET enabled = false, disable_reason = $2, update_time = now(), version = version + 1,
-                    event_version = event_version + 1, updated_by = $5
+                    event_version = greatest(event_version + 1, {FIRST_VERSION}), updated_by = $5
                 WHERE endpoint_id = $1 AND enabled AND ($3::interval IS NULL OR failing_since <= now() - $3)
                     AND version = $4
                 RETURNING endpoint_id, url, failing_since, event_version, now() AS now

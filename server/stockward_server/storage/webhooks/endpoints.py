@@ -19,6 +19,7 @@ from stockward_server.domain.endpoint_changes import require_enabled, require_en
 from stockward_server.domain.errors import EndpointLimitReached, EndpointNotFound
 from stockward_server.domain.event import PINGED
 from stockward_server.storage.database import Executor, Pool
+from stockward_server.storage.log_epoch import FIRST_VERSION
 from stockward_server.storage.webhooks.lanes import wake_lanes
 from stockward_server.storage.write.mutation import Mutations
 
@@ -100,7 +101,8 @@ class SqlEndpoints:
             endpoint = await _lock(connection, endpoint_id)
             require_enabled(endpoint)
             version = await connection.fetchval(
-                "UPDATE endpoints SET event_version = event_version + 1 WHERE endpoint_id = $1 RETURNING event_version",
+                f"UPDATE endpoints SET event_version = greatest(event_version + 1, {FIRST_VERSION}) "
+                "WHERE endpoint_id = $1 RETURNING event_version",
                 endpoint_id,
             )
             state.record(PINGED, "endpoint", endpoint_id, version, endpoint.news, request)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 from stockward_server.domain.endpoint import STOREFRONT
 from stockward_server.storage.cluster import Address
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Connection
+from stockward_server.storage.events.lost_events import IS_LOST, PUBLISHED, SUBSCRIBES, PublishedEvent, columns_of
 from stockward_server.storage.events.storefront_events import seen_by_storefronts
 from stockward_server.storage.held_connection import held_connection
 from stockward_server.storage.statement import Statement
@@ -31,17 +31,6 @@ class Position:
 
     stream_seq: int
     event_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class FeedEvent:
-    """An event in the stream; `seq` and `event_time` identify it in the event log."""
-
-    event_id: str
-    type: str
-    aggregate_id: str
-    seq: int
-    event_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +68,11 @@ class WebhookFeed:
         return Position(*row.values()) if row else None
 
     async def fan_out(
-        self, events: Sequence[FeedEvent], position: Position, set_aside: Sequence[SetAside] = ()
-    ) -> None:
+        self, events: Sequence[PublishedEvent], position: Position, set_aside: Sequence[SetAside] = ()
+    ) -> int:
         """Inserts a delivery for every endpoint that subscribes to the event and existed when it happened, and their
-        lanes. Records the messages in `set_aside`.
+        lanes. Records the messages in `set_aside`, and instead of deliveries the events that the log has lost; returns
+        how many are lost.
 
         The storefront of the settings gets only events that a storefront may see. A ping goes only to its own endpoint.
         An event that already has its delivery changes nothing. Lanes are locked in the order of their key.
@@ -91,19 +81,20 @@ class WebhookFeed:
         write = Statement()
         if events:
             write.add(
+                f"SELECT m.*, {IS_LOST} AS is_lost FROM {PUBLISHED}",
+                *columns_of(events),
+                name="published",
+            )
+            write.add(
                 f"""
                 INSERT INTO deliveries (endpoint_id, event_id, aggregate_id, type, seq, event_time)
                 SELECT e.endpoint_id, m.event_id, m.aggregate_id, m.type, m.seq, m.event_time
-                FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
-                    AS m (event_id, type, aggregate_id, seq, event_time)
-                JOIN endpoints e ON e.enabled AND e.create_time <= m.event_time
-                    AND CASE m.type WHEN 'endpoint.pinged' THEN e.endpoint_id = m.aggregate_id
-                        ELSE e.types && ARRAY[m.type, split_part(m.type, '.', 1) || '.*', '*']
-                            AND (e.endpoint_id <> '{STOREFRONT}' OR {SEEN_BY_STOREFRONTS}) END
+                FROM published m JOIN endpoints e ON e.enabled AND {SUBSCRIBES}
+                    AND (e.endpoint_id <> '{STOREFRONT}' OR m.type = 'endpoint.pinged' OR {SEEN_BY_STOREFRONTS})
+                WHERE NOT is_lost
                 ON CONFLICT (endpoint_id, event_id) DO NOTHING
                 RETURNING endpoint_id, aggregate_id
                 """,
-                *columns((e.event_id, e.type, e.aggregate_id, e.seq, e.event_time) for e in events),
                 name="fresh",
             )
             write.add(
@@ -111,6 +102,13 @@ class WebhookFeed:
                 INSERT INTO lanes AS l (endpoint_id, aggregate_id, due_time)
                 SELECT DISTINCT endpoint_id, aggregate_id, now() FROM fresh ORDER BY endpoint_id, aggregate_id
                 ON CONFLICT (endpoint_id, aggregate_id) DO UPDATE SET due_time = l.due_time
+                """
+            )
+            write.add(
+                """
+                INSERT INTO lost_events (event_id, type, aggregate_id, aggregate_version, seq, event_time)
+                SELECT event_id, type, aggregate_id, version, seq, event_time FROM published WHERE is_lost
+                ON CONFLICT DO NOTHING
                 """
             )
         if set_aside:
@@ -131,4 +129,8 @@ class WebhookFeed:
             position.stream_seq,
             position.event_id,
         )
-        await write.execute(self._connection)
+        if not events:
+            await write.execute(self._connection)
+            return 0
+        lost: int = await write.fetch_first(self._connection, "SELECT count(*) FROM published WHERE is_lost")
+        return lost

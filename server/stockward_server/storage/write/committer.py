@@ -323,11 +323,11 @@ class Committer:
         phases = Phases()
         try:
             async with transaction(self._pool) as connection:
-                now, renames, stored = await find_responses(connection, requests)
+                now, renames, first_version, stored = await find_responses(connection, requests)
                 if self._optimistic:
-                    self._optimistic.note_time(now)
+                    self._optimistic.note(now, first_version)
                 phases.end("begin")
-                state = UnitOfWork(now, self._encode_event)
+                state = UnitOfWork(now, self._encode_event, first_version)
                 fresh = [each.command for each in batch if each.key not in stored]
                 await lock_state(connection, fresh, state, renames)
                 phases.end("lock")
@@ -340,7 +340,7 @@ class Committer:
                 if failed:
                     # Another process may have committed the same request while this one waited for its locks: the
                     # refusal is then caused by the request's own effect.
-                    _, _, late = await find_responses(connection, failed)
+                    late = (await find_responses(connection, failed)).stored
                     outcomes = [
                         outcome if (known := _replay(each, late)) is None else known
                         for each, outcome in zip(batch, outcomes, strict=True)

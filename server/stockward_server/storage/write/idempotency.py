@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from stockward_server.application.context import MutationContext, RequestKey
 from stockward_server.domain.errors import RequestIdReused
 from stockward_server.storage.connection import WAIT_FOR_STANDBY
 from stockward_server.storage.database import Executor
 from stockward_server.storage.former_skus import RENAMES
+from stockward_server.storage.log_epoch import FIRST_VERSION, ensure_epoch
 from stockward_server.storage.statement import Statement
+
+
+class Opening(NamedTuple):
+    """What a transaction reads first."""
+
+    now: datetime
+    """The database's time."""
+    renames: int
+    """Number of committed SKU renames."""
+    first_version: int
+    """See UnitOfWork."""
+    stored: dict[RequestKey, StoredResponse]
+    """The responses stored for its requests."""
 
 
 class StoredResponse:
@@ -30,10 +45,8 @@ class StoredResponse:
         return self._response
 
 
-async def find_responses(
-    connection: Executor, requests: Sequence[MutationContext]
-) -> tuple[datetime, int, dict[RequestKey, StoredResponse]]:
-    """Returns the database's time, the number of committed SKU renames, and the responses stored for these requests.
+async def find_responses(connection: Executor, requests: Sequence[MutationContext]) -> Opening:
+    """Returns the responses stored for these requests, and what else the transaction needs first.
 
     A response that is found makes COMMIT wait for the synchronous standby, which may lack the effect: once the primary
     was restarted, or an administrator cancelled the wait, PostgreSQL shows what is durable on the primary alone.
@@ -45,7 +58,8 @@ async def find_responses(
     keys = [request.key for request in requests]
     rows = await connection.fetch(
         f"""
-        SELECT clock_timestamp() AS now, {RENAMES} AS renames, pg_current_xact_id(),
+        SELECT clock_timestamp() AS now, {RENAMES} AS renames, {FIRST_VERSION} AS first_version,
+               on_known_timeline() AS is_known, pg_current_xact_id(),
                set_config('plan_cache_mode', 'force_generic_plan', true),
                CASE WHEN i.actor IS NOT NULL THEN ({WAIT_FOR_STANDBY}) END,
                i.actor, i.request_id::text AS request_id, i.method, i.fingerprint, i.response
@@ -56,12 +70,16 @@ async def find_responses(
         [actor for actor, _ in keys],
         [request_id for _, request_id in keys],
     )
+    first_version = rows[0]["first_version"]
+    if not rows[0]["is_known"]:  # the connection leads through a pooler, and is older than a failover
+        await ensure_epoch(connection)
+        first_version = await connection.fetchval(f"SELECT {FIRST_VERSION}")
     stored = {
         (row["actor"], row["request_id"]): StoredResponse(row["method"], row["fingerprint"], row["response"])
         for row in rows
         if row["actor"] is not None
     }
-    return rows[0]["now"], rows[0]["renames"], stored
+    return Opening(rows[0]["now"], rows[0]["renames"], first_version, stored)
 
 
 def insert_responses(write: Statement, answers: Sequence[tuple[MutationContext, bytes]], now: datetime) -> None:

@@ -71,7 +71,7 @@ class LockedProducts:
 
     async def save(self, product: Product, event_type: str) -> Product:
         before = self._products.get(product.product_id)
-        product = replace(product, version=product.version + 1)
+        product = replace(product, version=self._state.version_after(product.version))
         if before is not None and _content(before) == _content(product):
             await write_state(self._connection, product)
         else:
@@ -94,8 +94,8 @@ class LockedProducts:
         levels = await lock_goods(self._connection, sku)
         if owner := await self._connection.fetchval("SELECT product_id::text FROM variants WHERE sku = $1", new_sku):
             raise SkuTaken.by_product(new_sku, owner, "new_sku")
-        versions = await rename_goods(self._connection, sku, new_sku, levels, self.now)
-        product = replace(product, version=product.version + 2)
+        versions = await rename_goods(self._connection, sku, new_sku, levels, self._state)
+        product = replace(product, version=self._state.version_after(product.version) + 1)
         await write_content(self._connection, product)
         renamed = SkuRenamed(product, sku, new_sku)
         self._record("product.sku_renamed", "product", product.product_id, product.version - 1, renamed)
@@ -103,7 +103,7 @@ class LockedProducts:
         for level, version in zip(levels, versions, strict=True):
             gone = StockNews(StockLevel(sku, level.location_id), renamed_to=new_sku)
             here = StockNews(replace(level, sku=new_sku, version=version), renamed_from=sku)
-            self._record("stock.renamed", "stock", gone.aggregate_id, level.version + 1, gone)
+            self._record("stock.renamed", "stock", gone.aggregate_id, self._state.version_after(level.version), gone)
             self._record("stock.renamed", "stock", here.aggregate_id, version, here)
         self._state.edited_products += [before, product]
         self._products[product.product_id] = product

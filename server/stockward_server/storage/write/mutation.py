@@ -63,20 +63,22 @@ class Mutations:
     async def run_unasked(self, work: Work[R]) -> R:
         """Runs work without a request_id, started by the system, and returns its result."""
         async with transaction(self._pool) as connection:
-            now = await connection.fetchval("SELECT clock_timestamp()")
-            state = UnitOfWork(now, self._encode_event)
+            state = await self._opened(connection)
             result = await work(connection, state)
             await write_state(connection, state)
         self._on_commit(state)
         return result
+
+    async def _opened(self, connection: Executor) -> UnitOfWork:
+        opening = await find_responses(connection, [])
+        return UnitOfWork(opening.now, self._encode_event, opening.first_version)
 
     async def _rolled_back(self, work: Work[R]) -> R:
         async with self._pool.acquire() as connection:
             attempt = connection.transaction()
             await attempt.start()
             try:
-                now = await connection.fetchval("SELECT clock_timestamp()")
-                return await work(connection, UnitOfWork(now, self._encode_event))
+                return await work(connection, await self._opened(connection))
             finally:
                 await attempt.rollback()
 
@@ -87,8 +89,8 @@ class Mutations:
             # The same request may have been committed elsewhere while this one waited for its locks. What was written
             # before the refusal is already rolled back.
             async with transaction(self._pool) as connection:
-                _, _, stored = await find_responses(connection, [request])
-            for known in stored.values():
+                opening = await find_responses(connection, [request])
+            for known in opening.stored.values():
                 return known.replay(request)
             raise
 
@@ -96,10 +98,10 @@ class Mutations:
         self, request: MutationContext, work: Work[R], codec: ResponseCodec[R, M]
     ) -> Response[M] | bytes:
         async with transaction(self._pool) as connection:
-            now, _, stored = await find_responses(connection, [request])
-            for known in stored.values():
+            opening = await find_responses(connection, [request])
+            for known in opening.stored.values():
                 return known.replay(request)
-            state = UnitOfWork(now, self._encode_event)
+            state = UnitOfWork(opening.now, self._encode_event, opening.first_version)
             response = codec.respond(await work(connection, state))
             await write_state(connection, state, [(request, response.stored)])
         self._on_commit(state)

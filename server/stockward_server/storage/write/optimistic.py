@@ -2,7 +2,8 @@
 
 The statement is a transaction of its own. It locks the stock rows in the global order and compares them under the
 locks (`lock_remembered` in 0027_compare_contents.sql), and only then writes. Where anything differs it raises, and
-nothing is written.
+nothing is written. It also raises where the database has another epoch than the draft (`require_epoch`): the version of
+a row that was remembered may have been lost, and given again.
 
 The committer takes every batch that was not written, for whatever reason, the usual way: on fresh rows, and after a
 look for its request_ids, which finds a batch that was written after all.
@@ -45,7 +46,7 @@ statement begins. It includes the time that the decisions took."""
 
 LOCK_REMEMBERED = """
     SELECT lock_remembered($1, $2, $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[]) AS now
-    FROM {after}
+    FROM {after} WHERE require_epoch($8)
 """
 
 LOCK_HOLDERS = """
@@ -89,10 +90,12 @@ class OptimisticWrites:
         self._metrics = metrics
         self._clock = DatabaseClock()
         self._stock = RememberedStock()
+        self._first_version = 0
 
-    def note_time(self, now: datetime) -> None:
-        """Notes the database's time, which has just been read."""
+    def note(self, now: datetime, first_version: int) -> None:
+        """Notes the database's time and the first version of its epoch, which have just been read."""
         self._clock.note(now)
+        self._first_version = first_version
 
     def learn(self, state: UnitOfWork) -> None:
         """Remembers a state that has just been committed."""
@@ -110,7 +113,7 @@ class OptimisticWrites:
         goods = self._stock.recall({sku for command in commands for sku in command.skus})
         if now is None or goods is None:
             return None
-        state = UnitOfWork(now, encode_event, {each.offer.sku: each.offer for each in goods})
+        state = UnitOfWork(now, encode_event, self._first_version, {each.offer.sku: each.offer for each in goods})
         state.load_levels(level for each in goods for level in each.levels)
         holders = {holder: limits for command in commands for holder, limits in command.holders.items()}
         buyers = {buyer: limits for command in commands for buyer, limits in command.buyers.items()}
@@ -161,7 +164,8 @@ def _lock(write: Statement, draft: Draft) -> None:
     levels = [(level.sku, level.location_id, content_of(level)) for each in draft.goods for level in each.levels]
     offers = [(each.offer.sku, each.offer.fingerprint) for each in draft.goods]
     stock = LOCK_REMEMBERED.format(after=after)
-    write.add(stock, state.now, TOLERANCE, *(columns(levels) or [()] * 3), *columns(offers), name="locked")
+    compared = (*(columns(levels) or [()] * 3), *columns(offers), state.first_version)
+    write.add(stock, state.now, TOLERANCE, *compared, name="locked")
 
 
 def content_of(level: StockLevel) -> str:

@@ -152,10 +152,11 @@ async def delete_ended_sessions(pool: Pool) -> None:
 
 
 async def delete_expired_messages(pool: Pool, keep_days: int) -> None:
-    """Deletes records of messages that the stream no longer has."""
+    """Deletes records of messages that the stream no longer has, and of lost events that were settled."""
     await pool.execute(
         "DELETE FROM set_aside_messages WHERE create_time < now() - make_interval(days => $1)", keep_days
     )
+    await pool.execute("DELETE FROM lost_events WHERE settle_time < now() - make_interval(days => $1)", keep_days)
 
 
 async def delete_expired_contacts(pool: Pool, keep_days: int) -> int:

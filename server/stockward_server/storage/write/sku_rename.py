@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import asyncpg
 
+from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.stock import StockLevel
 from stockward_server.storage.database import Executor
 from stockward_server.storage.write.lock import last_versions, lock_stock
@@ -35,7 +35,7 @@ async def lock_goods(connection: Executor, sku: str) -> list[StockLevel]:
 
 
 async def rename_goods(
-    connection: Executor, sku: str, new_sku: str, levels: Sequence[StockLevel], now: datetime
+    connection: Executor, sku: str, new_sku: str, levels: Sequence[StockLevel], state: UnitOfWork
 ) -> list[int]:
     """Renames what `lock_goods` locked, and the claims on it; returns the new version of each stock row.
 
@@ -43,7 +43,7 @@ async def rename_goods(
     the versions of one aggregate have no gap.
     """
     last = await last_versions(connection, [(new_sku, level.location_id) for level in levels])
-    versions = [version + 1 for version in last]
+    versions = [state.version_after(version) for version in last]
     moment = await connection.fetchval("SELECT nextval('movements_movement_id_seq')")
     await connection.execute("UPDATE sku_renames SET count = count + 1")
     await connection.execute("UPDATE former_skus SET sku = $2 WHERE sku = $1", sku, new_sku)
@@ -69,7 +69,7 @@ async def rename_goods(
         WHERE s.sku = $1 AND s.location_id = n.location_id
         """,
         new_sku,
-        now,
+        state.now,
         [level.location_id for level in levels],
         versions,
     )

@@ -65,10 +65,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """OUT_OF_RANGE: events before the cursor were lost, because the database was restored from a backup, or a standby
     that was behind took over: what followed from them never happened. Read the resources again, then continue from the
     `cursor` in the metadata. `common` is "true" when the log up to there is the same as when the cursor was issued,
-    and "false" when that is only where the log ends now.
+    and "false" when that is only where the log ends now. `time` is that of the last event before it, empty where
+    that is not kept.
 
         { "reason": "CURSOR_LOST", "domain": "stockward",
-          "metadata": { "field": "cursor", "cursor": "kYQK...", "common": "true" } }
+          "metadata": { "field": "cursor", "cursor": "kYQK...", "common": "true", "time": "2026-11-22T10:00:00Z" } }
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -86,10 +87,11 @@ ERROR_REASON_CURSOR_LOST: ErrorReason.ValueType  # 2
 """OUT_OF_RANGE: events before the cursor were lost, because the database was restored from a backup, or a standby
 that was behind took over: what followed from them never happened. Read the resources again, then continue from the
 `cursor` in the metadata. `common` is "true" when the log up to there is the same as when the cursor was issued,
-and "false" when that is only where the log ends now.
+and "false" when that is only where the log ends now. `time` is that of the last event before it, empty where
+that is not kept.
 
     { "reason": "CURSOR_LOST", "domain": "stockward",
-      "metadata": { "field": "cursor", "cursor": "kYQK...", "common": "true" } }
+      "metadata": { "field": "cursor", "cursor": "kYQK...", "common": "true", "time": "2026-11-22T10:00:00Z" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -764,10 +764,11 @@ export enum ErrorReason {
    * OUT_OF_RANGE: events before the cursor were lost, because the database was restored from a backup, or a standby
    * that was behind took over: what followed from them never happened. Read the resources again, then continue from the
    * `cursor` in the metadata. `common` is "true" when the log up to there is the same as when the cursor was issued,
-   * and "false" when that is only where the log ends now.
+   * and "false" when that is only where the log ends now. `time` is that of the last event before it, empty where
+   * that is not kept.
    *
    *     { "reason": "CURSOR_LOST", "domain": "stockward",
-   *       "metadata": { "field": "cursor", "cursor": "kYQK...", "common": "true" } }
+   *       "metadata": { "field": "cursor", "cursor": "kYQK...", "common": "true", "time": "2026-11-22T10:00:00Z" } }
    *
    * @generated from enum value: ERROR_REASON_CURSOR_LOST = 2;
    */
