@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import nats
 import pytest
 from typer.testing import CliRunner, Result
 
 from stockward_server.cli import app
 from stockward_server.observability.families import behind
+from stockward_server.observability.lost_events import newest_events, unknown_events
 from stockward_server.storage.database import Pool, open_pool
 from stockward_server.storage.events.backlog import read_backlog
 from stockward_server.storage.log_epoch import begin_epoch
 from tests.databases import Databases
-from tests.events import drained, event, record, until
+from tests.events import STREAM, drained, event, record, until
 from tests.webhooks import Stack, webhook_stack
 
 
@@ -49,6 +52,18 @@ async def told(stack: Stack) -> tuple[float, float]:
     """Lost events and unsettled epochs, as the metrics have them."""
     found = {each.name: each.value for metric in behind(await read_backlog(stack.pool)) for each in metric.samples}
     return found["stockward_lost_events"], found["stockward_unsettled_epochs"]
+
+
+async def newest(stack: Stack) -> Sequence[tuple[int, UUID]]:
+    """What doctor looks at first."""
+    client = await nats.connect(stack.nats.url)
+    try:
+        stream = client.jetstream()
+        found = await newest_events(stream, await stream.stream_info(STREAM))
+    finally:
+        await client.close()
+    assert found
+    return found
 
 
 def in_short(document: Any) -> list[tuple[str, str, int]]:
@@ -85,9 +100,11 @@ async def test_what_is_lost_is_listed_until_it_is_settled(stack: Stack) -> None:
     assert "Without their last changes, 1: order a" in listed
     assert "erp?" in listed
 
+    published = await newest(stack)
+    assert await unknown_events(stack.pool, published) == 2
     result = await reconcile(stack, "--settle", "--note", "all were called")
     assert "2 lost events and 1 epochs are settled" in result.stdout
-    assert await told(stack) == (0, 0)
+    assert (await told(stack), await unknown_events(stack.pool, published)) == ((0, 0), 0)
     notes = await stack.pool.fetch("SELECT settle_note FROM lost_events UNION ALL SELECT settle_note FROM log_epochs")
     assert [row["settle_note"] for row in notes] == ["all were called", "all were called", "", "all were called"]
     document = json.loads((await reconcile(stack, "--json")).stdout)

@@ -238,6 +238,7 @@ async def test_the_doctor_sees_the_stream_as_whoever_may(
         nats_api=api,
         stream_name=STREAM,
         stream_age=timedelta(days=1),
+        stream_replicas=0,
         grpc_address="",
         channel_to=nobody,
         certificates={},

@@ -34,6 +34,7 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
             settings.event_queue_url.get_secret_value(),
             settings.stream_name,
             max_age=timedelta(days=settings.event_retention_days),
+            replicas=settings.stream_replicas,
             poll_seconds=settings.outbox_poll_seconds,
             stop=stop,
             metrics=metrics,

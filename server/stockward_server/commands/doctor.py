@@ -75,6 +75,7 @@ def _subject(settings: Settings) -> Subject:
         nats_api=settings.event_queue_api,
         stream_name=settings.stream_name,
         stream_age=timedelta(days=settings.event_retention_days),
+        stream_replicas=settings.stream_replicas,
         grpc_address=stack.grpc if stack and here else settings.grpc_address,
         channel_to=channel_to,
         certificates=settings.certificates,

@@ -429,6 +429,10 @@ class Settings(BaseModel):
     stream_name: Annotated[str, AfterValidator(check_stream_name)] = "STOCKWARD"
     """Name of the JetStream stream that has the events: letters, digits, `_` and `-`."""
 
+    stream_replicas: Annotated[int, Field(ge=0, le=5)] = 0
+    """How many servers of the NATS cluster keep the stream: with 3 one may be lost, with 5 two. 0: 3 for a new stream
+    where there are as many servers, and an existing one stays as it is."""
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """Checks rules between fields. Raises ValueError with the names of the variables."""

@@ -61,6 +61,8 @@ class Subject:
     stream_name: str
     stream_age: timedelta
     """How long the stream keeps events."""
+    stream_replicas: int
+    """On how many servers of NATS, 0 where nobody said."""
     grpc_address: str
     channel_to: Callable[[str], AbstractAsyncContextManager[grpc.aio.Channel]]
     """Opens a channel to an address, with TLS or without."""
@@ -288,14 +290,14 @@ async def check_stream(subject: Subject, position: int | None = None) -> Sequenc
             except nats.js.errors.NotFoundError:
                 return [problem(check, f"there is no stream {subject.stream_name}", "start `stockward relay`")]
             newest = await newest_events(stream, info)
-        finding = _stream(subject, info, client)
+        findings = [_stream(subject, info, client), *_replicas(info, len(client.servers))]
     feed = [] if position is None else [_feed(info.state.last_seq - position)]
-    return [finding, *feed, *await _record(subject, newest)]
+    return [*findings, *feed, *await _record(subject, newest)]
 
 
 def _stream(subject: Subject, info: StreamInfo, client: Client) -> Finding:
     check, max_payload = "stream", client.max_payload
-    wrong = differences(client, info.config, subject.stream_age)
+    wrong = differences(client, info.config, subject.stream_age, subject.stream_replicas)
     if wrong:
         return warning(check, f"{subject.stream_name} differs: {', '.join(wrong)}", "restart `stockward relay`")
     if max_payload < LARGEST_MESSAGE:
@@ -303,6 +305,22 @@ def _stream(subject: Subject, info: StreamInfo, client: Client) -> Finding:
         return warning(check, found, "set max_payload of NATS to 8MB")
     found = f"{subject.stream_name} has {info.state.messages} messages in {info.config.num_replicas} replicas"
     return ok(check, found)
+
+
+def _replicas(info: StreamInfo, servers: int) -> Sequence[Finding]:
+    """Checks that a cluster of `servers` keeps the stream more than once, and that every replica has all of it."""
+    check = "replicas"
+    if servers < 2 or info.cluster is None:
+        return []
+    replicas = info.cluster.replicas or []
+    behind = [each.name or "" for each in replicas if each.offline or not each.current]
+    if behind:
+        found = f"{', '.join(behind)} does not have all of the stream: without one more, events wait"
+        return [warning(check, found, START_REPLICA)]
+    if servers >= 3 and info.config.num_replicas == 1:
+        found = f"one of {servers} servers alone keeps the stream: without it nothing is published, and it may be lost"
+        return [warning(check, found, "set STOCKWARD_STREAM_REPLICAS=3 and restart `stockward relay`")]
+    return [ok(check, f"{len(replicas) + 1} servers have all of the stream")]
 
 
 async def _record(subject: Subject, newest: Sequence[tuple[int, UUID]] | None) -> Sequence[Finding]:
@@ -370,6 +388,7 @@ def check_certificate(name: str, file: Path, now: datetime) -> Finding:
 
 
 START_NATS = "start NATS with JetStream, or mend EVENT_QUEUE_URL; events wait meanwhile"
+START_REPLICA = "start that server of NATS, with an empty store if need be, and wait: the others fill it"
 ASK_AS_RELAY = (
     "see whether JetStream runs; a server's user may not ask for it, those of relay, gateway and subscribers may"
 )

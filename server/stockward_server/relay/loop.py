@@ -41,13 +41,15 @@ async def run(
     stream_name: str,
     *,
     max_age: timedelta,
+    replicas: int = 0,
     poll_seconds: float,
     stop: asyncio.Event,
     metrics: RelayMetrics | None = None,
     tracer: EventTracer | None = None,
 ) -> None:
-    """Publishes events until `stop` is set. `max_age` is how long the stream keeps events, `poll_seconds` the interval
-    at which the outbox is read without a hint. `metrics` counts the work, `tracer` traces it.
+    """Publishes events until `stop` is set. `max_age` is how long the stream keeps events, `replicas` on how many
+    servers (0: as it is), `poll_seconds` the interval at which the outbox is read without a hint. `metrics` counts the
+    work, `tracer` traces it.
 
     A session ends when NATS or PostgreSQL is lost; the next session starts from the rows in the outbox. Several relays
     share the work.
@@ -66,7 +68,7 @@ async def run(
 
     async def relay() -> None:
         async with cancel_on_loss() as lost, open_nats(nats_url, "stockward relay", lost) as client:
-            stream = await ensure_stream(client, stream_name, max_age)
+            stream = await ensure_stream(client, stream_name, max_age, replicas)
             if client.max_payload < LARGEST_MESSAGE:
                 log.warning(
                     "NATS takes messages of %d bytes, and the largest order makes one of %d: raise its max_payload",

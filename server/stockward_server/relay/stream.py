@@ -28,14 +28,14 @@ LARGEST_MESSAGE = 4 * 1024 * 1024 + 64 * 1024
 """Bytes that NATS has to accept: an event of the largest possible order, with its headers."""
 
 
-async def ensure_stream(client: Client, name: str, max_age: timedelta) -> StreamInfo:
+async def ensure_stream(client: Client, name: str, max_age: timedelta, replicas: int = 0) -> StreamInfo:
     """Creates or updates the stream and returns it. Raises Unavailable.
 
-    Settings of the operator (replicas, placement, size limits) stay. A new stream gets three replicas where the URL
-    names three servers or more.
+    Settings of the operator (placement, size limits) stay; so does the number of replicas where `replicas` is 0. A new
+    stream then gets three where there are three servers or more.
     """
     stream = client.jetstream()
-    wanted = _wanted(client, max_age)
+    wanted = _wanted(client, max_age, replicas)
     with nats_errors(f"the stream {name} cannot be made ready"):
         try:
             info = await stream.stream_info(name)
@@ -47,21 +47,20 @@ async def ensure_stream(client: Client, name: str, max_age: timedelta) -> Stream
                     storage=StorageType.FILE,
                     retention=RetentionPolicy.LIMITS,
                     discard=DiscardPolicy.OLD,
-                    num_replicas=3 if len(client.servers) >= 3 else 1,
                 ),
-                **wanted,
+                **{"num_replicas": 3 if len(client.servers) >= 3 else 1, **wanted},
             )
-        if differences(client, info.config, max_age):
+        if differences(client, info.config, max_age, replicas):
             info = await stream.update_stream(info.config, **wanted)
         return info
 
 
-def differences(client: Client, config: StreamConfig, max_age: timedelta) -> list[str]:
+def differences(client: Client, config: StreamConfig, max_age: timedelta, replicas: int = 0) -> list[str]:
     """Returns the names of the fields whose values differ from the required ones."""
-    return [field for field, value in _wanted(client, max_age).items() if getattr(config, field) != value]
+    return [field for field, value in _wanted(client, max_age, replicas).items() if getattr(config, field) != value]
 
 
-def _wanted(client: Client, max_age: timedelta) -> dict[str, Any]:
+def _wanted(client: Client, max_age: timedelta, replicas: int) -> dict[str, Any]:
     return {
         "subjects": [SUBJECTS],
         "max_age": max_age.total_seconds(),
@@ -70,4 +69,5 @@ def _wanted(client: Client, max_age: timedelta) -> dict[str, Any]:
         "allow_direct": True,
         "deny_delete": True,
         "deny_purge": True,
+        **({"num_replicas": replicas} if replicas else {}),
     }
