@@ -14,7 +14,7 @@ after(() => {
 });
 
 test("the public names are these", async () => {
-  const names = ["Code", "Stockward", "StockwardError", "auth", "catalog", "event", "inventory", "order", "pages", "rows", "watch", "webhook"];
+  const names = ["Code", "Stockward", "StockwardError", "auth", "catalog", "event", "inventory", "order", "pages", "rows", "status", "watch", "webhook"];
   assert.deepEqual(Object.keys(await import("@stockward/client")).sort(), names);
 });
 
