@@ -16,7 +16,7 @@ from pathlib import Path
 
 import grpc
 import nats
-import nats.js.errors
+import nats.errors
 import pytest
 from nats.js.api import StreamInfo
 from stockward.event.v1.event_pb2 import Event
@@ -137,8 +137,8 @@ class Scene:
         async def has_all() -> bool:
             try:
                 messages = await stored(node.url)
-            except nats.js.errors.ServiceUnavailableError:
-                return False  # it has just come back
+            except nats.errors.Error:
+                return False  # it has just come back, or a leader is being elected
             return versions([Event.FromString(each.data) for each in messages]) == versions(events)
 
         await until(has_all, 90)
