@@ -117,7 +117,7 @@ async def test_any_request_is_answered_by_the_book(known: Known, method: MethodD
                 assert code in DOCUMENTED, case
                 assert reason or max(map(len, raw)) > UNREAD, case
         assert await snapshot(known.shop.pool) == before, "a refusal had an effect"
-    assert refusals
+    assert refusals or not method.input_type.fields
     await alive(known)
 
 

@@ -69,7 +69,7 @@ async def logged(settings: Settings, database: Pool, tmp_path: Path) -> AsyncIte
         name: f"127.0.0.1:{free_port()}"
         for name in ("grpc_address", "server_admin_address", "relay_admin_address", "gateway_address")
     }
-    keys = {role: f"swk_{role}_{MARK}" for role in ("storefront", "pms", "admin")}
+    keys = {role: f"swk_{role}_{MARK}" for role in ("storefront", "viewer", "pms", "admin")}
     for role, key in keys.items():
         await ensure_key(settings, f"{role} desk", role, key)
     async with AsyncExitStack() as up:
