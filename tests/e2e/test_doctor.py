@@ -182,7 +182,7 @@ async def test_a_shop_that_is_well(doctor: Doctor, shop: Shop, settings: Setting
     assert "✗" not in plain.out
     assert "PostgreSQL 18" in plain.out
     expected = {"settings", "migrations", "clock", "outbox", "deliveries", "sweeper", "dead letters", "endpoints"}
-    expected |= {"audit", "stream", "record", "server", "relay", "gateway", "messages", "feed"}
+    expected |= {"audit", "stream", "record", "server", "relay", "gateway", "messages", "feed", "lost events"}
     assert verdicts(outcome) == dict.fromkeys(expected, "ok") | {"database": "warning"}
     assert steps(outcome) == {"database": "set fsync to on"}, "as the tests' PostgreSQL really has it"
 
@@ -253,7 +253,7 @@ async def test_events_that_the_stream_alone_has_are_told(
     (found,) = (each for each in outcome.json["findings"] if each["check"] == "record")
     assert (outcome.code, found["verdict"]) == (1, "problem")
     assert found["found"].startswith("2 of the last ")
-    assert "stockward events republish" in found["next_step"]
+    assert "stockward events reconcile" in found["next_step"]
 
 
 async def test_what_is_behind_and_who_fails_is_told(doctor: Doctor, shop: Shop) -> None:
@@ -299,7 +299,7 @@ async def test_clocks_that_disagree_are_told(doctor: Doctor, tmp_path: Path) -> 
 async def test_what_is_stopped_is_named(doctor: Doctor, own_nats: Nats, shop: Shop) -> None:
     await own_nats.kill()
     secret = "hunter2"
-    away = f"127.0.0.1:{free_port()}"
+    away = "127.0.0.1:1"
     database = f"postgresql://shop:{secret}@{away}/shop"
     without_nats, without_both = await asyncio.gather(
         doctor("--json"), doctor("--json", DATABASE_URL=database, STOCKWARD_GRPC_ADDRESS=away)

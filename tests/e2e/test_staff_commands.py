@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
-from stockward_dev import Nats, Postgres, free_port
+from stockward_dev import Nats, Postgres
 from stockward_server.config import Settings
 from tests.commands import locked
 from tests.conftest import TEMPLATE
@@ -443,7 +443,7 @@ async def test_wrong_usage_is_exit_code_2(run: Run, sku: str, words: tuple[str, 
 
 async def test_no_answer_is_exit_code_3(tmp_path: Path) -> None:
     """A change says how to repeat it, since nobody knows whether it was done."""
-    dead = ("--address", f"127.0.0.1:{free_port()}", "--key", "swk_pms_any")
+    dead = ("--address", "127.0.0.1:1", "--key", "swk_pms_any")
     looked, changed, nothing = await asyncio.gather(
         stockward("orders", "pending", *dead, cwd=tmp_path),
         stockward("stock", "receive", "TEE", "1", *dead, cwd=tmp_path),

@@ -30,7 +30,7 @@ from tests.terminal import clean_environment
 
 
 async def test_no_server_at_all(start_edge: StartEdge) -> None:
-    async with start_edge(f"127.0.0.1:{free_port()}") as edge:
+    async with start_edge("127.0.0.1:1") as edge:
         for verb, path, body in (
             ("GET", "/api/storefront/stock/TEE", None),
             ("POST", "/api/storefront/orders/create", {}),
@@ -44,7 +44,7 @@ async def test_no_server_at_all(start_edge: StartEdge) -> None:
 @pytest.mark.long
 async def test_what_fails_is_logged_without_its_query(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
-    files = {"envoy.json": envoy_config(installed_contract(), address, [f"127.0.0.1:{free_port()}"], pages=pages())}
+    files = {"envoy.json": envoy_config(installed_contract(), address, ["127.0.0.1:1"], pages=pages())}
     async with Envoy(tmp_path / "envoy", files, address=address) as envoy, aiohttp.ClientSession() as session:
         path = "/stockward.order.v1.OrderService/ListOrders"
         web = {"content-type": "application/grpc-web+proto", "authorization": "Bearer key"}

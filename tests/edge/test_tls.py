@@ -124,7 +124,7 @@ async def test_the_health_command_asks_an_edge_with_tls(
     assert await serves(client_cert=None, client_key=None), "it listens"
     nobody = f"127.0.0.1:{free_port()}"
     assert not await serves(client_cert=None, client_key=None, edge_address=nobody)
-    alone = settings.model_copy(update={"edge_address": nobody, "grpc_address": f"127.0.0.1:{free_port()}"})
+    alone = settings.model_copy(update={"edge_address": nobody, "grpc_address": "127.0.0.1:1"})
     async with running_edge(alone, tmp_path / "envoy"):
         assert not await serves(edge_address=nobody), "no server is behind it"
         assert await serves(edge_address=nobody, client_cert=None, client_key=None)

@@ -66,7 +66,7 @@ async def stack() -> AsyncIterator[Stack]:
             "relay_admin_address": admin["relay"],
             "gateway_address": admin["gateway"],
             "webhook_secret": SECRET,
-            "pms_webhook_url": f"http://127.0.0.1:{free_port()}/",
+            "pms_webhook_url": "http://127.0.0.1:1/",
             "shutdown_grace_seconds": str(GRACE_SECONDS),
             "sweep_interval_seconds": "0.1",
         }

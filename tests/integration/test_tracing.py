@@ -178,7 +178,7 @@ async def test_a_collector_that_is_away_costs_nobody_anything(
     settings: Settings, database: Pool, nats_url: str
 ) -> None:
     async with AsyncExitStack() as up:
-        away = f"http://127.0.0.1:{free_port()}"
+        away = "http://127.0.0.1:1"
         shop, _ = await begin(up, settings, database, otlp_endpoint=away)
         async with asyncio.timeout(5):
             await shop.sell("A", 5)
@@ -194,7 +194,7 @@ async def test_a_process_that_is_broken_off_while_it_starts_ends_with_its_traces
     def sending() -> list[str]:
         return [each.name for each in threading.enumerate() if each.name.startswith("Otel")]
 
-    nobody = f"http://127.0.0.1:{free_port()}"
+    nobody = "http://127.0.0.1:1"
     settings = settings.model_copy(update={"otlp_endpoint": nobody, **own_addresses()})
     for turns in range(60):
         task = asyncio.ensure_future(process(settings, asyncio.Event()))

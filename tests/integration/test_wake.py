@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stockward_dev import Nats, free_port
+from stockward_dev import Nats
 from stockward_server.relay.wake import Waker
 from tests.events import until
 
@@ -27,8 +27,8 @@ async def waker(url: str) -> AsyncIterator[tuple[Waker, asyncio.Event]]:
 
 async def test_hints_pass_through_whichever_server_of_the_list_is_there(nats: Nats) -> None:
     async with (
-        waker(f"nats://127.0.0.1:{free_port()}, {nats.url}") as (sender, own),
-        waker(f"{nats.url},nats://127.0.0.1:{free_port()}") as (_, other),
+        waker(f"nats://127.0.0.1:1, {nats.url}") as (sender, own),
+        waker(f"{nats.url},nats://127.0.0.1:1") as (_, other),
     ):
 
         def arrived() -> bool:

@@ -112,7 +112,7 @@ export const en = {
       reason: "Reason",
       units: (line: string) => `Units of ${line}`,
     },
-    changedMeanwhile: "The order has changed since you opened this. Look at it again, and decide anew.",
+    changedMeanwhile: "The order has changed since you opened it. Check it and try again.",
   },
   stock: {
     title: "Stock",
@@ -146,7 +146,7 @@ export const en = {
     backorder: (units: string) => `${units} may be promised beyond that`,
     claims: "Claims",
     moreClaims: (shown: string, all: string) => `The oldest ${shown} of ${all}`,
-    noClaims: "Nobody has a claim on it.",
+    noClaims: "There is no claim on it.",
     holdEnds: (when: string) => `hold, ends in ${when}`,
     holdOver: "hold, ending",
     order: "order",

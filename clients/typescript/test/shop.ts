@@ -72,7 +72,7 @@ export const portOf = (server: Server): number => (server.address() as AddressIn
 
 /**
  * Has `server` receive the events of `types` from now on; answers the endpoint and the secret of its webhooks. Those of the
- * settings are of no use here: nobody has listened there, so they are tried rarely by now.
+ * settings do not help here: no server listened there before, so the address is tried rarely by now.
  */
 export async function tell(server: Server, types: string[]): Promise<{ endpointId: string; secret: string }> {
   const url = `http://127.0.0.1:${portOf(server)}`;

@@ -145,6 +145,12 @@ async def hold(
     )
 
 
+@command(app, "release")
+async def release(client: AsyncStockward, order: OrderName, etag: Etag = "", *, request_id: RequestId) -> pb.Order:
+    """Release an order that staff put on hold."""
+    return await client.orders.release_order(order_id=await order_id(client, order), etag=etag, request_id=request_id)
+
+
 @command(app, "note")
 async def note(
     client: AsyncStockward,
@@ -175,9 +181,3 @@ async def timeline(client: AsyncStockward, order: OrderName, limit: Limit = 200)
 async def payments(client: AsyncStockward, order: OrderName, limit: Limit = 200) -> pb.ListPaymentsResponse:
     """List what payment providers reported of an order."""
     return await first(client.orders.list_payments(order_id=await order_id(client, order)), limit)
-
-
-@command(app, "release")
-async def release(client: AsyncStockward, order: OrderName, etag: Etag = "", *, request_id: RequestId) -> pb.Order:
-    """Release an order that staff put on hold."""
-    return await client.orders.release_order(order_id=await order_id(client, order), etag=etag, request_id=request_id)

@@ -62,7 +62,7 @@ class Subject:
     stream_age: timedelta
     """How long the stream keeps events."""
     stream_replicas: int
-    """On how many servers of NATS, 0 where nobody said."""
+    """On how many servers of NATS; 0 where it is not set."""
     grpc_address: str
     channel_to: Callable[[str], AbstractAsyncContextManager[grpc.aio.Channel]]
     """Opens a channel to an address, with TLS or without."""
@@ -236,7 +236,7 @@ def _lost(found: Backlog) -> Finding:
         numbers = ", ".join(map(str, found.unsettled_epochs))
         return warning(
             "lost events",
-            f"the record was restored or failed over (epoch {numbers}): nobody has settled what was lost",
+            f"the record was restored or failed over (epoch {numbers}): what was lost is not settled",
             RECONCILE,
         )
     return ok("lost events", "none that is not settled")
@@ -366,7 +366,7 @@ async def check_server(subject: Subject) -> Sequence[Finding]:
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=SECONDS - 1)
         except grpc.aio.AioRpcError as error:
-            return [warning("server", f"nobody answers at {address} ({error.code().name})", START_SERVER)]
+            return [warning("server", f"no server answers at {address} ({error.code().name})", START_SERVER)]
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
         return [ok("server", f"serves at {address}")]
     return [problem("server", f"{address} answers and is not ready", "its database is away, or it is stopping")]

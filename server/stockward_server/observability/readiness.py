@@ -77,7 +77,7 @@ class Readiness:
                 if await connection.fetchval("SELECT pg_is_in_recovery()"):
                     raise OnStandby
             except (asyncio.CancelledError, TimeoutError):
-                connection.terminate()  # nobody waits for a PostgreSQL that does not respond
+                connection.terminate()  # no call is to wait for a PostgreSQL that does not respond
                 raise
         if self._migrated:
             return

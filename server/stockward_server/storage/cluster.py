@@ -81,7 +81,7 @@ class Cluster:
         self._primary: Identity | None = None
         self._open: WeakKeyDictionary[DurableConnection, Identity] = WeakKeyDictionary()
         self._silent: Collection[Host] = ()
-        """Servers that did not answer the last time; nobody waits for them."""
+        """Servers that did not answer the last time; a search does not wait for them."""
 
     @classmethod
     def of(cls, address: Address) -> Cluster:

@@ -36,7 +36,7 @@ class CommitUnconfirmed(ConnectionError):
 
 
 class DurableConnection(_Connection):
-    """A connection that closes when nobody waits for its COMMIT any more, after a timeout or when the caller left.
+    """A connection that closes when its COMMIT is abandoned, after a timeout or when the caller left.
 
     Without a request to cancel, PostgreSQL goes on waiting for the standby, and holds the locks of the transaction: the
     change stays invisible until it is durable.

@@ -231,7 +231,7 @@ def use_of(pool: Pool) -> PoolUse:
 
 @asynccontextmanager
 async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Executor]:
-    """Opens a transaction on a connection of the pool. A COMMIT for which nobody waits any more ends the connection. A
+    """Opens a transaction on a connection of the pool. A COMMIT that is abandoned ends the connection. A
     refusal to write replaces all: it may be that of their sessions, and last as long."""
     async with pool.acquire() as connection:
         try:

@@ -64,6 +64,11 @@ class OrderDeskServicer(order_pb2_grpc.OrderServiceServicer):
         )
         return await self._submit(command, ORDER)
 
+    async def ReleaseOrder(self, request: pb.ReleaseOrderRequest, context: Context) -> pb.Order:
+        cause = request_of(context, request)
+        command = ReleaseOrder(cause=cause, order_id=request.order_id.lower(), etag=request.etag)
+        return await self._submit(command, ORDER)
+
     async def AddOrderNote(self, request: pb.AddOrderNoteRequest, context: Context) -> pb.Order:
         command = AddOrderNote(
             cause=request_of(context, request),
@@ -118,8 +123,3 @@ class OrderDeskServicer(order_pb2_grpc.OrderServiceServicer):
         if order is None or not current_call.get().caller.acts_for(order.customer.customer_id):
             raise OrderNotFound(order_id)
         return order
-
-    async def ReleaseOrder(self, request: pb.ReleaseOrderRequest, context: Context) -> pb.Order:
-        cause = request_of(context, request)
-        command = ReleaseOrder(cause=cause, order_id=request.order_id.lower(), etag=request.etag)
-        return await self._submit(command, ORDER)

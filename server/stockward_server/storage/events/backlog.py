@@ -40,7 +40,7 @@ class Backlog:
     lost: int
     """Events that were published, that the event log lacks, and that are not settled."""
     unsettled_epochs: Sequence[int]
-    """Numbers of epochs of the event log of which nobody has settled what was lost when they began."""
+    """Numbers of epochs of the event log that began with a loss which no operator has settled yet."""
     positions: Mapping[str, int]
     """The sequence number of the last message of each stream that was fanned out to deliveries."""
 

@@ -63,7 +63,7 @@ class LostEvent:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch of the event log that nobody has settled yet: events of the epoch before may be lost."""
+    """An epoch of the event log that no operator has settled yet: events of the epoch before may be lost."""
 
     number: int
     begin_time: datetime

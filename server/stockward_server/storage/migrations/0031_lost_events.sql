@@ -18,7 +18,7 @@ CREATE INDEX lost_events_unsettled ON lost_events (seq) WHERE settle_time IS NUL
 ALTER TABLE log_epochs
     ADD COLUMN settle_time timestamptz, -- an operator has looked what the epoch before lost
     ADD COLUMN settle_note text NOT NULL DEFAULT '';
-UPDATE log_epochs SET settle_time = now(); -- the first one lost nothing, and nobody was asked about others
+UPDATE log_epochs SET settle_time = now(); -- the first one lost nothing, and of others no operator was asked
 
 -- Whether the database is on the timeline of the newest epoch: behind a pooler, a connection outlives a failover. True where
 -- that cannot be known.

@@ -403,7 +403,7 @@ class Order(_message.Message):
     """Why units were last cancelled; empty where no reason was given. Staff only."""
     @_builtins.property
     def customer(self) -> Global___Customer:
-        """Who ordered; unset when the order names nobody."""
+        """Who ordered; unset when the order names no customer."""
 
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderLine]:

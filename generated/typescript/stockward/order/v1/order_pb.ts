@@ -63,7 +63,7 @@ export type Order = Message<"stockward.order.v1.Order"> & {
   reference: string;
 
   /**
-   * Who ordered; unset when the order names nobody.
+   * Who ordered; unset when the order names no customer.
    *
    * @generated from field: stockward.order.v1.Customer customer = 4;
    */
