@@ -91,9 +91,15 @@ async def stack() -> AsyncIterator[Stack]:
         found = Stack(postgres, nats, processes, admin, settings)
         pms = callers(settings.grpc_address, KEYS["pms"])
         running.push_async_callback(pms.channel.close)
+        await until(lambda: sells(pms))
         work = asyncio.create_task(keep_busy(pms))
         running.callback(work.cancel)
-        await until(lambda: delivers(found))
+        try:
+            await until(lambda: delivers(found))
+        except AssertionError as error:
+            for name in admin:
+                error.add_note(f"{name}:\n{(directory / f'{name}.log').read_text()[-3000:]}")
+            raise
         yield found
         for service in (postgres, nats):
             thaw(service)
@@ -103,12 +109,24 @@ def is_ready(address: str) -> Callable[[], Awaitable[bool]]:
     return lambda: answers(f"http://{address}/readyz")
 
 
-async def keep_busy(pms: Callers) -> None:
-    """Changes stock again and again, so that there is something to commit, publish and deliver."""
+async def sells(pms: Callers) -> bool:
+    """Creates the product; returns whether the server could be asked yet."""
     mug = catalog_pb2.Product(
         title="Mug", handle="mug", variants=[catalog_pb2.Variant(sku="MUG", price=money("9.90", "EUR"))]
     )
-    await pms.catalog.CreateProduct(catalog_pb2.CreateProductRequest(product=mug))
+    try:
+        await pms.catalog.CreateProduct(
+            catalog_pb2.CreateProductRequest(product=mug, request_id="6f6e1c3a-5d3c-4b5f-9a52-0c6d8f6f1c11")
+        )
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.UNAVAILABLE:
+            raise
+        return False
+    return True
+
+
+async def keep_busy(pms: Callers) -> None:
+    """Changes stock again and again, so that there is something to commit, publish and deliver."""
 
     async def adjust() -> None:
         while True:
