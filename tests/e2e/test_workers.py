@@ -15,7 +15,7 @@ import pytest
 from stockward_dev import free_port
 from stockward_server.config import Settings, variable
 from stockward_server.runtime.probes import grpc_serves
-from tests.scrape import scrape, value
+from tests.scrape import ask, scrape, value
 from tests.shop import is_answered
 
 pytestmark = pytest.mark.long
@@ -57,8 +57,12 @@ class Server:
 
     async def until_all_answer(self) -> None:
         async with asyncio.timeout(30):
-            while self.listening() < WORKERS or not all(await self.answers()):
+            while self.listening() < WORKERS or not all(await self.answers()) or not all(await self.report()):
                 await asyncio.sleep(0.05)
+
+    async def report(self) -> list[bool]:
+        """Whether the metrics of each worker can be read: they begin to be beside the calls, at no fixed moment."""
+        return [(await ask(address, "/metrics"))[0] == 200 for address in self.admin]
 
 
 def admin_addresses() -> list[str]:

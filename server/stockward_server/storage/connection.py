@@ -56,6 +56,14 @@ class DurableConnection(_Connection):
         with self.committing():
             return await super().execute(query, timeout=timeout)
 
+    async def close(self, *, timeout: float | None = None) -> None:
+        """Closes the connection. One whose server does not respond in time is aborted, which is no error: the pool
+        closes expired connections in tasks that nothing awaits."""
+        try:
+            await super().close(timeout=timeout)
+        except (TimeoutError, OSError):
+            self.terminate()
+
     @contextmanager
     def committing(self) -> Iterator[None]:
         """Surrounds a statement that commits. Raises CommitUnconfirmed if it ends with a warning."""
