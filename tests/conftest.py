@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis
 
-from stockward_dev import Nats, Postgres
+from stockward_dev import Nats, Postgres, ports
 from stockward_server.config import Settings
 from stockward_server.storage import database as storage
 from tests.databases import Databases
@@ -22,6 +22,9 @@ TEMPLATE = "stockward_template"
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background has them
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, and so would have every program that the tests start and stop
+
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    ports.keep_to(int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
 
 TESTS = Path(__file__).parent
 

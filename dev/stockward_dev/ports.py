@@ -14,10 +14,22 @@ check and the start of the service."""
 _in_turn = itertools.cycle(random.sample(RANGE, len(RANGE)))  # repeats a port only after all others
 
 
+def keep_to(part: int, parts: int) -> None:
+    """Lets `free_port` return only its own ports to one of several processes that start services at the same time.
+
+    Args:
+        part: Which of the processes this one is, from 0.
+        parts: Their number.
+    """
+    global _in_turn
+    own = RANGE[part::parts]
+    _in_turn = itertools.cycle(random.sample(own, len(own)))
+
+
 def free_port(preferred: int = 0, host: str = "127.0.0.1") -> int:
     """Returns ``preferred`` where nothing listens on it, else a free port of ``host``.
 
-    The port is not reserved: another process may bind it before the caller does.
+    The port is not reserved: another process may bind it before the caller does, see `keep_to`.
 
     Raises:
         OSError: None is free, or ``host`` is no address of this machine.

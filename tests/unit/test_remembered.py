@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,6 +14,7 @@ from stockward_server.storage.write.remembered import (
     DISTRUST_SECONDS,
     MAX_DISTRUST_SECONDS,
     ROW_BYTES,
+    DatabaseClock,
     RememberedStock,
 )
 
@@ -77,3 +79,31 @@ def test_a_sku_that_keeps_differing_is_recalled_ever_more_rarely(monkeypatch: py
     assert [pause() for _ in range(9)][-1] == MAX_DISTRUST_SECONDS
     stock.learn(seen("MUG"), proven=True)
     assert pause() == DISTRUST_SECONDS
+
+
+def test_a_reading_that_was_long_under_way_sets_the_clock_back_by_nothing() -> None:
+    clock, second = DatabaseClock(), timedelta(seconds=1)
+    assert clock.now() is None
+    shown = datetime.now(UTC)
+    clock.note(shown)
+    clock.note(shown - second)
+    assert (now := clock.now()) is not None
+    assert now > shown - second / 1000
+    clock.note(shown + second)
+    assert (now := clock.now()) is not None
+    assert now > shown + second - second / 1000, "nearer"
+    clock.forget()
+    assert clock.now() is None
+    clock.note(shown - second)
+    assert (now := clock.now()) is not None
+    assert now < shown, "it was set back"
+
+
+def test_an_old_reading_yields_to_what_clocks_may_have_run_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, shown, here = DatabaseClock(), datetime(2026, 1, 1, tzinfo=UTC), [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: here[0])
+    clock.note(shown)
+    here[0] = 10_000.0
+    slow = shown + timedelta(seconds=9_999.5)
+    clock.note(slow)
+    assert clock.now() == slow

@@ -134,6 +134,8 @@ class OptimisticWrites:
             log.debug("an optimistic batch was not written: %r", error)
             if isinstance(error, asyncpg.SerializationError) and error.detail:
                 self._stock.distrust(json.loads(error.detail))
+            else:
+                self._clock.forget()  # which is read with the batch the usual way
             return False
         self._metrics.optimistic += 1
         self._stock.learn(draft.state, proven=True)

@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.stock import Offer, StockLevel
@@ -24,6 +24,10 @@ ROW_BYTES = 1024
 DISTRUST_SECONDS, MAX_DISTRUST_SECONDS = 1.0, 60.0
 """How long a SKU that differed is not recalled: where other servers sell it, too, it would soon differ again. Doubled
 each time, up to the second, until a batch with it is written."""
+
+
+DRIFT = 1e-4
+"""Seconds by which two clocks may run apart in a second."""
 
 
 @dataclass(slots=True)
@@ -87,18 +91,30 @@ class RememberedStock:
 
 
 class DatabaseClock:
-    """The database's clock, as it was last read plus the time since."""
+    """The database's clock, as this process's own and how far ahead of it the database's is.
+
+    A reading is behind by the time that its answer was under way, so of several the one furthest ahead counts.
+    """
 
     def __init__(self) -> None:
-        self._read: tuple[datetime, float] | None = None
+        self._ahead: float | None = None
+        """Seconds, when `_since` was now."""
+        self._since = 0.0
 
     def note(self, now: datetime) -> None:
-        """Notes what the clock showed. It is behind by the time that its answer was under way."""
-        self._read = now, time.monotonic()
+        """Notes what the clock showed."""
+        here = time.monotonic()
+        ahead = now.timestamp() - here
+        if self._ahead is None or ahead > self._ahead - DRIFT * (here - self._since):
+            self._ahead, self._since = ahead, here
+
+    def forget(self) -> None:
+        """Forgets the readings, since the clock may have been set back."""
+        self._ahead = None
 
     def now(self) -> datetime | None:
-        """Returns the present time; None when the clock was never read."""
-        if self._read is None:
+        """Returns the present time; None when the clock was not read."""
+        if self._ahead is None:
             return None
-        then, since = self._read
-        return then + timedelta(seconds=time.monotonic() - since)
+        here = time.monotonic()
+        return datetime.fromtimestamp(here + self._ahead - DRIFT * (here - self._since), UTC)
