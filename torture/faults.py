@@ -19,6 +19,9 @@ from torture.history import History
 from torture.listeners import STAFF
 from torture.stack import POOL_SIZE, Stack, freeze, thaw
 
+LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Errors of a connection that another fault has broken."""
+
 Deed = Callable[[Stack, str, float], Awaitable[None]]
 """Causes the fault at the target, holds it for a number of seconds, and heals it."""
 
@@ -103,7 +106,7 @@ async def _insist(work: Callable[[], Awaitable[object]]) -> None:
         try:
             await work()
             return
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except LOST:
             await asyncio.sleep(0.1)
 
 
@@ -196,7 +199,7 @@ async def take_connections(stack: Stack, target: str, seconds: float) -> None:
             while True:
                 try:
                     taken.append(await asyncpg.connect(stack.database_url, timeout=5))
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                except LOST:
                     await asyncio.sleep(0.05)
     except TimeoutError:
         pass
@@ -207,7 +210,7 @@ async def take_connections(stack: Stack, target: str, seconds: float) -> None:
 
 async def lock_rows(stack: Stack, target: str, seconds: float) -> None:
     """Locks the rows that all clients need."""
-    with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    with contextlib.suppress(*LOST):
         async with stack.pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT FROM stock ORDER BY sku, location_id FOR UPDATE")
             await asyncio.sleep(seconds)
@@ -217,7 +220,7 @@ async def exhaust_pool(stack: Stack, target: str, seconds: float) -> None:
     """Makes more calls wait for a lock than a server has connections."""
     number = int(target.removeprefix("server-")) - 1
     async with connected([stack.addresses[number]]) as (stubs,):
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(*LOST):
             async with stack.pool.acquire() as connection, connection.transaction():
                 await connection.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
                 waiting = (

@@ -59,7 +59,9 @@ class Lanes:
         """Returns the total number of lines; 0 when the database is unavailable, an error that the command itself will
         report."""
         if ids:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(
+                OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+            ):
                 return sum((await self._lines.get_all(ids)).values())
         return 0
 
