@@ -37,6 +37,8 @@ class Shape:
     """Lines of an order, each with a different SKU."""
     orders: int = 1
     """Orders of a batch."""
+    contact: bool = False
+    """Whether an order has a reference and a customer with name and addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,22 @@ def order_request(shape: Shape) -> order_pb2.CreateOrderRequest:
     """Returns an order of one unit a line, with a request_id."""
     numbers = random.sample(range(shape.skus), shape.lines)
     lines = [order_pb2.CreateOrderRequest.Line(sku=sku(number), quantity=1) for number in numbers]
-    return order_pb2.CreateOrderRequest(lines=lines, request_id=str(uuid4()))
+    request = order_pb2.CreateOrderRequest(lines=lines, request_id=str(uuid4()))
+    if shape.contact:
+        number = random.randrange(1_000_000)
+        request.reference = f"WEB-{number}"
+        request.customer.CopyFrom(_contact(number))
+    return request
+
+
+def _contact(number: int) -> order_pb2.Customer:
+    """Returns what a usual storefront sends along."""
+    name = f"First{number % 500} Last{number % 3000}"
+    address = order_pb2.Address(
+        recipient=name, lines=["Street 1"], city="City", postal_code=f"{number % 100_000:05}", country_code="DE"
+    )
+    email = f"first{number % 500}.last{number % 3000}@example.com"
+    return order_pb2.Customer(email=email, name=name, shipping_address=address)
 
 
 def _batch_request(shape: Shape) -> order_pb2.BatchCreateOrdersRequest:

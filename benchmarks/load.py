@@ -141,7 +141,7 @@ class Load:
 
 
 async def drive(
-    addresses: list[str], path: str, shape: dict[str, int], in_flight: int, seconds: float
+    addresses: list[str], path: str, shape: dict[str, Any], in_flight: int, seconds: float
 ) -> dict[str, Any]:
     """Runs in a worker: keeps `in_flight` calls open for `seconds`, and waits for the last ones."""
     async with Caller(addresses, path, Shape(**shape)) as caller:
@@ -156,7 +156,7 @@ async def drive(
 
 
 async def drive_paced(
-    addresses: list[str], path: str, shape: dict[str, int], per_second: float, seconds: float
+    addresses: list[str], path: str, shape: dict[str, Any], per_second: float, seconds: float
 ) -> dict[str, Any]:
     """Runs in a worker: starts `per_second` calls a second, regardless of earlier responses."""
     async with Caller(addresses, path, Shape(**shape)) as caller:

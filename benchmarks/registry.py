@@ -10,6 +10,7 @@ from benchmarks import (
     hot_sku,
     lone_events,
     memory,
+    order_lists,
     order_shapes,
     quiet_shop,
     reads,
@@ -37,4 +38,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     search.BENCHMARK,
     lone_events.BENCHMARK,
     by_hand.BENCHMARK,
+    order_lists.BENCHMARK,
 )

@@ -61,14 +61,19 @@ async def send_import(callers: Callers, request: catalog.ImportProductsRequest) 
     return result.error if result.HasField("error") else result
 
 
-async def send_in_batch(callers: Callers, request: orders.CreateOrderRequest) -> Message:
-    batch = orders.BatchCreateOrdersRequest(requests=[request])
-    answer: Any = await answer_or_status(callers.orders.BatchCreateOrders(batch))
-    if isinstance(answer, Status):
-        return answer
-    (result,) = answer.results
-    assert isinstance(result, orders.BatchCreateOrdersResponse.Result)
-    return result.error if result.HasField("error") else result.order
+def in_batch(verb: str) -> Any:
+    """Sends a request by the method for many, alone."""
+
+    async def send(callers: Callers, request: Message) -> Message:
+        batch = getattr(orders, f"{verb}Request")(requests=[request])
+        answer: Any = await answer_or_status(getattr(callers.orders, verb)(batch))
+        if isinstance(answer, Status):
+            return answer
+        (result,) = answer.results
+        outcome: Message = result.error if result.HasField("error") else result.order
+        return outcome
+
+    return send
 
 
 # What to send
@@ -264,6 +269,11 @@ def fee(order_id: str) -> orders.AddChargeRequest:
     return orders.AddChargeRequest(order_id=order_id, charge=charge, reason="gift wrap")
 
 
+ONE_UNIT = [orders.LineQuantity(line_number=1, quantity=1)]
+PROCESSING = on_orders(orders.ProcessOrderRequest, state="PAID")
+SHIPPING = on_orders(orders.FulfillOrderRequest, state="PROCESSING", lines=ONE_UNIT)
+CANCELLING = on_orders(orders.CancelOrderRequest, lines=ONE_UNIT)
+
 MUTATIONS = {
     "CreateProduct": Mutation(two_products, unary("catalog", "CreateProduct")),
     "UpdateProduct": Mutation(two_updates, unary("catalog", "UpdateProduct")),
@@ -327,20 +337,13 @@ MUTATIONS = {
         unary("inventory", "UpdateLocation"),
     ),
     "CreateOrder": Mutation(on_stock(create_order), unary("orders", "CreateOrder")),
-    "BatchCreateOrders": Mutation(on_stock(create_order), send_in_batch),
-    "ProcessOrder": Mutation(on_orders(orders.ProcessOrderRequest, state="PAID"), unary("orders", "ProcessOrder")),
-    "FulfillOrder": Mutation(
-        on_orders(
-            orders.FulfillOrderRequest,
-            state="PROCESSING",
-            lines=[orders.LineQuantity(line_number=1, quantity=1)],
-        ),
-        unary("orders", "FulfillOrder"),
-    ),
-    "CancelOrder": Mutation(
-        on_orders(orders.CancelOrderRequest, lines=[orders.LineQuantity(line_number=1, quantity=1)]),
-        unary("orders", "CancelOrder"),
-    ),
+    "BatchCreateOrders": Mutation(on_stock(create_order), in_batch("BatchCreateOrders")),
+    "ProcessOrder": Mutation(PROCESSING, unary("orders", "ProcessOrder")),
+    "BatchProcessOrders": Mutation(PROCESSING, in_batch("BatchProcessOrders")),
+    "FulfillOrder": Mutation(SHIPPING, unary("orders", "FulfillOrder")),
+    "BatchFulfillOrders": Mutation(SHIPPING, in_batch("BatchFulfillOrders")),
+    "CancelOrder": Mutation(CANCELLING, unary("orders", "CancelOrder")),
+    "BatchCancelOrders": Mutation(CANCELLING, in_batch("BatchCancelOrders")),
     "ReturnOrder": Mutation(
         on_orders(
             orders.ReturnOrderRequest,

@@ -81,6 +81,8 @@ def main(image: Path, folder: Path) -> None:
         "services.py": contract.services(asynchronous=False),
         "aio_services.py": contract.services(asynchronous=True),
         "reasons.py": contract.reasons(),
+        "enums.py": contract.enums(),
+        "messages.py": contract.messages(),
     }
     for name, text in modules.items():
         (folder / name).write_text(text)
@@ -127,6 +129,8 @@ class Contract:
         return (
             f'{HEADER}"""A method for each rpc of the contract."""\n\nfrom __future__ import annotations\n\n'
             f"from collections.abc import {streams}\n\nimport grpc\n{''.join(imports)}\n"
+            f"from stockward_client import enums\n"
+            f"from stockward_client.arguments import at_most_one, number_of, numbers_of\n"
             f"from {module} import {prefix}Calls, {prefix}Pages\n\n\n"
             + "\n\n".join(bodies)
             + f'\n\nclass {prefix}Services:\n    """The services of one server."""\n\n'
@@ -157,10 +161,13 @@ class Contract:
                 f"        return {answer}\n"
             )
         fields = list(self._fields(request, modules))
-        message = f"{request.name}({', '.join(f'{each.name}={each.name}' for each in fields if not each.choice)})"
-        choose = ""
+        message = f"{request.name}({', '.join(f'{each.name}={each.value}' for each in fields if not each.choice)})"
+        choose = "".join(
+            f"        at_most_one({', '.join(f'{name}={name}' for name in names)})\n"
+            for names in exclusive(request.proto)
+        )
         if choices := [each.name for each in fields if each.choice]:
-            choose = f"        request = {message}\n"
+            choose += f"        request = {message}\n"
             choose += "".join(
                 f"        if {each} is not None:\n            request.{each} = {each}\n" for each in choices
             )
@@ -193,12 +200,16 @@ class Contract:
         for each in request.proto.field:
             if keyword.iskeyword(each.name) or each.name in ("self", "timeout"):
                 raise ValueError(f"{request.path}.{each.name} cannot be the name of an argument")
+            value = each.name
             if each.type_name:
                 type_ = self._types[each.type_name]
                 modules.add(type_.module)
                 if isinstance(type_.proto, EnumDescriptorProto):
                     scope = type_.name.rpartition(".")[0]
-                    kind, default = f"{type_.name}.ValueType", f"{scope}.{type_.proto.value[0].name}"
+                    short = f"enums.{type_.path.replace('.', '')}"
+                    kind, default = f"{type_.name}.ValueType | {short}", f"{scope}.{type_.proto.value[0].name}"
+                    many = each.label == FieldDescriptorProto.LABEL_REPEATED
+                    value = f"{'numbers_of' if many else 'number_of'}({type_.name}, {each.name})"
                 else:
                     kind, default = f"{type_.name} | None", "None"
             else:
@@ -215,7 +226,7 @@ class Contract:
                 kind = kind.removesuffix(" | None")
             choice = each.HasField("oneof_index") and not each.proto3_optional and not each.type_name
             default = "" if required else f" = {default}"
-            arguments.append(Argument(each.name, kind, default, request.comments[each.name], choice))
+            arguments.append(Argument(each.name, kind, default, request.comments[each.name], choice, value))
         return iter(sorted(arguments, key=lambda argument: bool(argument.default)))
 
     def _map_entry(self, field: FieldDescriptorProto) -> list[str] | None:
@@ -236,6 +247,48 @@ class Contract:
         if len(rows) != 1:
             raise ValueError(f"{response.path}: a page has one repeated field")
         return rows[0].name, self._types[rows[0].type_name]
+
+    def enums(self) -> str:
+        """The module with the short names of each enum that a method takes, as a type."""
+        taken = {
+            each.type_name
+            for file in self._files
+            for service in file.service
+            for method in service.method
+            for each in getattr(self._types[method.input_type].proto, "field", ())
+            if each.type == FieldDescriptorProto.TYPE_ENUM
+        }
+        aliases = []
+        for name in sorted(taken, key=lambda name: self._types[name].path):
+            type_ = self._types[name]
+            assert isinstance(type_.proto, EnumDescriptorProto)
+            prefix = type_.proto.value[0].name.removesuffix("UNSPECIFIED")
+            words = [value.name.removeprefix(prefix).lower() for value in type_.proto.value[1:]]
+            alias = type_.path.replace(".", "")
+            aliases.append(f'{alias}: TypeAlias = Literal[{", ".join(map(repr, words))}]\n"""`{type_.name}`"""\n')
+        return (
+            f'{HEADER}"""Values of enums by their short names, as arguments of methods take them."""\n\n'
+            "from __future__ import annotations\n\nfrom typing import Literal, TypeAlias\n\n" + "\n".join(aliases)
+        )
+
+    def messages(self) -> str:
+        """The module with every message and enum of the contract."""
+        names: dict[str, list[str]] = {}
+        for type_ in self._types.values():
+            if type_.module.startswith("stockward.") and "." not in type_.path:
+                names.setdefault(type_.path, []).append(type_.module)
+        modules: dict[str, list[str]] = {"google.type.money_pb2": ["Money"]}
+        for name, places in names.items():
+            if len(places) == 1:  # each area has its own ErrorReason
+                modules.setdefault(places[0], []).append(name)
+        imports = "".join(
+            f"from {module} import {', '.join(sorted(each))}\n" for module, each in sorted(modules.items())
+        )
+        exported = sorted(name for each in modules.values() for name in each)
+        return (
+            f'{HEADER}"""All messages and enums of the contract, and Money, in one place."""\n\n{imports}\n'
+            f"__all__ = [\n{''.join(f'    {name!r},{chr(10)}' for name in exported)}]\n"
+        )
 
     def reasons(self) -> str:
         """The module with an exception for each value of the ErrorReason enums."""
@@ -280,6 +333,21 @@ class Argument:
     comment: str
     choice: bool
     """Whether it is one of a oneof, and must not be set when it is not given."""
+    value: str
+    """What the field of the request is set to."""
+
+
+def exclusive(request: DescriptorProto | EnumDescriptorProto) -> Iterator[list[str]]:
+    """Returns the names of the fields of each oneof with several."""
+    assert isinstance(request, DescriptorProto)
+    for index in range(len(request.oneof_decl)):
+        names = [
+            each.name
+            for each in request.field
+            if each.HasField("oneof_index") and each.oneof_index == index and not each.proto3_optional
+        ]
+        if len(names) > 1:
+            yield names
 
 
 def types_of(file: FileDescriptorProto) -> Iterator[tuple[str, Type]]:

@@ -14,7 +14,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from stockward.inventory.v1 import inventory_pb2 as inventory
 
 from stockward_server.api.server import SERVICES
-from tests.mutations import MUTATIONS, as_repeated, create_order, send_in_batch
+from tests.mutations import MUTATIONS, as_repeated, create_order, in_batch
 from tests.shop import Shop, refused
 from tests.snapshot import nothing_written, snapshot
 
@@ -117,7 +117,7 @@ async def test_a_batch_answers_what_single_orders_were_answered(shop: Shop) -> N
     request.request_id = str(uuid.uuid4())
     single = await shop.storefront.orders.CreateOrder(request)
     async with nothing_written(shop.pool):
-        assert await send_in_batch(shop.storefront, request) == single
+        assert await in_batch("BatchCreateOrders")(shop.storefront, request) == single
 
 
 async def test_many_at_once_with_one_id_in_either_case_are_one(shop: Shop) -> None:

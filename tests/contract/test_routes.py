@@ -54,7 +54,11 @@ ROUTES = {
     "BatchCreateOrders": "POST /api/storefront/orders/batchCreate *",
     "GetOrder": "GET /api/storefront/orders/{order_id}, GET /api/pms/orders/{order_id}",
     "ListOrders": "GET /api/pms/orders, GET /api/storefront/orders",
+    "CountOrders": "GET /api/pms/orders/counts",
     "ListPendingOrders": "GET /api/pms/orders/pending",
+    "BatchProcessOrders": "POST /api/pms/orders/batchProcess *",
+    "BatchFulfillOrders": "POST /api/pms/orders/batchFulfill *",
+    "BatchCancelOrders": "POST /api/pms/orders/batchCancel *",
     "ProcessOrder": "PUT /api/pms/orders/{order_id}/process *",
     "FulfillOrder": "PUT /api/pms/orders/{order_id}/fulfill *",
     "CancelOrder": "PUT /api/pms/orders/{order_id}/cancel *, PUT /api/storefront/orders/{order_id}/cancel *",
@@ -143,7 +147,7 @@ def test_variables_of_a_path_are_fields_of_the_request(method: MethodDescriptor)
 
 
 def test_the_verb_tells_whether_a_call_changes_anything() -> None:
-    reads = ("Get", "List", "BatchGet", "Check", "Explain", "Verify", "WhoAmI")
+    reads = ("Get", "List", "Count", "BatchGet", "Check", "Explain", "Verify", "WhoAmI")
     for name, route in ROUTES.items():
         assert route.startswith("GET ") == name.startswith(reads), name
 

@@ -340,3 +340,20 @@ async def test_order_cancelled(shop: Shop) -> None:
     assert refusal.reason == "ORDER_STATE_INVALID"
     nobody = body_of("order.cancelled", {"orderId": str(uuid.uuid4())})
     assert (await refused(post(shop, "storefront", nobody, signed(nobody)))).code.name == "NOT_FOUND"
+
+
+async def test_an_order_that_is_placed_comes_back_in_the_response(shop: Shop) -> None:
+    await shop.receive("TEE", 5)
+    customer = orders.Customer(email="ada@shop.example")
+    line = orders.CreateOrderRequest.Line(sku="TEE", quantity=2)
+    body = body_of("order.placed", orders.CreateOrderRequest(lines=[line], reference="M-1", customer=customer))
+    headers = signed(body)
+    response = await post(shop, "storefront", body, headers)
+    order = await shop.pms.orders.GetOrder(orders.GetOrderRequest(order_id=response.order.order_id))
+    assert response.order == order
+    assert (order.reference, order.customer.email) == ("M-1", "ada@shop.example")
+    async with nothing_written(shop.pool):
+        assert await post(shop, "storefront", body, headers) == response
+        large = body_of("order.placed", orders.CreateOrderRequest(lines=[line, line]))
+        assert (await refused(post(shop, "storefront", large, signed(large)))).reason == "INSUFFICIENT_STOCK"
+    assert await shop.counters("TEE") == (5, 0, 2)

@@ -13,7 +13,7 @@ from stockward.catalog.v1.catalog_pb2 import GetProductRequest
 from stockward.order.v1.order_pb2 import BatchCreateOrdersRequest, CreateOrderRequest, ListOrdersResponse, Order
 
 import stockward_client
-from stockward_client import errors, reasons
+from stockward_client import errors, messages, reasons
 from stockward_client.connection import MAX_PAUSE, is_plaintext, merge, number, pauses
 from stockward_server.domain.errors import FieldViolation, InsufficientStock, MessageTooLarge, Refusal
 from stockward_server.wire.status import status_of
@@ -21,7 +21,9 @@ from stockward_server.wire.status import status_of
 
 def test_the_surface_is_what_was_decided() -> None:
     by_hand = {"AsyncPages", "AsyncStockward", "Pages", "Stockward", "error_of", "verify_webhook"}
-    assert set(stockward_client.__all__) == by_hand | set(errors.__all__) | set(reasons.__all__)
+    by_hand |= {"eur", "money", "to_decimal"}
+    made = set(errors.__all__) | set(reasons.__all__) | set(messages.__all__)
+    assert set(stockward_client.__all__) == by_hand | made
     assert len(stockward_client.__all__) == len(set(stockward_client.__all__))
     assert all(hasattr(stockward_client, name) for name in stockward_client.__all__)
 

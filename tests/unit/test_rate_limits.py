@@ -91,8 +91,8 @@ def test_callers_are_forgotten_when_there_are_too_many(clock: Clock, monkeypatch
 def test_what_each_method_counts_as() -> None:
     kinds = {method.name: kind_of(method).value for service in SERVICES for method in service.methods}
     assert {name for name, kind in kinds.items() if kind == "bulk"} == {
-        *("BatchCreateOrders", "ImportProducts", "SyncStock", "WatchAvailability", "WatchStock", "WatchOrders"),
-        "WatchEvents",
+        *("BatchCreateOrders", "BatchProcessOrders", "BatchFulfillOrders", "BatchCancelOrders", "ImportProducts"),
+        *("SyncStock", "WatchAvailability", "WatchStock", "WatchOrders", "WatchEvents"),
     }
-    reading = ("Get", "BatchGet", "List", "Check", "Explain", "Verify", "Receive", "WhoAmI")
+    reading = ("Get", "BatchGet", "List", "Count", "Check", "Explain", "Verify", "Receive", "WhoAmI")
     assert {name for name, kind in kinds.items() if kind == "read"} == {n for n in kinds if n.startswith(reading)}

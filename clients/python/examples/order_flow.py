@@ -4,27 +4,22 @@ import json
 import time
 from pathlib import Path
 
-from google.type.money_pb2 import Money
-from stockward.catalog.v1.catalog_pb2 import Product, Variant
-from stockward.inventory.v1.inventory_pb2 import ADJUSTMENT_REASON_RECEIVED
-from stockward.order.v1.order_pb2 import CreateOrderRequest, Order, RecordPaymentRequest
-
-from stockward_client import Stockward
+from stockward_client import CreateOrderRequest, Order, Product, Stockward, Variant, eur
 
 run = json.loads(Path(".stockward/run.json").read_text())
 staff, shop = (Stockward(run["grpc"], run["keys"][role]) for role in ("pms", "storefront"))
 
-tee = Variant(sku=f"TEE-{time.time_ns()}", price=Money(currency_code="EUR", units=20))
+tee = Variant(sku=f"TEE-{time.time_ns()}", price=eur("20.00"))
 product = staff.catalog.create_product(product=Product(title="Tee", variants=[tee]))
 staff.catalog.publish_product(product_id=product.product_id)
-staff.inventory.adjust_stock(sku=tee.sku, delta=10, reason=ADJUSTMENT_REASON_RECEIVED)
+staff.inventory.adjust_stock(sku=tee.sku, delta=10, reason="received")
 
 order = shop.orders.create_order(lines=[CreateOrderRequest.Line(sku=tee.sku, quantity=2)])
 staff.orders.record_payment(
     order_id=order.order_id,
     provider="bank",
     provider_event_id=order.order_id,
-    kind=RecordPaymentRequest.KIND_CAPTURED,
+    kind="captured",
     amount=order.totals.total,
 )
 staff.orders.process_order(order_id=order.order_id)

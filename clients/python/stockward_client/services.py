@@ -16,6 +16,8 @@ from stockward.order.v1 import order_pb2, order_pb2_grpc
 from stockward.status.v1 import status_pb2, status_pb2_grpc
 from stockward.webhook.v1 import webhook_pb2, webhook_pb2_grpc
 
+from stockward_client import enums
+from stockward_client.arguments import at_most_one, number_of, numbers_of
 from stockward_client.calls import Calls, Pages
 
 
@@ -32,7 +34,7 @@ class KeyService:
         self,
         *,
         name: str,
-        role: auth_pb2.Role.ValueType,
+        role: auth_pb2.Role.ValueType | enums.Role,
         expire_time: timestamp_pb2.Timestamp | None = None,
         request_id: str = "",
         timeout: float | None = None,
@@ -54,7 +56,9 @@ class KeyService:
         """
         return self._calls.unary(
             self._stub.CreateKey,
-            key_pb2.CreateKeyRequest(name=name, role=role, expire_time=expire_time, request_id=request_id),
+            key_pb2.CreateKeyRequest(
+                name=name, role=number_of(auth_pb2.Role, role), expire_time=expire_time, request_id=request_id
+            ),
             timeout,
         )
 
@@ -172,7 +176,7 @@ class SessionService:
         self,
         *,
         ttl: duration_pb2.Duration,
-        role: auth_pb2.Role.ValueType | None = None,
+        role: auth_pb2.Role.ValueType | enums.Role | None = None,
         link: bool = False,
         request_id: str = "",
         timeout: float | None = None,
@@ -197,7 +201,9 @@ class SessionService:
         """
         return self._calls.unary(
             self._stub.CreateSession,
-            session_pb2.CreateSessionRequest(ttl=ttl, role=role, link=link, request_id=request_id),
+            session_pb2.CreateSessionRequest(
+                ttl=ttl, role=number_of(auth_pb2.Role, role), link=link, request_id=request_id
+            ),
             timeout,
         )
 
@@ -265,7 +271,7 @@ class CatalogService:
         *,
         page_size: int = 0,
         page_token: str = "",
-        states: Iterable[catalog_pb2.Product.State.ValueType] = (),
+        states: Iterable[catalog_pb2.Product.State.ValueType | enums.ProductState] = (),
         vendor: str = "",
         product_type: str = "",
         tag: str = "",
@@ -305,7 +311,7 @@ class CatalogService:
             catalog_pb2.ListProductsRequest(
                 page_size=page_size,
                 page_token=page_token,
-                states=states,
+                states=numbers_of(catalog_pb2.Product.State, states),
                 vendor=vendor,
                 product_type=product_type,
                 tag=tag,
@@ -792,7 +798,7 @@ class InventoryService:
         *,
         page_size: int = 0,
         page_token: str = "",
-        state: inventory_pb2.Reservation.State.ValueType | None = None,
+        state: inventory_pb2.Reservation.State.ValueType | enums.ReservationState | None = None,
         sku: str = "",
         customer_id: str = "",
         timeout: float | None = None,
@@ -812,7 +818,11 @@ class InventoryService:
         return self._calls.pages(
             self._stub.ListReservations,
             inventory_pb2.ListReservationsRequest(
-                page_size=page_size, page_token=page_token, state=state, sku=sku, customer_id=customer_id
+                page_size=page_size,
+                page_token=page_token,
+                state=number_of(inventory_pb2.Reservation.State, state),
+                sku=sku,
+                customer_id=customer_id,
             ),
             lambda page: page.reservations,
             timeout,
@@ -822,7 +832,7 @@ class InventoryService:
         self,
         *,
         sku: str,
-        reason: inventory_pb2.AdjustmentReason.ValueType,
+        reason: inventory_pb2.AdjustmentReason.ValueType | enums.AdjustmentReason,
         location_id: str = "",
         delta: int | None = None,
         on_hand: int | None = None,
@@ -855,9 +865,10 @@ class InventoryService:
                 equal. The server makes an id when the field is empty.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
+        at_most_one(delta=delta, on_hand=on_hand)
         request = inventory_pb2.AdjustStockRequest(
             sku=sku,
-            reason=reason,
+            reason=number_of(inventory_pb2.AdjustmentReason, reason),
             location_id=location_id,
             expected_on_hand=expected_on_hand,
             note=note,
@@ -998,7 +1009,7 @@ class InventoryService:
         page_token: str = "",
         sku: str = "",
         location_id: str = "",
-        kind: inventory_pb2.StockMovement.Kind.ValueType | None = None,
+        kind: inventory_pb2.StockMovement.Kind.ValueType | enums.StockMovementKind | None = None,
         reference: str = "",
         start_time: timestamp_pb2.Timestamp | None = None,
         end_time: timestamp_pb2.Timestamp | None = None,
@@ -1026,7 +1037,7 @@ class InventoryService:
                 page_token=page_token,
                 sku=sku,
                 location_id=location_id,
-                kind=kind,
+                kind=number_of(inventory_pb2.StockMovement.Kind, kind),
                 reference=reference,
                 start_time=start_time,
                 end_time=end_time,
@@ -1147,7 +1158,7 @@ class OrderService:
         customer: order_pb2.Customer | None = None,
         reference: str = "",
         charges: Iterable[order_pb2.Charge] = (),
-        payment_terms: order_pb2.PaymentTerms.ValueType | None = None,
+        payment_terms: order_pb2.PaymentTerms.ValueType | enums.PaymentTerms | None = None,
         request_id: str = "",
         timeout: float | None = None,
     ) -> order_pb2.Order:
@@ -1191,7 +1202,7 @@ class OrderService:
                 customer=customer,
                 reference=reference,
                 charges=charges,
-                payment_terms=payment_terms,
+                payment_terms=number_of(order_pb2.PaymentTerms, payment_terms),
                 request_id=request_id,
             ),
             timeout,
@@ -1229,16 +1240,33 @@ class OrderService:
         *,
         page_size: int = 0,
         page_token: str = "",
-        states: Iterable[order_pb2.Order.State.ValueType] = (),
+        states: Iterable[order_pb2.Order.State.ValueType | enums.OrderState] = (),
         customer_id: str = "",
         reference: str = "",
         sku: str = "",
+        payment_states: Iterable[order_pb2.Payment.State.ValueType | enums.PaymentState] = (),
+        refund_required: bool | None = None,
+        held: bool | None = None,
+        location_id: str = "",
+        create_start_time: timestamp_pb2.Timestamp | None = None,
+        create_end_time: timestamp_pb2.Timestamp | None = None,
+        update_start_time: timestamp_pb2.Timestamp | None = None,
+        update_end_time: timestamp_pb2.Timestamp | None = None,
+        due_start_time: timestamp_pb2.Timestamp | None = None,
+        due_end_time: timestamp_pb2.Timestamp | None = None,
+        min_net: money_pb2.Money | None = None,
+        max_net: money_pb2.Money | None = None,
+        search: str = "",
+        order_by: str = "",
+        tags: Iterable[str] = (),
         timeout: float | None = None,
     ) -> Pages[order_pb2.ListOrdersResponse, order_pb2.Order]:
-        """Lists orders, newest first. The token of a customer lists the orders of that customer.
+        """Lists orders, newest first unless `order_by` says otherwise. The token of a customer lists the orders of
+        that customer.
 
         Errors:
-        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer, or sets a filter that only staff
+          may set.
         - PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED): the token of a customer names another customer.
 
         Args:
@@ -1250,6 +1278,24 @@ class OrderService:
             customer_id: Only orders of this customer.
             reference: Only orders with exactly this reference.
             sku: Only orders with a line of this SKU.
+            payment_states: Only orders with one of these payment states; empty: all of them.
+            refund_required: Only orders for which a refund is due (true) or is not (false).
+            held: Only orders that are on hold (true) or are not (false). Staff only.
+            location_id: Only orders with units still to be shipped that this location owes. Staff only.
+            create_start_time: Only orders created at or after this time.
+            create_end_time: Only orders created before this time.
+            update_start_time: Only orders last changed at or after this time.
+            update_end_time: Only orders last changed before this time.
+            due_start_time: Only unpaid orders in PENDING whose `payment_due_time` is at or after this time.
+            due_end_time: Only unpaid orders in PENDING whose `payment_due_time` is before this time.
+            min_net: Only orders in this currency whose `totals.net` is at least this amount.
+            max_net: Only orders in this currency whose `totals.net` is at most this amount.
+            search: Only orders found by this text: each word of it begins the reference, the e-mail address, the
+                customer's or a recipient's name, a postal code or a tracking number, or a part of one of them; or the
+                text begins the `order_id`, with at least 6 characters. Accents and case make no difference. Staff only.
+            order_by: Order of the list: `create_time`, `update_time` or `net`, followed by ` desc` for descending.
+                Empty: `create_time desc`. `net` is `totals.net`, whatever the currency.
+            tags: Only orders with all of these tags. Staff only.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
@@ -1257,14 +1303,37 @@ class OrderService:
             order_pb2.ListOrdersRequest(
                 page_size=page_size,
                 page_token=page_token,
-                states=states,
+                states=numbers_of(order_pb2.Order.State, states),
                 customer_id=customer_id,
                 reference=reference,
                 sku=sku,
+                payment_states=numbers_of(order_pb2.Payment.State, payment_states),
+                refund_required=refund_required,
+                held=held,
+                location_id=location_id,
+                create_start_time=create_start_time,
+                create_end_time=create_end_time,
+                update_start_time=update_start_time,
+                update_end_time=update_end_time,
+                due_start_time=due_start_time,
+                due_end_time=due_end_time,
+                min_net=min_net,
+                max_net=max_net,
+                search=search,
+                order_by=order_by,
+                tags=tags,
             ),
             lambda page: page.orders,
             timeout,
         )
+
+    def count_orders(self, *, timeout: float | None = None) -> order_pb2.CountOrdersResponse:
+        """Counts all orders by state and payment state: the figures of a dashboard.
+
+        Args:
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(self._stub.CountOrders, order_pb2.CountOrdersRequest(), timeout)
 
     def list_pending_orders(
         self, *, page_size: int = 0, page_token: str = "", timeout: float | None = None
@@ -1290,7 +1359,7 @@ class OrderService:
         *,
         order_ids: Iterable[str] = (),
         customer_id: str = "",
-        states: Iterable[order_pb2.Order.State.ValueType] = (),
+        states: Iterable[order_pb2.Order.State.ValueType | enums.OrderState] = (),
         cursor: str = "",
         timeout: float | None = None,
     ) -> Iterator[order_pb2.WatchOrdersResponse]:
@@ -1313,7 +1382,12 @@ class OrderService:
         """
         return self._calls.watch(
             self._stub.WatchOrders,
-            order_pb2.WatchOrdersRequest(order_ids=order_ids, customer_id=customer_id, states=states, cursor=cursor),
+            order_pb2.WatchOrdersRequest(
+                order_ids=order_ids,
+                customer_id=customer_id,
+                states=numbers_of(order_pb2.Order.State, states),
+                cursor=cursor,
+            ),
             timeout,
         )
 
@@ -1345,6 +1419,20 @@ class OrderService:
             self._stub.ProcessOrder,
             order_pb2.ProcessOrderRequest(order_id=order_id, request_id=request_id, etag=etag),
             timeout,
+        )
+
+    def batch_process_orders(
+        self, *, requests: Iterable[order_pb2.ProcessOrderRequest], timeout: float | None = None
+    ) -> order_pb2.BatchProcessOrdersResponse:
+        """Processes up to 500 orders; each succeeds or fails on its own, as by ProcessOrder. Results come in the
+        order of the requests; `abridged` is as for BatchCreateOrders.
+
+        Args:
+            requests: Changes to make, 1 to 500. One that breaks a rule gets an error in its result.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.BatchProcessOrders, order_pb2.BatchProcessOrdersRequest(requests=requests), timeout
         )
 
     def fulfill_order(
@@ -1400,6 +1488,20 @@ class OrderService:
             timeout,
         )
 
+    def batch_fulfill_orders(
+        self, *, requests: Iterable[order_pb2.FulfillOrderRequest], timeout: float | None = None
+    ) -> order_pb2.BatchFulfillOrdersResponse:
+        """Fulfills up to 500 orders; each succeeds or fails on its own, as by FulfillOrder. Results come in the
+        order of the requests; `abridged` is as for BatchCreateOrders.
+
+        Args:
+            requests: Changes to make, 1 to 500. One that breaks a rule gets an error in its result.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.BatchFulfillOrders, order_pb2.BatchFulfillOrdersRequest(requests=requests), timeout
+        )
+
     def cancel_order(
         self,
         *,
@@ -1438,6 +1540,20 @@ class OrderService:
                 order_id=order_id, lines=lines, reason=reason, request_id=request_id, etag=etag
             ),
             timeout,
+        )
+
+    def batch_cancel_orders(
+        self, *, requests: Iterable[order_pb2.CancelOrderRequest], timeout: float | None = None
+    ) -> order_pb2.BatchCancelOrdersResponse:
+        """Cancels up to 500 orders; each succeeds or fails on its own, as by CancelOrder. Results come in the order
+        of the requests; `abridged` is as for BatchCreateOrders.
+
+        Args:
+            requests: Changes to make, 1 to 500. One that breaks a rule gets an error in its result.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.BatchCancelOrders, order_pb2.BatchCancelOrdersRequest(requests=requests), timeout
         )
 
     def return_order(
@@ -1646,7 +1762,7 @@ class OrderService:
         self,
         *,
         order_id: str,
-        reason: order_pb2.Hold.Reason.ValueType,
+        reason: order_pb2.Hold.Reason.ValueType | enums.HoldReason,
         note: str = "",
         expire_time: timestamp_pb2.Timestamp | None = None,
         request_id: str = "",
@@ -1682,7 +1798,12 @@ class OrderService:
         return self._calls.unary(
             self._stub.HoldOrder,
             order_pb2.HoldOrderRequest(
-                order_id=order_id, reason=reason, note=note, expire_time=expire_time, request_id=request_id, etag=etag
+                order_id=order_id,
+                reason=number_of(order_pb2.Hold.Reason, reason),
+                note=note,
+                expire_time=expire_time,
+                request_id=request_id,
+                etag=etag,
             ),
             timeout,
         )
@@ -1721,7 +1842,7 @@ class OrderService:
         fulfillment_id: str,
         tracking_number: str = "",
         carrier: str = "",
-        state: order_pb2.Fulfillment.State.ValueType | None = None,
+        state: order_pb2.Fulfillment.State.ValueType | enums.FulfillmentState | None = None,
         update_mask: field_mask_pb2.FieldMask | None = None,
         request_id: str = "",
         etag: str = "",
@@ -1758,7 +1879,7 @@ class OrderService:
                 fulfillment_id=fulfillment_id,
                 tracking_number=tracking_number,
                 carrier=carrier,
-                state=state,
+                state=number_of(order_pb2.Fulfillment.State, state),
                 update_mask=update_mask,
                 request_id=request_id,
                 etag=etag,
@@ -1937,7 +2058,7 @@ class OrderService:
         order_id: str,
         provider: str,
         provider_event_id: str,
-        kind: order_pb2.RecordPaymentRequest.Kind.ValueType,
+        kind: order_pb2.RecordPaymentRequest.Kind.ValueType | enums.RecordPaymentRequestKind,
         amount: money_pb2.Money,
         event_time: timestamp_pb2.Timestamp | None = None,
         request_id: str = "",
@@ -1984,7 +2105,7 @@ class OrderService:
                 order_id=order_id,
                 provider=provider,
                 provider_event_id=provider_event_id,
-                kind=kind,
+                kind=number_of(order_pb2.RecordPaymentRequest.Kind, kind),
                 amount=amount,
                 event_time=event_time,
                 request_id=request_id,
@@ -2100,7 +2221,7 @@ class WebhookService:
         self,
         *,
         endpoint: webhook_pb2.Endpoint,
-        secret_kind: webhook_pb2.Endpoint.SecretKind.ValueType | None = None,
+        secret_kind: webhook_pb2.Endpoint.SecretKind.ValueType | enums.EndpointSecretKind | None = None,
         request_id: str = "",
         timeout: float | None = None,
     ) -> webhook_pb2.CreateEndpointResponse:
@@ -2122,7 +2243,11 @@ class WebhookService:
         """
         return self._calls.unary(
             self._stub.CreateEndpoint,
-            webhook_pb2.CreateEndpointRequest(endpoint=endpoint, secret_kind=secret_kind, request_id=request_id),
+            webhook_pb2.CreateEndpointRequest(
+                endpoint=endpoint,
+                secret_kind=number_of(webhook_pb2.Endpoint.SecretKind, secret_kind),
+                request_id=request_id,
+            ),
             timeout,
         )
 
@@ -2266,7 +2391,7 @@ class WebhookService:
         *,
         endpoint_id: str,
         overlap: duration_pb2.Duration | None = None,
-        kind: webhook_pb2.Endpoint.SecretKind.ValueType | None = None,
+        kind: webhook_pb2.Endpoint.SecretKind.ValueType | enums.EndpointSecretKind | None = None,
         etag: str = "",
         request_id: str = "",
         timeout: float | None = None,
@@ -2293,7 +2418,11 @@ class WebhookService:
         return self._calls.unary(
             self._stub.RotateSecret,
             webhook_pb2.RotateSecretRequest(
-                endpoint_id=endpoint_id, overlap=overlap, kind=kind, etag=etag, request_id=request_id
+                endpoint_id=endpoint_id,
+                overlap=overlap,
+                kind=number_of(webhook_pb2.Endpoint.SecretKind, kind),
+                etag=etag,
+                request_id=request_id,
             ),
             timeout,
         )
@@ -2349,7 +2478,7 @@ class WebhookService:
         page_size: int = 0,
         page_token: str = "",
         endpoint_id: str = "",
-        states: Iterable[webhook_pb2.Delivery.State.ValueType] = (),
+        states: Iterable[webhook_pb2.Delivery.State.ValueType | enums.DeliveryState] = (),
         types: Iterable[str] = (),
         aggregate_id: str = "",
         start_time: timestamp_pb2.Timestamp | None = None,
@@ -2377,7 +2506,7 @@ class WebhookService:
                 page_size=page_size,
                 page_token=page_token,
                 endpoint_id=endpoint_id,
-                states=states,
+                states=numbers_of(webhook_pb2.Delivery.State, states),
                 types=types,
                 aggregate_id=aggregate_id,
                 start_time=start_time,

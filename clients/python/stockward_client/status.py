@@ -56,7 +56,7 @@ def typed_errors(request_id: str = "") -> Iterator[None]:
         status = rpc_status.from_call(call)
         if status is None:  # not by the server
             status = status_pb2.Status(code=_code_of(call).value[0], message=call.details() or "")
-        raise error_of(status, request_id) from error
+        raise error_of(status, request_id) from None  # it says all that gRPC's own error says
 
 
 def _code_of(call: Any) -> grpc.StatusCode:

@@ -6,5 +6,7 @@ export type { FieldViolation } from "./errors.js";
 export { pages, rows } from "./pages.js";
 export type { Options } from "./client.js";
 export type { Key } from "./transport.js";
+export { eur, formatMoney, money, named, nameOf, toDecimal, toJson } from "./values.js";
+export type { Amount, NameOf } from "./values.js";
 export { watch } from "./watch.js";
 export type { WatchOptions } from "./watch.js";

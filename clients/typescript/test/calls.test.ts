@@ -14,7 +14,8 @@ after(() => {
 });
 
 test("the public names are these", async () => {
-  const names = ["Code", "Stockward", "StockwardError", "auth", "catalog", "event", "inventory", "order", "pages", "rows", "status", "watch", "webhook"];
+  const names = ["Code", "Stockward", "StockwardError", "auth", "catalog", "eur", "event", "formatMoney", "inventory", "money"];
+  names.push("nameOf", "named", "order", "pages", "rows", "status", "toDecimal", "toJson", "watch", "webhook");
   assert.deepEqual(Object.keys(await import("@stockward/client")).sort(), names);
 });
 

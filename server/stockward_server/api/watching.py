@@ -118,7 +118,7 @@ async def _watch_orders(
         [OrderState(state) for state in request.states] or (() if order_ids else OPEN_STATES),
         request.customer_id or None,
         order_ids=sorted(order_ids),
-        oldest_first=True,
+        descending=False,
     )
 
     present = _pages(

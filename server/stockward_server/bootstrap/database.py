@@ -14,18 +14,20 @@ from stockward_server.storage import database, keys
 from stockward_server.storage.cluster import Cluster
 from stockward_server.storage.customers import SqlCustomers
 from stockward_server.storage.write.mutation import Mutations
+from stockward_server.storage.write.order_refresh import refresh_orders
 from stockward_server.storage.write.search_refresh import refresh_search
 
 
 async def migrate(settings: Settings) -> list[str]:
     """Applies pending migrations and returns their names.
 
-    Also refreshes the search columns, so that servers of this release find all products from their start.
+    Also refreshes the search columns, so that servers of this release find all products and orders from their start.
     """
     url = settings.database_url.get_secret_value()
     applied = await database.migrate(url)
     async with database.opened_pool(url, 1) as pool:
         await refresh_search(pool)
+        await refresh_orders(pool)
     return applied
 
 

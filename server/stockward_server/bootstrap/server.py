@@ -70,6 +70,7 @@ from stockward_server.storage.write.committer import Committer
 from stockward_server.storage.write.committer_metrics import CommitterMetrics
 from stockward_server.storage.write.lanes import Lanes
 from stockward_server.storage.write.mutation import Mutations
+from stockward_server.storage.write.order_refresh import refresh_orders
 from stockward_server.storage.write.retention import (
     delete_ended_sessions,
     delete_expired_contacts,
@@ -90,7 +91,8 @@ HOUSEKEEPING_SECONDS = 3600.0
 """Seconds between two runs of retention and of the short audit."""
 
 SEARCH_SECONDS = 60.0
-"""Seconds between two refreshes of search columns that a server of an earlier release did not write."""
+"""Seconds between two refreshes of search columns that a server of an earlier release did not write, and between two
+sums of the counts of orders."""
 
 TLS_SECONDS = 1.0
 """Seconds between two reads of the TLS files."""
@@ -290,6 +292,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         (settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
         (api_key_cache.USES_SECONDS, "recording uses of keys", keys.record_uses),
         (SEARCH_SECONDS, "bringing searches up to date", lambda: refresh_search(pool)),
+        (SEARCH_SECONDS, "bringing lists of orders up to date", lambda: refresh_orders(pool)),
         (HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
     ]
     if settings.worker == 1:

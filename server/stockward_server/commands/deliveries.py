@@ -27,7 +27,7 @@ BATCH = 1000
 """Events that one call takes; what takes longer is reported from call to call."""
 
 EventId = Annotated[str, typer.Argument(metavar="EVENT", help="Id of the event, its webhook-id.")]
-Since = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Happened then or later (UTC).")]
+Since = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Happened then or later.")]
 Until = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Happened before then.")]
 Types = Annotated[list[str] | None, typer.Option("--type", help="Only this type, such as order.created or 'order.*'.")]
 Aggregate = Annotated[str, typer.Option(help="Only of this aggregate: an order id, or SKU@location for stock.")]
@@ -82,7 +82,7 @@ async def skip(client: AsyncStockward, endpoint: EndpointName, event: EventId, *
 async def recover(
     client: AsyncStockward,
     endpoint: EndpointName,
-    since: Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="Happened then or later (UTC).")],
+    since: Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="Happened then or later.")],
     *,
     request_id: RequestId,
 ) -> pb.RecoverDeliveriesResponse:

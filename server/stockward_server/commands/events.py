@@ -39,7 +39,7 @@ NO_AGGREGATE = "-"
 """An aggregate that does not exist: a list of its events is empty, and its cursor is at the end of the record."""
 
 
-Since = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Recorded then or later (UTC).")]
+Since = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Recorded then or later.")]
 Until = Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Recorded before then.")]
 Types = Annotated[list[str] | None, typer.Option("--type", help="Only this type, such as order.created or 'order.*'.")]
 Aggregate = Annotated[str, typer.Option(help="Only of this aggregate: an order id, or SKU@location for stock.")]
@@ -261,7 +261,7 @@ def _show(event: Event, *, as_json: bool) -> None:
     if as_json:
         typer.echo(MessageToJson(event, indent=None))
         return
-    time = event.time.ToDatetime(UTC).strftime("%H:%M:%S.%f")[:-3]
+    time = event.time.ToDatetime(UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
     line = Text(f"{time}  ", "dim")
     line.append(f"{event.type:<26} ", "cyan").append(f"{event.aggregate_id} ", "default")
     line.append(f"v{event.aggregate_version}")

@@ -45,7 +45,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is; it s
 KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", parser=_key_id, help="Id of the key, from `keys list`.")]
 Etag = Annotated[str, typer.Option(help="Only if it is as it was: `etag` of `keys list --json`.")]
 Expires = Annotated[
-    datetime | None, typer.Option("--expires", parser=moment, metavar="TIME", help="Ends then (UTC); else never.")
+    datetime | None, typer.Option("--expires", parser=moment, metavar="TIME", help="Ends then; else never.")
 ]
 
 

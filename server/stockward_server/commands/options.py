@@ -32,6 +32,7 @@ Key = Annotated[
     str | None,
     typer.Option(metavar="KEY", envvar="STOCKWARD_KEY", help="API key.", show_default="staff's of that stack"),
 ]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV for a spreadsheet instead of a table.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Delimiter = Annotated[
     str | None,

@@ -8,7 +8,7 @@ import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 from stockward.order.v1 import order_pb2 as pb
 
-from stockward_server.commands.options import group
+from stockward_server.commands.order_lists import app as app
 from stockward_server.commands.order_options import Etag
 from stockward_server.commands.parsers import address, choice, counted, moment, numbered, pair, timestamp, whole
 from stockward_server.commands.rpc_command import (
@@ -23,8 +23,6 @@ from stockward_server.commands.rpc_command import (
 
 if TYPE_CHECKING:
     from stockward_client import AsyncStockward
-
-app = group("orders")
 
 ADDRESS_HELP = "Where the goods go: 'Ada Lovelace; Main Street 1; 10115 Berlin; DE'."
 

@@ -8,18 +8,18 @@ import typer
 from google.type.money_pb2 import Money
 from stockward.order.v1 import order_pb2 as pb
 
+from stockward_server.commands.batch_answer import BatchAnswer
+from stockward_server.commands.order_batches import change_orders, only_for_one
 from stockward_server.commands.order_options import Etag, Lines, Reason
 from stockward_server.commands.parcels import app as app
 from stockward_server.commands.parsers import amount, choice, counted, numbered, whole
 from stockward_server.commands.rpc_command import (
-    Limit,
     Location,
-    OnlySku,
     OrderName,
+    OrderNames,
     RequestId,
     command,
     complete_skus,
-    first,
     order_id,
 )
 
@@ -29,35 +29,7 @@ if TYPE_CHECKING:
 Payments = pb.RecordPaymentRequest
 
 
-@command(app, "list")
-async def list_orders(
-    client: AsyncStockward,
-    state: Annotated[Any, choice(pb.Order.State, "--state", help="Only in this state.")] = None,
-    customer: Annotated[str, typer.Option(help="Only of this customer.")] = "",
-    reference: Annotated[str, typer.Option(help="Only with this reference.")] = "",
-    sku: OnlySku = "",
-    limit: Limit = 50,
-) -> pb.ListOrdersResponse:
-    """List orders, newest first."""
-    return await first(
-        client.orders.list_orders(states=[state] if state else (), customer_id=customer, reference=reference, sku=sku),
-        limit,
-    )
-
-
-@command(app, "pending")
-async def pending(client: AsyncStockward, limit: Limit = 50) -> pb.ListPendingOrdersResponse:
-    """List the orders that wait to be processed or shipped, oldest first."""
-    return await first(client.orders.list_pending_orders(), limit)
-
-
-@command(app, "show")
-async def show(client: AsyncStockward, order: OrderName) -> pb.Order:
-    """Show an order with its lines, payment and parcels."""
-    return await client.orders.get_order(order_id=await order_id(client, order))
-
-
-@command(app, "create", next_step="When it is paid: stockward orders pay {answer.order_id}")
+@command(app, "create")
 async def create(
     client: AsyncStockward,
     lines: Annotated[list[str] | None, typer.Argument(metavar="SKU=UNITS ...", autocompletion=complete_skus)] = None,
@@ -80,16 +52,26 @@ async def create(
     )
 
 
-@command(app, "process", next_step="Once it is shipped: stockward orders fulfill {answer.order_id}")
-async def process(client: AsyncStockward, order: OrderName, etag: Etag = "", *, request_id: RequestId) -> pb.Order:
-    """Start to process an order."""
-    return await client.orders.process_order(order_id=await order_id(client, order), etag=etag, request_id=request_id)
+@command(app, "process", next_step="Once it is shipped: stockward orders fulfill {done}")
+async def process(
+    client: AsyncStockward, orders: OrderNames, etag: Etag = "", *, request_id: RequestId
+) -> pb.Order | BatchAnswer:
+    """Start to process an order, or several."""
+    only_for_one(orders, etag=etag)
+    return await change_orders(
+        client,
+        orders,
+        lambda order_id, request_id: pb.ProcessOrderRequest(order_id=order_id, etag=etag, request_id=request_id),
+        lambda each: client.orders.process_order(order_id=each.order_id, etag=each.etag, request_id=each.request_id),
+        lambda requests: client.orders.batch_process_orders(requests=requests),
+        request_id,
+    )
 
 
 @command(app, "fulfill")
 async def fulfill(
     client: AsyncStockward,
-    order: OrderName,
+    orders: OrderNames,
     lines: Lines = None,
     tracking: Annotated[str, typer.Option(help="The carrier's number.")] = "",
     carrier: Annotated[str, typer.Option(help="The carrier.")] = "",
@@ -97,36 +79,62 @@ async def fulfill(
     etag: Etag = "",
     *,
     request_id: RequestId,
-) -> pb.Order:
-    """Record that units were shipped: those named, or all that remain."""
-    return await client.orders.fulfill_order(
-        order_id=await order_id(client, order),
-        lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
-        tracking_number=tracking,
-        carrier=carrier,
-        location_id=location,
-        etag=etag,
-        request_id=request_id,
+) -> pb.Order | BatchAnswer:
+    """Record that units were shipped: those named, or all that remain; or all of several orders."""
+    only_for_one(orders, line=lines, tracking=tracking, etag=etag)
+    return await change_orders(
+        client,
+        orders,
+        lambda order_id, request_id: pb.FulfillOrderRequest(
+            order_id=order_id,
+            lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
+            tracking_number=tracking,
+            carrier=carrier,
+            location_id=location,
+            etag=etag,
+            request_id=request_id,
+        ),
+        lambda each: client.orders.fulfill_order(
+            order_id=each.order_id,
+            lines=each.lines,
+            tracking_number=each.tracking_number,
+            carrier=each.carrier,
+            location_id=each.location_id,
+            etag=each.etag,
+            request_id=each.request_id,
+        ),
+        lambda requests: client.orders.batch_fulfill_orders(requests=requests),
+        request_id,
     )
 
 
 @command(app, "cancel")
 async def cancel(
     client: AsyncStockward,
-    order: OrderName,
+    orders: OrderNames,
     lines: Lines = None,
     reason: Reason = "",
     etag: Etag = "",
     *,
     request_id: RequestId,
-) -> pb.Order:
-    """Cancel an order of which nothing was shipped, or the units named."""
-    return await client.orders.cancel_order(
-        order_id=await order_id(client, order),
-        lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
-        reason=reason,
-        etag=etag,
-        request_id=request_id,
+) -> pb.Order | BatchAnswer:
+    """Cancel an order of which nothing was shipped, or the units named; or several orders."""
+    only_for_one(orders, line=lines, etag=etag)
+    return await change_orders(
+        client,
+        orders,
+        lambda order_id, request_id: pb.CancelOrderRequest(
+            order_id=order_id,
+            lines=[pb.LineQuantity(**numbered(line)) for line in lines or ()],
+            reason=reason,
+            etag=etag,
+            request_id=request_id,
+        ),
+        lambda each: client.orders.cancel_order(
+            order_id=each.order_id, lines=each.lines, reason=each.reason, etag=each.etag, request_id=each.request_id
+        ),
+        lambda requests: client.orders.batch_cancel_orders(requests=requests),
+        request_id,
     )
 
 
@@ -216,6 +224,56 @@ async def pay(
         amount=amount(paid, now.totals.net.currency_code) if paid else _open(now, kind, provider, tender),
         request_id=request_id,
     )
+
+
+@command(app, "refund")
+async def refund(
+    client: AsyncStockward,
+    order: OrderName,
+    paid: Annotated[str, typer.Option("--amount", help="Such as 19.90.", show_default="all that is due")] = "",
+    provider: Annotated[str, typer.Option(help="Who paid it back.", show_default="who took the money")] = "",
+    tender: Annotated[
+        str, typer.Option(help="The provider's id of the payment.", show_default="the only one with money left")
+    ] = "",
+    event_id: Annotated[str, typer.Option(help="The provider's id of it.", show_default="the request id")] = "",
+    *,
+    request_id: RequestId,
+) -> pb.Order:
+    """Record that money was paid back; it is the provider that pays it."""
+    now = await client.orders.get_order(order_id=await order_id(client, order))
+    if not provider:
+        provider, tender = _only_payment(now, tender)
+    kind = Payments.KIND_REFUNDED
+    return await client.orders.record_payment(
+        order_id=now.order_id,
+        provider=provider,
+        provider_event_id=event_id or request_id,
+        payment_reference=tender,
+        kind=kind,
+        amount=amount(paid, now.totals.net.currency_code) if paid else _open(now, kind, provider, tender),
+        request_id=request_id,
+    )
+
+
+def _only_payment(order: pb.Order, reference: str) -> tuple[str, str]:
+    """Returns provider and reference of the only means of payment with money left; with `reference`, of that one."""
+    found = [
+        (each.provider, each.payment_reference)
+        for each in order.payment.tenders
+        if (each.payment_reference == reference if reference else _left(each) > 0)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise typer.BadParameter("no payment of this order has money left: name it with --provider and --tender")
+    named = ", ".join(" ".join(filter(None, each)) for each in found)
+    raise typer.BadParameter(f"it was paid in several ways: name one with --provider and --tender ({named})")
+
+
+def _left(tender: pb.Tender) -> int:
+    """Returns the money of a tender that is neither refunded nor lost, in billionths of its unit."""
+    captured, *gone = (each.units * 10**9 + each.nanos for each in (tender.captured, tender.refunded, tender.lost))
+    return captured - sum(gone)
 
 
 def _open(order: pb.Order, kind: int, provider: str, reference: str) -> Money:

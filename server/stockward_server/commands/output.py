@@ -9,9 +9,11 @@ MAX_NOTE = 10_000
 
 
 def note(text: str) -> None:
-    """Prints a hint on stderr, beside the answer."""
+    """Prints a hint on stderr, beside the answer; nothing when it is empty."""
     from rich.console import Console
 
+    if not text:
+        return
     Console(stderr=True).print(printable(text, MAX_NOTE), style="dim", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -6,7 +6,7 @@ import re
 import shlex
 import uuid
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, overload
 
 import typer
@@ -26,10 +26,10 @@ PRICE = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 
 
 def moment(text: str) -> datetime:
-    """Parses a date or time, in UTC unless it says otherwise."""
+    """Parses a date or time, in the zone of this machine unless it says otherwise."""
     try:
         moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moment if moment.tzinfo else moment.astimezone()
         timestamp(moment)
     except (ValueError, OverflowError):
         raise _wrong(text, "a date or time such as 2026-11-22 or 2026-11-22T17:00:00Z") from None
@@ -95,6 +95,14 @@ def amount(text: str, currency: str) -> Money:
         raise _wrong(text, "an amount such as 19.90")
     units, _, part = text.partition(".")
     return Money(currency_code=currency, units=int(units), nanos=int(part.ljust(9, "0")))
+
+
+def price(text: str) -> Money:
+    """Parses an amount with its currency, such as EUR 19.90."""
+    currency, blank, number = text.strip().partition(" ")
+    if not blank or not re.fullmatch("[A-Za-z]{3}", currency, re.ASCII) or not PRICE.fullmatch(number.strip()):
+        raise _wrong(text, "a currency and an amount, such as EUR 19.90")
+    return amount(number.strip(), currency.upper())
 
 
 def one_of(words: Iterable[str]) -> Callable[[str], str]:

@@ -164,7 +164,7 @@ async def update(
 async def publish(
     client: AsyncStockward,
     product: ProductName,
-    at: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Then (UTC), not now.")] = None,
+    at: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Then, not now.")] = None,
     etag: Etag = "",
     *,
     request_id: RequestId,

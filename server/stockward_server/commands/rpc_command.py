@@ -15,18 +15,23 @@ import contextlib
 import inspect
 import io
 import re
+import shlex
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_type_hints
 
 import typer
 from google.protobuf.message import Message
 from stockward.catalog.v1.catalog_pb2 import Product
+from stockward.order.v1.order_pb2 import Order
 
-from stockward_server.commands.options import EPILOG, Address, AsJson, Key
+from stockward_server.commands.batch_answer import BatchAnswer
+from stockward_server.commands.options import EPILOG, Address, AsCsv, AsJson, Key
+from stockward_server.commands.order_answer import OrderAnswer
+from stockward_server.commands.order_card import next_step as order_step
 from stockward_server.commands.output import note, printable
 from stockward_server.commands.parsers import identifier, whole
-from stockward_server.commands.tables import show
+from stockward_server.commands.tables import is_listing, show
 from stockward_server.domain.names import handle_fault, normal_name, sku_fault
 
 if TYPE_CHECKING:
@@ -49,14 +54,19 @@ COMPLETION_SECONDS = 2.0
 
 PRODUCT_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
+ID_BEGINNING = re.compile("[0-9a-f-]{6,36}", re.IGNORECASE)
+"""What may be the beginning of an order's id."""
+
 EVERY_STATE = [number for number in Product.State.values() if number]
 
 Listing = TypeVar("Listing", bound=Message)
-Work = TypeVar("Work", bound=Callable[..., Coroutine[Any, Any, Message]])
+Answer = TypeVar("Answer")
+Work = TypeVar("Work", bound=Callable[..., Coroutine[Any, Any, Message | BatchAnswer | OrderAnswer]])
 
 
 def command(app: typer.Typer, verb: str, next_step: str = "", **settings: Any) -> Callable[[Work], Work]:
-    """Adds the decorated function to `app`. `next_step` is a hint for people, with fields of the `{answer}`."""
+    """Adds the decorated function to `app`. `next_step` is a hint for people, with fields of the `{answer}`, or with
+    the orders of a batch that are `{done}`; what is next for a single order its state says."""
 
     def add(work: Work) -> Work:
         hints = get_type_hints(work, localns={"AsyncStockward": object}, include_extras=True)
@@ -66,20 +76,29 @@ def command(app: typer.Typer, verb: str, next_step: str = "", **settings: Any) -
             inspect.Parameter("key", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Key),
             inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AsJson),
         ]
+        if is_listing(getattr(hints["return"], "__name__", "")):
+            shared.append(inspect.Parameter("as_csv", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AsCsv))
         parameters = [each.replace(annotation=hints[each.name]) for each in own] + shared
 
-        def run(*, address: str | None, key: str | None, as_json: bool, **options: Any) -> None:
-            from stockward_server.commands.connection import connected, run_call
+        def run(*, address: str | None, key: str | None, as_json: bool, as_csv: bool = False, **options: Any) -> None:
+            from stockward_server.commands.connection import REFUSED, connected, run_call
 
-            async def ask() -> Message:
+            async def ask() -> Message | BatchAnswer | OrderAnswer:
                 async with connected(address, key) as client:
                     return await _with_spinner(work(client, **options))
 
+            if as_json and as_csv:
+                raise typer.BadParameter("--json or --csv, not both")
             request_id = options.get("request_id")
             answer = run_call(ask(), REPEAT.format(request_id) if request_id else "")
-            show(answer, as_json=as_json)
-            if not as_json and (hint := next_step.format(answer=answer)):
-                note(hint)
+            if isinstance(answer, Message):
+                show(answer, as_json=as_json, as_csv=as_csv)
+            else:
+                answer.show(as_json=as_json)
+            if not (as_json or as_csv):
+                note(_hint(next_step, answer, options))
+            if not isinstance(answer, Message) and answer.is_refused:
+                raise typer.Exit(REFUSED)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -88,6 +107,18 @@ def command(app: typer.Typer, verb: str, next_step: str = "", **settings: Any) -
         return work
 
     return add
+
+
+def _hint(step: str, answer: Any, options: Mapping[str, Any]) -> str:
+    """Returns what to do next, in the words that were typed: of an order what its state says, else what `step` says."""
+    if isinstance(answer, OrderAnswer):
+        answer = answer.order
+    if isinstance(answer, Order):
+        names = options.get("orders") or [options.get("order") or answer.reference or answer.order_id]
+        return order_step(answer, names[0])
+    if isinstance(answer, BatchAnswer):
+        return step.format(done=shlex.join(answer.done)) if answer.done else ""
+    return step.format(answer=answer)
 
 
 async def first(listed: AsyncPages[Listing, Any], limit: int) -> Listing:
@@ -129,14 +160,19 @@ async def _is_product(client: AsyncStockward, product_id: str) -> bool:
 
 
 async def order_id(client: AsyncStockward, name: str) -> str:
-    """Returns the id of the order with this id or reference."""
-    if _is_uuid(name):
-        return name
+    """Returns the id of the order with this reference, or this id, or the only one whose id begins with this."""
     ids = [each.order_id for each in (await client.orders.list_orders(reference=name).first(NAMESAKES)).orders]
-    if not ids:
-        _fail(f"No order has the reference {name} (ORDER_NOT_FOUND)")
     if len(ids) > 1:
         _fail(f"{len(ids)} orders have the reference {name}; name one by its id: {', '.join(ids)}")
+    if not ids and _is_uuid(name):
+        return name
+    if not ids and ID_BEGINNING.fullmatch(name):
+        found = (await client.orders.list_orders(search=name).first(NAMESAKES)).orders
+        ids = [each.order_id for each in found if each.order_id.startswith(name.lower())]
+        if len(ids) > 1:
+            _fail(f"The ids of {len(ids)} orders begin with {name}; type more of one: {', '.join(ids)}")
+    if not ids:
+        _fail(f"No order has the reference or id {printable(name)} (ORDER_NOT_FOUND)")
     return ids[0]
 
 
@@ -153,7 +189,7 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-async def _with_spinner(work: Coroutine[Any, Any, Message]) -> Message:
+async def _with_spinner(work: Coroutine[Any, Any, Answer]) -> Answer:
     """Returns the answer; shows on a terminal that it waits when it takes a while."""
     from rich.console import Console
 
@@ -216,9 +252,9 @@ ProductName = Annotated[
     ),
 ]
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="Stock keeping unit.", autocompletion=complete_skus)]
-OrderName = Annotated[
-    str, typer.Argument(metavar="ORDER", help="Id or reference of the order.", autocompletion=complete_orders)
-]
+ORDER_HELP = "Reference or id of the order, or the beginning of an id."
+OrderName = Annotated[str, typer.Argument(metavar="ORDER", help=ORDER_HELP, autocompletion=complete_orders)]
+OrderNames = Annotated[list[str], typer.Argument(metavar="ORDER ...", help=ORDER_HELP, autocompletion=complete_orders)]
 EndpointName = Annotated[
     str, typer.Argument(metavar="ENDPOINT", help="Id of the endpoint.", autocompletion=complete_endpoints)
 ]

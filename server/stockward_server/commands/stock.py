@@ -141,7 +141,7 @@ async def history(
     location: OnlyLocation = "",
     kind: Annotated[Any, choice(pb.StockMovement.Kind, "--kind", help="Only this kind.")] = None,
     reference: Annotated[str, typer.Option(help="Only of this order, reservation or reference.")] = "",
-    since: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Then or later (UTC).")] = None,
+    since: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Then or later.")] = None,
     until: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Before then.")] = None,
     limit: Limit = 50,
 ) -> pb.ListStockMovementsResponse:

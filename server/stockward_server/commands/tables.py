@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -12,13 +13,14 @@ import typer
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from rich.box import SIMPLE
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+from stockward.order.v1.order_pb2 import Order
 
-from stockward_server.commands.output import printable
-from stockward_server.commands.parsers import word_of
-from stockward_server.domain.money import Money
+from stockward_server.commands.cells import amount_of, cell_of, short, title_of
+from stockward_server.commands.order_card import order_card
 
 COLUMNS: Mapping[str, Sequence[str]] = {
     "Product": ("product_id", "title", "state", "variants", "vendor", "update_time"),
@@ -32,7 +34,10 @@ COLUMNS: Mapping[str, Sequence[str]] = {
         *("on_hand", "reserved", "allocated", "reference", "note", "actor"),
     ),
     "Reservation": ("reservation_id", "state", "lines", "customer_id", "expire_time", "order_id"),
-    "Order": ("order_id", "state", "reference", "customer", "lines", "totals.net", "payment.state", "create_time"),
+    "Order": (
+        *("order_id", "reference", "state", "hold.reason", "customer", "lines", "totals.net", "payment.state"),
+        *("payment.still_to_pay", "payment.refund_due", "create_time"),
+    ),
     "OrderTimelineEntry": (
         *("create_time", "type", "actor", "note", "lines", "edits", "fields", "payment", "fulfillment", "charge"),
         "hold",
@@ -74,73 +79,63 @@ HIDDEN = {
 AS_CARDS = {"PackingSlip"}
 """Rows of a list that are cards of their own."""
 
-STYLES: Mapping[str, str] = {
-    **dict.fromkeys(("published", "fulfilled", "paid", "active", "enabled", "delivered", "yes"), "green"),
-    **dict.fromkeys(("draft", "pending", "low", "partially_paid", "partially_fulfilled", "authorized"), "yellow"),
-    **dict.fromkeys(("processing", "unpublished", "converted"), "cyan"),
-    **dict.fromkeys(("cancelled", "expired", "failed", "depleted", "shortfall", "disabled", "dead", "no"), "red"),
-    **dict.fromkeys(("archived", "released", "voided", "skipped"), "dim"),
-    "retiring": "yellow",
-    "revoked": "red",
-}
-"""Colours of states, and of yes and no."""
-
-LONGEST = 200
-"""Characters of a text that a cell shows."""
+NAMED_BY: Mapping[str, str] = {"order_id": "reference"}
+"""Fields that name a row better than its id, where they are set."""
 
 NUMBER = re.compile(r"(-?\d+|[A-Z]{3} -?[\d.]+)?")
 """A cell that belongs to the right: a number, an amount, or nothing."""
 
-SHORT: Mapping[str, Callable[[Any], str]] = {
-    "google.type.Money": lambda money: _amount(money) if money.currency_code else "",
-    "google.protobuf.Duration": lambda span: f"{span.ToMilliseconds()} ms",
-    "google.protobuf.Timestamp": lambda stamp: f"{stamp.ToDatetime(UTC):%Y-%m-%d %H:%M:%SZ}",
-    "Variant": lambda variant: f"{variant.sku} (untracked)" if variant.untracked else variant.sku,
-    "OrderLine": lambda line: f"{line.quantity} × {line.sku}",
-    "Reservation.Line": lambda line: f"{line.quantity} × {line.sku}",
-    "FulfillmentLine": lambda line: (
-        f"{line.quantity} of line {line.line_number}" + (f" from {line.location_id}" if line.location_id else "")
-    ),
-    "Delivery.Attempt": lambda attempt: attempt.error or f"HTTP {attempt.status}",
-    "Tender": lambda tender: _tender(tender),
-    "LineQuantity": lambda line: f"{line.quantity} of line {line.line_number}",
-    "LineEdit": lambda edit: f"{edit.sku}: {edit.from_quantity} → {edit.to_quantity}",
-    "PaymentReport": lambda report: (
-        f"{_amount(report.amount)} {word_of(report.DESCRIPTOR.fields_by_name['kind'].enum_type, report.kind)}"
-        f" by {report.provider} {report.payment_reference}".rstrip()
-    ),
-    "Customer": lambda customer: customer.name or customer.email or customer.customer_id,
-    "Address": lambda address: ", ".join(
-        filter(None, (address.recipient, *address.lines, f"{address.postal_code} {address.city}".strip()))
-    ),
-}
-"""Messages that have room in a cell."""
+MIN_TEXT = 12
+"""Characters of a line that a column of text keeps at least, unless its words are shorter."""
+
+FORMULA = tuple("=+-@\t\r")
+"""What makes a spreadsheet compute a cell."""
 
 
-def show(message: Message, *, as_json: bool) -> None:
-    """Prints an answer: as proto3 JSON, one document; else a listing as a table, anything else as a card."""
+def show(message: Message, *, as_json: bool, as_csv: bool = False) -> None:
+    """Prints an answer: as proto3 JSON, one document; as CSV; else a listing as a table, anything else as a card."""
     if as_json:
         typer.echo(MessageToJson(message, always_print_fields_with_no_presence=True))
         return
-    # Without a terminal there is no width to keep to: lines stay whole for grep.
-    console = Console(width=None if sys.stdout.isatty() else 1000)
-    if re.fullmatch(r"List\w+Response", message.DESCRIPTOR.name):
-        (rows,) = (value for _, value in lists_of(message))
+    if as_csv:
+        _write_csv(rows_of(message))
+        return
+    printer = console()
+    if is_listing(message.DESCRIPTOR.name):
+        rows = rows_of(message)
         if rows and rows[0].DESCRIPTOR.name in AS_CARDS:
             for row in rows:
-                _show_card(console, row)
+                _show_card(printer, row)
         else:
-            console.print(_table(rows) if rows else Text("(none)", "dim"))
+            printer.print(listed(rows, printer) if rows else Text("(none)", "dim"))
+    elif isinstance(message, Order):
+        printer.print(order_card(message))
     else:
-        _show_card(console, message)
+        _show_card(printer, message)
 
 
-def _show_card(console: Console, message: Message) -> None:
-    console.print(_card(message))
+def _show_card(printer: Console, message: Message) -> None:
+    printer.print(_card(_facts(message)))
     for name, rows in lists_of(message):
         if rows:
-            console.print(Text(_title(name), "bold"))
-            console.print(_table(rows))
+            printer.print(Text(title_of(name), "bold"))
+            printer.print(listed(rows, printer))
+
+
+def console() -> Console:
+    """Returns the console for an answer. Without a terminal there is no width to keep to: lines stay whole for grep."""
+    return Console(width=None if sys.stdout.isatty() else 1000)
+
+
+def is_listing(name: str) -> bool:
+    """Returns whether a message of this name is the page of a list."""
+    return re.fullmatch(r"(List|Count)\w+Response", name) is not None
+
+
+def rows_of(message: Message) -> Sequence[Message]:
+    """Returns the rows of a page."""
+    ((_, rows),) = lists_of(message)
+    return rows
 
 
 def lists_of(message: Message) -> list[tuple[str, Sequence[Message]]]:
@@ -152,28 +147,82 @@ def lists_of(message: Message) -> list[tuple[str, Sequence[Message]]]:
     ]
 
 
-def _table(rows: Sequence[Message]) -> Table:
-    name = rows[0].DESCRIPTOR.name
-    paths = COLUMNS.get(name) or [field.name for field in rows[0].DESCRIPTOR.fields]
-    columns = {path: [_cell(row, path) for row in rows] for path in paths}
-    if name not in COLUMNS:
-        columns = {path: cells for path, cells in columns.items() if any(cell.plain for cell in cells)}
+def listed(rows: Sequence[Message], printer: Console) -> RenderableType:
+    """Returns a table, or a card a row where the table would break a number, an amount, a date, a state or a name.
+
+    On a terminal, columns in which all rows are equal are named once, below.
+    """
+    columns = _columns(rows)
+    same: dict[str, Text] = {}
+    if printer.is_terminal and len(rows) > 1:
+        _, *others = columns
+        same = {path: columns[path][0] for path in others if len({cell.plain for cell in columns[path]}) == 1}
+    columns = {path: cells for path, cells in columns.items() if path not in same}
+    below = [Text("All: " + " · ".join(f"{title_of(path).lower()} {cell.plain}" for path, cell in same.items()), "dim")]
+    below = below if same else []
+    if _width(rows[0], columns) > printer.width:
+        cards = (_card(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        return Group(*(Padding(card, (0, 0, 1, 0)) for card in cards), *below)
     table = Table(box=SIMPLE)
     for path, cells in columns.items():
         right = all(NUMBER.fullmatch(cell.plain) for cell in cells)
-        is_name = path.endswith(("_id", "sku"))
-        table.add_column(_title(path), justify="right" if right else "left", no_wrap=is_name, overflow="fold")
+        solid = _is_solid(rows[0], path)
+        table.add_column(title_of(path), justify="right" if right else "left", no_wrap=solid, overflow="fold")
     for row in zip(*columns.values(), strict=True):
         table.add_row(*row)
-    return table
+    return Group(table, *below)
 
 
-def _card(message: Message) -> Table:
+def _columns(rows: Sequence[Message]) -> dict[str, list[Text]]:
+    """Returns the cells of each column by its path. Columns without any content are left out, and so are ids of rows
+    that have better names."""
+    name = rows[0].DESCRIPTOR.name
+    paths = COLUMNS.get(name) or [field.name for field in rows[0].DESCRIPTOR.fields]
+    columns = {path: [cell_of(row, path) for row in rows] for path in paths}
+    for id, better in NAMED_BY.items():
+        if paths[0] == id and better in columns:
+            named = columns.pop(better)
+            columns = {
+                name.lower(): [n if n.plain else i for n, i in zip(named, columns.pop(id), strict=True)],
+                **columns,
+            }
+    return {path: cells for path, cells in columns.items() if any(cell.plain for cell in cells)}
+
+
+def _width(row: Message, columns: Mapping[str, Sequence[Text]]) -> int:
+    """Returns the width of the narrowest table that breaks no word, and text only between words."""
+    width = 2
+    for path, cells in columns.items():
+        texts = [title_of(path), *(cell.plain for cell in cells)]
+        if _is_solid(row, path):
+            width += 2 + max(Text(text).cell_len for text in texts)
+        else:
+            words = [word for text in texts for word in text.split()] or [""]
+            longest = max(Text(text).cell_len for text in texts)
+            width += 2 + max(min(MIN_TEXT, longest), *(Text(word).cell_len for word in words))
+    return width
+
+
+def _is_solid(row: Any, path: str) -> bool:
+    """Returns whether a value of the field is one thing, which is never broken: all but text and lists."""
+    *way, last = path.split(".")
+    for name in way:
+        row = getattr(row, name)
+    field = row.DESCRIPTOR.fields_by_name.get(last)
+    if field is None or last.endswith(("_id", "sku")):
+        return True
+    if field.is_repeated or field.type == field.TYPE_STRING:
+        return False
+    return not field.message_type or field.message_type.full_name.startswith("google.")
+
+
+def _card(facts: Any) -> Table:
     card = Table(box=None, show_header=False, pad_edge=False)
     card.add_column(style="bold", no_wrap=True)
     card.add_column(overflow="fold")
-    for name, cell in _facts(message):
-        card.add_row(_title(name), cell)
+    for name, cell in facts:
+        if cell.plain:
+            card.add_row(title_of(name), cell)
     return card
 
 
@@ -184,74 +233,36 @@ def _facts(message: Message, prefix: str = "") -> Iterator[tuple[str, Text]]:
         if field.name in tables or field.name in HIDDEN.get(message.DESCRIPTOR.name, ()):
             continue
         value = getattr(message, field.name)
-        inside = field.message_type and not field.is_repeated and _short(value) is None
+        inside = field.message_type and not field.is_repeated and short(value) is None
         if inside:
             if message.HasField(field.name):
                 yield from _facts(value, f"{prefix}{field.name} ")
-        elif (cell := _cell(message, field.name)).plain:
+        elif (cell := cell_of(message, field.name)).plain:
             yield prefix + field.name, cell
 
 
-def _cell(message: Any, path: str) -> Text:
-    *way, last = path.split(".")
-    for name in way:
-        message = getattr(message, name)
-    field = message.DESCRIPTOR.fields_by_name[last]
-    if field.has_presence and not message.HasField(last):
-        return Text()
-    value = getattr(message, last)
-    if field.message_type and field.message_type.GetOptions().map_entry:
-        return Text(_printable(f"{key}: {each}" for key, each in sorted(value.items())))
-    if field.is_repeated:
-        return Text(_printable(_plain(field, each) for each in value))
-    text = _plain(field, value)
-    return Text(_printable([text]), STYLES.get(text, "") if field.enum_type or isinstance(value, bool) else "")
+def _write_csv(rows: Sequence[Message]) -> None:
+    """Writes the rows for a spreadsheet: times in UTC, amounts as numbers with their currency beside them."""
+    if not rows:
+        return
+    paths = COLUMNS.get(rows[0].DESCRIPTOR.name) or [field.name for field in rows[0].DESCRIPTOR.fields]
+    table = [dict(pair for path in paths for pair in _csv_cells(row, path)) for row in rows]
+    writer = csv.DictWriter(sys.stdout, table[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
 
 
-def _plain(field: Any, value: Any) -> str:
-    if field.enum_type:
-        return word_of(field.enum_type, value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if field.message_type:
-        short = _short(value)
-        return _brief(value) if short is None else short
-    return str(value)
-
-
-def _brief(message: Message) -> str:
-    """Returns what is set in a message without a text of its own."""
-    return ", ".join(filter(None, (_cell(message, field.name).plain for field, _ in message.ListFields())))
-
-
-def _short(message: Message) -> str | None:
-    """Returns its text for a cell; None when it has none."""
-    name = message.DESCRIPTOR.full_name
-    of = SHORT.get(name) or SHORT.get(re.sub(r"^stockward\.\w+\.v1\.", "", name))
-    return of(message) if of else None
-
-
-def _tender(message: Any) -> str:
-    """Returns a tender and its sums, such as stripe pi_1: EUR 15.00 captured."""
-    sums = [
-        f"{_amount(value)} {field.name}"
-        for field, value in message.ListFields()
-        if field.message_type and (value.units or value.nanos)
-    ]
-    return f"{message.provider} {message.payment_reference}".rstrip() + f": {' and '.join(sums) or 'nothing'}"
-
-
-def _amount(message: Any) -> str:
-    """Returns money, such as EUR 19.90. Below zero, too: a discount may be more than the shipping."""
-    amount = Money.from_units(message.currency_code, abs(message.units), abs(message.nanos), "")
-    below_zero = message.units < 0 or message.nanos < 0
-    return str(Money(amount.currency, -amount.minor) if below_zero else amount)
-
-
-def _printable(texts: Iterable[str]) -> str:
-    return printable(", ".join(filter(None, texts)), LONGEST)
-
-
-def _title(name: str) -> str:
-    words = re.sub(r"[._]", " ", name)
-    return "SKU" if words == "sku" else words[0].upper() + words[1:]
+def _csv_cells(row: Message, path: str) -> Iterator[tuple[str, str]]:
+    value: Any = row
+    for name in path.split("."):
+        value = getattr(value, name)
+    kind = value.DESCRIPTOR.full_name if isinstance(value, Message) else ""
+    if kind == "google.type.Money":
+        yield path, amount_of(value).partition(" ")[2] if value.currency_code else ""
+        yield f"{path}.currency", value.currency_code
+    elif kind == "google.protobuf.Timestamp":
+        yield path, value.ToDatetime(UTC).isoformat() if value.ByteSize() else ""
+    else:
+        text = cell_of(row, path).plain
+        is_text = isinstance(value, str) or kind or not isinstance(value, int | float | bool)
+        yield path, f"'{text}" if is_text and text.startswith(FORMULA) else text

@@ -1,8 +1,8 @@
 """Finds and erases the personal data of one customer without changing counters, ledger or totals.
 
-Personal data is stored in `order_contacts` and, encoded, in the responses kept for request_ids. All other tables hold
-only `customer_id`, a name that the shop chose: orders, reservations, and events about orders. Ledger, totals and
-payments refer to orders only, so they need no change.
+Personal data is stored in `order_contacts`, as words in `order_search` and, encoded, in the responses kept for
+request_ids. All other tables hold only `customer_id`, a name that the shop chose: orders, reservations, and events
+about orders. Ledger, totals and payments refer to orders only, so they need no change.
 """
 
 from __future__ import annotations
@@ -154,8 +154,11 @@ class SqlCustomers:
                 BATCH,
             )
             ids = [row["order_id"] for row in rows]
-            await connection.execute("UPDATE orders SET customer_id = '' WHERE order_id = ANY($1::uuid[])", ids)
-            await connection.execute("DELETE FROM order_contacts WHERE order_id = ANY($1::uuid[])", ids)
+            await connection.execute(
+                "UPDATE orders SET customer_id = '', indexed_version = 0 WHERE order_id = ANY($1::uuid[])", ids
+            )
+            for table in ("order_contacts", "order_search"):  # servers index the rest of the words again
+                await connection.execute(f"DELETE FROM {table} WHERE order_id = ANY($1::uuid[])", ids)
             await connection.execute(
                 "UPDATE order_timeline SET note = '' WHERE order_id = ANY($1::uuid[]) AND type = 'order.noted'", ids
             )

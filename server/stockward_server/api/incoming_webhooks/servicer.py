@@ -51,6 +51,9 @@ log = logging.getLogger(__name__)
 
 MAX_TYPE_LENGTH = 200
 
+ORDER_PLACED = "order.placed"
+"""The type of webhook whose response has an order."""
+
 NO_MONEY_MOVED, NO_ORDER = "NO_MONEY_MOVED", "NO_ORDER"
 """Why nothing was done, beside the reasons with which RecordPayment refuses."""
 
@@ -103,6 +106,7 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
         inventory_service = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
         self._payment = _effect(order_service, "RecordPayment", orders.RecordPayment)
         self._storefront = {
+            ORDER_PLACED: _effect(order_service, "CreateOrder", orders.CreateOrder),
             "payment.updated": self._payment,
             "order.processing": _effect(order_service, "ProcessOrder", orders.ProcessOrder),
             "order.fulfilled": _effect(order_service, "FulfillOrder", orders.FulfillOrder),
@@ -176,8 +180,9 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
         except JsonInvalid as error:
             field = f"data.{error.path}".rstrip(".")
             raise WebhookBodyInvalid(field, error.words) from error
-        await _run(source, effect, message, webhook_id, context)
-        return pb.ReceiveWebhookResponse(webhook_id=webhook_id, type=webhook["type"])
+        done = await _run(source, effect, message, webhook_id, context)
+        order = done if webhook["type"] == ORDER_PLACED else None
+        return pb.ReceiveWebhookResponse(webhook_id=webhook_id, type=webhook["type"], order=order)
 
     def _check_endpoint(self, source: str, webhook: Mapping[str, Any], *, shared: bool) -> None:
         """Refuses what was signed for another endpoint, and, unless a shared secret has signed it, for none."""
@@ -192,12 +197,13 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
             raise WebhookBodyInvalid("endpoint", f'expected "{source}", for which this is to be signed')
 
 
-async def _run(source: str, effect: Effect, message: Any, webhook_id: str, context: Context) -> None:
-    """Calls the method as the webhook's sender. The request_id is made from the id, so a repetition is recognised."""
+async def _run(source: str, effect: Effect, message: Any, webhook_id: str, context: Context) -> Any:
+    """Calls the method as the webhook's sender and returns its response. The request_id is made from the id, so a
+    repetition is recognised."""
     message.request_id = str(uuid5(NAMESPACE_URL, f"webhook:{webhook_id}"))
     validate(message)
     current_call.set(Call(Caller(f"webhook:{source}", Role.PMS), effect.method))
-    await effect.run(message, context)
+    return await effect.run(message, context)
 
 
 def _parse(body: bytes) -> dict[str, Any]:

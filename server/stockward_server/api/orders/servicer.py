@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
+from google.protobuf.message import Message
 from stockward.order.v1 import order_pb2 as pb
 
 from stockward_server.api.inventory.messages import DEFAULT_LOCATION
 from stockward_server.api.orders.desk import OrderDeskServicer
+from stockward_server.api.orders.filters import POSITIONS, order_filter
 from stockward_server.api.orders.messages import (
     ORDER,
     customer_of,
@@ -36,7 +39,6 @@ from stockward_server.application.order_commands import (
 from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.ports.committer import Submit
 from stockward_server.application.ports.orders import OrderFilter, OrderViews
-from stockward_server.application.ports.positions import Part
 from stockward_server.application.watches import Watches
 from stockward_server.auth.identity import current_call
 from stockward_server.domain.errors import Refusal, RoleNotAllowed
@@ -52,7 +54,13 @@ from stockward_server.wire.storefront_view import hide_order
 from stockward_server.wire.times import moment
 from stockward_server.wire.validation.rules import validate
 
-CREATE_ORDER = "/stockward.order.v1.OrderService/CreateOrder"
+CREATE_ORDER, PROCESS_ORDER, FULFILL_ORDER, CANCEL_ORDER = (
+    f"/stockward.order.v1.OrderService/{verb}Order" for verb in ("Create", "Process", "Fulfill", "Cancel")
+)
+"""Methods that a batch carries out, under whose names request_ids are remembered."""
+
+Each = TypeVar("Each", bound=Message)
+BatchResult = TypeVar("BatchResult", pb.BatchCreateOrdersResponse.Result, pb.BatchOrderResult)
 
 
 class OrderServicer(OrderDeskServicer, ParcelServicer):
@@ -77,41 +85,50 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
         self._seals = seals
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
-        return _for_caller(await self._submit(self._command(request, context), ORDER))
+        return _for_caller(await self._submit(self._create(request, context), ORDER))
 
     async def BatchCreateOrders(
         self, request: pb.BatchCreateOrdersRequest, context: Context
     ) -> pb.BatchCreateOrdersResponse:
-        commands: list[Command[Order] | Refusal] = []
+        return pb.BatchCreateOrdersResponse(
+            results=await self._batch(
+                request.requests, lambda each: self._create(each, context), pb.BatchCreateOrdersResponse.Result
+            )
+        )
 
-        def command(each: pb.CreateOrderRequest) -> Command[Order]:
+    async def _batch(
+        self, requests: Sequence[Each], command: Callable[[Each], Command[Order]], result: type[BatchResult]
+    ) -> list[BatchResult]:
+        """Submits the command of each request at once; returns a result each, in the order of the requests."""
+
+        def checked(each: Each) -> Command[Order]:
             validate(each)
-            return self._command(each, context)
+            return command(each)
 
+        commands: list[Command[Order] | Refusal] = []
         turns = Turns()
         await turns.begin()
-        for each in request.requests:
+        for each in requests:
             try:
-                is_long = len(each.lines) > MUCH
-                commands.append(await beside(partial(command, each)) if is_long else command(each))
+                is_long = len(getattr(each, "lines", ())) > MUCH
+                commands.append(await beside(partial(checked, each)) if is_long else checked(each))
             except Refusal as refusal:
                 commands.append(refusal)
             await turns.give()
         room = Room()
-        results = await asyncio.gather(*(self._create(command, room) for command in commands))
-        return pb.BatchCreateOrdersResponse(results=results)
+        return await asyncio.gather(*(self._result(each, room, result) for each in commands))
 
-    async def _create(self, command: Command[Order] | Refusal, room: Room) -> pb.BatchCreateOrdersResponse.Result:
+    async def _result(self, command: Command[Order] | Refusal, room: Room, result: type[BatchResult]) -> BatchResult:
         try:
             if isinstance(command, Refusal):
                 raise command
             order = _for_caller(await self._submit(command, ORDER))
             abridged = not room.take(order.ByteSize())
-            return pb.BatchCreateOrdersResponse.Result(order=_abridged(order) if abridged else order, abridged=abridged)
+            return result(order=_abridged(order) if abridged else order, abridged=abridged)
         except Refusal as refusal:
-            return pb.BatchCreateOrdersResponse.Result(error=status_of(refusal))
+            return result(error=status_of(refusal))
 
-    def _command(self, request: pb.CreateOrderRequest, context: Context) -> Command[Order]:
+    def _create(self, request: pb.CreateOrderRequest, context: Context) -> Command[Order]:
         return CreateOrder(
             cause=request_of(context, request, CREATE_ORDER),
             lines=wanted_lines(request),
@@ -133,31 +150,31 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
             raise RoleNotAllowed(
                 "storefront", "list orders without a customer's token", allowed=("viewer", "pms", "admin")
             )
-        wanted = OrderFilter(
-            [OrderState(state) for state in request.states],
-            customer_of_call(request.customer_id, "customer_id") or None,
-            request.reference or None,
-            request.sku or None,
-        )
-        orders, token = await self._page(request, wanted)
+        customer_id = customer_of_call(request.customer_id, "customer_id")
+        orders, token = await self._page(request, order_filter(request, caller.role, customer_id))
         return pb.ListOrdersResponse(orders=orders, next_page_token=token)
+
+    async def CountOrders(self, request: pb.CountOrdersRequest, context: Context) -> pb.CountOrdersResponse:
+        counts = await self._views.counts()
+        return pb.CountOrdersResponse(counts=[pb.CountOrdersResponse.Count(**count._asdict()) for count in counts])
 
     async def ListPendingOrders(
         self, request: pb.ListPendingOrdersRequest, context: Context
     ) -> pb.ListPendingOrdersResponse:
-        orders, token = await self._page(request, OrderFilter([OrderState.PENDING], oldest_first=True))
+        orders, token = await self._page(request, OrderFilter([OrderState.PENDING], descending=False))
         return pb.ListPendingOrdersResponse(orders=orders, next_page_token=token)
 
     async def _page(
         self, request: pb.ListOrdersRequest | pb.ListPendingOrdersRequest, wanted: OrderFilter
     ) -> tuple[Sequence[pb.Order], str]:
+        position, shape = POSITIONS[wanted.sort]
         return await list_page(
             self._seals,
             request,
             lambda page: self._views.orders(page, wanted),
             lambda order: _for_caller(order_message(order)),
-            lambda order: [order.order_id],
-            [Part.ID],
+            position,
+            shape,
             first_step=ORDERS_AT_FIRST,
         )
 
@@ -165,13 +182,31 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
         return watch_orders(self._watches, self._views, self._seals, request, context)
 
     async def ProcessOrder(self, request: pb.ProcessOrderRequest, context: Context) -> pb.Order:
-        cause = request_of(context, request)
-        command = ProcessOrder(cause=cause, order_id=request.order_id.lower(), etag=request.etag)
-        return await self._submit(command, ORDER)
+        return await self._submit(self._process(request, context), ORDER)
+
+    async def BatchProcessOrders(
+        self, request: pb.BatchProcessOrdersRequest, context: Context
+    ) -> pb.BatchProcessOrdersResponse:
+        results = await self._batch(request.requests, lambda each: self._process(each, context), pb.BatchOrderResult)
+        return pb.BatchProcessOrdersResponse(results=results)
+
+    def _process(self, request: pb.ProcessOrderRequest, context: Context) -> Command[Order]:
+        return ProcessOrder(
+            cause=request_of(context, request, PROCESS_ORDER), order_id=request.order_id.lower(), etag=request.etag
+        )
 
     async def FulfillOrder(self, request: pb.FulfillOrderRequest, context: Context) -> pb.Order:
-        command = FulfillOrder(
-            cause=request_of(context, request),
+        return await self._submit(self._fulfill(request, context), ORDER)
+
+    async def BatchFulfillOrders(
+        self, request: pb.BatchFulfillOrdersRequest, context: Context
+    ) -> pb.BatchFulfillOrdersResponse:
+        results = await self._batch(request.requests, lambda each: self._fulfill(each, context), pb.BatchOrderResult)
+        return pb.BatchFulfillOrdersResponse(results=results)
+
+    def _fulfill(self, request: pb.FulfillOrderRequest, context: Context) -> Command[Order]:
+        return FulfillOrder(
+            cause=request_of(context, request, FULFILL_ORDER),
             order_id=request.order_id.lower(),
             quantities=line_quantities(request.lines),
             tracking_number=request.tracking_number,
@@ -179,17 +214,24 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
             location_id=request.location_id,
             etag=request.etag,
         )
-        return await self._submit(command, ORDER)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> pb.Order:
-        command = CancelOrder(
-            cause=request_of(context, request),
+        return _for_caller(await self._submit(self._cancel(request, context), ORDER))
+
+    async def BatchCancelOrders(
+        self, request: pb.BatchCancelOrdersRequest, context: Context
+    ) -> pb.BatchCancelOrdersResponse:
+        results = await self._batch(request.requests, lambda each: self._cancel(each, context), pb.BatchOrderResult)
+        return pb.BatchCancelOrdersResponse(results=results)
+
+    def _cancel(self, request: pb.CancelOrderRequest, context: Context) -> Command[Order]:
+        return CancelOrder(
+            cause=request_of(context, request, CANCEL_ORDER),
             order_id=request.order_id.lower(),
             quantities=line_quantities(request.lines),
             reason=request.reason,
             etag=request.etag,
         )
-        return _for_caller(await self._submit(command, ORDER))
 
     async def ReturnOrder(self, request: pb.ReturnOrderRequest, context: Context) -> pb.Order:
         command = ReturnOrder(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from stockward_server.application.ports.orders import OrderFilter, PackingFilter
+from stockward_server.application.ports.orders import OrderCount, OrderFilter, PackingFilter
 from stockward_server.application.ports.pages import Page
 from stockward_server.domain.identifiers import first_id
-from stockward_server.domain.order import Order
+from stockward_server.domain.order import Order, OrderState
 from stockward_server.domain.payment import PaymentEvent
 from stockward_server.domain.timeline import CREATED, SEEN_BY_STOREFRONTS, TimelineEntry
 from stockward_server.storage.database import Executor, Pool, read_snapshot
-from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.order_rows import PAYMENT, load_orders, payment_event
 from stockward_server.storage.order_timeline import timeline_entry, with_records
+from stockward_server.storage.read.order_lists import order_query
 from stockward_server.storage.statement import Parameters
 
 
@@ -30,45 +31,29 @@ class SqlOrderViews:
         return found.get(order_id.lower())
 
     async def orders(self, page: Page, wanted: OrderFilter) -> Sequence[Order]:
-        """Returns a page of orders by id, which sorts by time. Only conditions in use are in the query, so that each
-        finds its index."""
-        parameters = Parameters()
-        bind = parameters.bind
-        conditions = ["true"]
-        if page.after:
-            comparison = ">" if wanted.oldest_first else "<"
-            conditions.append(f"order_id {comparison} {bind(page.after[0])}::uuid")
-        if len(wanted.states) == 1:
-            conditions.append(f"state = {int(wanted.states[0])}")  # a literal: partial indexes need it in the text
-        elif wanted.states:
-            conditions.append(f"state = ANY({bind([int(state) for state in wanted.states])}::smallint[])")
-        if wanted.customer_id:
-            conditions.append(f"customer_id = {bind(wanted.customer_id)} AND customer_id <> ''")
-        if wanted.reference:
-            conditions.append(f"reference = {bind(wanted.reference)} AND reference <> ''")
-        if wanted.order_ids:
-            conditions.append(f"order_id = ANY({bind(list(wanted.order_ids))}::uuid[])")
-        if wanted.sku:
-            sku = bind(wanted.sku)
-            conditions.append(
-                f"order_id IN (SELECT order_id FROM order_lines l {renamed('l', 'sku_since')} "
-                f"WHERE l.sku = ANY({names_of(sku)}) AND {sku_now('l')} = {sku})"
-            )
-        query = (
-            f"SELECT order_id::text AS id FROM orders WHERE {' AND '.join(conditions)} "
-            f"ORDER BY order_id {'ASC' if wanted.oldest_first else 'DESC'} LIMIT {bind(page.size)}"
-        )
-        return await self._found(query, parameters)
+        return await self._found(*order_query(page, wanted))
 
-    async def _found(self, query: str, parameters: Parameters) -> Sequence[Order]:
+    async def _found(self, query: str, values: Sequence[Any]) -> Sequence[Order]:
         """Returns the orders whose ids the query returns, in its order."""
 
         async def read(connection: Executor) -> Sequence[Order]:
-            ids = await connection.fetch(query, *parameters.values)
+            await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            ids = await connection.fetch(query, *values)
             found = await load_orders(connection, [row["id"] for row in ids])
             return [found[row["id"]] for row in ids]
 
         return await read_snapshot(self._pool, read)
+
+    async def counts(self) -> Sequence[OrderCount]:
+        rows = await self._pool.fetch(
+            """
+            SELECT state, payment_state, sum(orders)::bigint AS orders,
+                   coalesce(sum(orders) FILTER (WHERE held), 0)::bigint AS held,
+                   coalesce(sum(orders) FILTER (WHERE refund_required), 0)::bigint AS refund_required
+            FROM order_counts GROUP BY 1, 2 HAVING sum(orders) > 0 ORDER BY 1, 2
+            """
+        )
+        return [OrderCount(OrderState(row["state"]), *list(row.values())[1:]) for row in rows]
 
     async def to_pack(self, page: Page, wanted: PackingFilter) -> Sequence[Order]:
         parameters = Parameters()
@@ -89,7 +74,7 @@ class SqlOrderViews:
             f"SELECT order_id::text AS id FROM orders WHERE {' AND '.join(conditions)} "
             f"ORDER BY order_id LIMIT {bind(page.size)}"
         )
-        return await self._found(query, parameters)
+        return await self._found(query, parameters.values)
 
     async def timeline(self, page: Page, order_id: str, *, by_storefront: bool) -> Sequence[TimelineEntry]:
         """The creation of an order is not stored as an entry: the order itself says it."""

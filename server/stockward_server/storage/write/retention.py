@@ -161,15 +161,22 @@ async def delete_expired_messages(pool: Pool, keep_days: int) -> None:
 
 async def delete_expired_contacts(pool: Pool, keep_days: int) -> int:
     """Deletes names, e-mail and postal addresses of orders closed for `keep_days` days, a batch a transaction; returns
-    the number of orders. Lines and payments stay."""
+    the number of orders. Lines and payments stay. Orders that are locked are left for the next run, and servers index
+    again what the others are still found by."""
     count, deleted = 0, BATCH
     while deleted == BATCH:
         gone = await pool.execute(
             """
-            DELETE FROM order_contacts WHERE ctid = ANY(ARRAY(
-                SELECT c.ctid FROM order_contacts c JOIN orders o USING (order_id)
+            WITH old AS MATERIALIZED (
+                SELECT o.order_id FROM order_contacts c JOIN orders o USING (order_id)
                 WHERE o.state <> ALL($1::smallint[]) AND o.update_time < now() - make_interval(days => $2) LIMIT $3
-            ))
+                FOR NO KEY UPDATE OF o SKIP LOCKED
+            ), contacts AS (
+                DELETE FROM order_contacts c USING old WHERE c.order_id = old.order_id
+            ), words AS (
+                DELETE FROM order_search s USING old WHERE s.order_id = old.order_id
+            )
+            UPDATE orders o SET indexed_version = 0 FROM old WHERE o.order_id = old.order_id
             """,
             OPEN_STATES,
             keep_days,

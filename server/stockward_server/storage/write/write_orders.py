@@ -14,6 +14,7 @@ from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import Offer
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
+from stockward_server.storage.order_index import list_columns
 from stockward_server.storage.order_rows import address_json, charge_columns
 from stockward_server.storage.statement import Statement
 
@@ -87,14 +88,16 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
         """
         INSERT INTO orders (order_id, state, currency, payment_terms, payment_due_time, charges, charge_details,
                             customer_id, reference, reservation_id, create_time, update_time, version, actor,
-                            created_by)
+                            created_by, indexed_version, payment_state, refund_required, held, net)
         SELECT order_id, state, currency, payment_terms, payment_due_time, charges::jsonb, charge_details::jsonb,
-               customer_id, reference, reservation_id, create_time, update_time, version, actor, created_by
+               customer_id, reference, reservation_id, create_time, update_time, version, actor, created_by,
+               version, payment_state, refund_required, held, net
         FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[],
                     $8::text[], $9::text[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::bigint[],
-                    $14::text[], $15::text[])
+                    $14::text[], $15::text[], $16::smallint[], $17::boolean[], $18::boolean[], $19::bigint[])
             AS n (order_id, state, currency, payment_terms, payment_due_time, charges, charge_details, customer_id,
-                  reference, reservation_id, create_time, update_time, version, actor, created_by)
+                  reference, reservation_id, create_time, update_time, version, actor, created_by,
+                  payment_state, refund_required, held, net)
         """,
         *columns(
             (
@@ -113,6 +116,7 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
                     o.version,
                     o.actor,
                     o.created_by,
+                    *list_columns(o),
                 )
                 for o in orders
             ),
@@ -167,11 +171,13 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
         UPDATE orders o SET state = n.state, authorized = n.authorized, voided = n.voided, captured = n.captured,
             refunded = n.refunded, payment_failed = n.payment_failed, terms_met = n.terms_met,
             charges = n.charges::jsonb, charge_details = n.charge_details::jsonb, update_time = n.update_time,
-            version = n.version
+            version = n.version, indexed_version = n.version, payment_state = n.payment_state,
+            refund_required = n.refund_required, held = n.held, net = n.net
         FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[],
-                    $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[])
+                    $8::boolean[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[], $13::smallint[],
+                    $14::boolean[], $15::boolean[], $16::bigint[])
             AS n (order_id, state, authorized, voided, captured, refunded, payment_failed, terms_met, charges,
-                  charge_details, update_time, version)
+                  charge_details, update_time, version, payment_state, refund_required, held, net)
         WHERE o.order_id = n.order_id
         """,
         *columns(
@@ -188,6 +194,7 @@ async def update_orders(connection: Executor, orders: Sequence[Order]) -> None:
                     *charge_columns(o.charges),
                     o.update_time,
                     o.version,
+                    *list_columns(o),
                 )
                 for o in orders
             ),

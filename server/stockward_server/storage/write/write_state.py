@@ -14,6 +14,7 @@ from stockward_server.domain.stock import StockLevel
 from stockward_server.runtime.turns import at_once
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
+from stockward_server.storage.order_index import index_words
 from stockward_server.storage.order_timeline import insert_timeline
 from stockward_server.storage.statement import Statement
 from stockward_server.storage.write.idempotency import insert_responses
@@ -66,6 +67,7 @@ def add_changes(
         insert_orders(write, new_orders, state.offers)
     if state.orders.changes:
         insert_allocations(write, state.orders.changes.values())
+        index_words(write, state.orders.changes.values(), state.orders.below)
     if state.payments.changes:
         insert_payments(write, list(state.payments.changes.values()), now)
     if state.timeline:

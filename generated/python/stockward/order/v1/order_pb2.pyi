@@ -1429,6 +1429,21 @@ class ListOrdersRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     SKU_FIELD_NUMBER: _builtins.int
+    PAYMENT_STATES_FIELD_NUMBER: _builtins.int
+    REFUND_REQUIRED_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    CREATE_START_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_END_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_START_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_END_TIME_FIELD_NUMBER: _builtins.int
+    DUE_START_TIME_FIELD_NUMBER: _builtins.int
+    DUE_END_TIME_FIELD_NUMBER: _builtins.int
+    MIN_NET_FIELD_NUMBER: _builtins.int
+    MAX_NET_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see `next_page_token`."""
     page_token: _builtins.str
@@ -1439,9 +1454,64 @@ class ListOrdersRequest(_message.Message):
     """Only orders with exactly this reference."""
     sku: _builtins.str
     """Only orders with a line of this SKU."""
+    refund_required: _builtins.bool
+    """Only orders for which a refund is due (true) or is not (false)."""
+    held: _builtins.bool
+    """Only orders that are on hold (true) or are not (false). Staff only."""
+    location_id: _builtins.str
+    """Only orders with units still to be shipped that this location owes. Staff only."""
+    search: _builtins.str
+    """Only orders found by this text: each word of it begins the reference, the e-mail address, the customer's or a
+    recipient's name, a postal code or a tracking number, or a part of one of them; or the text begins the `order_id`,
+    with at least 6 characters. Accents and case make no difference. Staff only.
+    """
+    order_by: _builtins.str
+    """Order of the list: `create_time`, `update_time` or `net`, followed by ` desc` for descending. Empty: `create_time
+    desc`. `net` is `totals.net`, whatever the currency.
+    """
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___Order.State.ValueType]:
         """Only orders in one of these states; empty: all states."""
+
+    @_builtins.property
+    def payment_states(self) -> _containers.RepeatedScalarFieldContainer[Global___Payment.State.ValueType]:
+        """Only orders with one of these payment states; empty: all of them."""
+
+    @_builtins.property
+    def create_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only orders created at or after this time."""
+
+    @_builtins.property
+    def create_end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only orders created before this time."""
+
+    @_builtins.property
+    def update_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only orders last changed at or after this time."""
+
+    @_builtins.property
+    def update_end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only orders last changed before this time."""
+
+    @_builtins.property
+    def due_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only unpaid orders in PENDING whose `payment_due_time` is at or after this time."""
+
+    @_builtins.property
+    def due_end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only unpaid orders in PENDING whose `payment_due_time` is before this time."""
+
+    @_builtins.property
+    def min_net(self) -> _money_pb2.Money:
+        """Only orders in this currency whose `totals.net` is at least this amount."""
+
+    @_builtins.property
+    def max_net(self) -> _money_pb2.Money:
+        """Only orders in this currency whose `totals.net` is at most this amount."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only orders with all of these tags. Staff only."""
 
     def __init__(
         self,
@@ -1452,12 +1522,34 @@ class ListOrdersRequest(_message.Message):
         customer_id: _builtins.str = ...,
         reference: _builtins.str = ...,
         sku: _builtins.str = ...,
+        payment_states: _abc.Iterable[Global___Payment.State.ValueType] | None = ...,
+        refund_required: _builtins.bool | None = ...,
+        held: _builtins.bool | None = ...,
+        location_id: _builtins.str = ...,
+        create_start_time: _timestamp_pb2.Timestamp | None = ...,
+        create_end_time: _timestamp_pb2.Timestamp | None = ...,
+        update_start_time: _timestamp_pb2.Timestamp | None = ...,
+        update_end_time: _timestamp_pb2.Timestamp | None = ...,
+        due_start_time: _timestamp_pb2.Timestamp | None = ...,
+        due_end_time: _timestamp_pb2.Timestamp | None = ...,
+        min_net: _money_pb2.Money | None = ...,
+        max_net: _money_pb2.Money | None = ...,
+        search: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_held", b"_held", "_refund_required", b"_refund_required", "create_end_time", b"create_end_time", "create_start_time", b"create_start_time", "due_end_time", b"due_end_time", "due_start_time", b"due_start_time", "held", b"held", "max_net", b"max_net", "min_net", b"min_net", "refund_required", b"refund_required", "update_end_time", b"update_end_time", "update_start_time", b"update_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "page_size", b"page_size", "page_token", b"page_token", "reference", b"reference", "sku", b"sku", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_held", b"_held", "_refund_required", b"_refund_required", "create_end_time", b"create_end_time", "create_start_time", b"create_start_time", "customer_id", b"customer_id", "due_end_time", b"due_end_time", "due_start_time", b"due_start_time", "held", b"held", "location_id", b"location_id", "max_net", b"max_net", "min_net", b"min_net", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "payment_states", b"payment_states", "reference", b"reference", "refund_required", b"refund_required", "search", b"search", "sku", b"sku", "states", b"states", "tags", b"tags", "update_end_time", b"update_end_time", "update_start_time", b"update_start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__held: _TypeAlias = _typing.Literal["held"]  # noqa: Y015
+    _WhichOneofArgType__held: _TypeAlias = _typing.Literal["_held", b"_held"]  # noqa: Y015
+    _WhichOneofReturnType__refund_required: _TypeAlias = _typing.Literal["refund_required"]  # noqa: Y015
+    _WhichOneofArgType__refund_required: _TypeAlias = _typing.Literal["_refund_required", b"_refund_required"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__held) -> _WhichOneofReturnType__held | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__refund_required) -> _WhichOneofReturnType__refund_required | None: ...
 
 Global___ListOrdersRequest: _TypeAlias = ListOrdersRequest  # noqa: Y015
 
@@ -1475,7 +1567,7 @@ class ListOrdersResponse(_message.Message):
     """
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Order]:
-        """Orders of this page, newest first."""
+        """Orders of this page, in the order that the request asks for."""
 
     def __init__(
         self,
@@ -1490,6 +1582,85 @@ class ListOrdersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListOrdersResponse: _TypeAlias = ListOrdersResponse  # noqa: Y015
+
+@_typing.final
+class CountOrdersRequest(_message.Message):
+    """Request message for CountOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountOrdersRequest: _TypeAlias = CountOrdersRequest  # noqa: Y015
+
+@_typing.final
+class CountOrdersResponse(_message.Message):
+    """Response message for CountOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Count(_message.Message):
+        """Number of orders with one state and one payment state."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        STATE_FIELD_NUMBER: _builtins.int
+        PAYMENT_STATE_FIELD_NUMBER: _builtins.int
+        ORDERS_FIELD_NUMBER: _builtins.int
+        HELD_FIELD_NUMBER: _builtins.int
+        REFUND_REQUIRED_FIELD_NUMBER: _builtins.int
+        state: Global___Order.State.ValueType
+        """State of these orders."""
+        payment_state: Global___Payment.State.ValueType
+        """Payment state of these orders. Unspecified for orders that a server of an earlier release wrote within the last
+        minute.
+        """
+        orders: _builtins.int
+        """Number of orders."""
+        held: _builtins.int
+        """How many of them are on hold."""
+        refund_required: _builtins.int
+        """For how many of them a refund is due."""
+        def __init__(
+            self,
+            *,
+            state: Global___Order.State.ValueType = ...,
+            payment_state: Global___Payment.State.ValueType = ...,
+            orders: _builtins.int = ...,
+            held: _builtins.int = ...,
+            refund_required: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "orders", b"orders", "payment_state", b"payment_state", "refund_required", b"refund_required", "state", b"state"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___CountOrdersResponse.Count]:
+        """One count for each pair of states that an order has, by state and payment state."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___CountOrdersResponse.Count] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountOrdersResponse: _TypeAlias = CountOrdersResponse  # noqa: Y015
 
 @_typing.final
 class ListPendingOrdersRequest(_message.Message):
@@ -1875,6 +2046,188 @@ class CancelOrderRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelOrderRequest: _TypeAlias = CancelOrderRequest  # noqa: Y015
+
+@_typing.final
+class BatchOrderResult(_message.Message):
+    """Outcome of one request of a batch that changes orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    ABRIDGED_FIELD_NUMBER: _builtins.int
+    abridged: _builtins.bool
+    """True when `order` is returned without its customer and repeated fields (lines, charges and the like), because the
+    response would exceed about 2 MiB. The order itself is complete: GetOrder returns all of it.
+    """
+    @_builtins.property
+    def order(self) -> Global___Order:
+        """The order after the change."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why the change was refused, as the method for one order would have returned it."""
+
+    def __init__(
+        self,
+        *,
+        order: Global___Order | None = ...,
+        error: _status_pb2.Status | None = ...,
+        abridged: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "order", b"order", "outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abridged", b"abridged", "error", b"error", "order", b"order", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["order", "error"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___BatchOrderResult: _TypeAlias = BatchOrderResult  # noqa: Y015
+
+@_typing.final
+class BatchProcessOrdersRequest(_message.Message):
+    """Request message for BatchProcessOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProcessOrderRequest]:
+        """Changes to make, 1 to 500. One that breaks a rule gets an error in its result."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___ProcessOrderRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchProcessOrdersRequest: _TypeAlias = BatchProcessOrdersRequest  # noqa: Y015
+
+@_typing.final
+class BatchProcessOrdersResponse(_message.Message):
+    """Response message for BatchProcessOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchOrderResult]:
+        """One result for each request, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BatchOrderResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchProcessOrdersResponse: _TypeAlias = BatchProcessOrdersResponse  # noqa: Y015
+
+@_typing.final
+class BatchFulfillOrdersRequest(_message.Message):
+    """Request message for BatchFulfillOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___FulfillOrderRequest]:
+        """Changes to make, 1 to 500. One that breaks a rule gets an error in its result."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___FulfillOrderRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchFulfillOrdersRequest: _TypeAlias = BatchFulfillOrdersRequest  # noqa: Y015
+
+@_typing.final
+class BatchFulfillOrdersResponse(_message.Message):
+    """Response message for BatchFulfillOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchOrderResult]:
+        """One result for each request, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BatchOrderResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchFulfillOrdersResponse: _TypeAlias = BatchFulfillOrdersResponse  # noqa: Y015
+
+@_typing.final
+class BatchCancelOrdersRequest(_message.Message):
+    """Request message for BatchCancelOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CancelOrderRequest]:
+        """Changes to make, 1 to 500. One that breaks a rule gets an error in its result."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___CancelOrderRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCancelOrdersRequest: _TypeAlias = BatchCancelOrdersRequest  # noqa: Y015
+
+@_typing.final
+class BatchCancelOrdersResponse(_message.Message):
+    """Response message for BatchCancelOrders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchOrderResult]:
+        """One result for each request, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BatchOrderResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCancelOrdersResponse: _TypeAlias = BatchCancelOrdersResponse  # noqa: Y015
 
 @_typing.final
 class ReturnOrderRequest(_message.Message):

@@ -55,6 +55,11 @@ class OrderServiceStub:
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListOrdersRequest.SerializeToString,
                 response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListOrdersResponse.FromString,
                 _registered_method=True)
+        self.CountOrders = channel.unary_unary(
+                '/stockward.order.v1.OrderService/CountOrders',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.CountOrdersRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.CountOrdersResponse.FromString,
+                _registered_method=True)
         self.ListPendingOrders = channel.unary_unary(
                 '/stockward.order.v1.OrderService/ListPendingOrders',
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPendingOrdersRequest.SerializeToString,
@@ -70,15 +75,30 @@ class OrderServiceStub:
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ProcessOrderRequest.SerializeToString,
                 response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
+        self.BatchProcessOrders = channel.unary_unary(
+                '/stockward.order.v1.OrderService/BatchProcessOrders',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchProcessOrdersRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchProcessOrdersResponse.FromString,
+                _registered_method=True)
         self.FulfillOrder = channel.unary_unary(
                 '/stockward.order.v1.OrderService/FulfillOrder',
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.FulfillOrderRequest.SerializeToString,
                 response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
+        self.BatchFulfillOrders = channel.unary_unary(
+                '/stockward.order.v1.OrderService/BatchFulfillOrders',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchFulfillOrdersRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchFulfillOrdersResponse.FromString,
+                _registered_method=True)
         self.CancelOrder = channel.unary_unary(
                 '/stockward.order.v1.OrderService/CancelOrder',
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.CancelOrderRequest.SerializeToString,
                 response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.BatchCancelOrders = channel.unary_unary(
+                '/stockward.order.v1.OrderService/BatchCancelOrders',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchCancelOrdersRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchCancelOrdersResponse.FromString,
                 _registered_method=True)
         self.ReturnOrder = channel.unary_unary(
                 '/stockward.order.v1.OrderService/ReturnOrder',
@@ -195,11 +215,20 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOrders(self, request, context):
-        """Lists orders, newest first. The token of a customer lists the orders of that customer.
+        """Lists orders, newest first unless `order_by` says otherwise. The token of a customer lists the orders of that
+        customer.
 
         Errors:
-        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer, or sets a filter that only staff may
+        set.
         - PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED): the token of a customer names another customer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountOrders(self, request, context):
+        """Counts all orders by state and payment state: the figures of a dashboard.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -239,6 +268,14 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchProcessOrders(self, request, context):
+        """Processes up to 500 orders; each succeeds or fails on its own, as by ProcessOrder. Results come in the order of the
+        requests; `abridged` is as for BatchCreateOrders.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FulfillOrder(self, request, context):
         """Records that units were shipped: those in `lines`, or all that remain. They leave from `location_id`. Without one
         they leave from the locations that owe them to the order and, where the goods are not there, from others with
@@ -258,6 +295,14 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchFulfillOrders(self, request, context):
+        """Fulfills up to 500 orders; each succeeds or fails on its own, as by FulfillOrder. Results come in the order of the
+        requests; `abridged` is as for BatchCreateOrders.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelOrder(self, request, context):
         """Cancels the whole order while nothing is fulfilled, or the unfulfilled units in `lines`. A storefront can only
         cancel a whole order that is PENDING.
@@ -269,6 +314,14 @@ class OrderServiceServicer:
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
         - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront names lines.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchCancelOrders(self, request, context):
+        """Cancels up to 500 orders; each succeeds or fails on its own, as by CancelOrder. Results come in the order of the
+        requests; `abridged` is as for BatchCreateOrders.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -493,6 +546,11 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListOrdersRequest.FromString,
                     response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ListOrdersResponse.SerializeToString,
             ),
+            'CountOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountOrders,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.CountOrdersRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.CountOrdersResponse.SerializeToString,
+            ),
             'ListPendingOrders': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPendingOrders,
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ListPendingOrdersRequest.FromString,
@@ -508,15 +566,30 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ProcessOrderRequest.FromString,
                     response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
+            'BatchProcessOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchProcessOrders,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchProcessOrdersRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchProcessOrdersResponse.SerializeToString,
+            ),
             'FulfillOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.FulfillOrder,
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.FulfillOrderRequest.FromString,
                     response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
+            'BatchFulfillOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchFulfillOrders,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchFulfillOrdersRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchFulfillOrdersResponse.SerializeToString,
+            ),
             'CancelOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelOrder,
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.CancelOrderRequest.FromString,
                     response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'BatchCancelOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCancelOrders,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchCancelOrdersRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.BatchCancelOrdersResponse.SerializeToString,
             ),
             'ReturnOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.ReturnOrder,
@@ -704,6 +777,33 @@ class OrderService:
             _registered_method=True)
 
     @staticmethod
+    def CountOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/CountOrders',
+            stockward_dot_order_dot_v1_dot_order__pb2.CountOrdersRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.CountOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListPendingOrders(request,
             target,
             options=(),
@@ -785,6 +885,33 @@ class OrderService:
             _registered_method=True)
 
     @staticmethod
+    def BatchProcessOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/BatchProcessOrders',
+            stockward_dot_order_dot_v1_dot_order__pb2.BatchProcessOrdersRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.BatchProcessOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def FulfillOrder(request,
             target,
             options=(),
@@ -812,6 +939,33 @@ class OrderService:
             _registered_method=True)
 
     @staticmethod
+    def BatchFulfillOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/BatchFulfillOrders',
+            stockward_dot_order_dot_v1_dot_order__pb2.BatchFulfillOrdersRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.BatchFulfillOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CancelOrder(request,
             target,
             options=(),
@@ -828,6 +982,33 @@ class OrderService:
             '/stockward.order.v1.OrderService/CancelOrder',
             stockward_dot_order_dot_v1_dot_order__pb2.CancelOrderRequest.SerializeToString,
             stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchCancelOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/BatchCancelOrders',
+            stockward_dot_order_dot_v1_dot_order__pb2.BatchCancelOrdersRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.BatchCancelOrdersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -75,12 +75,16 @@ class OrderServiceStub:
     - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or the caller may not see it.
     """
     ListOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListOrdersRequest, _order_pb2.ListOrdersResponse]
-    """Lists orders, newest first. The token of a customer lists the orders of that customer.
+    """Lists orders, newest first unless `order_by` says otherwise. The token of a customer lists the orders of that
+    customer.
 
     Errors:
-    - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer.
+    - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer, or sets a filter that only staff may
+      set.
     - PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED): the token of a customer names another customer.
     """
+    CountOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.CountOrdersRequest, _order_pb2.CountOrdersResponse]
+    """Counts all orders by state and payment state: the figures of a dashboard."""
     ListPendingOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListPendingOrdersRequest, _order_pb2.ListPendingOrdersResponse]
     """Lists orders in PENDING, oldest first: the queue that staff work through."""
     WatchOrders: _grpc.UnaryStreamMultiCallable[_order_pb2.WatchOrdersRequest, _order_pb2.WatchOrdersResponse]
@@ -102,6 +106,10 @@ class OrderServiceStub:
     - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
     - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold, by staff or as the money that met its terms went away.
     """
+    BatchProcessOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.BatchProcessOrdersRequest, _order_pb2.BatchProcessOrdersResponse]
+    """Processes up to 500 orders; each succeeds or fails on its own, as by ProcessOrder. Results come in the order of the
+    requests; `abridged` is as for BatchCreateOrders.
+    """
     FulfillOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.FulfillOrderRequest, _order_pb2.Order]
     """Records that units were shipped: those in `lines`, or all that remain. They leave from `location_id`. Without one
     they leave from the locations that owe them to the order and, where the goods are not there, from others with
@@ -117,6 +125,10 @@ class OrderServiceStub:
     - FAILED_PRECONDITION (STOCK_NEGATIVE): the units are not on hand, or not at that location.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
     """
+    BatchFulfillOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.BatchFulfillOrdersRequest, _order_pb2.BatchFulfillOrdersResponse]
+    """Fulfills up to 500 orders; each succeeds or fails on its own, as by FulfillOrder. Results come in the order of the
+    requests; `abridged` is as for BatchCreateOrders.
+    """
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.CancelOrderRequest, _order_pb2.Order]
     """Cancels the whole order while nothing is fulfilled, or the unfulfilled units in `lines`. A storefront can only
     cancel a whole order that is PENDING.
@@ -128,6 +140,10 @@ class OrderServiceStub:
     - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
     - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront names lines.
+    """
+    BatchCancelOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.BatchCancelOrdersRequest, _order_pb2.BatchCancelOrdersResponse]
+    """Cancels up to 500 orders; each succeeds or fails on its own, as by CancelOrder. Results come in the order of the
+    requests; `abridged` is as for BatchCreateOrders.
     """
     ReturnOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.ReturnOrderRequest, _order_pb2.Order]
     """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the catalog no
@@ -311,12 +327,16 @@ class OrderServiceAsyncStub(OrderServiceStub):
     - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or the caller may not see it.
     """
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrdersRequest, _order_pb2.ListOrdersResponse]  # type: ignore[assignment]
-    """Lists orders, newest first. The token of a customer lists the orders of that customer.
+    """Lists orders, newest first unless `order_by` says otherwise. The token of a customer lists the orders of that
+    customer.
 
     Errors:
-    - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer.
+    - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer, or sets a filter that only staff may
+      set.
     - PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED): the token of a customer names another customer.
     """
+    CountOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.CountOrdersRequest, _order_pb2.CountOrdersResponse]  # type: ignore[assignment]
+    """Counts all orders by state and payment state: the figures of a dashboard."""
     ListPendingOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.ListPendingOrdersRequest, _order_pb2.ListPendingOrdersResponse]  # type: ignore[assignment]
     """Lists orders in PENDING, oldest first: the queue that staff work through."""
     WatchOrders: _aio.UnaryStreamMultiCallable[_order_pb2.WatchOrdersRequest, _order_pb2.WatchOrdersResponse]  # type: ignore[assignment]
@@ -338,6 +358,10 @@ class OrderServiceAsyncStub(OrderServiceStub):
     - FAILED_PRECONDITION (PAYMENT_REQUIRED): its payment terms are not met.
     - FAILED_PRECONDITION (ORDER_ON_HOLD): the order is on hold, by staff or as the money that met its terms went away.
     """
+    BatchProcessOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.BatchProcessOrdersRequest, _order_pb2.BatchProcessOrdersResponse]  # type: ignore[assignment]
+    """Processes up to 500 orders; each succeeds or fails on its own, as by ProcessOrder. Results come in the order of the
+    requests; `abridged` is as for BatchCreateOrders.
+    """
     FulfillOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.FulfillOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records that units were shipped: those in `lines`, or all that remain. They leave from `location_id`. Without one
     they leave from the locations that owe them to the order and, where the goods are not there, from others with
@@ -353,6 +377,10 @@ class OrderServiceAsyncStub(OrderServiceStub):
     - FAILED_PRECONDITION (STOCK_NEGATIVE): the units are not on hand, or not at that location.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
     """
+    BatchFulfillOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.BatchFulfillOrdersRequest, _order_pb2.BatchFulfillOrdersResponse]  # type: ignore[assignment]
+    """Fulfills up to 500 orders; each succeeds or fails on its own, as by FulfillOrder. Results come in the order of the
+    requests; `abridged` is as for BatchCreateOrders.
+    """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.CancelOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Cancels the whole order while nothing is fulfilled, or the unfulfilled units in `lines`. A storefront can only
     cancel a whole order that is PENDING.
@@ -364,6 +392,10 @@ class OrderServiceAsyncStub(OrderServiceStub):
     - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
     - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront names lines.
+    """
+    BatchCancelOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.BatchCancelOrdersRequest, _order_pb2.BatchCancelOrdersResponse]  # type: ignore[assignment]
+    """Cancels up to 500 orders; each succeeds or fails on its own, as by CancelOrder. Results come in the order of the
+    requests; `abridged` is as for BatchCreateOrders.
     """
     ReturnOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.ReturnOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the catalog no
@@ -568,12 +600,22 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_pb2.ListOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.ListOrdersResponse, _abc.Awaitable[_order_pb2.ListOrdersResponse]]:
-        """Lists orders, newest first. The token of a customer lists the orders of that customer.
+        """Lists orders, newest first unless `order_by` says otherwise. The token of a customer lists the orders of that
+        customer.
 
         Errors:
-        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront key acts for no customer, or sets a filter that only staff may
+          set.
         - PERMISSION_DENIED (CUSTOMER_NOT_ALLOWED): the token of a customer names another customer.
         """
+
+    @_abc_1.abstractmethod
+    def CountOrders(
+        self,
+        request: _order_pb2.CountOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.CountOrdersResponse, _abc.Awaitable[_order_pb2.CountOrdersResponse]]:
+        """Counts all orders by state and payment state: the figures of a dashboard."""
 
     @_abc_1.abstractmethod
     def ListPendingOrders(
@@ -615,6 +657,16 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def BatchProcessOrders(
+        self,
+        request: _order_pb2.BatchProcessOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.BatchProcessOrdersResponse, _abc.Awaitable[_order_pb2.BatchProcessOrdersResponse]]:
+        """Processes up to 500 orders; each succeeds or fails on its own, as by ProcessOrder. Results come in the order of the
+        requests; `abridged` is as for BatchCreateOrders.
+        """
+
+    @_abc_1.abstractmethod
     def FulfillOrder(
         self,
         request: _order_pb2.FulfillOrderRequest,
@@ -636,6 +688,16 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def BatchFulfillOrders(
+        self,
+        request: _order_pb2.BatchFulfillOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.BatchFulfillOrdersResponse, _abc.Awaitable[_order_pb2.BatchFulfillOrdersResponse]]:
+        """Fulfills up to 500 orders; each succeeds or fails on its own, as by FulfillOrder. Results come in the order of the
+        requests; `abridged` is as for BatchCreateOrders.
+        """
+
+    @_abc_1.abstractmethod
     def CancelOrder(
         self,
         request: _order_pb2.CancelOrderRequest,
@@ -651,6 +713,16 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line remain.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
         - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront names lines.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchCancelOrders(
+        self,
+        request: _order_pb2.BatchCancelOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.BatchCancelOrdersResponse, _abc.Awaitable[_order_pb2.BatchCancelOrdersResponse]]:
+        """Cancels up to 500 orders; each succeeds or fails on its own, as by CancelOrder. Results come in the order of the
+        requests; `abridged` is as for BatchCreateOrders.
         """
 
     @_abc_1.abstractmethod

@@ -17,6 +17,7 @@ of the secret acts with the rights of staff, under the name `webhook:storefront`
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from stockward.order.v1 import order_pb2 as _order_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -225,6 +226,7 @@ class ReceiveWebhookResponse(_message.Message):
     WEBHOOK_ID_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     IGNORED_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     webhook_id: _builtins.str
     """The sender's id of the webhook: `webhook-id`, or the id of the Stripe event."""
     type: _builtins.str
@@ -234,16 +236,21 @@ class ReceiveWebhookResponse(_message.Message):
     an order. NO_ORDER: it concerns no order of this shop. Otherwise the reason for which RecordPayment refuses it,
     such as CURRENCY_MISMATCH or PAYMENT_EVENT_CONFLICT.
     """
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """The order that was created, for `order.placed`; a repetition of the webhook gets the same. Otherwise unset."""
+
     def __init__(
         self,
         *,
         webhook_id: _builtins.str = ...,
         type: _builtins.str = ...,
         ignored: _builtins.str | None = ...,
+        order: _order_pb2.Order | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ignored", b"_ignored", "ignored", b"ignored"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ignored", b"_ignored", "ignored", b"ignored", "order", b"order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ignored", b"_ignored", "ignored", b"ignored", "type", b"type", "webhook_id", b"webhook_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ignored", b"_ignored", "ignored", b"ignored", "order", b"order", "type", b"type", "webhook_id", b"webhook_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ignored: _TypeAlias = _typing.Literal["ignored"]  # noqa: Y015
     _WhichOneofArgType__ignored: _TypeAlias = _typing.Literal["_ignored", b"_ignored"]  # noqa: Y015

@@ -59,7 +59,10 @@ class IncomingWebhookServiceStub:
     with a secret of the storefront. `endpoint` in the body is `storefront`, so that the signature is valid at this
     address only.
 
+    `order.placed` creates an order, and the response has it as `order`: a storefront or marketplace needs no gRPC.
+
         type              data
+        order.placed      stockward.order.v1.CreateOrderRequest
         payment.updated   stockward.order.v1.RecordPaymentRequest
         order.processing  stockward.order.v1.ProcessOrderRequest
         order.fulfilled   stockward.order.v1.FulfillOrderRequest
@@ -126,7 +129,10 @@ class IncomingWebhookServiceAsyncStub(IncomingWebhookServiceStub):
     with a secret of the storefront. `endpoint` in the body is `storefront`, so that the signature is valid at this
     address only.
 
+    `order.placed` creates an order, and the response has it as `order`: a storefront or marketplace needs no gRPC.
+
         type              data
+        order.placed      stockward.order.v1.CreateOrderRequest
         payment.updated   stockward.order.v1.RecordPaymentRequest
         order.processing  stockward.order.v1.ProcessOrderRequest
         order.fulfilled   stockward.order.v1.FulfillOrderRequest
@@ -196,7 +202,10 @@ class IncomingWebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         with a secret of the storefront. `endpoint` in the body is `storefront`, so that the signature is valid at this
         address only.
 
+        `order.placed` creates an order, and the response has it as `order`: a storefront or marketplace needs no gRPC.
+
             type              data
+            order.placed      stockward.order.v1.CreateOrderRequest
             payment.updated   stockward.order.v1.RecordPaymentRequest
             order.processing  stockward.order.v1.ProcessOrderRequest
             order.fulfilled   stockward.order.v1.FulfillOrderRequest
