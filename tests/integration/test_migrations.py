@@ -37,7 +37,8 @@ SCHEMA = """
     WHERE relnamespace = 'public'::regnamespace AND attstattarget >= 0
     UNION ALL SELECT sequencename, '', concat_ws(' ', start_value, increment_by, max_value, cache_size)
     FROM pg_sequences WHERE schemaname = 'public'
-    UNION ALL SELECT proname, '', prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT proname, array_to_string(proconfig, ' '), prosrc
+    FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 """
 
 
