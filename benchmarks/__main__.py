@@ -21,6 +21,7 @@ def main(
     rows: Annotated[str, typer.Option(help="Only these rows, such as 1,4.")] = "",
     quick: Annotated[bool, typer.Option(help="Tiny sizes: whether it works, not how fast it is.")] = False,
     orders: Annotated[int | None, typer.Option(help="Orders that row 10 loads and row 12 makes.", min=1)] = None,
+    against: Annotated[str | None, typer.Option(help="Commit that row 19 compares with.")] = None,
 ) -> None:
     """Measure Stockward and show what it is compared with. Exit code 1 when something could not be measured."""
     try:
@@ -34,7 +35,7 @@ def main(
     logging.basicConfig(level=logging.ERROR)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: stops all processes
     console = Console()
-    results, complete = asyncio.run(ask_all(chosen, Options(quick, orders), console))
+    results, complete = asyncio.run(ask_all(chosen, Options(quick, orders, against), console))
     write(results)
     show(results, console)
     console.print(f"Written to {RESULTS}", style="dim", soft_wrap=True)

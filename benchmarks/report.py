@@ -65,6 +65,11 @@ class Result:
     def compared(cls, row: int, name: str, ratio: float, target: Target, *detail: str) -> Result:
         return cls(row, name, round(ratio, 4), str(target), target.holds(ratio), "\n".join(filter(None, detail)))
 
+    @classmethod
+    def reported(cls, row: int, name: str, ratio: float, *detail: str) -> Result:
+        """Returns a result that has nothing to hold."""
+        return cls(row, name, round(ratio, 4), "reported", None, "\n".join(filter(None, detail)))
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -74,6 +79,8 @@ class Options:
     """Tiny sizes: shows that everything works; the figures mean nothing."""
     orders: int | None = None
     """Orders that row 10 loads and row 12 makes; None for the defaults."""
+    against: str | None = None
+    """The commit that row 19 compares with; None for the default."""
 
 
 class Run:

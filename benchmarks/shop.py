@@ -12,11 +12,11 @@ import grpc
 from benchmarks.calls import PMS_KEY, STOREFRONT_KEY, Method, Shape
 from benchmarks.load import Load, Sample, Side
 from benchmarks.processes import Server, Services, Worker, pid_of
+from benchmarks.release import Release
 from benchmarks.report import Failure, Run
 from stockward_client import AsyncStockward
 from stockward_server.application.context import Role
 from stockward_server.storage import keys
-from stockward_server.storage.database import migrate
 
 PLENTY = 1_000_000_000
 """More units than any benchmark sells."""
@@ -66,10 +66,14 @@ class Shop:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, run: Run, skus: int = 1, postgres_settings: Mapping[str, str] | None = None
+        cls,
+        run: Run,
+        skus: int = 1,
+        postgres_settings: Mapping[str, str] | None = None,
+        release: Release | None = None,
     ) -> AsyncIterator[Shop]:
         run.say("starting")
-        async with Services.running(postgres_settings) as services:
+        async with Services.running(postgres_settings, release) as services:
             yield cls(run, services, await make_database(services, skus), await services.worker())
 
     async def server(self, **environment: str) -> Server:
@@ -102,7 +106,7 @@ class Shop:
 async def make_database(services: Services, skus: int = 1, units: int = PLENTY, name: str = "shop") -> str:
     """Creates a database with `skus` published SKUs, `units` units of each, and the two keys above; returns its URL."""
     url = await services.postgres.create_database(name)
-    await migrate(url)
+    await services.migrate(url)
     connection = await asyncpg.connect(url)
     try:
         await keys.ensure_key(connection, "storefront", Role.STOREFRONT, STOREFRONT_KEY)

@@ -8,6 +8,8 @@ import pytest
 from buf.validate import validate_pb2
 from google.api.field_behavior_pb2 import OUTPUT_ONLY, REQUIRED
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, MethodDescriptor
+from stockward.event.v1.event_pb2 import StockEvent
+from stockward.inventory.v1.inventory_pb2 import StockLevel
 
 from stockward_server.api.server import SERVICES
 from tests.contract.test_field_behavior import behaviors, in_requests
@@ -67,3 +69,13 @@ def test_the_zero_of_an_enum_is_refused(name: str) -> None:
     assert 0 in rules.enum.not_in
     assert rules.enum.defined_only
     assert field.has_presence != (REQUIRED in behaviors(field))
+
+
+def test_a_stock_event_has_the_counters_of_a_level() -> None:
+    """It is flat, as docs/decisions/0011-flat-stock-events.md says, but a subscriber learns the fields once."""
+    level, event = StockLevel.DESCRIPTOR.fields_by_name, StockEvent.DESCRIPTOR.fields_by_name
+    apart = {"version", "update_time", "policy_etag"}
+    assert set(level) - set(event) == apart
+    for name in set(level) - apart:
+        assert event[name].type == level[name].type
+        assert level[name].number > 8 or event[name].number == level[name].number

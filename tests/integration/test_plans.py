@@ -1,4 +1,4 @@
-"""Nothing that runs with every batch is planned anew: a plan takes PostgreSQL longer than most of these statements."""
+"""Nothing that runs with every batch is planned again: a plan takes PostgreSQL longer than most of these statements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BATCHES = 12
 
 
 async def test_a_function_that_takes_arrays_has_one_plan(database: Pool) -> None:
-    planned_anew = await database.fetch(
+    planned_again = await database.fetch(
         """
         SELECT proname FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace
@@ -22,7 +22,7 @@ async def test_a_function_that_takes_arrays_has_one_plan(database: Pool) -> None
           AND proconfig IS DISTINCT FROM ARRAY['plan_cache_mode=force_generic_plan']
         """
     )
-    assert planned_anew == []
+    assert planned_again == []
 
 
 async def test_a_fan_out_has_one_plan(database: Pool, database_url: str) -> None:

@@ -3,7 +3,7 @@
 
 -- migrate: apply
 -- A plan for the arrays of one call knows their length, so it looks cheaper than the one for any call, and PostgreSQL would make it
--- anew for each: claim_lanes took four times as long for it.
+-- again for each: claim_lanes took four times as long for it.
 ALTER FUNCTION claim_lanes SET plan_cache_mode = 'force_generic_plan';
 ALTER FUNCTION record_deliveries SET plan_cache_mode = 'force_generic_plan';
 ALTER FUNCTION lock_remembered SET plan_cache_mode = 'force_generic_plan';
