@@ -260,7 +260,7 @@ def locks_late(patch: Patch) -> None:
         locked, *changes = self._parts
         first = next(part.split()[0] for part in changes if part.startswith("recorded"))
         parts = [*changes, locked.replace("(SELECT", f"(SELECT (SELECT count(*) FROM {first}),", 1)]
-        return await connection.fetchval(f"WITH {', '.join(parts)} {query}", *self._arguments)
+        return await connection.fetchrow(f"WITH {', '.join(parts)} {query}", *self._arguments)
 
     patch(Statement, "fetch_first", fetch_last)
 

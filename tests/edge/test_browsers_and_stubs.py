@@ -19,7 +19,7 @@ PAGE = "https://shop.example"
 PREFLIGHT = {
     "origin": PAGE,
     "access-control-request-method": "POST",
-    "access-control-request-headers": "authorization,content-type,x-grpc-web",
+    "access-control-request-headers": "authorization,content-type,x-grpc-web,stockward-consistency-token",
 }
 
 

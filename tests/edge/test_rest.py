@@ -12,6 +12,7 @@ from stockward.catalog.v1 import catalog_pb2 as catalog
 
 from stockward_server.edge.contract import Route, installed_contract, routes
 from stockward_server.gateway.message import thin_body_of
+from stockward_server.wire.consistency_token import HEADER
 from tests.edge.caller import Edge
 from tests.known_shop import METHODS, NOBODY
 from tests.shop import Shop, money
@@ -55,6 +56,20 @@ async def test_other_verbs_are_refused(edge: Edge, path: str) -> None:
         assert (answer.http, answer.reason) == (405, "METHOD_NOT_ALLOWED")
         assert set(answer.headers["allow"].split(", ")) == allowed
     assert (await edge.call("HEAD", path)).http == 405
+
+
+async def test_a_change_answers_with_the_token_of_its_commit(edge: Edge, edge_shop: Shop) -> None:
+    """Callers send it with what they read next; the answer to a read has none."""
+    await edge_shop.sell("TOKEN", 2)
+    body = {"lines": [{"sku": "TOKEN", "quantity": "1"}]}
+    tokens = []
+    for _ in range(2):
+        answer = await edge.call("POST", "/api/storefront/orders/create", body, by="storefront")
+        assert answer.http == 200
+        tokens.append(answer.headers[HEADER])
+    assert tokens == sorted(set(tokens))
+    answer = await edge.call("GET", "/api/pms/orders", by="pms", headers={HEADER: tokens[1]})
+    assert (answer.http, HEADER in answer.headers) == (200, False)
 
 
 async def test_an_order_from_first_to_last(edge: Edge) -> None:

@@ -233,7 +233,7 @@ async def test_the_long_orders_of_a_batch_are_checked_beside(monkeypatch: pytest
 
     monkeypatch.setattr(order_service, "validate", validate)
     unused: Any = None
-    servicer = OrderServicer(unused, unused, timedelta(), unused, unused, unused)
+    servicer = OrderServicer(unused, unused, unused, timedelta(), unused, unused, unused)
     requests = [orders.CreateOrderRequest(lines=[orders.CreateOrderRequest.Line()] * count) for count in (1, 101)]
     await servicer.BatchCreateOrders(orders.BatchCreateOrdersRequest(requests=requests), unused)
     assert threads == [True, False]
@@ -245,7 +245,7 @@ async def test_the_orders_of_a_batch_are_checked_in_turns() -> None:
         raise AssertionError(f"{command} was submitted")
 
     unused: Any = None
-    servicer = OrderServicer(submit, unused, timedelta(), unused, unused, unused)
+    servicer = OrderServicer(submit, unused, unused, timedelta(), unused, unused, unused)
     batch = orders.BatchCreateOrdersRequest(
         requests=[orders.CreateOrderRequest(lines=[orders.CreateOrderRequest.Line()])] * 20
     )

@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 
 from stockward_client.connection import MAX_PAGE_SIZE, advance, merge, number, pauses
+from stockward_client.consistency import Consistency
 from stockward_client.errors import Aborted, Unavailable
 from stockward_client.reasons import CursorExpired, CursorLost
 from stockward_client.status import typed_errors
@@ -78,6 +79,7 @@ class AsyncCalls:
 
     def __init__(self, key: Callable[[], str | Awaitable[str]], timeout: float, retry_for: float | None) -> None:
         """`key` is asked before every attempt; `timeout` and `retry_for` in seconds, see `Stockward`."""
+        self.consistency = Consistency()
         self._key = key
         self._timeout = timeout
         self._retry_for = math.inf if retry_for is None else retry_for
@@ -95,7 +97,10 @@ class AsyncCalls:
             try:
                 metadata = await self._metadata()
                 with typed_errors(request_id):
-                    return await method(request, timeout=deadline - time.monotonic(), metadata=metadata)
+                    call = method(request, timeout=deadline - time.monotonic(), metadata=metadata)
+                    response = await call
+                self.consistency.note(await call.trailing_metadata())
+                return response
             except Unavailable:
                 pause = next(waiting)
                 if time.monotonic() + pause >= last_attempt:
@@ -119,9 +124,11 @@ class AsyncCalls:
         timeout: float | None,
     ) -> Response:
         """A stream of requests, one response. Not tried again: the requests may not be there any more."""
-        metadata = await self._metadata()
+        call = method(_numbered(requests), timeout=timeout, metadata=await self._metadata())
         with typed_errors():
-            return await method(_numbered(requests), timeout=timeout, metadata=metadata)
+            response = await call
+        self.consistency.note(await call.trailing_metadata())
+        return response
 
     async def exchange(
         self,
@@ -135,6 +142,7 @@ class AsyncCalls:
             with typed_errors():
                 async for response in call:
                     yield response
+            self.consistency.note(await call.trailing_metadata())
         finally:
             call.cancel()
 
@@ -169,7 +177,7 @@ class AsyncCalls:
 
     async def _metadata(self) -> tuple[tuple[str, str], ...]:
         key = self._key()
-        return (("authorization", f"Bearer {await key if isawaitable(key) else key}"),)
+        return self.consistency.metadata(await key if isawaitable(key) else key)
 
 
 async def _numbered(requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:

@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message import Message
 
 from stockward_client.connection import MAX_PAGE_SIZE, advance, merge, number, pauses
+from stockward_client.consistency import Consistency
 from stockward_client.errors import Aborted, Unavailable
 from stockward_client.reasons import CursorExpired, CursorLost
 from stockward_client.status import typed_errors
@@ -72,6 +73,7 @@ class Calls:
 
     def __init__(self, key: Callable[[], str], timeout: float, retry_for: float | None) -> None:
         """`key` is asked before every attempt; `timeout` and `retry_for` in seconds, see `Stockward`."""
+        self.consistency = Consistency()
         self._key = key
         self._timeout = timeout
         self._retry_for = math.inf if retry_for is None else retry_for
@@ -88,7 +90,10 @@ class Calls:
         while True:
             try:
                 with typed_errors(request_id):
-                    return method(request, timeout=deadline - time.monotonic(), metadata=self._metadata())
+                    left = deadline - time.monotonic()
+                    response, call = method.with_call(request, timeout=left, metadata=self._metadata())
+                self.consistency.note(call.trailing_metadata())
+                return response
             except Unavailable:
                 pause = next(waiting)
                 if time.monotonic() + pause >= last_attempt:
@@ -113,7 +118,9 @@ class Calls:
     ) -> Response:
         """A stream of requests, one response. Not tried again: the requests may not be there any more."""
         with typed_errors():
-            return method(_numbered(requests), timeout=timeout, metadata=self._metadata())
+            response, call = method.with_call(_numbered(requests), timeout=timeout, metadata=self._metadata())
+        self.consistency.note(call.trailing_metadata())
+        return response
 
     def exchange(
         self,
@@ -126,6 +133,7 @@ class Calls:
         try:
             with typed_errors():
                 yield from call
+            self.consistency.note(call.trailing_metadata())
         finally:
             call.cancel()
 
@@ -159,7 +167,7 @@ class Calls:
             time.sleep(next(waiting))
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {self._key()}"),)
+        return self.consistency.metadata(self._key())
 
 
 def _numbered(requests: Iterable[Request]) -> Iterator[Request]:

@@ -51,12 +51,24 @@ class Stockward(Services):
             self._channel = grpc.insecure_channel(address, arguments)
         else:
             self._channel = grpc.secure_channel(address, credentials or grpc.ssl_channel_credentials(), arguments)
-        super().__init__(self._channel, Calls((lambda: key) if isinstance(key, str) else key, timeout, retry_for))
+        self._calls = Calls((lambda: key) if isinstance(key, str) else key, timeout, retry_for)
+        super().__init__(self._channel, self._calls)
 
     @property
     def channel(self) -> grpc.Channel:
         """The connection, for services that are not Stockward's own, such as grpc.health.v1. It sends no key."""
         return self._channel
+
+    @property
+    def consistency_token(self) -> str:
+        """The token of this client's last change; empty before the first one. It is sent with every call, so that lists
+        that a read replica serves show that change. Setting one, such as that of another process which has made a
+        change for the same user, keeps the later of the two."""
+        return self._calls.consistency.token
+
+    @consistency_token.setter
+    def consistency_token(self, token: str) -> None:
+        self._calls.consistency.observe(token)
 
     def close(self) -> None:
         """Ends the connection, and with it the calls under way."""
@@ -91,12 +103,22 @@ class AsyncStockward(AsyncServices):
             self._channel = grpc.aio.insecure_channel(address, arguments)
         else:
             self._channel = grpc.aio.secure_channel(address, credentials or grpc.ssl_channel_credentials(), arguments)
-        super().__init__(self._channel, AsyncCalls((lambda: key) if isinstance(key, str) else key, timeout, retry_for))
+        self._calls = AsyncCalls((lambda: key) if isinstance(key, str) else key, timeout, retry_for)
+        super().__init__(self._channel, self._calls)
 
     @property
     def channel(self) -> grpc.aio.Channel:
         """See `Stockward`."""
         return self._channel
+
+    @property
+    def consistency_token(self) -> str:
+        """See `Stockward`."""
+        return self._calls.consistency.token
+
+    @consistency_token.setter
+    def consistency_token(self, token: str) -> None:
+        self._calls.consistency.observe(token)
 
     async def close(self) -> None:
         """Ends the connection, and with it the calls under way."""

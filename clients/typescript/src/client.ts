@@ -10,6 +10,7 @@ import { InventoryService } from "./generated/stockward/inventory/v1/inventory_p
 import { OrderService } from "./generated/stockward/order/v1/order_pb.js";
 import { StatusService } from "./generated/stockward/status/v1/status_pb.js";
 import { WebhookService } from "./generated/stockward/webhook/v1/webhook_pb.js";
+import { Consistency } from "./consistency.js";
 import { dependable } from "./transport.js";
 import type { Key } from "./transport.js";
 
@@ -32,9 +33,10 @@ export class Services {
   readonly status: Client<typeof StatusService>;
   /** What carries the calls; `createClient` makes further clients on it. */
   readonly transport: Transport;
+  readonly #consistency = new Consistency();
 
   protected constructor(carrier: Transport, key: Key, { timeoutMs = TIMEOUT_MS }: Options) {
-    this.transport = dependable(carrier, key, timeoutMs);
+    this.transport = dependable(carrier, key, timeoutMs, this.#consistency);
     this.catalog = createClient(CatalogService, this.transport);
     this.inventory = createClient(InventoryService, this.transport);
     this.orders = createClient(OrderService, this.transport);
@@ -43,5 +45,18 @@ export class Services {
     this.keys = createClient(KeyService, this.transport);
     this.sessions = createClient(SessionService, this.transport);
     this.status = createClient(StatusService, this.transport);
+  }
+
+  /**
+   * The token of this client's last change; empty before the first one. It is sent with every call, so that lists that a
+   * read replica serves show that change. Setting one, such as that of another process which has made a change for the
+   * same user, keeps the later of the two.
+   */
+  get consistencyToken(): string {
+    return this.#consistency.token;
+  }
+
+  set consistencyToken(token: string) {
+    this.#consistency.observe(token);
   }
 }

@@ -3,6 +3,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import type { Transport } from "@connectrpc/connect";
+import { Consistency } from "./consistency.js";
 import { StockwardError } from "./errors.js";
 import { pauses, sleep } from "./pauses.js";
 import { numbered, requestIdOf } from "./request_id.js";
@@ -11,17 +12,19 @@ import { numbered, requestIdOf } from "./request_id.js";
 export type Key = string | (() => string | Promise<string>);
 
 /**
- * Adds to `inner`: the key, a deadline, attempts while the server is UNAVAILABLE, request_ids, and StockwardError.
+ * Adds to `inner`: the key, a deadline, attempts while the server is UNAVAILABLE, request_ids, the consistency token, and
+ * StockwardError.
  *
  * All attempts of a call carry the same request_id, so that a change is made once. Streams are not sent again, and have
  * no deadline but the caller's.
  */
-export function dependable(inner: Transport, key: Key, defaultTimeoutMs: number): Transport {
+export function dependable(inner: Transport, key: Key, defaultTimeoutMs: number, consistency = new Consistency()): Transport {
   async function authorized(header: HeadersInit | undefined): Promise<Headers> {
     const headers = new Headers(header);
     if (!headers.has("authorization")) {
       headers.set("authorization", `Bearer ${typeof key === "string" ? key : await key()}`);
     }
+    consistency.send(headers);
     return headers;
   }
 
@@ -34,7 +37,9 @@ export function dependable(inner: Transport, key: Key, defaultTimeoutMs: number)
         const headers = await authorized(header);
         const left = deadline === Infinity ? 0 : Math.max(1, deadline - Date.now()); // 0 is none
         try {
-          return await inner.unary(method, signal, left, headers, request as MessageInitShape<typeof method.input>, contextValues);
+          const response = await inner.unary(method, signal, left, headers, request as MessageInitShape<typeof method.input>, contextValues);
+          consistency.note(response.trailer);
+          return response;
         } catch (cause) {
           const error = StockwardError.from(cause, signal, requestIdOf(request));
           const pause = Math.max(waiting.next().value, 1000 * (error.retryAfter ?? 0));
@@ -49,7 +54,7 @@ export function dependable(inner: Transport, key: Key, defaultTimeoutMs: number)
       try {
         const requests = each(input, (request) => numbered(method.input, request) as MessageInitShape<typeof method.input>);
         const response = await inner.stream(method, signal, timeoutMs, headers, requests, contextValues);
-        return { ...response, message: typed(response.message, signal) };
+        return { ...response, message: typed(response.message, signal, () => consistency.note(response.trailer)) };
       } catch (cause) {
         throw StockwardError.from(cause, signal);
       }
@@ -61,9 +66,10 @@ async function* each<T, U>(items: AsyncIterable<T>, change: (item: T) => U): Asy
   for await (const item of items) yield change(item);
 }
 
-async function* typed<T>(messages: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T> {
+async function* typed<T>(messages: AsyncIterable<T>, signal: AbortSignal | undefined, atEnd: () => void): AsyncGenerator<T> {
   try {
     yield* messages;
+    atEnd();
   } catch (cause) {
     throw StockwardError.from(cause, signal);
   }

@@ -8,6 +8,8 @@ import { inventory, watch } from "@stockward/client";
 import { RetryInfoSchema } from "../src/generated/google/rpc/error_details_pb.js";
 import { dependable } from "../src/transport.js";
 
+const TOKEN = "stockward-consistency-token";
+
 function clientOf(routes: (router: ConnectRouter) => void) {
   return createClient(inventory.InventoryService, dependable(createRouterTransport(routes), "key", 10_000));
 }
@@ -24,6 +26,34 @@ test("the next attempt waits for as long as the server asks", async () => {
   assert.equal((await client.getAvailability({ sku: "MUG" })).available, 7n);
   const [first = 0, second = 0] = times;
   assert.ok(second - first >= 390, `${second - first} ms`);
+});
+
+test("the largest consistency token is sent with later calls, also that of an upload", async () => {
+  const sent: (string | null)[] = [];
+  const given = ["2", "1", "3"];
+  const client = clientOf(({ rpc }) => {
+    rpc(inventory.InventoryService.method.adjustStock, (_, context) => {
+      sent.push(context.requestHeader.get(TOKEN));
+      context.responseTrailer.set(TOKEN, given.shift() ?? "");
+      return {};
+    });
+    rpc(inventory.InventoryService.method.syncStock, async function* (requests, context) {
+      for await (const _ of requests) yield {};
+      context.responseTrailer.set(TOKEN, "4");
+    });
+    rpc(inventory.InventoryService.method.listStockLevels, (_, context) => {
+      sent.push(context.requestHeader.get(TOKEN));
+      return {};
+    });
+  });
+  async function* upload() {
+    yield { rows: [] };
+  }
+  for (let call = 0; call < 3; call++) await client.adjustStock({ sku: "MUG" });
+  await client.listStockLevels({});
+  for await (const _ of client.syncStock(upload()));
+  await client.listStockLevels({});
+  assert.deepEqual(sent, [null, "2", "2", "3", "4"]);
 });
 
 test("every message of an upload has a request_id of its own", async () => {

@@ -59,6 +59,7 @@ from stockward_server.storage.keys import SqlKeys
 from stockward_server.storage.locations import SqlLocations
 from stockward_server.storage.read.order_views import SqlOrderViews
 from stockward_server.storage.read.product_cache import ProductCache, kibibytes
+from stockward_server.storage.read.replicas import ReplicaReads, opened_replicas
 from stockward_server.storage.read.short_audit import AuditMetrics, audit_recent
 from stockward_server.storage.read.stock_views import SqlStockViews
 from stockward_server.storage.seal_key import read_seal_key
@@ -143,6 +144,17 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     tracer = await stack.enter_async_context(tracing(settings, "server"))
     cluster = Cluster(settings.database_url.get_secret_value())
     pool = await stack.enter_async_context(database.opened_pool(cluster, settings.pool_size))
+    replicas: ReplicaReads | None = None
+    if settings.database_read_url:
+        replicas = await stack.enter_async_context(
+            opened_replicas(
+                settings.database_read_url.get_secret_value(),
+                cluster,
+                pool,
+                settings.pool_size,
+                settings.replica_max_lag_seconds,
+            )
+        )
     views = SqlStockViews(pool)
     events = SqlEventLog(pool)
     follower = Follower(
@@ -199,13 +211,14 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         product_cache.by_id, views.availability, settings.cache_seconds, lambda p: 1024 * kibibytes(p)
     )
     mutations = Mutations(pool, encode_event, on_commit)
-    catalog = Catalog(SqlCatalog(pool, mutations, product_cache))
+    catalog = Catalog(SqlCatalog(pool, mutations, product_cache, replicas))
     locations = Mutations(pool, encode_event, on_location_commit)
     seals = Seals(lambda: read_seal_key(pool))
     catalog_servicer = CatalogServicer(catalog, storefront_cache, seals)
     inventory_servicer = InventoryServicer(
         committer.submit,
         views,
+        SqlStockViews(pool, replicas),
         storefront_cache,
         SqlLocations(locations),
         HoldPolicy(
@@ -220,6 +233,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     order_servicer = OrderServicer(
         committer.submit,
         order_views,
+        SqlOrderViews(pool, replicas),
         timedelta(seconds=settings.payment_due_seconds),
         UnpaidLimits(settings.unpaid_order_limit, settings.unpaid_unit_limit, settings.unpaid_order_limit_per_key),
         watches,
@@ -298,6 +312,8 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     if settings.worker == 1:
         measured.append(lambda: families.auditing(audits))
         periodic.append((HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)))
+    if replicas:
+        measured.append(lambda: families.replicas(replicas))
     if token_keys:
         periodic.append((settings.jwks_refresh_seconds, "reading the token issuer's keys", token_keys.refresh))
     if certificates:

@@ -79,6 +79,8 @@ def _subject(settings: Settings) -> Subject:
         grpc_address=stack.grpc if stack and here else settings.grpc_address,
         channel_to=channel_to,
         certificates=settings.certificates,
+        database_read_url=settings.database_read_url.get_secret_value() if settings.database_read_url else "",
+        replica_seconds=settings.replica_max_lag_seconds,
     )
 
 

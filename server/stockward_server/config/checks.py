@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import SecretStr
 
 from stockward_server.application.context import Role
-from stockward_server.runtime.database_url import hosts_of
+from stockward_server.runtime.database_url import TO_A_STANDBY, TO_THE_PRIMARY, hosts_of
 
 TOKEN_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 """Signature algorithms that can be accepted: with public keys only, since a process that verifies with a shared secret
@@ -42,12 +43,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def check_database_url(value: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(value.get_secret_value())
-        hosts_of(value.get_secret_value())
-    except ValueError:
-        parts = None
-    if parts is None or parts.scheme not in ("postgresql", "postgres") or len(parts.path) < 2:
+    if not _is_of_postgresql(value.get_secret_value(), TO_THE_PRIMARY):
         raise ValueError(
             "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE, several HOST:PORT separated by commas; "
             "target_session_attrs, if given, read-write"
@@ -55,10 +51,28 @@ def check_database_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def check_database_read_url(value: SecretStr) -> SecretStr:
+    if not _is_of_postgresql(value.get_secret_value(), TO_A_STANDBY):
+        raise ValueError(
+            "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE of standbys, several HOST:PORT separated by "
+            "commas; target_session_attrs, if given, prefer-standby or standby"
+        )
+    return value
+
+
+def _is_of_postgresql(url: str, session_attributes: Sequence[str]) -> bool:
+    try:
+        hosts_of(url, session_attributes)
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("postgresql", "postgres") and len(parts.path) >= 2
+
+
 def crosses_a_network_unverified(database_url: str) -> bool:
     """Returns whether a connection to PostgreSQL leaves this machine without TLS that verifies the server; a path is a
     socket."""
-    hosts = [host.name for host in hosts_of(database_url)]
+    hosts = [host.name for host in hosts_of(database_url, (*TO_THE_PRIMARY, *TO_A_STANDBY))]
     outside = [host for host in hosts if not host.startswith("/") and not _is_this_machine(host)]
     query = parse_qs(urlsplit(database_url).query)
     return bool(outside) and query.get("sslmode", [""])[-1] not in ("verify-full", "verify-ca")

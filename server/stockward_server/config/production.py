@@ -22,11 +22,12 @@ def refuse_conveniences(settings: Settings, variable: Callable[[str], str], webh
     of a field; `webhook_secrets` are the fields with the secret of one party and direction."""
     where = WHERE
     set_here = settings.model_fields_set
-    if "database_url" in set_here and crosses_a_network_unverified(settings.database_url.get_secret_value()):
-        raise ValueError(
-            f"DATABASE_URL: expected TLS that checks the server {where}, unless that is on this machine: end it in "
-            "?sslmode=verify-full&sslrootcert=FILE, with the roots of the database's certificate in FILE"
-        )
+    for field in ("database_url", "database_read_url"):
+        if field in set_here and crosses_a_network_unverified(getattr(settings, field).get_secret_value()):
+            raise ValueError(
+                f"{variable(field)}: expected TLS that checks the server {where}, unless that is on this machine: end "
+                "it in ?sslmode=verify-full&sslrootcert=FILE, with the roots of the database's certificate in FILE"
+            )
     if "event_queue_url" in set_here and not has_credentials(settings.event_queue_url.get_secret_value()):
         raise ValueError(
             f"EVENT_QUEUE_URL: expected credentials for every server {where}, as in nats://USER:PASSWORD@HOST:PORT; "

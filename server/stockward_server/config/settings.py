@@ -15,6 +15,7 @@ from stockward_server.config.checks import (
     check_address,
     check_algorithms,
     check_api_prefix,
+    check_database_read_url,
     check_database_url,
     check_jwks_url,
     check_networks,
@@ -107,6 +108,12 @@ class Settings(BaseModel):
     )
     """PostgreSQL, the record of everything: a primary and its standbys, `HOST:PORT` separated by commas; must be set in
     production."""
+
+    database_read_url: Annotated[SecretStr, AfterValidator(check_database_read_url)] | None = Field(
+        default=None, validation_alias="DATABASE_READ_URL"
+    )
+    """Standbys of PostgreSQL that serve lists, searches, the ledger and audits, `HOST:PORT` separated by commas; what
+    they cannot serve goes to DATABASE_URL. See docs/how-to/operator/read-replicas.md."""
 
     event_queue_url: Annotated[SecretStr, AfterValidator(check_queue_url)] = Field(
         default=SecretStr("nats://127.0.0.1:4222"), validation_alias="EVENT_QUEUE_URL"
@@ -285,6 +292,10 @@ class Settings(BaseModel):
 
     pool_size: int = Field(default=10, ge=2, le=1000)
     """Most PostgreSQL connections of each server process for calls; it takes two more for probes and metrics."""
+
+    replica_max_lag_seconds: float = Field(default=2.0, ge=0.2, le=300, allow_inf_nan=False)
+    """How old may be what a standby of DATABASE_READ_URL shows, in seconds; a caller's own last change is always shown.
+    """
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """Largest gRPC message or JSON body that is accepted, in bytes."""

@@ -29,9 +29,13 @@ from stockward_server.edge.replies import local_replies
 from stockward_server.edge.routes import envoy_routes
 from stockward_server.edge.tls import EdgeTls, downstream, upstream
 from stockward_server.edge.unknown_fields import script
+from stockward_server.wire import consistency_token
 
-EXPOSED = "grpc-status,grpc-message,grpc-status-details-bin,allow,retry-after"
+EXPOSED = f"grpc-status,grpc-message,grpc-status-details-bin,allow,retry-after,{consistency_token.HEADER}"
 """Response headers that a browser exposes to its page."""
+
+ALLOWED = f"authorization, content-type, grpc-timeout, x-grpc-web, x-user-agent, {consistency_token.HEADER}"
+"""Request headers that a page may set."""
 
 FAIRNESS = {
     "http.max_requests_per_io_cycle": 8,
@@ -182,7 +186,7 @@ def _cors(origins: Sequence[str]) -> dict[str, Any]:
         "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
         "allow_origin_string_match": matched,
         "allow_methods": "GET, POST, PUT, PATCH, DELETE",
-        "allow_headers": "authorization, content-type, grpc-timeout, x-grpc-web, x-user-agent",
+        "allow_headers": ALLOWED,
         "expose_headers": EXPOSED,
         "max_age": "7200",
         "forward_not_matching_preflights": False,

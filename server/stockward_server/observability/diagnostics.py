@@ -24,6 +24,7 @@ from stockward_server.application.ports.status import Finding, Verdict
 from stockward_server.application.ports.stock import Discrepancy
 from stockward_server.observability.certificates import expiry_of
 from stockward_server.observability.lost_events import newest_events, unknown_events
+from stockward_server.observability.replica_check import check_replicas
 from stockward_server.relay.stream import LARGEST_MESSAGE, differences
 from stockward_server.runtime.nats import nats_errors, open_nats
 from stockward_server.runtime.supervision import Unavailable
@@ -68,6 +69,10 @@ class Subject:
     """Opens a channel to an address, with TLS or without."""
     certificates: Mapping[str, Path]
     """Certificate files (PEM) by the variable that names each."""
+    database_read_url: str = ""
+    """Of the standbys that serve lists; empty where there are none."""
+    replica_seconds: float = 0.0
+    """How old these may be, in seconds."""
 
 
 def ok(check: str, found: str) -> Finding:
@@ -92,6 +97,10 @@ async def check_up(subject: Subject) -> AsyncIterator[Finding]:
                 yield finding
             if name in BASIC and any(finding.verdict is Verdict.PROBLEM for finding in findings):
                 break
+        else:
+            if subject.database_read_url:
+                async for finding in check_replicas(pool, subject.database_read_url, subject.replica_seconds):
+                    yield finding
         position = await _position(pool, subject.stream_name)
     finally:
         pool.terminate()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # each process imports only its own parts
     from stockward_server.runtime.distribution import Distribution
     from stockward_server.storage.database import PoolUse
     from stockward_server.storage.events.backlog import Backlog
+    from stockward_server.storage.read.replicas import ReplicaReads
     from stockward_server.storage.read.short_audit import AuditMetrics
     from stockward_server.storage.write.lanes import Lanes
 
@@ -159,6 +160,17 @@ def auditing(metrics: AuditMetrics) -> Iterator[Metric]:
     yield counter("stockward_audit_checked_rows", "Stock rows compared with the ledger.", metrics.checked)
     yield gauge("stockward_audit_discrepancies", "Counters found wrong at the last look.", metrics.discrepancies)
     yield gauge("stockward_audit_finish_timestamp_seconds", "Time of the last look.", metrics.finish_time)
+
+
+def replicas(reads: ReplicaReads) -> Iterator[Metric]:
+    """Yields metrics of the standbys that serve lists."""
+    served: dict[Labels, float] = dict(reads.served.items())
+    text = "Lists read, by where; and why on the primary."
+    yield counters("stockward_list_reads", text, ("served_by", "reason"), served)
+    lags: dict[Labels, float] = {(each.name,): each.age for each in reads.replicas}
+    yield gauges("stockward_replica_lag_seconds", "How old a standby is at most.", ("replica",), lags)
+    usable: dict[Labels, float] = {(each.name,): each.usable for each in reads.replicas}
+    yield gauges("stockward_replica_usable", "Whether a standby serves lists.", ("replica",), usable)
 
 
 def certificates(files: Mapping[str, Path], in_use: Mapping[str, datetime] | None = None) -> Iterator[Metric]:

@@ -15,6 +15,9 @@ OURS = ("target_session_attrs", "connect_timeout")
 TO_THE_PRIMARY = ("any", "primary", "read-write")
 """Values of `target_session_attrs` that lead to a server that can be written to."""
 
+TO_A_STANDBY = ("any", "prefer-standby", "standby", "read-only")
+"""Values that lead to one that only can be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -23,14 +26,17 @@ class Host:
     name: str
     port: int
 
+    def __str__(self) -> str:
+        return f"{self.name}:{self.port}"
 
-def hosts_of(url: str) -> Sequence[Host]:
+
+def hosts_of(url: str, wanted: Sequence[str] = TO_THE_PRIMARY) -> Sequence[Host]:
     """Returns the servers in their order; none where the URL leaves them to the driver. Raises ValueError for a URL
-    that is malformed, or that asks for a standby."""
+    that is malformed, or whose `target_session_attrs` is none of those that are `wanted`."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     attributes = query.get("target_session_attrs", ["any"])[-1]
-    if attributes not in TO_THE_PRIMARY:
+    if attributes not in wanted:
         raise ValueError(f"target_session_attrs={attributes}")
     named = [each for each in parts.netloc.rpartition("@")[2].split(",") if each]
     if named:

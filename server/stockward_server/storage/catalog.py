@@ -11,10 +11,11 @@ from stockward_server.application.ports.pages import Page
 from stockward_server.application.response_codec import M, R, ResponseCodec
 from stockward_server.application.unit_of_work import Cause, UnitOfWork
 from stockward_server.domain.product import Product
-from stockward_server.storage.database import Executor, Pool, read_snapshot, refusal_of
+from stockward_server.storage.database import Executor, Pool, refusal_of
 from stockward_server.storage.product_rows import load_product
 from stockward_server.storage.read.product_cache import ProductCache
 from stockward_server.storage.read.product_lists import list_products
+from stockward_server.storage.read.replicas import PrimaryReads, Reads
 from stockward_server.storage.write.locked_products import LockedProducts
 from stockward_server.storage.write.mutation import Mutations, Work
 
@@ -34,9 +35,13 @@ def refusals() -> Iterator[None]:
 class SqlCatalog:
     """The application's CatalogStore on PostgreSQL."""
 
-    def __init__(self, pool: Pool, mutations: Mutations, known: ProductCache | None = None) -> None:
-        """`known` is a shared cache of products; None makes a separate one."""
+    def __init__(
+        self, pool: Pool, mutations: Mutations, known: ProductCache | None = None, lists: Reads | None = None
+    ) -> None:
+        """`known` is a shared cache of products; None makes a separate one. `lists` reads what may come from a replica;
+        None: the pool."""
         self._pool = pool
+        self._lists = lists or PrimaryReads(pool)
         self._mutations = mutations
         self._known = known or ProductCache(pool)
 
@@ -60,7 +65,7 @@ class SqlCatalog:
         async def read(connection: Executor) -> Sequence[Product]:
             return await self._known.of_versions(connection, await list_products(connection, page, wanted))
 
-        return await read_snapshot(self._pool, read)
+        return await self._lists.snapshot(read)
 
     async def due_products(self, limit: int, without: Collection[str]) -> Sequence[str]:
         rows = await self._pool.fetch(

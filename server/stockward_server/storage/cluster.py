@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import asyncpg
 
-from stockward_server.runtime.database_url import Host, hosts_of, without_client_parameters
+from stockward_server.runtime.database_url import TO_A_STANDBY, Host, hosts_of, without_client_parameters
 from stockward_server.storage.connection import DurableConnection
 from stockward_server.storage.log_epoch import NOT_PERMITTED, OnStandby
 
@@ -166,6 +166,37 @@ class Cluster:
             except BaseException:
                 connection.terminate()
                 raise
+
+
+class Standby:
+    """Connects to one server of DATABASE_READ_URL, whether it is a standby or not: what it shows is judged before each
+    read."""
+
+    def __init__(self, url: str, host: Host | None) -> None:
+        """`host` is one of those that `url` names; None: the driver's own choice."""
+        self.url = without_client_parameters(url)
+        self.host = host or "default"
+        self._where: dict[str, Any] = {} if host is None else {"host": host.name, "port": host.port}
+        self._open: WeakSet[DurableConnection] = WeakSet()
+
+    async def connect(self, *, standby_too: bool = True, **options: Any) -> DurableConnection:
+        """Returns a connection; `options` are those of the driver."""
+        connection: DurableConnection = await asyncpg.connect(
+            self.url, **self._where, **{**options, "connection_class": DurableConnection, "timeout": CONNECT_SECONDS}
+        )
+        self._open.add(connection)
+        return connection
+
+    def terminate(self) -> None:
+        """Terminates all connections, also those in use."""
+        for connection in list(self._open):
+            connection.terminate()
+
+
+def standbys_of(url: str) -> Sequence[Standby]:
+    """Returns the servers of a URL of standbys. Raises ValueError when it is malformed."""
+    hosts: Sequence[Host | None] = hosts_of(url, TO_A_STANDBY) or [None]
+    return [Standby(url, host) for host in hosts]
 
 
 async def _identity(connection: DurableConnection) -> Identity | None:

@@ -16,7 +16,7 @@ from pogo_core.error import BadMigrationError
 from pogo_core.util.migrate import apply
 
 from stockward_server.domain.errors import DatabaseUnavailable, FieldInvalid, Refusal
-from stockward_server.storage.cluster import Address, Cluster, FormerPrimary
+from stockward_server.storage.cluster import Address, Cluster, FormerPrimary, Standby
 from stockward_server.storage.connection import DurableConnection
 from stockward_server.storage.log_epoch import OnStandby, ensure_epoch
 from stockward_server.storage.postgres_version import check_version
@@ -120,20 +120,22 @@ def is_race_lost(error: BaseException) -> bool:
     )
 
 
-async def open_pool(address: Address, size: int, command_timeout: float = 30.0, *, read_only: bool = False) -> Pool:
-    """Returns a pool of up to `size` connections to the primary; statements are cancelled after `command_timeout`
-    seconds. With `read_only` nothing is written: no epoch of the event log begins, and where there is no primary a
-    standby will do.
+async def open_pool(
+    address: Address | Standby, size: int, command_timeout: float = 30.0, *, read_only: bool = False
+) -> Pool:
+    """Returns a pool of up to `size` connections to the primary, or to one standby; statements are cancelled after
+    `command_timeout` seconds. With `read_only` nothing is written: no epoch of the event log begins, and where there is
+    no primary a standby will do.
 
     No code changes session state on a pooled connection, so releasing one costs no round trip.
     """
-    cluster = Cluster.of(address)
+    server = address if isinstance(address, Standby) else Cluster.of(address)
 
     async def connect(_: str, **options: Any) -> DurableConnection:
-        return await cluster.connect(standby_too=read_only, **options)
+        return await server.connect(standby_too=read_only, **options)
 
     pool: Pool = await asyncpg.create_pool(  # type: ignore[call-overload]  # whose stubs know no further options
-        cluster.url,
+        server.url,
         connect=connect,
         connection_class=DurableConnection,
         min_size=0,  # an unavailable database fails the caller, not a task of the pool
@@ -148,7 +150,7 @@ async def open_pool(address: Address, size: int, command_timeout: float = 30.0, 
 
 @asynccontextmanager
 async def opened_pool(
-    address: Address, size: int, command_timeout: float = 30.0, *, read_only: bool = False
+    address: Address | Standby, size: int, command_timeout: float = 30.0, *, read_only: bool = False
 ) -> AsyncIterator[Pool]:
     """Opens a pool for the length of a block. Connections that are not closed within CLOSE_SECONDS are terminated: when
     PostgreSQL no longer responds, closing one takes as long as the timeout of a statement."""
@@ -249,11 +251,17 @@ async def read_snapshot(pool: Pool, read: Callable[[Executor], Awaitable[T]]) ->
     while True:
         tries -= 1
         try:
-            async with transaction(pool, isolation="repeatable_read", readonly=True) as connection:
-                return await read(connection)
+            async with pool.acquire() as connection:
+                return await snapshot_on(connection, read)
         except (asyncpg.InvalidCachedStatementError, asyncpg.DeadlockDetectedError):
             if not tries:
                 raise
+
+
+async def snapshot_on(connection: Executor, read: Callable[[Executor], Awaitable[T]]) -> T:
+    """Reads one snapshot on a connection."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        return await read(connection)
 
 
 async def migrate(url: str, migrations: Path = MIGRATIONS) -> list[str]:

@@ -34,12 +34,12 @@ class Statement:
             await connection.execute(f"WITH {', '.join(self._parts)} SELECT", *self._arguments)
 
     async def fetch_first(self, connection: Executor, query: str) -> Any:
-        """Returns the value of a query that refers to parts by name, and runs all parts.
+        """Returns the first row of a query that refers to parts by name, and runs all parts.
 
         Of the parts it may name only those that read. PostgreSQL runs it to its end before the parts that write
         (ExecPostprocessPlan), so what it locks is locked before they begin.
         """
-        return await connection.fetchval(f"WITH {', '.join(self._parts)} {query}", *self._arguments)
+        return await connection.fetchrow(f"WITH {', '.join(self._parts)} {query}", *self._arguments)
 
 
 class Parameters:

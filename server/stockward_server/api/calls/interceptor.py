@@ -25,6 +25,7 @@ from stockward_server.api.calls.send_budget import SendBudget
 from stockward_server.api.calls.stream_limits import StreamLimits
 from stockward_server.api.calls.trace import CallTracer, current_span
 from stockward_server.application.calls import LoggedCalls
+from stockward_server.application.consistency import CallPoints, begin_call
 from stockward_server.application.context import Caller
 from stockward_server.auth.identity import Identity, credential, current_metadata
 from stockward_server.domain.errors import (
@@ -35,6 +36,7 @@ from stockward_server.domain.errors import (
     Overloaded,
     Refusal,
 )
+from stockward_server.wire import consistency_token
 from stockward_server.wire.status import HTTP_STATUS, status_of
 from stockward_server.wire.validation.rules import Rules
 
@@ -44,6 +46,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_SECONDS = 60.0
 """Time limit for a call without a deadline: what it waits for, such as a database that hangs, may never come."""
+
+ORIGINAL_METHOD = "x-envoy-original-method"
+"""Metadata of calls that the edge has made of JSON."""
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 """Answered even where there is no room to wait for its question: anyone who asks decides whether calls still come
@@ -117,6 +122,7 @@ class CallInterceptor(AsyncServerInterceptor):
         """Returns the encoded response, or an iterator of them, or ends the call with an error. What comes in is read
         from the context."""
         since, request = self.calls.begin(method.name), None
+        points = begin_call(consistency_token.required_by(current_metadata.get(())))
         if self._tracer is not None:
             current_span.set(self._tracer.begin_call(method.name, current_metadata.get(())))
         try:
@@ -133,8 +139,12 @@ class CallInterceptor(AsyncServerInterceptor):
                 response = _encoded(response)
                 if caller is not None:
                     response = self._held(response, method.name, caller)
-                return self._each(response, context, method.name, since, request, _name(caller))
+                return self._each(response, context, method.name, since, request, _name(caller), points)
             answer = (await self._in_time(response, context)).SerializeToString()
+            if (token := _token(points)) is not None:
+                context.set_trailing_metadata((token,))
+                if _is_rest():
+                    await context.send_initial_metadata((token,))  # the edge passes no trailers on to REST
             sent = self._sending.begin(_name(caller), len(answer))
             context.add_done_callback(lambda _: sent())  # type: ignore[arg-type]
         except Exception as error:
@@ -204,6 +214,7 @@ class CallInterceptor(AsyncServerInterceptor):
         since: float,
         request: Any,
         name: str,
+        points: CallPoints,
     ) -> AsyncIterator[bytes]:
         try:
             async with aclosing(responses):
@@ -214,6 +225,8 @@ class CallInterceptor(AsyncServerInterceptor):
                     finally:
                         sent()
                         del response
+            if (token := _token(points)) is not None:
+                context.set_trailing_metadata((token,))
         except Exception as error:
             await self._abort(error, context, method_name, since, request)
         except BaseException:
@@ -259,6 +272,16 @@ def _forgetting(abort: grpc.aio.AbortError) -> Callable[[object], object]:
     """Returns what parts an exception from its stack. gRPC keeps it with the call that is on that stack, so a refused
     message of some megabytes would stay in memory until the garbage collector comes by."""
     return lambda _: abort.with_traceback(None)
+
+
+def _token(points: CallPoints) -> tuple[str, str] | None:
+    """Returns the header with which the caller's next calls see what this one changed."""
+    reached = points.reached
+    return None if reached is None else (consistency_token.HEADER, consistency_token.encode(reached))
+
+
+def _is_rest() -> bool:
+    return any(name == ORIGINAL_METHOD for name, _ in current_metadata.get(()))
 
 
 def _name(caller: Caller | None) -> str:

@@ -66,14 +66,17 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self,
         submit: Submit,
         views: StockViews,
+        lists: StockViews,
         storefront_cache: StorefrontCache,
         locations: Locations,
         policy: HoldPolicy,
         watches: Watches,
         seals: Seals,
     ) -> None:
+        """`lists` may read from a replica: lists, the ledger and audits."""
         self._submit = submit
         self._views = views
+        self._lists = lists
         self._cache = storefront_cache
         self._locations = locations
         self._policy = policy
@@ -161,7 +164,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         reservations, token = await list_page(
             self._seals,
             request,
-            lambda page: self._views.reservations(page, wanted),
+            lambda page: self._lists.reservations(page, wanted),
             reservation_message,
             lambda row: [row.reservation_id],
             [Part.ID],
@@ -197,7 +200,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         levels, token = await list_page(
             self._seals,
             request,
-            lambda page: self._views.levels(page, skus, request.location_id or None),
+            lambda page: self._lists.levels(page, skus, request.location_id or None),
             level_message,
             lambda row: [row.sku, row.location_id],
             [Part.TEXT, Part.TEXT],
@@ -208,7 +211,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         alerts, token = await list_page(
             self._seals,
             request,
-            lambda page: self._views.alerts(page, request.sku or None, request.include_cleared),
+            lambda page: self._lists.alerts(page, request.sku or None, request.include_cleared),
             alert_message,
             lambda row: [row.alert_id],
             [Part.NUMBER],
@@ -229,7 +232,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         movements, token = await list_page(
             self._seals,
             request,
-            lambda page: self._views.movements(page, wanted),
+            lambda page: self._lists.movements(page, wanted),
             movement_message,
             lambda row: [row.movement_id],
             [Part.NUMBER],
@@ -245,7 +248,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         return explanation_message(explained)
 
     async def VerifyStock(self, request: pb.VerifyStockRequest, context: Context) -> pb.VerifyStockResponse:
-        return discrepancies_message(*await self._views.verify(request.sku or None))
+        return discrepancies_message(*await self._lists.verify(request.sku or None))
 
     # Locations
 

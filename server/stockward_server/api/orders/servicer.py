@@ -71,14 +71,16 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
         self,
         submit: Submit,
         views: OrderViews,
+        lists: OrderViews,
         payment_allowance: timedelta,
         unpaid_limits: UnpaidLimits,
         watches: Watches,
         seals: Seals,
     ) -> None:
-        """`payment_allowance`: how long a prepaid order waits for its money."""
+        """`lists` may read from a replica. `payment_allowance`: how long a prepaid order waits for its money."""
         self._submit = submit
         self._views = views
+        self._lists = lists
         self._payment_allowance = payment_allowance
         self._unpaid_limits = unpaid_limits
         self._watches = watches
@@ -171,7 +173,7 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
         return await list_page(
             self._seals,
             request,
-            lambda page: self._views.orders(page, wanted),
+            lambda page: self._lists.orders(page, wanted),
             lambda order: _for_caller(order_message(order)),
             position,
             shape,

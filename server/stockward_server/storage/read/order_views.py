@@ -16,6 +16,7 @@ from stockward_server.storage.database import Executor, Pool, read_snapshot
 from stockward_server.storage.order_rows import PAYMENT, load_orders, payment_event
 from stockward_server.storage.order_timeline import timeline_entry, with_records
 from stockward_server.storage.read.order_lists import order_query
+from stockward_server.storage.read.replicas import PrimaryReads, Reads
 from stockward_server.storage.statement import Parameters
 
 
@@ -23,17 +24,20 @@ class SqlOrderViews:
     """Implements the application's OrderViews on PostgreSQL. An order is read in one snapshot, as it spans several
     tables."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, lists: Reads | None = None) -> None:
+        """`lists` reads what may come from a replica; None: the pool."""
         self._pool = pool
+        self._primary = PrimaryReads(pool)
+        self._lists = lists or self._primary
 
     async def order(self, order_id: str) -> Order | None:
         found = await read_snapshot(self._pool, lambda connection: load_orders(connection, [order_id]))
         return found.get(order_id.lower())
 
     async def orders(self, page: Page, wanted: OrderFilter) -> Sequence[Order]:
-        return await self._found(*order_query(page, wanted))
+        return await self._found(self._lists, *order_query(page, wanted))
 
-    async def _found(self, query: str, values: Sequence[Any]) -> Sequence[Order]:
+    async def _found(self, reads: Reads, query: str, values: Sequence[Any]) -> Sequence[Order]:
         """Returns the orders whose ids the query returns, in its order."""
 
         async def read(connection: Executor) -> Sequence[Order]:
@@ -42,7 +46,7 @@ class SqlOrderViews:
             found = await load_orders(connection, [row["id"] for row in ids])
             return [found[row["id"]] for row in ids]
 
-        return await read_snapshot(self._pool, read)
+        return await reads.snapshot(read)
 
     async def counts(self) -> Sequence[OrderCount]:
         rows = await self._pool.fetch(
@@ -74,7 +78,7 @@ class SqlOrderViews:
             f"SELECT order_id::text AS id FROM orders WHERE {' AND '.join(conditions)} "
             f"ORDER BY order_id LIMIT {bind(page.size)}"
         )
-        return await self._found(query, parameters.values)
+        return await self._found(self._primary, query, parameters.values)
 
     async def timeline(self, page: Page, order_id: str, *, by_storefront: bool) -> Sequence[TimelineEntry]:
         """The creation of an order is not stored as an entry: the order itself says it."""

@@ -37,6 +37,7 @@ from stockward_server.runtime.turns import Turns
 from stockward_server.storage.database import Executor, Pool, read_snapshot
 from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.order_rows import load_reservations
+from stockward_server.storage.read.replicas import PrimaryReads, Reads
 from stockward_server.storage.stock_rows import stock_level
 
 MAX_CLAIMS = 1000
@@ -73,8 +74,10 @@ CLAIMS = f"""
 class SqlStockViews:
     """The application's StockViews on PostgreSQL."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, lists: Reads | None = None) -> None:
+        """`lists` reads what may come from a replica; None: the pool."""
         self._pool = pool
+        self._lists = lists or PrimaryReads(pool)
 
     async def availability(self, skus: Sequence[str]) -> Mapping[str, AvailabilityRow]:
         """Returns availability by SKU; a variant without a stock row has zero units."""
@@ -103,7 +106,7 @@ class SqlStockViews:
     async def levels(self, page: Page, skus: Sequence[str], location_id: str | None) -> Sequence[StockLevel]:
         """Returns a page of stock levels by (sku, location_id)."""
         after_sku, after_location = page.after or ("", "")
-        rows = await self._pool.fetch(
+        rows = await self._lists.fetch(
             f"""
             SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
             WHERE (s.sku, s.location_id) > ($1, $2) AND ($3::text IS NULL OR s.location_id = $3)
@@ -121,7 +124,7 @@ class SqlStockViews:
     async def alerts(self, page: Page, sku: str | None, include_cleared: bool) -> Sequence[AlertRow]:
         """Returns a page of alerts, newest first."""
         (before,) = page.after or (None,)
-        rows = await self._pool.fetch(
+        rows = await self._lists.fetch(
             """
             SELECT * FROM stock_alerts
             WHERE ($1::bigint IS NULL OR alert_id < $1) AND ($2::text IS NULL OR sku = $2)
@@ -152,7 +155,7 @@ class SqlStockViews:
     async def movements(self, page: Page, wanted: MovementFilter) -> Sequence[MovementRow]:
         """Returns a page of movements, newest first."""
         (before,) = page.after or (None,)
-        rows = await self._pool.fetch(
+        rows = await self._lists.fetch(
             LIST_MOVEMENTS,
             before,
             wanted.sku,
@@ -210,7 +213,7 @@ class SqlStockViews:
 
     async def verify(self, sku: str | None) -> tuple[int, Sequence[Discrepancy]]:
         """Returns the number of stock rows compared, and the discrepancies. It is one statement, so one snapshot."""
-        rows = await self._pool.fetch(
+        rows = await self._lists.fetch(
             f"""
             WITH ledger AS (
                 SELECT sku, location_id, sum(on_hand)::bigint AS on_hand, sum(reserved)::bigint AS reserved,
@@ -263,7 +266,8 @@ class SqlStockViews:
     async def reservations(self, page: Page, wanted: ReservationFilter) -> Sequence[Reservation]:
         """Returns a page of reservations, newest first, as their ids sort by time."""
         (before,) = page.after or (None,)
-        async with self._pool.acquire() as connection:
+
+        async def read(connection: Executor) -> Sequence[Reservation]:
             ids = await connection.fetch(
                 f"""
                 SELECT reservation_id::text AS id FROM reservations
@@ -281,6 +285,8 @@ class SqlStockViews:
             )
             found = await load_reservations(connection, [row["id"] for row in ids])
             return [found[row["id"]] for row in ids]
+
+        return await self._lists.snapshot(read)
 
     async def locations(self, page: Page) -> Sequence[LocationRow]:
         """Returns a page of locations by (priority, location_id)."""

@@ -134,5 +134,5 @@ class WebhookFeed:
         if not events:
             await write.execute(self._connection)
             return 0
-        lost: int = await write.fetch_first(self._connection, "SELECT count(*) FROM published WHERE is_lost")
-        return lost
+        first = await write.fetch_first(self._connection, "SELECT count(*) AS lost FROM published WHERE is_lost")
+        return int(first["lost"])

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from stockward_server.application.command import Command
+from stockward_server.application.consistency import CommitPoint, note_write
 from stockward_server.application.context import MutationContext, RequestKey
 from stockward_server.application.response_codec import M, R, Response, ResponseCodec
 from stockward_server.application.unit_of_work import UnitOfWork
@@ -100,6 +101,8 @@ class Queued:
     future: asyncio.Future[Response[Any] | bytes]
     since: float
     weight: int
+    point: CommitPoint | None = None
+    """Of the transaction that carried it out; None before."""
 
     @property
     def key(self) -> RequestKey | None:
@@ -143,6 +146,8 @@ class Committer:
         self._trace = trace
         self._spent = dict.fromkeys(PHASES, 0.0)
         """Seconds in each phase of the present batch."""
+        self._point: CommitPoint | None = None
+        """The last transaction of the present batch."""
         self._optimistic = None if long else OptimisticWrites(pool, self.metrics)
         self._queue: FairQueue[Queued] = FairQueue(queue_limit)
         self._arrived = asyncio.Event()
@@ -160,10 +165,13 @@ class Committer:
         if self._closing:
             raise DatabaseUnavailable.stopping()
         future: asyncio.Future[Response[M] | bytes] = asyncio.get_running_loop().create_future()
-        if not self._put(Queued(command, codec, future, time.perf_counter(), max(1, weight or command.weight))):
+        queued = Queued(command, codec, future, time.perf_counter(), max(1, weight or command.weight))
+        if not self._put(queued):
             raise self._overloaded()
         self._arrived.set()
-        return codec.message_of(await future)
+        outcome = await future
+        note_write(queued.point)
+        return codec.message_of(outcome)
 
     @property
     def queued(self) -> int:
@@ -202,9 +210,10 @@ class Committer:
 
     async def _work_off(self, batch: Sequence[Queued]) -> None:
         """Runs a batch, resolves its futures and records its metrics."""
-        since, self._spent = time.perf_counter(), dict.fromkeys(PHASES, 0.0)
+        since, self._spent, self._point = time.perf_counter(), dict.fromkeys(PHASES, 0.0), None
         outcomes = await self._run_at_once(batch) or await self._run_batch(batch)
         for queued, outcome in zip(batch, outcomes, strict=True):
+            queued.point = self._point
             _answer(queued, outcome)
         seconds, waited = time.perf_counter() - since, since - min(queued.since for queued in batch)
         self.metrics.add(len(batch), waited, seconds)
@@ -272,7 +281,8 @@ class Committer:
             if refused:
                 self._optimistic.distrust(refused)
                 return None
-            if not await self._optimistic.commit(draft, _to_store(batch, outcomes)):
+            self._point = await self._optimistic.commit(draft, _to_store(batch, outcomes))
+            if self._point is None:
                 return None
             phases.end("commit")
         finally:
@@ -323,7 +333,7 @@ class Committer:
         phases = Phases()
         try:
             async with transaction(self._pool) as connection:
-                now, renames, first_version, stored = await find_responses(connection, requests)
+                now, renames, first_version, point, stored = await find_responses(connection, requests)
                 if self._optimistic:
                     self._optimistic.note(now, first_version)
                 phases.end("begin")
@@ -340,7 +350,8 @@ class Committer:
                 if failed:
                     # Another process may have committed the same request while this one waited for its locks: the
                     # refusal is then caused by the request's own effect.
-                    late = (await find_responses(connection, failed)).stored
+                    later = await find_responses(connection, failed)
+                    late, point = later.stored, later.point
                     outcomes = [
                         outcome if (known := _replay(each, late)) is None else known
                         for each, outcome in zip(batch, outcomes, strict=True)
@@ -351,6 +362,7 @@ class Committer:
             phases.end("commit")
         finally:
             self._add_phases(phases)
+        self._point = point if self._point is None else max(self._point, point)
         if self._optimistic:
             self._optimistic.learn(state)
         self._on_commit(state)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from stockward_server.application.consistency import CommitPoint
 from stockward_server.application.context import MutationContext, RequestKey
 from stockward_server.domain.errors import RequestIdReused
 from stockward_server.storage.connection import WAIT_FOR_STANDBY
@@ -13,6 +14,12 @@ from stockward_server.storage.database import Executor
 from stockward_server.storage.former_skus import RENAMES
 from stockward_server.storage.log_epoch import FIRST_VERSION, ensure_epoch
 from stockward_server.storage.statement import Statement
+
+TRANSACTION = """
+    greatest(pg_current_xact_id()::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)
+"""
+"""Selects the highest id of a transaction that has ended or is this one. What a transaction reads first has lower ids
+than its own; what it reads later, after it waited for locks, need not."""
 
 
 class Opening(NamedTuple):
@@ -24,6 +31,8 @@ class Opening(NamedTuple):
     """Number of committed SKU renames."""
     first_version: int
     """See UnitOfWork."""
+    point: CommitPoint
+    """What a replica has to show so that it shows this transaction, and all that it saw when it read this."""
     stored: dict[RequestKey, StoredResponse]
     """The responses stored for its requests."""
 
@@ -59,7 +68,7 @@ async def find_responses(connection: Executor, requests: Sequence[MutationContex
     rows = await connection.fetch(
         f"""
         SELECT clock_timestamp() AS now, {RENAMES} AS renames, {FIRST_VERSION} AS first_version,
-               on_known_timeline() AS is_known, pg_current_xact_id(),
+               on_known_timeline() AS is_known, {TRANSACTION} AS transaction,
                set_config('plan_cache_mode', 'force_generic_plan', true),
                CASE WHEN i.actor IS NOT NULL THEN ({WAIT_FOR_STANDBY}) END,
                i.actor, i.request_id::text AS request_id, i.method, i.fingerprint, i.response
@@ -79,7 +88,8 @@ async def find_responses(connection: Executor, requests: Sequence[MutationContex
         for row in rows
         if row["actor"] is not None
     }
-    return Opening(rows[0]["now"], rows[0]["renames"], first_version, stored)
+    point = CommitPoint(first_version, rows[0]["transaction"])
+    return Opening(rows[0]["now"], rows[0]["renames"], first_version, point, stored)
 
 
 def insert_responses(write: Statement, answers: Sequence[tuple[MutationContext, bytes]], now: datetime) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from stockward_server.application.consistency import note_write
 from stockward_server.application.context import MutationContext
 from stockward_server.application.response_codec import M, R, Response, ResponseCodec
 from stockward_server.application.unit_of_work import UnitOfWork
@@ -14,7 +15,7 @@ from stockward_server.domain.event import Event
 from stockward_server.runtime.back_off import BackOff
 from stockward_server.storage.database import Executor, Pool, is_database_down, is_race_lost, is_refusing, transaction
 from stockward_server.storage.write.commit_hook import CommitHook, guarded
-from stockward_server.storage.write.idempotency import find_responses
+from stockward_server.storage.write.idempotency import Opening, StoredResponse, find_responses
 from stockward_server.storage.write.write_state import write_state
 
 MAX_TRIES = 5
@@ -91,7 +92,7 @@ class Mutations:
             async with transaction(self._pool) as connection:
                 opening = await find_responses(connection, [request])
             for known in opening.stored.values():
-                return known.replay(request)
+                return _replayed(known, request, opening)
             raise
 
     async def _transact(
@@ -100,9 +101,17 @@ class Mutations:
         async with transaction(self._pool) as connection:
             opening = await find_responses(connection, [request])
             for known in opening.stored.values():
-                return known.replay(request)
+                return _replayed(known, request, opening)
             state = UnitOfWork(opening.now, self._encode_event, opening.first_version)
             response = codec.respond(await work(connection, state))
             await write_state(connection, state, [(request, response.stored)])
+        note_write(opening.point)
         self._on_commit(state)
         return response
+
+
+def _replayed(known: StoredResponse, request: MutationContext, opening: Opening) -> bytes:
+    """Returns the stored response. Raises RequestIdReused."""
+    response = known.replay(request)
+    note_write(opening.point)
+    return response

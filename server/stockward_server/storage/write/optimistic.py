@@ -21,6 +21,7 @@ from typing import Any
 import asyncpg
 
 from stockward_server.application.command import Command
+from stockward_server.application.consistency import CommitPoint
 from stockward_server.application.context import MutationContext
 from stockward_server.application.overlay import Overlay
 from stockward_server.application.unit_of_work import Holder, UnitOfWork
@@ -48,6 +49,8 @@ LOCK_REMEMBERED = """
     SELECT lock_remembered($1, $2, $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[]) AS now
     FROM {after} WHERE require_epoch($8)
 """
+
+WRITTEN = "SELECT now, pg_current_xact_id()::text::bigint AS transaction FROM locked"
 
 LOCK_HOLDERS = """
     SELECT require_room(NOT EXISTS (
@@ -121,14 +124,14 @@ class OptimisticWrites:
         state.unpaid = Overlay(dict.fromkeys(buyers, Unpaid()))
         return Draft(goods, state, holders, buyers)
 
-    async def commit(self, draft: Draft, answers: Sequence[tuple[MutationContext, bytes]]) -> bool:
-        """Writes the draft with these responses; returns whether it is certainly written, and durable."""
+    async def commit(self, draft: Draft, answers: Sequence[tuple[MutationContext, bytes]]) -> CommitPoint | None:
+        """Writes the draft with these responses; returns its point if it is certainly written, and durable."""
         if any(alert.known for of_row in draft.state.alerts.changes.values() for alert in of_row):
-            return False  # an alert that stands and changes needs a statement before the others
+            return None  # an alert that stands and changes needs a statement before the others
         try:
             async with self._pool.acquire() as connection:
                 with committing(connection):
-                    self._clock.note(await write_draft(connection, draft, answers))
+                    now, transaction = await write_draft(connection, draft, answers)
         except Exception as error:
             self._metrics.overtaken += 1
             log.debug("an optimistic batch was not written: %r", error)
@@ -136,19 +139,22 @@ class OptimisticWrites:
                 self._stock.distrust(json.loads(error.detail))
             else:
                 self._clock.forget()  # which is read with the batch the usual way
-            return False
+            return None
+        self._clock.note(now)
         self._metrics.optimistic += 1
         self._stock.learn(draft.state, proven=True)
-        return True
+        return CommitPoint(draft.state.first_version, transaction)
 
 
-async def write_draft(connection: Executor, draft: Draft, answers: Sequence[tuple[MutationContext, bytes]]) -> datetime:
-    """Writes and commits a draft; returns the database's time. Raises SerializationError, whose detail is a JSON list
-    of the SKUs that have changed, if any."""
+async def write_draft(
+    connection: Executor, draft: Draft, answers: Sequence[tuple[MutationContext, bytes]]
+) -> tuple[datetime, int]:
+    """Writes and commits a draft; returns the database's time and the id of the transaction. Raises SerializationError,
+    whose detail is a JSON list of the SKUs that have changed, if any."""
     write = Statement()
     _lock(write, draft)
-    now: datetime = await add_changes(write, draft.state, answers).fetch_first(connection, "SELECT now FROM locked")
-    return now
+    first = await add_changes(write, draft.state, answers).fetch_first(connection, WRITTEN)
+    return first["now"], first["transaction"]
 
 
 def _lock(write: Statement, draft: Draft) -> None:
