@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from stockward_server.application.stock_commands import AdjustStock, SetStockPolicy, SyncStock
+from stockward_server.application.stock_commands import AdjustStock, SetStockPolicy, SyncedRow, SyncStock
 from stockward_server.domain.money import Money
 from stockward_server.domain.product import Product
 from stockward_server.domain.product_changes import (
@@ -20,7 +20,7 @@ from stockward_server.domain.product_changes import (
     decide_unpublication,
     decide_update,
 )
-from stockward_server.domain.stock import Adjustment, AdjustmentReason, StockLevel
+from stockward_server.domain.stock import Adjustment, AdjustmentReason
 from tests.commands import adjust, request
 from tests.model import LOCATIONS, RefusedError
 from tests.model_machine import Both
@@ -72,7 +72,7 @@ class Goods(Both):
             counted = None if delta else count
             return Adjustment(self.skus[index], location, delta or None, counted, None, AdjustmentReason.COUNTED)
 
-        def expected(results: list[StockLevel | str]) -> None:
+        def expected(results: list[SyncedRow | str]) -> None:
             told = []
             for index, location, delta, count in rows:
                 place = self.skus[index], location

@@ -61,16 +61,19 @@ async def send_import(callers: Callers, request: catalog.ImportProductsRequest) 
     return result.error if result.HasField("error") else result
 
 
-def in_batch(verb: str) -> Any:
+def in_batch(verb: str, service: Any = orders) -> Any:
     """Sends a request by the method for many, alone."""
 
     async def send(callers: Callers, request: Message) -> Message:
-        batch = getattr(orders, f"{verb}Request")(requests=[request])
-        answer: Any = await answer_or_status(getattr(callers.orders, verb)(batch))
+        batch = getattr(service, f"{verb}Request")(requests=[request])
+        stub = {orders: callers.orders, inventory: callers.inventory, catalog: callers.catalog}[service]
+        answer: Any = await answer_or_status(getattr(stub, verb)(batch))
         if isinstance(answer, Status):
             return answer
         (result,) = answer.results
-        outcome: Message = result.error if result.HasField("error") else result.order
+        if result.HasField("error"):
+            return result.error  # type: ignore[no-any-return]
+        outcome: Message = getattr(result, result.WhichOneof("outcome")) if result.DESCRIPTOR.oneofs else result
         return outcome
 
     return send
@@ -204,6 +207,12 @@ def create_order(quantity: int) -> orders.CreateOrderRequest:
     return orders.CreateOrderRequest(lines=[orders.CreateOrderRequest.Line(sku="TEE", quantity=quantity)])
 
 
+def adjustment(delta: int) -> inventory.AdjustStockRequest:
+    return inventory.AdjustStockRequest(
+        sku="TEE", delta=delta, reason=inventory.ADJUSTMENT_REASON_FOUND, reference="shelf"
+    )
+
+
 async def two_endpoints(shop: Shop) -> tuple[Message, Message]:
     return create_endpoint(description="one"), create_endpoint(description="two")
 
@@ -291,6 +300,7 @@ MUTATIONS = {
         on_variants(lambda sku: catalog.RenameSkuRequest(sku=sku, new_sku=f"{sku}²")), unary("catalog", "RenameSku")
     ),
     "ImportProducts": Mutation(two_rows, send_import),
+    "BatchImportProducts": Mutation(two_rows, in_batch("BatchImportProducts", catalog)),
     "ReserveStock": Mutation(
         on_stock(
             lambda n: inventory.ReserveStockRequest(lines=[inventory.StockLine(sku="TEE", quantity=n)], customer_id="c")
@@ -308,13 +318,15 @@ MUTATIONS = {
     "ReleaseReservation": Mutation(
         on_reservations(inventory.ReleaseReservationRequest), unary("inventory", "ReleaseReservation")
     ),
-    "AdjustStock": Mutation(
+    "AdjustStock": Mutation(on_stock(adjustment), unary("inventory", "AdjustStock")),
+    "BatchAdjustStock": Mutation(on_stock(adjustment), in_batch("BatchAdjustStock", inventory)),
+    "BatchSetStock": Mutation(
         on_stock(
-            lambda n: inventory.AdjustStockRequest(
-                sku="TEE", delta=n, reason=inventory.ADJUSTMENT_REASON_FOUND, reference="shelf"
+            lambda n: inventory.BatchSetStockRequest(
+                rows=[inventory.BatchSetStockRequest.Row(sku="TEE", on_hand=count) for count in (n, 100 + n)]
             )
         ),
-        unary("inventory", "AdjustStock"),
+        unary("inventory", "BatchSetStock"),
     ),
     "SyncStock": Mutation(
         on_stock(lambda n: inventory.SyncStockRequest(rows=[inventory.SyncStockRequest.Row(sku="TEE", delta=n)] * 2)),

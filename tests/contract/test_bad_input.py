@@ -33,6 +33,7 @@ from tests.known_shop import (
 from tests.shop import money
 
 ROW = inventory.SyncStockRequest.Row
+COUNT = inventory.BatchSetStockRequest.Row
 UNITS = orders.LineQuantity(line_number=1, quantity=1)
 
 TAX = orders.Charge.KIND_TAX
@@ -117,6 +118,14 @@ QUANTITIES = {
 LINES = {
     "order": invalid(order(*[line()] * 1001), "lines"),
     "hold": invalid(hold(*[("TEE", 1)] * 1001), "lines"),
+    "batch of adjustments": invalid(
+        inventory.BatchAdjustStockRequest(requests=[inventory.AdjustStockRequest(sku="TEE", delta=1)] * 501), "requests"
+    ),
+    "batch of counts": invalid(inventory.BatchSetStockRequest(rows=[COUNT(sku="TEE", on_hand=1)] * 501), "rows"),
+    "batch of products": invalid(
+        catalog.BatchImportProductsRequest(requests=[catalog.ImportProductsRequest()] * 501), "requests"
+    ),
+    "batch of no counts": invalid(inventory.BatchSetStockRequest(), "rows"),
     "sync": invalid(sync(*[ROW(sku="TEE", delta=1)] * 1001), "rows"),
     "availability": invalid(inventory.BatchGetAvailabilityRequest(skus=["TEE"] * 1001), "skus"),
     "parcel": invalid(orders.FulfillOrderRequest(order_id=NOBODY, lines=[UNITS] * 1001), "lines"),

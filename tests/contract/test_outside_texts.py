@@ -285,6 +285,7 @@ EFFECTS: Mapping[str, tuple[str, Any]] = {
     "product.restored": ("Pms", catalog.RestoreProductRequest),
     "product.sku_renamed": ("Pms", catalog.RenameSkuRequest),
     "stock.adjusted": ("Pms", inventory.AdjustStockRequest),
+    "stock.synced": ("Pms", inventory.SyncStockRequest),
 }
 """Who sends each type of webhook, and what its `data` is."""
 

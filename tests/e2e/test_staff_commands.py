@@ -559,6 +559,24 @@ async def test_counts_as_a_spreadsheet_saves_them(shop: Shop, run: Run, sku: str
     assert await shop.counters(sku) == (12, 0, 0)
 
 
+async def test_a_sync_that_is_only_a_dry_run(shop: Shop, run: Run, sku: str, tmp_path: Path) -> None:
+    file = tmp_path / "count.csv"
+    file.write_text(f"sku,on_hand\n{sku},12\n{sku},10\n{sku},3\nNO-SUCH-SKU,1\n")
+    words = ("stock", "sync", file, "--dry-run")
+    asked = await run(*words, "--json")
+    assert (asked.code, asked.json["dry_run"], asked.json["applied"], asked.json["changed"]) == (1, True, 0, 3)
+    assert [(each["line"], each["location_id"], each["before"], each["after"]) for each in asked.json["changes"]] == [
+        *((2, "main", 10, 12), (3, "main", 12, 10), (4, "main", 10, 3)),
+    ]
+    printed = await run(*words)
+    assert ["4", sku, "main", "10", "3", "-7"] in rows(printed.out.partition("Would be")[2])
+    said = (
+        "4 rows, 3 would change stock, 1 refused; 2 units more, 9 units less; nothing was written, this was a dry run"
+    )
+    assert printed.out.endswith(f"✗ {file}: {said}\n")
+    assert await shop.counters(sku) == (10, 0, 0)
+
+
 async def test_a_sync_that_is_repeated_with_its_request_id_does_nothing_twice(shop: Shop, run: Run, sku: str) -> None:
     words = ("stock", "sync", "-", "--request-id", str(uuid.uuid4()), "--reason", "received")
     for _ in range(2):

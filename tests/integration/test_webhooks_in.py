@@ -272,6 +272,24 @@ async def test_stock_adjusted(shop: Shop) -> None:
     assert [(each.on_hand_delta, each.actor) for each in ledger.movements] == [(5, "webhook:pms")]
 
 
+async def test_stock_synced_has_a_result_for_each_row(shop: Shop) -> None:
+    rows = [{"sku": "TEE", "onHand": "4"}, {"sku": "NONE", "delta": 1}, {"sku": ""}, {"sku": "TEE", "delta": -1}]
+    body = body_of("stock.synced", {"rows": rows, "reference": "night"})
+    async with nothing_written(shop.pool):
+        checking = body_of("stock.synced", {"rows": rows, "reference": "night", "validateOnly": True})
+        checked = await post(shop, "pms", checking, signed(checking))
+    first = await post(shop, "pms", body, signed(body, "msg_1"))
+    assert [each.error.code for each in first.synced.results] == [0, 5, 3, 0]
+    assert [(each.on_hand, each.on_hand_delta) for each in first.synced.results] == [(4, 4), (0, 0), (0, 0), (3, -1)]
+    assert checked.synced.results == first.synced.results
+    async with nothing_written(shop.pool):
+        assert await post(shop, "pms", body, signed(body, "msg_1")) == first
+        many = body_of("stock.synced", {"rows": [{"sku": "TEE", "delta": 1}] * 1001})
+        assert (await refused(post(shop, "pms", many, signed(many)))).fields == ["rows"]
+    ledger = await shop.pms.inventory.ListStockMovements(inventory.ListStockMovementsRequest(reference="night"))
+    assert [(each.on_hand_delta, each.actor) for each in ledger.movements] == [(-1, "webhook:pms"), (4, "webhook:pms")]
+
+
 async def test_a_product_from_draft_to_archive(shop: Shop) -> None:
     product = catalog.Product(
         title="Mug", handle="mug", variants=[catalog.Variant(sku="MUG", price=money("9.90"))], vendor="Loom"

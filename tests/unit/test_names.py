@@ -141,6 +141,9 @@ def test_every_field_of_a_request_that_speaks_of_a_sku_is_one() -> None:
         "RenameSkuRequest.new_sku",
         "BatchGetAvailabilityRequest.skus",
         "SyncStockRequest.rows.sku",
+        "BatchSetStockRequest.rows.sku",
+        "BatchAdjustStockRequest.requests.sku",
+        "BatchImportProductsRequest.requests.product.variants.sku",
         "BatchCreateOrdersRequest.requests.lines.sku",
         "ListEventsRequest.aggregate_id",
     }

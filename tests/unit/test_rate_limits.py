@@ -93,6 +93,7 @@ def test_what_each_method_counts_as() -> None:
     assert {name for name, kind in kinds.items() if kind == "bulk"} == {
         *("BatchCreateOrders", "BatchProcessOrders", "BatchFulfillOrders", "BatchCancelOrders", "ImportProducts"),
         *("SyncStock", "WatchAvailability", "WatchStock", "WatchOrders", "WatchEvents"),
+        *("BatchAdjustStock", "BatchSetStock", "BatchImportProducts"),
     }
     reading = ("Get", "BatchGet", "List", "Count", "Check", "Explain", "Verify", "Receive", "WhoAmI")
     assert {name for name, kind in kinds.items() if kind == "read"} == {n for n in kinds if n.startswith(reading)}

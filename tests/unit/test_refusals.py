@@ -16,7 +16,7 @@ from stockward_server.api.events.encoder import encode_event
 from stockward_server.application.command import Command
 from stockward_server.application.overlay import Overlay
 from stockward_server.application.response_codec import R
-from stockward_server.application.stock_commands import SyncStock
+from stockward_server.application.stock_commands import SyncedRow, SyncStock
 from stockward_server.application.unit_of_work import UnitOfWork
 from stockward_server.domain.errors import Refusal, SkuUnknown
 from stockward_server.domain.hold_limits import Held
@@ -120,7 +120,7 @@ async def test_a_row_that_is_refused_on_the_way_changes_nothing() -> None:
             assert isinstance(results, Refusal)
             assert batch.seen() == before
             continue
-        done = [row for row, result in zip(rows, results, strict=True) if isinstance(result, StockLevel)]
+        done = [row for row, result in zip(rows, results, strict=True) if isinstance(result, SyncedRow)]
         assert [(m.sku, m.location_id, m.on_hand_delta) for m in batch.state.movements] == done
         assert list(batch.state.levels.changes) == [row[:2] for row in done]
         assert {event.aggregate_id for event in batch.state.events} == {f"{sku}@{place}" for sku, place, _ in done}

@@ -112,7 +112,7 @@ async def test_availability_of_many_is_answered_in_turns() -> None:
             return await availability(skus)
 
     window: Any = Window()
-    servicer = InventoryServicer(UNUSED, UNUSED, UNUSED, window, UNUSED, UNUSED, UNUSED, UNUSED)
+    servicer = InventoryServicer(UNUSED, UNUSED, UNUSED, UNUSED, window, UNUSED, UNUSED, UNUSED, UNUSED)
     current_call.set(Call(Caller("shop", Role.STOREFRONT), "test"))
     request = inventory.BatchGetAvailabilityRequest(skus=SKUS)
     assert await turns_during(servicer.BatchGetAvailability(request, UNUSED)) >= len(SKUS)

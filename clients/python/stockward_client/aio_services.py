@@ -537,6 +537,20 @@ class AsyncCatalogService:
         """
         return await self._calls.upload(self._stub.ImportProducts, requests, timeout)
 
+    async def batch_import_products(
+        self, *, requests: Iterable[catalog_pb2.ImportProductsRequest], timeout: float | None = None
+    ) -> catalog_pb2.BatchImportProductsResponse:
+        """Creates or updates up to 500 products: ImportProducts for callers that cannot stream. The message must fit
+        into 4 MiB as a whole.
+
+        Args:
+            requests: Rows to import, 1 to 500. One that breaks a rule gets an error in its result.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.BatchImportProducts, catalog_pb2.BatchImportProductsRequest(requests=requests), timeout
+        )
+
     def list_available_products(
         self,
         *,
@@ -892,6 +906,58 @@ class AsyncInventoryService:
             request.on_hand = on_hand
         return await self._calls.unary(self._stub.AdjustStock, request, timeout)
 
+    async def batch_adjust_stock(
+        self, *, requests: Iterable[inventory_pb2.AdjustStockRequest], timeout: float | None = None
+    ) -> inventory_pb2.BatchAdjustStockResponse:
+        """Adjusts on_hand up to 500 times; each adjustment succeeds or fails on its own, as by AdjustStock, and has
+        a request_id of its own. Results come in the order of the requests. Adjustments of the same SKU and
+        location are applied in their order.
+
+        Args:
+            requests: Adjustments to make, 1 to 500. One that breaks a rule gets an error in its result.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.BatchAdjustStock, inventory_pb2.BatchAdjustStockRequest(requests=requests), timeout
+        )
+
+    async def batch_set_stock(
+        self,
+        *,
+        rows: Iterable[inventory_pb2.BatchSetStockRequest.Row],
+        reason: inventory_pb2.AdjustmentReason.ValueType | enums.AdjustmentReason | None = None,
+        reference: str = "",
+        request_id: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+    ) -> inventory_pb2.BatchSetStockResponse:
+        """Sets on_hand of up to 500 SKUs to what was counted: a message of SyncStock for callers that cannot stream.
+        There is one result for each row, and a refused row does not stop the others. The rows are applied in one
+        transaction, in their order. A row that changes nothing is not recorded, as by SyncStock.
+
+        Args:
+            rows: Counts to apply, 1 to 500. A row that breaks a rule gets an error in its result.
+            reason: Why the stock is adjusted, for all rows; ADJUSTMENT_REASON_COUNTED when unset.
+            reference: Reference to find the changes by, such as a count sheet, up to 200 characters.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            validate_only: Whether to only check the rows: the results are what they would be, and nothing is changed,
+                recorded or locked (AIP-163).
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return await self._calls.unary(
+            self._stub.BatchSetStock,
+            inventory_pb2.BatchSetStockRequest(
+                rows=rows,
+                reason=number_of(inventory_pb2.AdjustmentReason, reason),
+                reference=reference,
+                request_id=request_id,
+                validate_only=validate_only,
+            ),
+            timeout,
+        )
+
     def sync_stock(
         self,
         requests: Iterable[inventory_pb2.SyncStockRequest] | AsyncIterable[inventory_pb2.SyncStockRequest],
@@ -901,7 +967,8 @@ class AsyncInventoryService:
         """Adjusts on_hand of many SKUs. Each message has up to 1,000 rows and is answered by one message with one
         result for each row; a refused row does not stop the others. Rows of a message with the same SKU and
         location are applied in their order. A row that changes nothing is not recorded, unless it is the first
-        for its SKU and location: a count of zero creates the stock row with its movement and alert.
+        for its SKU and location: a count of zero creates the stock row with its movement and alert. A message can
+        be checked without effect (`validate_only`).
 
         Args:
             timeout: Seconds for the whole stream; None: no limit.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from stockward_server.application.command import Command
 from stockward_server.application.context import MutationContext
@@ -171,8 +171,15 @@ class AdjustStock(Command[StockLevel]):
         return uow.level(level.sku, level.location_id)
 
 
+class SyncedRow(NamedTuple):
+    """The stock row after an adjustment, and the change of on_hand, in units."""
+
+    level: StockLevel
+    on_hand_delta: int
+
+
 @dataclass(slots=True, kw_only=True)
-class SyncStock(Command[Sequence[StockLevel | Refusal]]):
+class SyncStock(Command[Sequence[SyncedRow | Refusal]]):
     """Applies many adjustments independently; one that does not change an existing stock row has no effect."""
 
     needs_locations: ClassVar[bool] = True
@@ -188,8 +195,8 @@ class SyncStock(Command[Sequence[StockLevel | Refusal]]):
     def weight(self) -> int:
         return len(self.adjustments)
 
-    def execute(self, uow: UnitOfWork) -> Sequence[StockLevel | Refusal]:
-        results: list[StockLevel | Refusal] = []
+    def execute(self, uow: UnitOfWork) -> Sequence[SyncedRow | Refusal]:
+        results: list[SyncedRow | Refusal] = []
         for adjustment in self.adjustments:
             if isinstance(adjustment, Refusal):
                 results.append(adjustment)
@@ -203,12 +210,12 @@ class SyncStock(Command[Sequence[StockLevel | Refusal]]):
                 uow.merge(row)
         return results
 
-    def _sync(self, adjustment: Adjustment, uow: UnitOfWork) -> StockLevel:
+    def _sync(self, adjustment: Adjustment, uow: UnitOfWork) -> SyncedRow:
         level = uow.countable_level(adjustment.sku, adjustment.location_id)
         change = decide_adjustment(adjustment, level)
         if change.on_hand or (level.sku, level.location_id) not in uow.levels:
             uow.move([change], self.cause)
-        return uow.level(adjustment.sku, adjustment.location_id)
+        return SyncedRow(uow.level(adjustment.sku, adjustment.location_id), change.on_hand)
 
 
 @dataclass(slots=True, kw_only=True)

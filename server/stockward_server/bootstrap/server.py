@@ -72,6 +72,7 @@ from stockward_server.storage.write.committer_metrics import CommitterMetrics
 from stockward_server.storage.write.lanes import Lanes
 from stockward_server.storage.write.mutation import Mutations
 from stockward_server.storage.write.order_refresh import refresh_orders
+from stockward_server.storage.write.rehearsal import Rehearsals
 from stockward_server.storage.write.retention import (
     delete_ended_sessions,
     delete_expired_contacts,
@@ -217,6 +218,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
     catalog_servicer = CatalogServicer(catalog, storefront_cache, seals)
     inventory_servicer = InventoryServicer(
         committer.submit,
+        Rehearsals(pool),
         views,
         SqlStockViews(pool, replicas),
         storefront_cache,

@@ -250,6 +250,9 @@ def sync(
     encoding: Encoding = None,
     reason: Annotated[Any, choice(pb.AdjustmentReason, "--reason", help="Why.  [default: counted]")] = None,
     reference: Annotated[str, typer.Option(help="Anything to find it by.", show_default="the file's name")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Have the server say what would change, and write nothing.")
+    ] = False,
     *,
     request_id: RequestId,
     address: Address = None,
@@ -270,7 +273,7 @@ def sync(
             found = read_rows(file, delimiter=delimiter, encoding=encoding)
     except FileUnreadable as error:
         fail(str(error), WRONG_USAGE)
-    work = StockSync(str(file), *found)
+    work = StockSync(str(file), *found, dry_run=dry_run)
     repetition = f"Run it again with --request-id {request_id}: what is done is not done twice"
     run_call(
         work.run(address, key, reason or pb.ADJUSTMENT_REASON_COUNTED, reference or file.name[:200], request_id),

@@ -5,23 +5,33 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 from stockward.inventory.v1.inventory_pb2 import AdjustmentReason, SyncStockRequest
 
 from stockward_client import StockwardError, error_of
 from stockward_server.commands.connection import connected, faults
 from stockward_server.commands.csv_file import CsvFile, FileUnreadable, read_csv
-from stockward_server.commands.output import note
+from stockward_server.commands.output import note, printable
 from stockward_server.commands.parsers import UNITS
 from stockward_server.commands.row_problems import RowProblem, table_of
 
 ROWS_AT_ONCE = 1000
 """Rows a message, the most that the contract takes."""
+
+MAIN = "main"
+"""The location of rows that name none."""
+
+MAX_SHOWN = 20
+"""Most changes that a dry run shows to people."""
 
 COLUMNS = ("sku", "location_id", "on_hand", "delta", "expected_on_hand")
 
@@ -87,11 +97,27 @@ def _number(text: str) -> int:
     return -int(digits) if text.startswith("-") else int(digits)
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a row does, or would do, to on_hand, in units."""
+
+    line: int
+    sku: str
+    location_id: str
+    before: int
+    after: int
+
+
 class StockSync:
     """Sends the rows of a file, and counts."""
 
-    def __init__(self, file: str, table: CsvFile, rows: list[Row], refused: list[RowProblem]) -> None:
+    def __init__(
+        self, file: str, table: CsvFile, rows: list[Row], refused: list[RowProblem], *, dry_run: bool = False
+    ) -> None:
+        """`dry_run`: has the rows only checked."""
         self.refused = refused
+        self._dry_run = dry_run
+        self._changes: list[Change] = []
         self._file = file
         self._table = table
         self._rows = rows
@@ -116,6 +142,7 @@ class StockSync:
                     reason=reason,
                     reference=reference,
                     request_id=str(uuid.uuid5(uuid.UUID(request_id), str(number))),
+                    validate_only=self._dry_run,
                 )
 
         async with connected(address, key) as client:
@@ -128,6 +155,9 @@ class StockSync:
                             self._refuse(line, row.sku, error_of(result.error))
                         else:
                             self._applied += 1
+                            if delta := result.on_hand_delta:
+                                at = row.location_id or MAIN
+                                self._changes.append(Change(line, row.sku, at, result.on_hand - delta, result.on_hand))
                     progress.advance(bar, len(parts[number]))
                     number += 1
         self.refused.sort(key=lambda row: row.line)
@@ -142,21 +172,44 @@ class StockSync:
     def report(self, as_json: bool) -> None:
         """Prints what became of the file: the answer on stdout, how it was read on stderr."""
         if as_json:
-            summary = {
+            summary: dict[str, object] = {
                 "file": self._file,
                 "encoding": self._table.encoding,
                 "delimiter": self._table.delimiter,
                 "rows": self._total,
-                "applied": self._applied,
+                "dry_run": self._dry_run,
+                "applied": 0 if self._dry_run else self._applied,
+                "changed": len(self._changes),
                 "refused": [row.document("sku") for row in self.refused],
             }
+            if self._dry_run:
+                summary["changes"] = [asdict(each) for each in self._changes]
             typer.echo(json.dumps(summary, indent=2))
             return
         console = Console()
         note(f"{self._file}: {self._table}")
         if self.refused:
             console.print(table_of(self.refused, "SKU", "Why it was refused"))
+        if self._dry_run and self._changes:
+            console.print(_table_of(self._changes))
         mark, style = ("✗", "bold red") if self.refused else ("✓", "green")
-        said = f"{mark} {self._file}: {self._total} rows, {self._applied} applied"
+        said = f"{mark} {self._file}: {self._total} rows, "
+        said += f"{len(self._changes)} would change stock" if self._dry_run else f"{self._applied} applied"
         said += f", {self._total - self._applied} refused" if self.refused else ""
+        if self._dry_run:
+            deltas = [each.after - each.before for each in self._changes]
+            up, down = sum(each for each in deltas if each > 0), -sum(each for each in deltas if each < 0)
+            said += f"; {up} units more, {down} units less; nothing was written, this was a dry run"
         console.print(said, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table_of(changes: Sequence[Change]) -> Table:
+    """Returns a table of the changes of most units."""
+    largest = sorted(changes, key=lambda each: -abs(each.after - each.before))[:MAX_SHOWN]
+    beyond = len(changes) - len(largest)
+    caption = f"and {beyond} smaller changes: --json has all of them" if beyond else None
+    table = Table("Line", "SKU", "Location", "Now", "Would be", "Change", box=SIMPLE, caption=caption)
+    for each in largest:
+        cells = (str(each.line), each.sku, each.location_id, str(each.before), str(each.after))
+        table.add_row(*map(Text, map(printable, cells)), f"{each.after - each.before:+}")
+    return table

@@ -6,11 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from google.rpc import status_pb2
+
 from stockward_server.application.ports.pages import PAGE_BYTES, Page, Position
 from stockward_server.application.ports.positions import Part
+from stockward_server.domain.errors import Refusal
 from stockward_server.runtime.turns import Turns, long_read
 from stockward_server.wire import page_token
 from stockward_server.wire.seal import Seals
+from stockward_server.wire.status import brief_status_of, status_of
 
 Row = TypeVar("Row")
 Made = TypeVar("Made", bound="Sized")
@@ -106,3 +110,8 @@ class Room:
             return False
         self._left -= size
         return True
+
+    def status_of(self, refusal: Refusal) -> status_pb2.Status:
+        """Returns the Status of a refused part, a brief one where there is no room for all of it."""
+        status = status_of(refusal)
+        return status if self.take(status.ByteSize()) else brief_status_of(refusal)

@@ -15,10 +15,14 @@ MAX_CALLERS = 100_000
 
 
 def kind_of(method: MethodDescriptor) -> MethodKind:
-    """By what the contract says: every mutation has a request_id, and a batch repeats requests that have one."""
+    """By what the contract says: every mutation has a request_id, and a batch has rows, or repeats requests that have
+    one."""
     fields = method.input_type.fields_by_name
     batch = fields["requests"].message_type if "requests" in fields else None
-    if method.client_streaming or method.server_streaming or (batch and "request_id" in batch.fields_by_name):
+    changes_rows = "rows" in fields and "request_id" in fields
+    if method.client_streaming or method.server_streaming or changes_rows:
+        return MethodKind.BULK
+    if batch and "request_id" in batch.fields_by_name:
         return MethodKind.BULK
     return MethodKind.WRITE if "request_id" in fields else MethodKind.READ
 

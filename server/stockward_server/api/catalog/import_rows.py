@@ -10,7 +10,6 @@ from stockward.catalog.v1 import catalog_pb2 as pb
 from stockward_server.domain.errors import FieldInvalid, Refusal
 from stockward_server.domain.names import handle_from
 from stockward_server.wire.pages import Room
-from stockward_server.wire.status import brief_status_of, status_of
 
 MAX_ROWS = 10_000
 """Rows of one stream."""
@@ -65,11 +64,7 @@ async def import_rows(
 
 
 def _refused(refusal: Refusal, room: Room) -> pb.ImportResult:
-    status = status_of(refusal)
-    return pb.ImportResult(
-        action=pb.ImportResult.ACTION_REFUSED,
-        error=status if room.take(status.ByteSize()) else brief_status_of(refusal),
-    )
+    return pb.ImportResult(action=pb.ImportResult.ACTION_REFUSED, error=room.status_of(refusal))
 
 
 def _keys(product: pb.Product) -> set[str]:

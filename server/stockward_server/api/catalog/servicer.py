@@ -36,7 +36,10 @@ from stockward_server.domain.product_changes import (
 from stockward_server.wire.pages import list_page
 from stockward_server.wire.seal import Seals
 from stockward_server.wire.times import moment
+from stockward_server.wire.validation.names import normalise_names
 from stockward_server.wire.validation.rules import validate
+
+IMPORT_PRODUCTS = "/stockward.catalog.v1.CatalogService/ImportProducts"
 
 NOT_ARCHIVED = (ProductState.DRAFT, ProductState.PUBLISHED, ProductState.UNPUBLISHED)
 
@@ -146,11 +149,24 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
 
         return pb.ImportProductsResponse(results=await import_rows(request_iterator, import_row))
 
+    async def BatchImportProducts(
+        self, request: pb.BatchImportProductsRequest, context: Context
+    ) -> pb.BatchImportProductsResponse:
+        async def rows() -> AsyncIterator[pb.ImportProductsRequest]:
+            for row in request.requests:
+                normalise_names(row)
+                yield row
+
+        async def import_row(row: pb.ImportProductsRequest) -> pb.ImportResult:
+            return await self.import_product(row, context)
+
+        return pb.BatchImportProductsResponse(results=await import_rows(rows(), import_row))
+
     async def import_product(self, row: pb.ImportProductsRequest, context: Context) -> pb.ImportResult:
         """One row of an import by itself: raises the Refusal that would stand in its result."""
         validate(pb.CreateProductRequest(product=row.product, request_id=row.request_id))
         result = await self._catalog.import_row(
-            request_of(context, row),
+            request_of(context, row, IMPORT_PRODUCTS),
             row.product.etag,
             product_edit(row.product),
             IMPORTED,

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -44,15 +45,16 @@ from stockward_server.domain.errors import (
     WebhookBodyInvalid,
     WebhookTypeUnknown,
 )
+from stockward_server.runtime.turns import at_once, beside
 from stockward_server.wire.json_parser import JsonInvalid, parse
-from stockward_server.wire.validation.rules import validate
+from stockward_server.wire.validation.rules import SHORT, validate
 
 log = logging.getLogger(__name__)
 
 MAX_TYPE_LENGTH = 200
 
-ORDER_PLACED = "order.placed"
-"""The type of webhook whose response has an order."""
+ORDER_PLACED, STOCK_SYNCED = "order.placed", "stock.synced"
+"""The types of webhooks whose response has an order, or a result for each row."""
 
 NO_MONEY_MOVED, NO_ORDER = "NO_MONEY_MOVED", "NO_ORDER"
 """Why nothing was done, beside the reasons with which RecordPayment refuses."""
@@ -122,6 +124,7 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
             "product.restored": _effect(catalog_service, "RestoreProduct", catalog.RestoreProduct),
             "product.sku_renamed": _effect(catalog_service, "RenameSku", catalog.RenameSku),
             "stock.adjusted": _effect(inventory_service, "AdjustStock", inventory.AdjustStock),
+            STOCK_SYNCED: _effect(inventory_service, "SyncStock", inventory.sync),
         }
 
     async def ReceiveStorefrontWebhook(self, request: HttpBody, context: Context) -> pb.ReceiveWebhookResponse:
@@ -170,19 +173,20 @@ class IncomingWebhookServicer(incoming_pb2_grpc.IncomingWebhookServiceServicer):
     ) -> pb.ReceiveWebhookResponse:
         own = self._secrets.standard.get(source, ())
         webhook_id, secret = verify_standard(body, _headers(context), [*own, *self._secrets.shared])
-        webhook = _parse(body)
+        read = beside if len(body) > SHORT else at_once
+        webhook = await read(partial(_parse, body))
         self._check_endpoint(source, webhook, shared=secret not in own)
         effect = effects.get(webhook["type"])
         if effect is None:
             raise WebhookTypeUnknown(webhook["type"])
-        try:
-            message = parse(find(webhook, "data", dict), effect.request())
-        except JsonInvalid as error:
-            field = f"data.{error.path}".rstrip(".")
-            raise WebhookBodyInvalid(field, error.words) from error
+        message = await read(partial(_message, webhook, effect))
         done = await _run(source, effect, message, webhook_id, context)
-        order = done if webhook["type"] == ORDER_PLACED else None
-        return pb.ReceiveWebhookResponse(webhook_id=webhook_id, type=webhook["type"], order=order)
+        return pb.ReceiveWebhookResponse(
+            webhook_id=webhook_id,
+            type=webhook["type"],
+            order=done if webhook["type"] == ORDER_PLACED else None,
+            synced=done if webhook["type"] == STOCK_SYNCED else None,
+        )
 
     def _check_endpoint(self, source: str, webhook: Mapping[str, Any], *, shared: bool) -> None:
         """Refuses what was signed for another endpoint, and, unless a shared secret has signed it, for none."""
@@ -204,6 +208,15 @@ async def _run(source: str, effect: Effect, message: Any, webhook_id: str, conte
     validate(message)
     current_call.set(Call(Caller(f"webhook:{source}", Role.PMS), effect.method))
     return await effect.run(message, context)
+
+
+def _message(webhook: Mapping[str, Any], effect: Effect) -> Any:
+    """Returns the request that is the data of a webhook; WebhookBodyInvalid."""
+    try:
+        return parse(find(webhook, "data", dict), effect.request())
+    except JsonInvalid as error:
+        field = f"data.{error.path}".rstrip(".")
+        raise WebhookBodyInvalid(field, error.words) from error
 
 
 def _parse(body: bytes) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from stockward_server.application.ports.stock import (
     LocationRow,
     MovementRow,
 )
+from stockward_server.application.stock_commands import SyncedRow
 from stockward_server.domain.errors import FieldInvalid, Refusal
 from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import Adjustment, AdjustmentReason, StockLevel
 from stockward_server.wire.enums import wire
-from stockward_server.wire.status import status_of
+from stockward_server.wire.pages import Room
 from stockward_server.wire.times import timestamp
 from stockward_server.wire.validation.rules import validate
 
@@ -78,19 +79,29 @@ RESERVATION = response_codec(pb.Reservation, reservation_message)
 """The response of every reservation mutation."""
 
 
-def sync_message(results: Sequence[StockLevel | Refusal]) -> pb.SyncStockResponse:
-    """The response to one piece of a synchronisation."""
-    return pb.SyncStockResponse(
-        results=[
-            pb.SyncStockResponse.Result(error=status_of(result))
-            if isinstance(result, Refusal)
-            else pb.SyncStockResponse.Result(on_hand=result.on_hand, available=result.available)
-            for result in results
-        ]
-    )
+def sync_message(results: Sequence[SyncedRow | Refusal]) -> pb.SyncStockResponse:
+    """The response to one message of SyncStock."""
+    return pb.SyncStockResponse(results=sync_results(results))
+
+
+def set_message(results: Sequence[SyncedRow | Refusal]) -> pb.BatchSetStockResponse:
+    return pb.BatchSetStockResponse(results=sync_results(results))
+
+
+def sync_results(results: Sequence[SyncedRow | Refusal]) -> list[pb.SyncStockResponse.Result]:
+    room = Room()
+    return [
+        pb.SyncStockResponse.Result(error=room.status_of(result))
+        if isinstance(result, Refusal)
+        else pb.SyncStockResponse.Result(
+            on_hand=result.level.on_hand, available=result.level.available, on_hand_delta=result.on_hand_delta
+        )
+        for result in results
+    ]
 
 
 SYNC = response_codec(pb.SyncStockResponse, sync_message)
+SET = response_codec(pb.BatchSetStockResponse, set_message)
 
 
 def availability_message(row: AvailabilityRow) -> pb.Availability:
@@ -197,7 +208,7 @@ def adjustment_of(message: pb.AdjustStockRequest) -> Adjustment:
     return _adjustment(message, message.reason, message.note, message.reference)
 
 
-def adjustments_of(message: pb.SyncStockRequest) -> list[Adjustment | Refusal]:
+def adjustments_of(message: pb.SyncStockRequest | pb.BatchSetStockRequest) -> list[Adjustment | Refusal]:
     """What each row wants, or which of its fields is at fault."""
     reason = message.reason or AdjustmentReason.COUNTED
     adjustments: list[Adjustment | Refusal] = []
@@ -211,11 +222,12 @@ def adjustments_of(message: pb.SyncStockRequest) -> list[Adjustment | Refusal]:
 
 
 def _adjustment(row: Any, reason: int, note: str, reference: str) -> Adjustment:
+    counted = row.HasField("on_hand")
     return Adjustment(
         row.sku,
         row.location_id or DEFAULT_LOCATION,
-        row.delta if row.HasField("delta") else None,
-        row.on_hand if row.HasField("on_hand") else None,
+        None if counted else row.delta,
+        row.on_hand if counted else None,
         row.expected_on_hand if row.HasField("expected_on_hand") else None,
         AdjustmentReason(reason),
         note,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 from stockward.inventory.v1 import inventory_pb2 as pb
 from stockward.inventory.v1 import inventory_pb2_grpc
@@ -13,6 +15,7 @@ from stockward_server.api.inventory.messages import (
     LEVEL,
     LOCATION,
     RESERVATION,
+    SET,
     SYNC,
     adjustment_of,
     adjustments_of,
@@ -29,7 +32,7 @@ from stockward_server.api.inventory.messages import (
 )
 from stockward_server.api.requests import Context, customer_of_call, request_of
 from stockward_server.api.watching import watch_availability, watch_stock
-from stockward_server.application.ports.committer import Submit
+from stockward_server.application.ports.committer import Rehearse, Submit
 from stockward_server.application.ports.positions import Part
 from stockward_server.application.ports.stock import (
     LocationRow,
@@ -38,6 +41,7 @@ from stockward_server.application.ports.stock import (
     ReservationFilter,
     StockViews,
 )
+from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.application.stock_commands import (
     AdjustStock,
     ExtendReservation,
@@ -45,18 +49,22 @@ from stockward_server.application.stock_commands import (
     ReleaseReservation,
     ReserveStock,
     SetStockPolicy,
+    SyncedRow,
     SyncStock,
 )
 from stockward_server.application.storefront_cache import StorefrontCache
 from stockward_server.application.watches import Watches
 from stockward_server.auth.identity import current_call
-from stockward_server.domain.errors import ReservationNotFound, SkuUnknown
+from stockward_server.domain.errors import Refusal, ReservationNotFound, SkuUnknown
 from stockward_server.domain.reservation import ReservationState
 from stockward_server.domain.stock import MovementKind
-from stockward_server.runtime.turns import Turns, long_read
-from stockward_server.wire.pages import list_page
+from stockward_server.runtime.turns import MUCH, Turns, at_once, beside, long_read
+from stockward_server.wire.pages import Room, list_page
 from stockward_server.wire.seal import Seals
 from stockward_server.wire.times import moment, timespan
+from stockward_server.wire.validation.rules import validate
+
+ADJUST_STOCK = "/stockward.inventory.v1.InventoryService/AdjustStock"
 
 
 class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
@@ -65,6 +73,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     def __init__(
         self,
         submit: Submit,
+        rehearse: Rehearse,
         views: StockViews,
         lists: StockViews,
         storefront_cache: StorefrontCache,
@@ -75,6 +84,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> None:
         """`lists` may read from a replica: lists, the ledger and audits."""
         self._submit = submit
+        self._rehearse = rehearse
         self._views = views
         self._lists = lists
         self._cache = storefront_cache
@@ -174,16 +184,52 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     # Stock
 
     async def AdjustStock(self, request: pb.AdjustStockRequest, context: Context) -> pb.StockLevel:
-        command = AdjustStock(cause=request_of(context, request), adjustment=adjustment_of(request))
+        command = AdjustStock(cause=request_of(context, request, ADJUST_STOCK), adjustment=adjustment_of(request))
         return await self._submit(command, LEVEL)
+
+    async def BatchAdjustStock(
+        self, request: pb.BatchAdjustStockRequest, context: Context
+    ) -> pb.BatchAdjustStockResponse:
+        room = Room()
+        places = asyncio.Semaphore(MUCH)  # the others wait for a batch of so many
+
+        async def adjust(each: pb.AdjustStockRequest) -> pb.BatchAdjustStockResponse.Result:
+            async with places:
+                try:
+                    validate(each)
+                    return pb.BatchAdjustStockResponse.Result(stock_level=await self.AdjustStock(each, context))
+                except Refusal as refusal:
+                    return pb.BatchAdjustStockResponse.Result(error=room.status_of(refusal))
+
+        return pb.BatchAdjustStockResponse(results=await asyncio.gather(*map(adjust, request.requests)))
+
+    async def BatchSetStock(self, request: pb.BatchSetStockRequest, context: Context) -> pb.BatchSetStockResponse:
+        return await self._sync(request, context, SET)
 
     async def SyncStock(
         self, requests: AsyncIterator[pb.SyncStockRequest], context: Context
     ) -> AsyncIterator[pb.SyncStockResponse]:
         async for request in requests:
-            adjustments = adjustments_of(request)  # and all names in their one form, as a repetition is known by them
-            command = SyncStock(cause=request_of(context, request), adjustments=adjustments)
-            yield await self._submit(command, SYNC)
+            yield await self.sync(request, context)
+
+    async def sync(self, request: pb.SyncStockRequest, context: Context) -> pb.SyncStockResponse:
+        """One message of SyncStock by itself."""
+        return await self._sync(request, context, SYNC)
+
+    async def _sync(
+        self,
+        request: pb.SyncStockRequest | pb.BatchSetStockRequest,
+        context: Context,
+        codec: ResponseCodec[Sequence[SyncedRow | Refusal], M],
+    ) -> M:
+        read = beside if len(request.rows) > MUCH else at_once
+        # brings all names into their one form, too, as a repetition is known by them
+        adjustments = await read(partial(adjustments_of, request))
+        command = SyncStock(cause=request_of(context, request), adjustments=adjustments)
+        if not request.validate_only:
+            return await self._submit(command, codec)
+        async with long_read(len(request.rows)):
+            return codec.make(await self._rehearse(command))
 
     async def SetStockPolicy(self, request: pb.SetStockPolicyRequest, context: Context) -> pb.StockLevel:
         command = SetStockPolicy(

@@ -15,3 +15,9 @@ class Submit(Protocol):
     """
 
     async def __call__(self, command: Command[R], codec: ResponseCodec[R, M]) -> M: ...
+
+
+class Rehearse(Protocol):
+    """Returns the result that a command on stock would have now; changes, records and locks nothing."""
+
+    async def __call__(self, command: Command[R]) -> R: ...

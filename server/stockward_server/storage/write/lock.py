@@ -76,8 +76,7 @@ async def lock_state(connection: Executor, commands: Sequence[Command[Any]], sta
         if renames_since != renames:
             raise asyncpg.SerializationError("a SKU was renamed meanwhile")
     if any(command.needs_locations for command in commands):
-        rows = await connection.fetch("SELECT location_id, priority, active FROM locations")
-        state.locations = {row["location_id"]: (row["priority"], row["active"]) for row in rows}
+        state.locations = await load_locations(connection)
     again = [offer.sku for offer in state.offers.values() if offer.name_reused]
     rows_to_come = [key for key in product(again, state.locations) if key not in state.levels]
     if rows_to_come:
@@ -132,10 +131,15 @@ async def _lock_pairs(connection: Executor, pairs: Collection[tuple[str, str]], 
 async def lock_stock(connection: Executor, skus: Collection[str], strength: str = "NO KEY UPDATE") -> list[StockLevel]:
     """Locks and returns the stock rows of these SKUs at every location, in the global order. The strength UPDATE
     permits deleting and renaming them."""
+    return await load_stock(connection, skus, f"FOR {strength} OF s")
+
+
+async def load_stock(connection: Executor, skus: Collection[str], locking: str = "") -> list[StockLevel]:
+    """Returns the stock rows of these SKUs at every location."""
     rows = await connection.fetch(
         f"""
         SELECT s.*, l.priority, l.active FROM stock s JOIN locations l USING (location_id)
-        WHERE s.sku = ANY($1::text[]) ORDER BY s.sku, s.location_id FOR {strength} OF s
+        WHERE s.sku = ANY($1::text[]) ORDER BY s.sku, s.location_id {locking}
         """,
         sorted(skus),
     )
@@ -144,6 +148,12 @@ async def lock_stock(connection: Executor, skus: Collection[str], strength: str 
         levels.append(stock_level(row))
         await turns.give()
     return levels
+
+
+async def load_locations(connection: Executor) -> dict[str, tuple[int, bool]]:
+    """Returns the priority of each location, and whether it is active."""
+    rows = await connection.fetch("SELECT location_id, priority, active FROM locations")
+    return {row["location_id"]: (row["priority"], row["active"]) for row in rows}
 
 
 async def last_versions(connection: Executor, keys: Collection[StockKey]) -> list[int]:

@@ -1086,6 +1086,54 @@ class ImportProductsResponse(_message.Message):
 Global___ImportProductsResponse: _TypeAlias = ImportProductsResponse  # noqa: Y015
 
 @_typing.final
+class BatchImportProductsRequest(_message.Message):
+    """Request message for BatchImportProducts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportProductsRequest]:
+        """Rows to import, 1 to 500. One that breaks a rule gets an error in its result."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___ImportProductsRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchImportProductsRequest: _TypeAlias = BatchImportProductsRequest  # noqa: Y015
+
+@_typing.final
+class BatchImportProductsResponse(_message.Message):
+    """Response message for BatchImportProducts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportResult]:
+        """One result for each request, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ImportResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchImportProductsResponse: _TypeAlias = BatchImportProductsResponse  # noqa: Y015
+
+@_typing.final
 class ImportResult(_message.Message):
     """Outcome of one row of an import."""
 
@@ -1132,8 +1180,8 @@ class ImportResult(_message.Message):
     """Id of the product; empty when the row was refused, or when `validate_only` would have created it."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Why the row was refused, as CreateProduct or UpdateProduct would have returned it. Once the errors of a stream add
-        up to about 2 MiB, further ones have a shortened message and no details but the reason.
+        """Why the row was refused, as CreateProduct or UpdateProduct would have returned it. Once the errors of a response
+        add up to about 2 MiB, further ones have a shortened message and no details but the reason.
         """
 
     @_builtins.property

@@ -90,6 +90,11 @@ class CatalogServiceStub:
                 request_serializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.ImportProductsRequest.SerializeToString,
                 response_deserializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.ImportProductsResponse.FromString,
                 _registered_method=True)
+        self.BatchImportProducts = channel.unary_unary(
+                '/stockward.catalog.v1.CatalogService/BatchImportProducts',
+                request_serializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.BatchImportProductsRequest.SerializeToString,
+                response_deserializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.BatchImportProductsResponse.FromString,
+                _registered_method=True)
         self.ListAvailableProducts = channel.unary_unary(
                 '/stockward.catalog.v1.CatalogService/ListAvailableProducts',
                 request_serializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.ListAvailableProductsRequest.SerializeToString,
@@ -237,6 +242,14 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchImportProducts(self, request, context):
+        """Creates or updates up to 500 products: ImportProducts for callers that cannot stream. The message must fit into 4
+        MiB as a whole.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAvailableProducts(self, request, context):
         """Lists published products with their availability, for a storefront.
         """
@@ -311,6 +324,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ImportProducts,
                     request_deserializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.ImportProductsRequest.FromString,
                     response_serializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.ImportProductsResponse.SerializeToString,
+            ),
+            'BatchImportProducts': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchImportProducts,
+                    request_deserializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.BatchImportProductsRequest.FromString,
+                    response_serializer=stockward_dot_catalog_dot_v1_dot_catalog__pb2.BatchImportProductsResponse.SerializeToString,
             ),
             'ListAvailableProducts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAvailableProducts,
@@ -621,6 +639,33 @@ class CatalogService:
             '/stockward.catalog.v1.CatalogService/ImportProducts',
             stockward_dot_catalog_dot_v1_dot_catalog__pb2.ImportProductsRequest.SerializeToString,
             stockward_dot_catalog_dot_v1_dot_catalog__pb2.ImportProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchImportProducts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.catalog.v1.CatalogService/BatchImportProducts',
+            stockward_dot_catalog_dot_v1_dot_catalog__pb2.BatchImportProductsRequest.SerializeToString,
+            stockward_dot_catalog_dot_v1_dot_catalog__pb2.BatchImportProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -130,6 +130,10 @@ class CatalogServiceStub:
     own. A stream has up to 10,000 rows; results come in the order of the rows. Rows that share a handle or a SKU are
     processed one after another, others in parallel. A row can be checked without effect (`validate_only`).
     """
+    BatchImportProducts: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.BatchImportProductsRequest, _catalog_pb2.BatchImportProductsResponse]
+    """Creates or updates up to 500 products: ImportProducts for callers that cannot stream. The message must fit into 4
+    MiB as a whole.
+    """
     ListAvailableProducts: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListAvailableProductsRequest, _catalog_pb2.ListAvailableProductsResponse]
     """Lists published products with their availability, for a storefront."""
     GetAvailableProduct: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetAvailableProductRequest, _catalog_pb2.AvailableProduct]
@@ -229,6 +233,10 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Creates or updates many products, matched by handle. Each message is one row, and each row succeeds or fails on its
     own. A stream has up to 10,000 rows; results come in the order of the rows. Rows that share a handle or a SKU are
     processed one after another, others in parallel. A row can be checked without effect (`validate_only`).
+    """
+    BatchImportProducts: _aio.UnaryUnaryMultiCallable[_catalog_pb2.BatchImportProductsRequest, _catalog_pb2.BatchImportProductsResponse]  # type: ignore[assignment]
+    """Creates or updates up to 500 products: ImportProducts for callers that cannot stream. The message must fit into 4
+    MiB as a whole.
     """
     ListAvailableProducts: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListAvailableProductsRequest, _catalog_pb2.ListAvailableProductsResponse]  # type: ignore[assignment]
     """Lists published products with their availability, for a storefront."""
@@ -392,6 +400,16 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates or updates many products, matched by handle. Each message is one row, and each row succeeds or fails on its
         own. A stream has up to 10,000 rows; results come in the order of the rows. Rows that share a handle or a SKU are
         processed one after another, others in parallel. A row can be checked without effect (`validate_only`).
+        """
+
+    @_abc_1.abstractmethod
+    def BatchImportProducts(
+        self,
+        request: _catalog_pb2.BatchImportProductsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.BatchImportProductsResponse, _abc.Awaitable[_catalog_pb2.BatchImportProductsResponse]]:
+        """Creates or updates up to 500 products: ImportProducts for callers that cannot stream. The message must fit into 4
+        MiB as a whole.
         """
 
     @_abc_1.abstractmethod

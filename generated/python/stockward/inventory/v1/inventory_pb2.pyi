@@ -1295,6 +1295,196 @@ class AdjustStockRequest(_message.Message):
 Global___AdjustStockRequest: _TypeAlias = AdjustStockRequest  # noqa: Y015
 
 @_typing.final
+class BatchAdjustStockRequest(_message.Message):
+    """Request message for BatchAdjustStock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdjustStockRequest]:
+        """Adjustments to make, 1 to 500. One that breaks a rule gets an error in its result."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___AdjustStockRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchAdjustStockRequest: _TypeAlias = BatchAdjustStockRequest  # noqa: Y015
+
+@_typing.final
+class BatchAdjustStockResponse(_message.Message):
+    """Response message for BatchAdjustStock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Result(_message.Message):
+        """Outcome of one request."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        STOCK_LEVEL_FIELD_NUMBER: _builtins.int
+        ERROR_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def stock_level(self) -> Global___StockLevel:
+            """The stock level after the adjustment."""
+
+        @_builtins.property
+        def error(self) -> _status_pb2.Status:
+            """Why the adjustment was refused, as AdjustStock would have returned it. Once the errors of a response add up to
+            about 2 MiB, further ones have a shortened message and no details but the reason.
+            """
+
+        def __init__(
+            self,
+            *,
+            stock_level: Global___StockLevel | None = ...,
+            error: _status_pb2.Status | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "stock_level", b"stock_level"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "stock_level", b"stock_level"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["stock_level", "error"]  # noqa: Y015
+        _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchAdjustStockResponse.Result]:
+        """One result for each request, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BatchAdjustStockResponse.Result] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchAdjustStockResponse: _TypeAlias = BatchAdjustStockResponse  # noqa: Y015
+
+@_typing.final
+class BatchSetStockRequest(_message.Message):
+    """Request message for BatchSetStock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Row(_message.Message):
+        """Count of one SKU at one location."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SKU_FIELD_NUMBER: _builtins.int
+        LOCATION_ID_FIELD_NUMBER: _builtins.int
+        ON_HAND_FIELD_NUMBER: _builtins.int
+        EXPECTED_ON_HAND_FIELD_NUMBER: _builtins.int
+        sku: _builtins.str
+        """Stock keeping unit of the goods, 1 to 64 characters."""
+        location_id: _builtins.str
+        """Id of the location; `main` when empty."""
+        on_hand: _builtins.int
+        """Units counted: on_hand becomes this number, 0 to 1,000,000,000. Zero must be given, too."""
+        expected_on_hand: _builtins.int
+        """Expected on_hand before the change (compare-and-set). Unset: no check."""
+        def __init__(
+            self,
+            *,
+            sku: _builtins.str = ...,
+            location_id: _builtins.str = ...,
+            on_hand: _builtins.int | None = ...,
+            expected_on_hand: _builtins.int | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_on_hand", b"_expected_on_hand", "_on_hand", b"_on_hand", "expected_on_hand", b"expected_on_hand", "on_hand", b"on_hand"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_on_hand", b"_expected_on_hand", "_on_hand", b"_on_hand", "expected_on_hand", b"expected_on_hand", "location_id", b"location_id", "on_hand", b"on_hand", "sku", b"sku"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__expected_on_hand: _TypeAlias = _typing.Literal["expected_on_hand"]  # noqa: Y015
+        _WhichOneofArgType__expected_on_hand: _TypeAlias = _typing.Literal["_expected_on_hand", b"_expected_on_hand"]  # noqa: Y015
+        _WhichOneofReturnType__on_hand: _TypeAlias = _typing.Literal["on_hand"]  # noqa: Y015
+        _WhichOneofArgType__on_hand: _TypeAlias = _typing.Literal["_on_hand", b"_on_hand"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_on_hand) -> _WhichOneofReturnType__expected_on_hand | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__on_hand) -> _WhichOneofReturnType__on_hand | None: ...
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    reason: Global___AdjustmentReason.ValueType
+    """Why the stock is adjusted, for all rows; ADJUSTMENT_REASON_COUNTED when unset."""
+    reference: _builtins.str
+    """Reference to find the changes by, such as a count sheet, up to 200 characters."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    validate_only: _builtins.bool
+    """Whether to only check the rows: the results are what they would be, and nothing is changed, recorded or locked
+    (AIP-163).
+    """
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchSetStockRequest.Row]:
+        """Counts to apply, 1 to 500. A row that breaks a rule gets an error in its result."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___BatchSetStockRequest.Row] | None = ...,
+        reason: Global___AdjustmentReason.ValueType | None = ...,
+        reference: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason", "reference", b"reference", "request_id", b"request_id", "rows", b"rows", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___BatchSetStockRequest: _TypeAlias = BatchSetStockRequest  # noqa: Y015
+
+@_typing.final
+class BatchSetStockResponse(_message.Message):
+    """Response message for BatchSetStock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SyncStockResponse.Result]:
+        """One result for each row, in the order of the rows."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___SyncStockResponse.Result] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSetStockResponse: _TypeAlias = BatchSetStockResponse  # noqa: Y015
+
+@_typing.final
 class SyncStockRequest(_message.Message):
     """Request message for SyncStock: a group of rows that are applied together."""
 
@@ -1347,6 +1537,7 @@ class SyncStockRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     reason: Global___AdjustmentReason.ValueType
     """Why the stock is adjusted, for all rows; ADJUSTMENT_REASON_COUNTED when unset."""
     reference: _builtins.str
@@ -1354,6 +1545,10 @@ class SyncStockRequest(_message.Message):
     request_id: _builtins.str
     """Random UUID (version 4) of this message, so that it can be repeated safely (AIP-155). The server makes one when it
     is empty.
+    """
+    validate_only: _builtins.bool
+    """Whether to only check the rows: the results are what they would be, and nothing is changed, recorded or locked
+    (AIP-163). Changes by other messages of the stream are not taken into account.
     """
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___SyncStockRequest.Row]:
@@ -1366,10 +1561,11 @@ class SyncStockRequest(_message.Message):
         reason: Global___AdjustmentReason.ValueType | None = ...,
         reference: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason", "reference", b"reference", "request_id", b"request_id", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason", "reference", b"reference", "request_id", b"request_id", "rows", b"rows", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
     _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
@@ -1392,13 +1588,20 @@ class SyncStockResponse(_message.Message):
         ON_HAND_FIELD_NUMBER: _builtins.int
         AVAILABLE_FIELD_NUMBER: _builtins.int
         ERROR_FIELD_NUMBER: _builtins.int
+        ON_HAND_DELTA_FIELD_NUMBER: _builtins.int
         on_hand: _builtins.int
         """Units at the location after the change; zero when the row was refused."""
         available: _builtins.int
         """Available units at the location after the change; zero when the row was refused."""
+        on_hand_delta: _builtins.int
+        """Change of on_hand by the row, in units; zero when it agreed or was refused. With `validate_only`, what the change
+        would be.
+        """
         @_builtins.property
         def error(self) -> _status_pb2.Status:
-            """Why the row was refused, as AdjustStock would have returned it; unset when it was applied."""
+            """Why the row was refused, as AdjustStock would have returned it; unset when it was applied. Once the errors of a
+            response add up to about 2 MiB, further ones have a shortened message and no details but the reason.
+            """
 
         def __init__(
             self,
@@ -1406,10 +1609,11 @@ class SyncStockResponse(_message.Message):
             on_hand: _builtins.int = ...,
             available: _builtins.int = ...,
             error: _status_pb2.Status | None = ...,
+            on_hand_delta: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "error", b"error", "on_hand", b"on_hand"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "error", b"error", "on_hand", b"on_hand", "on_hand_delta", b"on_hand_delta"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

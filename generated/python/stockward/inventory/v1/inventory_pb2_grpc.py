@@ -85,6 +85,16 @@ class InventoryServiceStub:
                 request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.AdjustStockRequest.SerializeToString,
                 response_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.StockLevel.FromString,
                 _registered_method=True)
+        self.BatchAdjustStock = channel.unary_unary(
+                '/stockward.inventory.v1.InventoryService/BatchAdjustStock',
+                request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchAdjustStockRequest.SerializeToString,
+                response_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchAdjustStockResponse.FromString,
+                _registered_method=True)
+        self.BatchSetStock = channel.unary_unary(
+                '/stockward.inventory.v1.InventoryService/BatchSetStock',
+                request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchSetStockRequest.SerializeToString,
+                response_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchSetStockResponse.FromString,
+                _registered_method=True)
         self.SyncStock = channel.stream_stream(
                 '/stockward.inventory.v1.InventoryService/SyncStock',
                 request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.SyncStockRequest.SerializeToString,
@@ -274,11 +284,30 @@ class InventoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchAdjustStock(self, request, context):
+        """Adjusts on_hand up to 500 times; each adjustment succeeds or fails on its own, as by AdjustStock, and has a
+        request_id of its own. Results come in the order of the requests. Adjustments of the same SKU and location are
+        applied in their order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchSetStock(self, request, context):
+        """Sets on_hand of up to 500 SKUs to what was counted: a message of SyncStock for callers that cannot stream. There is
+        one result for each row, and a refused row does not stop the others. The rows are applied in one transaction, in
+        their order. A row that changes nothing is not recorded, as by SyncStock.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SyncStock(self, request_iterator, context):
         """Adjusts on_hand of many SKUs. Each message has up to 1,000 rows and is answered by one message with one result for
         each row; a refused row does not stop the others. Rows of a message with the same SKU and location are applied in
         their order. A row that changes nothing is not recorded, unless it is the first for its SKU and location: a count
-        of zero creates the stock row with its movement and alert.
+        of zero creates the stock row with its movement and alert. A message can be checked without effect
+        (`validate_only`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -416,6 +445,16 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.AdjustStock,
                     request_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.AdjustStockRequest.FromString,
                     response_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.StockLevel.SerializeToString,
+            ),
+            'BatchAdjustStock': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchAdjustStock,
+                    request_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchAdjustStockRequest.FromString,
+                    response_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchAdjustStockResponse.SerializeToString,
+            ),
+            'BatchSetStock': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchSetStock,
+                    request_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchSetStockRequest.FromString,
+                    response_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchSetStockResponse.SerializeToString,
             ),
             'SyncStock': grpc.stream_stream_rpc_method_handler(
                     servicer.SyncStock,
@@ -739,6 +778,60 @@ class InventoryService:
             '/stockward.inventory.v1.InventoryService/AdjustStock',
             stockward_dot_inventory_dot_v1_dot_inventory__pb2.AdjustStockRequest.SerializeToString,
             stockward_dot_inventory_dot_v1_dot_inventory__pb2.StockLevel.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchAdjustStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.inventory.v1.InventoryService/BatchAdjustStock',
+            stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchAdjustStockRequest.SerializeToString,
+            stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchAdjustStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchSetStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.inventory.v1.InventoryService/BatchSetStock',
+            stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchSetStockRequest.SerializeToString,
+            stockward_dot_inventory_dot_v1_dot_inventory__pb2.BatchSetStockResponse.FromString,
             options,
             channel_credentials,
             insecure,

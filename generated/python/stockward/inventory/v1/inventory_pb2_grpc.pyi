@@ -141,11 +141,22 @@ class InventoryServiceStub:
     - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
     - OUT_OF_RANGE (QUANTITY_OVERFLOW): a counter would exceed 1,000,000,000,000.
     """
+    BatchAdjustStock: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.BatchAdjustStockRequest, _inventory_pb2.BatchAdjustStockResponse]
+    """Adjusts on_hand up to 500 times; each adjustment succeeds or fails on its own, as by AdjustStock, and has a
+    request_id of its own. Results come in the order of the requests. Adjustments of the same SKU and location are
+    applied in their order.
+    """
+    BatchSetStock: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.BatchSetStockRequest, _inventory_pb2.BatchSetStockResponse]
+    """Sets on_hand of up to 500 SKUs to what was counted: a message of SyncStock for callers that cannot stream. There is
+    one result for each row, and a refused row does not stop the others. The rows are applied in one transaction, in
+    their order. A row that changes nothing is not recorded, as by SyncStock.
+    """
     SyncStock: _grpc.StreamStreamMultiCallable[_inventory_pb2.SyncStockRequest, _inventory_pb2.SyncStockResponse]
     """Adjusts on_hand of many SKUs. Each message has up to 1,000 rows and is answered by one message with one result for
     each row; a refused row does not stop the others. Rows of a message with the same SKU and location are applied in
     their order. A row that changes nothing is not recorded, unless it is the first for its SKU and location: a count
-    of zero creates the stock row with its movement and alert.
+    of zero creates the stock row with its movement and alert. A message can be checked without effect
+    (`validate_only`).
     """
     SetStockPolicy: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.SetStockPolicyRequest, _inventory_pb2.StockLevel]
     """Sets the policy of one SKU at one location: when stock counts as low, what is kept back, and how far it may be sold
@@ -284,11 +295,22 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
     - OUT_OF_RANGE (QUANTITY_OVERFLOW): a counter would exceed 1,000,000,000,000.
     """
+    BatchAdjustStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.BatchAdjustStockRequest, _inventory_pb2.BatchAdjustStockResponse]  # type: ignore[assignment]
+    """Adjusts on_hand up to 500 times; each adjustment succeeds or fails on its own, as by AdjustStock, and has a
+    request_id of its own. Results come in the order of the requests. Adjustments of the same SKU and location are
+    applied in their order.
+    """
+    BatchSetStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.BatchSetStockRequest, _inventory_pb2.BatchSetStockResponse]  # type: ignore[assignment]
+    """Sets on_hand of up to 500 SKUs to what was counted: a message of SyncStock for callers that cannot stream. There is
+    one result for each row, and a refused row does not stop the others. The rows are applied in one transaction, in
+    their order. A row that changes nothing is not recorded, as by SyncStock.
+    """
     SyncStock: _aio.StreamStreamMultiCallable[_inventory_pb2.SyncStockRequest, _inventory_pb2.SyncStockResponse]  # type: ignore[assignment]
     """Adjusts on_hand of many SKUs. Each message has up to 1,000 rows and is answered by one message with one result for
     each row; a refused row does not stop the others. Rows of a message with the same SKU and location are applied in
     their order. A row that changes nothing is not recorded, unless it is the first for its SKU and location: a count
-    of zero creates the stock row with its movement and alert.
+    of zero creates the stock row with its movement and alert. A message can be checked without effect
+    (`validate_only`).
     """
     SetStockPolicy: _aio.UnaryUnaryMultiCallable[_inventory_pb2.SetStockPolicyRequest, _inventory_pb2.StockLevel]  # type: ignore[assignment]
     """Sets the policy of one SKU at one location: when stock counts as low, what is kept back, and how far it may be sold
@@ -486,6 +508,28 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def BatchAdjustStock(
+        self,
+        request: _inventory_pb2.BatchAdjustStockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.BatchAdjustStockResponse, _abc.Awaitable[_inventory_pb2.BatchAdjustStockResponse]]:
+        """Adjusts on_hand up to 500 times; each adjustment succeeds or fails on its own, as by AdjustStock, and has a
+        request_id of its own. Results come in the order of the requests. Adjustments of the same SKU and location are
+        applied in their order.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchSetStock(
+        self,
+        request: _inventory_pb2.BatchSetStockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.BatchSetStockResponse, _abc.Awaitable[_inventory_pb2.BatchSetStockResponse]]:
+        """Sets on_hand of up to 500 SKUs to what was counted: a message of SyncStock for callers that cannot stream. There is
+        one result for each row, and a refused row does not stop the others. The rows are applied in one transaction, in
+        their order. A row that changes nothing is not recorded, as by SyncStock.
+        """
+
+    @_abc_1.abstractmethod
     def SyncStock(
         self,
         request_iterator: _MaybeAsyncIterator[_inventory_pb2.SyncStockRequest],
@@ -494,7 +538,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adjusts on_hand of many SKUs. Each message has up to 1,000 rows and is answered by one message with one result for
         each row; a refused row does not stop the others. Rows of a message with the same SKU and location are applied in
         their order. A row that changes nothing is not recorded, unless it is the first for its SKU and location: a count
-        of zero creates the stock row with its movement and alert.
+        of zero creates the stock row with its movement and alert. A message can be checked without effect
+        (`validate_only`).
         """
 
     @_abc_1.abstractmethod

@@ -17,6 +17,7 @@ of the secret acts with the rights of staff, under the name `webhook:storefront`
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from stockward.inventory.v1 import inventory_pb2 as _inventory_pb2
 from stockward.order.v1 import order_pb2 as _order_pb2
 import builtins as _builtins
 import sys
@@ -227,6 +228,7 @@ class ReceiveWebhookResponse(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     IGNORED_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
+    SYNCED_FIELD_NUMBER: _builtins.int
     webhook_id: _builtins.str
     """The sender's id of the webhook: `webhook-id`, or the id of the Stripe event."""
     type: _builtins.str
@@ -240,6 +242,10 @@ class ReceiveWebhookResponse(_message.Message):
     def order(self) -> _order_pb2.Order:
         """The order that was created, for `order.placed`; a repetition of the webhook gets the same. Otherwise unset."""
 
+    @_builtins.property
+    def synced(self) -> _inventory_pb2.SyncStockResponse:
+        """One result for each row, for `stock.synced`: a refused row does not stop the others. Otherwise unset."""
+
     def __init__(
         self,
         *,
@@ -247,10 +253,11 @@ class ReceiveWebhookResponse(_message.Message):
         type: _builtins.str = ...,
         ignored: _builtins.str | None = ...,
         order: _order_pb2.Order | None = ...,
+        synced: _inventory_pb2.SyncStockResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ignored", b"_ignored", "ignored", b"ignored", "order", b"order"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ignored", b"_ignored", "ignored", b"ignored", "order", b"order", "synced", b"synced"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ignored", b"_ignored", "ignored", b"ignored", "order", b"order", "type", b"type", "webhook_id", b"webhook_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ignored", b"_ignored", "ignored", b"ignored", "order", b"order", "synced", b"synced", "type", b"type", "webhook_id", b"webhook_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ignored: _TypeAlias = _typing.Literal["ignored"]  # noqa: Y015
     _WhichOneofArgType__ignored: _TypeAlias = _typing.Literal["_ignored", b"_ignored"]  # noqa: Y015

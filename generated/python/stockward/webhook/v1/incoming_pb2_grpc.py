@@ -104,6 +104,7 @@ class IncomingWebhookServiceServicer:
         product.restored     stockward.catalog.v1.RestoreProductRequest
         product.sku_renamed  stockward.catalog.v1.RenameSkuRequest
         stock.adjusted       stockward.inventory.v1.AdjustStockRequest
+        stock.synced         stockward.inventory.v1.SyncStockRequest: `synced` of the response has a result a row
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

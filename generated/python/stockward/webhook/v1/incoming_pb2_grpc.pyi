@@ -82,6 +82,7 @@ class IncomingWebhookServiceStub:
         product.restored     stockward.catalog.v1.RestoreProductRequest
         product.sku_renamed  stockward.catalog.v1.RenameSkuRequest
         stock.adjusted       stockward.inventory.v1.AdjustStockRequest
+        stock.synced         stockward.inventory.v1.SyncStockRequest: `synced` of the response has a result a row
     """
     ReceiveStripeWebhook: _grpc.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]
     """Receives payment events from Stripe, signed in the header `stripe-signature` (at most 5 minutes old) with one of
@@ -152,6 +153,7 @@ class IncomingWebhookServiceAsyncStub(IncomingWebhookServiceStub):
         product.restored     stockward.catalog.v1.RestoreProductRequest
         product.sku_renamed  stockward.catalog.v1.RenameSkuRequest
         stock.adjusted       stockward.inventory.v1.AdjustStockRequest
+        stock.synced         stockward.inventory.v1.SyncStockRequest: `synced` of the response has a result a row
     """
     ReceiveStripeWebhook: _aio.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _incoming_pb2.ReceiveWebhookResponse]  # type: ignore[assignment]
     """Receives payment events from Stripe, signed in the header `stripe-signature` (at most 5 minutes old) with one of
@@ -231,6 +233,7 @@ class IncomingWebhookServiceServicer(metaclass=_abc_1.ABCMeta):
             product.restored     stockward.catalog.v1.RestoreProductRequest
             product.sku_renamed  stockward.catalog.v1.RenameSkuRequest
             stock.adjusted       stockward.inventory.v1.AdjustStockRequest
+            stock.synced         stockward.inventory.v1.SyncStockRequest: `synced` of the response has a result a row
         """
 
     @_abc_1.abstractmethod

@@ -20,6 +20,8 @@ import { file_google_api_annotations } from "../../../google/api/annotations_pb.
 import type { HttpBodySchema } from "../../../google/api/httpbody_pb.js";
 import { file_google_api_httpbody } from "../../../google/api/httpbody_pb.js";
 import { file_stockward_auth_v1_auth } from "../../auth/v1/auth_pb.js";
+import type { SyncStockResponse } from "../../inventory/v1/inventory_pb.js";
+import { file_stockward_inventory_v1_inventory } from "../../inventory/v1/inventory_pb.js";
 import type { Order } from "../../order/v1/order_pb.js";
 import { file_stockward_order_v1_order } from "../../order/v1/order_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -28,7 +30,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stockward/webhook/v1/incoming.proto.
  */
 export const file_stockward_webhook_v1_incoming: GenFile = /*@__PURE__*/
-  fileDesc("CiNzdG9ja3dhcmQvd2ViaG9vay92MS9pbmNvbWluZy5wcm90bxIUc3RvY2t3YXJkLndlYmhvb2sudjEihgEKFlJlY2VpdmVXZWJob29rUmVzcG9uc2USEgoKd2ViaG9va19pZBgBIAEoCRIMCgR0eXBlGAIgASgJEhQKB2lnbm9yZWQYAyABKAlIAIgBARIoCgVvcmRlchgEIAEoCzIZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlckIKCghfaWdub3JlZCqBBQoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASKgomRVJST1JfUkVBU09OX1dFQkhPT0tfU0lHTkFUVVJFX0lOVkFMSUQQARIoCiRFUlJPUl9SRUFTT05fV0VCSE9PS19USU1FU1RBTVBfU1RBTEUQAhIlCiFFUlJPUl9SRUFTT05fV0VCSE9PS19UWVBFX1VOS05PV04QAxIlCiFFUlJPUl9SRUFTT05fV0VCSE9PS19CT0RZX0lOVkFMSUQQBBIjCh9FUlJPUl9SRUFTT05fRU5EUE9JTlRfTk9UX0ZPVU5EEAUSJQohRVJST1JfUkVBU09OX0VORFBPSU5UX1VSTF9JTlZBTElEEAYSJgoiRVJST1JfUkVBU09OX0VORFBPSU5UX1RZUEVfVU5LTk9XThAHEigKJEVSUk9SX1JFQVNPTl9FTkRQT0lOVF9IRUFERVJfSU5WQUxJRBAIEi0KKUVSUk9SX1JFQVNPTl9FTkRQT0lOVF9NQU5BR0VEX0JZX1NFVFRJTkdTEAkSIgoeRVJST1JfUkVBU09OX0VORFBPSU5UX0RJU0FCTEVEEAoSJwojRVJST1JfUkVBU09OX0VORFBPSU5UX0xJTUlUX1JFQUNIRUQQCxIlCiFFUlJPUl9SRUFTT05fU0VDUkVUX0xJTUlUX1JFQUNIRUQQDBIjCh9FUlJPUl9SRUFTT05fREVMSVZFUllfTk9UX0ZPVU5EEA0SJwojRVJST1JfUkVBU09OX0RFTElWRVJZX1NUQVRFX0lOVkFMSUQQDhIhCh1FUlJPUl9SRUFTT05fREVMSVZFUllfRVhQSVJFRBAPMqcDChZJbmNvbWluZ1dlYmhvb2tTZXJ2aWNlEoYBChhSZWNlaXZlU3RvcmVmcm9udFdlYmhvb2sSFC5nb29nbGUuYXBpLkh0dHBCb2R5Giwuc3RvY2t3YXJkLndlYmhvb2sudjEuUmVjZWl2ZVdlYmhvb2tSZXNwb25zZSImmMIYAYLT5JMCHDoBKiIXL2FwaS9zdG9yZWZyb250L3dlYmhvb2sSeAoRUmVjZWl2ZVBtc1dlYmhvb2sSFC5nb29nbGUuYXBpLkh0dHBCb2R5Giwuc3RvY2t3YXJkLndlYmhvb2sudjEuUmVjZWl2ZVdlYmhvb2tSZXNwb25zZSIfmMIYAYLT5JMCFToBKiIQL2FwaS9wbXMvd2ViaG9vaxKJAQoUUmVjZWl2ZVN0cmlwZVdlYmhvb2sSFC5nb29nbGUuYXBpLkh0dHBCb2R5Giwuc3RvY2t3YXJkLndlYmhvb2sudjEuUmVjZWl2ZVdlYmhvb2tSZXNwb25zZSItmMIYAYLT5JMCIzoBKiIeL2FwaS9zdG9yZWZyb250L3dlYmhvb2svc3RyaXBlQksKGGNvbS5zdG9ja3dhcmQud2ViaG9vay52MUINSW5jb21pbmdQcm90b1ABWh5zdG9ja3dhcmQvd2ViaG9vay92MTt3ZWJob29rdjFiBnByb3RvMw", [file_google_api_annotations, file_google_api_httpbody, file_stockward_auth_v1_auth, file_stockward_order_v1_order]);
+  fileDesc("CiNzdG9ja3dhcmQvd2ViaG9vay92MS9pbmNvbWluZy5wcm90bxIUc3RvY2t3YXJkLndlYmhvb2sudjEiwQEKFlJlY2VpdmVXZWJob29rUmVzcG9uc2USEgoKd2ViaG9va19pZBgBIAEoCRIMCgR0eXBlGAIgASgJEhQKB2lnbm9yZWQYAyABKAlIAIgBARIoCgVvcmRlchgEIAEoCzIZLnN0b2Nrd2FyZC5vcmRlci52MS5PcmRlchI5CgZzeW5jZWQYBSABKAsyKS5zdG9ja3dhcmQuaW52ZW50b3J5LnYxLlN5bmNTdG9ja1Jlc3BvbnNlQgoKCF9pZ25vcmVkKoEFCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIqCiZFUlJPUl9SRUFTT05fV0VCSE9PS19TSUdOQVRVUkVfSU5WQUxJRBABEigKJEVSUk9SX1JFQVNPTl9XRUJIT09LX1RJTUVTVEFNUF9TVEFMRRACEiUKIUVSUk9SX1JFQVNPTl9XRUJIT09LX1RZUEVfVU5LTk9XThADEiUKIUVSUk9SX1JFQVNPTl9XRUJIT09LX0JPRFlfSU5WQUxJRBAEEiMKH0VSUk9SX1JFQVNPTl9FTkRQT0lOVF9OT1RfRk9VTkQQBRIlCiFFUlJPUl9SRUFTT05fRU5EUE9JTlRfVVJMX0lOVkFMSUQQBhImCiJFUlJPUl9SRUFTT05fRU5EUE9JTlRfVFlQRV9VTktOT1dOEAcSKAokRVJST1JfUkVBU09OX0VORFBPSU5UX0hFQURFUl9JTlZBTElEEAgSLQopRVJST1JfUkVBU09OX0VORFBPSU5UX01BTkFHRURfQllfU0VUVElOR1MQCRIiCh5FUlJPUl9SRUFTT05fRU5EUE9JTlRfRElTQUJMRUQQChInCiNFUlJPUl9SRUFTT05fRU5EUE9JTlRfTElNSVRfUkVBQ0hFRBALEiUKIUVSUk9SX1JFQVNPTl9TRUNSRVRfTElNSVRfUkVBQ0hFRBAMEiMKH0VSUk9SX1JFQVNPTl9ERUxJVkVSWV9OT1RfRk9VTkQQDRInCiNFUlJPUl9SRUFTT05fREVMSVZFUllfU1RBVEVfSU5WQUxJRBAOEiEKHUVSUk9SX1JFQVNPTl9ERUxJVkVSWV9FWFBJUkVEEA8ypwMKFkluY29taW5nV2ViaG9va1NlcnZpY2UShgEKGFJlY2VpdmVTdG9yZWZyb250V2ViaG9vaxIULmdvb2dsZS5hcGkuSHR0cEJvZHkaLC5zdG9ja3dhcmQud2ViaG9vay52MS5SZWNlaXZlV2ViaG9va1Jlc3BvbnNlIiaYwhgBgtPkkwIcOgEqIhcvYXBpL3N0b3JlZnJvbnQvd2ViaG9vaxJ4ChFSZWNlaXZlUG1zV2ViaG9vaxIULmdvb2dsZS5hcGkuSHR0cEJvZHkaLC5zdG9ja3dhcmQud2ViaG9vay52MS5SZWNlaXZlV2ViaG9va1Jlc3BvbnNlIh+YwhgBgtPkkwIVOgEqIhAvYXBpL3Btcy93ZWJob29rEokBChRSZWNlaXZlU3RyaXBlV2ViaG9vaxIULmdvb2dsZS5hcGkuSHR0cEJvZHkaLC5zdG9ja3dhcmQud2ViaG9vay52MS5SZWNlaXZlV2ViaG9va1Jlc3BvbnNlIi2YwhgBgtPkkwIjOgEqIh4vYXBpL3N0b3JlZnJvbnQvd2ViaG9vay9zdHJpcGVCSwoYY29tLnN0b2Nrd2FyZC53ZWJob29rLnYxQg1JbmNvbWluZ1Byb3RvUAFaHnN0b2Nrd2FyZC93ZWJob29rL3YxO3dlYmhvb2t2MWIGcHJvdG8z", [file_google_api_annotations, file_google_api_httpbody, file_stockward_auth_v1_auth, file_stockward_inventory_v1_inventory, file_stockward_order_v1_order]);
 
 /**
  * Response message for webhooks that were processed, now or before, or that need no processing.
@@ -65,6 +67,13 @@ export type ReceiveWebhookResponse = Message<"stockward.webhook.v1.ReceiveWebhoo
    * @generated from field: stockward.order.v1.Order order = 4;
    */
   order?: Order | undefined;
+
+  /**
+   * One result for each row, for `stock.synced`: a refused row does not stop the others. Otherwise unset.
+   *
+   * @generated from field: stockward.inventory.v1.SyncStockResponse synced = 5;
+   */
+  synced?: SyncStockResponse | undefined;
 };
 
 /**
@@ -289,6 +298,7 @@ export const IncomingWebhookService: GenService<{
    *     product.restored     stockward.catalog.v1.RestoreProductRequest
    *     product.sku_renamed  stockward.catalog.v1.RenameSkuRequest
    *     stock.adjusted       stockward.inventory.v1.AdjustStockRequest
+   *     stock.synced         stockward.inventory.v1.SyncStockRequest: `synced` of the response has a result a row
    *
    * @generated from rpc stockward.webhook.v1.IncomingWebhookService.ReceivePmsWebhook
    */
