@@ -32,6 +32,7 @@ from stockward_server.domain.pricing import spread_charge
 from stockward_server.domain.reservation import Reservation, ReservationState
 from stockward_server.domain.stock import Portion
 from stockward_server.runtime.turns import Turns
+from stockward_server.storage.any_of import ANY_ID
 from stockward_server.storage.database import Executor
 from stockward_server.storage.former_skus import renamed, sku_now
 
@@ -51,7 +52,7 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
     """Returns the existing orders, complete, by id; `lock` locks their rows until the end of the transaction."""
     ids = list(order_ids)
     heads = await connection.fetch(
-        f"SELECT order_id::text AS id, * FROM orders WHERE order_id = ANY($1::uuid[]) {LOCK if lock else ''}", ids
+        f"SELECT order_id::text AS id, * FROM orders WHERE order_id = {ANY_ID} {LOCK if lock else ''}", ids
     )
     if not heads:
         return {}
@@ -61,17 +62,17 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
             SELECT order_id::text AS id, line_number, {sku_now("l")} AS sku, title, quantity, unit_price,
                    price_override_reason, fulfilled, cancelled, returned, untracked, shares
             FROM order_lines l {renamed("l", "sku_since")}
-            WHERE order_id = ANY($1::uuid[]) ORDER BY order_id, line_number
+            WHERE order_id = {ANY_ID} ORDER BY order_id, line_number
             """,
             ids,
         )
     )
     allocations = _by_order(
         await connection.fetch(
-            """
+            f"""
             SELECT order_id::text AS id, line_number, a.location_id, quantity
             FROM allocations a JOIN locations l USING (location_id)
-            WHERE order_id = ANY($1::uuid[]) ORDER BY order_id, line_number, l.priority, a.location_id
+            WHERE order_id = {ANY_ID} ORDER BY order_id, line_number, l.priority, a.location_id
             """,
             ids,
         )
@@ -79,19 +80,17 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
     fulfillments = _by_order(
         await connection.fetch(
             f"SELECT order_id::text AS id, {PARCEL} FROM fulfillments "
-            "WHERE order_id = ANY($1::uuid[]) ORDER BY fulfillment_id",
+            f"WHERE order_id = {ANY_ID} ORDER BY fulfillment_id",
             ids,
         )
     )
     payments = _by_order(
-        await connection.fetch(
-            f"SELECT order_id::text AS id, {PAYMENT} FROM payments WHERE order_id = ANY($1::uuid[])", ids
-        )
+        await connection.fetch(f"SELECT order_id::text AS id, {PAYMENT} FROM payments WHERE order_id = {ANY_ID}", ids)
     )
     contacts = _by_order(
         await connection.fetch(
             "SELECT order_id::text AS id, email, name, shipping_address, billing_address, gift_note, line_gift_notes "
-            "FROM order_contacts WHERE order_id = ANY($1::uuid[])",
+            f"FROM order_contacts WHERE order_id = {ANY_ID}",
             ids,
         )
     )
@@ -111,7 +110,7 @@ async def load_reservations(
     ids = list(reservation_ids)
     heads = await connection.fetch(
         "SELECT reservation_id::text AS id, order_id::text AS order, * FROM reservations "
-        f"WHERE reservation_id = ANY($1::uuid[]) {LOCK if lock else ''}",
+        f"WHERE reservation_id = {ANY_ID} {LOCK if lock else ''}",
         ids,
     )
     if not heads:
@@ -121,7 +120,7 @@ async def load_reservations(
             f"""
             SELECT reservation_id::text AS id, {sku_now("l")} AS sku, location_id, quantity
             FROM reservation_lines l {renamed("l", "sku_since")}
-            WHERE reservation_id = ANY($1::uuid[]) ORDER BY reservation_id, 2, location_id
+            WHERE reservation_id = {ANY_ID} ORDER BY reservation_id, 2, location_id
             """,
             ids,
         )

@@ -43,6 +43,7 @@ class SqlOrderViews:
         async def read(connection: Executor) -> Sequence[Order]:
             await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
             ids = await connection.fetch(query, *values)
+            await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             found = await load_orders(connection, [row["id"] for row in ids])
             return [found[row["id"]] for row in ids]
 

@@ -10,6 +10,7 @@ from asyncpg import Record
 from cachetools import LRUCache
 
 from stockward_server.domain.product import Product
+from stockward_server.storage.any_of import ANY_ID
 from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.product_rows import SELECT_PRODUCTS, products_of
 
@@ -51,9 +52,7 @@ class ProductCache:
 
     async def by_id(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
         """Returns the existing products by id, in any state. An unchanged product is the same object as before."""
-        rows = await self._pool.fetch(
-            f"SELECT {VERSION} FROM products p WHERE p.product_id = ANY($1::uuid[])", product_ids
-        )
+        rows = await self._pool.fetch(f"SELECT {VERSION} FROM products p WHERE p.product_id = {ANY_ID}", product_ids)
         return {product.product_id: product for product in await self.of_versions(self._pool, rows)}
 
     async def of_versions(self, connection: Executor | Pool, rows: Sequence[Record]) -> list[Product]:
@@ -62,7 +61,7 @@ class ProductCache:
         found = {row[0]: self._known_as(*row[:3]) for row in rows}
         changed = [product_id for product_id, product in found.items() if product is None]
         if changed:
-            rows = await connection.fetch(f"{SELECT_PRODUCTS} WHERE p.product_id = ANY($1::uuid[])", changed)
+            rows = await connection.fetch(f"{SELECT_PRODUCTS} WHERE p.product_id = {ANY_ID}", changed)
             read = {product.product_id: product for product in await products_of(rows)}
             self._known.update(read)
             found |= read

@@ -34,6 +34,7 @@ from stockward_server.domain.stock import (
     untracked_level,
 )
 from stockward_server.runtime.turns import Turns
+from stockward_server.storage.any_of import ANY_TEXT
 from stockward_server.storage.database import Executor, Pool, read_snapshot
 from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.order_rows import load_reservations
@@ -82,12 +83,12 @@ class SqlStockViews:
     async def availability(self, skus: Sequence[str]) -> Mapping[str, AvailabilityRow]:
         """Returns availability by SKU; a variant without a stock row has zero units."""
         rows = await self._pool.fetch(
-            """
+            f"""
             SELECT v.sku AS variant, v.untracked, p.state = $2 AS published, clock_timestamp() AS read_time, s.*,
                    l.priority, l.active
             FROM variants v JOIN products p USING (product_id)
                 LEFT JOIN stock s USING (sku) LEFT JOIN locations l USING (location_id)
-            WHERE v.sku = ANY($1::text[]) ORDER BY v.sku
+            WHERE v.sku = {ANY_TEXT} ORDER BY v.sku
             """,
             list(skus),
             ProductState.PUBLISHED,
