@@ -20,7 +20,6 @@ from stockward_server.application.order_commands import (
     ExpireOrder,
     FulfillOrder,
     ProcessOrder,
-    ReturnOrder,
     WantedCharge,
 )
 from stockward_server.application.order_desk_commands import AddOrderNote, EndHold, HoldOrder, ReleaseOrder
@@ -28,6 +27,14 @@ from stockward_server.application.order_edit_commands import EditOrderLines, Upd
 from stockward_server.application.parcel_commands import CancelFulfillment, UpdateFulfillment
 from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.response_codec import R
+from stockward_server.application.return_commands import (
+    AnnounceReturn,
+    CloseReturn,
+    ReceiveReturn,
+    ReturnOrder,
+    UpdateReturn,
+    WithdrawReturn,
+)
 from stockward_server.application.stock_commands import (
     AdjustStock,
     ExpireReservation,
@@ -45,6 +52,7 @@ from stockward_server.domain.money import Money
 from stockward_server.domain.order import Customer, FulfillmentState, Hold, HoldReason, Order
 from stockward_server.domain.order_edits import LineChange, OrderDetails
 from stockward_server.domain.order_parcels import ParcelChange
+from stockward_server.domain.order_returns import ReturnChange
 from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.pricing import WantedLine
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
@@ -167,6 +175,36 @@ async def cancel_fulfillment(submit: Submit) -> Command[Any]:
     return CancelFulfillment(**on(order.order_id), fulfillment_id=order.fulfillments[0].fulfillment_id)
 
 
+async def announce_return(submit: Submit) -> Command[Any]:
+    return AnnounceReturn(**on(await fulfilled(submit)), quantities={1: 2}, reason="too small")
+
+
+async def returning(submit: Submit) -> dict[str, Any]:
+    """The fields of a command on a return of two units."""
+    order = await submit(await announce_return(submit))
+    return {**on(order.order_id), "return_id": order.returns[0].return_id}
+
+
+async def update_return(submit: Submit) -> Command[Any]:
+    return UpdateReturn(**await returning(submit), change=ReturnChange(tracking_number="R2"))
+
+
+async def receive_return(submit: Submit) -> Command[Any]:
+    """A part of it, to a location that has had none yet."""
+    return ReceiveReturn(**await returning(submit), restocked={1: 1}, damaged={}, location_id="north")
+
+
+async def close_return(submit: Submit) -> Command[Any]:
+    command = await receive_return(submit)
+    assert isinstance(command, ReceiveReturn)
+    await submit(command)
+    return CloseReturn(**on(command.order_id), return_id=command.return_id, reason="lost")
+
+
+async def withdraw_return(submit: Submit) -> Command[Any]:
+    return WithdrawReturn(**await returning(submit))
+
+
 async def add_order_note(submit: Submit) -> Command[Any]:
     return AddOrderNote(**on(await ordered(submit)), note="call first", customer_visible=True)
 
@@ -251,6 +289,11 @@ EXAMPLES: dict[str, tuple[type[Command[Any]], Example]] = {
     "EditOrderLines": (EditOrderLines, edit_order_lines),
     "UpdateFulfillment": (UpdateFulfillment, update_fulfillment),
     "CancelFulfillment": (CancelFulfillment, cancel_fulfillment),
+    "AnnounceReturn": (AnnounceReturn, announce_return),
+    "UpdateReturn": (UpdateReturn, update_return),
+    "ReceiveReturn": (ReceiveReturn, receive_return),
+    "CloseReturn": (CloseReturn, close_return),
+    "WithdrawReturn": (WithdrawReturn, withdraw_return),
     "AddOrderNote": (AddOrderNote, add_order_note),
     "HoldOrder": (HoldOrder, hold_order),
     "ReleaseOrder": (ReleaseOrder, release_order),

@@ -64,6 +64,24 @@ class Hold:
     overdue: bool = False
 
 
+@dataclass
+class Expected:
+    """Units of an order that somebody announced to bring back."""
+
+    announced: Counter[str]
+    came: Counter[str] = field(default_factory=Counter)
+    state: str = "ANNOUNCED"
+
+    @property
+    def missing(self) -> Counter[str]:
+        return self.announced - self.came
+
+    @property
+    def awaited(self) -> Counter[str]:
+        """What may still come."""
+        return self.missing if self.state in ("ANNOUNCED", "PARTIALLY_RECEIVED") else Counter()
+
+
 Charge = tuple[str, int, int]
 """Kind, amount, and how many payments had been reported when it was added; before the first of those made with it."""
 
@@ -95,6 +113,8 @@ class Purchase:
     """Value of the cancelled and returned units."""
     parcels: dict[str, Counter[Place]] = field(default_factory=dict)
     """What is in each that was not cancelled."""
+    returns: dict[str, Expected] = field(default_factory=dict)
+    """Those that were announced."""
     numbers: dict[str, int] = field(default_factory=dict)
     """Of the lines."""
     later: list[tuple[int, int]] = field(default_factory=list)
@@ -111,6 +131,10 @@ class Purchase:
     def open(self) -> dict[str, int]:
         units = {sku: n - self.fulfilled[sku] - self.cancelled[sku] for sku, n in self.wanted.items()}
         return {sku: n for sku, n in units.items() if n}
+
+    def with_customer(self, sku: str) -> int:
+        """Units that came and that nobody announced to bring back."""
+        return self.fulfilled[sku] - self.returned[sku] - sum(each.awaited[sku] for each in self.returns.values())
 
     # What it comes to
 
@@ -434,8 +458,7 @@ class Model:
         units: Counter[str] = Counter()
         for (sku, _), count in purchase.parcels[parcel].items():
             units[sku] += count
-        out = {sku: purchase.fulfilled[sku] - purchase.returned[sku] for sku in units}
-        require(all(count <= out[sku] for sku, count in units.items()), "QUANTITY_EXCEEDED")
+        require(all(count <= purchase.with_customer(sku) for sku, count in units.items()), "QUANTITY_EXCEEDED")
         back = counted(purchase.parcels[parcel])
         for place in back:
             self.require_counted(place)
@@ -505,7 +528,7 @@ class Model:
     def take_back(self, purchase: Purchase, good: Mapping[str, int], broken: Mapping[str, int], location: str) -> None:
         require(purchase.state in ("PARTIALLY_FULFILLED", "FULFILLED"), "ORDER_STATE_INVALID")
         back = Counter(good) + Counter(broken)
-        require(all(n <= purchase.fulfilled[s] - purchase.returned[s] for s, n in back.items()), "QUANTITY_EXCEEDED")
+        require(all(n <= purchase.with_customer(sku) for sku, n in back.items()), "QUANTITY_EXCEEDED")
         purchase.returned.update(back)
         for sku, count in back.items():
             for _ in range(count):
@@ -513,6 +536,26 @@ class Model:
         for sku, count in good.items():
             if sku not in purchase.endless and not self.listings[sku].untracked:
                 self.shelves[sku, location].on_hand += count
+
+    def announce(self, purchase: Purchase, units: Mapping[str, int]) -> Expected:
+        require(purchase.state in ("PARTIALLY_FULFILLED", "FULFILLED"), "ORDER_STATE_INVALID")
+        require(all(n <= purchase.with_customer(sku) for sku, n in units.items()), "QUANTITY_EXCEEDED")
+        return Expected(Counter(units))
+
+    def receive(
+        self, purchase: Purchase, each: Expected, good: Mapping[str, int], broken: Mapping[str, int], location: str
+    ) -> None:
+        require(each.state in ("ANNOUNCED", "PARTIALLY_RECEIVED"), "RETURN_STATE_INVALID")
+        good = good if good or broken else each.missing
+        back = Counter(good) + Counter(broken)
+        require(all(n <= each.missing[sku] for sku, n in back.items()), "QUANTITY_EXCEEDED")
+        each.came += back
+        each.state = "PARTIALLY_RECEIVED" if each.missing else "RECEIVED"
+        self.take_back(purchase, good, broken, location)
+
+    def end_return(self, each: Expected, came: str, state: str) -> None:
+        require(each.state == came, "RETURN_STATE_INVALID")
+        each.state = state
 
     def pay(self, purchase: Purchase, event_id: str, kind: str, amount: int, tender: str) -> None:
         event = (purchase, kind, amount)

@@ -138,6 +138,10 @@ class Both(RuleBasedStateMachine):
             skus = {line.line_number: line.sku for line in order.lines}
             owed = {(skus[each.line_number], each.location_id): each.quantity for each in order.allocations}
             assert owed == +purchase.owed
+            known = {each.return_id: each.state.name for each in order.returns if each.return_id in purchase.returns}
+            assert known == {return_id: each.state for return_id, each in purchase.returns.items()}
+            came = sum(line.received for each in order.returns for line in each.lines)
+            assert came == sum(line.returned for line in order.lines)
         views = SqlStockViews(self.pool)
         offered = await views.availability(self.skus)
         for sku in self.skus:

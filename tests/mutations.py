@@ -203,6 +203,25 @@ def on_parcels(request: Any) -> Arrange:
     return arrange
 
 
+def on_returns(request: Any, *, received: int = 0) -> Arrange:
+    """`request` for the returns of two fulfilled orders, which announce both units, after `received` came of each."""
+
+    async def arrange(shop: Shop) -> tuple[Message, Message]:
+        lines = [orders.LineQuantity(line_number=1, quantity=2)]
+        requests: list[Any] = []
+        for announce in await on_orders(orders.AnnounceReturnRequest, state="FULFILLED", lines=lines)(shop):
+            assert isinstance(announce, orders.AnnounceReturnRequest)
+            order = await shop.pms.orders.AnnounceReturn(announce)
+            ids = {"order_id": order.order_id, "return_id": order.returns[0].return_id}
+            if received:
+                came = [orders.ReturnOrderRequest.Line(line_number=1, quantity=received)]
+                await shop.pms.orders.ReceiveReturn(orders.ReceiveReturnRequest(**ids, lines=came))
+            requests.append(request(**ids))
+        return requests[0], requests[1]
+
+    return arrange
+
+
 def create_order(quantity: int) -> orders.CreateOrderRequest:
     return orders.CreateOrderRequest(lines=[orders.CreateOrderRequest.Line(sku="TEE", quantity=quantity)])
 
@@ -382,6 +401,21 @@ MUTATIONS = {
         unary("orders", "UpdateFulfillment"),
     ),
     "CancelFulfillment": Mutation(on_parcels(orders.CancelFulfillmentRequest), unary("orders", "CancelFulfillment")),
+    "AnnounceReturn": Mutation(
+        on_orders(
+            orders.AnnounceReturnRequest,
+            state="FULFILLED",
+            lines=[orders.LineQuantity(line_number=1, quantity=1)],
+        ),
+        unary("orders", "AnnounceReturn"),
+    ),
+    "UpdateReturn": Mutation(
+        on_returns(lambda **ids: orders.UpdateReturnRequest(**ids, tracking_number="R2")),
+        unary("orders", "UpdateReturn"),
+    ),
+    "ReceiveReturn": Mutation(on_returns(orders.ReceiveReturnRequest), unary("orders", "ReceiveReturn")),
+    "CloseReturn": Mutation(on_returns(orders.CloseReturnRequest, received=1), unary("orders", "CloseReturn")),
+    "WithdrawReturn": Mutation(on_returns(orders.WithdrawReturnRequest), unary("orders", "WithdrawReturn")),
     "AddOrderNote": Mutation(
         on_orders(lambda order_id: orders.AddOrderNoteRequest(order_id=order_id, note="call first")),
         unary("orders", "AddOrderNote"),

@@ -153,6 +153,8 @@ class Client:
             self._fulfill: 10,
             self._cancel: 6,
             self._return: 4,
+            self._announce: 5 if charges else 0,
+            self._take_in: 8 if charges else 0,
             self._charge: 6 if charges else 0,
             self._edit_lines: 5 if charges else 0,
             self._unpack: 4 if charges else 0,
@@ -316,6 +318,30 @@ class Client:
             number, damaged = self._rng.randint(1, len(order.lines)), self._rng.random() < 0.3
             line = orders.ReturnOrderRequest.Line(line_number=number, quantity=1, damaged=damaged)
             await self._step("ReturnOrder", orders.ReturnOrderRequest(order_id=order.order_id, lines=[line]))
+
+    async def _announce(self) -> None:
+        if order := self._some_order():
+            lines = [orders.LineQuantity(line_number=self._rng.randint(1, len(order.lines)), quantity=1)]
+            await self._step("AnnounceReturn", orders.AnnounceReturnRequest(order_id=order.order_id, lines=lines))
+
+    async def _take_in(self) -> None:
+        """Receives what is expected of an order, in parts and damaged, or ends it; now and then both at once."""
+        if order := self._some_order():
+            call = await self._caller.call("orders", "GetOrder", orders.GetOrderRequest(order_id=order.order_id))
+            returns = list(call.response.returns) if call.response is not None else []
+            if returns:
+                each, damaged = self._rng.choice(returns), self._rng.random() < 0.3
+                ids = {"order_id": order.order_id, "return_id": each.return_id}
+                lines = [
+                    orders.ReturnOrderRequest.Line(line_number=each.lines[0].line_number, quantity=1, damaged=damaged)
+                ]
+                steps: dict[str, Any] = {
+                    "ReceiveReturn": orders.ReceiveReturnRequest(**ids, lines=lines if damaged else []),
+                    "CloseReturn": orders.CloseReturnRequest(**ids),
+                    "WithdrawReturn": orders.WithdrawReturnRequest(**ids),
+                }
+                chosen = self._rng.choices(list(steps), (4, 1, 1), k=self._rng.choice((1, 1, 2)))
+                await asyncio.gather(*(self._step(method, steps[method]) for method in dict.fromkeys(chosen)))
 
     async def _charge(self) -> None:
         """Adds a charge as staff."""

@@ -43,6 +43,8 @@ OPEN_TO_STOREFRONTS = {
     "ListOrderTimeline",
     "ListOrders",
     "CancelOrder",
+    "AnnounceReturn",
+    "WithdrawReturn",
     "ListEvents",
     "WhoAmI",
 }

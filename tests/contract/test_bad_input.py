@@ -268,6 +268,30 @@ MISSING = {
         "FULFILLMENT_NOT_FOUND",
         ["fulfillment_id"],
     ),
+    "AnnounceReturn": invalid(orders.AnnounceReturnRequest(order_id=NOBODY), "lines"),
+    "label of a return": invalid(
+        orders.AnnounceReturnRequest(
+            order_id=NOBODY, lines=[orders.LineQuantity(line_number=1, quantity=1)], label_url="http://labels.example"
+        ),
+        "label_url",
+    ),
+    "UpdateReturn": invalid(orders.UpdateReturnRequest(), "order_id", "return_id"),
+    "change of a return": invalid(orders.UpdateReturnRequest(order_id=NOBODY, return_id=NOBODY), "update_mask"),
+    "return of nothing": Bad(
+        lambda known: orders.ReceiveReturnRequest(order_id=known.orders["FULFILLED"], return_id=NOBODY),
+        "NOT_FOUND",
+        "RETURN_NOT_FOUND",
+        ["return_id"],
+    ),
+    "return to nowhere": Bad(
+        lambda known: orders.ReceiveReturnRequest(
+            order_id=known.orders["FULFILLED"], return_id=NOBODY, location_id="paris"
+        ),
+        "NOT_FOUND",
+        "LOCATION_UNKNOWN",
+        ["location_id"],
+        {"location_id": "paris"},
+    ),
     "AddOrderNote": invalid(orders.AddOrderNoteRequest(order_id=NOBODY, note="  "), "note"),
     "ListOrderTimeline": invalid(orders.ListOrderTimelineRequest(), "order_id"),
     "timeline of nobody": Bad(orders.ListOrderTimelineRequest(order_id=NOBODY), "NOT_FOUND", "ORDER_NOT_FOUND"),

@@ -61,7 +61,8 @@ TYPES = {
         type="order.shipped",
         known="order.*, order.created, order.processing, order.partially_fulfilled, order.fulfilled, order.cancelled, "
         "order.expired, order.returned, order.charged, order.updated, order.edited, order.noted, "
-        "order.held, order.released, order.fulfillment_updated, order.fulfillment_cancelled",
+        "order.held, order.released, order.fulfillment_updated, order.fulfillment_cancelled, "
+        "order.return_announced, o…",  # no text of a refusal is longer
     ),
     "area": bad(
         create_endpoint(types=["invoice.*"]),

@@ -37,6 +37,8 @@ NAMES_THEIR_OWN = {
     "GetOrder",
     "CancelOrder",
     "ListOrderTimeline",
+    "AnnounceReturn",
+    "WithdrawReturn",
 }
 LISTS_THEIR_OWN = {"ListOrders"}
 NOT_FOR_CUSTOMERS = {"ListEvents"}
@@ -125,6 +127,13 @@ def test_every_method_that_names_an_order_or_a_reservation_is_tried() -> None:
     assert {m.name for m in OPEN_TO_STOREFRONTS if ids_in(m.input_type)} == NAMES_THEIR_OWN | {"CreateOrder"}
 
 
+NEEDED: dict[str, dict[str, Any]] = {
+    "AnnounceReturn": {"lines": [orders.LineQuantity(line_number=1, quantity=1)]},
+    "WithdrawReturn": {"return_id": NOBODY.replace("aaaa", "bbbb")},
+}
+"""What these methods want beside the id of an order."""
+
+
 def without_id(refusal: Refused, name: str) -> Any:
     return json.loads(json.dumps([str(refusal.code), refusal.message, str(refusal.status)]).replace(name, "ID"))
 
@@ -147,9 +156,10 @@ async def test_what_belongs_to_others_is_as_if_it_were_not(
     area = method.full_name.split(".")[1]
     call: Callable[[Message], Any] = getattr(getattr(customers.ada, "orders" if area == "order" else area), method.name)
     async with nothing_written(customers.shop.pool):
-        missing = await refused(call(build(**{field: NOBODY})))
-        hidden = await refused(call(build(**{field: theirs[field]})))
-        upper = await refused(call(build(**{field: theirs[field].upper()})))
+        named = (NOBODY, theirs[field], theirs[field].upper())
+        missing, hidden, upper = [
+            await refused(call(build(**{field: each}, **NEEDED.get(method.name, {})))) for each in named
+        ]
     assert missing.code.name == hidden.code.name == upper.code.name == "NOT_FOUND"
     assert without_id(hidden, theirs[field]) == without_id(missing, NOBODY)
 
@@ -300,6 +310,7 @@ def reached(message: Descriptor, seen: set[str]) -> set[str]:
 CLEARED = {
     *("stockward.order.v1.Charge.actor", "stockward.order.v1.Hold.actor", "stockward.order.v1.Hold.note"),
     *("stockward.order.v1.OrderTimelineEntry.actor", "stockward.order.v1.OrderTimelineEntry.note"),
+    *("stockward.order.v1.OrderReturn.actor", "stockward.order.v1.OrderReturn.note"),
     "stockward.order.v1.Order.etag",
 }
 """The first are cleared for storefronts, as the test above sees; the etag says no more than the version of an order."""

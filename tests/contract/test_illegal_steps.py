@@ -42,6 +42,10 @@ def order_steps() -> Iterator[tuple[str, Bad]]:
             lambda each: orders.ReturnOrderRequest(order_id=each, lines=back),
             {"PARTIALLY_FULFILLED", "FULFILLED"},
         ),
+        "announce": (
+            lambda each: orders.AnnounceReturnRequest(order_id=each, lines=units),
+            {"PARTIALLY_FULFILLED", "FULFILLED"},
+        ),
         "edit": (
             lambda each: orders.EditOrderLinesRequest(order_id=each, current_prices=True),
             {"PENDING"},

@@ -139,7 +139,7 @@ OF_THE_CUSTOMER = {
     "GetReservation",
     "ExtendReservation",
     "ReleaseReservation",
-} | {"ListOrderTimeline"}
+} | {"ListOrderTimeline", "AnnounceReturn", "WithdrawReturn"}
 """These name what the caller holds or has ordered already, whatever became of the product."""
 
 NAMES_GOODS = {"sku", "skus", "product_id", "handle", "search", "vendor", "product_type", "tag", "aggregate_id"}

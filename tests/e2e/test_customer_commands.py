@@ -88,6 +88,28 @@ async def test_notes_go_with_the_customer(run: Run, shop: Shop) -> None:
     assert noted["note"] == ""
 
 
+async def test_what_was_written_about_a_return_goes_with_the_customer(run: Run, shop: Shop) -> None:
+    await shop.sell("TEE", 20)
+    hers = await shop.pay(await order(shop, ADA))
+    await shop.pms.orders.ProcessOrder(pb.ProcessOrderRequest(order_id=hers.order_id))
+    await shop.pms.orders.FulfillOrder(pb.FulfillOrderRequest(order_id=hers.order_id))
+    announced = await shop.pms.orders.AnnounceReturn(
+        pb.AnnounceReturnRequest(
+            order_id=hers.order_id,
+            lines=[pb.LineQuantity(line_number=1, quantity=1)],
+            reason="Babbage is ill",
+            note="Lovelace called",
+            label_url="https://labels.example/ada",
+        )
+    )
+    ids: Any = {"order_id": hers.order_id, "return_id": announced.returns[0].return_id}
+    await shop.pms.orders.WithdrawReturn(pb.WithdrawReturnRequest(**ids, reason="Babbage is well"))
+    written = b"Babbage is ill", b"Lovelace called", b"labels.example/ada", b"Babbage is well"
+    assert await found_in(shop.pool, *written) == list(written)
+    assert (await run("erase", ADA.customer_id, "--yes")).code == 0
+    assert not await found_in(shop.pool, *written)
+
+
 async def test_a_customer_is_told_and_erased_and_the_books_stay(run: Run, shop: Shop) -> None:
     await shop.sell("TEE", 20)
     request_id = str(uuid.uuid4())

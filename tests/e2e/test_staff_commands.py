@@ -31,7 +31,7 @@ MUTATIONS = {
     *("create", "update", "publish", "unpublish", "archive", "restore", "rename-sku"),
     *("adjust", "receive", "count", "policy", "reserve", "release"),
     *("process", "fulfill", "cancel", "return", "pay", "refund", "charge", "hold", "edit", "note", "parcel"),
-    "unpack",
+    *("unpack", "announce", "update-return", "receive", "close-return", "withdraw-return"),
 }
 
 numbers = itertools.count(1)
@@ -233,7 +233,30 @@ async def test_an_order_to_the_parcel_and_back(both: Both, run: Run, sku: str) -
     assert (await both("orders", "fulfill", reference))[1]["state"] == "STATE_FULFILLED"
     several = await run("orders", "parcel", reference, "--state", "delivered")
     assert (several.code, "2 parcels" in several.err) == (2, True)
-    _, returned = await both("orders", "return", reference, "--line", "1", "--damaged")
+    nothing = await run("orders", "receive", reference)
+    assert (nothing.code, "the order has no return" in nothing.err) == (2, True)
+    printed, expected = await both("orders", "announce", reference, "--line", "1=2", "--note", "wrong colour")
+    assert (expected["returns"][0]["state"], f"0 of 2 × {sku}; wrong colour" in printed) == ("STATE_ANNOUNCED", True)
+    label = "https://labels.example/1"
+    _, labelled = await both("orders", "update-return", reference, "--tracking", "B1", "--label", label)
+    assert (labelled["returns"][0]["trackingNumber"], labelled["returns"][0]["note"]) == ("B1", "wrong colour")
+    _, withdrawn = await both("orders", "withdraw-return", reference, "--reason", "she keeps them")
+    assert withdrawn["returns"][0]["state"] == "STATE_WITHDRAWN"
+    over = await run("orders", "receive", reference)
+    assert (over.code, "RETURN_STATE_INVALID" in over.err) == (1, True)
+    for _ in range(2):
+        await both("orders", "announce", reference, "--line", "1=1")
+    several = await run("orders", "receive", reference)
+    assert (several.code, "2 returns are expected" in several.err) == (2, True)
+    unclear = await run("orders", "receive", reference, "--damaged")
+    assert (unclear.code, "--line" in unclear.err) == (2, True)
+    for each in (await run("orders", "show", reference, "--json")).json["returns"][1:]:
+        await both("orders", "withdraw-return", reference, "--return", each["returnId"])
+    await both("orders", "announce", reference, "--line", "1=2")
+    _, returned = await both("orders", "receive", reference, "--line", "1", "--damaged")
+    assert returned["returns"][3]["state"] == "STATE_PARTIALLY_RECEIVED"
+    _, closed = await both("orders", "close-return", reference)
+    assert closed["returns"][3]["state"] == "STATE_CLOSED"
     assert returned["totals"]["net"]["units"] == "10"
     refunded = (await run("orders", "refund", reference, "--json")).json
     assert (refunded["payment"]["refunded"], refunded["payment"]["refundRequired"]) == (eur("20"), False)

@@ -100,6 +100,27 @@ def of_parcel(name: str, build: Callable[..., Message], **fields: Any) -> Change
     return Change(fulfilled, read_order, charge, lambda shop: getattr(shop.pms.orders, name), request)
 
 
+def of_return(name: str, build: Callable[..., Message], received: int = 0, **fields: Any) -> Change:
+    """Of two units that are announced, after `received` of them came."""
+
+    async def arrange(shop: Shop) -> orders.Order:
+        order: orders.Order = await fulfilled(shop)
+        lines = [orders.LineQuantity(line_number=1, quantity=2)]
+        order = await shop.pms.orders.AnnounceReturn(orders.AnnounceReturnRequest(order_id=order.order_id, lines=lines))
+        if received:
+            came = [orders.ReturnOrderRequest.Line(line_number=1, quantity=received)]
+            order = await shop.pms.orders.ReceiveReturn(
+                orders.ReceiveReturnRequest(order_id=order.order_id, return_id=order.returns[0].return_id, lines=came)
+            )
+        return order
+
+    def request(order: orders.Order, etag: str, request_id: str) -> Message:
+        ids = {"order_id": order.order_id, "return_id": order.returns[0].return_id}
+        return build(**ids, etag=etag, request_id=request_id, **fields)
+
+    return Change(arrange, read_order, charge, lambda shop: getattr(shop.pms.orders, name), request)
+
+
 # Stock policies
 
 
@@ -188,6 +209,16 @@ CHANGES = {
     ),
     "UpdateFulfillment": of_parcel("UpdateFulfillment", orders.UpdateFulfillmentRequest, tracking_number="T2"),
     "CancelFulfillment": of_parcel("CancelFulfillment", orders.CancelFulfillmentRequest),
+    "AnnounceReturn": of_order(
+        fulfilled,
+        "AnnounceReturn",
+        orders.AnnounceReturnRequest,
+        lines=[orders.LineQuantity(line_number=1, quantity=1)],
+    ),
+    "UpdateReturn": of_return("UpdateReturn", orders.UpdateReturnRequest, tracking_number="R2"),
+    "ReceiveReturn": of_return("ReceiveReturn", orders.ReceiveReturnRequest),
+    "CloseReturn": of_return("CloseReturn", orders.CloseReturnRequest, received=1),
+    "WithdrawReturn": of_return("WithdrawReturn", orders.WithdrawReturnRequest),
     "AddOrderNote": of_order(pending, "AddOrderNote", orders.AddOrderNoteRequest, note="call first"),
     "HoldOrder": of_order(pending, "HoldOrder", orders.HoldOrderRequest, reason=orders.Hold.REASON_STOCK),
     "ReleaseOrder": of_order(held, "ReleaseOrder", orders.ReleaseOrderRequest),

@@ -22,13 +22,19 @@ from stockward_server.application.order_commands import (
     CancelOrder,
     FulfillOrder,
     ProcessOrder,
-    ReturnOrder,
     WantedCharge,
 )
 from stockward_server.application.order_edit_commands import EditOrderLines
 from stockward_server.application.parcel_commands import CancelFulfillment
 from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.postponed import Postponed
+from stockward_server.application.return_commands import (
+    AnnounceReturn,
+    CloseReturn,
+    ReceiveReturn,
+    ReturnOrder,
+    WithdrawReturn,
+)
 from stockward_server.application.stock_commands import (
     ExtendReservation,
     ReleaseReservation,
@@ -70,12 +76,12 @@ kinds = st.sampled_from([PaymentKind.CAPTURED, PaymentKind.CAPTURED, PaymentKind
 USUAL = {
     "PENDING": ["pay", "process", "process", "cancel", "charge", "edit_lines"],
     "PROCESSING": ["fulfill", "fulfill", "cancel", "pay", "charge"],
-    "PARTIALLY_FULFILLED": ["fulfill", "take_back", "cancel", "charge", "unpack"],
-    "FULFILLED": ["take_back", "take_back", "pay", "charge", "unpack"],
+    "PARTIALLY_FULFILLED": ["fulfill", "take_back", "cancel", "charge", "unpack", "announce", "receive", "end_return"],
+    "FULFILLED": ["take_back", "pay", "charge", "unpack", "announce", "receive", "end_return"],
     "CANCELLED": ["pay", "charge"],
     "EXPIRED": ["pay"],
 }
-ACTIONS = ["pay", "process", "fulfill", "cancel", "take_back", "charge", "edit_lines"]
+ACTIONS = ["pay", "process", "fulfill", "cancel", "take_back", "charge", "edit_lines", "announce"]
 
 
 class Shop(Goods):
@@ -223,6 +229,40 @@ class Shop(Goods):
         asked |= {"restocked": purchase.by_line(good), "damaged": purchase.by_line(broken)}
         command = ReturnOrder(**asked, location_id=location, reason="")
         return command, lambda _: self.model.take_back(purchase, good, broken, location)
+
+    def announce(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
+        units = {sku: count for sku, count in self.units(dict([data.draw(some)])).items() if sku in purchase.wanted}
+        command = AnnounceReturn(**asked, quantities=purchase.by_line(units))
+
+        def expected(outcome: Order | Refusal) -> None:
+            each = self.model.announce(purchase, units)
+            assert isinstance(outcome, Order), outcome
+            purchase.returns[outcome.returns[-1].return_id] = each
+
+        return command, expected
+
+    def receive(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
+        """Units of a return that was announced; where there is none, one is."""
+        self.flush()
+        if not purchase.returns:
+            return self.announce(data, purchase, asked)
+        return_id, each = data.draw(one_of(purchase.returns))
+        good, broken = self.some_of(purchase, data), self.some_of(purchase, data)
+        location = data.draw(locations)
+        asked |= {"restocked": purchase.by_line(good), "damaged": purchase.by_line(broken)}
+        command = ReceiveReturn(**asked, return_id=return_id, location_id=location)
+        return command, lambda _: self.model.receive(purchase, each, good, broken, location)
+
+    def end_return(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
+        self.flush()
+        if not purchase.returns:
+            return self.announce(data, purchase, asked)
+        return_id, each = data.draw(one_of(purchase.returns))
+        if data.draw(st.booleans()):
+            close = CloseReturn(**asked, return_id=return_id)
+            return close, lambda _: self.model.end_return(each, "PARTIALLY_RECEIVED", "CLOSED")
+        withdraw = WithdrawReturn(**asked, return_id=return_id)
+        return withdraw, lambda _: self.model.end_return(each, "ANNOUNCED", "WITHDRAWN")
 
     def edit_lines(self, data: st.DataObject, purchase: Purchase, asked: Any) -> Step:
         """In a batch of its own, as a charge; SKUs that the order has not are added."""

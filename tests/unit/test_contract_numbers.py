@@ -35,6 +35,7 @@ from stockward_server.domain.order import FulfillmentState, HoldReason, OrderSta
 from stockward_server.domain.payment import PaymentKind, PaymentState
 from stockward_server.domain.product import ProductState
 from stockward_server.domain.reservation import ReservationState
+from stockward_server.domain.returns import ReturnState
 from stockward_server.domain.search import Rank
 from stockward_server.domain.stock import AdjustmentReason, AlertLevel, MovementKind
 
@@ -51,6 +52,7 @@ CONTRACT: dict[type[IntEnum], Any] = {
     PaymentTerms: order_pb2.PaymentTerms,
     HoldReason: order_pb2.Hold.Reason,
     FulfillmentState: order_pb2.Fulfillment.State,
+    ReturnState: order_pb2.OrderReturn.State,
     ChargeKind: order_pb2.Charge.Kind,
     PaymentKind: order_pb2.RecordPaymentRequest.Kind,
     PaymentState: order_pb2.Payment.State,

@@ -44,6 +44,19 @@ OPEN_UNITS = f"""
 """Reads `untracked` through JSON, as an upgrade test begins without that column."""
 
 
+RETURNS = """
+    WITH returned AS (
+        SELECT order_id, (line ->> 0)::int AS line_number, sum((line ->> 2)::bigint) AS received,
+               sum((line ->> 1)::bigint - (line ->> 2)::bigint) FILTER (WHERE state IN (1, 2)) AS expected
+        FROM order_returns, jsonb_array_elements(lines) AS line GROUP BY 1, 2
+    )
+    SELECT order_id::text, line_number, fulfilled, returned, received, expected
+    FROM returned LEFT JOIN order_lines USING (order_id, line_number)
+    WHERE returned IS NULL OR received > returned OR expected > fulfilled - returned
+"""
+"""Finds lines of which returns have more units than came back, or expect more than the customer has."""
+
+
 async def audit_counters(connection: Executor) -> list[Violation]:
     """Returns the counters that do not add up now. Needs a snapshot."""
     found = []
@@ -61,6 +74,11 @@ async def audit_counters(connection: Executor) -> list[Violation]:
         for row in await connection.fetch(OPEN_UNITS)
         if row["allocated"] != row["open"]
     ]
+    if await connection.fetchval("SELECT to_regclass('order_returns')"):  # an upgrade test begins without it
+        found += [
+            Violation(f"returns do not add up: {dict(row)}", (row["order_id"],))
+            for row in await connection.fetch(RETURNS)
+        ]
     return found
 
 

@@ -77,6 +77,9 @@ __all__ = [
     "ReservationNotActive",
     "ReservationNotFound",
     "ResponsesUnread",
+    "ReturnLimitReached",
+    "ReturnNotFound",
+    "ReturnStateInvalid",
     "RoleNotAllowed",
     "SecretLimitReached",
     "SessionNeedsKey",
@@ -316,7 +319,9 @@ class PaymentRequired(FailedPrecondition):
 
 
 class QuantityExceeded(FailedPrecondition):
-    """The request names more units of a line than remain."""
+    """The request names more units of a line than remain. `announced` is the number of those that remain beside them
+    and are expected in returns; `return_id` is there when fewer units of that return are expected.
+    """
 
 
 class PriceChanged(FailedPrecondition):
@@ -377,6 +382,18 @@ class FulfillmentNotFound(NotFound):
 
 class FulfillmentStateInvalid(FailedPrecondition):
     """The state of the parcel does not allow this action."""
+
+
+class ReturnNotFound(NotFound):
+    """The order has no return with this id."""
+
+
+class ReturnStateInvalid(FailedPrecondition):
+    """The state of the return does not allow this action."""
+
+
+class ReturnLimitReached(FailedPrecondition):
+    """The order has the maximum number of returns that were announced."""
 
 
 class CursorExpired(OutOfRange):
@@ -517,6 +534,9 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "LINE_CHARGED": LineCharged,
     "FULFILLMENT_NOT_FOUND": FulfillmentNotFound,
     "FULFILLMENT_STATE_INVALID": FulfillmentStateInvalid,
+    "RETURN_NOT_FOUND": ReturnNotFound,
+    "RETURN_STATE_INVALID": ReturnStateInvalid,
+    "RETURN_LIMIT_REACHED": ReturnLimitReached,
     "CURSOR_EXPIRED": CursorExpired,
     "CURSOR_LOST": CursorLost,
     "WEBHOOK_SIGNATURE_INVALID": WebhookSignatureInvalid,

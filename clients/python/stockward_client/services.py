@@ -1635,13 +1635,15 @@ class OrderService:
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the
-        catalog no longer has, or whose stock is not tracked, come back without a change of stock.
+        catalog no longer has, or whose stock is not tracked, come back without a change of stock. The order has a
+        return in RECEIVED with these units: it is announced and received at once. Units that a return announces
+        come back by ReceiveReturn.
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
-        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are with the customer and not announced.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
 
         Args:
@@ -1660,6 +1662,243 @@ class OrderService:
             self._stub.ReturnOrder,
             order_pb2.ReturnOrderRequest(
                 order_id=order_id, lines=lines, location_id=location_id, reason=reason, request_id=request_id, etag=etag
+            ),
+            timeout,
+        )
+
+    def announce_return(
+        self,
+        *,
+        order_id: str,
+        lines: Iterable[order_pb2.LineQuantity],
+        reason: str = "",
+        note: str = "",
+        tracking_number: str = "",
+        carrier: str = "",
+        label_url: str = "",
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Announces that shipped units will come back. Neither stock nor amounts change until they do. An order has
+        up to 100 returns that were announced, whatever became of them.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or it is another customer's.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are with the customer and not announced.
+        - FAILED_PRECONDITION (RETURN_LIMIT_REACHED): the order has the maximum number of returns.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront sets a field that only staff may set.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            lines: Units that will come back, by line: 1 to 1,000.
+            reason: Why they come back, for people, up to 1,000 characters.
+            note: What staff should know about it, up to 1,000 characters. Staff only.
+            tracking_number: Tracking number of the carrier, up to 200 characters.
+            carrier: Name of the carrier, up to 100 characters.
+            label_url: Where the customer gets the label for the parcel: an address that begins with https://, up to
+                2,000 characters. Staff only.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.AnnounceReturn,
+            order_pb2.AnnounceReturnRequest(
+                order_id=order_id,
+                lines=lines,
+                reason=reason,
+                note=note,
+                tracking_number=tracking_number,
+                carrier=carrier,
+                label_url=label_url,
+                request_id=request_id,
+                etag=etag,
+            ),
+            timeout,
+        )
+
+    def update_return(
+        self,
+        *,
+        order_id: str,
+        return_id: str,
+        tracking_number: str = "",
+        carrier: str = "",
+        label_url: str = "",
+        note: str = "",
+        update_mask: field_mask_pb2.FieldMask | None = None,
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Updates tracking, label and note of a return that is not withdrawn.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): the return is withdrawn.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            return_id: Id of the return, a UUID.
+            tracking_number: Tracking number of the carrier, up to 200 characters.
+            carrier: Name of the carrier, up to 100 characters.
+            label_url: Where the customer gets the label for the parcel: an address that begins with https://, up to
+                2,000 characters.
+            note: What staff should know about it, up to 1,000 characters.
+            update_mask: Fields to update: `tracking_number`, `carrier`, `label_url`, `note`. Empty: those that are set
+                in the request; `*`: all of them (AIP-134).
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.UpdateReturn,
+            order_pb2.UpdateReturnRequest(
+                order_id=order_id,
+                return_id=return_id,
+                tracking_number=tracking_number,
+                carrier=carrier,
+                label_url=label_url,
+                note=note,
+                update_mask=update_mask,
+                request_id=request_id,
+                etag=etag,
+            ),
+            timeout,
+        )
+
+    def receive_return(
+        self,
+        *,
+        order_id: str,
+        return_id: str,
+        lines: Iterable[order_pb2.ReturnOrderRequest.Line] = (),
+        location_id: str = "",
+        note: str = "",
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Records that units of a return came: those in `lines`, or all that are still expected. They are restocked,
+        or written off as damaged, and the order comes to less by what came only, as with ReturnOrder. The event
+        is order.returned.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+        - NOT_FOUND (LOCATION_UNKNOWN): no location has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): everything came already, or the return is closed or withdrawn.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are expected. What came in addition comes back
+          by ReturnOrder.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            return_id: Id of the return, a UUID.
+            lines: Units that came, up to 1,000 lines; empty: all that are still expected, none of them damaged.
+            location_id: Id of the location that they came back to; `main` when empty.
+            note: What was found, for people, up to 1,000 characters. The ledger has it, too.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.ReceiveReturn,
+            order_pb2.ReceiveReturnRequest(
+                order_id=order_id,
+                return_id=return_id,
+                lines=lines,
+                location_id=location_id,
+                note=note,
+                request_id=request_id,
+                etag=etag,
+            ),
+            timeout,
+        )
+
+    def close_return(
+        self,
+        *,
+        order_id: str,
+        return_id: str,
+        reason: str = "",
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Closes a return of which a part came: the rest stays with the customer, who owes it as before.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): nothing or everything of it came, or it is closed or withdrawn.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            return_id: Id of the return, a UUID.
+            reason: Why the rest does not come, for people, up to 1,000 characters.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.CloseReturn,
+            order_pb2.CloseReturnRequest(
+                order_id=order_id, return_id=return_id, reason=reason, request_id=request_id, etag=etag
+            ),
+            timeout,
+        )
+
+    def withdraw_return(
+        self,
+        *,
+        order_id: str,
+        return_id: str,
+        reason: str = "",
+        request_id: str = "",
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> order_pb2.Order:
+        """Withdraws a return of which nothing came: the units stay with the customer.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or it is another customer's.
+        - NOT_FOUND (RETURN_NOT_FOUND): the order has no such return.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): units of it came, or it is withdrawn already.
+
+        Args:
+            order_id: Id of the order, a UUID.
+            return_id: Id of the return, a UUID.
+            reason: Why it does not come, for people, up to 1,000 characters.
+            request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
+                id with the same content returns the first response again and changes nothing. Upper and lower case are
+                equal. The server makes an id when the field is empty.
+            etag: The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED
+                (ETAG_MISMATCH) when the order has changed since. Empty: no check.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.WithdrawReturn,
+            order_pb2.WithdrawReturnRequest(
+                order_id=order_id, return_id=return_id, reason=reason, request_id=request_id, etag=etag
             ),
             timeout,
         )
@@ -1973,7 +2212,7 @@ class OrderService:
         - NOT_FOUND (SKU_UNKNOWN): the catalog no longer has a SKU of the parcel.
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is delivered or cancelled.
-        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned, or a return announces them.
         - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the stock of a SKU of the parcel is no longer tracked.
 
         Args:

@@ -32,8 +32,8 @@ def _without(customer_id: str, message: Message) -> bytes | None:
 
 
 def _forget(customer_id: str, message: Message) -> bool:
-    """Whether anything was taken out: the id wherever it stands, and with it the whole Customer that it names, and the
-    gift notes of the order."""
+    """Whether anything was taken out: the id wherever it stands, and with it the whole Customer that it names, and
+    what was written for or by the customer: gift notes, and texts of returns."""
     found = False
     for field, value in message.ListFields():
         if (field.name == "customer_id" and value == customer_id) or (
@@ -47,4 +47,10 @@ def _forget(customer_id: str, message: Message) -> bool:
     if found and isinstance(message, order_pb2.Order):
         for noted in (message, *message.lines):
             noted.ClearField("gift_note")
+        for each in message.returns:
+            for name in ("reason", "note", "label_url"):
+                each.ClearField(name)
+    if found and isinstance(message, order_pb2.OrderSnapshot) and message.HasField("order_return"):
+        message.ClearField("reason")
+        message.order_return.ClearField("reason")
     return found

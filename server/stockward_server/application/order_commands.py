@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -38,7 +37,6 @@ from stockward_server.domain.order_steps import (
     decide_order_expiry,
     decide_order_from_hold,
     decide_processing,
-    decide_return,
     payment_due,
 )
 from stockward_server.domain.pricing import WantedLine, merge_lines, price_lines, spread_charge
@@ -247,36 +245,6 @@ class CancelOrder(OnOrder):
         about = About(self.reason, lines=tuple(self.quantities.items()))
         order = uow.save_order(cancelled, self.cause, "order.cancelled", *hold_events(order, cancelled), about=about)
         uow.move(changes, self.cause)
-        return order
-
-
-@dataclass(slots=True, kw_only=True)
-class ReturnOrder(OnOrder):
-    """Records the return of fulfilled units, by line number."""
-
-    needs_locations: ClassVar[bool] = True
-
-    restocked: Mapping[int, int]
-    damaged: Mapping[int, int]
-    location_id: str
-    reason: str
-
-    def execute(self, uow: UnitOfWork) -> Order:
-        uow.require_location(self.location_id)
-        order = self.order(uow)
-        returned, changes = decide_return(
-            order,
-            self.restocked,
-            self.damaged,
-            self.location_id,
-            self.reason,
-            uow.now,
-        )
-        units = Counter(self.restocked) + Counter(self.damaged)
-        about = About(self.reason, lines=tuple(sorted(units.items())))
-        order = uow.save_order(returned, self.cause, "order.returned", *hold_events(order, returned), about=about)
-        # SKUs that were deleted or are no longer tracked are returned without a change of stock.
-        uow.move((change for change in changes if uow.is_counted(change.sku)), self.cause)
         return order
 
 

@@ -17,9 +17,10 @@ from stockward_server.domain.money import Money
 STYLES: Mapping[str, str] = {
     **dict.fromkeys(("published", "fulfilled", "paid", "active", "enabled", "delivered", "yes"), "green"),
     **dict.fromkeys(("draft", "pending", "low", "partially_paid", "partially_fulfilled", "authorized"), "yellow"),
+    **dict.fromkeys(("announced", "partially_received"), "yellow"),
     **dict.fromkeys(("processing", "unpublished", "converted"), "cyan"),
     **dict.fromkeys(("cancelled", "expired", "failed", "depleted", "shortfall", "disabled", "dead", "no"), "red"),
-    **dict.fromkeys(("archived", "released", "voided", "skipped"), "dim"),
+    **dict.fromkeys(("archived", "released", "voided", "skipped", "withdrawn"), "dim"),
     "retiring": "yellow",
     "revoked": "red",
 }
@@ -48,6 +49,7 @@ SHORT: Mapping[str, Callable[[Any], str]] = {
     "FulfillmentLine": lambda line: (
         f"{line.quantity} of line {line.line_number}" + (f" from {line.location_id}" if line.location_id else "")
     ),
+    "ReturnLine": lambda line: f"{line.received} of {line.quantity} of line {line.line_number}",
     "Delivery.Attempt": lambda attempt: attempt.error or f"HTTP {attempt.status}",
     "Tender": lambda tender: _tender(tender),
     "LineQuantity": lambda line: f"{line.quantity} of line {line.line_number}",

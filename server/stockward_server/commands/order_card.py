@@ -19,16 +19,21 @@ from stockward_server.commands.parsers import word_of
 COVERED = (pb.Payment.STATE_AUTHORIZED, pb.Payment.STATE_PAID)
 """Payment states in which a prepaid order can be processed."""
 
+EXPECTED = (pb.OrderReturn.STATE_ANNOUNCED, pb.OrderReturn.STATE_PARTIALLY_RECEIVED)
+"""States of a return of which more is to come."""
+
 TOLD = ("note", "hold", "edits", "lines", "fields", "payment", "fulfillment", "charge")
 """Fields of an entry of the timeline that say what it changed, most important first."""
 
 
 def order_card(order: pb.Order) -> RenderableType:
-    """Returns the order: who and when, its lines, what it comes to and what is open, its parcels."""
+    """Returns the order: who and when, its lines, what it comes to and what is open, its parcels and returns."""
     head = _facts(_head(order))
     parts: list[RenderableType] = [head, _lines(order), _facts(_money(order))]
     if order.fulfillments:
         parts += [Text("\nParcels", "bold"), _parcels(order)]
+    if order.returns:
+        parts += [Text("\nReturns", "bold"), _returns(order)]
     return Group(*parts)
 
 
@@ -63,6 +68,8 @@ def next_step(order: pb.Order, name: str) -> str:
         return f"Start to prepare it: stockward orders process {name}"
     if order.state in (pb.Order.STATE_PROCESSING, pb.Order.STATE_PARTIALLY_FULFILLED):
         return f"Once it is shipped: stockward orders fulfill {name}"
+    if any(each.state in EXPECTED for each in order.returns):
+        return f"When the return comes: stockward orders receive {name}"
     if order.state == pb.Order.STATE_FULFILLED and _is_some(order.payment.still_to_pay):
         return f"When it is paid: stockward orders pay {name}"
     return ""
@@ -169,6 +176,25 @@ def _parcels(order: pb.Order) -> Table:
         table.add_row(
             local_time(parcel.create_time), Text(printable("; ".join(filter(None, (units, carried, state))), 400))
         )
+    return table
+
+
+def _returns(order: pb.Order) -> Table:
+    """Returns a row for each return: when, what came of it, and its texts."""
+    skus = {line.line_number: line.sku for line in order.lines}
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for _ in ("when", "state"):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for each in order.returns:
+        units = ", ".join(
+            f"{line.received} of {line.quantity} × {skus[line.line_number]}"
+            + (f" ({line.damaged} damaged)" if line.damaged else "")
+            for line in each.lines
+        )
+        carried = " ".join(filter(None, (each.carrier, each.tracking_number)))
+        told = filter(None, (units, each.reason, each.note, carried, each.label_url))
+        table.add_row(local_time(each.create_time), cell_of(each, "state"), Text(printable("; ".join(told), 400)))
     return table
 
 

@@ -11,10 +11,9 @@ from stockward.order.v1 import order_pb2 as pb
 from stockward_server.commands.batch_answer import BatchAnswer
 from stockward_server.commands.order_batches import change_orders, only_for_one
 from stockward_server.commands.order_options import Etag, Lines, Reason
-from stockward_server.commands.parcels import app as app
 from stockward_server.commands.parsers import amount, choice, counted, numbered, whole
+from stockward_server.commands.returns import app as app
 from stockward_server.commands.rpc_command import (
-    Location,
     OrderName,
     OrderNames,
     RequestId,
@@ -135,29 +134,6 @@ async def cancel(
         ),
         lambda requests: client.orders.batch_cancel_orders(requests=requests),
         request_id,
-    )
-
-
-@command(app, "return")
-async def return_order(
-    client: AsyncStockward,
-    order: OrderName,
-    lines: Lines = None,
-    damaged: Annotated[bool, typer.Option("--damaged", help="Written off, not back on the shelf.")] = False,
-    location: Location = "",
-    reason: Reason = "",
-    etag: Etag = "",
-    *,
-    request_id: RequestId,
-) -> pb.Order:
-    """Return units that were shipped."""
-    return await client.orders.return_order(
-        order_id=await order_id(client, order),
-        lines=[pb.ReturnOrderRequest.Line(**numbered(line), damaged=damaged) for line in lines or ()],
-        location_id=location,
-        reason=reason,
-        etag=etag,
-        request_id=request_id,
     )
 
 

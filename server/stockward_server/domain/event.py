@@ -27,6 +27,7 @@ EVENT_TYPES: Mapping[str, Sequence[str]] = {
         *("created", "processing", "partially_fulfilled", "fulfilled", "cancelled", "expired", "returned"),
         *("charged", "updated", "edited", "noted", "held", "released"),
         *("fulfillment_updated", "fulfillment_cancelled"),
+        *("return_announced", "return_updated", "return_closed", "return_withdrawn"),
     ),
     "payment": ("updated",),
     "endpoint": ("failing", "disabled", "pinged"),

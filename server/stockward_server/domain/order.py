@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from stockward_server.domain.charge import NO_SHARES, Charge, LineShares
 from stockward_server.domain.etag import etag_of_version
 from stockward_server.domain.payment import Payment, PaymentState
+from stockward_server.domain.returns import OrderReturn
 
 
 class OrderState(IntEnum):
@@ -235,6 +236,8 @@ class Order:
     """Why units were last cancelled."""
     created_by: str = ""
     """Actor that created it; empty where that is not known."""
+    returns: tuple[OrderReturn, ...] = ()
+    """Returns, oldest first."""
 
     def but(self, **changes: Any) -> Order:
         """Works as `dataclasses.replace` at a tenth of its cost, as every order passes through it."""

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from stockward_server.domain.errors import FulfillmentNotFound, FulfillmentStateInvalid, QuantityExceeded
+from stockward_server.domain.errors import FulfillmentNotFound, FulfillmentStateInvalid
 from stockward_server.domain.order import Allocation, Fulfillment, FulfillmentState, Order, OrderState
+from stockward_server.domain.order_steps import require_returnable
 from stockward_server.domain.stock import MovementKind, StockChange
 
 
@@ -42,7 +43,8 @@ def decide_parcel_cancellation(
 ) -> tuple[Order, Fulfillment, list[StockChange]]:
     """Cancels a parcel that was not sent after all: its units are on hand where they left, and owed to the order again.
 
-    Returned units stay where they came back to, so a parcel is not cancelled whose units were returned.
+    Returned units stay where they came back to, so a parcel is not cancelled whose units were returned, or are expected
+    back.
     """
     parcel = _parcel(order, fulfillment_id)
     if parcel.state not in (FulfillmentState.SHIPPED, FulfillmentState.FAILED):
@@ -50,11 +52,7 @@ def decide_parcel_cancellation(
     units = Counter[int]()
     for each in parcel.lines:
         units[each.line_number] += each.quantity
-    lines = {line.line_number: line for line in order.lines}
-    for number, quantity in units.items():
-        line, out = lines[number], lines[number].fulfilled - lines[number].returned
-        if quantity > out:
-            raise QuantityExceeded(order.order_id, number, line.sku, requested=quantity, remaining=out)
+    lines = require_returnable(order, units)
     counted = [each for each in parcel.lines if not lines[each.line_number].untracked]
     claims = {(claim.line_number, claim.location_id): claim.quantity for claim in order.allocations}
     for each in counted:

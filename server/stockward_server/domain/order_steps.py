@@ -37,6 +37,7 @@ from stockward_server.domain.order import (
 from stockward_server.domain.order_holds import require_no_hold
 from stockward_server.domain.payment import PAYING, SUMS, PaymentEvent, PaymentKind
 from stockward_server.domain.pricing import charge_exceeded, spread_charge
+from stockward_server.domain.returns import expected_units
 from stockward_server.domain.shipping import Shipment, plan_shipment, shippable
 from stockward_server.domain.stock import NOWHERE, MovementKind, Portion, StockChange, StockLevel, take_all
 
@@ -171,15 +172,14 @@ def decide_return(
 ) -> tuple[Order, list[StockChange]]:
     """Returns fulfilled units by line number: to stock at `location_id`, or written off.
 
-    Untracked units are returned without a change of stock.
+    Untracked units are returned without a change of stock. Raises QuantityExceeded for units that an open return
+    expects.
     """
     require_state(order, "return units of", OrderState.PARTIALLY_FULFILLED, OrderState.FULFILLED)
     quantities = dict(restocked)
     for number, units in damaged.items():
         quantities[number] = quantities.get(number, 0) + units
-    lines = {line.line_number: line for line in order.lines}
-    for number, units in quantities.items():
-        _require_line(order, lines, number, units, lambda line: line.fulfilled - line.returned)
+    lines = require_returnable(order, quantities)
     changes = [
         StockChange(
             lines[number].sku,
@@ -258,6 +258,17 @@ def require_state(order: Order, action: str, *allowed: OrderState) -> None:
         raise OrderStateInvalid(order.order_id, order.state.name, action)
 
 
+def require_returnable(order: Order, quantities: Mapping[int, int]) -> dict[int, OrderLine]:
+    """Returns the lines by number. Raises QuantityExceeded unless so many units of each are with the customer, beside
+    those that open returns expect."""
+    lines = {line.line_number: line for line in order.lines}
+    expected = expected_units(order.returns)
+    for number, units in quantities.items():
+        announced = expected[number]
+        _require_line(order, lines, number, units, lambda line: line.fulfilled - line.returned, announced)
+    return lines
+
+
 def _require_open(order: Order, quantities: Mapping[int, int]) -> dict[int, OrderLine]:
     lines = {line.line_number: line for line in order.lines}
     for number, units in quantities.items():
@@ -266,13 +277,19 @@ def _require_open(order: Order, quantities: Mapping[int, int]) -> dict[int, Orde
 
 
 def _require_line(
-    order: Order, lines: Mapping[int, OrderLine], number: int, units: int, remaining: Callable[[OrderLine], int]
+    order: Order,
+    lines: Mapping[int, OrderLine],
+    number: int,
+    units: int,
+    remaining: Callable[[OrderLine], int],
+    announced: int = 0,
 ) -> None:
     line = lines.get(number)
     if line is None:
         raise LineUnknown(number, "lines.line_number", order.order_id)
-    if units > remaining(line):
-        raise QuantityExceeded(order.order_id, number, line.sku, requested=units, remaining=remaining(line))
+    left = max(0, remaining(line) - announced)
+    if units > left:
+        raise QuantityExceeded(order.order_id, number, line.sku, requested=units, remaining=left, announced=announced)
 
 
 def require_sane_total(order: Order) -> None:

@@ -16,7 +16,7 @@ CREATED = "order.created"
 SEEN_BY_STOREFRONTS = (
     CREATED,
     *("order.processing", "order.partially_fulfilled", "order.fulfilled", "order.cancelled", "order.expired"),
-    *("order.returned", "order.edited"),
+    *("order.returned", "order.return_announced", "order.return_closed", "order.return_withdrawn", "order.edited"),
 )
 """Types of entries that a storefront sees, beside notes for the customer."""
 
@@ -45,6 +45,8 @@ class About:
     fulfillment: Fulfillment | None = None
     charge: Charge | None = None
     hold: Hold | None = None
+    return_id: str = ""
+    """The return of the order that it was about."""
 
 
 NOTHING = About()

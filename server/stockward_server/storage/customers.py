@@ -18,6 +18,9 @@ from stockward_server.storage.order_rows import load_orders, load_reservations
 
 T = TypeVar("T")
 
+NOTED = ["order.noted", "order.return_announced", "order.return_withdrawn"]
+"""Types of entries of a timeline whose text may be about the customer, or by them."""
+
 BATCH = 500
 """Orders, or stored responses, changed in one transaction."""
 
@@ -160,7 +163,12 @@ class SqlCustomers:
             for table in ("order_contacts", "order_search"):  # servers index the rest of the words again
                 await connection.execute(f"DELETE FROM {table} WHERE order_id = ANY($1::uuid[])", ids)
             await connection.execute(
-                "UPDATE order_timeline SET note = '' WHERE order_id = ANY($1::uuid[]) AND type = 'order.noted'", ids
+                "UPDATE order_timeline SET note = '' WHERE order_id = ANY($1::uuid[]) AND type = ANY($2::text[])",
+                ids,
+                NOTED,
+            )
+            await connection.execute(
+                "UPDATE order_returns SET reason = '', note = '', label_url = '' WHERE order_id = ANY($1::uuid[])", ids
             )
             events = await connection.fetch(
                 "SELECT seq, create_time, payload FROM events WHERE aggregate_id = ANY($1::uuid[]::text[])", ids

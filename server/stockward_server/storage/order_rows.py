@@ -30,6 +30,7 @@ from stockward_server.domain.order import (
 from stockward_server.domain.payment import PaymentEvent, PaymentKind, payment_of
 from stockward_server.domain.pricing import spread_charge
 from stockward_server.domain.reservation import Reservation, ReservationState
+from stockward_server.domain.returns import OrderReturn, ReturnLine, ReturnState
 from stockward_server.domain.stock import Portion
 from stockward_server.runtime.turns import Turns
 from stockward_server.storage.any_of import ANY_ID
@@ -43,6 +44,11 @@ PAYMENT = """
 
 PARCEL = "fulfillment_id::text, lines, tracking_number, carrier, create_time, state, update_time"
 """Columns of a parcel."""
+
+RETURN = (
+    "return_id::text, state, lines, reason, note, tracking_number, carrier, label_url, actor, create_time, update_time"
+)
+"""Columns of a return."""
 
 LOCK = "ORDER BY 1 FOR NO KEY UPDATE"
 """Appended to a query to lock its rows in the order of their ids, as strongly as a plain UPDATE."""
@@ -84,6 +90,15 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
             ids,
         )
     )
+    returns = defaultdict[str, list[Record]](list)
+    if fulfillments:  # only what was shipped comes back
+        returns = _by_order(
+            await connection.fetch(
+                f"SELECT order_id::text AS id, {RETURN} FROM order_returns "
+                "WHERE order_id = ANY($1::uuid[]) ORDER BY return_id",
+                list(fulfillments),
+            )
+        )
     payments = _by_order(
         await connection.fetch(f"SELECT order_id::text AS id, {PAYMENT} FROM payments WHERE order_id = {ANY_ID}", ids)
     )
@@ -98,7 +113,7 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
     turns = Turns()
     for head in heads:
         id = head["id"]
-        orders[id] = _order(head, lines[id], allocations[id], fulfillments[id], payments[id], contacts[id])
+        orders[id] = _order(head, lines[id], allocations[id], fulfillments[id], returns[id], payments[id], contacts[id])
         await turns.give()
     return orders
 
@@ -165,6 +180,7 @@ def _order(
     lines: list[Record],
     allocations: list[Record],
     fulfillments: list[Record],
+    returns: list[Record],
     payments: list[Record],
     contacts: list[Record],
 ) -> Order:
@@ -203,6 +219,7 @@ def _order(
         attributes=tuple((head["attributes"] or {}).items()),
         gift_note=gift_note,
         cancel_reason=head["cancel_reason"],
+        returns=tuple(map(_return, returns)),
         edits=tuple(Edit(datetime.fromisoformat(time), amount) for time, amount in head["edits"] or ()),
     )
 
@@ -217,6 +234,23 @@ def parcel(row: Record) -> Fulfillment:
         row["create_time"],
         FulfillmentState(row["state"]),
         row["update_time"],
+    )
+
+
+def _return(row: Record) -> OrderReturn:
+    """Builds a return from the columns of RETURN."""
+    return OrderReturn(
+        row["return_id"],
+        ReturnState(row["state"]),
+        tuple(ReturnLine(*line) for line in row["lines"]),
+        row["create_time"],
+        row["update_time"],
+        row["reason"],
+        row["note"],
+        row["tracking_number"],
+        row["carrier"],
+        row["label_url"],
+        row["actor"],
     )
 
 

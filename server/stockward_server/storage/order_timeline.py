@@ -106,6 +106,7 @@ def _details(about: About) -> str | None:
         "fulfillment": _fulfillment(about.fulfillment) if about.fulfillment and about.fulfillment.update_time else None,
         "charge": about.charge and _charge(about.charge),
         "hold": about.hold and _hold(about.hold),
+        "return": about.return_id,
     }
     given = {key: value for key, value in details.items() if value}
     return json.dumps(given) if given else None
@@ -151,6 +152,7 @@ def _about(row: Record, details: dict[str, Any]) -> About:
         fulfillment,
         charge,
         hold,
+        details.get("return", ""),
     )
 
 

@@ -22,6 +22,10 @@ def hide_order(order: order_pb2.Order | order_pb2.OrderSnapshot) -> None:
             order.payment.ClearField(name)
     order.ClearField("hold")
     order.ClearField("tags")
+    for each in order.returns if isinstance(order, order_pb2.Order) else [order.order_return]:
+        each.ClearField("reason")
+        each.ClearField("note")
+        each.ClearField("actor")
     if isinstance(order, order_pb2.Order):
         order.ClearField("attributes")
         order.ClearField("cancel_reason")

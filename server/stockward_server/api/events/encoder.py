@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stockward.event.v1 import event_pb2 as pb
 from stockward.order.v1.order_pb2 import OrderSnapshot
 
@@ -9,6 +11,7 @@ from stockward_server.api.inventory.messages import reservation_lines
 from stockward_server.api.orders.messages import (
     charge_message,
     fulfillment_message,
+    return_message,
     snapshot_message,
 )
 from stockward_server.domain.event import EndpointNews, Event, SkuRenamed, StockNews
@@ -85,6 +88,9 @@ def _order(order: Order, about: About) -> OrderSnapshot:
         snapshot.fulfillment.CopyFrom(fulfillment_message(about.fulfillment))
     if about.charge is not None:
         snapshot.charge.CopyFrom(charge_message(about.charge, order.currency))
+    if about.return_id:
+        returned = next(each for each in order.returns if each.return_id == about.return_id)
+        snapshot.order_return.CopyFrom(return_message(replace(returned, note="", label_url="")))
     return snapshot
 
 

@@ -26,6 +26,7 @@ from stockward_server.domain.order import (
 )
 from stockward_server.domain.payment import Payment, Tender
 from stockward_server.domain.pricing import WantedLine
+from stockward_server.domain.returns import OrderReturn
 from stockward_server.wire.enums import wire
 from stockward_server.wire.money import money_message, money_of
 from stockward_server.wire.times import timestamp
@@ -74,6 +75,8 @@ def order_message(order: Order) -> order_pb2.Order:
         gift_note=order.gift_note,
         cancel_reason=order.cancel_reason,
     )
+    if order.returns:
+        message.returns.extend(map(return_message, order.returns))
     for line, to_pack in zip(order.lines, message.lines, strict=True):
         if line.gift_note:  # not in the lines that the events of the order have
             to_pack.gift_note = line.gift_note
@@ -211,6 +214,27 @@ def fulfillment_message(fulfillment: Fulfillment) -> order_pb2.Fulfillment:
         create_time=timestamp(fulfillment.create_time),
         state=wire(fulfillment.state),
         update_time=timestamp(fulfillment.update_time),
+    )
+
+
+def return_message(returned: OrderReturn) -> order_pb2.OrderReturn:
+    return order_pb2.OrderReturn(
+        return_id=returned.return_id,
+        state=wire(returned.state),
+        lines=[
+            order_pb2.ReturnLine(
+                line_number=line.line_number, quantity=line.quantity, received=line.received, damaged=line.damaged
+            )
+            for line in returned.lines
+        ],
+        reason=returned.reason,
+        note=returned.note,
+        tracking_number=returned.tracking_number,
+        carrier=returned.carrier,
+        label_url=returned.label_url,
+        actor=returned.actor,
+        create_time=timestamp(returned.create_time),
+        update_time=timestamp(returned.update_time),
     )
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 from stockward.order.v1 import order_pb2 as pb
 
-from stockward_server.api.inventory.messages import DEFAULT_LOCATION
+from stockward_server.api.orders.caller_view import for_caller
 from stockward_server.api.orders.desk import OrderDeskServicer
 from stockward_server.api.orders.filters import POSITIONS, order_filter
 from stockward_server.api.orders.messages import (
@@ -24,6 +24,7 @@ from stockward_server.api.orders.messages import (
     wanted_lines,
 )
 from stockward_server.api.orders.parcels import ParcelServicer
+from stockward_server.api.orders.returns import ReturnServicer
 from stockward_server.api.requests import Context, customer_of_call, request_of
 from stockward_server.api.watching import watch_orders
 from stockward_server.application.command import Command
@@ -34,7 +35,6 @@ from stockward_server.application.order_commands import (
     CreateOrder,
     FulfillOrder,
     ProcessOrder,
-    ReturnOrder,
 )
 from stockward_server.application.payment_commands import RecordPayment
 from stockward_server.application.ports.committer import Submit
@@ -50,7 +50,6 @@ from stockward_server.wire.money import money_of
 from stockward_server.wire.pages import ORDERS_AT_FIRST, Room, list_page
 from stockward_server.wire.seal import Seals
 from stockward_server.wire.status import status_of
-from stockward_server.wire.storefront_view import hide_order
 from stockward_server.wire.times import moment
 from stockward_server.wire.validation.rules import validate
 
@@ -63,9 +62,9 @@ Each = TypeVar("Each", bound=Message)
 BatchResult = TypeVar("BatchResult", pb.BatchCreateOrdersResponse.Result, pb.BatchOrderResult)
 
 
-class OrderServicer(OrderDeskServicer, ParcelServicer):
+class OrderServicer(OrderDeskServicer, ParcelServicer, ReturnServicer):
     """See order.proto; every method raises a Refusal for a documented error. What staff do with an order between its
-    steps is in OrderDeskServicer, what they do with its parcels in ParcelServicer."""
+    steps is in OrderDeskServicer, what they do with its parcels in ParcelServicer, returns are in ReturnServicer."""
 
     def __init__(
         self,
@@ -87,7 +86,7 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
         self._seals = seals
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
-        return _for_caller(await self._submit(self._create(request, context), ORDER))
+        return for_caller(await self._submit(self._create(request, context), ORDER))
 
     async def BatchCreateOrders(
         self, request: pb.BatchCreateOrdersRequest, context: Context
@@ -124,7 +123,7 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
         try:
             if isinstance(command, Refusal):
                 raise command
-            order = _for_caller(await self._submit(command, ORDER))
+            order = for_caller(await self._submit(command, ORDER))
             abridged = not room.take(order.ByteSize())
             return result(order=_abridged(order) if abridged else order, abridged=abridged)
         except Refusal as refusal:
@@ -144,7 +143,7 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
         )
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
-        return _for_caller(order_message(await self._order(request.order_id)))
+        return for_caller(order_message(await self._order(request.order_id)))
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
         caller = current_call.get().caller
@@ -174,7 +173,7 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
             self._seals,
             request,
             lambda page: self._lists.orders(page, wanted),
-            lambda order: _for_caller(order_message(order)),
+            lambda order: for_caller(order_message(order)),
             position,
             shape,
             first_step=ORDERS_AT_FIRST,
@@ -218,7 +217,7 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
         )
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> pb.Order:
-        return _for_caller(await self._submit(self._cancel(request, context), ORDER))
+        return for_caller(await self._submit(self._cancel(request, context), ORDER))
 
     async def BatchCancelOrders(
         self, request: pb.BatchCancelOrdersRequest, context: Context
@@ -234,18 +233,6 @@ class OrderServicer(OrderDeskServicer, ParcelServicer):
             reason=request.reason,
             etag=request.etag,
         )
-
-    async def ReturnOrder(self, request: pb.ReturnOrderRequest, context: Context) -> pb.Order:
-        command = ReturnOrder(
-            cause=request_of(context, request),
-            order_id=request.order_id.lower(),
-            restocked=line_quantities(line for line in request.lines if not line.damaged),
-            damaged=line_quantities(line for line in request.lines if line.damaged),
-            location_id=request.location_id or DEFAULT_LOCATION,
-            reason=request.reason,
-            etag=request.etag,
-        )
-        return await self._submit(command, ORDER)
 
     async def AddCharge(self, request: pb.AddChargeRequest, context: Context) -> pb.Order:
         command = AddCharge(
@@ -278,11 +265,4 @@ def _abridged(order: pb.Order) -> pb.Order:
     for field in order.DESCRIPTOR.fields:
         if field.is_repeated or field.name == "customer":
             order.ClearField(field.name)  # type: ignore[arg-type]
-    return order
-
-
-def _for_caller(order: pb.Order) -> pb.Order:
-    """The order as its caller may see it."""
-    if current_call.get().caller.role is Role.STOREFRONT:
-        hide_order(order)
     return order

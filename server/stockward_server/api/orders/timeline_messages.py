@@ -29,6 +29,7 @@ def entry_message(entry: TimelineEntry, currency: str) -> pb.OrderTimelineEntry:
         fulfillment=fulfillment_message(about.fulfillment) if about.fulfillment else None,
         charge=charge_message(about.charge, currency) if about.charge else None,
         hold=hold_message(about.hold),
+        return_id=about.return_id,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from stockward_server.domain.errors.base import Code, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from stockward_server.domain.money import Money
@@ -88,13 +89,29 @@ class QuantityExceeded(Refusal):
 
     code, reason = Code.FAILED_PRECONDITION, "QUANTITY_EXCEEDED"
 
-    def __init__(self, order_id: str, line_number: int, sku: str, *, requested: int, remaining: int) -> None:
+    def __init__(
+        self,
+        order_id: str,
+        line_number: int,
+        sku: str,
+        *,
+        requested: int,
+        remaining: int,
+        announced: int = 0,
+        return_id: str | None = None,
+    ) -> None:
+        """`announced`: units that remain beside these and are expected in returns; `return_id`: the return of which so
+        few are expected."""
+        left = f"{remaining} remain" if return_id is None else f"{remaining} are expected in return {return_id}"
+        hint = f", and {announced} more are expected in returns" if announced else ""
         super().__init__(
-            f"line {line_number} ({sku}): {requested} named, {remaining} remain",
+            f"line {line_number} ({sku}): {requested} named, {left}{hint}",
             order_id=order_id,
             line_number=line_number,
             requested=requested,
             remaining=remaining,
+            announced=announced or None,
+            return_id=return_id,
         )
 
 
@@ -271,6 +288,51 @@ class FulfillmentStateInvalid(Refusal):
             fulfillment_id=fulfillment_id,
             state=state,
             action=action,
+        )
+
+
+class ReturnNotFound(Refusal):
+    """The order has no such return."""
+
+    code, reason = Code.NOT_FOUND, "RETURN_NOT_FOUND"
+
+    def __init__(self, order_id: str, return_id: str) -> None:
+        super().__init__(
+            f"order {order_id} has no return {return_id}", field="return_id", order_id=order_id, return_id=return_id
+        )
+
+
+class ReturnStateInvalid(Refusal):
+    """The return's state does not allow this action."""
+
+    code, reason = Code.FAILED_PRECONDITION, "RETURN_STATE_INVALID"
+
+    _HINTS: ClassVar[Mapping[tuple[str, str], str]] = {
+        ("close", "ANNOUNCED"): "; nothing of it came: withdraw it",
+        ("close", "RECEIVED"): "; all of it came",
+        ("withdraw", "PARTIALLY_RECEIVED"): "; a part of it came: close it",
+    }
+
+    def __init__(self, order_id: str, return_id: str, state: str, action: str) -> None:
+        super().__init__(
+            f"cannot {action} return {return_id}: it is {state}{self._HINTS.get((action, state), '')}",
+            order_id=order_id,
+            return_id=return_id,
+            state=state,
+            action=action,
+        )
+
+
+class ReturnLimitReached(Refusal):
+    """The order has reached the maximum number of returns."""
+
+    code, reason = Code.FAILED_PRECONDITION, "RETURN_LIMIT_REACHED"
+
+    def __init__(self, order_id: str, limit: int) -> None:
+        super().__init__(
+            f"order {order_id} has {limit} returns, the most with which another one can be announced",
+            order_id=order_id,
+            limit=limit,
         )
 
 

@@ -1,5 +1,5 @@
-"""Writes what staff change in orders beside their steps: holds, details and lines. Ordinary steps of orders change
-none of it, so they cost no statement here."""
+"""Writes what changes in orders beside their steps: holds, details, parcels, returns and lines. Ordinary steps of
+orders change none of it, so they cost no statement here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from stockward_server.domain.order import Fulfillment, Order, OrderLine
+from stockward_server.domain.returns import OrderReturn
 from stockward_server.domain.stock import Offer
 from stockward_server.storage.columns import columns
 from stockward_server.storage.database import Executor
@@ -21,11 +22,13 @@ Change = tuple[Order, Order]
 async def update_edits(
     connection: Executor, orders: Iterable[Order], before: Mapping[str, Order], offers: Mapping[str, Offer]
 ) -> None:
-    """Writes the holds, details, contacts and lines that differ from `before`. The rows of the orders are locked."""
+    """Writes the holds, details, contacts, parcels, returns and lines that differ from `before`. The rows of the orders
+    are locked."""
     changes = [(before[order.order_id], order) for order in orders]
     await _update_details(connection, [new for old, new in changes if _details(old) != _details(new)])
     await _replace_contacts(connection, [new for old, new in changes if _contact(old) != _contact(new)])
     await _update_parcels(connection, [each for old, new in changes for each in _changed_parcels(old, new)])
+    await _write_returns(connection, [(new, each) for old, new in changes for each in _changed_returns(old, new)])
     edited = [(old, new) for old, new in changes if old.lines is not new.lines and _ordered(old) != _ordered(new)]
     if edited:
         await _replace_lines(connection, edited, offers)
@@ -123,6 +126,51 @@ async def _update_parcels(connection: Executor, parcels: Sequence[Fulfillment]) 
         WHERE f.fulfillment_id = n.fulfillment_id
         """,
         *columns((p.fulfillment_id, p.tracking_number, p.carrier, p.state, p.update_time) for p in parcels),
+    )
+
+
+def _changed_returns(old: Order, new: Order) -> list[OrderReturn]:
+    """Returns the returns that are new, or differ."""
+    if new.returns is old.returns:
+        return []
+    was = set(old.returns)
+    return [each for each in new.returns if each not in was]
+
+
+async def _write_returns(connection: Executor, returns: Sequence[tuple[Order, OrderReturn]]) -> None:
+    if not returns:
+        return
+    await connection.execute(
+        """
+        INSERT INTO order_returns (return_id, order_id, state, lines, reason, note, tracking_number, carrier, label_url,
+                                   actor, create_time, update_time)
+        SELECT return_id, order_id, state, lines::jsonb, reason, note, tracking_number, carrier, label_url, actor,
+               create_time, update_time
+        FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                    $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[])
+            AS n (return_id, order_id, state, lines, reason, note, tracking_number, carrier, label_url, actor,
+                  create_time, update_time)
+        ON CONFLICT (return_id) DO UPDATE SET state = excluded.state, lines = excluded.lines, note = excluded.note,
+            tracking_number = excluded.tracking_number, carrier = excluded.carrier, label_url = excluded.label_url,
+            update_time = excluded.update_time
+        """,
+        *columns(
+            (
+                each.return_id,
+                order.order_id,
+                each.state,
+                json.dumps([(line.line_number, line.quantity, line.received, line.damaged) for line in each.lines]),
+                each.reason,
+                each.note,
+                each.tracking_number,
+                each.carrier,
+                each.label_url,
+                each.actor,
+                each.create_time,
+                each.update_time,
+            )
+            for order, each in returns
+        ),
     )
 
 

@@ -87,7 +87,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "metadata": { "order_id": "0190...", "payment_state": "PENDING" } }
     """
     ERROR_REASON_QUANTITY_EXCEEDED: _ErrorReason.ValueType  # 4
-    """FAILED_PRECONDITION: the request names more units of a line than remain.
+    """FAILED_PRECONDITION: the request names more units of a line than remain. `announced` is the number of those that
+    remain beside them and are expected in returns; `return_id` is there when fewer units of that return are expected.
 
         { "reason": "QUANTITY_EXCEEDED", "domain": "stockward",
           "metadata": { "order_id": "0190...", "line_number": "1", "requested": "3", "remaining": "2" } }
@@ -178,6 +179,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "FULFILLMENT_STATE_INVALID", "domain": "stockward",
           "metadata": { "order_id": "0190...", "fulfillment_id": "0190...", "state": "DELIVERED", "action": "cancel" } }
     """
+    ERROR_REASON_RETURN_NOT_FOUND: _ErrorReason.ValueType  # 19
+    """NOT_FOUND: the order has no return with this id.
+
+        { "reason": "RETURN_NOT_FOUND", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "return_id": "0190...", "field": "return_id" } }
+    """
+    ERROR_REASON_RETURN_STATE_INVALID: _ErrorReason.ValueType  # 20
+    """FAILED_PRECONDITION: the state of the return does not allow this action.
+
+        { "reason": "RETURN_STATE_INVALID", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "return_id": "0190...", "state": "RECEIVED", "action": "withdraw" } }
+    """
+    ERROR_REASON_RETURN_LIMIT_REACHED: _ErrorReason.ValueType  # 21
+    """FAILED_PRECONDITION: the order has the maximum number of returns that were announced.
+
+        { "reason": "RETURN_LIMIT_REACHED", "domain": "stockward",
+          "metadata": { "order_id": "0190...", "limit": "100" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of google.rpc.ErrorInfo about orders. The reason is the name of the value without `ERROR_REASON_`."""
@@ -202,7 +221,8 @@ ERROR_REASON_PAYMENT_REQUIRED: ErrorReason.ValueType  # 3
       "metadata": { "order_id": "0190...", "payment_state": "PENDING" } }
 """
 ERROR_REASON_QUANTITY_EXCEEDED: ErrorReason.ValueType  # 4
-"""FAILED_PRECONDITION: the request names more units of a line than remain.
+"""FAILED_PRECONDITION: the request names more units of a line than remain. `announced` is the number of those that
+remain beside them and are expected in returns; `return_id` is there when fewer units of that return are expected.
 
     { "reason": "QUANTITY_EXCEEDED", "domain": "stockward",
       "metadata": { "order_id": "0190...", "line_number": "1", "requested": "3", "remaining": "2" } }
@@ -293,6 +313,24 @@ ERROR_REASON_FULFILLMENT_STATE_INVALID: ErrorReason.ValueType  # 18
     { "reason": "FULFILLMENT_STATE_INVALID", "domain": "stockward",
       "metadata": { "order_id": "0190...", "fulfillment_id": "0190...", "state": "DELIVERED", "action": "cancel" } }
 """
+ERROR_REASON_RETURN_NOT_FOUND: ErrorReason.ValueType  # 19
+"""NOT_FOUND: the order has no return with this id.
+
+    { "reason": "RETURN_NOT_FOUND", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "return_id": "0190...", "field": "return_id" } }
+"""
+ERROR_REASON_RETURN_STATE_INVALID: ErrorReason.ValueType  # 20
+"""FAILED_PRECONDITION: the state of the return does not allow this action.
+
+    { "reason": "RETURN_STATE_INVALID", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "return_id": "0190...", "state": "RECEIVED", "action": "withdraw" } }
+"""
+ERROR_REASON_RETURN_LIMIT_REACHED: ErrorReason.ValueType  # 21
+"""FAILED_PRECONDITION: the order has the maximum number of returns that were announced.
+
+    { "reason": "RETURN_LIMIT_REACHED", "domain": "stockward",
+      "metadata": { "order_id": "0190...", "limit": "100" } }
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -381,6 +419,7 @@ class Order(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     GIFT_NOTE_FIELD_NUMBER: _builtins.int
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    RETURNS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """UUIDv7 assigned by the server."""
     state: Global___Order.State.ValueType
@@ -451,6 +490,10 @@ class Order(_message.Message):
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Free key-value data of staff. Staff only."""
 
+    @_builtins.property
+    def returns(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderReturn]:
+        """Returns, in the order in which they were announced. Units that came back before returns were recorded are in none."""
+
     def __init__(
         self,
         *,
@@ -475,10 +518,11 @@ class Order(_message.Message):
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         gift_note: _builtins.str = ...,
         cancel_reason: _builtins.str = ...,
+        returns: _abc.Iterable[Global___OrderReturn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "hold", b"hold", "payment", b"payment", "payment_due_time", b"payment_due_time", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "cancel_reason", b"cancel_reason", "charges", b"charges", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "fulfillments", b"fulfillments", "gift_note", b"gift_note", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "cancel_reason", b"cancel_reason", "charges", b"charges", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "fulfillments", b"fulfillments", "gift_note", b"gift_note", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "returns", b"returns", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1189,6 +1233,150 @@ class FulfillmentLine(_message.Message):
 Global___FulfillmentLine: _TypeAlias = FulfillmentLine  # noqa: Y015
 
 @_typing.final
+class OrderReturn(_message.Message):
+    """Units of an order that come back.
+
+        ANNOUNCED -> PARTIALLY_RECEIVED -> RECEIVED   (all of them came)
+           |                 |
+           |                 +-> CLOSED               (the rest stays with the customer)
+           +-> RECEIVED
+           +-> WITHDRAWN                              (nothing came)
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[OrderReturn._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: OrderReturn._State.ValueType  # 0
+        """Not a state; never stored or returned."""
+        STATE_ANNOUNCED: OrderReturn._State.ValueType  # 1
+        """Expected; nothing came yet."""
+        STATE_PARTIALLY_RECEIVED: OrderReturn._State.ValueType  # 2
+        """A part of it came."""
+        STATE_RECEIVED: OrderReturn._State.ValueType  # 3
+        """All of it came."""
+        STATE_CLOSED: OrderReturn._State.ValueType  # 4
+        """A part of it came, and the rest is not expected any more."""
+        STATE_WITHDRAWN: OrderReturn._State.ValueType  # 5
+        """It does not come."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """What became of a return."""
+
+    STATE_UNSPECIFIED: OrderReturn.State.ValueType  # 0
+    """Not a state; never stored or returned."""
+    STATE_ANNOUNCED: OrderReturn.State.ValueType  # 1
+    """Expected; nothing came yet."""
+    STATE_PARTIALLY_RECEIVED: OrderReturn.State.ValueType  # 2
+    """A part of it came."""
+    STATE_RECEIVED: OrderReturn.State.ValueType  # 3
+    """All of it came."""
+    STATE_CLOSED: OrderReturn.State.ValueType  # 4
+    """A part of it came, and the rest is not expected any more."""
+    STATE_WITHDRAWN: OrderReturn.State.ValueType  # 5
+    """It does not come."""
+
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
+    CARRIER_FIELD_NUMBER: _builtins.int
+    LABEL_URL_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    return_id: _builtins.str
+    """UUIDv7 assigned by the server."""
+    state: Global___OrderReturn.State.ValueType
+    """What became of it."""
+    reason: _builtins.str
+    """Why the units come back. Staff only."""
+    note: _builtins.str
+    """What staff noted about it. Staff only, and not in events."""
+    tracking_number: _builtins.str
+    """Tracking number of the carrier."""
+    carrier: _builtins.str
+    """Name of the carrier."""
+    label_url: _builtins.str
+    """Where the customer gets the label for the parcel. Not in events."""
+    actor: _builtins.str
+    """Name of the key that announced it, `customer` for a customer's own token. Staff only."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReturnLine]:
+        """What was announced, and what came of it."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was announced."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When it last changed."""
+
+    def __init__(
+        self,
+        *,
+        return_id: _builtins.str = ...,
+        state: Global___OrderReturn.State.ValueType = ...,
+        lines: _abc.Iterable[Global___ReturnLine] | None = ...,
+        reason: _builtins.str = ...,
+        note: _builtins.str = ...,
+        tracking_number: _builtins.str = ...,
+        carrier: _builtins.str = ...,
+        label_url: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "carrier", b"carrier", "create_time", b"create_time", "label_url", b"label_url", "lines", b"lines", "note", b"note", "reason", b"reason", "return_id", b"return_id", "state", b"state", "tracking_number", b"tracking_number", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderReturn: _TypeAlias = OrderReturn  # noqa: Y015
+
+@_typing.final
+class ReturnLine(_message.Message):
+    """Units of one order line that come back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_NUMBER_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    RECEIVED_FIELD_NUMBER: _builtins.int
+    DAMAGED_FIELD_NUMBER: _builtins.int
+    line_number: _builtins.int
+    """Position of the line in the order, from 1."""
+    quantity: _builtins.int
+    """Units that were announced."""
+    received: _builtins.int
+    """Units that came, the damaged ones included."""
+    damaged: _builtins.int
+    """Units that came and were written off."""
+    def __init__(
+        self,
+        *,
+        line_number: _builtins.int = ...,
+        quantity: _builtins.int = ...,
+        received: _builtins.int = ...,
+        damaged: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged", b"damaged", "line_number", b"line_number", "quantity", b"quantity", "received", b"received"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnLine: _TypeAlias = ReturnLine  # noqa: Y015
+
+@_typing.final
 class LineQuantity(_message.Message):
     """Units of one line of an order."""
 
@@ -1840,6 +2028,7 @@ class OrderSnapshot(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ORDER_RETURN_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Id of the order, a UUID."""
     state: Global___Order.State.ValueType
@@ -1853,7 +2042,9 @@ class OrderSnapshot(_message.Message):
     `aggregate_version` only.
     """
     reason: _builtins.str
-    """The reason given, for order.cancelled, order.returned and order.fulfillment_cancelled; the note, for order.noted. Staff only."""
+    """The reason given, for order.cancelled, order.returned, order.return_announced, order.return_closed,
+    order.return_withdrawn and order.fulfillment_cancelled; the note, for order.noted. Staff only.
+    """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderLine]:
         """What was ordered, and what has become of it."""
@@ -1888,6 +2079,12 @@ class OrderSnapshot(_message.Message):
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tags by which staff find the order. Staff only."""
 
+    @_builtins.property
+    def order_return(self) -> Global___OrderReturn:
+        """The return, for order.returned, order.return_announced, order.return_updated, order.return_closed and
+        order.return_withdrawn; without note and label.
+        """
+
     def __init__(
         self,
         *,
@@ -1905,10 +2102,11 @@ class OrderSnapshot(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
         reason: _builtins.str = ...,
+        order_return: Global___OrderReturn | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "fulfillment", b"fulfillment", "hold", b"hold", "payment", b"payment", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "fulfillment", b"fulfillment", "hold", b"hold", "order_return", b"order_return", "payment", b"payment", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "customer_id", b"customer_id", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "reason", b"reason", "reference", b"reference", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "customer_id", b"customer_id", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "order_return", b"order_return", "payment", b"payment", "reason", b"reason", "reference", b"reference", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2305,6 +2503,271 @@ class ReturnOrderRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReturnOrderRequest: _TypeAlias = ReturnOrderRequest  # noqa: Y015
+
+@_typing.final
+class AnnounceReturnRequest(_message.Message):
+    """Request message for AnnounceReturn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
+    CARRIER_FIELD_NUMBER: _builtins.int
+    LABEL_URL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    reason: _builtins.str
+    """Why they come back, for people, up to 1,000 characters."""
+    note: _builtins.str
+    """What staff should know about it, up to 1,000 characters. Staff only."""
+    tracking_number: _builtins.str
+    """Tracking number of the carrier, up to 200 characters."""
+    carrier: _builtins.str
+    """Name of the carrier, up to 100 characters."""
+    label_url: _builtins.str
+    """Where the customer gets the label for the parcel: an address that begins with https://, up to 2,000 characters.
+    Staff only.
+    """
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineQuantity]:
+        """Units that will come back, by line: 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        lines: _abc.Iterable[Global___LineQuantity] | None = ...,
+        reason: _builtins.str = ...,
+        note: _builtins.str = ...,
+        tracking_number: _builtins.str = ...,
+        carrier: _builtins.str = ...,
+        label_url: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "etag", b"etag", "label_url", b"label_url", "lines", b"lines", "note", b"note", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id", "tracking_number", b"tracking_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnnounceReturnRequest: _TypeAlias = AnnounceReturnRequest  # noqa: Y015
+
+@_typing.final
+class UpdateReturnRequest(_message.Message):
+    """Request message for UpdateReturn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
+    CARRIER_FIELD_NUMBER: _builtins.int
+    LABEL_URL_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    return_id: _builtins.str
+    """Id of the return, a UUID."""
+    tracking_number: _builtins.str
+    """Tracking number of the carrier, up to 200 characters."""
+    carrier: _builtins.str
+    """Name of the carrier, up to 100 characters."""
+    label_url: _builtins.str
+    """Where the customer gets the label for the parcel: an address that begins with https://, up to 2,000 characters."""
+    note: _builtins.str
+    """What staff should know about it, up to 1,000 characters."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to update: `tracking_number`, `carrier`, `label_url`, `note`. Empty: those that are set in the request; `*`:
+        all of them (AIP-134).
+        """
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+        tracking_number: _builtins.str = ...,
+        carrier: _builtins.str = ...,
+        label_url: _builtins.str = ...,
+        note: _builtins.str = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "etag", b"etag", "label_url", b"label_url", "note", b"note", "order_id", b"order_id", "request_id", b"request_id", "return_id", b"return_id", "tracking_number", b"tracking_number", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateReturnRequest: _TypeAlias = UpdateReturnRequest  # noqa: Y015
+
+@_typing.final
+class ReceiveReturnRequest(_message.Message):
+    """Request message for ReceiveReturn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    return_id: _builtins.str
+    """Id of the return, a UUID."""
+    location_id: _builtins.str
+    """Id of the location that they came back to; `main` when empty."""
+    note: _builtins.str
+    """What was found, for people, up to 1,000 characters. The ledger has it, too."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReturnOrderRequest.Line]:
+        """Units that came, up to 1,000 lines; empty: all that are still expected, none of them damaged."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+        lines: _abc.Iterable[Global___ReturnOrderRequest.Line] | None = ...,
+        location_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "lines", b"lines", "location_id", b"location_id", "note", b"note", "order_id", b"order_id", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveReturnRequest: _TypeAlias = ReceiveReturnRequest  # noqa: Y015
+
+@_typing.final
+class CloseReturnRequest(_message.Message):
+    """Request message for CloseReturn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    return_id: _builtins.str
+    """Id of the return, a UUID."""
+    reason: _builtins.str
+    """Why the rest does not come, for people, up to 1,000 characters."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseReturnRequest: _TypeAlias = CloseReturnRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawReturnRequest(_message.Message):
+    """Request message for WithdrawReturn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order, a UUID."""
+    return_id: _builtins.str
+    """Id of the return, a UUID."""
+    reason: _builtins.str
+    """Why it does not come, for people, up to 1,000 characters."""
+    request_id: _builtins.str
+    """Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same id with the same
+    content returns the first response again and changes nothing. Upper and lower case are equal. The server makes an
+    id when the field is empty.
+    """
+    etag: _builtins.str
+    """The `etag` of the order that this change is based on (AIP-154). The change is refused with ABORTED (ETAG_MISMATCH)
+    when the order has changed since. Empty: no check.
+    """
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawReturnRequest: _TypeAlias = WithdrawReturnRequest  # noqa: Y015
 
 @_typing.final
 class AddChargeRequest(_message.Message):
@@ -3032,6 +3495,7 @@ class OrderTimelineEntry(_message.Message):
     FULFILLMENT_FIELD_NUMBER: _builtins.int
     CHARGE_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Version of the order after it. Some versions have no entry for a storefront."""
     type: _builtins.str
@@ -3042,13 +3506,17 @@ class OrderTimelineEntry(_message.Message):
     """The note, or the reason that was given. A storefront sees notes for the customer only."""
     customer_visible: _builtins.bool
     """Whether the note is for the customer."""
+    return_id: _builtins.str
+    """Id of the return, for order.returned and order.return_*."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
 
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineQuantity]:
-        """Units of order lines that it was about, for order.cancelled and order.returned; empty: all of the order."""
+        """Units of order lines that it was about, for order.cancelled, order.returned, order.return_announced (what is
+        expected), order.return_closed and order.return_withdrawn (what does not come); empty: all of the order.
+        """
 
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineEdit]:
@@ -3092,10 +3560,11 @@ class OrderTimelineEntry(_message.Message):
         fulfillment: Global___Fulfillment | None = ...,
         charge: Global___Charge | None = ...,
         hold: Global___Hold | None = ...,
+        return_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "create_time", b"create_time", "fulfillment", b"fulfillment", "hold", b"hold", "payment", b"payment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "charge", b"charge", "create_time", b"create_time", "customer_visible", b"customer_visible", "edits", b"edits", "fields", b"fields", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "note", b"note", "payment", b"payment", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "charge", b"charge", "create_time", b"create_time", "customer_visible", b"customer_visible", "edits", b"edits", "fields", b"fields", "fulfillment", b"fulfillment", "hold", b"hold", "lines", b"lines", "note", b"note", "payment", b"payment", "return_id", b"return_id", "type", b"type", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

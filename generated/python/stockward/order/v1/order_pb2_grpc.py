@@ -105,6 +105,31 @@ class OrderServiceStub:
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ReturnOrderRequest.SerializeToString,
                 response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
+        self.AnnounceReturn = channel.unary_unary(
+                '/stockward.order.v1.OrderService/AnnounceReturn',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.AnnounceReturnRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.UpdateReturn = channel.unary_unary(
+                '/stockward.order.v1.OrderService/UpdateReturn',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.UpdateReturnRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.ReceiveReturn = channel.unary_unary(
+                '/stockward.order.v1.OrderService/ReceiveReturn',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.ReceiveReturnRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.CloseReturn = channel.unary_unary(
+                '/stockward.order.v1.OrderService/CloseReturn',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.CloseReturnRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.WithdrawReturn = channel.unary_unary(
+                '/stockward.order.v1.OrderService/WithdrawReturn',
+                request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.WithdrawReturnRequest.SerializeToString,
+                response_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
         self.AddCharge = channel.unary_unary(
                 '/stockward.order.v1.OrderService/AddCharge',
                 request_serializer=stockward_dot_order_dot_v1_dot_order__pb2.AddChargeRequest.SerializeToString,
@@ -329,14 +354,87 @@ class OrderServiceServicer:
 
     def ReturnOrder(self, request, context):
         """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the catalog no
-        longer has, or whose stock is not tracked, come back without a change of stock.
+        longer has, or whose stock is not tracked, come back without a change of stock. The order has a return in RECEIVED
+        with these units: it is announced and received at once. Units that a return announces come back by ReceiveReturn.
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
-        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are with the customer and not announced.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnnounceReturn(self, request, context):
+        """Announces that shipped units will come back. Neither stock nor amounts change until they do. An order has up to 100
+        returns that were announced, whatever became of them.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or it is another customer's.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are with the customer and not announced.
+        - FAILED_PRECONDITION (RETURN_LIMIT_REACHED): the order has the maximum number of returns.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront sets a field that only staff may set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateReturn(self, request, context):
+        """Updates tracking, label and note of a return that is not withdrawn.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): the return is withdrawn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveReturn(self, request, context):
+        """Records that units of a return came: those in `lines`, or all that are still expected. They are restocked, or
+        written off as damaged, and the order comes to less by what came only, as with ReturnOrder. The event is
+        order.returned.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+        - NOT_FOUND (LOCATION_UNKNOWN): no location has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): everything came already, or the return is closed or withdrawn.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are expected. What came in addition comes back by
+        ReturnOrder.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseReturn(self, request, context):
+        """Closes a return of which a part came: the rest stays with the customer, who owes it as before.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): nothing or everything of it came, or it is closed or withdrawn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawReturn(self, request, context):
+        """Withdraws a return of which nothing came: the units stay with the customer.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or it is another customer's.
+        - NOT_FOUND (RETURN_NOT_FOUND): the order has no such return.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): units of it came, or it is withdrawn already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -454,7 +552,7 @@ class OrderServiceServicer:
         - NOT_FOUND (SKU_UNKNOWN): the catalog no longer has a SKU of the parcel.
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is delivered or cancelled.
-        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned, or a return announces them.
         - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the stock of a SKU of the parcel is no longer tracked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -594,6 +692,31 @@ def add_OrderServiceServicer_to_server(servicer, server):
             'ReturnOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.ReturnOrder,
                     request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ReturnOrderRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'AnnounceReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnnounceReturn,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.AnnounceReturnRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'UpdateReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateReturn,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.UpdateReturnRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'ReceiveReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveReturn,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.ReceiveReturnRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'CloseReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseReturn,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.CloseReturnRequest.FromString,
+                    response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'WithdrawReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawReturn,
+                    request_deserializer=stockward_dot_order_dot_v1_dot_order__pb2.WithdrawReturnRequest.FromString,
                     response_serializer=stockward_dot_order_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
             'AddCharge': grpc.unary_unary_rpc_method_handler(
@@ -1035,6 +1158,141 @@ class OrderService:
             target,
             '/stockward.order.v1.OrderService/ReturnOrder',
             stockward_dot_order_dot_v1_dot_order__pb2.ReturnOrderRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnnounceReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/AnnounceReturn',
+            stockward_dot_order_dot_v1_dot_order__pb2.AnnounceReturnRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/UpdateReturn',
+            stockward_dot_order_dot_v1_dot_order__pb2.UpdateReturnRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/ReceiveReturn',
+            stockward_dot_order_dot_v1_dot_order__pb2.ReceiveReturnRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/CloseReturn',
+            stockward_dot_order_dot_v1_dot_order__pb2.CloseReturnRequest.SerializeToString,
+            stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.order.v1.OrderService/WithdrawReturn',
+            stockward_dot_order_dot_v1_dot_order__pb2.WithdrawReturnRequest.SerializeToString,
             stockward_dot_order_dot_v1_dot_order__pb2.Order.FromString,
             options,
             channel_credentials,

@@ -147,14 +147,67 @@ class OrderServiceStub:
     """
     ReturnOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.ReturnOrderRequest, _order_pb2.Order]
     """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the catalog no
-    longer has, or whose stock is not tracked, come back without a change of stock.
+    longer has, or whose stock is not tracked, come back without a change of stock. The order has a return in RECEIVED
+    with these units: it is announced and received at once. Units that a return announces come back by ReceiveReturn.
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
     - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
-    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are with the customer and not announced.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+    """
+    AnnounceReturn: _grpc.UnaryUnaryMultiCallable[_order_pb2.AnnounceReturnRequest, _order_pb2.Order]
+    """Announces that shipped units will come back. Neither stock nor amounts change until they do. An order has up to 100
+    returns that were announced, whatever became of them.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or it is another customer's.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are with the customer and not announced.
+    - FAILED_PRECONDITION (RETURN_LIMIT_REACHED): the order has the maximum number of returns.
+    - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+    - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront sets a field that only staff may set.
+    """
+    UpdateReturn: _grpc.UnaryUnaryMultiCallable[_order_pb2.UpdateReturnRequest, _order_pb2.Order]
+    """Updates tracking, label and note of a return that is not withdrawn.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (RETURN_STATE_INVALID): the return is withdrawn.
+    """
+    ReceiveReturn: _grpc.UnaryUnaryMultiCallable[_order_pb2.ReceiveReturnRequest, _order_pb2.Order]
+    """Records that units of a return came: those in `lines`, or all that are still expected. They are restocked, or
+    written off as damaged, and the order comes to less by what came only, as with ReturnOrder. The event is
+    order.returned.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+    - NOT_FOUND (LOCATION_UNKNOWN): no location has the id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (RETURN_STATE_INVALID): everything came already, or the return is closed or withdrawn.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are expected. What came in addition comes back by
+      ReturnOrder.
+    - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+    """
+    CloseReturn: _grpc.UnaryUnaryMultiCallable[_order_pb2.CloseReturnRequest, _order_pb2.Order]
+    """Closes a return of which a part came: the rest stays with the customer, who owes it as before.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (RETURN_STATE_INVALID): nothing or everything of it came, or it is closed or withdrawn.
+    """
+    WithdrawReturn: _grpc.UnaryUnaryMultiCallable[_order_pb2.WithdrawReturnRequest, _order_pb2.Order]
+    """Withdraws a return of which nothing came: the units stay with the customer.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or it is another customer's.
+    - NOT_FOUND (RETURN_NOT_FOUND): the order has no such return.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (RETURN_STATE_INVALID): units of it came, or it is withdrawn already.
     """
     AddCharge: _grpc.UnaryUnaryMultiCallable[_order_pb2.AddChargeRequest, _order_pb2.Order]
     """Adds a charge to an existing order, such as a return fee or a refund of shipping. Taxes and discounts are spread
@@ -244,7 +297,7 @@ class OrderServiceStub:
     - NOT_FOUND (SKU_UNKNOWN): the catalog no longer has a SKU of the parcel.
     - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is delivered or cancelled.
-    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned, or a return announces them.
     - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the stock of a SKU of the parcel is no longer tracked.
     """
     ListPackingSlips: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListPackingSlipsRequest, _order_pb2.ListPackingSlipsResponse]
@@ -399,14 +452,67 @@ class OrderServiceAsyncStub(OrderServiceStub):
     """
     ReturnOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.ReturnOrderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the catalog no
-    longer has, or whose stock is not tracked, come back without a change of stock.
+    longer has, or whose stock is not tracked, come back without a change of stock. The order has a return in RECEIVED
+    with these units: it is announced and received at once. Units that a return announces come back by ReceiveReturn.
 
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
     - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
-    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are with the customer and not announced.
     - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+    """
+    AnnounceReturn: _aio.UnaryUnaryMultiCallable[_order_pb2.AnnounceReturnRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Announces that shipped units will come back. Neither stock nor amounts change until they do. An order has up to 100
+    returns that were announced, whatever became of them.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or it is another customer's.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are with the customer and not announced.
+    - FAILED_PRECONDITION (RETURN_LIMIT_REACHED): the order has the maximum number of returns.
+    - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+    - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront sets a field that only staff may set.
+    """
+    UpdateReturn: _aio.UnaryUnaryMultiCallable[_order_pb2.UpdateReturnRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Updates tracking, label and note of a return that is not withdrawn.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (RETURN_STATE_INVALID): the return is withdrawn.
+    """
+    ReceiveReturn: _aio.UnaryUnaryMultiCallable[_order_pb2.ReceiveReturnRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Records that units of a return came: those in `lines`, or all that are still expected. They are restocked, or
+    written off as damaged, and the order comes to less by what came only, as with ReturnOrder. The event is
+    order.returned.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+    - NOT_FOUND (LOCATION_UNKNOWN): no location has the id.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (RETURN_STATE_INVALID): everything came already, or the return is closed or withdrawn.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are expected. What came in addition comes back by
+      ReturnOrder.
+    - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+    """
+    CloseReturn: _aio.UnaryUnaryMultiCallable[_order_pb2.CloseReturnRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Closes a return of which a part came: the rest stays with the customer, who owes it as before.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (RETURN_STATE_INVALID): nothing or everything of it came, or it is closed or withdrawn.
+    """
+    WithdrawReturn: _aio.UnaryUnaryMultiCallable[_order_pb2.WithdrawReturnRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Withdraws a return of which nothing came: the units stay with the customer.
+
+    Errors:
+    - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or it is another customer's.
+    - NOT_FOUND (RETURN_NOT_FOUND): the order has no such return.
+    - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - FAILED_PRECONDITION (RETURN_STATE_INVALID): units of it came, or it is withdrawn already.
     """
     AddCharge: _aio.UnaryUnaryMultiCallable[_order_pb2.AddChargeRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Adds a charge to an existing order, such as a return fee or a refund of shipping. Taxes and discounts are spread
@@ -496,7 +602,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
     - NOT_FOUND (SKU_UNKNOWN): the catalog no longer has a SKU of the parcel.
     - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
     - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is delivered or cancelled.
-    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned.
+    - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned, or a return announces them.
     - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the stock of a SKU of the parcel is no longer tracked.
     """
     ListPackingSlips: _aio.UnaryUnaryMultiCallable[_order_pb2.ListPackingSlipsRequest, _order_pb2.ListPackingSlipsResponse]  # type: ignore[assignment]
@@ -732,14 +838,97 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
         """Records that fulfilled units came back: restocked, or written off as damaged. Units of a SKU that the catalog no
-        longer has, or whose stock is not tracked, come back without a change of stock.
+        longer has, or whose stock is not tracked, come back without a change of stock. The order has a return in RECEIVED
+        with these units: it is announced and received at once. Units that a return announces come back by ReceiveReturn.
 
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND, LOCATION_UNKNOWN): no order, or no location, has the id.
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
-        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): more units of a line came back than were shipped.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are with the customer and not announced.
         - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        """
+
+    @_abc_1.abstractmethod
+    def AnnounceReturn(
+        self,
+        request: _order_pb2.AnnounceReturnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Announces that shipped units will come back. Neither stock nor amounts change until they do. An order has up to 100
+        returns that were announced, whatever became of them.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or it is another customer's.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (ORDER_STATE_INVALID): nothing of the order is fulfilled.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are with the customer and not announced.
+        - FAILED_PRECONDITION (RETURN_LIMIT_REACHED): the order has the maximum number of returns.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront sets a field that only staff may set.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateReturn(
+        self,
+        request: _order_pb2.UpdateReturnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Updates tracking, label and note of a return that is not withdrawn.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): the return is withdrawn.
+        """
+
+    @_abc_1.abstractmethod
+    def ReceiveReturn(
+        self,
+        request: _order_pb2.ReceiveReturnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Records that units of a return came: those in `lines`, or all that are still expected. They are restocked, or
+        written off as damaged, and the order comes to less by what came only, as with ReturnOrder. The event is
+        order.returned.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+        - NOT_FOUND (LOCATION_UNKNOWN): no location has the id.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): everything came already, or the return is closed or withdrawn.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): fewer units of a line are expected. What came in addition comes back by
+          ReturnOrder.
+        - INVALID_ARGUMENT (LINE_UNKNOWN): the order has no such line.
+        """
+
+    @_abc_1.abstractmethod
+    def CloseReturn(
+        self,
+        request: _order_pb2.CloseReturnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Closes a return of which a part came: the rest stays with the customer, who owes it as before.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): no order has the id, or the order has no such return.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): nothing or everything of it came, or it is closed or withdrawn.
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawReturn(
+        self,
+        request: _order_pb2.WithdrawReturnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Withdraws a return of which nothing came: the units stay with the customer.
+
+        Errors:
+        - NOT_FOUND (ORDER_NOT_FOUND): no order has this id, or it is another customer's.
+        - NOT_FOUND (RETURN_NOT_FOUND): the order has no such return.
+        - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): units of it came, or it is withdrawn already.
         """
 
     @_abc_1.abstractmethod
@@ -871,7 +1060,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         - NOT_FOUND (SKU_UNKNOWN): the catalog no longer has a SKU of the parcel.
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
         - FAILED_PRECONDITION (FULFILLMENT_STATE_INVALID): the parcel is delivered or cancelled.
-        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned.
+        - FAILED_PRECONDITION (QUANTITY_EXCEEDED): units of the parcel were returned, or a return announces them.
         - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the stock of a SKU of the parcel is no longer tracked.
         """
 

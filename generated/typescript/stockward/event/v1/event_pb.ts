@@ -9,6 +9,7 @@
 //     reservation.{created,extended,released,expired,converted}
 //     order.{created,processing,partially_fulfilled,fulfilled,cancelled,expired,returned,charged,updated,edited}
 //     order.{noted,held,released,fulfillment_updated,fulfillment_cancelled}
+//     order.{return_announced,return_updated,return_closed,return_withdrawn}
 //     payment.updated
 //     endpoint.{failing,disabled,pinged}
 //
