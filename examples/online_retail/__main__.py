@@ -77,8 +77,9 @@ def _show_refused(month: Month) -> None:
 def _show_played(played: Played, seconds: float) -> None:
     console.print(
         f"✓ {played.orders} orders (the longest with {played.longest_order} lines) and {played.cancellations} "
-        f"cancellations in {seconds:.0f} s: {played.units_sold} units sold, {played.units_returned} returned to their "
-        f"order, {played.units_without_order} back without one",
+        f"cancellations in {seconds:.0f} s: {played.units_sold} units sold, {played.edits} orders edited, "
+        f"{played.units_returned} units returned to their order in {played.returns} returns, "
+        f"{played.units_without_order} back without one",
         style="green",
         highlight=False,
         soft_wrap=True,

@@ -39,15 +39,30 @@ STORY = (
     "PMS hears stock.low by webhook, signature verified",
     "Customer orders what is held, for EUR 199.60",
     "PMS hears order.created by webhook, signature verified",
-    "Customer pays EUR 199.60",
+    "PMS takes one off the order, as the customer asks; it comes to EUR 149.70",
+    "Customer pays EUR 149.70",
     "PMS hears payment.updated by webhook, signature verified",
+    "PMS puts the order on hold: the address lacks a house number",
+    "PMS is refused to process it meanwhile (ORDER_ON_HOLD)",
+    "PMS has the number, and releases it",
     "PMS takes the order into processing",
-    "PMS sends it off as DP-",
+    "PMS sends one of 3 ahead",
+    "PMS sends the rest off as DP-",
+    "PMS adds the tracking of the first, DP-",
     "Storefront hears order.fulfilled by webhook, signature verified",
-    "Stockward has 6 of LINEN-SHIRT-",
-    "Storefront saw the stock go 10 → 6",
-    "Storefront heard of the order, in order: order.created, payment.updated, order.processing, order.fulfilled",
-    "PMS heard of the order, in order: order.created, payment.updated, order.processing, order.fulfilled",
+    "Customer announces that one comes back",
+    "PMS hears order.return_announced by webhook, signature verified",
+    "PMS receives it; EUR 49.90 are due to the customer",
+    "Storefront hears order.returned by webhook, signature verified",
+    "PMS pays back EUR 49.90",
+    "Stockward has 8 of LINEN-SHIRT-",
+    "Storefront saw the stock go 10 → 6 → 7 → 8",
+    "Storefront heard of the order, in order: order.created, order.edited, payment.updated, order.processing, "
+    "order.partially_fulfilled, order.fulfilled, order.fulfillment_updated, order.return_announced, order.returned, "
+    "payment.updated",
+    "PMS heard of the order, in order: order.created, order.edited, payment.updated, order.held, order.released, "
+    "order.processing, order.partially_fulfilled, order.fulfilled, order.fulfillment_updated, "
+    "order.return_announced, order.returned, payment.updated",
 )
 
 
@@ -92,7 +107,7 @@ async def test_the_story_can_be_played_again_and_again(stack: Stack) -> None:
     assert [step[:12] for step in steps] == [line[:12] for line in STORY]
     assert second["seconds"] < 60
     assert second["facts"]["Order"] not in first.out
-    assert second["facts"]["Webhooks to storefront"].startswith("18, median "), "nothing of three drafts"
+    assert second["facts"]["Webhooks to storefront"].startswith("28, median "), "nothing of three drafts"
     audit = await stockward("audit", cwd=stack.directory)
     assert (audit.code, audit.out) == (0, "✓ 13 stock rows: counters, ledger and open claims agree\n")
 

@@ -40,6 +40,10 @@ async def test_the_first_days_balance(shop: Shop, december: Path, tmp_path: Path
     assert all(found), [each for each in found if not each]
     assert played.orders > 200
     assert played.cancellations > 20
+    assert played.edits > 10
+    assert played.returns > 5
+    back = next(each.counts["returns"] for each in found if each.what == "units that came back to their order")
+    assert back == played.units_returned
     await a_dirty_invoice_is_refused_whole(shop, first_days)
 
 
@@ -60,7 +64,7 @@ async def test_the_month_balances(
         found = await agreements(client, month, file)
 
     assert all(found), [each for each in found if not each]
-    assert len(found) == 7
+    assert len(found) == 9
     assert (played.orders, played.cancellations, played.longest_order) == (orders, cancellations, longest)
     invoices = orders + cancellations
     assert steps[-1] == f"Invoices {invoices}/{invoices}"

@@ -122,7 +122,7 @@ class Record:
     async def history(self, aggregate_id: str, version: int) -> list[Event]:
         while True:
             events = await self._of(aggregate_id)
-            if len(events) >= version:
+            if any(event.aggregate_version >= version for event in events):
                 return events
             await asyncio.sleep(POLL_SECONDS)
 

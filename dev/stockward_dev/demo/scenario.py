@@ -1,4 +1,5 @@
-"""A shop's day: staff publish a catalogue, a customer buys, staff ship the order, and both sides receive events."""
+"""A shop's day: staff publish a catalogue, a customer buys, staff ship the order and take a part of it back, and both
+sides receive events."""
 
 from __future__ import annotations
 
@@ -24,11 +25,15 @@ from stockward.inventory.v1.inventory_pb2 import (
 from stockward.order.v1.order_pb2 import (
     CreateOrderRequest,
     Customer,
+    EditOrderLinesRequest,
+    Fulfillment,
+    Hold,
+    LineQuantity,
     Order,
     RecordPaymentRequest,
 )
 
-from stockward_client import AsyncStockward, InsufficientStock, error_of
+from stockward_client import AsyncStockward, InsufficientStock, OrderOnHold, error_of
 from stockward_dev.demo.catalogue import catalogue
 from stockward_dev.demo.output import DidNotHappen, Telling
 from stockward_dev.demo.receivers import Witness
@@ -37,10 +42,13 @@ UNITS = 10
 """Units of each SKU that are received."""
 
 BOUGHT = 4
-"""Units that the customer buys."""
+"""Units that the customer orders at first."""
 
 REORDER_POINT = 6
 """Staff are warned when no more than these are left: UNITS - BOUGHT."""
+
+KEPT = BOUGHT - 2
+"""Units that the customer keeps: one is taken off the order, and one comes back."""
 
 
 NAMES = {"storefront": "Storefront", "pms": "PMS"}
@@ -59,12 +67,16 @@ class Story:
         self._day = secrets.token_hex(3)
         self._products = catalogue(self._day)
         self._sku = self._products[0].variants[1].sku
+        self._order_id = ""
+        self._internal = 0, 0
+        """Versions of the order that no storefront receives: its hold and release."""
 
     async def play(self) -> Order:
-        """Plays the day and returns the fulfilled order. Raises DidNotHappen, or StockwardError for a failed call."""
+        """Plays the day and returns the order at its end. Raises DidNotHappen, or StockwardError for a failed call."""
         await self._open_the_shop()
-        order = await self._pay(await self._buy())
-        order = await self._send(order)
+        order = await self._pay(await self._edit(await self._buy()))
+        order = await self._send(await self._hold(order))
+        order = await self._take_back(order)
         await self._look_back(order)
         return order
 
@@ -127,6 +139,44 @@ class Story:
         await self._heard("pms", "order.created", order.order_id)
         return order
 
+    async def _edit(self, order: Order) -> Order:
+        less = EditOrderLinesRequest.Change(line_number=1, quantity=BOUGHT - 1)
+        return await self._tell.step(
+            "PMS",
+            "editing the order",
+            self._pms.orders.edit_order_lines(order_id=order.order_id, changes=[less]),
+            lambda order: f"takes one off the order, as the customer asks; it comes to {_shown(order.totals.net)}",
+        )
+
+    async def _hold(self, order: Order) -> Order:
+        held = await self._tell.step(
+            "PMS",
+            "holding the order",
+            self._pms.orders.hold_order(order_id=order.order_id, reason=Hold.REASON_ADDRESS, note="no house number"),
+            "puts the order on hold: the address lacks a house number",
+        )
+        await self._tell.step(
+            "PMS",
+            "processing what is on hold",
+            self._not_processed(order),
+            lambda error: f"is refused to process it meanwhile ({error.reason})",
+        )
+        released = await self._tell.step(
+            "PMS",
+            "releasing the order",
+            self._pms.orders.release_order(order_id=order.order_id),
+            "has the number, and releases it",
+        )
+        self._order_id, self._internal = order.order_id, (held.version, released.version)
+        return released
+
+    async def _not_processed(self, order: Order) -> OrderOnHold:
+        try:
+            await self._pms.orders.process_order(order_id=order.order_id)
+        except OrderOnHold as error:
+            return error
+        raise DidNotHappen("Stockward: the refusal to process an order on hold")
+
     async def _pay(self, order: Order) -> Order:
         paid = await self._tell.step(
             "Customer",
@@ -151,25 +201,74 @@ class Story:
             "takes the order into processing",
         )
         tracking_number = f"DP-{self._day}"
+        await self._tell.step(
+            "PMS",
+            "shipping a part",
+            self._pms.orders.fulfill_order(
+                order_id=order.order_id, lines=[LineQuantity(line_number=1, quantity=1)], carrier="Demo Post"
+            ),
+            f"sends one of {BOUGHT - 1} ahead",
+        )
         sent = await self._tell.step(
             "PMS",
             "fulfilling",
             self._pms.orders.fulfill_order(
                 order_id=order.order_id, carrier="Demo Post", tracking_number=tracking_number
             ),
-            lambda order: f"sends it off as {order.fulfillments[0].tracking_number}",
+            lambda order: f"sends the rest off as {order.fulfillments[1].tracking_number}",
+        )
+        await self._tell.step(
+            "PMS",
+            "tracking the first parcel",
+            self._pms.orders.update_fulfillment(
+                order_id=order.order_id,
+                fulfillment_id=sent.fulfillments[0].fulfillment_id,
+                tracking_number=f"{tracking_number}-1",
+                state=Fulfillment.STATE_DELIVERED,
+            ),
+            lambda order: f"adds the tracking of the first, {order.fulfillments[0].tracking_number}: delivered",
         )
         (event,) = await self._heard("storefront", "order.fulfilled", order.order_id)
         if event.order.fulfillment.tracking_number != tracking_number:
             raise DidNotHappen("Storefront: order.fulfilled came without the tracking number")
         return sent
 
+    async def _take_back(self, order: Order) -> Order:
+        announced = await self._tell.step(
+            "Customer",
+            "announcing a return",
+            self._shop.orders.announce_return(
+                order_id=order.order_id, lines=[LineQuantity(line_number=1, quantity=1)], reason="too small"
+            ),
+            "announces that one comes back",
+        )
+        await self._heard("pms", "order.return_announced", order.order_id)
+        received = await self._tell.step(
+            "PMS",
+            "receiving the return",
+            self._pms.orders.receive_return(order_id=order.order_id, return_id=announced.returns[0].return_id),
+            lambda order: f"receives it; {_shown(order.payment.refund_due)} are due to the customer",
+        )
+        await self._heard("storefront", "order.returned", order.order_id)
+        return await self._tell.step(
+            "PMS",
+            "refunding",
+            self._pms.orders.record_payment(
+                order_id=order.order_id,
+                provider="demo",
+                provider_event_id=f"refund-{self._day}",
+                kind=RecordPaymentRequest.KIND_REFUNDED,
+                amount=received.payment.refund_due,
+            ),
+            lambda order: f"pays back {_shown(order.payment.refunded)}",
+        )
+
     async def _look_back(self, order: Order) -> None:
         level = await self._tell.step(
             "Stockward",
             "counting",
             self._verify(),
-            f"has {UNITS - BOUGHT} of {self._sku} on hand; counters, ledger and open claims agree",
+            f"has {UNITS - KEPT} of {self._sku} on hand; counters, ledger and open claims agree",
         )
         await self._tell.step(
             "Storefront",
@@ -188,7 +287,8 @@ class Story:
     async def _history(self, role: str, aggregate_id: str, version: int) -> list[Event]:
         events = await self._hears[role].history(aggregate_id, version)
         versions = [event.aggregate_version for event in events]
-        if versions != list(range(1, version + 1)):
+        internal = self._internal if role == "storefront" and aggregate_id == self._order_id else ()
+        if versions != [each for each in range(1, version + 1) if each not in internal]:
             raise DidNotHappen(f"{NAMES[role]}: the changes of {aggregate_id} came as {versions}, not in order")
         return events
 
@@ -251,8 +351,8 @@ class Story:
                 if answer.discrepancies or answer.checked != 1:
                     raise DidNotHappen(f"Stockward: counters and ledger of {variant.sku} do not agree")
         (level,) = [level async for level in self._pms.inventory.list_stock_levels(sku=self._sku)]
-        if level.on_hand != UNITS - BOUGHT or level.allocated or level.reserved:
-            raise DidNotHappen(f"Stockward: {level.on_hand} of {self._sku} on hand, not {UNITS - BOUGHT}")
+        if level.on_hand != UNITS - KEPT or level.allocated or level.reserved:
+            raise DidNotHappen(f"Stockward: {level.on_hand} of {self._sku} on hand, not {UNITS - KEPT}")
         return level
 
 
