@@ -55,6 +55,7 @@ from stockward_server.domain.order_parcels import ParcelChange
 from stockward_server.domain.order_returns import ReturnChange
 from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.pricing import WantedLine
+from stockward_server.domain.returns import ExchangeOf
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
 from stockward_server.domain.unpaid_limits import UnpaidLimits
 from tests.commands import HOLDS, adjust, buy, on, request, reserve
@@ -100,6 +101,11 @@ def ship(order_id: str) -> FulfillOrder:
 
 async def create_order(submit: Submit) -> Command[Any]:
     return buy(("MUG", 9), ("CAP", 3), charges={ChargeKind.SHIPPING: 500, ChargeKind.DISCOUNT: 100})
+
+
+async def create_exchange(submit: Submit) -> Command[Any]:
+    of = await returning(submit)
+    return replace(buy(("MUG", 1)), exchange_of=ExchangeOf(of["order_id"], of["return_id"]))
 
 
 async def create_order_from_hold(submit: Submit) -> Command[Any]:
@@ -278,6 +284,7 @@ async def set_stock_policy(submit: Submit) -> Command[Any]:
 EXAMPLES: dict[str, tuple[type[Command[Any]], Example]] = {
     "CreateOrder": (CreateOrder, create_order),
     "CreateOrder from a hold": (CreateOrder, create_order_from_hold),
+    "CreateOrder as an exchange": (CreateOrder, create_exchange),
     "CreateOrder that is counted": (CreateOrder, create_unpaid_order),
     "ProcessOrder": (ProcessOrder, process_order),
     "FulfillOrder": (FulfillOrder, fulfill_order),

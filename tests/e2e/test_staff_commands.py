@@ -257,6 +257,9 @@ async def test_an_order_to_the_parcel_and_back(both: Both, run: Run, sku: str) -
     assert returned["returns"][3]["state"] == "STATE_PARTIALLY_RECEIVED"
     _, closed = await both("orders", "close-return", reference)
     assert closed["returns"][3]["state"] == "STATE_CLOSED"
+    _, exchange = await both("orders", "create", sku, "--exchange-of", reference)
+    assert exchange["exchangeOf"]["returnId"] == closed["returns"][3]["returnId"]
+    await both("orders", "cancel", exchange["orderId"])
     assert returned["totals"]["net"]["units"] == "10"
     refunded = (await run("orders", "refund", reference, "--json")).json
     assert (refunded["payment"]["refunded"], refunded["payment"]["refundRequired"]) == (eur("20"), False)

@@ -184,6 +184,46 @@ async def test_a_storefront_announces_and_withdraws_and_is_not_told_what_staff_w
     assert [event.order.order_return.reason for event in listed.events] == [""]
 
 
+async def test_an_exchange_points_back_to_its_return(shop: Shop) -> None:
+    order = await shipped_order(shop, customer=pb.Customer(customer_id="ada"))
+    expected = await announce(shop, order, 1)
+    wanted = pb.CreateOrderRequest(
+        lines=[pb.CreateOrderRequest.Line(sku="TEE", quantity=1)],
+        customer=pb.Customer(customer_id="ada"),
+        exchange_of=pb.ExchangeOf(**ids(expected)),
+    )
+    made = await shop.pms.orders.CreateOrder(wanted)
+    assert made.exchange_of == wanted.exchange_of
+    assert await shop.pms.orders.GetOrder(pb.GetOrderRequest(order_id=made.order_id)) == made
+    assert (await shop.level("TEE")).allocated == 1
+    assert not (await shop.order("TEE")).HasField("exchange_of")
+
+
+async def test_an_exchange_needs_a_return_of_the_same_customer_that_is_not_withdrawn(shop: Shop) -> None:
+    order = await shipped_order(shop, customer=pb.Customer(customer_id="ada"))
+    expected = await announce(shop, order, 1)
+
+    async def refusal(by: Any, customer_id: str = "ada", **named: str) -> Any:
+        wanted = pb.CreateOrderRequest(
+            lines=[pb.CreateOrderRequest.Line(sku="TEE", quantity=1)],
+            customer=pb.Customer(customer_id=customer_id),
+            exchange_of=pb.ExchangeOf(**{**ids(expected), **named}),
+        )
+        async with nothing_written(shop.pool):
+            return await refused(by.orders.CreateOrder(wanted))
+
+    nothing = "0190aaaa-0000-7000-8000-000000000000"
+    assert (await refusal(shop.pms, order_id=nothing)).reason == "ORDER_NOT_FOUND"
+    assert (await refusal(shop.pms, return_id=nothing)).reason == "RETURN_NOT_FOUND"
+    other = await refusal(shop.pms, customer_id="bob")
+    assert (other.reason, other.fields) == ("FIELD_INVALID", ["exchange_of.order_id"])
+    storefront = await refusal(shop.storefront)
+    assert (storefront.reason, storefront.fields) == ("ROLE_NOT_ALLOWED", ["exchange_of"])
+    await shop.pms.orders.WithdrawReturn(pb.WithdrawReturnRequest(**ids(expected)))
+    late = await refusal(shop.pms)
+    assert (late.reason, late.metadata["action"]) == ("RETURN_STATE_INVALID", "exchange")
+
+
 async def test_an_order_has_so_many_returns(shop: Shop) -> None:
     order = await shipped_order(shop)
     await shop.pool.execute(

@@ -1241,6 +1241,7 @@ class AsyncOrderService:
         charges: Iterable[order_pb2.Charge] = (),
         payment_terms: order_pb2.PaymentTerms.ValueType | enums.PaymentTerms | None = None,
         request_id: str = "",
+        exchange_of: order_pb2.ExchangeOf | None = None,
         timeout: float | None = None,
     ) -> order_pb2.Order:
         """Creates an order in PENDING and allocates its stock: all lines or none. Lines with the same SKU are added
@@ -1260,6 +1261,8 @@ class AsyncOrderService:
         - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has the id.
         - INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that the order does not have.
         - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount or a sum of quantities is too large.
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): there is no return that the order could be the exchange for.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): the return that it would be the exchange for is withdrawn.
         - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront sets a field that only staff may set.
 
         Args:
@@ -1273,6 +1276,8 @@ class AsyncOrderService:
             request_id: Random UUID (version 4) of this request, so that it can be repeated safely (AIP-155): the same
                 id with the same content returns the first response again and changes nothing. Upper and lower case are
                 equal. The server makes an id when the field is empty.
+            exchange_of: The return for which this order is the exchange: of an order of the same customer, where both
+                name one. Staff only.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return await self._calls.unary(
@@ -1285,6 +1290,7 @@ class AsyncOrderService:
                 charges=charges,
                 payment_terms=number_of(order_pb2.PaymentTerms, payment_terms),
                 request_id=request_id,
+                exchange_of=exchange_of,
             ),
             timeout,
         )

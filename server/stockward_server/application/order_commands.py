@@ -29,6 +29,7 @@ from stockward_server.domain.order import (
     OrderState,
     PaymentTerms,
 )
+from stockward_server.domain.order_returns import require_exchangeable
 from stockward_server.domain.order_steps import (
     decide_cancellation,
     decide_charge,
@@ -41,6 +42,7 @@ from stockward_server.domain.order_steps import (
 )
 from stockward_server.domain.pricing import WantedLine, merge_lines, price_lines, spread_charge
 from stockward_server.domain.reservation import decide_conversion, require_active
+from stockward_server.domain.returns import ExchangeOf
 from stockward_server.domain.timeline import About
 from stockward_server.domain.unpaid_limits import NO_LIMITS, UnpaidLimits
 
@@ -75,10 +77,15 @@ class CreateOrder(Command[Order]):
     terms: PaymentTerms
     payment_allowance: timedelta
     unpaid_limits: UnpaidLimits = NO_LIMITS
+    exchange_of: ExchangeOf | None = None
 
     @property
     def optimistic(self) -> bool:
-        return not self.reservation_id
+        return not self.reservation_id and self.exchange_of is None
+
+    @property
+    def order_ids(self) -> Collection[str]:
+        return (self.exchange_of.order_id,) if self.exchange_of else ()
 
     @property
     def skus(self) -> Collection[str]:
@@ -103,6 +110,9 @@ class CreateOrder(Command[Order]):
 
     def execute(self, uow: UnitOfWork) -> Order:
         self._require_allowed_fields()
+        if self.exchange_of is not None:
+            returned = uow.order(self.exchange_of.order_id, self.cause)
+            require_exchangeable(returned, self.exchange_of.return_id, self.customer.customer_id)
         hold = uow.reservation(self.reservation_id, self.cause) if self.reservation_id else None
         if hold is None:
             wanted = merge_lines(self.lines)
@@ -138,6 +148,7 @@ class CreateOrder(Command[Order]):
             reservation_id=self.reservation_id,
             actor="".join(key for _, key in self.buyers),
             created_by=self.cause.actor,
+            exchange_of=self.exchange_of,
         )
         if hold is None:
             order, changes = decide_order(draft, wanted, uow.levels_of(wanted))
@@ -166,6 +177,8 @@ class CreateOrder(Command[Order]):
             staff_only.append("charges")
         if self.terms is not PaymentTerms.PREPAID:
             staff_only.append("payment_terms")
+        if self.exchange_of is not None:
+            staff_only.append("exchange_of")
         if staff_only:
             raise RoleNotAllowed(self.cause.role.name.lower(), f"set {staff_only[0]}", field=staff_only[0])
 

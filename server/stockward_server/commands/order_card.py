@@ -95,6 +95,7 @@ def _head(order: pb.Order) -> Iterator[tuple[str, Text | str]]:
     if waits and order.HasField("payment_due_time"):
         yield "Payment due", local_time(order.payment_due_time)
     yield "Reservation", order.reservation_id
+    yield "Exchange of", order.exchange_of.order_id
     yield "Tags", ", ".join(order.tags)
     yield from sorted(order.attributes.items())
     yield "Gift note", order.gift_note

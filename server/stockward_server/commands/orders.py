@@ -13,6 +13,7 @@ from stockward_server.commands.order_batches import change_orders, only_for_one
 from stockward_server.commands.order_options import Etag, Lines, Reason
 from stockward_server.commands.parsers import amount, choice, counted, numbered, whole
 from stockward_server.commands.returns import app as app
+from stockward_server.commands.returns import last_return
 from stockward_server.commands.rpc_command import (
     OrderName,
     OrderNames,
@@ -36,6 +37,9 @@ async def create(
     reference: Annotated[str, typer.Option(help="The merchant's own number for it.")] = "",
     customer: Annotated[str, typer.Option(help="The shop's name for the customer.")] = "",
     email: Annotated[str, typer.Option(help="Of the customer.")] = "",
+    exchange_of: Annotated[
+        str, typer.Option("--exchange-of", metavar="ORDER", help="The order of whose last return it is the exchange.")
+    ] = "",
     on_account: Annotated[bool, typer.Option("--on-account", help="Processed without payment.")] = False,
     *,
     request_id: RequestId,
@@ -47,6 +51,7 @@ async def create(
         customer=pb.Customer(customer_id=customer, email=email),
         reference=reference,
         payment_terms=pb.PAYMENT_TERMS_ON_ACCOUNT if on_account else pb.PAYMENT_TERMS_PREPAID,
+        exchange_of=await last_return(client, exchange_of) if exchange_of else None,
         request_id=request_id,
     )
 

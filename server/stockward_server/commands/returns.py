@@ -177,6 +177,15 @@ async def withdraw_return(
     )
 
 
+async def last_return(client: AsyncStockward, order: str) -> pb.ExchangeOf:
+    """Returns the return of an order that was announced last and is not withdrawn."""
+    found = await client.orders.get_order(order_id=await order_id(client, order))
+    returns = [each.return_id for each in found.returns if each.state != pb.OrderReturn.STATE_WITHDRAWN]
+    if not returns:
+        raise typer.BadParameter(f"{order} has no return to exchange: announce it first")
+    return pb.ExchangeOf(order_id=found.order_id, return_id=returns[-1])
+
+
 async def _return_id(client: AsyncStockward, order_id: str, named: str) -> str:
     """Returns the return that is named, else the only one that is expected; where none is, the one that changed last,
     so that a repetition means the same."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from stockward_server.domain.charge import NO_SHARES, Charge, LineShares
 from stockward_server.domain.etag import etag_of_version
 from stockward_server.domain.payment import Payment, PaymentState
-from stockward_server.domain.returns import OrderReturn
+from stockward_server.domain.returns import ExchangeOf, OrderReturn
 
 
 class OrderState(IntEnum):
@@ -238,6 +238,8 @@ class Order:
     """Actor that created it; empty where that is not known."""
     returns: tuple[OrderReturn, ...] = ()
     """Returns, oldest first."""
+    exchange_of: ExchangeOf | None = None
+    """The return for which it is the exchange."""
 
     def but(self, **changes: Any) -> Order:
         """Works as `dataclasses.replace` at a tenth of its cost, as every order passes through it."""

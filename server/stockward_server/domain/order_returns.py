@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from stockward_server.domain.errors import QuantityExceeded, ReturnLimitReached, ReturnNotFound, ReturnStateInvalid
+from stockward_server.domain.errors import (
+    FieldInvalid,
+    QuantityExceeded,
+    ReturnLimitReached,
+    ReturnNotFound,
+    ReturnStateInvalid,
+)
 from stockward_server.domain.order import Order, OrderState
 from stockward_server.domain.order_steps import decide_return, require_returnable, require_state
 from stockward_server.domain.returns import OPEN_RETURNS, OrderReturn, ReturnLine, ReturnState
@@ -118,6 +124,16 @@ def decide_return_closing(order: Order, return_id: str, now: datetime) -> Order:
 def decide_return_withdrawal(order: Order, return_id: str, now: datetime) -> Order:
     """Withdraws a return of which nothing came."""
     return _ended(order, return_id, ReturnState.ANNOUNCED, ReturnState.WITHDRAWN, "withdraw", now)
+
+
+def require_exchangeable(order: Order, return_id: str, customer_id: str) -> None:
+    """Checks that a new order of this customer can be the exchange for a return of `order`. Raises FieldInvalid for
+    another customer's."""
+    found = _return(order, return_id)
+    if found.state is ReturnState.WITHDRAWN:
+        raise ReturnStateInvalid(order.order_id, return_id, found.state.name, "exchange")
+    if customer_id and order.customer.customer_id not in ("", customer_id):
+        raise FieldInvalid("exchange_of.order_id", "the order is another customer's")
 
 
 def return_of(order: Order, return_id: str) -> OrderReturn | None:

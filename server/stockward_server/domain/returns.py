@@ -69,6 +69,14 @@ class OrderReturn:
         return {line.line_number: line.missing for line in self.lines if line.missing}
 
 
+@dataclass(frozen=True, slots=True)
+class ExchangeOf:
+    """The return for which an order is the exchange."""
+
+    order_id: str
+    return_id: str
+
+
 def announced_lines(quantities: Mapping[int, int]) -> tuple[ReturnLine, ...]:
     """Returns the lines of a return of which nothing came, by line number."""
     return tuple(ReturnLine(number, units) for number, units in sorted(quantities.items()))

@@ -30,7 +30,7 @@ from stockward_server.domain.order import (
 from stockward_server.domain.payment import PaymentEvent, PaymentKind, payment_of
 from stockward_server.domain.pricing import spread_charge
 from stockward_server.domain.reservation import Reservation, ReservationState
-from stockward_server.domain.returns import OrderReturn, ReturnLine, ReturnState
+from stockward_server.domain.returns import ExchangeOf, OrderReturn, ReturnLine, ReturnState
 from stockward_server.domain.stock import Portion
 from stockward_server.runtime.turns import Turns
 from stockward_server.storage.any_of import ANY_ID
@@ -50,6 +50,11 @@ RETURN = (
 )
 """Columns of a return."""
 
+EXCHANGE = (
+    "(SELECT ARRAY[of_order_id, return_id]::text[] FROM order_exchanges x WHERE x.order_id = o.order_id) AS exchange_of"
+)
+"""Column of the return for which an order is the exchange; it never changes, so it need not be locked."""
+
 LOCK = "ORDER BY 1 FOR NO KEY UPDATE"
 """Appended to a query to lock its rows in the order of their ids, as strongly as a plain UPDATE."""
 
@@ -58,7 +63,8 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
     """Returns the existing orders, complete, by id; `lock` locks their rows until the end of the transaction."""
     ids = list(order_ids)
     heads = await connection.fetch(
-        f"SELECT order_id::text AS id, * FROM orders WHERE order_id = {ANY_ID} {LOCK if lock else ''}", ids
+        f"SELECT order_id::text AS id, *, {EXCHANGE} FROM orders o WHERE order_id = {ANY_ID} {LOCK if lock else ''}",
+        ids,
     )
     if not heads:
         return {}
@@ -95,7 +101,7 @@ async def load_orders(connection: Executor, order_ids: Collection[str], *, lock:
         returns = _by_order(
             await connection.fetch(
                 f"SELECT order_id::text AS id, {RETURN} FROM order_returns "
-                "WHERE order_id = ANY($1::uuid[]) ORDER BY return_id",
+                f"WHERE order_id = {ANY_ID} ORDER BY return_id",
                 list(fulfillments),
             )
         )
@@ -220,6 +226,7 @@ def _order(
         gift_note=gift_note,
         cancel_reason=head["cancel_reason"],
         returns=tuple(map(_return, returns)),
+        exchange_of=ExchangeOf(*head["exchange_of"]) if head["exchange_of"] else None,
         edits=tuple(Edit(datetime.fromisoformat(time), amount) for time, amount in head["edits"] or ()),
     )
 

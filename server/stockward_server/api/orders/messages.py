@@ -26,7 +26,7 @@ from stockward_server.domain.order import (
 )
 from stockward_server.domain.payment import Payment, Tender
 from stockward_server.domain.pricing import WantedLine
-from stockward_server.domain.returns import OrderReturn
+from stockward_server.domain.returns import ExchangeOf, OrderReturn
 from stockward_server.wire.enums import wire
 from stockward_server.wire.money import money_message, money_of
 from stockward_server.wire.times import timestamp
@@ -77,6 +77,9 @@ def order_message(order: Order) -> order_pb2.Order:
     )
     if order.returns:
         message.returns.extend(map(return_message, order.returns))
+    if order.exchange_of:
+        message.exchange_of.order_id = order.exchange_of.order_id
+        message.exchange_of.return_id = order.exchange_of.return_id
     for line, to_pack in zip(order.lines, message.lines, strict=True):
         if line.gift_note:  # not in the lines that the events of the order have
             to_pack.gift_note = line.gift_note
@@ -285,6 +288,13 @@ def contact_of(customer: order_pb2.Customer, names: Iterable[str] = CONTACT) -> 
 def customer_of(message: order_pb2.CreateOrderRequest, customer_id: str) -> Customer:
     """Who orders, by the name that the call is for."""
     return Customer(customer_id, **contact_of(message.customer))
+
+
+def exchange_of(message: order_pb2.CreateOrderRequest) -> ExchangeOf | None:
+    """The return for which the order is the exchange, if any."""
+    if not message.HasField("exchange_of"):
+        return None
+    return ExchangeOf(message.exchange_of.order_id.lower(), message.exchange_of.return_id.lower())
 
 
 def _address_of(message: order_pb2.Address) -> Address:

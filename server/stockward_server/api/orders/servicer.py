@@ -17,6 +17,7 @@ from stockward_server.api.orders.filters import POSITIONS, order_filter
 from stockward_server.api.orders.messages import (
     ORDER,
     customer_of,
+    exchange_of,
     line_quantities,
     order_message,
     wanted_charge,
@@ -140,6 +141,7 @@ class OrderServicer(OrderDeskServicer, ParcelServicer, ReturnServicer):
             terms=PaymentTerms(request.payment_terms or PaymentTerms.PREPAID),
             payment_allowance=self._payment_allowance,
             unpaid_limits=self._unpaid_limits,
+            exchange_of=exchange_of(request),
         )
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:

@@ -122,6 +122,15 @@ def insert_orders(write: Statement, orders: Sequence[Order], offers: Mapping[str
             ),
         ),
     )
+    exchanges = [(o.order_id, o.exchange_of.order_id, o.exchange_of.return_id) for o in orders if o.exchange_of]
+    if exchanges:
+        write.add(
+            """
+            INSERT INTO order_exchanges (order_id, of_order_id, return_id)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[])
+            """,
+            *columns(exchanges),
+        )
     write.add(INSERT_LINES, *columns(line_row(o, line, offers) for o in orders for line in o.lines))
     contacts = [
         (

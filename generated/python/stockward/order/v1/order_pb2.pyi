@@ -420,6 +420,7 @@ class Order(_message.Message):
     GIFT_NOTE_FIELD_NUMBER: _builtins.int
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
     RETURNS_FIELD_NUMBER: _builtins.int
+    EXCHANGE_OF_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """UUIDv7 assigned by the server."""
     state: Global___Order.State.ValueType
@@ -494,6 +495,10 @@ class Order(_message.Message):
     def returns(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderReturn]:
         """Returns, in the order in which they were announced. Units that came back before returns were recorded are in none."""
 
+    @_builtins.property
+    def exchange_of(self) -> Global___ExchangeOf:
+        """The return for which this order is the exchange; unset when it is none."""
+
     def __init__(
         self,
         *,
@@ -519,10 +524,11 @@ class Order(_message.Message):
         gift_note: _builtins.str = ...,
         cancel_reason: _builtins.str = ...,
         returns: _abc.Iterable[Global___OrderReturn] | None = ...,
+        exchange_of: Global___ExchangeOf | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "hold", b"hold", "payment", b"payment", "payment_due_time", b"payment_due_time", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer", b"customer", "exchange_of", b"exchange_of", "hold", b"hold", "payment", b"payment", "payment_due_time", b"payment_due_time", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "cancel_reason", b"cancel_reason", "charges", b"charges", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "fulfillments", b"fulfillments", "gift_note", b"gift_note", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "returns", b"returns", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "cancel_reason", b"cancel_reason", "charges", b"charges", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "exchange_of", b"exchange_of", "fulfillments", b"fulfillments", "gift_note", b"gift_note", "hold", b"hold", "lines", b"lines", "order_id", b"order_id", "payment", b"payment", "payment_due_time", b"payment_due_time", "payment_terms", b"payment_terms", "reference", b"reference", "reservation_id", b"reservation_id", "returns", b"returns", "state", b"state", "tags", b"tags", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1233,6 +1239,32 @@ class FulfillmentLine(_message.Message):
 Global___FulfillmentLine: _TypeAlias = FulfillmentLine  # noqa: Y015
 
 @_typing.final
+class ExchangeOf(_message.Message):
+    """The return for which an order is the exchange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Id of the order that the units come back of, a UUID."""
+    return_id: _builtins.str
+    """Id of the return, a UUID."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "return_id", b"return_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangeOf: _TypeAlias = ExchangeOf  # noqa: Y015
+
+@_typing.final
 class OrderReturn(_message.Message):
     """Units of an order that come back.
 
@@ -1455,6 +1487,7 @@ class CreateOrderRequest(_message.Message):
     CHARGES_FIELD_NUMBER: _builtins.int
     PAYMENT_TERMS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_OF_FIELD_NUMBER: _builtins.int
     reservation_id: _builtins.str
     """Id of the reservation that becomes this order, a UUID; empty: none."""
     reference: _builtins.str
@@ -1478,6 +1511,10 @@ class CreateOrderRequest(_message.Message):
     def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Charge]:
         """Shipping, taxes, discounts, fees and credits, up to 50. Staff only."""
 
+    @_builtins.property
+    def exchange_of(self) -> Global___ExchangeOf:
+        """The return for which this order is the exchange: of an order of the same customer, where both name one. Staff only."""
+
     def __init__(
         self,
         *,
@@ -1488,10 +1525,11 @@ class CreateOrderRequest(_message.Message):
         charges: _abc.Iterable[Global___Charge] | None = ...,
         payment_terms: Global___PaymentTerms.ValueType | None = ...,
         request_id: _builtins.str = ...,
+        exchange_of: Global___ExchangeOf | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_payment_terms", b"_payment_terms", "customer", b"customer", "payment_terms", b"payment_terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_payment_terms", b"_payment_terms", "customer", b"customer", "exchange_of", b"exchange_of", "payment_terms", b"payment_terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_payment_terms", b"_payment_terms", "charges", b"charges", "customer", b"customer", "lines", b"lines", "payment_terms", b"payment_terms", "reference", b"reference", "request_id", b"request_id", "reservation_id", b"reservation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_payment_terms", b"_payment_terms", "charges", b"charges", "customer", b"customer", "exchange_of", b"exchange_of", "lines", b"lines", "payment_terms", b"payment_terms", "reference", b"reference", "request_id", b"request_id", "reservation_id", b"reservation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__payment_terms: _TypeAlias = _typing.Literal["payment_terms"]  # noqa: Y015
     _WhichOneofArgType__payment_terms: _TypeAlias = _typing.Literal["_payment_terms", b"_payment_terms"]  # noqa: Y015

@@ -214,6 +214,8 @@ class OrderServiceServicer:
         - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has the id.
         - INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that the order does not have.
         - OUT_OF_RANGE (QUANTITY_OVERFLOW): an amount or a sum of quantities is too large.
+        - NOT_FOUND (ORDER_NOT_FOUND, RETURN_NOT_FOUND): there is no return that the order could be the exchange for.
+        - FAILED_PRECONDITION (RETURN_STATE_INVALID): the return that it would be the exchange for is withdrawn.
         - PERMISSION_DENIED (ROLE_NOT_ALLOWED): a storefront sets a field that only staff may set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
