@@ -18,7 +18,6 @@ from google.rpc import status_pb2
 from pydantic import SecretStr
 from stockward.catalog.v1 import catalog_pb2 as catalog
 from stockward.event.v1 import event_pb2 as events
-from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
 from stockward_server.api.events.encoder import encode_event
@@ -62,10 +61,6 @@ def refusing_late() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(UnitOfWork, "record", refuse)
         yield
-
-
-def counted(sku: str, on_hand: int) -> inventory.SyncStockRequest:
-    return inventory.SyncStockRequest(rows=[inventory.SyncStockRequest.Row(sku=sku, on_hand=on_hand)])
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -121,7 +116,11 @@ async def test_work_that_was_done_elsewhere_meanwhile_leaves_nothing_of_its_own(
     assert not await database.fetchval("SELECT count(*) FROM locations WHERE location_id = 'half'")
 
 
-@pytest.mark.parametrize("name", [name for name in MUTATIONS if name not in NO_EVENTS | {"SyncStock"}])
+ROWS = {"SyncStock", "BatchSetStock"}
+"""Calls that answer for each row, and of which one may be refused."""
+
+
+@pytest.mark.parametrize("name", [name for name in MUTATIONS if name not in NO_EVENTS | ROWS])
 async def test_a_call_that_is_refused_at_the_last_moment_has_done_nothing(shop: Shop, name: str) -> None:
     mutation = MUTATIONS[name]
     wanted: Any = (await mutation.arrange(shop))[0]
@@ -136,11 +135,12 @@ async def test_a_call_that_is_refused_at_the_last_moment_has_done_nothing(shop: 
         assert await mutation.send(shop.pms, wanted) == as_repeated(done)
 
 
-async def test_a_row_of_a_sync_that_is_refused_at_the_last_moment_has_done_nothing(shop: Shop) -> None:
-    await shop.sell("TEE", 5)
+@pytest.mark.parametrize("name", sorted(ROWS))
+async def test_a_row_that_is_refused_at_the_last_moment_has_done_nothing(shop: Shop, name: str) -> None:
+    wanted: Any = (await MUTATIONS[name].arrange(shop))[0]
     before = await snapshot(shop.pool)
     with refusing_late():
-        answer = await anext(aiter(shop.pms.inventory.SyncStock(iter([counted("TEE", 0)]))))
+        answer: Any = await MUTATIONS[name].send(shop.pms, wanted)
     assert answer.results[0].HasField("error")
     after = await snapshot(shop.pool)
     assert {table for table in before if before[table] != after[table]} == {"idempotency"}  # that is its answer
