@@ -11,9 +11,10 @@ def hide_order(order: order_pb2.Order | order_pb2.OrderSnapshot) -> None:
     for line in order.lines:
         line.ClearField("price_override_reason")
     if isinstance(order, order_pb2.Order):
-        charges = list(order.charges)
+        charges, returns = list(order.charges), list(order.returns)
     else:
         charges = [order.charge] if order.HasField("charge") else []
+        returns = [order.order_return] if order.HasField("order_return") else []
     for charge in charges:
         charge.ClearField("reason")
         charge.ClearField("actor")
@@ -22,7 +23,7 @@ def hide_order(order: order_pb2.Order | order_pb2.OrderSnapshot) -> None:
             order.payment.ClearField(name)
     order.ClearField("hold")
     order.ClearField("tags")
-    for each in order.returns if isinstance(order, order_pb2.Order) else [order.order_return]:
+    for each in returns:
         each.ClearField("reason")
         each.ClearField("note")
         each.ClearField("actor")
