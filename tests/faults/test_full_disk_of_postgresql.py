@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -23,18 +25,29 @@ from tests.shop import Refused, Shop, running_shop
 DISK = 48
 """MiB: for an empty shop and some more."""
 
+LOG_DISK = 112
+"""MiB: for seven segments of the write-ahead log."""
+
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
-    """A file system with little room; only root may make one."""
+    with mounted(DISK) as directory:
+        yield directory
+
+
+@contextmanager
+def mounted(size: int) -> Iterator[Path]:
+    """A file system with so many MiB; only root may make one."""
     directory = Path(tempfile.mkdtemp(prefix="stockward-disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}m,mode=0777", "tmpfs", str(directory)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}m,mode=0777", "tmpfs", str(directory)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         directory.rmdir()
         pytest.skip("a small disk needs the right to mount one")
-    yield directory
-    subprocess.run(["umount", str(directory)], check=True)
-    shutil.rmtree(directory)
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
+        shutil.rmtree(directory)
 
 
 @pytest.fixture
@@ -98,3 +111,74 @@ async def test_the_shop_stands_a_full_disk(
         orders = await shop.pool.fetch("SELECT order_id::text FROM orders")
         assert sorted(row[0] for row in orders) == sorted(acknowledged.values())
         await shop.verify()
+
+
+async def test_with_a_full_disk_of_its_log_postgresql_stops_and_loses_nothing(nats_url: str) -> None:
+    """Once there is room it has to be started, and nothing else: servers go on by themselves."""
+    small_log = {"min_wal_size": "32MB", "max_wal_size": "32MB"}
+    with mounted(LOG_DISK) as disk:
+        async with Postgres.temporary(settings=small_log) as postgres:
+            await postgres.stop()
+            move_log(postgres.data_dir, disk / "log")
+            await postgres.start()
+            await storage.migrate(postgres.url())
+            own = {"database_url": postgres.url(), "event_queue_url": nats_url, "sweep_interval_seconds": 5.0}
+            async with running_shop(Settings.model_validate(own)) as shop:
+                await shop.sell("TEE", 100_000)
+                filler = fill(disk)
+                acknowledged: dict[str, str] = {}
+                refused: list[str] = []
+                while len(refused) < 6:
+                    if len(acknowledged) >= 10:  # the segments that there are take some orders
+                        with suppress(asyncpg.PostgresError, OSError):
+                            await switch_segment(postgres)
+                    request_id = str(uuid.uuid4())
+                    outcome = await buy(shop, request_id)
+                    if isinstance(outcome, Refused):
+                        assert (outcome.code, outcome.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+                        refused.append(request_id)
+                    else:
+                        acknowledged[request_id] = outcome.order_id
+                assert len(acknowledged) >= 10
+                assert await asyncio.wait_for(postgres.wait(), 60), "it ended by itself"
+                assert "No space left on device" in postgres.log.read_text()
+
+                filler.unlink()
+                await postgres.start()
+                before = await postgres_orders(postgres)
+                assert set(acknowledged.values()) <= before
+                for request_id in refused:
+                    outcome = await buy(shop, request_id)
+                    assert isinstance(outcome, order_pb2.Order)
+                    acknowledged[request_id] = outcome.order_id
+                assert await postgres_orders(postgres) == set(acknowledged.values())
+                await shop.verify()
+
+
+def move_log(data: Path, to: Path) -> None:
+    """Moves the write-ahead log of a server that does not run."""
+    log = data / "pg_wal"
+    owner = log.stat()
+    shutil.copytree(log, to)
+    for path in (to, *to.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    to.chmod(0o700)
+    shutil.rmtree(log)
+    log.symlink_to(to)
+
+
+async def switch_segment(postgres: Postgres) -> None:
+    """Has the next change begin a new segment of the log."""
+    connection = await asyncpg.connect(postgres.url(), timeout=5)
+    try:
+        await connection.execute("SELECT pg_switch_wal()")
+    finally:
+        await connection.close()
+
+
+async def postgres_orders(postgres: Postgres) -> set[str]:
+    connection = await asyncpg.connect(postgres.url())
+    try:
+        return {row[0] for row in await connection.fetch("SELECT order_id::text FROM orders")}
+    finally:
+        await connection.close()
