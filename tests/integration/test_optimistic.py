@@ -15,7 +15,7 @@ from asyncpg.connection import LoggedQuery
 from stockward_server.application.context import Role
 from stockward_server.application.order_commands import CreateOrder
 from stockward_server.application.stock_commands import HoldPolicy, ReserveStock
-from stockward_server.domain.errors import HoldLimitReached, InsufficientStock, UnpaidOrderLimitReached
+from stockward_server.domain.errors import HoldLimitReached, InsufficientStock, ReferenceTaken, UnpaidOrderLimitReached
 from stockward_server.domain.hold_limits import HoldLimits
 from stockward_server.domain.order import Customer
 from stockward_server.domain.unpaid_limits import UnpaidLimits
@@ -112,6 +112,7 @@ async def statements(pool: Pool, command: Any, committer: ResultCommitter) -> li
         buy(("MUG", 1)),
         buy(("VOUCHER", 1)),
         of_ann(buy(("MUG", 1))),
+        replace(buy(("MUG", 1)), reference="WEB-1", unique_reference=True),
         reserve(("MUG", 1)),
         of_ann(reserve(("MUG", 1))),
         adjust("MUG", 1),
@@ -229,6 +230,13 @@ async def check_unpaid(database: Pool, committer: ResultCommitter, other: Result
         await committer.submit(of_ann(buy(("VOUCHER", 1))))
 
 
+async def check_reference(database: Pool, committer: ResultCommitter, other: ResultCommitter) -> None:
+    """Another process made an order with the reference, which must be unique."""
+    await other.submit(replace(buy(("VOUCHER", 1)), reference="WEB-1", unique_reference=True))
+    with pytest.raises(ReferenceTaken):
+        await committer.submit(replace(buy(("VOUCHER", 1)), reference="WEB-1", unique_reference=True))
+
+
 async def check_held(database: Pool, committer: ResultCommitter, other: ResultCommitter) -> None:
     """The customer holds as much as the limit allows."""
     await committer.submit(of_ann(reserve(("VOUCHER", 1))))
@@ -249,6 +257,7 @@ SITUATIONS = [
     check_repeated,
     check_unpaid,
     check_held,
+    check_reference,
 ]
 
 
@@ -279,6 +288,7 @@ async def test_a_seq_is_drawn_under_the_locks(
         ("keeps-its-own-time", check_clock),
         ("forgets-limits", check_unpaid),
         ("forgets-limits", check_held),
+        ("forgets-limits", check_reference),
         ("keeps-its-epoch", check_epoch),
         ("forgets-requests", check_repeated),
         ("locks-late", check_seq),

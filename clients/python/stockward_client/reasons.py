@@ -70,6 +70,7 @@ __all__ = [
     "QuantityExceeded",
     "QuantityOverflow",
     "RateLimited",
+    "ReferenceTaken",
     "RefundExceeded",
     "RequestIdReused",
     "ReservationExpired",
@@ -396,6 +397,12 @@ class ReturnLimitReached(FailedPrecondition):
     """The order has the maximum number of returns that were announced."""
 
 
+class ReferenceTaken(AlreadyExists):
+    """Another order of the same sales channel has this reference. Only where the shop requires unique references.
+    `order_id` is the other order; absent for a customer.
+    """
+
+
 class CursorExpired(OutOfRange):
     """Events after the cursor are no longer kept. Read the resources again, then start from an empty cursor."""
 
@@ -537,6 +544,7 @@ BY_REASON: dict[str, type[StockwardError]] = {
     "RETURN_NOT_FOUND": ReturnNotFound,
     "RETURN_STATE_INVALID": ReturnStateInvalid,
     "RETURN_LIMIT_REACHED": ReturnLimitReached,
+    "REFERENCE_TAKEN": ReferenceTaken,
     "CURSOR_EXPIRED": CursorExpired,
     "CURSOR_LOST": CursorLost,
     "WEBHOOK_SIGNATURE_INVALID": WebhookSignatureInvalid,

@@ -55,6 +55,12 @@ class Command(ABC, Generic[Result]):
         return ()
 
     @property
+    def references(self) -> Collection[str]:
+        """References that must be unique: the orders that have them are looked up, and until the transaction ends no
+        other command uses them. The result must not depend on the orders, other than by a refusal."""
+        return ()
+
+    @property
     def holders(self) -> Mapping[Holder, HoldLimits]:
         """Holders whose holds are counted, with their limits: until the transaction ends no other command creates a
         hold for them. The result must not depend on the count, other than by a refusal."""

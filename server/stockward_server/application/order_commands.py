@@ -78,6 +78,8 @@ class CreateOrder(Command[Order]):
     payment_allowance: timedelta
     unpaid_limits: UnpaidLimits = NO_LIMITS
     exchange_of: ExchangeOf | None = None
+    unique_reference: bool = False
+    """Whether no other order of its sales channel may have its reference."""
 
     @property
     def optimistic(self) -> bool:
@@ -94,6 +96,10 @@ class CreateOrder(Command[Order]):
     @property
     def reservation_ids(self) -> Collection[str]:
         return (self.reservation_id,) if self.reservation_id else ()
+
+    @property
+    def references(self) -> Collection[str]:
+        return (self.reference,) if self.unique_reference and self.reference else ()
 
     @property
     def weight(self) -> int:
@@ -150,6 +156,8 @@ class CreateOrder(Command[Order]):
             created_by=self.cause.actor,
             exchange_of=self.exchange_of,
         )
+        if self.references:
+            uow.take_reference(draft, self.cause)
         if hold is None:
             order, changes = decide_order(draft, wanted, uow.levels_of(wanted))
         else:

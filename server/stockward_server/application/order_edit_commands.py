@@ -28,9 +28,18 @@ class UpdateOrder(OnOrder):
     """Updates contact, addresses, reference, tags, attributes and gift notes."""
 
     details: OrderDetails
+    unique_reference: bool = False
+    """Whether no other order of its sales channel may have its reference."""
+
+    @property
+    def references(self) -> Collection[str]:
+        return (self.details.reference,) if self.unique_reference and self.details.reference else ()
 
     def execute(self, uow: UnitOfWork) -> Order:
-        updated = decide_update(self.order(uow), self.details, uow.now)
+        order = self.order(uow)
+        updated = decide_update(order, self.details, uow.now)
+        if self.references and updated.reference != order.reference:
+            uow.take_reference(updated, self.cause)
         return uow.save_order(updated, self.cause, "order.updated", about=About(fields=self.details.fields))
 
 

@@ -18,6 +18,7 @@ from stockward_server.domain.errors import (
     LocationUnknown,
     OrderNotFound,
     ProductNotPublished,
+    ReferenceTaken,
     ReservationNotFound,
     SkuUnknown,
     StockNotTracked,
@@ -49,6 +50,9 @@ PaymentKey = tuple[str, str]
 Holder = tuple[str, str]
 """(customer id, ""), or ("", key name) for a key that holds or orders without a customer."""
 
+ReferenceKey = tuple[str, str]
+"""Sales channel and reference: the name of the key that created the order, and the merchant's number of the order."""
+
 Cause = MutationContext | SystemCause
 """The cause of a change."""
 
@@ -73,6 +77,8 @@ class UnitOfWork:
     payments: Overlay[PaymentKey, PaymentEvent] = field(default_factory=Overlay)
     tenders: Overlay[TenderKey, str] = field(default_factory=Overlay)
     """The order of each named tender, where there is one."""
+    references: Overlay[ReferenceKey, str] = field(default_factory=Overlay)
+    """An order with each reference that a command names, where there is one."""
     held: Overlay[Holder, Held] = field(default_factory=Overlay)
     unpaid: Overlay[Holder, Unpaid] = field(default_factory=Overlay)
     alerts: Overlay[StockKey, tuple[Alert, ...]] = field(default_factory=Overlay)
@@ -115,6 +121,7 @@ class UnitOfWork:
             Overlay(self.reservations),
             Overlay(self.payments),
             Overlay(self.tenders),
+            Overlay(self.references),
             Overlay(self.held),
             Overlay(self.unpaid),
             Overlay(self.alerts),
@@ -128,6 +135,7 @@ class UnitOfWork:
         self.reservations.merge(scratch.reservations)
         self.payments.merge(scratch.payments)
         self.tenders.merge(scratch.tenders)
+        self.references.merge(scratch.references)
         self.held.merge(scratch.held)
         self.unpaid.merge(scratch.unpaid)
         self.alerts.merge(scratch.alerts)
@@ -194,6 +202,14 @@ class UnitOfWork:
         if order is None or not cause.acts_for(order.customer.customer_id):
             raise OrderNotFound(order_id)
         return order
+
+    def take_reference(self, order: Order, cause: Cause) -> None:
+        """Reserves the reference of the order in its sales channel. Raises ReferenceTaken when another order has it."""
+        key = order.created_by, order.reference
+        taken = self.references.get(key, order.order_id)
+        if taken != order.order_id:
+            raise ReferenceTaken(order.reference, taken if cause.acts_for("") else "")
+        self.references[key] = order.order_id
 
     def reservation(self, reservation_id: str, cause: Cause) -> Reservation:
         """Returns the reservation. Raises ReservationNotFound for an unknown one or another customer's."""

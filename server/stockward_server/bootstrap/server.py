@@ -240,6 +240,7 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         UnpaidLimits(settings.unpaid_order_limit, settings.unpaid_unit_limit, settings.unpaid_order_limit_per_key),
         watches,
         seals,
+        unique_references=settings.unique_references,
     )
     key_mutations = Mutations(pool, encode_event)
     keys = api_key_cache.ApiKeyCache(pool)

@@ -389,6 +389,10 @@ class Settings(BaseModel):
     """Unpaid orders that a storefront's key may make without a customer_id; 0 for no limit. With one they are made one
     batch of one process after another, and orders made before there was one are not counted."""
 
+    unique_references: bool = False
+    """Whether an order is refused whose reference another order of the same sales channel has: one that was created
+    with a key of the same name."""
+
     payment_due_seconds: int = Field(default=1_800, ge=1, le=30 * 86_400)
     """How long an unpaid order keeps its stock before it expires, in seconds."""
 

@@ -227,6 +227,7 @@ def _order(
         cancel_reason=head["cancel_reason"],
         returns=tuple(map(_return, returns)),
         exchange_of=ExchangeOf(*head["exchange_of"]) if head["exchange_of"] else None,
+        created_by=head["created_by"],
         edits=tuple(Edit(datetime.fromisoformat(time), amount) for time, amount in head["edits"] or ()),
     )
 

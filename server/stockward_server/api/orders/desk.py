@@ -31,12 +31,14 @@ class OrderDeskServicer(order_pb2_grpc.OrderServiceServicer):
     _submit: Submit
     _views: OrderViews
     _seals: Seals
+    _unique_references: bool
 
     async def UpdateOrder(self, request: pb.UpdateOrderRequest, context: Context) -> pb.Order:
         command = UpdateOrder(
             cause=request_of(context, request),
             order_id=request.order_id.lower(),
             details=order_details(request),
+            unique_reference=self._unique_references,
             etag=request.etag,
         )
         return await self._submit(command, ORDER)

@@ -76,8 +76,11 @@ class OrderServicer(OrderDeskServicer, ParcelServicer, ReturnServicer):
         unpaid_limits: UnpaidLimits,
         watches: Watches,
         seals: Seals,
+        *,
+        unique_references: bool = False,
     ) -> None:
-        """`lists` may read from a replica. `payment_allowance`: how long a prepaid order waits for its money."""
+        """`lists` may read from a replica. `payment_allowance`: how long a prepaid order waits for its money.
+        `unique_references`: whether the orders of a sales channel have different references."""
         self._submit = submit
         self._views = views
         self._lists = lists
@@ -85,6 +88,7 @@ class OrderServicer(OrderDeskServicer, ParcelServicer, ReturnServicer):
         self._unpaid_limits = unpaid_limits
         self._watches = watches
         self._seals = seals
+        self._unique_references = unique_references
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
         return for_caller(await self._submit(self._create(request, context), ORDER))
@@ -142,6 +146,7 @@ class OrderServicer(OrderDeskServicer, ParcelServicer, ReturnServicer):
             payment_allowance=self._payment_allowance,
             unpaid_limits=self._unpaid_limits,
             exchange_of=exchange_of(request),
+            unique_reference=self._unique_references,
         )
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from stockward_server.domain.errors.base import Code, Refusal
 
@@ -44,6 +44,18 @@ class UnpaidOrderLimitReached(Refusal):
             unpaid=unpaid,
             counted="orders",
         )
+
+
+class ReferenceTaken(Refusal):
+    """Another order of the same sales channel has this reference."""
+
+    code, reason = Code.ALREADY_EXISTS, "REFERENCE_TAKEN"
+
+    def __init__(self, reference: str, order_id: str) -> None:
+        """`order_id`: the other order; empty for a caller that may not see it."""
+        which = f"order {order_id}" if order_id else "another order"
+        facts: dict[str, Any] = {"order_id": order_id} if order_id else {}
+        super().__init__(f"{which} has the reference {reference}", field="reference", reference=reference, **facts)
 
 
 class OrderNotFound(Refusal):

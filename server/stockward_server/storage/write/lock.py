@@ -1,7 +1,7 @@
 """Locks and reads the rows that a batch of commands needs.
 
-The order is the same everywhere, so that no two processes deadlock: holders, buyers, tenders, orders by id,
-reservations by id, then stock rows by (sku, location_id).
+The order is the same everywhere, so that no two processes deadlock: holders, buyers, tenders, references, orders by
+id, reservations by id, then stock rows by (sku, location_id).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import asyncpg
 
 from stockward_server.application.command import Command
 from stockward_server.application.overlay import Overlay
-from stockward_server.application.unit_of_work import Holder, PaymentKey, StockKey, UnitOfWork
+from stockward_server.application.unit_of_work import Holder, PaymentKey, ReferenceKey, StockKey, UnitOfWork
 from stockward_server.domain.hold_limits import Held
 from stockward_server.domain.identifiers import first_id
 from stockward_server.domain.money import Money
@@ -41,6 +41,9 @@ OLDEST_UNPAID = timedelta(days=31)
 TENDERS = 0x74656E64657273
 """Seed of the advisory locks of tenders; it spells "tenders"."""
 
+REFERENCES = 0x6E756D62657273
+"""Seed of the advisory locks of references; it spells "numbers"."""
+
 
 async def lock_state(connection: Executor, commands: Sequence[Command[Any]], state: UnitOfWork, renames: int) -> None:
     """Fills `state` with every row that the commands named, locked until the end of the transaction.
@@ -53,6 +56,7 @@ async def lock_state(connection: Executor, commands: Sequence[Command[Any]], sta
     reservation_ids = {each for command in commands for each in command.reservation_ids}
     payment_keys = {key for command in commands for key in command.payment_keys}
     skus = {sku for command in commands for sku in command.skus}
+    references = {reference for command in commands for reference in command.references}
     holders = {holder for command in commands for holder in command.holders}
     tenders = {tender for command in commands for tender in command.tenders}
     if holders:
@@ -62,6 +66,8 @@ async def lock_state(connection: Executor, commands: Sequence[Command[Any]], sta
         state.unpaid = Overlay(await _lock_buyers(connection, buyers, state.now))
     if tenders:
         state.tenders = Overlay(await _lock_tenders(connection, tenders))
+    if references:
+        state.references = Overlay(await _lock_references(connection, references))
     if order_ids:
         state.orders = Overlay(await load_orders(connection, order_ids, lock=True))
         skus.update(line.sku for order in state.orders.values() for line in order.lines)
@@ -112,6 +118,12 @@ async def _lock_tenders(connection: Executor, tenders: Collection[TenderKey]) ->
         *columns(tenders),
     )
     return {(row["provider"], row["payment_reference"]): row["order_id"] for row in rows}
+
+
+async def _lock_references(connection: Executor, references: Collection[str]) -> dict[ReferenceKey, str]:
+    """Locks the references until the end of the transaction; returns an order of each that has one."""
+    rows = await connection.fetch("SELECT * FROM lock_references($1, $2)", list(references), REFERENCES)
+    return {(row["channel"], row["reference"]): str(row["order_id"]) for row in rows}
 
 
 async def _lock_pairs(connection: Executor, pairs: Collection[tuple[str, str]], seed: int) -> None:

@@ -35,7 +35,7 @@ from stockward_server.storage.connection import committing
 from stockward_server.storage.database import Executor, Pool
 from stockward_server.storage.statement import Statement
 from stockward_server.storage.write.committer_metrics import CommitterMetrics
-from stockward_server.storage.write.lock import BUYERS, HOLDERS, OLDEST_UNPAID
+from stockward_server.storage.write.lock import BUYERS, HOLDERS, OLDEST_UNPAID, REFERENCES
 from stockward_server.storage.write.remembered import DatabaseClock, Goods, RememberedStock
 from stockward_server.storage.write.write_state import add_changes
 
@@ -71,12 +71,21 @@ LOCK_BUYERS = """
 """
 
 
+LOCK_REFERENCES = """
+    SELECT require_room(NOT EXISTS (
+        SELECT FROM lock_references($2::text[], $3)
+        JOIN unnest($1::text[], $2::text[]) AS wanted (channel, reference) USING (channel, reference)
+    )) FROM {after}
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """Remembered goods, and the state in which commands are decided on them.
 
     What holders hold and buyers have not paid for is not remembered. Commands are decided as if it was nothing: then
-    the state has what they add to it, and the write requires room for that below the limits.
+    the state has what they add to it, and the write requires room for that below the limits. So it is with references
+    that must be unique: the write requires that no order has one.
     """
 
     goods: Sequence[Goods]
@@ -158,7 +167,7 @@ async def write_draft(
 
 
 def _lock(write: Statement, draft: Draft) -> None:
-    """Adds the locks in the global order, each part after the one before: holders, buyers, stock."""
+    """Adds the locks in the global order, each part after the one before: holders, buyers, references, stock."""
     state, after = draft.state, "(SELECT) AS nothing"
     if draft.holders:
         room = [(*each, *limits.beside(state.held[each], each[0])) for each, limits in draft.holders.items()]
@@ -169,6 +178,9 @@ def _lock(write: Statement, draft: Draft) -> None:
         oldest = first_id(state.now - OLDEST_UNPAID)
         write.add(LOCK_BUYERS.format(after=after), *columns(room), BUYERS, oldest, state.now, name="buyers")
         after = "buyers"
+    if taken := state.references.changes:
+        write.add(LOCK_REFERENCES.format(after=after), *columns(taken), REFERENCES, name="taken")
+        after = "taken"
     levels = [(level.sku, level.location_id, content_of(level)) for each in draft.goods for level in each.levels]
     offers = [(each.offer.sku, each.offer.fingerprint) for each in draft.goods]
     stock = LOCK_REMEMBERED.format(after=after)

@@ -197,6 +197,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "RETURN_LIMIT_REACHED", "domain": "stockward",
           "metadata": { "order_id": "0190...", "limit": "100" } }
     """
+    ERROR_REASON_REFERENCE_TAKEN: _ErrorReason.ValueType  # 22
+    """ALREADY_EXISTS: another order of the same sales channel has this reference. Only where the shop requires unique
+    references. `order_id` is the other order; absent for a customer.
+
+        { "reason": "REFERENCE_TAKEN", "domain": "stockward",
+          "metadata": { "reference": "WEB-1001", "order_id": "0190...", "field": "reference" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of google.rpc.ErrorInfo about orders. The reason is the name of the value without `ERROR_REASON_`."""
@@ -330,6 +337,13 @@ ERROR_REASON_RETURN_LIMIT_REACHED: ErrorReason.ValueType  # 21
 
     { "reason": "RETURN_LIMIT_REACHED", "domain": "stockward",
       "metadata": { "order_id": "0190...", "limit": "100" } }
+"""
+ERROR_REASON_REFERENCE_TAKEN: ErrorReason.ValueType  # 22
+"""ALREADY_EXISTS: another order of the same sales channel has this reference. Only where the shop requires unique
+references. `order_id` is the other order; absent for a customer.
+
+    { "reason": "REFERENCE_TAKEN", "domain": "stockward",
+      "metadata": { "reference": "WEB-1001", "order_id": "0190...", "field": "reference" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

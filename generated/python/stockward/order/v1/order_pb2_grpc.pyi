@@ -57,6 +57,8 @@ class OrderServiceStub:
     - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what it applies to.
     - FAILED_PRECONDITION (UNPAID_ORDER_LIMIT_REACHED): the customer has too many unpaid orders. Not for staff.
     - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): for staff, the product of a SKU is not published.
+    - ALREADY_EXISTS (REFERENCE_TAKEN): the shop requires unique references, and another order of the sales channel, which
+      is all orders created with a key of this name, has this one.
     - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU; for a storefront also when its product is not published.
     - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has the id.
     - INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that the order does not have.
@@ -233,6 +235,8 @@ class OrderServiceStub:
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
     - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - ALREADY_EXISTS (REFERENCE_TAKEN): the shop requires unique references, and another order of the same sales channel
+      has this one.
     - INVALID_ARGUMENT (LINE_UNKNOWN): a gift note is for a line that the order does not have.
     """
     EditOrderLines: _grpc.UnaryUnaryMultiCallable[_order_pb2.EditOrderLinesRequest, _order_pb2.Order]
@@ -364,6 +368,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what it applies to.
     - FAILED_PRECONDITION (UNPAID_ORDER_LIMIT_REACHED): the customer has too many unpaid orders. Not for staff.
     - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): for staff, the product of a SKU is not published.
+    - ALREADY_EXISTS (REFERENCE_TAKEN): the shop requires unique references, and another order of the sales channel, which
+      is all orders created with a key of this name, has this one.
     - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU; for a storefront also when its product is not published.
     - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has the id.
     - INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that the order does not have.
@@ -540,6 +546,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     Errors:
     - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
     - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+    - ALREADY_EXISTS (REFERENCE_TAKEN): the shop requires unique references, and another order of the same sales channel
+      has this one.
     - INVALID_ARGUMENT (LINE_UNKNOWN): a gift note is for a line that the order does not have.
     """
     EditOrderLines: _aio.UnaryUnaryMultiCallable[_order_pb2.EditOrderLinesRequest, _order_pb2.Order]  # type: ignore[assignment]
@@ -674,6 +682,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         - FAILED_PRECONDITION (CHARGE_EXCEEDED): a discount or credit exceeds what it applies to.
         - FAILED_PRECONDITION (UNPAID_ORDER_LIMIT_REACHED): the customer has too many unpaid orders. Not for staff.
         - FAILED_PRECONDITION (PRODUCT_NOT_PUBLISHED): for staff, the product of a SKU is not published.
+        - ALREADY_EXISTS (REFERENCE_TAKEN): the shop requires unique references, and another order of the sales channel, which
+          is all orders created with a key of this name, has this one.
         - NOT_FOUND (SKU_UNKNOWN): no variant has a SKU; for a storefront also when its product is not published.
         - NOT_FOUND (RESERVATION_NOT_FOUND): no reservation has the id.
         - INVALID_ARGUMENT (LINE_UNKNOWN): a charge names a line that the order does not have.
@@ -970,6 +980,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - NOT_FOUND (ORDER_NOT_FOUND): no order has this id.
         - ABORTED (ETAG_MISMATCH): the order has changed since the etag was read.
+        - ALREADY_EXISTS (REFERENCE_TAKEN): the shop requires unique references, and another order of the same sales channel
+          has this one.
         - INVALID_ARGUMENT (LINE_UNKNOWN): a gift note is for a line that the order does not have.
         """
 
