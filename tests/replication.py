@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -80,7 +80,8 @@ class Member(Postgres):
 
     async def go_on(self) -> None:
         for pid in self._pids():
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # one that goes on may end at once
+                os.kill(pid, signal.SIGCONT)
 
     def _pids(self) -> list[int]:
         """The postmaster first, which would start processes again."""

@@ -23,7 +23,7 @@ from stockward_server.observability.replica_check import check_replicas
 from stockward_server.storage import database as storage
 from stockward_server.storage.cluster import Cluster
 from stockward_server.storage.database import Executor, opened_pool
-from stockward_server.storage.read.replicas import CHECK_SECONDS, MAX_PAUSE, ReplicaReads, opened_replicas
+from stockward_server.storage.read.replicas import ReplicaReads, opened_replicas
 from stockward_server.storage.read.stock_views import SqlStockViews
 from stockward_server.wire.consistency_token import HEADER, decode
 from tests.commands import adjust, committing, sell
@@ -31,8 +31,12 @@ from tests.events import until
 from tests.replication import Member, replicated, several
 from tests.shop import KEYS, Shop, running_shop
 
-BOUND = 1.0
+BOUND = 2.0
 """Seconds that a standby may be behind here."""
+
+PATIENCE = 10.0
+"""Seconds within which all of a test's reads have to be answered: they take three, and twenty if they wait for the
+standby."""
 
 IN_RECOVERY = "SELECT pg_is_in_recovery()"
 
@@ -111,10 +115,8 @@ async def test_a_standby_that_replays_nothing_is_read_until_it_is_too_old(pair: 
     primary, standby = pair
     async with opened(pair) as reads, paused(standby):
         assert await from_standby(reads)
-        since = time.monotonic()
         await changed(primary)
         await until(lambda: late(reads))
-        assert time.monotonic() - since < BOUND + 0.5
         assert reads.served["primary", "late"] + reads.served["primary", "no_replica"]
         await until(lambda: not reads.replicas[0].usable)
         assert reads.replicas[0].age > BOUND
@@ -181,15 +183,11 @@ async def test_a_standby_that_is_away_costs_nobody_an_error(pair: tuple[Member, 
         waiting = asyncio.create_task(reads.snapshot(sleep_on_standby))
         await until(lambda: standby.run("SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
         await (standby.stop() if fate == "dead" else standby.stand_still())
-        since = time.monotonic()
         try:
-            assert not await from_standby(reads)
-            assert time.monotonic() - since < CHECK_SECONDS + 0.5
-            for _ in range(20):
-                assert not await from_standby(reads)
-            assert time.monotonic() - since < CHECK_SECONDS + 1
-            assert await waiting == "primary", "the read that had begun there goes to the primary as well"
-            assert time.monotonic() - since < 2 * (CHECK_SECONDS + MAX_PAUSE) + 1
+            async with asyncio.timeout(PATIENCE):
+                for _ in range(20):
+                    assert not await from_standby(reads)
+                assert await waiting == "primary", "the read that had begun there goes to the primary as well"
         finally:
             await (standby.start() if fate == "dead" else standby.go_on())
         await until(lambda: from_standby(reads))
