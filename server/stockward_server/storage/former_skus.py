@@ -28,5 +28,16 @@ def names_of(sku: str) -> str:
     return f"ARRAY(SELECT {sku}::text UNION ALL SELECT name FROM former_skus WHERE sku = {sku}::text)"
 
 
+def rows_of(table: str, moment: str, sku: str) -> tuple[str, str]:
+    """Returns two sources of rows of these goods, `FROM ... WHERE ...`, as `l`: those that have the SKU, whose number
+    the planner knows, and those that were written under a former one. `sku` is a parameter such as `$1`."""
+    then = f"former.name = l.sku AND former.since <= l.{moment} AND l.{moment} < former.until"
+    return (
+        f"{table} l WHERE l.sku = {sku} "
+        f"AND NOT EXISTS (SELECT FROM former_skus former WHERE {then} AND former.sku <> {sku})",
+        f"former_skus former JOIN {table} l ON {then} WHERE former.sku = {sku}",
+    )
+
+
 RENAMES = "(SELECT count FROM sku_renames)"
 """The number of committed renames. While it is unchanged, SKUs that were read are still current."""

@@ -41,11 +41,11 @@ def order_filter(request: pb.ListOrdersRequest, role: Role, customer_id: str) ->
     if low and high and low.currency != high.currency:
         raise FieldInvalid("max_net", "must be in the currency of min_net")
     return OrderFilter(
-        [OrderState(state) for state in request.states],
+        tuple(OrderState(state) for state in request.states),
         customer_id or None,
         request.reference or None,
         request.sku or None,
-        payment_states=[PaymentState(state) for state in request.payment_states],
+        payment_states=tuple(PaymentState(state) for state in request.payment_states),
         refund_required=request.refund_required if request.HasField("refund_required") else None,
         held=request.held if request.HasField("held") else None,
         location_id=request.location_id or None,
@@ -55,7 +55,7 @@ def order_filter(request: pb.ListOrdersRequest, role: Role, customer_id: str) ->
         min_net=low,
         max_net=high,
         search=order_search(request.search) if request.search.strip() else None,
-        tags=request.tags,
+        tags=tuple(request.tags),
         sort=OrderSort(key),
         descending=direction == "desc",
     )

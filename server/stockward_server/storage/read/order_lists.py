@@ -6,7 +6,8 @@ order for several values of its first column, so a list of states is read state 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
@@ -14,9 +15,9 @@ from typing import Any
 from stockward_server.application.ports.orders import ALWAYS, OrderFilter, OrderSort, Span
 from stockward_server.application.ports.pages import Page
 from stockward_server.domain.identifiers import first_id
-from stockward_server.domain.order import OrderState
+from stockward_server.domain.order import OPEN_STATES, OrderState
 from stockward_server.domain.payment import PaymentState
-from stockward_server.storage.former_skus import names_of, renamed, sku_now
+from stockward_server.storage.former_skus import rows_of
 from stockward_server.storage.statement import Parameters
 
 CLOCKS = timedelta(days=1)
@@ -28,6 +29,9 @@ SORT_KEYS = {OrderSort.UPDATE_TIME: ("o.update_time", "timestamptz"), OrderSort.
 UNKNOWN_PAYMENT = 0
 """Payment state of an order that a server of an earlier release wrote last."""
 
+FEW = ("order_ids", "customer_id", "reference", "held", "refund_required")
+"""Filters that few orders match, whose index is read."""
+
 KNOWN = f"o.payment_state <> {UNKNOWN_PAYMENT}"
 """Excludes orders whose other columns are not known either. The planner has statistics of this one."""
 
@@ -35,24 +39,37 @@ KNOWN = f"o.payment_state <> {UNKNOWN_PAYMENT}"
 def order_query(page: Page, wanted: OrderFilter) -> tuple[str, Sequence[Any]]:
     """Returns the statement that selects the ids of a page, as `id`, in the order of the list, and its arguments. It
     must be planned with its arguments: they decide which index is used."""
-    query = _Query(page, wanted)
+    query, filters = _Query(page, wanted), _filters(wanted)
     if search := wanted.search:
-        found = [query.found_by_words()] if search.words else []
-        found += [query.found_by_id()] if search.ids else []
-        if not found:
-            found = [query.select("orders o", "o.order_id", "false")]
-        sql = query.merged(" UNION ".join(f"({each})" for each in found))
-    elif wanted.sort is not OrderSort.CREATE_TIME or wanted.order_ids or wanted.customer_id or wanted.reference:
-        sql = query.select("orders o", "o.order_id", *query.states())
-    elif wanted.sku:
-        sql = query.with_sku()
-    elif wanted.location_id:
-        sql = query.owed_from_location()
-    elif (wanted.states or wanted.payment_states) and not (wanted.held or wanted.refund_required):
+        found = query.found_by_words() if search.words else []
+        found += query.found_by_id() if search.ids else []
+        sql = query.merged(found or [query.select("orders o", "o.order_id", "false")])
+    elif filters and filters <= {"states", "payment_states", "created"}:
         sql = query.by_states()
+    elif filters and filters <= {"location_id", "created"}:
+        sql = query.owed_from_location()
+    elif wanted.sku and wanted.sort is OrderSort.CREATE_TIME:
+        sql = query.by_lines()
     else:
-        sql = query.select("orders o", "o.order_id", *query.states())
+        sql = query.listed()
     return f"SELECT order_id::text AS id FROM ({sql}) AS listed", query.values
+
+
+def _filters(wanted: OrderFilter) -> set[str]:
+    """Returns the names of what the list asks for, `sort` for any order but that of creation."""
+    return {field.name for field in fields(wanted) if getattr(wanted, field.name) != field.default} - {"descending"}
+
+
+def _possible_states(wanted: OrderFilter) -> set[OrderState]:
+    """Returns the states that an order of the list can have. Only open orders have claims."""
+    states = set(wanted.states or OrderState)
+    if wanted.due != ALWAYS:
+        states &= {OrderState.PENDING}
+    return states & set(OPEN_STATES) if wanted.location_id else states
+
+
+def _literals(states: Iterable[int]) -> str:
+    return ", ".join(str(int(each)) for each in states)
 
 
 class _Query:
@@ -66,19 +83,42 @@ class _Query:
         self._page = page
         self._limit = self._bind(page.size)
         self._direction = "DESC" if wanted.descending else "ASC"
+        # Open orders are few, and the newest: an index in another order may have all others before them. So they are
+        # read first where no others can match.
+        states = _possible_states(wanted)
+        only_open = states <= set(OPEN_STATES) and not any(getattr(wanted, name) for name in FEW)
+        self._orders = "orders o"
+        if only_open:
+            self._orders = f"(SELECT * FROM orders WHERE state = ANY('{{{_literals(sorted(states))}}}') OFFSET 0) AS o"
 
-    def select(self, source: str, id: str, *conditions: str, without: Sequence[str] = ()) -> str:
+    def listed(self) -> str:
+        return self.merged(self._selects(self._orders, "o.order_id"))
+
+    def _selects(self, source: str, id: str, *conditions: str) -> list[str]:
+        """Returns a SELECT for each way in which an order can have the SKU, one where any will do."""
+        conditions += tuple(self.states())
+        if not self._wanted.sku:
+            return [self.select(source, id, *conditions)]
+        lines = rows_of("order_lines", "sku_since", self._bind(self._wanted.sku))
+        having = (f"EXISTS (SELECT FROM {each} AND l.order_id = o.order_id)" for each in lines)
+        return [self.select(source, id, *conditions, each) for each in having]
+
+    def select(
+        self, source: str, id: str, *conditions: str, without: Sequence[str] = (), distinct: bool = False
+    ) -> str:
         """Returns a SELECT of the first rows of the list from `source`, which has `orders o`. `id`: the column with the
-        order's id whose index is read; `without`: filters that the source itself applies."""
+        order's id whose index is read; `without`: filters that the source itself applies; `distinct`: the source may
+        have an order several times."""
         key, _ = SORT_KEYS.get(self._wanted.sort, (id, "uuid"))
         where = " AND ".join((*conditions, *self._conditions(id, without))) or "true"
         return (
-            f"SELECT {id} AS order_id, {key} AS sort_key FROM {source} WHERE {where} "
+            f"SELECT {'DISTINCT ' * distinct}{id} AS order_id, {key} AS sort_key FROM {source} WHERE {where} "
             f"ORDER BY {key} {self._direction}, {id} {self._direction} LIMIT {self._limit}"
         )
 
-    def merged(self, rows: str) -> str:
-        """Returns the first rows of the list from rows that `select` returns, perhaps several times."""
+    def merged(self, selects: Sequence[str]) -> str:
+        """Returns the first rows of the list from what `select` returned several times, perhaps the same rows."""
+        rows = " UNION ALL ".join(f"({each})" for each in selects)
         return (
             f"SELECT DISTINCT order_id, sort_key FROM ({rows}) AS found "
             f"ORDER BY sort_key {self._direction}, order_id {self._direction} LIMIT {self._limit}"
@@ -90,23 +130,16 @@ class _Query:
         paid = [int(state) for state in self._wanted.payment_states] or [UNKNOWN_PAYMENT, *PaymentState]
         states, payment_states = map(list, zip(*product(known, paid), strict=True))
         rows = self.select("orders o", "o.order_id", "o.state = pair.state", "o.payment_state = pair.payment_state")
+        pairs = f"unnest({self._bind(states)}::smallint[], {self._bind(payment_states)}::smallint[])"
         return self.merged(
-            f"SELECT row.* FROM unnest({self._bind(states)}::smallint[], {self._bind(payment_states)}::smallint[]) "
-            f"AS pair (state, payment_state) CROSS JOIN LATERAL ({rows}) AS row"
+            [f"SELECT row.* FROM {pairs} AS pair (state, payment_state) CROSS JOIN LATERAL ({rows}) AS row"]
         )
 
-    def with_sku(self) -> str:
-        """Reads the orders of each name that the SKU has or had in order."""
-        rows = self.select(
-            f"order_lines l {renamed('l', 'sku_since')} JOIN orders o USING (order_id)",
-            "l.order_id",
-            "l.sku = known.name",
-            f"{sku_now('l')} = {self._bind(self._wanted.sku)}",
-            *self.states(),
-            without=["sku"],
-        )
-        names = names_of(self._bind(self._wanted.sku))
-        return self.merged(f"SELECT row.* FROM unnest({names}) AS known (name) CROSS JOIN LATERAL ({rows}) AS row")
+    def by_lines(self) -> str:
+        """Reads the lines of the SKU, and those of its goods under a former one, in the order of their orders."""
+        lines = rows_of("order_lines", "sku_since", self._bind(self._wanted.sku))
+        sources = (f"(SELECT l.order_id FROM {each}) AS l JOIN orders o USING (order_id)" for each in lines)
+        return self.merged([self.select(each, "l.order_id", *self.states(), distinct=True) for each in sources])
 
     def owed_from_location(self) -> str:
         """Reads the open claims at the location in order."""
@@ -117,24 +150,25 @@ class _Query:
         )
         return self.select(source, "claim.order_id", *self.states(), without=["location"])
 
-    def found_by_words(self) -> str:
+    def found_by_words(self) -> list[str]:
         search = self._wanted.search
         assert search
         lexemes = " & ".join(f"'{word}':*" for word in search.words)  # words have letters and digits only
         words = f"s.words @@ {self._bind(lexemes)}::text::tsquery"
-        return self.select("order_search s JOIN orders o USING (order_id)", "s.order_id", words, *self.states())
+        orders = "orders o" if self._wanted.sort is OrderSort.CREATE_TIME else self._orders
+        return self._selects(f"order_search s JOIN {orders} USING (order_id)", "s.order_id", words)
 
-    def found_by_id(self) -> str:
+    def found_by_id(self) -> list[str]:
         search = self._wanted.search
         assert search
         assert search.ids
         first, last = map(self._bind, search.ids)
-        return self.select("orders o", "o.order_id", f"o.order_id BETWEEN {first} AND {last}", *self.states())
+        return self._selects("orders o", "o.order_id", f"o.order_id BETWEEN {first} AND {last}")
 
     def states(self) -> list[str]:
         """Returns the conditions on the states, as literals: partial indexes need them in the text."""
         named = (("o.state", self._wanted.states), ("o.payment_state", self._wanted.payment_states))
-        return [f"{column} IN ({', '.join(str(int(each)) for each in states)})" for column, states in named if states]
+        return [f"{column} IN ({_literals(states)})" for column, states in named if states]
 
     def _conditions(self, id: str, without: Sequence[str]) -> list[str]:
         """Returns all conditions but those on the states."""
@@ -169,12 +203,6 @@ class _Query:
             location = bind(wanted.location_id)
             conditions.append(
                 f"EXISTS (SELECT FROM allocations c WHERE c.order_id = o.order_id AND c.location_id = {location})"
-            )
-        if wanted.sku and "sku" not in without:
-            sku = bind(wanted.sku)
-            conditions.append(
-                f"EXISTS (SELECT FROM order_lines l {renamed('l', 'sku_since')} "
-                f"WHERE l.order_id = o.order_id AND l.sku = ANY({names_of(sku)}) AND {sku_now('l')} = {sku})"
             )
         return conditions
 
