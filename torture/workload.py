@@ -29,6 +29,8 @@ FLASH = "FLASH"
 FLASH_UNITS = 120
 GOODS_UNITS = 60
 """Units at each location."""
+MOVES = 20
+"""Maximum number of times that units are moved before the rest of the flash sale: a broken build refuses some rows."""
 ENDLESS = "ENDLESS"
 """A SKU whose stock is not tracked."""
 
@@ -102,7 +104,12 @@ async def sell_out(caller: Caller) -> None:
     main, north = LOCATIONS
     brought = [(main, -FLASH_UNITS // 2), (north, FLASH_UNITS // 2)]
     rows = [inventory.SyncStockRequest.Row(sku=FLASH, location_id=place, delta=units) for place, units in brought]
-    await settled(caller.sync(inventory.SyncStockRequest(rows=rows, reason=inventory.ADJUSTMENT_REASON_TRANSFERRED)))
+    for _ in range(MOVES):
+        request = inventory.SyncStockRequest(rows=rows, reason=inventory.ADJUSTMENT_REASON_TRANSFERRED)
+        results = (await settled(caller.sync(request))).results
+        rows = [row for row, result in zip(rows, results, strict=True) if result.HasField("error")]
+        if not rows:
+            break
     units = 16
     for _ in range(FLASH_UNITS):
         call = await caller.call("orders", "CreateOrder", flash_order(units))
@@ -155,6 +162,7 @@ class Client:
             self._return: 4,
             self._announce: 5 if charges else 0,
             self._take_in: 8 if charges else 0,
+            self._send_and_take_in: 4 if charges else 0,
             self._charge: 6 if charges else 0,
             self._edit_lines: 5 if charges else 0,
             self._unpack: 4 if charges else 0,
@@ -324,9 +332,21 @@ class Client:
             lines = [orders.LineQuantity(line_number=self._rng.randint(1, len(order.lines)), quantity=1)]
             await self._step("AnnounceReturn", orders.AnnounceReturnRequest(order_id=order.order_id, lines=lines))
 
-    async def _take_in(self) -> None:
+    async def _send_and_take_in(self) -> None:
+        """Takes in a return of an order that was sent: of orders that are drawn, few have come so far."""
+        lines = [Line(sku=self._rng.choice(GOODS), quantity=2)]
+        request = orders.CreateOrderRequest(lines=lines, payment_terms=ON_ACCOUNT)
+        call = await self._caller.call("orders", "CreateOrder", request)
+        if order := call.response:
+            await self._step("ProcessOrder", orders.ProcessOrderRequest(order_id=order.order_id))
+            await self._step("FulfillOrder", orders.FulfillOrderRequest(order_id=order.order_id))
+            back = [orders.LineQuantity(line_number=1, quantity=self._rng.randint(1, 2))]
+            await self._step("AnnounceReturn", orders.AnnounceReturnRequest(order_id=order.order_id, lines=back))
+            await self._take_in(order)
+
+    async def _take_in(self, order: orders.Order | None = None) -> None:
         """Receives what is expected of an order, in parts and damaged, or ends it; now and then both at once."""
-        if order := self._some_order():
+        if order := order or self._some_order():
             call = await self._caller.call("orders", "GetOrder", orders.GetOrderRequest(order_id=order.order_id))
             returns = list(call.response.returns) if call.response is not None else []
             if returns:

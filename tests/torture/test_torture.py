@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,16 @@ async def test_a_broken_build_is_found_under_faults(name: str) -> None:
     async with running_stack(plan.broken, plan.servers) as stack:
         result = await torture(stack, plan, lanes=tuple(LANES))
     assert BUILDS[name].is_found(result.findings)
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_a_broken_build_patches_what_there_is(name: str) -> None:
+    """Code that was renamed meanwhile would be patched without effect."""
+
+    def check(subject: object, attribute: str, _: Any) -> None:
+        assert hasattr(subject, attribute)
+
+    BUILDS[name].break_it(check)
 
 
 def test_a_run_names_the_command_that_does_it_again() -> None:
