@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from math import ceil
 from typing import Any
 
 import asyncpg
@@ -27,7 +28,10 @@ from stockward_server.storage.read.order_lists import order_query
 
 ORDERS = 1_000_000
 SKUS = 2_000
-ROUNDS = 20
+WARM_ROUNDS = 3
+"""Repetitions of each list before those that are measured: the server of a shop that works has them in memory."""
+
+ROUNDS = 100
 """Measured repetitions of each list."""
 
 MILLISECONDS = 50.0
@@ -149,6 +153,8 @@ async def answer(run: Run) -> Sequence[Result]:
                 f"{name}: median {_median(samples):.1f} ms, p95 {_p95(samples):.1f} ms"
                 for name, samples in found.items()
             ),
+            f"{sum(_p95(samples) <= MILLISECONDS for samples in found.values())} of {len(found)} kinds are within "
+            f"{MILLISECONDS:g} ms, of {ROUNDS} lists each after {WARM_ROUNDS} to warm up.",
             "No table of orders is scanned from its beginning to its end.",
         ),
         await _cost(run),
@@ -268,11 +274,11 @@ async def _measure(address: str, lists: dict[str, pb.ListOrdersRequest]) -> dict
         orders: Any = order_pb2_grpc.OrderServiceStub(channel)
         calls = {name: partial(orders.ListOrders, request) for name, request in lists.items()}
         calls["counts"] = partial(orders.CountOrders, pb.CountOrdersRequest())
-        for number in range(ROUNDS + 1):
+        for number in range(WARM_ROUNDS + ROUNDS):
             for name, call in calls.items():
                 begin = time.perf_counter()
                 await call(metadata=metadata)
-                if number:
+                if number >= WARM_ROUNDS:
                     found.setdefault(name, []).append(1e3 * (time.perf_counter() - begin))
     return found
 
@@ -307,7 +313,8 @@ def _median(samples: Sequence[float]) -> float:
 
 
 def _p95(samples: Sequence[float]) -> float:
-    return sorted(samples)[min(len(samples) - 1, int(0.95 * len(samples)))]
+    """Returns the nearest rank: the smallest sample that 95 of 100 do not exceed."""
+    return sorted(samples)[ceil(0.95 * len(samples)) - 1]
 
 
 BENCHMARK = Benchmark(16, "Finding orders among a million", answer, limit=600)
