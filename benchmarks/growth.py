@@ -92,8 +92,8 @@ def on_two_cores(point: Point) -> int:
 def show(console: Console, forecasts: Sequence[Forecast]) -> None:
     check = Table("Measured on two cores", "Orders/s", "Model", "Model / measured", box=SIMPLE)
     for point in MEASURED:
-        told = on_two_cores(point)
-        check.add_row(point.what, f"{point.rate:,}", f"{told:,}", f"{told / point.rate:.2f}")
+        computed = on_two_cores(point)
+        check.add_row(point.what, f"{point.rate:,}", f"{computed:,}", f"{computed / point.rate:.2f}")
     table = Table("Cores", "Orders/s", "Bound by", *COSTS, box=SIMPLE, title="Orders with their webhooks, many SKUs")
     for each in forecasts:
         table.add_row(f"{each.cores}", f"{each.rate:,}", each.bound_by, *(f"{n}" for n in each.processes.values()))

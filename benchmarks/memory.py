@@ -93,15 +93,15 @@ async def _watches(run: Run, shop: Shop, server: Server) -> Result:
                 metadata=_key(PMS_KEY),
             )
             await asyncio.gather(*(anext(watch) for watch in watches))
-        told = resident_bytes(pid)
+        after = resident_bytes(pid)
         for watch in watches:
             await watch.aclose()
     return Result.reported(
         12,
         f"Memory of a server process with {wanted:,} open watches, against none",
-        told / before,
-        f"{before / MIB:.1f} MiB before, {opened / MIB:.1f} MiB with them open, {told / MIB:.1f} MiB after {CHANGES} "
-        f"changes: {(told - before) / wanted / 1024:.1f} KiB a watch.",
+        after / before,
+        f"{before / MIB:.1f} MiB before, {opened / MIB:.1f} MiB with them open, {after / MIB:.1f} MiB after {CHANGES} "
+        f"changes: {(after - before) / wanted / 1024:.1f} KiB a watch.",
     )
 
 

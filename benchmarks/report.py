@@ -139,8 +139,8 @@ def show(results: Sequence[Result], console: Console) -> None:
     for result in results:
         shown = "–" if result.ratio is None else f"{result.ratio:.2f}"
         row = "" if result.row == previous else str(result.row)
-        told = Group(Text(result.name, "bold"), Text(result.detail, "dim"))
-        table.add_row(row, told, shown, result.target, SIGNS[result.holds], end_section=True)
+        question = Group(Text(result.name, "bold"), Text(result.detail, "dim"))
+        table.add_row(row, question, shown, result.target, SIGNS[result.holds], end_section=True)
         previous = result.row
     console.print(table)
 

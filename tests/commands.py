@@ -19,7 +19,7 @@ from stockward_server.application.stock_commands import AdjustStock, HoldPolicy,
 from stockward_server.domain.charge import ChargeKind
 from stockward_server.domain.errors import DatabaseUnavailable, Refusal
 from stockward_server.domain.money import Money
-from stockward_server.domain.order import NOBODY, PaymentTerms
+from stockward_server.domain.order import NO_CUSTOMER, PaymentTerms
 from stockward_server.domain.pricing import WantedLine
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
 from stockward_server.storage.database import Pool, transaction
@@ -48,7 +48,7 @@ def buy(
         cause=cause or request(),
         lines=[WantedLine(sku, quantity, f"lines[{i}]") for i, (sku, quantity) in enumerate(lines)],
         reservation_id=reservation_id,
-        customer=NOBODY,
+        customer=NO_CUSTOMER,
         reference="",
         charges=[
             WantedCharge(kind, Money("EUR", amount), "", f"charges[{i}]")

@@ -24,7 +24,7 @@ from tests.snapshot import nothing_written
 METHODS: list[MethodDescriptor] = [method for service in SERVICES for method in service.methods]
 """Every method of the contract."""
 
-NOBODY = "0190aaaa-0000-7000-8000-000000000000"
+UNKNOWN_ID = "0190aaaa-0000-7000-8000-000000000000"
 """The id of nothing."""
 
 

@@ -69,9 +69,9 @@ def _licence(about: PackageMetadata) -> str:
     for expression in about.get_all("License-Expression") or ():
         return str(expression)
     classifiers = [each for each in about.get_all("Classifier") or () if each.startswith("License :: ")]
-    told = [each.rpartition(" :: ")[2] for each in classifiers if each != "License :: OSI Approved"]
-    told = told or [text.strip().splitlines()[0] for text in about.get_all("License") or ("unknown",)]
-    return " AND ".join(NAMES.get(each, each) for each in told)
+    names = [each.rpartition(" :: ")[2] for each in classifiers if each != "License :: OSI Approved"]
+    names = names or [text.strip().splitlines()[0] for text in about.get_all("License") or ("unknown",)]
+    return " AND ".join(NAMES.get(each, each) for each in names)
 
 
 if __name__ == "__main__":

@@ -302,5 +302,5 @@ async def torment(stack: Stack, lane: str, seed: int, history: History, done: li
             await asyncio.shield(deed)
         finally:
             await deed
-        told = f", {stack.commits_lost - lost} COMMITs lost" if "COMMIT" in fault.name else ""
-        history.note(f"healed: {fault.name} {fault.target}{told}")
+        lost_commits = f", {stack.commits_lost - lost} COMMITs lost" if "COMMIT" in fault.name else ""
+        history.note(f"healed: {fault.name} {fault.target}{lost_commits}")

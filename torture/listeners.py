@@ -30,7 +30,7 @@ SILENCE = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Received:
     """An event that was received."""
 
     event_id: str
@@ -44,7 +44,7 @@ class Receiver:
 
     def __init__(self, moody: bool) -> None:
         self.url = ""
-        self.heard: list[Heard] = []
+        self.received: list[Received] = []
         """Accepted events in order, repetitions included."""
         self._webhook = Webhook(SECRET)
         self._moody = moody
@@ -57,7 +57,9 @@ class Receiver:
         if mood < 0.02:
             return web.Response(status=503)
         data = content["data"]
-        self.heard.append(Heard(request.headers["webhook-id"], str(data["aggregateId"]), int(data["aggregateVersion"])))
+        self.received.append(
+            Received(request.headers["webhook-id"], str(data["aggregateId"]), int(data["aggregateVersion"]))
+        )
         return web.Response(status=500 if mood > 0.98 else 200)
 
     @classmethod
@@ -82,7 +84,7 @@ class EventReader:
     """Reads the event log page by page from its beginning, from any server that responds."""
 
     def __init__(self, servers: Sequence[Callers], seed: int) -> None:
-        self.heard: list[Heard] = []
+        self.received: list[Received] = []
         self.caught_up = asyncio.Event()
         """Set when it reaches the end of the log."""
         self._servers = servers
@@ -99,7 +101,7 @@ class EventReader:
             except grpc.aio.AioRpcError:
                 await asyncio.sleep(PAUSE)
                 continue
-            self.heard += [Heard(e.event_id, e.aggregate_id, e.aggregate_version) for e in page.events]
+            self.received += [Received(e.event_id, e.aggregate_id, e.aggregate_version) for e in page.events]
             cursor = page.next_cursor
             if page.caught_up:
                 self.caught_up.set()
@@ -121,16 +123,16 @@ class StockWatch:
         while True:
             stubs = self._rng.choice(self._servers)
             call: Any = stubs.inventory.WatchStock(WatchStockRequest(cursor=cursor), metadata=STAFF)
-            told: list[Any] = []
+            levels: list[Any] = []
             try:
                 while True:
                     response = await asyncio.wait_for(call.read(), SILENCE)
                     if response is grpc.aio.EOF:
                         break
-                    told += levels_of(response)
+                    levels += levels_of(response)
                     if response.cursor:  # changes before the next cursor are repeated after a resumption
-                        self._hear(told)
-                        told, cursor = [], response.cursor
+                        self._record(levels)
+                        levels, cursor = [], response.cursor
             except TimeoutError:
                 pass
             except grpc.aio.AioRpcError as error:
@@ -140,8 +142,8 @@ class StockWatch:
                 call.cancel()
             await asyncio.sleep(PAUSE)
 
-    def _hear(self, told: Sequence[Any]) -> None:
-        for each in told:
+    def _record(self, levels: Sequence[Any]) -> None:
+        for each in levels:
             self.versions.setdefault(f"{each.sku}@{each.location_id}", []).append(each.version)
 
 

@@ -98,7 +98,7 @@ def show(result: Result, trace: Path | None, console: Console) -> None:
     for when, pace in zip(("before", "after"), result.paces, strict=True):
         calls.add_row(f"per second, {when}", f"{pace.rate:.0f}")
         calls.add_row(f"half within, {when}", f"{1000 * pace.latency:.0f} ms")
-    calls.add_row("all told after", f"{result.settled_after:.1f} s")
+    calls.add_row("all reported after", f"{result.settled_after:.1f} s")
     for table in (faults, calls):
         table.columns[1].justify = "right"
         console.print(table)

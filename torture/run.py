@@ -215,10 +215,10 @@ async def torture(subject: Subject, plan: Plan, say: Say = lambda text: None, la
         work.stop.set()
         await asyncio.gather(*work.tasks)
         looks, least = work.evidence.samples, int(history.now() / AUDIT_SECONDS)
-        assert looks >= least, f"the books were looked at {looks} times under load, not {least}: {work.unseen}"
+        assert looks >= least, f"the counters were read {looks} times under load, not {least}: {work.unseen}"
         say("selling what is left")
         await sell_out(work.caller)
-        say("waiting until everything is told")
+        say("waiting until everything is delivered")
         await settle(work, plan.settle)
         settled_after = history.now() - healed
         await asyncio.sleep(plan.rest)
@@ -311,8 +311,8 @@ async def settle(work: Work, seconds: float) -> None:
         )
         assert row is not None
         waiting = {name: row[name] for name in ("outbox", "deliveries", "clocks") if row[name]}
-        if len(evidence.reader.heard) < row["events"]:
-            waiting["reader"] = row["events"] - len(evidence.reader.heard)
+        if len(evidence.reader.received) < row["events"]:
+            waiting["reader"] = row["events"] - len(evidence.reader.received)
         if row["fanned_out"] < row["orders"]:
             waiting["webhooks"] = row["orders"] - row["fanned_out"]
         return ", ".join(f"{count} of {name}" for name, count in waiting.items())

@@ -171,13 +171,13 @@ def main(
     verdicts = judge(samples)
     held = not wrong and all(verdict.held for verdict in verdicts)
     if machine:
-        told = {
+        report = {
             "held": held,
             "wrong": wrong,
             "verdicts": [{**asdict(verdict), "held": verdict.held} for verdict in verdicts],
             "samples": [asdict(each) for each in samples],
         }
-        print(json.dumps(told, indent=2))
+        print(json.dumps(report, indent=2))
     else:
         show(samples, verdicts, wrong)
     raise typer.Exit(0 if held else 1)

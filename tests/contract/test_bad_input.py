@@ -16,7 +16,7 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
 from tests.known_shop import (
-    NOBODY,
+    UNKNOWN_ID,
     Bad,
     Known,
     adjust,
@@ -128,11 +128,11 @@ LINES = {
     "batch of no counts": invalid(inventory.BatchSetStockRequest(), "rows"),
     "sync": invalid(sync(*[ROW(sku="TEE", delta=1)] * 1001), "rows"),
     "availability": invalid(inventory.BatchGetAvailabilityRequest(skus=["TEE"] * 1001), "skus"),
-    "parcel": invalid(orders.FulfillOrderRequest(order_id=NOBODY, lines=[UNITS] * 1001), "lines"),
-    "cancellation": invalid(orders.CancelOrderRequest(order_id=NOBODY, lines=[UNITS] * 1001), "lines"),
+    "parcel": invalid(orders.FulfillOrderRequest(order_id=UNKNOWN_ID, lines=[UNITS] * 1001), "lines"),
+    "cancellation": invalid(orders.CancelOrderRequest(order_id=UNKNOWN_ID, lines=[UNITS] * 1001), "lines"),
     "return": invalid(
         orders.ReturnOrderRequest(
-            order_id=NOBODY, lines=[orders.ReturnOrderRequest.Line(line_number=1, quantity=1)] * 1001
+            order_id=UNKNOWN_ID, lines=[orders.ReturnOrderRequest.Line(line_number=1, quantity=1)] * 1001
         ),
         "lines",
     ),
@@ -248,54 +248,56 @@ MISSING = {
     "RecordPayment": invalid(
         orders.RecordPaymentRequest(), "order_id", "provider", "provider_event_id", "kind", "amount"
     ),
-    "ReturnOrder": invalid(orders.ReturnOrderRequest(order_id=NOBODY), "lines"),
+    "ReturnOrder": invalid(orders.ReturnOrderRequest(order_id=UNKNOWN_ID), "lines"),
     "UpdateOrder": invalid(orders.UpdateOrderRequest(), "order_id"),
-    "details": invalid(orders.UpdateOrderRequest(order_id=NOBODY), "update_mask"),
-    "EditOrderLines": invalid(orders.EditOrderLinesRequest(order_id=NOBODY), "changes"),
+    "details": invalid(orders.UpdateOrderRequest(order_id=UNKNOWN_ID), "update_mask"),
+    "EditOrderLines": invalid(orders.EditOrderLinesRequest(order_id=UNKNOWN_ID), "changes"),
     "UpdateFulfillment": invalid(orders.UpdateFulfillmentRequest(), "order_id", "fulfillment_id"),
     "change of a parcel": invalid(
-        orders.UpdateFulfillmentRequest(order_id=NOBODY, fulfillment_id=NOBODY), "update_mask"
+        orders.UpdateFulfillmentRequest(order_id=UNKNOWN_ID, fulfillment_id=UNKNOWN_ID), "update_mask"
     ),
     "state of a parcel": invalid(
         orders.UpdateFulfillmentRequest(
-            order_id=NOBODY, fulfillment_id=NOBODY, state=orders.Fulfillment.STATE_CANCELLED
+            order_id=UNKNOWN_ID, fulfillment_id=UNKNOWN_ID, state=orders.Fulfillment.STATE_CANCELLED
         ),
         "state",
     ),
     "parcel of nothing": Bad(
-        lambda known: orders.CancelFulfillmentRequest(order_id=known.orders["FULFILLED"], fulfillment_id=NOBODY),
+        lambda known: orders.CancelFulfillmentRequest(order_id=known.orders["FULFILLED"], fulfillment_id=UNKNOWN_ID),
         "NOT_FOUND",
         "FULFILLMENT_NOT_FOUND",
         ["fulfillment_id"],
     ),
-    "AnnounceReturn": invalid(orders.AnnounceReturnRequest(order_id=NOBODY), "lines"),
+    "AnnounceReturn": invalid(orders.AnnounceReturnRequest(order_id=UNKNOWN_ID), "lines"),
     "label of a return": invalid(
         orders.AnnounceReturnRequest(
-            order_id=NOBODY, lines=[orders.LineQuantity(line_number=1, quantity=1)], label_url="http://labels.example"
+            order_id=UNKNOWN_ID,
+            lines=[orders.LineQuantity(line_number=1, quantity=1)],
+            label_url="http://labels.example",
         ),
         "label_url",
     ),
     "UpdateReturn": invalid(orders.UpdateReturnRequest(), "order_id", "return_id"),
-    "change of a return": invalid(orders.UpdateReturnRequest(order_id=NOBODY, return_id=NOBODY), "update_mask"),
+    "change of a return": invalid(orders.UpdateReturnRequest(order_id=UNKNOWN_ID, return_id=UNKNOWN_ID), "update_mask"),
     "return of nothing": Bad(
-        lambda known: orders.ReceiveReturnRequest(order_id=known.orders["FULFILLED"], return_id=NOBODY),
+        lambda known: orders.ReceiveReturnRequest(order_id=known.orders["FULFILLED"], return_id=UNKNOWN_ID),
         "NOT_FOUND",
         "RETURN_NOT_FOUND",
         ["return_id"],
     ),
     "return to nowhere": Bad(
         lambda known: orders.ReceiveReturnRequest(
-            order_id=known.orders["FULFILLED"], return_id=NOBODY, location_id="paris"
+            order_id=known.orders["FULFILLED"], return_id=UNKNOWN_ID, location_id="paris"
         ),
         "NOT_FOUND",
         "LOCATION_UNKNOWN",
         ["location_id"],
         {"location_id": "paris"},
     ),
-    "AddOrderNote": invalid(orders.AddOrderNoteRequest(order_id=NOBODY, note="  "), "note"),
+    "AddOrderNote": invalid(orders.AddOrderNoteRequest(order_id=UNKNOWN_ID, note="  "), "note"),
     "ListOrderTimeline": invalid(orders.ListOrderTimelineRequest(), "order_id"),
-    "timeline of nobody": Bad(orders.ListOrderTimelineRequest(order_id=NOBODY), "NOT_FOUND", "ORDER_NOT_FOUND"),
-    "payments of nobody": Bad(orders.ListPaymentsRequest(order_id=NOBODY), "NOT_FOUND", "ORDER_NOT_FOUND"),
+    "timeline of nobody": Bad(orders.ListOrderTimelineRequest(order_id=UNKNOWN_ID), "NOT_FOUND", "ORDER_NOT_FOUND"),
+    "payments of nobody": Bad(orders.ListPaymentsRequest(order_id=UNKNOWN_ID), "NOT_FOUND", "ORDER_NOT_FOUND"),
     "HoldOrder": invalid(orders.HoldOrderRequest(), "order_id", "reason"),
     "end of a hold": invalid(
         lambda known: orders.HoldOrderRequest(
@@ -343,11 +345,11 @@ OUT_OF_RANGE = {
 
 CHARGES = {
     "nothing": invalid(orders.AddChargeRequest(), "order_id", "charge", "reason"),
-    "of nobody": Bad(charge(NOBODY), "NOT_FOUND", "ORDER_NOT_FOUND"),
-    "without a reason": invalid(charge(NOBODY, reason=""), "reason"),
-    "of a kind that there is not": invalid(charge(NOBODY, kind=9), "charge.kind"),
+    "of nobody": Bad(charge(UNKNOWN_ID), "NOT_FOUND", "ORDER_NOT_FOUND"),
+    "without a reason": invalid(charge(UNKNOWN_ID, reason=""), "reason"),
+    "of a kind that there is not": invalid(charge(UNKNOWN_ID, kind=9), "charge.kind"),
     "of less than nothing": bad_money(
-        charge(NOBODY, amount=Money(currency_code="EUR", units=-1)), "charge.amount", "EUR"
+        charge(UNKNOWN_ID, amount=Money(currency_code="EUR", units=-1)), "charge.amount", "EUR"
     ),
     "of another currency": mismatch(
         lambda known: charge(known.orders["PENDING"], amount=money("1", "USD")), "charge.amount", "EUR", "USD"
@@ -359,8 +361,8 @@ CHARGES = {
         ["charge.line_numbers[1]"],
         {"line_number": "7"},
     ),
-    "of line zero": invalid(charge(NOBODY, kind=TAX, line_numbers=[0]), "charge.line_numbers[0]"),
-    "of a line that it does not belong to": invalid(charge(NOBODY, line_numbers=[1]), "charge.line_numbers"),
+    "of line zero": invalid(charge(UNKNOWN_ID, kind=TAX, line_numbers=[0]), "charge.line_numbers[0]"),
+    "of a line that it does not belong to": invalid(charge(UNKNOWN_ID, line_numbers=[1]), "charge.line_numbers"),
     "that takes off more than is left": Bad(
         lambda known: charge(known.orders["PENDING"], kind=orders.Charge.KIND_CREDIT, amount=money("9999")),
         "FAILED_PRECONDITION",

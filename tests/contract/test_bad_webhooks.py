@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from stockward.webhook.v1 import webhook_pb2 as pb
 
 from tests.endpoints import create_endpoint
-from tests.known_shop import NOBODY, Bad, Known, assert_refused, cases, invalid
+from tests.known_shop import UNKNOWN_ID, Bad, Known, assert_refused, cases, invalid
 
 
 def bad(request: Message | Callable[[Known], Message], reason: str, field: str, /, **metadata: str) -> Bad:
@@ -52,7 +52,7 @@ URLS = {
     ),
 }
 
-REPLAY: Callable[..., Message] = lambda *types: pb.ReplayEventsRequest(endpoint_id=NOBODY, types=types)  # noqa: E731
+REPLAY: Callable[..., Message] = lambda *types: pb.ReplayEventsRequest(endpoint_id=UNKNOWN_ID, types=types)  # noqa: E731
 TYPES = {
     "name": bad(
         create_endpoint(types=["order.*", "order.shipped"]),
@@ -113,17 +113,19 @@ LIMITS = {
     "body": invalid(create_endpoint(max_body_bytes=1023), "endpoint.max_body_bytes"),
     "great body": invalid(create_endpoint(max_body_bytes=2**20 + 1), "endpoint.max_body_bytes"),
     "description": invalid(create_endpoint(description="x" * 1001), "endpoint.description"),
-    "reason": invalid(pb.DisableEndpointRequest(endpoint_id=NOBODY, reason="x" * 301), "reason"),
-    "overlap": invalid(pb.RotateSecretRequest(endpoint_id=NOBODY, overlap=Duration(seconds=31 * 86400)), "overlap"),
-    "overlap of less": invalid(pb.RotateSecretRequest(endpoint_id=NOBODY, overlap=Duration(seconds=-1)), "overlap"),
-    "kind": invalid(pb.RotateSecretRequest(endpoint_id=NOBODY, kind=7), "kind"),  # type: ignore[arg-type]
-    "recovery": invalid(pb.RecoverDeliveriesRequest(endpoint_id=NOBODY, start_time=Timestamp(), limit=10_001), "limit"),
-    "recovery since": invalid(pb.RecoverDeliveriesRequest(endpoint_id=NOBODY), "start_time"),
-    "replay": invalid(pb.ReplayEventsRequest(endpoint_id=NOBODY, types=["*"], limit=-1), "limit"),
-    "replay of all": invalid(pb.ReplayEventsRequest(endpoint_id=NOBODY), "start_time"),
+    "reason": invalid(pb.DisableEndpointRequest(endpoint_id=UNKNOWN_ID, reason="x" * 301), "reason"),
+    "overlap": invalid(pb.RotateSecretRequest(endpoint_id=UNKNOWN_ID, overlap=Duration(seconds=31 * 86400)), "overlap"),
+    "overlap of less": invalid(pb.RotateSecretRequest(endpoint_id=UNKNOWN_ID, overlap=Duration(seconds=-1)), "overlap"),
+    "kind": invalid(pb.RotateSecretRequest(endpoint_id=UNKNOWN_ID, kind=7), "kind"),  # type: ignore[arg-type]
+    "recovery": invalid(
+        pb.RecoverDeliveriesRequest(endpoint_id=UNKNOWN_ID, start_time=Timestamp(), limit=10_001), "limit"
+    ),
+    "recovery since": invalid(pb.RecoverDeliveriesRequest(endpoint_id=UNKNOWN_ID), "start_time"),
+    "replay": invalid(pb.ReplayEventsRequest(endpoint_id=UNKNOWN_ID, types=["*"], limit=-1), "limit"),
+    "replay of all": invalid(pb.ReplayEventsRequest(endpoint_id=UNKNOWN_ID), "start_time"),
     "state": invalid(pb.ListDeliveriesRequest(states=[0]), "states[0]"),  # type: ignore[list-item]
     "mask": invalid(
-        pb.UpdateEndpointRequest(endpoint=pb.Endpoint(endpoint_id=NOBODY), update_mask=FieldMask(paths=["secret"])),
+        pb.UpdateEndpointRequest(endpoint=pb.Endpoint(endpoint_id=UNKNOWN_ID), update_mask=FieldMask(paths=["secret"])),
         "update_mask",
     ),
     "update to nothing": invalid(
@@ -134,7 +136,7 @@ LIMITS = {
     ),
     "name": invalid(pb.UpdateEndpointRequest(endpoint=pb.Endpoint(endpoint_id="a/b")), "endpoint.endpoint_id"),
     "position": Bad(
-        pb.ReplayEventsRequest(endpoint_id=NOBODY, types=["*"], cursor="AAAA"),
+        pb.ReplayEventsRequest(endpoint_id=UNKNOWN_ID, types=["*"], cursor="AAAA"),
         "INVALID_ARGUMENT",
         "PAGE_TOKEN_INVALID",
         ["cursor"],
@@ -143,17 +145,17 @@ LIMITS = {
 
 
 def missing(request: Any, **fields: Any) -> Bad:
-    metadata = {"endpoint_id": NOBODY}
-    return Bad(request(endpoint_id=NOBODY, **fields), "NOT_FOUND", "ENDPOINT_NOT_FOUND", ["endpoint_id"], metadata)
+    metadata = {"endpoint_id": UNKNOWN_ID}
+    return Bad(request(endpoint_id=UNKNOWN_ID, **fields), "NOT_FOUND", "ENDPOINT_NOT_FOUND", ["endpoint_id"], metadata)
 
 
 def no_delivery(request: Any) -> Bad:
     return Bad(
-        lambda known: request(endpoint_id=known.endpoints["ENABLED"], event_id=NOBODY),
+        lambda known: request(endpoint_id=known.endpoints["ENABLED"], event_id=UNKNOWN_ID),
         "NOT_FOUND",
         "DELIVERY_NOT_FOUND",
         [],
-        {"event_id": NOBODY},
+        {"event_id": UNKNOWN_ID},
     )
 
 
@@ -167,9 +169,9 @@ ENDPOINTS = {
     "expire": missing(pb.ExpireSecretsRequest),
     "ping": missing(pb.PingEndpointRequest),
     "deliveries": missing(pb.ListDeliveriesRequest),
-    "delivery": missing(pb.GetDeliveryRequest, event_id=NOBODY),
-    "retry": missing(pb.RetryDeliveryRequest, event_id=NOBODY),
-    "skip": missing(pb.SkipDeliveryRequest, event_id=NOBODY),
+    "delivery": missing(pb.GetDeliveryRequest, event_id=UNKNOWN_ID),
+    "retry": missing(pb.RetryDeliveryRequest, event_id=UNKNOWN_ID),
+    "skip": missing(pb.SkipDeliveryRequest, event_id=UNKNOWN_ID),
     "recover": missing(pb.RecoverDeliveriesRequest, start_time=Timestamp()),
     "replay": missing(pb.ReplayEventsRequest, types=["*"]),
 }

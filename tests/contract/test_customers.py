@@ -21,7 +21,7 @@ from stockward_dev import Nats, Postgres
 from tests.conftest import TEMPLATE
 from tests.contract.test_access import allowed_by_contract
 from tests.issuer import Issuer
-from tests.known_shop import METHODS, NOBODY, hold, line, order, send
+from tests.known_shop import METHODS, UNKNOWN_ID, hold, line, order, send
 from tests.shop import Callers, Refused, Shop, callers, money, refused, running_shop
 from tests.snapshot import nothing_written
 
@@ -129,7 +129,7 @@ def test_every_method_that_names_an_order_or_a_reservation_is_tried() -> None:
 
 NEEDED: dict[str, dict[str, Any]] = {
     "AnnounceReturn": {"lines": [orders.LineQuantity(line_number=1, quantity=1)]},
-    "WithdrawReturn": {"return_id": NOBODY.replace("aaaa", "bbbb")},
+    "WithdrawReturn": {"return_id": UNKNOWN_ID.replace("aaaa", "bbbb")},
 }
 """What these methods want beside the id of an order."""
 
@@ -156,23 +156,23 @@ async def test_what_belongs_to_others_is_as_if_it_were_not(
     area = method.full_name.split(".")[1]
     call: Callable[[Message], Any] = getattr(getattr(customers.ada, "orders" if area == "order" else area), method.name)
     async with nothing_written(customers.shop.pool):
-        named = (NOBODY, theirs[field], theirs[field].upper())
+        named = (UNKNOWN_ID, theirs[field], theirs[field].upper())
         missing, hidden, upper = [
             await refused(call(build(**{field: each}, **NEEDED.get(method.name, {})))) for each in named
         ]
     assert missing.code.name == hidden.code.name == upper.code.name == "NOT_FOUND"
-    assert without_id(hidden, theirs[field]) == without_id(missing, NOBODY)
+    assert without_id(hidden, theirs[field]) == without_id(missing, UNKNOWN_ID)
 
 
 async def test_a_batch_is_no_way_to_somebody_else_s_hold(customers: Customers) -> None:
     held = await customers.bob.inventory.ReserveStock(hold(("TEE", 1)))
     async with nothing_written(customers.shop.pool):
         batch = orders.BatchCreateOrdersRequest()
-        for reservation_id in (held.reservation_id, NOBODY):
+        for reservation_id in (held.reservation_id, UNKNOWN_ID):
             batch.requests.add(reservation_id=reservation_id)
         theirs, missing = (await customers.ada.orders.BatchCreateOrders(batch)).results
     assert missing.error.code == grpc.StatusCode.NOT_FOUND.value[0]
-    assert str(theirs.error).replace(held.reservation_id, NOBODY) == str(missing.error)
+    assert str(theirs.error).replace(held.reservation_id, UNKNOWN_ID) == str(missing.error)
 
 
 async def own_orders(caller: Callers, **fields: Any) -> list[str]:

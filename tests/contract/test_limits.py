@@ -18,7 +18,7 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
 from stockward_server.wire.validation.sizes import max_bytes
-from tests.known_shop import METHODS, NOBODY, Known, adjust, hold, line, order, product, refusal_of, send, sync
+from tests.known_shop import METHODS, UNKNOWN_ID, Known, adjust, hold, line, order, product, refusal_of, send, sync
 from tests.shop import KEYS, money, open_channel, refused
 from tests.snapshot import nothing_written
 
@@ -42,7 +42,7 @@ def test_every_id_is_tried() -> None:
     assert {(method.name, name) for method, name in IDS} == {each for each in named if each[1] not in free} - rows
 
 
-@pytest.mark.parametrize("value", ["nonsense", "0190aaaa00007000800000000000", f"{{{NOBODY}}}", f" {NOBODY}"])
+@pytest.mark.parametrize("value", ["nonsense", "0190aaaa00007000800000000000", f"{{{UNKNOWN_ID}}}", f" {UNKNOWN_ID}"])
 async def test_ids_are_uuids(known: Known, value: str) -> None:
     async with nothing_written(known.shop.pool):
         for method, name in IDS:

@@ -45,7 +45,7 @@ from tests.contract.outside import (
 )
 from tests.incoming import SECRET, STRIPE_SECRET, signed, stripe_signed
 from tests.issuer import AUDIENCE, ISSUER, Issuer
-from tests.known_shop import METHODS, NOBODY, Known, arrange
+from tests.known_shop import METHODS, UNKNOWN_ID, Known, arrange
 from tests.shop import Refused, running_shop
 from tests.stripe import intent
 
@@ -113,7 +113,7 @@ async def answer_to(call: Any) -> tuple[str, str]:
 
 LISTS = [method for method in METHODS if "page_token" in method.input_type.fields_by_name]
 
-positions = st.lists(odd_values | st.just(NOBODY), max_size=4) | odd_json
+positions = st.lists(odd_values | st.just(UNKNOWN_ID), max_size=4) | odd_json
 contents = positions.map(json_bytes) | st.sampled_from([each for each in NO_JSON if len(each) < 6000])
 
 
@@ -360,7 +360,7 @@ async def test_a_stripe_event_that_says_anything(known: Known, type_: str) -> No
     around = st.fixed_dictionaries({}, optional=dict.fromkeys(("created", "api_version", "data", "id"), odd_json))
 
     @any_number_of
-    @given(thing, around, st.sampled_from([*known.orders.values(), NOBODY]))
+    @given(thing, around, st.sampled_from([*known.orders.values(), UNKNOWN_ID]))
     @example({}, {"created": 10**400}, known.orders["PENDING"])
     @example({}, {"created": -(10**11)}, known.orders["PENDING"])
     @example({"currency": "\ud800"}, {}, known.orders["PENDING"])

@@ -11,7 +11,7 @@ import pytest
 from stockward_server.edge import installed_contract
 from stockward_server.edge.contract import routes
 from tests.edge.caller import Edge
-from tests.known_shop import NOBODY
+from tests.known_shop import UNKNOWN_ID
 from tests.shop import KEYS, Shop
 
 ORDER = "/api/storefront/orders/create"
@@ -69,16 +69,24 @@ ADDRESSES = {
     "unknown parameter": ("/api/storefront/stock/TEE?color=red", 400, "REQUEST_MALFORMED"),
     "a parameter of another type": ("/api/pms/orders?pageSize=many", 400, "REQUEST_MALFORMED"),
     "an enum that is none": ("/api/pms/orders?states=OPEN", 400, "REQUEST_MALFORMED"),
-    "a message as a parameter": (f"/api/pms/orders/{NOBODY}?orderId.x=1", 400, "REQUEST_MALFORMED"),
-    "a parameter in place of the path": (f"/api/pms/orders/{NOBODY}?order_id={NOBODY}", 400, "REQUEST_MALFORMED"),
-    "the same in JSON's spelling": (f"/api/pms/orders/{NOBODY}?pageSize=1&orderId={NOBODY}", 400, "REQUEST_MALFORMED"),
-    "the same in disguise": (f"/api/pms/orders/{NOBODY}?order%5fI%64={NOBODY}", 400, "REQUEST_MALFORMED"),
+    "a message as a parameter": (f"/api/pms/orders/{UNKNOWN_ID}?orderId.x=1", 400, "REQUEST_MALFORMED"),
+    "a parameter in place of the path": (
+        f"/api/pms/orders/{UNKNOWN_ID}?order_id={UNKNOWN_ID}",
+        400,
+        "REQUEST_MALFORMED",
+    ),
+    "the same in JSON's spelling": (
+        f"/api/pms/orders/{UNKNOWN_ID}?pageSize=1&orderId={UNKNOWN_ID}",
+        400,
+        "REQUEST_MALFORMED",
+    ),
+    "the same in disguise": (f"/api/pms/orders/{UNKNOWN_ID}?order%5fI%64={UNKNOWN_ID}", 400, "REQUEST_MALFORMED"),
     "a path that is not UTF-8": ("/api/storefront/stock/%ff%fe", 400, "REQUEST_MALFORMED"),
     "a surrogate in a path": ("/api/storefront/stock/%ED%A0%80", 400, "REQUEST_MALFORMED"),
     "a parameter that is not UTF-8": ("/api/storefront/stock?skus=%C3", 400, "REQUEST_MALFORMED"),
     "NUL": ("/api/storefront/stock/%00", 400, "FIELD_INVALID"),
     "no UUID": ("/api/pms/orders/seven", 400, "FIELD_INVALID"),
-    "nothing there": (f"/api/pms/orders/{NOBODY}", 404, "ORDER_NOT_FOUND"),
+    "nothing there": (f"/api/pms/orders/{UNKNOWN_ID}", 404, "ORDER_NOT_FOUND"),
 }
 
 
@@ -128,7 +136,7 @@ async def test_what_is_wrong_is_said_in_words_elsewhere(edge: Edge) -> None:
 
 async def test_no_parameter_replaces_what_stands_in_a_path(edge: Edge) -> None:
     for route in routes(installed_contract()):
-        path = re.sub(r"\{.*?\}", NOBODY, route.path)
+        path = re.sub(r"\{.*?\}", UNKNOWN_ID, route.path)
         for name in route.variables:
             for spelled in {name, re.sub("_(.)", lambda found: found[1].upper(), name)}:
                 answer = await edge.call(route.verb, f"{path}?{spelled}=other", {} if route.body else None)
@@ -161,7 +169,7 @@ async def test_conflicts_and_conditions(edge: Edge, edge_shop: Shop) -> None:
     await edge_shop.sell("RARE", 1)
     answer = await edge.call("POST", ORDER, line(sku="RARE", quantity=2), by="storefront")
     assert (answer.http, answer.reason) == (400, "INSUFFICIENT_STOCK")
-    body = {**line(sku="RARE"), "requestId": NOBODY}
+    body = {**line(sku="RARE"), "requestId": UNKNOWN_ID}
     await edge.done("POST", ORDER, body, by="storefront")
     answer = await edge.call("POST", ORDER, {**body, "reference": "other"}, by="storefront")
     assert (answer.http, answer.reason) == (409, "REQUEST_ID_REUSED")

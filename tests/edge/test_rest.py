@@ -14,7 +14,7 @@ from stockward_server.edge.contract import Route, installed_contract, routes
 from stockward_server.gateway.message import thin_body_of
 from stockward_server.wire.consistency_token import HEADER
 from tests.edge.caller import Edge
-from tests.known_shop import METHODS, NOBODY
+from tests.known_shop import METHODS, UNKNOWN_ID
 from tests.shop import Shop, money
 
 ROUTES = routes(installed_contract())
@@ -22,7 +22,7 @@ ROUTES = routes(installed_contract())
 
 def filled(route: Route) -> str:
     """The path, with the id of nothing in it."""
-    return re.sub(r"\{.*?\}", NOBODY, route.path)
+    return re.sub(r"\{.*?\}", UNKNOWN_ID, route.path)
 
 
 def test_every_unary_method_has_a_route() -> None:

@@ -1,4 +1,4 @@
-"""The ledger is kept for as long as it is wanted, and its books add up when months of it are gone."""
+"""The ledger is kept for as long as it is wanted, and its counters add up when months of it are gone."""
 
 from __future__ import annotations
 

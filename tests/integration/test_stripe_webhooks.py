@@ -145,7 +145,7 @@ async def test_the_signature_is_checked_before_anything_is_read(shop: Shop) -> N
 # What is nothing to us
 
 
-NOBODY = "01900000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "01900000-0000-7000-8000-000000000000"
 SUBSCRIPTION = intent(id="pi_sub", amount_received=900, metadata={}, invoice="in_1")
 
 OF_OTHERS = {
@@ -153,7 +153,7 @@ OF_OTHERS = {
     "an invoice as a whole": event("payment_intent.succeeded", SUBSCRIPTION | {"invoice": {"id": "in_1"}}),
     "without metadata": event("payment_intent.succeeded", intent(amount_received=900, metadata=None)),
     "another shop's order number": event("charge.succeeded", charge(metadata={"order_id": "WC-4711"})),
-    "an order that is not here": event("payment_intent.succeeded", intent(metadata={"order_id": NOBODY})),
+    "an order that is not here": event("payment_intent.succeeded", intent(metadata={"order_id": UNKNOWN_ID})),
     "a refund": event("refund.created", refund(payment_intent="pi_sub", charge="ch_sub")),
     "a refund from a cash balance": event("refund.created", refund(payment_intent=None, charge=None)),
     "a dispute": event("charge.dispute.created", dispute(payment_intent="pi_sub", charge="ch_sub")),

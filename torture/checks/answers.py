@@ -77,7 +77,7 @@ async def acknowledged(evidence: Evidence) -> Finding:
             found.append(Violation(f"the stored answer is another one: {call}", (call.request_id,)))
         elif call.method in ("CreateOrder", "ReserveStock", "AdjustStock") and call.request_id not in caused:
             found.append(Violation(f"acknowledged, and nothing came of it: {call}", (call.request_id,)))
-    found += [Violation(f"nobody asked for request {each}", (each,)) for each in (set(stored) | caused) - known - {""}]
+    found += [Violation(f"no client sent request {each}", (each,)) for each in (set(stored) | caused) - known - {""}]
     return Finding("acknowledged", "what was acknowledged is there, once", examined, found)
 
 

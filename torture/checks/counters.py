@@ -86,7 +86,7 @@ async def balanced(evidence: Evidence) -> Finding:
     async with evidence.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
         found = [*evidence.sampled, *await audit_counters(connection)]
     promise = "counters are what the ledger and the open claims say, at any time"
-    return Finding("books", promise, evidence.samples + 1, found)
+    return Finding("counters", promise, evidence.samples + 1, found)
 
 
 async def ledger(evidence: Evidence) -> Finding:
@@ -120,7 +120,7 @@ async def sold(evidence: Evidence) -> Finding:
     for call in calls:
         for response in call.responses:
             made[response.order_id] = sum(line.quantity for line in response.lines)
-    told = sum(made.values())
+    acknowledged = sum(made.values())
     there, allocated = await evidence.pool.fetchrow(
         """
         SELECT (SELECT coalesce(sum(quantity), 0) FROM order_lines WHERE sku = $1),
@@ -129,8 +129,10 @@ async def sold(evidence: Evidence) -> Finding:
         FLASH,
     ) or (0, 0)
     found = []
-    if not told <= there == allocated == FLASH_UNITS:
-        message = f"{FLASH_UNITS} of {FLASH} were there: {told} acknowledged, {there} ordered, {allocated} allocated"
+    if not acknowledged <= there == allocated == FLASH_UNITS:
+        message = (
+            f"{FLASH_UNITS} of {FLASH} were there: {acknowledged} acknowledged, {there} ordered, {allocated} allocated"
+        )
         found.append(Violation(message, (FLASH,)))
     return Finding("sold", "as many are sold as there were, not one more", len(calls), found)
 
@@ -156,14 +158,14 @@ async def holds(evidence: Evidence) -> Finding:
         if call.outcome is Outcome.OK and call.request.reservation_id:
             winners[call.request.reservation_id].add(call.request_id)
     found += [
-        Violation(f"{len(requests)} requests were told that they ended hold {hold}", (hold,))
+        Violation(f"{len(requests)} responses said that they ended hold {hold}", (hold,))
         for hold, requests in winners.items()
         if len(requests) > 1
     ]
     rows = await evidence.pool.fetch("SELECT reservation_id::text AS id, state, order_id::text FROM reservations")
     states = ("", "created extended", "converted", "released", "expired")
     found += [
-        Violation(f"hold {row['id']} is {states[row['state']]}, told was {lives[row['id']]}", (row["id"],))
+        Violation(f"hold {row['id']} is {states[row['state']]}, reported was {lives[row['id']]}", (row["id"],))
         for row in rows
         if not lives[row["id"]] or lives[row["id"]][-1].partition(".")[2] not in states[row["state"]].split()
     ]

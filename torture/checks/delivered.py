@@ -14,7 +14,7 @@ from stockward_server.gateway.defaults import AUDIENCES
 from stockward_server.storage.database import Pool
 from tests.events import stored
 from torture.checks import Evidence, Finding, Recorded, Violation
-from torture.listeners import Heard
+from torture.listeners import Received
 
 VERSIONS = """
     SELECT sku || '@' || location_id AS id, version FROM stock
@@ -51,8 +51,8 @@ async def recorded(evidence: Evidence) -> Finding:
     lives: dict[str, list[int]] = defaultdict(list)
     for event in evidence.events:
         lives[event.aggregate_id].append(event.version)
-        told = event.data
-        if (told.event_id, told.type, told.aggregate_id, told.aggregate_version) != (
+        payload = event.data
+        if (payload.event_id, payload.type, payload.aggregate_id, payload.aggregate_version) != (
             event.event_id,
             event.type,
             event.aggregate_id,
@@ -76,9 +76,9 @@ async def recorded(evidence: Evidence) -> Finding:
 
 async def streamed(evidence: Evidence) -> Finding:
     messages = [Event.FromString(message.data) for message in await stored(evidence.nats_url)]
-    heard = [Heard(each.event_id, each.aggregate_id, each.aggregate_version) for each in messages]
-    found = compare("the stream", evidence.events, heard)
-    return Finding("stream", "JetStream has every event, in order, and no other", len(heard), found)
+    received = [Received(each.event_id, each.aggregate_id, each.aggregate_version) for each in messages]
+    found = compare("the stream", evidence.events, received)
+    return Finding("stream", "JetStream has every event, in order, and no other", len(received), found)
 
 
 async def delivered(evidence: Evidence) -> Finding:
@@ -92,30 +92,30 @@ async def delivered(evidence: Evidence) -> Finding:
             and not (name == STOREFRONT and event.type in ("product.created", *STAFF_ONLY))  # drafts
         ]
         excused = off_sale(evidence.events) if name == STOREFRONT else ()
-        found += compare(f"the {name}'s receiver", wanted, receiver.heard, excused)
-    count = sum(len(receiver.heard) for receiver in evidence.receivers.values())
-    return Finding("webhooks", "each receiver is told every event that it wants, in order", count, found)
+        found += compare(f"the {name}'s receiver", wanted, receiver.received, excused)
+    count = sum(len(receiver.received) for receiver in evidence.receivers.values())
+    return Finding("webhooks", "each receiver gets every event that it wants, in order", count, found)
 
 
 async def listed(evidence: Evidence) -> Finding:
-    heard = evidence.reader.heard
-    found = compare("ListEvents", evidence.events, heard)
-    if len({each.event_id for each in heard}) < len(heard):
-        found.append(Violation("ListEvents has told an event twice"))
-    return Finding("list", "who reads on from a cursor reads every event, once", len(heard), found)
+    received = evidence.reader.received
+    found = compare("ListEvents", evidence.events, received)
+    if len({each.event_id for each in received}) < len(received):
+        found.append(Violation("ListEvents returned an event twice"))
+    return Finding("list", "who reads on from a cursor reads every event, once", len(received), found)
 
 
 async def watched(evidence: Evidence) -> Finding:
     now = {key: version for key, version in (await versions_of(evidence)).items() if "@" in key}
     found = [
-        Violation(f"a watch was told {_short(versions)} of {row}, which is at {now[row]}", (row,))
+        Violation(f"a watch reported {_short(versions)} of {row}, which is at {now[row]}", (row,))
         for row, versions in evidence.watch.versions.items()
         if versions != list(range(versions[0], now[row] + 1))
     ]
     unseen = now.keys() - evidence.watch.versions.keys()
-    found += [Violation(f"a watch was never told of {row}", (row,)) for row in unseen]
+    found += [Violation(f"a watch never reported {row}", (row,)) for row in unseen]
     count = sum(map(len, evidence.watch.versions.values()))
-    return Finding("watch", "who resumes a watch is told every version, once and in order", count, found)
+    return Finding("watch", "a resumed watch reports every version, once and in order", count, found)
 
 
 def off_sale(events: Sequence[Recorded]) -> set[str]:
@@ -149,26 +149,26 @@ def off_sale(events: Sequence[Recorded]) -> set[str]:
 
 
 def compare(
-    who: str, wanted: Iterable[Recorded], heard: Sequence[Heard], excused: Collection[str] = ()
+    who: str, wanted: Iterable[Recorded], received: Sequence[Received], excused: Collection[str] = ()
 ) -> list[Violation]:
     """Compares the first receipt of events with those expected: all except `excused`, no others, and in order for each
     aggregate."""
     expected = {event.event_id: event for event in wanted}
     found: list[Violation] = []
-    first: dict[str, Heard] = {}
+    first: dict[str, Received] = {}
     newest: dict[str, int] = {}
-    for each in heard:
+    for each in received:
         if each.event_id not in expected:
-            message = f"{who} was told {each.event_id} of {each.aggregate_id}, which was never committed for it"
+            message = f"{who} received {each.event_id} of {each.aggregate_id}, which was never committed for it"
             found.append(Violation(message, (each.aggregate_id,)))
         elif each.event_id not in first:
             first[each.event_id] = each
             if each.version <= newest.get(each.aggregate_id, 0):
-                message = f"{who} was told version {each.version} of {each.aggregate_id} after a later one"
+                message = f"{who} received version {each.version} of {each.aggregate_id} after a later one"
                 found.append(Violation(message, (each.aggregate_id,)))
             newest[each.aggregate_id] = each.version
     found += [
-        Violation(f"{who} was never told {event.type} of {event.aggregate_id} ({event_id})", (event.aggregate_id,))
+        Violation(f"{who} never received {event.type} of {event.aggregate_id} ({event_id})", (event.aggregate_id,))
         for event_id, event in expected.items()
         if event_id not in first and event_id not in excused
     ]

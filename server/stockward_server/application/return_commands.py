@@ -33,7 +33,7 @@ RETURNED = "order.returned"
 
 @dataclass(slots=True, kw_only=True)
 class ReturnOrder(OnOrder):
-    """Records the return of fulfilled units that nobody announced, by line number."""
+    """Records the return of fulfilled units that were not announced, by line number."""
 
     needs_locations: ClassVar[bool] = True
 

@@ -113,8 +113,12 @@ def run_call(work: Coroutine[Any, Any, Result], repetition: str = "") -> Result:
 
 
 def describe(error: StockwardError) -> str:
-    """Returns message and reason, and a line for each field at fault."""
-    lines = [f"  {field}: {text}" for field, text in faults(error) if field and text]
+    """Returns message and reason, and a line for each field at fault that the message does not name already."""
+
+    def is_named(field: str, text: str) -> bool:
+        return text == error.message or (text in error.message and field in error.message)
+
+    lines = [f"  {field}: {text}" for field, text in faults(error) if field and text and not is_named(field, text)]
     return "\n".join([str(error), *lines])
 
 

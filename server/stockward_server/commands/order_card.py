@@ -22,7 +22,7 @@ COVERED = (pb.Payment.STATE_AUTHORIZED, pb.Payment.STATE_PAID)
 EXPECTED = (pb.OrderReturn.STATE_ANNOUNCED, pb.OrderReturn.STATE_PARTIALLY_RECEIVED)
 """States of a return of which more is to come."""
 
-TOLD = ("note", "hold", "edits", "lines", "fields", "payment", "fulfillment", "charge")
+DETAILS = ("note", "hold", "edits", "lines", "fields", "payment", "fulfillment", "charge")
 """Fields of an entry of the timeline that say what it changed, most important first."""
 
 
@@ -44,10 +44,10 @@ def timeline_table(entries: Sequence[pb.OrderTimelineEntry]) -> Table:
         table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for entry in entries:
-        told = [cell_of(entry, field).plain for field in TOLD]
-        by = f"by {entry.actor}" if entry.actor else ""
+        details = [cell_of(entry, field).plain for field in DETAILS]
+        details.append(f"by {entry.actor}" if entry.actor else "")
         what = entry.type.removeprefix("order.").replace(".", " ").replace("_", " ")
-        table.add_row(local_time(entry.create_time), what, Text(printable("; ".join(filter(None, (*told, by))), 400)))
+        table.add_row(local_time(entry.create_time), what, Text(printable("; ".join(filter(None, details)), 400)))
     return table
 
 
@@ -194,8 +194,8 @@ def _returns(order: pb.Order) -> Table:
             for line in each.lines
         )
         carried = " ".join(filter(None, (each.carrier, each.tracking_number)))
-        told = filter(None, (units, each.reason, each.note, carried, each.label_url))
-        table.add_row(local_time(each.create_time), cell_of(each, "state"), Text(printable("; ".join(told), 400)))
+        details = filter(None, (units, each.reason, each.note, carried, each.label_url))
+        table.add_row(local_time(each.create_time), cell_of(each, "state"), Text(printable("; ".join(details), 400)))
     return table
 
 

@@ -98,7 +98,7 @@ class Customer:
         return bool(self.email or self.name or self.shipping_address or self.billing_address)
 
 
-NOBODY = Customer()
+NO_CUSTOMER = Customer()
 UNPAID = Payment()
 
 
@@ -217,7 +217,7 @@ class Order:
     payment_due_time: datetime | None = None
     payment: Payment = UNPAID
     charges: tuple[Charge, ...] = ()
-    customer: Customer = NOBODY
+    customer: Customer = NO_CUSTOMER
     reference: str = ""
     reservation_id: str | None = None
     fulfillments: tuple[Fulfillment, ...] = ()

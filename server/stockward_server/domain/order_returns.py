@@ -108,7 +108,7 @@ def decide_return_at_once(
     location_id: str,
     now: datetime,
 ) -> tuple[Order, list[StockChange]]:
-    """Receives units that nobody announced, as a return of which everything came."""
+    """Receives units that were not announced, as a return of which everything came."""
     after, changes = decide_return(order, restocked, damaged, location_id, returned.reason, now)
     came = Counter(restocked) + Counter(damaged)
     lines = tuple(ReturnLine(number, came[number], came[number], damaged.get(number, 0)) for number in sorted(came))

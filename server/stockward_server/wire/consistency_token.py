@@ -1,7 +1,7 @@
 """The consistency token: a commit point as text, in the metadata of answers and calls, and in the headers of REST.
 
 Callers compare tokens as text and keep the largest, so both numbers have a fixed width. It is not sealed: a token that
-somebody makes up leads that caller's own reads to the primary, and no further.
+a caller makes up leads that caller's own reads to the primary, and no further.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from stockward_server.application.order_commands import WantedCharge
 from stockward_server.domain.charge import Charge, ChargeKind
 from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.order import (
-    NOBODY,
+    NO_CUSTOMER,
     UNPAID,
     Address,
     Amounts,
@@ -242,7 +242,7 @@ def return_message(returned: OrderReturn) -> order_pb2.OrderReturn:
 
 
 def _customer_message(customer: Customer) -> order_pb2.Customer | None:
-    if customer == NOBODY:
+    if customer == NO_CUSTOMER:
         return None
     return order_pb2.Customer(
         customer_id=customer.customer_id,

@@ -2,7 +2,7 @@
 
 Before each read the standby is asked, on the same connection, how far it is; `freshness` says whether that is enough.
 Otherwise, and whenever a standby fails, the read goes to the primary, and the caller notices nothing. A standby that is
-silent costs a caller CHECK_SECONDS at most, and from then on nobody, until it answers a probe again.
+silent costs a caller CHECK_SECONDS at most, and from then on nothing, until it answers a probe again.
 """
 
 from __future__ import annotations
