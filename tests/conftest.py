@@ -14,6 +14,7 @@ from stockward_dev import Nats, Postgres, ports
 from stockward_server.config import Settings
 from stockward_server.storage import database as storage
 from tests.databases import Databases
+from tests.known_types import remember_types
 from tests.other_postgres import OtherPostgres
 from tests.shop import Callers, Shop, running_shop
 
@@ -26,7 +27,12 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, and so would have every
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     ports.keep_to(int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
 
+remember_types()
+
 TESTS = Path(__file__).parent
+
+FORGETFUL = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "max_connections": "200"}
+"""Settings of a PostgreSQL whose databases are small and live for seconds."""
 
 LONG_ROOMS = {"attack", "faults", "torture"}
 """Folders of tests that are all long; elsewhere files and tests say so of themselves."""
@@ -68,13 +74,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(scope="session")
 async def postgres() -> AsyncIterator[Postgres | OtherPostgres]:
-    """A running PostgreSQL server. Without fsync: what a crash keeps is tested elsewhere, on durable ones."""
+    """A running PostgreSQL server that forgets in a crash: what is kept then is tested elsewhere, on durable ones."""
     if named := os.environ.get("OTHER_POSTGRES"):
         other = OtherPostgres(named)
         await storage.migrate(await other.create_database(TEMPLATE))
         yield other
         return
-    async with Postgres.temporary(settings={"fsync": "off", "max_connections": "200"}) as server:
+    async with Postgres.temporary(settings=FORGETFUL) as server:
         await storage.migrate(await server.create_database(TEMPLATE))
         yield server
 

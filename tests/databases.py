@@ -25,9 +25,10 @@ PROGRAMS = Path(_EMBEDDED.origin).parent / "pginstall" / "bin"
 
 TABLES = """
     SELECT relname FROM pg_class
-    WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0
     ORDER BY relname
 """
+"""Tables and partitions that have rows, or had some."""
 
 SEQUENCES = "SELECT sequencename, start_value, last_value FROM pg_sequences WHERE schemaname = 'public'"
 
@@ -56,6 +57,9 @@ SIZE = "SELECT pg_database_size(current_database())"
 MORE_BYTES = 32_000_000
 """Growth up to which a database is emptied and used again; a larger one is replaced, as its statistics would linger."""
 
+FEW_BYTES = 8_000_000
+"""Growth up to which rows are deleted, and keep their space: seven times as fast as TRUNCATE, which makes new files."""
+
 PATIENCE_MS = 10_000
 """How long a session that is broken off may take to end."""
 
@@ -68,7 +72,7 @@ class Pristine:
     size: int
     """In bytes."""
     rows: Mapping[str, bytes]
-    """Of each table that is not empty, as COPY writes them."""
+    """Of each table that has had rows, as COPY writes them."""
     sequences: Sequence[tuple[str, int, bool]]
     """The value of each, and whether it has been given out."""
 
@@ -128,10 +132,11 @@ class Databases:
             )
             if await connection.fetchval(SCHEMA) != pristine.schema:
                 return False
-            if await connection.fetchval(SIZE) > pristine.size + MORE_BYTES:
+            growth = await connection.fetchval(SIZE) - pristine.size
+            if growth > MORE_BYTES:
                 return False
             async with connection.transaction():
-                await _restore(connection, pristine)
+                await _restore(connection, pristine, truncate=growth > FEW_BYTES)
             return True
         finally:
             await connection.close()
@@ -151,17 +156,14 @@ async def _pristine(connection: asyncpg.Connection) -> Pristine:
 
 
 async def _filled(connection: asyncpg.Connection) -> list[str]:
-    """Names of the tables that have rows."""
-    tables = [row["relname"] for row in await connection.fetch(TABLES)]
-    found = await connection.fetchrow("SELECT " + ", ".join(f"EXISTS (SELECT FROM {table})" for table in tables))
-    assert found
-    return [table for table, filled in zip(tables, found, strict=True) if filled]
+    return [row["relname"] for row in await connection.fetch(TABLES)]
 
 
-async def _restore(connection: asyncpg.Connection, pristine: Pristine) -> None:
+async def _restore(connection: asyncpg.Connection, pristine: Pristine, truncate: bool) -> None:
     await connection.execute("SET LOCAL session_replication_role = replica")  # no foreign keys, no triggers
     if filled := await _filled(connection):
-        await connection.execute(f"TRUNCATE {', '.join(filled)} CASCADE")
+        every = [f"TRUNCATE {', '.join(filled)} CASCADE"] if truncate else [f"DELETE FROM {each}" for each in filled]
+        await connection.execute("; ".join(every))
     for table, rows in pristine.rows.items():
         await connection.copy_to_table(table, source=io.BytesIO(rows), format="binary")
     await connection.execute(

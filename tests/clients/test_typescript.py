@@ -23,6 +23,8 @@ from tests.shop import KEYS
 from tests.stack import Stack, new_stack
 from tests.terminal import clean_environment
 
+pytestmark = pytest.mark.long
+
 PACKAGE = Path(__file__).resolve().parents[2] / "clients" / "typescript"
 IN_CI = os.environ.get("CI") == "true"
 

@@ -17,6 +17,8 @@ from tests.edge.conftest import StartEdge
 from tests.events import until
 from tests.shop import KEYS, Shop, open_channel
 
+pytestmark = pytest.mark.long
+
 OTHERS = [f"127.0.0.{number}" for number in range(2, 30)]
 """Further addresses of this machine."""
 

@@ -17,6 +17,8 @@ from tests.edge.conftest import StartEdge
 from tests.handlers import serving
 from tests.shop import KEYS, Shop, open_channel
 
+pytestmark = pytest.mark.long
+
 CREATE = "/api/storefront/orders/create"
 STOCK = "/api/storefront/stock?skus=NONE"
 LOCATIONS = "/stockward.inventory.v1.InventoryService/ListLocations"

@@ -232,6 +232,7 @@ async def test_huge_headers(edge: Edge) -> None:
     assert answer.http == 200, "the server, which takes less, never sees them"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "start",
     [

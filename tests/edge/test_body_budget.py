@@ -17,6 +17,8 @@ from tests.edge.conftest import StartEdge
 from tests.incoming import signed
 from tests.shop import Shop
 
+pytestmark = pytest.mark.long
+
 ORDER = "/api/storefront/orders/create"
 BATCH = "/api/storefront/orders/batchCreate"
 PRODUCT = "/api/pms/products/create"

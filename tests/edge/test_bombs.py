@@ -15,6 +15,8 @@ from tests.attack.bodies import BATCH, MIB, messages
 from tests.edge.caller import Edge
 from tests.shop import KEYS, Shop, open_channel, refused
 
+pytestmark = pytest.mark.long
+
 STOREFRONT = (("authorization", f"Bearer {KEYS['storefront']}"),)
 WEBHOOK = "/stockward.webhook.v1.IncomingWebhookService/ReceivePmsWebhook"
 

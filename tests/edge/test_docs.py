@@ -48,6 +48,7 @@ async def typed(commands: str, directory: Path) -> list[str]:
     return out.decode().replace("}{", "}\n{").splitlines()
 
 
+@pytest.mark.long
 async def test_an_order_with_curl(stack: Stack) -> None:
     published, level, stock, order, pending = map(
         json.loads, await typed(shown("docs/how-to/storefront/order-with-curl.md", 0), stack.directory)
@@ -58,6 +59,7 @@ async def test_an_order_with_curl(stack: Stack) -> None:
     assert order["totals"]["net"] == {"currencyCode": "EUR", "units": "25", "nanos": 0}
 
 
+@pytest.mark.long
 async def test_an_envoy_in_production(tmp_path: Path) -> None:
     said = await typed(shown("docs/how-to/operator/run-the-edge.md", 0).rstrip() + " --mode validate", tmp_path)
     assert said[-1].endswith("OK")

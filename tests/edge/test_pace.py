@@ -16,6 +16,8 @@ from tests.edge.caller import Edge
 from tests.edge.conftest import StartEdge
 from tests.shop import KEYS, Shop, open_channel
 
+pytestmark = pytest.mark.long
+
 STOCK = "/api/storefront/stock?skus=NONE"
 LOCATIONS = "/stockward.inventory.v1.InventoryService/ListLocations"
 

@@ -28,6 +28,8 @@ from tests.handlers import serving
 from tests.shop import Shop, open_channel, running_shop
 from tests.terminal import clean_environment
 
+pytestmark = pytest.mark.long
+
 
 async def test_no_server_at_all(start_edge: StartEdge) -> None:
     async with start_edge("127.0.0.1:1") as edge:

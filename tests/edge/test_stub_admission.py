@@ -17,6 +17,8 @@ from tests.edge.conftest import StartEdge
 from tests.http2 import Http2
 from tests.shop import KEYS, Shop, open_channel
 
+pytestmark = pytest.mark.long
+
 LOCATIONS = "/stockward.inventory.v1.InventoryService/ListLocations"
 HEALTH = "/grpc.health.v1.Health/Check"
 METHODS = [f"/{service.full_name}/{method.name}" for service in SERVICES for method in service.methods]

@@ -42,6 +42,8 @@ from tests.webhooks import (
     webhook_stack,
 )
 
+pytestmark = pytest.mark.long
+
 LEASE_SECONDS = 0.6
 
 KILLED_GATEWAY = """

@@ -24,6 +24,8 @@ from tests.receiver import Hook, Receiver, never, take
 from tests.shop import running_shop
 from tests.webhooks import SLOW, Stack, failing_since, health, in_order, is_done, no_lanes, refuse, webhook_stack
 
+pytestmark = pytest.mark.long
+
 STUBBORN = (timedelta(seconds=0.2),) * 200
 PATIENT_BREAKER = BreakerPolicy(failures=1_000_000)
 

@@ -19,6 +19,8 @@ from tests.shop import KEYS, Shop
 from tests.snapshot import nothing_written
 from tests.terminal import Outcome, stockward
 
+pytestmark = pytest.mark.long
+
 SHOPS = ("apparel", "home-and-garden", "jewelery")
 COLUMNS = "Handle,Title,Published,Option1 Name,Option1 Value,Variant SKU,Variant Price,Variant Inventory Qty,Image Src"
 

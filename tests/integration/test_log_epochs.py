@@ -36,6 +36,8 @@ from tests.shop import KEYS, Shop, refused, running_shop
 from tests.unit.test_cursor import former_encode
 from tests.watching import watch_availability, watch_orders, watch_stock
 
+pytestmark = pytest.mark.long
+
 
 async def epochs(pool: Pool) -> list[tuple[int, int, int]]:
     """Number, kept_seq, first_seq of each."""

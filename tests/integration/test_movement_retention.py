@@ -20,6 +20,8 @@ from stockward_server.storage.write.retention import drop_expired_movements
 from tests.events import until
 from tests.shop import Shop, running_shop
 
+pytestmark = pytest.mark.long
+
 PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'movements'::regclass ORDER BY 1"
 
 

@@ -20,6 +20,8 @@ from stockward_server.config import Settings
 from tests.issuer import AUDIENCE, ISSUER, Issuer
 from tests.shop import Callers, Refused, Shop, callers, running_shop
 
+pytestmark = pytest.mark.long
+
 MAX_SECONDS = 60.0
 """Five are promised; the rest is for a machine that is busy. Without the promise a watch has no end."""
 

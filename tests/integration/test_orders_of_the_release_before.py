@@ -20,6 +20,8 @@ from stockward_server.storage import database as storage
 from stockward_server.storage.database import MIGRATIONS, Connection
 from stockward_server.storage.order_rows import load_orders
 
+pytestmark = pytest.mark.long
+
 NEW = "0009_money"
 NOW = datetime.now(UTC)
 SHIPPING, TAX, DISCOUNT = ChargeKind.SHIPPING, ChargeKind.TAX, ChargeKind.DISCOUNT

@@ -4,9 +4,10 @@ others change is the batch's."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -62,13 +63,24 @@ class Batch:
 
 
 def values(thing: Any) -> Any:
-    if isinstance(thing, Overlay):
-        return values(thing.below), values(thing.changes)
-    if is_dataclass(thing):
-        return type(thing).__name__, *(values(getattr(thing, field.name)) for field in fields(thing))
-    if isinstance(thing, Mapping):
-        return tuple((key, values(value)) for key, value in thing.items())
-    return tuple(map(values, thing)) if isinstance(thing, list | tuple) else thing
+    kind: Any = type(thing)
+    reader = reader_of(kind)
+    return reader(thing) if reader else thing
+
+
+@cache
+def reader_of(kind: Any) -> Callable[[Any], Any] | None:
+    """What reads a thing of this kind as immutable values; None for one that is immutable itself."""
+    if issubclass(kind, Overlay):
+        return lambda thing: (values(thing.below), values(thing.changes))
+    if is_dataclass(kind):
+        names = [field.name for field in fields(kind)]
+        return lambda thing: (kind, [values(getattr(thing, name)) for name in names])
+    if issubclass(kind, Mapping):
+        return lambda thing: [(key, values(value)) for key, value in thing.items()]
+    if issubclass(kind, list | tuple):
+        return lambda thing: [*map(values, thing)]
+    return None
 
 
 def test_every_command_has_an_example() -> None:
@@ -80,7 +92,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "stockward_server.storage.write.committer")
 
 
-@pytest.mark.parametrize("before", [None, *EXAMPLES])
+@pytest.mark.parametrize("before", [None, *(pytest.param(each, marks=pytest.mark.long) for each in EXAMPLES)])
 @pytest.mark.parametrize("name", EXAMPLES)
 async def test_a_command_that_fails_on_the_way_changes_nothing(name: str, before: str | None) -> None:
     """At each look at the state, with a refusal and with a defect, alone and after each other command of its batch."""

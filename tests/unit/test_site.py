@@ -14,6 +14,8 @@ from mkdocs.exceptions import Abort
 from stockward_server.edge.contract import installed_contract, routes
 from tools.site.program import found_metrics
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = re.compile(r"""(?:<(?:script|img|iframe|source)\b[^>]*\bsrc|<link\b[^>]*\bhref)=["']?(?:https?:)?//""")
 
