@@ -64,6 +64,9 @@ ReservationState: TypeAlias = Literal["active", "converted", "released", "expire
 Role: TypeAlias = Literal["storefront", "pms", "admin", "viewer"]
 """`auth_pb2.Role`"""
 
+StockAlertLevel: TypeAlias = Literal["low", "depleted", "shortfall"]
+"""`inventory_pb2.StockAlert.Level`"""
+
 StockMovementKind: TypeAlias = Literal[
     "reserved", "released", "expired", "converted", "allocated", "deallocated", "fulfilled", "returned", "adjusted"
 ]

@@ -1018,9 +1018,17 @@ class InventoryService:
         page_token: str = "",
         sku: str = "",
         location_id: str = "",
+        alert_levels: Iterable[inventory_pb2.StockAlert.Level.ValueType | enums.StockAlertLevel] = (),
+        search: str = "",
+        vendor: str = "",
+        tag: str = "",
+        available_below: int | None = None,
+        order_by: str = "",
+        include_unstocked: bool = False,
         timeout: float | None = None,
     ) -> Pages[inventory_pb2.ListStockLevelsResponse, inventory_pb2.StockLevel]:
-        """Lists the stock levels, by SKU and location.
+        """Lists the stock levels, by SKU and location or by what is available. Levels must match all filters that
+        are set.
 
         Args:
             page_size: Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see
@@ -1029,12 +1037,35 @@ class InventoryService:
                 first page.
             sku: Only stock levels of this SKU.
             location_id: Only stock levels at this location.
+            alert_levels: Only stock levels with a standing alert of one of these levels; empty: with or without an
+                alert.
+            search: Only SKUs of products that this search of ListProducts finds, in its syntax; up to 500 characters. A
+                product that is found by one of its SKUs is listed with all of them.
+            vendor: Only SKUs of products of exactly this vendor.
+            tag: Only SKUs of products with exactly this tag.
+            available_below: Only stock levels with fewer units `available` than this.
+            order_by: Order of the list: `sku` or `available`, followed by ` desc` for descending; levels with as many
+                units come by SKU and location. Empty: `sku`. A level whose units change between two pages may be in
+                both of them, or in neither.
+            include_unstocked: Lists every tracked SKU of the catalog, also those that have no stock level yet: with all
+                counters and `version` at zero, at the location that is asked for, or else once, without a location,
+                when it has none anywhere.
             timeout: Seconds for the call, its retries included; None: the client's.
         """
         return self._calls.pages(
             self._stub.ListStockLevels,
             inventory_pb2.ListStockLevelsRequest(
-                page_size=page_size, page_token=page_token, sku=sku, location_id=location_id
+                page_size=page_size,
+                page_token=page_token,
+                sku=sku,
+                location_id=location_id,
+                alert_levels=numbers_of(inventory_pb2.StockAlert.Level, alert_levels),
+                search=search,
+                vendor=vendor,
+                tag=tag,
+                available_below=available_below,
+                order_by=order_by,
+                include_unstocked=include_unstocked,
             ),
             lambda page: page.stock_levels,
             timeout,

@@ -41,10 +41,35 @@ Reference = Annotated[str, typer.Option(help="A delivery note, a count sheet, an
 
 @command(app, "list")
 async def list_levels(
-    client: AsyncStockward, sku: OnlySku = "", location: OnlyLocation = "", limit: Limit = 50
+    client: AsyncStockward,
+    search: Annotated[str, typer.Argument(help="Words or parts of title, SKUs, barcodes, vendor, tags …")] = "",
+    sku: OnlySku = "",
+    location: OnlyLocation = "",
+    alert: Annotated[Any, choice(pb.StockAlert.Level, "--alert", help="Only with this alert.")] = None,
+    vendor: Annotated[str, typer.Option(help="Only of this vendor.")] = "",
+    tag: Annotated[str, typer.Option(help="Only with this tag.")] = "",
+    below: Annotated[
+        int | None, typer.Option(parser=whole(-UNITS), metavar="UNITS", help="Only where fewer are available.")
+    ] = None,
+    unstocked: Annotated[bool, typer.Option("--all", help="SKUs that were never stocked, too.")] = False,
+    order_by: Annotated[str, typer.Option(help="sku or available, each with ' desc' too.")] = "",
+    limit: Limit = 50,
 ) -> pb.ListStockLevelsResponse:
-    """List the counters of each SKU and location."""
-    return await first(client.inventory.list_stock_levels(sku=sku, location_id=location), limit)
+    """List the counters of each SKU and location, or of those that a search of products finds."""
+    return await first(
+        client.inventory.list_stock_levels(
+            sku=sku,
+            location_id=location,
+            alert_levels=[alert] if alert else [],
+            search=search,
+            vendor=vendor,
+            tag=tag,
+            available_below=below,
+            order_by=order_by,
+            include_unstocked=unstocked,
+        ),
+        limit,
+    )
 
 
 @command(app, "show")

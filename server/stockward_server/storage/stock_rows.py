@@ -7,6 +7,11 @@ from asyncpg import Record
 from stockward_server.domain.stock import AlertLevel, StockLevel
 
 
+def available_of(stock: str) -> str:
+    """Returns an expression for `StockLevel.available` of a row of stock: units, negative when more is promised."""
+    return f"({stock}.on_hand - {stock}.reserved - {stock}.allocated - {stock}.safety_stock)"
+
+
 def stock_level(row: Record) -> StockLevel:
     """Returns the level of a stock row that is joined with its location's priority and activity."""
     return StockLevel(

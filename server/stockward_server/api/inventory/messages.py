@@ -13,13 +13,15 @@ from stockward_server.application.ports.stock import (
     AvailabilityRow,
     Discrepancy,
     Explanation,
+    LevelFilter,
+    LevelSort,
     LocationRow,
     MovementRow,
 )
 from stockward_server.application.stock_commands import SyncedRow
 from stockward_server.domain.errors import FieldInvalid, Refusal
 from stockward_server.domain.reservation import Reservation
-from stockward_server.domain.stock import Adjustment, AdjustmentReason, StockLevel
+from stockward_server.domain.stock import Adjustment, AdjustmentReason, AlertLevel, StockLevel
 from stockward_server.wire.enums import wire
 from stockward_server.wire.pages import Room
 from stockward_server.wire.times import timestamp
@@ -27,6 +29,24 @@ from stockward_server.wire.validation.rules import validate
 
 DEFAULT_LOCATION = "main"
 """The location meant when none is named."""
+
+
+def level_filter(request: pb.ListStockLevelsRequest) -> LevelFilter:
+    """Returns which levels are listed, and in which order."""
+    key, _, direction = request.order_by.partition(" ")
+    return LevelFilter(
+        request.sku,
+        request.location_id,
+        [AlertLevel(level) for level in request.alert_levels],
+        request.search.strip(),
+        request.vendor,
+        request.tag,
+        request.available_below if request.HasField("available_below") else None,
+        request.include_unstocked,
+        LevelSort(key or "sku"),
+        direction == "desc",
+    )
+
 
 # Messages from the domain
 

@@ -23,6 +23,7 @@ from stockward_server.api.inventory.messages import (
     availability_message,
     discrepancies_message,
     explanation_message,
+    level_filter,
     level_message,
     location_message,
     masked,
@@ -35,6 +36,7 @@ from stockward_server.api.watching import watch_availability, watch_stock
 from stockward_server.application.ports.committer import Rehearse, Submit
 from stockward_server.application.ports.positions import Part
 from stockward_server.application.ports.stock import (
+    LevelSort,
     LocationRow,
     Locations,
     MovementFilter,
@@ -242,14 +244,15 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         return await self._submit(command, LEVEL)
 
     async def ListStockLevels(self, request: pb.ListStockLevelsRequest, context: Context) -> pb.ListStockLevelsResponse:
-        skus = [request.sku] if request.sku else []
+        wanted = level_filter(request)
+        by_units = wanted.sort is LevelSort.AVAILABLE
         levels, token = await list_page(
             self._seals,
             request,
-            lambda page: self._lists.levels(page, skus, request.location_id or None),
+            lambda page: self._lists.list_levels(page, wanted),
             level_message,
-            lambda row: [row.sku, row.location_id],
-            [Part.TEXT, Part.TEXT],
+            lambda row: [*([row.available] if by_units else []), row.sku, row.location_id],
+            [*([Part.UNITS] if by_units else []), Part.TEXT, Part.TEXT],
         )
         return pb.ListStockLevelsResponse(stock_levels=levels, next_page_token=token)
 

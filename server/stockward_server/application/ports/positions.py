@@ -19,6 +19,8 @@ class Part(Enum):
     """Text that PostgreSQL can hold."""
     NUMBER = auto()
     """A whole number from 0 that fits in 8 bytes."""
+    UNITS = auto()
+    """A whole number of at most 8 bytes, which may be below zero."""
     ID = auto()
     """A UUID in text."""
     TIME = auto()
@@ -48,6 +50,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
+def _is_units(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
 def _is_id(value: Any) -> bool:
     return isinstance(value, str) and _UUID.fullmatch(value) is not None
 
@@ -63,6 +69,7 @@ def _is_time(value: Any) -> bool:
 _IS: Mapping[Part, Callable[[Any], bool]] = {
     Part.TEXT: _is_text,
     Part.NUMBER: _is_number,
+    Part.UNITS: _is_units,
     Part.ID: _is_id,
     Part.TIME: _is_time,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from stockward_server.application.alerts import Alert
@@ -14,7 +15,7 @@ from stockward_server.application.response_codec import M, ResponseCodec
 from stockward_server.domain.etag import etag_of
 from stockward_server.domain.event import Movement
 from stockward_server.domain.reservation import Reservation, ReservationState
-from stockward_server.domain.stock import MovementKind, StockLevel
+from stockward_server.domain.stock import AlertLevel, MovementKind, StockLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,31 @@ class Discrepancy:
     claimed: int
 
 
+class LevelSort(StrEnum):
+    """Sort orders of a list of stock levels, always followed by SKU and location."""
+
+    SKU = "sku"
+    AVAILABLE = "available"
+
+
+@dataclass(frozen=True, slots=True)
+class LevelFilter:
+    """Every field that is set must match. `search` is that of a list of products."""
+
+    sku: str = ""
+    location_id: str = ""
+    alert_levels: Sequence[AlertLevel] = ()
+    search: str = ""
+    vendor: str = ""
+    tag: str = ""
+    available_below: int | None = None
+    """Units."""
+    include_unstocked: bool = False
+    """Whether SKUs without a stock row are listed as well."""
+    sort: LevelSort = LevelSort.SKU
+    descending: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class MovementFilter:
     """Every field that is set must match."""
@@ -132,6 +158,10 @@ class StockViews(Protocol):
 
     async def levels(self, page: Page, skus: Sequence[str], location_id: str | None) -> Sequence[StockLevel]:
         """Returns stock rows of these SKUs (none: of all SKUs)."""
+        ...
+
+    async def list_levels(self, page: Page, wanted: LevelFilter) -> Sequence[StockLevel]:
+        """Returns levels that match; those of SKUs without a stock row have version 0."""
         ...
 
     async def alerts(self, page: Page, sku: str | None, include_cleared: bool) -> Sequence[AlertRow]: ...

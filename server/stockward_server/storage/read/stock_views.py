@@ -17,6 +17,7 @@ from stockward_server.application.ports.stock import (
     Claims,
     Discrepancy,
     Explanation,
+    LevelFilter,
     LocationRow,
     MovementFilter,
     MovementRow,
@@ -38,6 +39,7 @@ from stockward_server.storage.any_of import ANY_TEXT
 from stockward_server.storage.database import Executor, Pool, read_snapshot
 from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.order_rows import load_reservations
+from stockward_server.storage.read.level_lists import list_levels
 from stockward_server.storage.read.replicas import PrimaryReads, Reads
 from stockward_server.storage.stock_rows import stock_level
 
@@ -121,6 +123,10 @@ class SqlStockViews:
             *([list(skus)] if skus else ()),
         )
         return [stock_level(row) for row in rows]
+
+    async def list_levels(self, page: Page, wanted: LevelFilter) -> Sequence[StockLevel]:
+        """Returns a page of the levels that match, in the filter's order."""
+        return await self._lists.snapshot(lambda connection: list_levels(connection, page, wanted))
 
     async def alerts(self, page: Page, sku: str | None, include_cleared: bool) -> Sequence[AlertRow]:
         """Returns a page of alerts, newest first."""

@@ -1704,6 +1704,13 @@ class ListStockLevelsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SKU_FIELD_NUMBER: _builtins.int
     LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ALERT_LEVELS_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    VENDOR_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    AVAILABLE_BELOW_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    INCLUDE_UNSTOCKED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Maximum number of rows to return: 1 to 1,000, or 50 when zero. A page may hold fewer, see `next_page_token`."""
     page_token: _builtins.str
@@ -1712,6 +1719,28 @@ class ListStockLevelsRequest(_message.Message):
     """Only stock levels of this SKU."""
     location_id: _builtins.str
     """Only stock levels at this location."""
+    search: _builtins.str
+    """Only SKUs of products that this search of ListProducts finds, in its syntax; up to 500 characters. A product that is
+    found by one of its SKUs is listed with all of them.
+    """
+    vendor: _builtins.str
+    """Only SKUs of products of exactly this vendor."""
+    tag: _builtins.str
+    """Only SKUs of products with exactly this tag."""
+    available_below: _builtins.int
+    """Only stock levels with fewer units `available` than this."""
+    order_by: _builtins.str
+    """Order of the list: `sku` or `available`, followed by ` desc` for descending; levels with as many units come by SKU
+    and location. Empty: `sku`. A level whose units change between two pages may be in both of them, or in neither.
+    """
+    include_unstocked: _builtins.bool
+    """Lists every tracked SKU of the catalog, also those that have no stock level yet: with all counters and `version` at
+    zero, at the location that is asked for, or else once, without a location, when it has none anywhere.
+    """
+    @_builtins.property
+    def alert_levels(self) -> _containers.RepeatedScalarFieldContainer[Global___StockAlert.Level.ValueType]:
+        """Only stock levels with a standing alert of one of these levels; empty: with or without an alert."""
+
     def __init__(
         self,
         *,
@@ -1719,12 +1748,21 @@ class ListStockLevelsRequest(_message.Message):
         page_token: _builtins.str = ...,
         sku: _builtins.str = ...,
         location_id: _builtins.str = ...,
+        alert_levels: _abc.Iterable[Global___StockAlert.Level.ValueType] | None = ...,
+        search: _builtins.str = ...,
+        vendor: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        available_below: _builtins.int | None = ...,
+        order_by: _builtins.str = ...,
+        include_unstocked: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_available_below", b"_available_below", "available_below", b"available_below"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["location_id", b"location_id", "page_size", b"page_size", "page_token", b"page_token", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_available_below", b"_available_below", "alert_levels", b"alert_levels", "available_below", b"available_below", "include_unstocked", b"include_unstocked", "location_id", b"location_id", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "search", b"search", "sku", b"sku", "tag", b"tag", "vendor", b"vendor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__available_below: _TypeAlias = _typing.Literal["available_below"]  # noqa: Y015
+    _WhichOneofArgType__available_below: _TypeAlias = _typing.Literal["_available_below", b"_available_below"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__available_below) -> _WhichOneofReturnType__available_below | None: ...
 
 Global___ListStockLevelsRequest: _TypeAlias = ListStockLevelsRequest  # noqa: Y015
 
@@ -1742,7 +1780,7 @@ class ListStockLevelsResponse(_message.Message):
     """
     @_builtins.property
     def stock_levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLevel]:
-        """Stock levels of this page, by SKU and location."""
+        """Stock levels of this page, in the order that was asked for."""
 
     def __init__(
         self,

@@ -327,7 +327,7 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListStockLevels(self, request, context):
-        """Lists the stock levels, by SKU and location.
+        """Lists the stock levels, by SKU and location or by what is available. Levels must match all filters that are set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

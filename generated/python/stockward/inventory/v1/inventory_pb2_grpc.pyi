@@ -168,7 +168,7 @@ class InventoryServiceStub:
     - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
     """
     ListStockLevels: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListStockLevelsRequest, _inventory_pb2.ListStockLevelsResponse]
-    """Lists the stock levels, by SKU and location."""
+    """Lists the stock levels, by SKU and location or by what is available. Levels must match all filters that are set."""
     ListStockAlerts: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListStockAlertsRequest, _inventory_pb2.ListStockAlertsResponse]
     """Lists alerts on low, depleted and overcommitted stock, newest first."""
     ListStockMovements: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListStockMovementsRequest, _inventory_pb2.ListStockMovementsResponse]
@@ -322,7 +322,7 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     - FAILED_PRECONDITION (STOCK_NOT_TRACKED): the variant is `untracked`.
     """
     ListStockLevels: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListStockLevelsRequest, _inventory_pb2.ListStockLevelsResponse]  # type: ignore[assignment]
-    """Lists the stock levels, by SKU and location."""
+    """Lists the stock levels, by SKU and location or by what is available. Levels must match all filters that are set."""
     ListStockAlerts: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListStockAlertsRequest, _inventory_pb2.ListStockAlertsResponse]  # type: ignore[assignment]
     """Lists alerts on low, depleted and overcommitted stock, newest first."""
     ListStockMovements: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListStockMovementsRequest, _inventory_pb2.ListStockMovementsResponse]  # type: ignore[assignment]
@@ -563,7 +563,7 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ListStockLevelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.ListStockLevelsResponse, _abc.Awaitable[_inventory_pb2.ListStockLevelsResponse]]:
-        """Lists the stock levels, by SKU and location."""
+        """Lists the stock levels, by SKU and location or by what is available. Levels must match all filters that are set."""
 
     @_abc_1.abstractmethod
     def ListStockAlerts(
