@@ -22,8 +22,9 @@ from stockward_server.domain.product_changes import (
 )
 from stockward_server.domain.stock import Adjustment, AdjustmentReason
 from tests.commands import adjust, request
-from tests.model import LOCATIONS, RefusedError
+from tests.model import LOCATIONS
 from tests.model_machine import Both
+from tests.model_purchase import RefusedError
 
 locations = st.sampled_from(LOCATIONS)
 which = st.sampled_from([0, 0, 0, 1])

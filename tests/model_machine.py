@@ -23,7 +23,8 @@ from stockward_server.storage.order_rows import load_orders
 from stockward_server.storage.read.stock_views import SqlStockViews
 from stockward_server.storage.write.mutation import Mutations
 from tests.commands import RESULT, ResultCommitter, gaps, request
-from tests.model import Hold, Model, Purchase, RefusedError, Shelf
+from tests.model import Hold, Model, Shelf
+from tests.model_purchase import Purchase, RefusedError
 
 T = TypeVar("T")
 

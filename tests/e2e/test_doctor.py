@@ -184,7 +184,7 @@ async def test_a_shop_that_is_well(doctor: Doctor, shop: Shop, settings: Setting
     expected = {"settings", "migrations", "clock", "outbox", "deliveries", "sweeper", "dead letters", "endpoints"}
     expected |= {"audit", "stream", "record", "server", "relay", "gateway", "messages", "feed", "lost events"}
     assert verdicts(outcome) == dict.fromkeys(expected, "ok") | {"database": "warning"}
-    assert steps(outcome) == {"database": "set fsync to on"}, "as the tests' PostgreSQL really has it"
+    assert steps(outcome) == {"database": "set fsync, full_page_writes to on"}, "as the tests' PostgreSQL really has it"
 
 
 async def test_what_is_wrong_is_told_with_the_next_step(

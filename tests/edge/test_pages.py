@@ -31,3 +31,10 @@ async def test_pages_load_nothing_from_elsewhere_and_stand_in_no_frame(edge: Edg
     assert directives["frame-ancestors"] == "'none'"
     assert "unsafe" not in policy
     assert "http" not in policy
+
+
+async def test_the_address_alone_leads_to_a_page(edge: Edge) -> None:
+    page = await edge.call("GET", "/", by=None)
+    assert page.http == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert (await edge.call("POST", "/", by=None)).http == 404

@@ -53,9 +53,10 @@ from stockward_server.storage.due_work import SqlDueWork
 from stockward_server.storage.write import remembered
 from stockward_server.storage.write.optimistic import OptimisticWrites
 from tests.commands import HOLDS, adjust, buy, committing, on, request, reserve, sell
-from tests.model import Hold, Purchase
+from tests.model import Hold
 from tests.model_goods import Goods, few, locations, together, which
 from tests.model_machine import Step
+from tests.model_purchase import Purchase
 from torture.broken import BUILDS
 
 pytestmark = pytest.mark.long

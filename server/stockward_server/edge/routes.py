@@ -62,6 +62,7 @@ def envoy_routes(contract: FileDescriptorSet, pages: Sequence[Page], limits: Lim
         *(_grpc_route(service, keyed=service not in signed) for service in services(contract)),
         _grpc_route("grpc.health.v1.Health", keyed=False),
         *(_rest_route(route, body_type(route, known), _body_limit(route, known, limits), limits) for route in rest),
+        *_entrance(pages),
         *(_page_route(page) for page in pages if not page.is_prefix),
         *(_answer({"prefix": page.missing, "headers": [_verb("GET")]}, 404) for page in pages if page.missing),
         *(_page_route(page) for page in pages if page.is_prefix),
@@ -162,6 +163,20 @@ def _page_route(page: Page) -> dict[str, Any]:
         "response_headers_to_add": [header(name, value) for name, value in headers.items()],
         "typed_per_filter_config": UNTRANSCODED,
     }
+
+
+def _entrance(pages: Sequence[Page]) -> list[dict[str, Any]]:
+    """Returns the route that leads from `/` to the last page that people read: to the console where it is served, and
+    else to the reference."""
+    to_read = [page.path for page in pages if page.content_type.startswith("text/html") and not page.is_prefix]
+    return [
+        {
+            "match": {"path": "/", "headers": [_verb("GET")]},
+            "redirect": {"path_redirect": path, "response_code": "FOUND"},
+            "typed_per_filter_config": UNTRANSCODED,
+        }
+        for path in to_read[-1:]
+    ]
 
 
 def _page_match(page: Page) -> dict[str, Any]:
