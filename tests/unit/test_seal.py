@@ -85,12 +85,14 @@ def test_a_token_of_an_earlier_release_is_refused() -> None:
 GOOD: dict[Part, list[Any]] = {
     Part.TEXT: ["", "MUG", "é💥"],
     Part.NUMBER: [0, 2**63 - 1],
+    Part.UNITS: [0, -(2**63), 2**63 - 1],
     Part.ID: [ID, ID.upper()],
     Part.TIME: ["2026-11-30T12:00:00+00:00", "0001-01-01T00:00:00+00:00"],
 }
 BAD: dict[Part, list[Any]] = {
     Part.TEXT: [None, 1, "a\0b", "\ud800", []],
     Part.NUMBER: [None, "1", True, -1, 2**63, 10**400, 1.0, float("nan")],
+    Part.UNITS: [None, "1", True, -(2**63) - 1, 2**63, 10**400, 1.0, float("nan")],
     Part.ID: [None, "", "x", ID + "\n", f"{{{ID}}}", 1],
     Part.TIME: [None, "", "today", "2026-11-30T12:00:00", "0001-01-01T00:00:00+14:00", 0],
 }
