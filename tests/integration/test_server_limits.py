@@ -141,8 +141,8 @@ async def test_beyond_what_may_wait_for_a_transaction_orders_are_sent_away(setti
 
 async def test_a_call_without_a_deadline_ends(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it waits for may never come; one with a deadline ends by that."""
-    monkeypatch.setattr(interceptor, "MAX_SECONDS", 0.3)
     await shop.sell("TEE", 10)
+    monkeypatch.setattr(interceptor, "MAX_SECONDS", 0.3)
     adjustment = inventory.AdjustStockRequest(sku="TEE", delta=1, reason=inventory.ADJUSTMENT_REASON_RECEIVED)
     async with locked(shop.pool, "TEE"):
         refusal = await refused(shop.pms.inventory.AdjustStock(adjustment))
