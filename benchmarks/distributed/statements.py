@@ -22,10 +22,13 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what it keep
 
 STORAGE = Path(stockward_server.storage.__file__).parent
 
-BEGINS = re.compile(r"^\s*(--[^\n]*\n\s*)*(SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|LOCK)\b")
+BEGINS = re.compile(r"^\s*(--[^\n]*\n\s*)*(SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|LOCK)\s")
 
 FILLERS = ("x", "$1", "true", "", "SELECT 1 AS x", "NO KEY UPDATE", "x AS (SELECT 1)")
 """What stands in for a part that only a call knows; the first one with which the statement can be parsed is taken."""
+
+NO_BUILTINS: dict[str, object] = {"__builtins__": {}}
+"""A parameter of a function may have the name of one, such as `id`."""
 
 MAX_HOLES = 3
 """Parts that are tried with each filler; further ones get the first."""
@@ -103,7 +106,7 @@ def _filled(node: ast.Constant | ast.JoinedStr, module: ModuleType) -> Iterator[
             assert isinstance(part, ast.FormattedValue)
             chosen = part.value.body if isinstance(part.value, ast.IfExp) else part.value  # such as a lock, if wanted
             try:
-                value = eval(compile(ast.Expression(chosen), "<part>", "eval"), vars(module))
+                value = eval(compile(ast.Expression(chosen), "<part>", "eval"), vars(module) | NO_BUILTINS)
                 parts.append(format(value, "d") if part.format_spec else str(value))
             except Exception:  # a name of a function, such as a parameter
                 parts.append(None)

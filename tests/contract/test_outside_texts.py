@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+from buf.validate import validate_pb2
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
@@ -111,6 +112,7 @@ async def answer_to(call: Any) -> tuple[str, str]:
 
 # Page tokens and cursors
 
+RULES: Any = validate_pb2.field
 LISTS = [method for method in METHODS if "page_token" in method.input_type.fields_by_name]
 
 positions = st.lists(odd_values | st.just(UNKNOWN_ID), max_size=4) | odd_json
@@ -142,8 +144,9 @@ async def test_a_page_token_with_any_content(known: Known, seal: Seal, method: M
 
 
 def orders_of(method: Any) -> list[str]:
-    """What a list can be sorted by."""
-    return ["", "create_time", "net"] if method.name == "ListOrders" else ["", "title", "create_time", "relevance"]
+    """What a list can be sorted by, as its contract names it."""
+    field = method.input_type.fields_by_name.get("order_by")
+    return ["", *getattr(field.GetOptions().Extensions[RULES].string, "in")] if field else [""]
 
 
 def allowed(token: str) -> set[str]:
