@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
+import pytest
 from google.rpc import error_details_pb2, status_pb2
 from stockward.order.v1 import order_pb2 as pb
 
+from stockward_server.domain.order import Order
+from stockward_server.storage.database import Executor
+from stockward_server.storage.order_rows import load_orders
+from stockward_server.storage.read import order_views
 from tests.shop import Shop, refused
 from tests.snapshot import nothing_written
 
@@ -150,6 +156,21 @@ async def test_orders_are_found_by_state_customer_reference_and_sku(shop: Shop) 
     assert await ids(shop, customer_id="ada", reference="web-1", sku="TEE") == [a]
     assert await ids(shop, customer_id="ada", states=[states.STATE_CANCELLED]) == []
     assert await ids(shop, customer_id="eve") == []
+
+
+async def test_orders_of_many_lines_are_read_a_few_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_views, "LINES_AT_ONCE", 5)
+    read_at_once: list[int] = []
+
+    async def load(connection: Executor, ids: Sequence[str]) -> dict[str, Order]:
+        read_at_once.append(len(ids))
+        return await load_orders(connection, ids)
+
+    monkeypatch.setattr(order_views, "load_orders", load)
+    await shop.sell("TEE", 12)
+    made = [result.order.order_id for result in await batch(shop, *[request("TEE")] * 12)]
+    assert await ids(shop) == made[::-1]
+    assert read_at_once == [5, 5, 2]
 
 
 async def test_a_listed_order_is_whole(shop: Shop) -> None:

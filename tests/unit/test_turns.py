@@ -217,7 +217,7 @@ async def test_a_page_is_made_in_turns() -> None:
         return range(page.size)
 
     async def read(message: catalog.Product) -> int:
-        page = await read_page(load, Page(1000, None), lambda _: message, lambda row: [row], first_step=1000)
+        page = await read_page(load, Page(1000, None), lambda _: message, lambda row: [row])
         return len(page.messages)
 
     assert await read(large) == PAGE_BYTES // 100_000

@@ -28,7 +28,7 @@ from stockward_server.domain.order import OPEN_STATES, Order, OrderState
 from stockward_server.domain.stock import policy_etag
 from stockward_server.runtime.turns import long_read
 from stockward_server.wire.cursor import Encode, going_on
-from stockward_server.wire.pages import FIRST_STEP, ORDERS_AT_FIRST, read_page
+from stockward_server.wire.pages import read_page
 from stockward_server.wire.seal import Seals
 
 Row = TypeVar("Row")
@@ -127,7 +127,6 @@ async def _watch_orders(
         lambda order: [order.order_id],
         lambda change: change.order.order_id,
         lambda change: change.order.version,
-        first_step=ORDERS_AT_FIRST,
     )
     async for update in watches.changes(slot, Interest("order", order_ids, matches), after, present):
         response = order_pb2.WatchOrdersResponse(
@@ -174,14 +173,12 @@ async def _pages(
     position: Callable[[Row], Position],
     aggregate_id: Callable[[Any], str],
     version: Callable[[Any], int],
-    *,
-    first_step: int = FIRST_STEP,
 ) -> AsyncIterator[Sequence[SnapshotItem]]:
     """The present state, one response after the other."""
     page = Page(PRESENT_PAGE, None)
     while True:
         async with long_read(page.size):
-            read = await read_page(load, page, message, position, first_step=first_step)
+            read = await read_page(load, page, message, position)
         if read.messages:
             yield [SnapshotItem(aggregate_id(each), version(each), each) for each in read.messages]
         if read.rest is None:

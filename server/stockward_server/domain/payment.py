@@ -278,9 +278,12 @@ def as_additions(events: Iterable[PaymentEvent]) -> list[PaymentEvent]:
     exceed what moved, and the figure for which all reports have arrived equals it: so the larger one counts. A total of
     refunds excludes refunds that have failed by then, so these are added to it.
     """
+    in_order = sorted(events, key=_moment)
+    if not any(event.running_total for event in in_order):
+        return in_order
     single, largest, failed = Counter[object](), Counter[object](), Counter[object]()
     additions = []
-    for event in sorted(events, key=_moment):
+    for event in in_order:
         tender = event.tender
         key = (*tender, event.kind)
         before = max(single[key], largest[key])

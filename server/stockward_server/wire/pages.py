@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from google.rpc import status_pb2
 
-from stockward_server.application.ports.pages import PAGE_BYTES, Page, Position
+from stockward_server.application.ports.pages import PAGE_BYTES, Beginning, Page, Position
 from stockward_server.application.ports.positions import Part
 from stockward_server.domain.errors import Refusal
 from stockward_server.runtime.turns import Turns, long_read
@@ -24,9 +24,6 @@ ROW_BYTES = 6
 
 FIRST_STEP = 64
 """Rows of the first query: a page of the usual size needs only one."""
-
-ORDERS_AT_FIRST = 16
-"""Orders of the first query: each may have a thousand lines."""
 
 GROWTH = 8
 """Factor by which each further query may read more rows."""
@@ -51,13 +48,11 @@ async def read_page(
     page: Page,
     message: Callable[[Row], Made],
     position: Callable[[Row], Position],
-    *,
-    first_step: int = FIRST_STEP,
 ) -> ReadPage[Made]:
     """Reads rows until the page has as many as requested or PAGE_BYTES, in steps, so that large rows beyond the limit
-    are not read by the hundred. `load` returns fewer rows than requested only when there are no more."""
+    are not read by the hundred. `load` returns fewer rows than requested when there are no more, or a Beginning."""
     messages: list[Made] = []
-    used, step, after = 0, first_step, page.after
+    used, step, after = 0, FIRST_STEP, page.after
     last: Row | None = None
     turns = Turns()
     while True:
@@ -72,7 +67,7 @@ async def read_page(
             await turns.give()
             used += size
             last = row
-        if len(rows) < wanted:
+        if len(rows) < wanted and not isinstance(rows, Beginning):
             return ReadPage(messages, None)
         after = position(rows[-1])
         room = (PAGE_BYTES - used) * len(messages) // used  # rows, if they stay as large as those so far
@@ -86,15 +81,13 @@ async def list_page(
     message: Callable[[Row], Made],
     position: Callable[[Row], Position],
     shape: Sequence[Part],
-    *,
-    first_step: int = FIRST_STEP,
 ) -> tuple[Sequence[Made], str]:
     """Returns the messages of one page of a list, and the token of the next page, empty on the last. `shape`: the parts
     of a position."""
     seal = await seals.load()
     page = Page(page_token.page_size(request), page_token.decode(seal, request, shape))
     async with long_read(page.size):
-        read = await read_page(load, page, message, position, first_step=first_step)
+        read = await read_page(load, page, message, position)
     return read.messages, page_token.encode(seal, request, read.rest) if read.rest else ""
 
 

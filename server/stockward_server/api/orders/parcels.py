@@ -16,7 +16,7 @@ from stockward_server.domain.errors import FieldInvalid
 from stockward_server.domain.order import FulfillmentState, Order
 from stockward_server.domain.order_parcels import ParcelChange
 from stockward_server.domain.stock import NOWHERE
-from stockward_server.wire.pages import ORDERS_AT_FIRST, list_page
+from stockward_server.wire.pages import list_page
 from stockward_server.wire.seal import Seals
 from stockward_server.wire.times import moment
 
@@ -66,7 +66,6 @@ class ParcelServicer(order_pb2_grpc.OrderServiceServicer):
             lambda order: _packing_slip(order, request.location_id),
             lambda order: [order.order_id],
             [Part.ID],
-            first_step=ORDERS_AT_FIRST,
         )
         return pb.ListPackingSlipsResponse(slips=slips, next_page_token=token)
 

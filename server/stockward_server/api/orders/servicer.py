@@ -48,7 +48,7 @@ from stockward_server.domain.payment import PaymentKind
 from stockward_server.domain.unpaid_limits import UnpaidLimits
 from stockward_server.runtime.turns import MUCH, Turns, beside
 from stockward_server.wire.money import money_of
-from stockward_server.wire.pages import ORDERS_AT_FIRST, Room, list_page
+from stockward_server.wire.pages import Room, list_page
 from stockward_server.wire.seal import Seals
 from stockward_server.wire.status import status_of
 from stockward_server.wire.times import moment
@@ -183,7 +183,6 @@ class OrderServicer(OrderDeskServicer, ParcelServicer, ReturnServicer):
             lambda order: for_caller(order_message(order)),
             position,
             shape,
-            first_step=ORDERS_AT_FIRST,
         )
 
     def WatchOrders(self, request: pb.WatchOrdersRequest, context: Context) -> AsyncIterator[pb.WatchOrdersResponse]:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from stockward_server.application.ports.orders import OrderCount, OrderFilter, PackingFilter
-from stockward_server.application.ports.pages import Page
+from stockward_server.application.ports.pages import Beginning, Page
 from stockward_server.domain.identifiers import first_id
 from stockward_server.domain.order import Order, OrderState
 from stockward_server.domain.payment import PaymentEvent
 from stockward_server.domain.timeline import CREATED, SEEN_BY_STOREFRONTS, TimelineEntry
+from stockward_server.storage.any_of import ANY_ID
 from stockward_server.storage.database import Executor, Pool, read_snapshot
 from stockward_server.storage.order_rows import PAYMENT, load_orders, payment_event
 from stockward_server.storage.order_timeline import timeline_entry, with_records
 from stockward_server.storage.read.order_lists import order_query
 from stockward_server.storage.read.replicas import PrimaryReads, Reads
 from stockward_server.storage.statement import Parameters
+
+LINES_AT_ONCE = 4000
+"""Lines of the orders that are read at once, in any number of orders; an order has up to a thousand."""
+
+ALWAYS = 4
+"""Orders whose lines need not be counted before they are read."""
 
 
 class SqlOrderViews:
@@ -38,14 +46,18 @@ class SqlOrderViews:
         return await self._found(self._lists, *order_query(page, wanted))
 
     async def _found(self, reads: Reads, query: str, values: Sequence[Any]) -> Sequence[Order]:
-        """Returns the orders whose ids the query returns, in its order."""
+        """Returns the orders whose ids the query returns, in its order; a Beginning if they have many lines."""
 
         async def read(connection: Executor) -> Sequence[Order]:
             await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-            ids = await connection.fetch(query, *values)
+            ids = [row["id"] for row in await connection.fetch(query, *values)]
+            if not ids:
+                return []
             await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-            found = await load_orders(connection, [row["id"] for row in ids])
-            return [found[row["id"]] for row in ids]
+            first = await _readable(connection, ids)
+            found = await load_orders(connection, ids[:first])
+            orders = (found[id] for id in ids[:first])
+            return list(orders) if first == len(ids) else Beginning(orders)
 
         return await reads.snapshot(read)
 
@@ -131,3 +143,16 @@ class SqlOrderViews:
                 payment_reference,
             )
         return (found["order_id"], found["currency"]) if found else None
+
+
+async def _readable(connection: Executor, ids: Sequence[str]) -> int:
+    """Returns how many of these orders, from the first on, have LINES_AT_ONCE lines together."""
+    if len(ids) <= ALWAYS:
+        return len(ids)
+    rows = await connection.fetch(
+        f"SELECT order_id::text AS id, count(*) AS lines FROM order_lines WHERE order_id = {ANY_ID} GROUP BY order_id",
+        ids,
+    )
+    lines = {row["id"]: row["lines"] for row in rows}
+    sums = accumulate(lines.get(id, 0) for id in ids)
+    return max(ALWAYS, sum(1 for lines in sums if lines <= LINES_AT_ONCE))
