@@ -96,6 +96,9 @@ SEARCH_SECONDS = 60.0
 """Seconds between two refreshes of search columns that a server of an earlier release did not write, and between two
 sums of the counts of orders."""
 
+UPKEEP_DELAY_SECONDS = 5.0
+"""Seconds from the start to the first upkeep of the database: a server that starts answers its callers first."""
+
 TLS_SECONDS = 1.0
 """Seconds between two reads of the TLS files."""
 
@@ -308,13 +311,15 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         (settings.sweep_interval_seconds, "sweep", lambda: sweep(due, committer.submit, postponed)),
         (settings.sweep_interval_seconds, "scheduled publishing", catalog.publish_due),
         (api_key_cache.USES_SECONDS, "recording uses of keys", keys.record_uses),
+    ]
+    upkeep = [
         (SEARCH_SECONDS, "bringing searches up to date", lambda: refresh_search(pool)),
         (SEARCH_SECONDS, "bringing lists of orders up to date", lambda: refresh_orders(pool)),
         (HOUSEKEEPING_SECONDS, "housekeeping", lambda: _keep_house(pool, settings)),
     ]
     if settings.worker == 1:
         measured.append(lambda: families.auditing(audits))
-        periodic.append((HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)))
+        upkeep.append((HOUSEKEEPING_SECONDS, "the short audit", lambda: _audit(pool, audits)))
     if replicas:
         measured.append(lambda: families.replicas(replicas))
     if token_keys:
@@ -323,7 +328,10 @@ async def _start(settings: Settings, admin_address: str | None, stack: AsyncExit
         periodic.append((TLS_SECONDS, "reading the TLS files", certificates.reload))
     port = await server.start(settings.grpc_address)
     stack.push_async_callback(server.stop, 0)
-    tasks = [asyncio.create_task(_every(*each), name=each[1]) for each in periodic]
+    tasks = [
+        *(asyncio.create_task(_every(*each), name=each[1]) for each in periodic),
+        *(asyncio.create_task(_later(*each), name=each[1]) for each in upkeep),
+    ]
     stack.push_async_callback(end, *tasks)
     exposition = await stack.enter_async_context(watching(cluster, measured, server.set_serving))
     await stack.enter_async_context(listening(admin_address, exposition.routes()))
@@ -400,6 +408,12 @@ async def _audit(pool: database.Pool, metrics: AuditMetrics) -> None:
     metrics.add(checked, len(found))
     for each in found:
         log.error("%s at %s: %s is %d", each.sku, each.location_id, each.counter, each.counted)
+
+
+async def _later(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Does as `_every`, once the server has been up for UPKEEP_DELAY_SECONDS."""
+    await asyncio.sleep(UPKEEP_DELAY_SECONDS)
+    await _every(seconds, name, work)
 
 
 async def _every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
