@@ -31,7 +31,13 @@ remember_types()
 
 TESTS = Path(__file__).parent
 
-FORGETFUL = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "max_connections": "200"}
+FORGETFUL = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_connections": "200",
+    "max_parallel_workers_per_gather": "0",  # tables without statistics look large enough for processes of their own
+}
 """Settings of a PostgreSQL whose databases are small and live for seconds."""
 
 LONG_ROOMS = {"attack", "faults", "torture"}
@@ -98,9 +104,11 @@ def nats_url(nats: Nats) -> str:
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: Postgres) -> Databases:
+async def databases(postgres: Postgres) -> AsyncIterator[Databases]:
     """Migrated databases, to be taken one by one."""
-    return Databases(postgres, TEMPLATE)
+    databases = Databases(postgres, TEMPLATE)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture

@@ -91,6 +91,7 @@ class Databases:
         self._numbers = itertools.count(1)
         self._free: list[str] = []
         self._pristine: dict[str, Pristine] = {}
+        self._connections: dict[str, asyncpg.Connection] = {}
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[str]:
@@ -102,7 +103,11 @@ class Databases:
         if day == self._day and await self._emptied(name):
             self._free.append(name)
         else:
-            await self._postgres.drop_database(name)
+            await self._drop(name)
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.terminate()
 
     async def _begin_day(self) -> None:
         """Replace the template and its copies: their partitions are those of the day on which they were migrated."""
@@ -110,36 +115,44 @@ class Databases:
         self._template = f"migrated_{self._day:%Y%m%d}"
         await migrate(await self._postgres.create_database(self._template))
         while self._free:
-            await self._postgres.drop_database(self._free.pop())
+            await self._drop(self._free.pop())
+
+    async def _drop(self, name: str) -> None:
+        if connection := self._connections.pop(name, None):
+            connection.terminate()
+        await self._postgres.drop_database(name)
 
     async def _make(self) -> str:
         name = f"test_{next(self._numbers)}"
-        connection = await asyncpg.connect(await self._postgres.create_database(name, template=self._template))
+        await self._postgres.create_database(name, template=self._template)
+        connection = await self._connection(name)
         await prepare_connection(connection)  # begins the epoch of its own that a copy has
         self._pristine[name] = await _pristine(connection)
-        await connection.close()
         return name
+
+    async def _connection(self, name: str) -> asyncpg.Connection:
+        """The one that empties this database. It stays open, as a new one reads all of PostgreSQL's catalogue."""
+        connection = self._connections.get(name)
+        if connection is None or connection.is_closed():
+            self._connections[name] = connection = await asyncpg.connect(self._postgres.url(name))
+        return connection
 
     async def _emptied(self, name: str) -> bool:
         """Whether the database is as new again; it is not where a test has changed its schema, or filled it."""
-        pristine = self._pristine[name]
-        connection = await asyncpg.connect(self._postgres.url(name))
-        try:
-            await connection.fetch(
-                "SELECT pg_terminate_backend(pid, $1) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-                PATIENCE_MS,
-            )
-            if await connection.fetchval(SCHEMA) != pristine.schema:
-                return False
-            growth = await connection.fetchval(SIZE) - pristine.size
-            if growth > MORE_BYTES:
-                return False
-            async with connection.transaction():
-                await _restore(connection, pristine, truncate=growth > FEW_BYTES)
-            return True
-        finally:
-            await connection.close()
+        pristine, connection = self._pristine[name], await self._connection(name)
+        await connection.fetch(
+            "SELECT pg_terminate_backend(pid, $1) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            PATIENCE_MS,
+        )
+        if await connection.fetchval(SCHEMA) != pristine.schema:
+            return False
+        growth = await connection.fetchval(SIZE) - pristine.size
+        if growth > MORE_BYTES:
+            return False
+        async with connection.transaction():
+            await _restore(connection, pristine, truncate=growth > FEW_BYTES)
+        return True
 
 
 async def _pristine(connection: asyncpg.Connection) -> Pristine:

@@ -71,12 +71,13 @@ class Http2:
         await self.flush()
         return streams
 
-    async def status(self, stream: int) -> int:
-        """Returns the grpc-status with which a call ends. IncompleteReadError when the connection ends without it."""
-        while stream not in self._statuses:
+    async def status(self, *streams: int) -> int:
+        """Returns the grpc-status of the call of these that ends first. IncompleteReadError when the connection ends
+        without it."""
+        while not (ended := self._statuses.keys() & streams):
             for event in await self._events():
                 if isinstance(event, ResponseReceived | TrailersReceived):
                     found = dict(event.headers)
                     if b"grpc-status" in found:
                         self._statuses[event.stream_id] = int(found[b"grpc-status"])
-        return self._statuses[stream]
+        return self._statuses[min(ended)]

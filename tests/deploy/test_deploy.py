@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -111,6 +110,8 @@ def stockward_calls(command: list[str]) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=name_of)
 def test_a_manifest_is_what_kubernetes_takes(manifest: dict[str, Any]) -> None:
+    import kubernetes_validate  # type: ignore[import-untyped]  # it takes seconds: not for those who run other tests
+
     kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
 

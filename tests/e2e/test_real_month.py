@@ -27,6 +27,7 @@ def december(shared_data: Path) -> Path:
     return shared_data / "online-retail-2010-12.csv.gz"
 
 
+@pytest.mark.long
 async def test_the_first_days_balance(shop: Shop, december: Path, tmp_path: Path) -> None:
     first_days = tmp_path / "first-days.csv.gz"
     with gzip.open(december) as source, gzip.open(first_days, "wb") as part:

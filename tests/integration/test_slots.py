@@ -112,8 +112,8 @@ async def test_silent_calls_of_a_caller_make_room_for_those_of_others(
     monkeypatch.setattr(arrivals.Slots, "take", take)
     few = settings.model_copy(update={"max_concurrent_rpcs": 4, "max_watches": 0})
     async with running_shop(few) as shop, Http2.connected(shop.address) as silent:
-        first, *_ = [silent.begin(GET, KEYS[role]) for role in ("pms", "storefront", "storefront", "pms")]
-        put_out = asyncio.create_task(silent.status(first))
+        calls = [silent.begin(GET, KEYS[role]) for role in ("pms", "storefront", "storefront", "pms")]
+        put_out = asyncio.create_task(silent.status(*calls))  # their keys are looked up in any order
         await until(lambda: there == 4)
         while not put_out.done():
             await shop.admin.inventory.ListLocations(inventory.ListLocationsRequest())

@@ -18,13 +18,16 @@ from tools.site.hooks import generated
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [file for place in ("", "docs/**/", "deploy/", "clients/*/") for file in sorted(ROOT.glob(f"{place}*.md"))]
-GENERATED = {ROOT / "docs" / page for page, _ in generated()}
-"""Pages that only the built site has."""
-
 CODE = re.compile(r"```(?:sh|bash|console)\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 COMMAND = re.compile(r"(?:^|[\s(\"$]|until |if )stockward ([a-z-][^`\n|;&)>]*)", re.MULTILINE)
 CLIENTS_OWN = {"STOCKWARD_ADDRESS", "STOCKWARD_KEY"}
 """Options of commands rather than settings."""
+
+
+@pytest.fixture(scope="module")
+def made() -> set[Path]:
+    """Pages that only the built site has."""
+    return {ROOT / "docs" / page for page, _ in generated()}
 
 
 def code_in(document: Path) -> Iterator[str]:
@@ -40,7 +43,7 @@ def commands_in(document: Path) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_it_tells_to_type_exists(document: Path) -> None:
+def test_what_it_tells_to_type_exists(document: Path, made: set[Path]) -> None:
     problems = [problem for words in commands_in(document) if (problem := problem_of(words))]
     targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for code in code_in(document):
@@ -50,7 +53,7 @@ def test_what_it_tells_to_type_exists(document: Path) -> None:
     problems += [f"there is no setting {name}" for name in sorted(named - known)]
     for link in re.findall(r"\]\(((?!https?:)[^)#]+)", document.read_text()):
         target = Path(os.path.normpath(document.parent / link))
-        problems += [] if target.exists() or target in GENERATED else [f"there is no {link}"]
+        problems += [] if target.exists() or target in made else [f"there is no {link}"]
     assert not problems
 
 

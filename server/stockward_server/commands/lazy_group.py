@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
 
@@ -89,6 +90,7 @@ class LazyGroup(TyperGroup):
             self._is_listing = False
 
 
+@cache
 def commands_of(app: typer.Typer) -> Mapping[str, Any]:
     """Returns the commands that `app` would add to another one: its own, or the group that it is."""
     holder = typer.Typer(add_completion=False)
