@@ -54,6 +54,7 @@ MAY_BE_ABSENT = (
     "this PgBouncer",
     "no PostgreSQL 1",
     "no systemd-analyze",
+    "no helm",
 )
 """What CI may do without, by the reason for a skip: data that is never committed, and what .ci/run reports when it
 cannot be installed."""

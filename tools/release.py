@@ -23,6 +23,8 @@ PLACES = {
     r'("stockward[\w-]*(?:\[\w+\])?==){}(?=")': PROJECTS,
     r"(\bstockward:){}(?=\s)": ("deploy/Dockerfile", "deploy/README.md", "deploy/compose.yaml"),
     r"(\bnewTag: ){}(?=\s)": ("deploy/kubernetes/kustomization.yaml",),
+    r"(^version: ){}(?=\s)": ("deploy/helm/Chart.yaml",),
+    r'(^appVersion: "){}(?=")': ("deploy/helm/Chart.yaml",),
     r'("version": "){}(?=")': ("generated/python/stockward/openapi.json",),
 }
 """Files with the version, by the pattern of what stands around it."""

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,15 +22,6 @@ from tests.cli_tree import problem_of
 from tests.terminal import clean_environment
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-KUBERNETES = "1.34"
-"""The oldest release that the manifests are held against."""
-
-MANIFESTS: list[dict[str, Any]] = [
-    document
-    for file in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
-    if file.name != "kustomization.yaml"
-    for document in yaml.safe_load_all(file.read_text())
-]
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 DOCKERFILE = re.sub(r"^\s*#.*\n", "", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
 FINAL = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
@@ -65,25 +55,6 @@ EDGE_NOTICE = 15
 """Seconds for which Envoy goes on before it is asked to end, which it does at once."""
 
 
-def name_of(manifest: Mapping[str, Any]) -> str:
-    return f"{manifest['kind']}/{manifest['metadata']['name']}"
-
-
-def of_kind(*kinds: str) -> list[dict[str, Any]]:
-    found = [each for each in MANIFESTS if each["kind"] in kinds]
-    assert found
-    return found
-
-
-def workloads() -> list[dict[str, Any]]:
-    return of_kind("Deployment", "Job")
-
-
-def containers(workload: Mapping[str, Any]) -> list[dict[str, Any]]:
-    pod = workload["spec"]["template"]["spec"]
-    return [*pod.get("initContainers", ()), *pod["containers"]]
-
-
 def settings_of(monkeypatch: pytest.MonkeyPatch, given: Mapping[str, str], use: Use = Use.SERVER) -> Settings:
     """Those of a process with these variables beside the image's, and no other."""
     for name in set(os.environ) - set(clean_environment()):
@@ -103,186 +74,6 @@ def stockward_calls(command: list[str]) -> Iterator[list[str]]:
         yield command[1:]
     else:
         assert command[0] in ("envoy", "exec"), f"{command[0]} is no program of the image"
-
-
-# Kubernetes
-
-
-@pytest.mark.parametrize("manifest", MANIFESTS, ids=name_of)
-def test_a_manifest_is_what_kubernetes_takes(manifest: dict[str, Any]) -> None:
-    import kubernetes_validate  # type: ignore[import-untyped]  # it takes seconds: not for those who run other tests
-
-    kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
-
-
-def test_every_manifest_is_applied() -> None:
-    listed = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text())["resources"]
-    there = {file.name for file in (DEPLOY / "kubernetes").glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(listed) == there
-
-
-@pytest.mark.parametrize("workload", workloads(), ids=name_of)
-def test_what_a_pod_runs_exists_and_has_no_more_rights_than_it_needs(workload: dict[str, Any]) -> None:
-    pod = workload["spec"]["template"]["spec"]
-    assert pod["securityContext"]["runAsNonRoot"]
-    assert f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}" in FINAL
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod["automountServiceAccountToken"] is False
-    for container in containers(workload):
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert set(container["resources"]) == {"requests", "limits"}
-        for call in stockward_calls([*container.get("command", ["stockward"]), *container["args"]]):
-            assert not problem_of(call)
-
-
-def test_the_settings_are_known_and_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    (configuration,) = of_kind("ConfigMap")
-    assert set(configuration["data"]) <= set(variables())
-    settings = settings_of(monkeypatch, {**configuration["data"], **SECRETS})
-    for workload in of_kind("Deployment"):
-        seconds = workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-        name = workload["metadata"]["name"]
-        needed = {
-            "server": settings.stop_seconds,
-            "gateway": settings.stop_seconds,
-            "relay": settings.stop_seconds,
-            "edge": EDGE_NOTICE + 5,
-        }[name]
-        assert seconds >= needed, f"{name} may be killed before it has drained"
-
-
-def test_each_container_has_the_secrets_that_it_uses_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    (configuration,) = of_kind("ConfigMap")
-    assert not set(configuration["data"]) & {variable(field) for field in SECRET}
-    kept: dict[str, set[str]] = {}
-    comment = (DEPLOY / "kubernetes" / "configuration.yaml").read_text().replace("\\\n#", "")
-    for line in re.findall(r"^#   new (stockward-.*)$", comment, re.MULTILINE):
-        kept[line.split()[0]] = set(re.findall(r"--from-literal=(\w+)=", line))
-    for workload in workloads():
-        name = workload["metadata"]["name"]
-        use = USES[name]
-        for container in containers(workload):
-            sources = [each["secretRef"]["name"] for each in container.get("envFrom", ()) if "secretRef" in each]
-            assert "env" not in container
-            given = {key for source in sources for key in kept[source]}
-            assert given == {variable(field) for field in (*use.services, *WEBHOOKS.get(name, ()))}, name
-            assert ("EVENT_QUEUE_URL" in given) == (f"EVENT_QUEUE_URL=nats://{name}:" in comment)
-            settings_of(monkeypatch, {**configuration["data"], **{key: SECRETS[key] for key in given}}, use)
-
-
-def test_the_roots_of_the_database_are_where_the_address_says() -> None:
-    comment = (DEPLOY / "kubernetes" / "configuration.yaml").read_text()
-    (file,) = re.findall(r"sslmode=verify-full&sslrootcert=([\w./-]+)", comment)
-    for workload in workloads():
-        mounts = {mount["name"]: mount for each in containers(workload) for mount in each.get("volumeMounts", ())}
-        if "database_url" in USES[workload["metadata"]["name"]].services:
-            (volume,) = workload["spec"]["template"]["spec"]["volumes"]
-            assert f"create configmap {volume['configMap']['name']} --from-file={Path(file).name}" in comment
-            assert mounts[volume["name"]] == {
-                "name": volume["name"],
-                "mountPath": str(Path(file).parent),
-                "readOnly": True,
-            }
-
-
-def test_the_edge_goes_on_until_nobody_sends_it_anything_new() -> None:
-    (edge,) = (each for each in of_kind("Deployment") if each["metadata"]["name"] == "edge")
-    (container,) = edge["spec"]["template"]["spec"]["containers"]
-    assert container["lifecycle"]["preStop"] == {"sleep": {"seconds": EDGE_NOTICE}}
-
-
-def test_ports_probes_and_selectors_meet(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = settings_of(monkeypatch, SECRETS)
-    addresses = {
-        "server": [settings.grpc_address, settings.server_admin_address],
-        "relay": [settings.relay_admin_address],
-        "gateway": [settings.gateway_address],
-        "edge": [settings.edge_address],
-        "migrate": [],
-    }
-    ports: dict[str, dict[str, int]] = {}
-    for workload in workloads():
-        labels = workload["spec"]["template"]["metadata"]["labels"]
-        name = workload["metadata"]["name"]
-        assert labels == {"app.kubernetes.io/name": name}
-        if workload["kind"] == "Deployment":
-            assert workload["spec"]["selector"]["matchLabels"] == labels
-        (container,) = workload["spec"]["template"]["spec"]["containers"]
-        ports[name] = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
-        assert list(ports[name].values()) == [int(address.rpartition(":")[2]) for address in addresses[name]]
-        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
-            for how in ("grpc", "tcpSocket", "httpGet"):
-                port = container.get(kind, {}).get(how, {}).get("port")
-                assert port is None or port in (*ports[name], *ports[name].values()), f"{kind} of {name}"
-        assert bool(ports[name]) == ("readinessProbe" in container)
-    for service in of_kind("Service"):
-        name = service["spec"]["selector"]["app.kubernetes.io/name"]
-        assert all(port["targetPort"] in ports[name] for port in service["spec"]["ports"])
-    for policy in of_kind("NetworkPolicy"):
-        spec = policy["spec"]
-        for rule in spec.get("ingress", ()):
-            labels = spec["podSelector"].get("matchLabels", {})
-            chosen = spec["podSelector"].get("matchExpressions", [{"values": list(labels.values())}])[0]["values"]
-            assert all(port["port"] in ports[name] for port in rule["ports"] for name in chosen)
-    for other in of_kind("PodDisruptionBudget"):
-        assert other["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] in ports
-    for scaler in of_kind("HorizontalPodAutoscaler"):
-        assert scaler["spec"]["scaleTargetRef"]["name"] in ports
-
-
-def chosen_by(policy: Mapping[str, Any]) -> set[str]:
-    """The workloads whose pods a policy is about."""
-    selector, everybody = policy["spec"]["podSelector"], {each["metadata"]["name"] for each in workloads()}
-    expressions = selector.get("matchExpressions", [])
-    assert all(each["operator"] == "In" for each in expressions)
-    chosen = set(selector.get("matchLabels", {}).values()) | {name for each in expressions for name in each["values"]}
-    assert chosen <= everybody
-    return chosen or everybody
-
-
-def test_each_pod_talks_to_what_it_uses_and_to_nothing_else() -> None:
-    reached: dict[str, set[object]] = {each["metadata"]["name"]: set() for each in workloads()}
-    for policy in of_kind("NetworkPolicy"):
-        if policy["spec"].get("policyTypes", ["Ingress"]) == ["Ingress"]:
-            continue
-        assert policy["spec"]["policyTypes"] == ["Egress"]
-        for rule in policy["spec"]["egress"]:
-            targets = [
-                "".join(to["podSelector"]["matchLabels"].values()) for to in rule.get("to", ()) if "podSelector" in to
-            ]
-            targets += ["the Internet" for to in rule.get("to", ()) if "ipBlock" in to]
-            for name in chosen_by(policy):
-                reached[name] |= set(targets) or {port["port"] for port in rule["ports"]}
-    ports = {"database_url": 5432, "event_queue_url": 4222}
-    beside = {"edge": {"server"}, "gateway": {"the Internet"}}
-    assert reached == {
-        name: {53, *(ports[field] for field in use.services), *beside.get(name, ())} for name, use in USES.items()
-    }
-
-
-def test_the_gateway_has_no_way_to_addresses_that_are_not_public() -> None:
-    (policy,) = (each for each in of_kind("NetworkPolicy") if each["metadata"]["name"] == "to-receivers")
-    left_out = [ip_network(each) for to in policy["spec"]["egress"][0]["to"] for each in to["ipBlock"]["except"]]
-    for address in map(ip_address, ("169.254.169.254", "10.1.2.3", "127.0.0.1", "192.168.1.1", "::1", "fd00::1")):
-        assert any(address in network for network in left_out if network.version == address.version), address
-    assert not any(ip_address("93.184.216.34") in network for network in left_out if network.version == 4)
-
-
-def test_every_deployment_survives_the_loss_of_a_node() -> None:
-    names = {each["metadata"]["name"] for each in of_kind("Deployment")}
-    assert {each["metadata"]["name"] for each in of_kind("PodDisruptionBudget")} == names
-    scaled = {each["metadata"]["name"] for each in of_kind("HorizontalPodAutoscaler")}
-    for deployment in of_kind("Deployment"):
-        replicas = deployment["spec"].get("replicas")
-        assert (replicas is None) == (deployment["metadata"]["name"] in scaled), "a scaler's number is its own"
-        assert replicas is None or replicas >= 2
-    edge = next(each for each in of_kind("Deployment") if each["metadata"]["name"] == "edge")
-    pause = containers(edge)[-1]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pause < edge["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
 
 
 # Compose
