@@ -81,6 +81,32 @@ test("a day of staff, by mouse", async () => {
   await close(context);
 });
 
+test("an order is held with a reason and released, by keyboard", async () => {
+  const { sku } = await sell(2);
+  const { orderId } = await shop.orders.createOrder({ lines: [{ sku, quantity: 1n }] });
+  const context = await open();
+  const page = await signedIn(context);
+  await page.goto(`${run.edge}/console/orders/${orderId}`);
+  const dialog = page.getByRole("dialog");
+  await page.getByRole("button", { name: "Hold", exact: true }).press("Enter");
+  await dialog.getByLabel("Reason").selectOption({ label: "address" });
+  await dialog.getByLabel("Note on the hold").fill("no house number");
+  assert.match((await dialog.locator("pre").textContent())!, new RegExp(`stockward orders hold ${orderId} --reason address --note 'no house number' --etag .* --request-id`));
+  await dialog.getByLabel("Note on the hold").press("Enter");
+  await page.getByText("Held: address").waitFor();
+  await page.getByText("Put on hold by pms: no house number").waitFor();
+  assert.equal((await staff.orders.getOrder({ orderId })).hold?.reason, order.Hold_Reason.ADDRESS);
+  assert.equal(await page.getByRole("button", { name: "Process" }).count(), 0);
+
+  await page.getByRole("button", { name: "Release" }).press("Enter");
+  assert.match((await dialog.locator("pre").textContent())!, new RegExp(`stockward orders release ${orderId} --etag .* --request-id`));
+  await dialog.getByRole("button", { name: "Release" }).press("Enter");
+  await page.getByText("Held: address").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Process" }).waitFor();
+  assert.equal((await staff.orders.getOrder({ orderId })).hold, undefined);
+  await close(context);
+});
+
 test("a viewer looks and has no buttons; a link is good once; a key signs in", async () => {
   const { sku } = await sell(2);
   const context = await open();

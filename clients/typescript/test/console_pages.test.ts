@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, test } from "node:test";
+import { order } from "@stockward/client";
 import type { auth } from "@stockward/client";
 import type { Page } from "playwright-core";
 import { WIDE, browser, close, goToStock, onHand, open, signedIn } from "./console.js";
@@ -31,6 +32,7 @@ after(async () => {
 test("every page keeps the rules of accessibility, in both colours, on a screen and on a phone", async () => {
   const { sku } = await sell(4);
   const { orderId } = await shop.orders.createOrder({ lines: [{ sku, quantity: 1n }] });
+  await staff.orders.holdOrder({ orderId, reason: order.Hold_Reason.ADDRESS, note: "The number of the house is missing" });
   const context = await open();
   const page = await signedIn(context);
   for (const path of ["Now", "Orders", "Stock", "Webhooks", "Events", `orders/${orderId}`, `skus/${sku}`]) {

@@ -1,4 +1,4 @@
-import { Button, Group, NumberInput, Text, TextInput } from "@mantine/core";
+import { Button, Group, NativeSelect, NumberInput, Text, TextInput } from "@mantine/core";
 import { StockwardError } from "@stockward/client";
 import type { Money, order as contract } from "@stockward/client";
 import { useQuery } from "@tanstack/react-query";
@@ -60,12 +60,21 @@ function left(line: contract.OrderLine, verb: Verb): bigint {
 function verbs(order: Order): readonly Verb[] {
   const some = (verb: Verb): boolean => order.lines.some((line) => left(line, verb) > 0n);
   const found: Verb[] = [];
-  if (order.state === 1) found.push("process");
-  if ((order.state === 2 || order.state === 3) && some("fulfill")) found.push("fulfill");
+  const isFree = !order.hold;
+  if (order.state === 1 && isFree) found.push("process");
+  if (isFree && (order.state === 2 || order.state === 3) && some("fulfill")) found.push("fulfill");
   if (order.state <= 3 && some("cancel")) found.push("cancel");
   if ((order.state === 3 || order.state === 4) && some("return")) found.push("return");
+  if (order.state <= 3 && !order.hold?.actor) found.push("hold");
+  if (order.hold?.actor) found.push("release"); // one for want of payment ends by a payment
   return found;
 }
+
+/** Verbs that take units of lines. */
+const OF_UNITS: ReadonlySet<Verb> = new Set<Verb>(["fulfill", "cancel", "return"]);
+
+/** The options of `stockward orders hold --reason`, by the number of the reason. */
+const HOLD_WORDS: Record<number, string> = { 1: "payment", 2: "fraud", 3: "address", 4: "stock", 5: "customer", 6: "other" };
 
 function Detail({ order, onAct }: { order: Order; onAct: (verb: Verb) => void }): ReactNode {
   const mayAct = mayChange(useSession());
@@ -88,6 +97,7 @@ function Detail({ order, onAct }: { order: Order; onAct: (verb: Verb) => void })
           </Group>
         )}
       </div>
+      {order.hold?.actor && <Text size="sm">{t.orders.heldBy(order.hold.actor, order.hold.note)}</Text>}
       <Section title={t.orders.lines}><Lines order={order} /></Section>
       <div className="columns">
         <Section title={t.orders.money}><Sums order={order} /></Section>
@@ -204,12 +214,13 @@ function Act({ order, verb, onClose }: { order: Order; verb: Verb; onClose: (don
   const [carrier, setCarrier] = useState("");
   const [trackingNumber, setTracking] = useState("");
   const [reason, setReason] = useState("");
+  const [holdReason, setHoldReason] = useState(6);
   const lines = Object.entries(units)
     .filter(([, quantity]) => quantity > 0n)
     .map(([lineNumber, quantity]) => ({ lineNumber: Number(lineNumber), quantity }));
   const isWhole = order.lines.every((line) => (units[line.lineNumber] ?? 0n) === left(line, verb));
   const some = isWhole && verb !== "return" ? [] : lines; // none named: all that remain
-  const words = some.flatMap((line) => ["--line", `${line.lineNumber}=${line.quantity}`]);
+  const words = (OF_UNITS.has(verb) ? some : []).flatMap((line) => ["--line", `${line.lineNumber}=${line.quantity}`]);
   const option = (name: string, value: string): string[] => (value ? [name, value] : []);
 
   const run = async (requestId: string): Promise<void> => {
@@ -219,6 +230,8 @@ function Act({ order, verb, onClose }: { order: Order; verb: Verb; onClose: (don
       fulfill: () => shop.orders.fulfillOrder({ ...shared, lines: some, carrier, trackingNumber }),
       cancel: () => shop.orders.cancelOrder({ ...shared, lines: some, reason }),
       return: () => shop.orders.returnOrder({ ...shared, lines: some, reason }),
+      hold: () => shop.orders.holdOrder({ ...shared, reason: holdReason, note: reason }),
+      release: () => shop.orders.releaseOrder(shared),
     };
     const after = await calls[verb]();
     orderRows.put([[orderId, rowOf(after)]]);
@@ -228,7 +241,8 @@ function Act({ order, verb, onClose }: { order: Order; verb: Verb; onClose: (don
     verb,
     order.orderId,
     ...words,
-    ...(verb === "fulfill" ? [...option("--carrier", carrier), ...option("--tracking", trackingNumber)] : option("--reason", reason)),
+    ...(verb === "fulfill" ? [...option("--carrier", carrier), ...option("--tracking", trackingNumber)] : []),
+    ...(verb === "hold" ? ["--reason", HOLD_WORDS[holdReason] ?? "", ...option("--note", reason)] : option("--reason", reason)),
     ...option("--etag", etag),
   ];
   return (
@@ -244,7 +258,7 @@ function Act({ order, verb, onClose }: { order: Order; verb: Verb; onClose: (don
         fields: (
           <div className="stack">
             <Text size="sm">{t.orders.ask[verb]}</Text>
-            {verb !== "process" &&
+            {OF_UNITS.has(verb) &&
               order.lines
                 .filter((line) => left(line, verb) > 0n)
                 .map((line) => (
@@ -262,6 +276,17 @@ function Act({ order, verb, onClose }: { order: Order; verb: Verb; onClose: (don
               <>
                 <TextInput label={t.orders.ask.carrier} value={carrier} onChange={(event) => setCarrier(event.currentTarget.value)} />
                 <TextInput label={t.orders.ask.tracking} value={trackingNumber} onChange={(event) => setTracking(event.currentTarget.value)} />
+              </>
+            )}
+            {verb === "hold" && (
+              <>
+                <NativeSelect
+                  label={t.orders.ask.reason}
+                  value={holdReason}
+                  data={Object.entries(t.orders.holds).map(([value, label]) => ({ value, label }))}
+                  onChange={(event) => setHoldReason(Number(event.currentTarget.value))}
+                />
+                <TextInput label={t.orders.ask.holdNote} maxLength={500} value={reason} onChange={(event) => setReason(event.currentTarget.value)} />
               </>
             )}
             {(verb === "cancel" || verb === "return") && (
