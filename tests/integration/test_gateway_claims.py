@@ -62,6 +62,16 @@ async def test_a_claim_has_room_for_so_many_bytes(database: Pool) -> None:
     assert [[each.attempts for each in lane.deliveries] for lane in lanes if len(lane.deliveries) == 2] == [[0, 0]] * 2
 
 
+async def test_nothing_is_claimed_for_endpoints_that_have_gone_meanwhile(database: Pool) -> None:
+    """A gateway knows them as they were some seconds ago."""
+    size = await pending(database, ["a", "b", "c"], lanes=2, versions=1)
+    await database.execute("UPDATE endpoints SET enabled = false WHERE endpoint_id = 'a'")
+    await database.execute("DELETE FROM endpoints WHERE endpoint_id = 'b'")
+    places, room = dict.fromkeys("abc", 10), dict.fromkeys("abc", 10 * size)
+    assert contents(await SqlWebhooks(database).claim(places, LEASE, room, 100 * size)) == {"c": [1, 1]}
+    assert await SqlWebhooks(database).claim({"a": 10, "b": 10}, LEASE, room, 100 * size) == []
+
+
 async def test_each_endpoint_has_its_own_room(database: Pool) -> None:
     size = await pending(database, ["a", "b"], lanes=3, versions=2)
     lanes = await SqlWebhooks(database).claim({"a": 10, "b": 10}, LEASE, {"a": 2 * size, "b": 100 * size}, 100 * size)

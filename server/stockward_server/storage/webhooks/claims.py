@@ -24,7 +24,15 @@ SECRET_OVERLAP = timedelta(days=1)
 """How long the previous secret also signs after the setting has changed."""
 
 
-CLAIM = "SELECT * FROM claim_lanes($1, $2, $3, $4, $5, $6)"
+CLAIM = """
+    SELECT claimed.* FROM (
+        SELECT array_agg(endpoint_id) AS ids, array_agg(places) AS places, array_agg(room) AS rooms
+        FROM unnest($1::text[], $2::int[], $4::bigint[]) AS free (endpoint_id, places, room)
+            JOIN endpoints e USING (endpoint_id)
+        WHERE e.enabled
+    ) AS asked, claim_lanes(asked.ids, asked.places, $3, asked.rooms, $5, $6) AS claimed
+"""
+"""Looks at the endpoints themselves: a gateway reads them every few seconds, and one may have been deleted since."""
 
 
 @dataclass(frozen=True, slots=True)
