@@ -10,7 +10,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -34,7 +34,7 @@ class Disk:
         self._image = directory / "image"
         self.path = directory / "mounted"
 
-    def make(self, size: str = "1G") -> None:
+    def make(self, size: str = "4G") -> None:
         """Raises NoSuchDisk."""
         self.path.mkdir()
         for command in (["truncate", "-s", size, str(self._image)], ["mkfs.ext4", "-q", "-F", str(self._image)]):
@@ -54,9 +54,24 @@ class Disk:
             os.close(descriptor)
 
     async def unmount(self) -> None:
-        async with asyncio.timeout(20):
-            while (await asyncio.to_thread(_unmount, self.path)).returncode:
-                await asyncio.sleep(0.05)  # the last of the processes that were killed may still have a file open
+        """Raises TimeoutError, which names the processes that still use it."""
+        try:
+            async with asyncio.timeout(60):
+                while (await asyncio.to_thread(_unmount, self.path)).returncode:
+                    await asyncio.sleep(0.05)  # the last of the processes that were killed may still have a file open
+        except TimeoutError as error:
+            raise TimeoutError(f"{self.path} is in use: {_users(self.path)}") from error
+
+
+def _users(path: Path) -> list[str]:
+    """Returns the names of the processes that have a file below `path` open, or work there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            links = [process / "cwd", *(process / "fd").iterdir()]
+            if any(os.readlink(each).startswith(str(path)) for each in links):
+                found.append((process / "comm").read_text().strip())
+    return found
 
 
 def _unmount(path: Path) -> subprocess.CompletedProcess[bytes]:
