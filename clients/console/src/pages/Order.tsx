@@ -61,12 +61,12 @@ function verbs(order: Order): readonly Verb[] {
   const some = (verb: Verb): boolean => order.lines.some((line) => left(line, verb) > 0n);
   const found: Verb[] = [];
   const isFree = !order.hold;
+  if (order.hold?.actor) found.push("release"); // one for want of payment ends by a payment
   if (order.state === 1 && isFree) found.push("process");
   if (isFree && (order.state === 2 || order.state === 3) && some("fulfill")) found.push("fulfill");
   if (order.state <= 3 && some("cancel")) found.push("cancel");
   if ((order.state === 3 || order.state === 4) && some("return")) found.push("return");
   if (order.state <= 3 && !order.hold?.actor) found.push("hold");
-  if (order.hold?.actor) found.push("release"); // one for want of payment ends by a payment
   return found;
 }
 
@@ -90,7 +90,7 @@ function Detail({ order, onAct }: { order: Order; onAct: (verb: Verb) => void })
         {mayAct && (
           <Group gap="xs" role="group" aria-label={t.common.actions}>
             {verbs(order).map((verb, index) => (
-              <Button key={verb} size="sm" variant={index === 0 ? "filled" : "default"} onClick={() => onAct(verb)}>
+              <Button key={verb} size="sm" variant={index === 0 && verb !== "cancel" ? "filled" : "default"} onClick={() => onAct(verb)}>
                 {t.orders.actions[verb]}
               </Button>
             ))}
