@@ -119,6 +119,13 @@ async def database_url(databases: Databases) -> AsyncIterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+async def module_database_url(databases: Databases) -> AsyncIterator[str]:
+    """The same for all tests of a module: a worker may begin a module twice, and finds it as new then, too."""
+    async with databases.one() as url:
+        yield url
+
+
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[storage.Pool]:
     """A pool on the test's database."""

@@ -17,8 +17,7 @@ from stockward.event.v1 import event_pb2 as events
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_dev import Nats, Postgres
-from tests.conftest import TEMPLATE
+from stockward_dev import Nats
 from tests.contract.test_access import allowed_by_contract
 from tests.issuer import Issuer
 from tests.known_shop import METHODS, UNKNOWN_ID, hold, line, order, send
@@ -65,10 +64,9 @@ class Customers:
 
 @pytest.fixture(scope="module")
 async def customers(
-    postgres: Postgres, nats: Nats, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+    module_database_url: str, nats: Nats, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Customers]:
-    database_url = await postgres.create_database("customers_shop", template=TEMPLATE)
-    settings = issuer.settings(tmp_path_factory.mktemp("issuer"), database_url, nats.url)
+    settings = issuer.settings(tmp_path_factory.mktemp("issuer"), module_database_url, nats.url)
     async with running_shop(settings) as shop, AsyncExitStack() as stack:
         await shop.sell("TEE", 1000)
         yield Customers(shop, issuer, stack)

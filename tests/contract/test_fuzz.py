@@ -16,10 +16,9 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
 
-from stockward_dev import Nats, Postgres
+from stockward_dev import Nats
 from stockward_server.config import Settings
 from stockward_server.domain.errors import Code
-from tests.conftest import TEMPLATE
 from tests.contract.fuzz import Fuzzer
 from tests.incoming import SECRET
 from tests.known_shop import METHODS, Known, arrange
@@ -43,11 +42,11 @@ DOCUMENTED = {code.name for code in Code} - {"INTERNAL"}
 
 
 @pytest.fixture(scope="module")
-async def known(postgres: Postgres, nats: Nats) -> AsyncIterator[Known]:
+async def known(module_database_url: str, nats: Nats) -> AsyncIterator[Known]:
     """A shop of its own: what happens to be allowed is done."""
     settings = Settings.model_validate(
         {
-            "database_url": await postgres.create_database("fuzzed_shop", template=TEMPLATE),
+            "database_url": module_database_url,
             "event_queue_url": nats.url,
             "webhook_secret": SECRET,
             "sweep_interval_seconds": 0.05,

@@ -25,14 +25,13 @@ from stockward.event.v1.event_pb2 import ListEventsRequest
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_dev import Nats, Postgres
+from stockward_dev import Nats
 from stockward_server.api.incoming_webhooks.stripe_events import READERS
 from stockward_server.config import Settings
 from stockward_server.domain.errors import Code
 from stockward_server.wire import page_token
 from stockward_server.wire.cursor import PURPOSE
 from stockward_server.wire.seal import Seal
-from tests.conftest import TEMPLATE
 from tests.contract.outside import (
     NO_JSON,
     ODD_NUMBERS,
@@ -66,14 +65,14 @@ any_number_of = example_settings(
 
 @pytest.fixture(scope="module")
 async def known(
-    postgres: Postgres, nats: Nats, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+    module_database_url: str, nats: Nats, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Known]:
     """A shop of its own that takes all of these: what happens to be right is done."""
     key_set = tmp_path_factory.mktemp("issuer") / "keys.json"
     key_set.write_text(json.dumps(issuer.key_set()))
     settings = Settings.model_validate(
         {
-            "database_url": await postgres.create_database("outside_shop", template=TEMPLATE),
+            "database_url": module_database_url,
             "event_queue_url": nats.url,
             "webhook_secret": SECRET,
             "stripe_webhook_secret": STRIPE_SECRET,

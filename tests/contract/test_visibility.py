@@ -18,8 +18,7 @@ from stockward.event.v1 import event_pb2 as events
 from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as orders
 
-from stockward_dev import Nats, Postgres
-from tests.conftest import TEMPLATE
+from stockward_dev import Nats
 from tests.contract.test_access import allowed_by_contract
 from tests.issuer import Issuer
 from tests.known_shop import METHODS, hold, line, method_of, order
@@ -77,10 +76,9 @@ async def retitle(shop: Shop, product_id: str, title: str) -> None:
 
 @pytest.fixture(scope="module")
 async def goods(
-    postgres: Postgres, nats: Nats, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+    module_database_url: str, nats: Nats, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Goods]:
-    database_url = await postgres.create_database("goods_shop", template=TEMPLATE)
-    settings = issuer.settings(tmp_path_factory.mktemp("issuer"), database_url, nats.url)
+    settings = issuer.settings(tmp_path_factory.mktemp("issuer"), module_database_url, nats.url)
     async with running_shop(settings) as shop, AsyncExitStack() as stack:
         ada = callers(shop.address, issuer.token("key", role="storefront", sub="ada", customer_id="ada"))
         stack.push_async_callback(ada.channel.close)

@@ -15,13 +15,12 @@ import pytest
 from stockward.inventory.v1 import inventory_pb2
 from stockward.order.v1 import order_pb2
 
-from stockward_dev import Nats, Postgres, free_port
+from stockward_dev import Nats, free_port
 from stockward_dev.worker import Worker
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.config import Settings, variable
 from stockward_server.runtime.probes import grpc_serves
 from stockward_server.storage import database as storage
-from tests.conftest import TEMPLATE
 from tests.shop import KEYS, Refused, Shop, all_callers
 
 T = TypeVar("T")
@@ -31,16 +30,15 @@ LAMP: Any = {"sku": "LAMP", "quantity": 1}
 
 @pytest.fixture(scope="module")
 async def processes(
-    postgres: Postgres, nats: Nats, tmp_path_factory: pytest.TempPathFactory
+    module_database_url: str, nats: Nats, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[list[Shop]]:
     """Two `stockward serve` on one database."""
-    database = await postgres.create_database("flash_sale", template=TEMPLATE)
-    settings = Settings.model_validate({"database_url": database, "event_queue_url": nats.url})
+    settings = Settings.model_validate({"database_url": module_database_url, "event_queue_url": nats.url})
     for role, key in KEYS.items():
         await ensure_key(settings, role, role, key)
     folder = tmp_path_factory.mktemp("flash_sale")
     async with AsyncExitStack() as stack:
-        pool = await storage.open_pool(database, 4)
+        pool = await storage.open_pool(module_database_url, 4)
         stack.push_async_callback(pool.close)
         shops = []
         for name in ("one", "two"):
@@ -49,7 +47,7 @@ async def processes(
                 name,
                 "serve",
                 variables={
-                    variable("database_url"): database,
+                    variable("database_url"): module_database_url,
                     variable("event_queue_url"): nats.url,
                     variable("grpc_address"): address,
                 },

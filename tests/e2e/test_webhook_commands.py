@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from stockward_dev import Postgres
 from stockward_server.config import Settings
 from stockward_server.domain.delivery import DeliveryState
 from stockward_server.storage import database
-from tests.conftest import TEMPLATE
 from tests.endpoints import deliver
 from tests.events import until
 from tests.shop import KEYS, Shop, running_shop
@@ -23,11 +21,10 @@ from tests.webhooks import Stack, webhook_stack
 
 
 @pytest.fixture(scope="module")
-async def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def stack(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """With one gateway."""
-    url = await postgres.create_database("webhook_commands", template=TEMPLATE)
-    pool = await database.open_pool(url, 5)
-    async with pool, webhook_stack(pool, url, Path(tmp_path_factory.mktemp("commands"))) as stack:
+    pool = await database.open_pool(module_database_url, 5)
+    async with pool, webhook_stack(pool, module_database_url, Path(tmp_path_factory.mktemp("commands"))) as stack:
         await stack.start(urls={})
         yield stack
 

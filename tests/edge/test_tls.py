@@ -16,13 +16,12 @@ import grpc
 import pytest
 
 from stockward_client import AsyncStockward
-from stockward_dev import Envoy, Nats, Postgres, free_port
+from stockward_dev import Envoy, Nats, free_port
 from stockward_server.bootstrap.database import ensure_key
 from stockward_server.bootstrap.edge import check_edge, edge_files
 from stockward_server.bootstrap.server import running_server
 from stockward_server.config import Settings, SettingsError, variable
 from tests.authority import Authority
-from tests.conftest import TEMPLATE
 from tests.events import until
 from tests.shop import KEYS
 from tests.terminal import stockward
@@ -34,7 +33,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-async def settings(postgres: Postgres, nats: Nats, authority: Authority) -> Settings:
+async def settings(module_database_url: str, nats: Nats, authority: Authority) -> Settings:
     """Everybody shows a certificate to everybody."""
     files = {
         name: file
@@ -43,7 +42,7 @@ async def settings(postgres: Postgres, nats: Nats, authority: Authority) -> Sett
     }
     return Settings.model_validate(
         {
-            "database_url": await postgres.create_database("edge_tls", template=TEMPLATE),
+            "database_url": module_database_url,
             "event_queue_url": nats.url,
             "grpc_address": f"127.0.0.1:{free_port()}",
             "edge_address": f"127.0.0.1:{free_port()}",

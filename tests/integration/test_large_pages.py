@@ -14,10 +14,9 @@ from stockward.inventory.v1 import inventory_pb2 as inventory
 from stockward.order.v1 import order_pb2 as pb
 
 from stockward_client import AsyncStockward
-from stockward_dev import Nats, Postgres
+from stockward_dev import Nats
 from stockward_server.application.ports.pages import PAGE_BYTES
 from stockward_server.config import Settings
-from tests.conftest import TEMPLATE
 from tests.shop import (
     KEYS,
     Callers,
@@ -40,10 +39,9 @@ WIDE = "\N{SHOPPING TROLLEY}"
 
 
 @pytest.fixture(scope="module")
-async def shop(postgres: Postgres, nats: Nats) -> AsyncIterator[Shop]:
+async def shop(module_database_url: str, nats: Nats) -> AsyncIterator[Shop]:
     """A thousand SKUs with the longest titles; three orders of all of them, and thirty of a hundred."""
-    database = await postgres.create_database("large_pages", template=TEMPLATE)
-    settings = Settings.model_validate({"database_url": database, "event_queue_url": nats.url})
+    settings = Settings.model_validate({"database_url": module_database_url, "event_queue_url": nats.url})
     async with running_shop(settings) as shop:
         skus = [f"{number:04}".ljust(64, "-") for number in range(LONG)]
         for start in range(0, LONG, 500):

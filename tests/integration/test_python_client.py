@@ -22,10 +22,9 @@ from stockward.order.v1.order_pb2 import CreateOrderRequest, Order
 
 import stockward_client
 from stockward_client import AsyncPages, AsyncStockward, Stockward
-from stockward_dev import Nats, Postgres
+from stockward_dev import Nats
 from stockward_server.config import Settings
 from tests.commands import locked, waiting_for_locks
-from tests.conftest import TEMPLATE
 from tests.events import until
 from tests.shop import KEYS, Shop, running_shop
 
@@ -33,10 +32,9 @@ CLIENT = Path(__file__).resolve().parents[2] / "clients" / "python"
 
 
 @pytest.fixture(scope="module")
-async def shop(postgres: Postgres, nats: Nats) -> AsyncIterator[Shop]:
+async def shop(module_database_url: str, nats: Nats) -> AsyncIterator[Shop]:
     """One server for all of these tests; each sells SKUs of its own."""
-    database = await postgres.create_database("python_client", template=TEMPLATE)
-    settings = Settings.model_validate({"database_url": database, "event_queue_url": nats.url})
+    settings = Settings.model_validate({"database_url": module_database_url, "event_queue_url": nats.url})
     async with running_shop(settings) as shop:
         yield shop
 
