@@ -127,7 +127,7 @@ async def test_a_role_may_call_what_the_contract_says(
     assert answered == {method.full_name: role in allowed_for_nobody_in_particular(method) for method in KEYED}
 
 
-READS = ("Get", "List", "Count", "BatchGet", "Check", "Explain", "Verify", "Watch", "WhoAmI")
+READS = ("Get", "List", "Read", "Count", "BatchGet", "Check", "Explain", "Verify", "Watch", "WhoAmI")
 
 SESSIONS = {"CreateSession", "EndSession"}
 """What a viewer may do beside reading: they change nothing of the shop."""

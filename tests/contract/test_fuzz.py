@@ -141,7 +141,7 @@ async def test_a_good_request_with_one_field_changed_is_done_or_refused(settings
     assert codes.keys() <= {*DOCUMENTED, "OK"}
 
 
-READS = ("Get", "List", "Count", "BatchGet", "Check", "Explain", "Verify", "Watch")
+READS = ("Get", "List", "Read", "Count", "BatchGet", "Check", "Explain", "Verify", "Watch")
 
 
 async def test_thousands_of_metadata_entries(known: Known) -> None:

@@ -49,6 +49,7 @@ ROUTES = {
     "ListStockAlerts": "GET /api/pms/inventory/alerts",
     "ListStockMovements": "GET /api/pms/inventory/history",
     "ExplainAvailability": "GET /api/pms/inventory/explain/{sku}",
+    "ReadStockHistory": "GET /api/pms/inventory/counters/{sku}",
     "VerifyStock": "GET /api/pms/inventory/verify",
     "CreateLocation": "POST /api/pms/locations/create *",
     "UpdateLocation": "PATCH /api/pms/locations/{location.location_id} location",
@@ -156,7 +157,7 @@ def test_variables_of_a_path_are_fields_of_the_request(method: MethodDescriptor)
 
 
 def test_the_verb_tells_whether_a_call_changes_anything() -> None:
-    reads = ("Get", "List", "Count", "BatchGet", "Check", "Explain", "Verify", "WhoAmI")
+    reads = ("Get", "List", "Read", "Count", "BatchGet", "Check", "Explain", "Verify", "WhoAmI")
     for name, route in ROUTES.items():
         assert route.startswith("GET ") == name.startswith(reads), name
 

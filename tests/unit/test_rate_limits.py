@@ -95,7 +95,7 @@ def test_what_each_method_counts_as() -> None:
         *("SyncStock", "WatchAvailability", "WatchStock", "WatchOrders", "WatchEvents"),
         *("BatchAdjustStock", "BatchSetStock", "BatchImportProducts"),
     }
-    reading = ("Get", "BatchGet", "List", "Count", "Check", "Explain", "Verify", "WhoAmI")
+    reading = ("Get", "BatchGet", "List", "Count", "Check", "Explain", "Read", "Verify", "WhoAmI")
     assert {name for name, kind in kinds.items() if kind == "read"} == {
         name for name in kinds if name.startswith(reading) or name.endswith("Webhook")
     }

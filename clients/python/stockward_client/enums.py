@@ -44,6 +44,9 @@ PaymentTerms: TypeAlias = Literal["prepaid", "on_account"]
 ProductState: TypeAlias = Literal["draft", "published", "unpublished", "archived"]
 """`catalog_pb2.Product.State`"""
 
+ReadStockHistoryRequestInterval: TypeAlias = Literal["hour", "day", "week"]
+"""`inventory_pb2.ReadStockHistoryRequest.Interval`"""
+
 RecordPaymentRequestKind: TypeAlias = Literal[
     "authorized",
     "captured",

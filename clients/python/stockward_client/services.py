@@ -1161,6 +1161,47 @@ class InventoryService:
             self._stub.ExplainAvailability, inventory_pb2.ExplainAvailabilityRequest(sku=sku), timeout
         )
 
+    def read_stock_history(
+        self,
+        *,
+        sku: str,
+        location_id: str = "",
+        start_time: timestamp_pb2.Timestamp | None = None,
+        end_time: timestamp_pb2.Timestamp | None = None,
+        interval: inventory_pb2.ReadStockHistoryRequest.Interval.ValueType
+        | enums.ReadStockHistoryRequestInterval
+        | None = None,
+        timeout: float | None = None,
+    ) -> inventory_pb2.ReadStockHistoryResponse:
+        """Reads the counters of a SKU as they were at moments of the past, from the ledger, as far back as it is
+        kept. A movement counts from its `create_time` on. The rest of the ledger, which has no dates, is in the
+        first counters.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - INVALID_ARGUMENT (FIELD_INVALID): `start_time` is after `end_time`, or there are more than 1,000 moments.
+
+        Args:
+            sku: Stock keeping unit of the goods, 1 to 64 characters.
+            location_id: Only the units at this location; empty: the sums over all locations.
+            start_time: The first moment, for an interval; unset: 30 intervals before `end_time`.
+            end_time: The last moment, not in the future; unset: now. With an interval the moments are counted from
+                `start_time`, and the last one is this.
+            interval: Distance between the moments, of which there are at most 1,000; unset: `end_time` is the only one.
+            timeout: Seconds for the call, its retries included; None: the client's.
+        """
+        return self._calls.unary(
+            self._stub.ReadStockHistory,
+            inventory_pb2.ReadStockHistoryRequest(
+                sku=sku,
+                location_id=location_id,
+                start_time=start_time,
+                end_time=end_time,
+                interval=number_of(inventory_pb2.ReadStockHistoryRequest.Interval, interval),
+            ),
+            timeout,
+        )
+
     def verify_stock(self, *, sku: str = "", timeout: float | None = None) -> inventory_pb2.VerifyStockResponse:
         """Verifies the counters against the ledger and the open claims, in one snapshot of the database.
 

@@ -184,6 +184,27 @@ async def history(
     )
 
 
+@command(app, "counters")
+async def counters(
+    client: AsyncStockward,
+    sku: Sku,
+    location: OnlyLocation = "",
+    every: Annotated[
+        Any, choice(pb.ReadStockHistoryRequest.Interval, "--every", help="Distance between the moments.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(parser=moment, metavar="TIME", help="First moment, with --every.")
+    ] = None,
+    at: Annotated[
+        datetime | None, typer.Option(parser=moment, metavar="TIME", help="Last moment, or the only.")
+    ] = None,
+) -> pb.ReadStockHistoryResponse:
+    """Show the counters of a SKU as they were, at a time or every hour, day or week."""
+    return await client.inventory.read_stock_history(
+        sku=sku, location_id=location, interval=every, start_time=timestamp(since), end_time=timestamp(at)
+    )
+
+
 @command(app, "policy")
 async def policy(
     client: AsyncStockward,

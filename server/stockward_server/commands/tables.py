@@ -33,6 +33,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
         *("create_time", "sku", "location_id", "kind", "reason", "on_hand_delta", "reserved_delta", "allocated_delta"),
         *("on_hand", "reserved", "allocated", "reference", "note", "actor"),
     ),
+    "Moment": ("time", "on_hand", "reserved", "allocated"),
     "Reservation": ("reservation_id", "state", "lines", "customer_id", "expire_time", "order_id"),
     "Order": (
         *("order_id", "reference", "state", "hold.reason", "customer", "lines", "totals.net", "payment.state"),

@@ -42,6 +42,18 @@ async def test_stock(both: Both, sku: str) -> None:
     assert (locations["locations"][0]["locationId"], rows(printed)[0][0]) == ("main", "main")
 
 
+async def test_the_counters_as_they_were(both: Both, run: Run, sku: str) -> None:
+    await both("stock", "receive", sku, "5")
+    printed, now = await both("stock", "counters", sku)
+    assert [(each["onHand"], each["reserved"], each["allocated"]) for each in now["moments"]] == [("15", "0", "0")]
+    assert rows(printed)[0][-3:] == ["15", "0", "0"]
+    printed, days = await both("stock", "counters", sku, "--every", "day", "--location", "main")
+    assert [each["onHand"] for each in days["moments"]] == [*["0"] * 30, "15"]
+    assert [row[-3] for row in rows(printed)] == [*["0"] * 30, "15"]
+    refused = await run("stock", "counters", sku, "--since", "2026-01-01T00:00:00Z")
+    assert (refused.code, "interval" in refused.err) == (1, True)
+
+
 async def test_stock_from_a_csv_with_bad_rows(shop: Shop, run: Run, sku: str, tmp_path: Path) -> None:
     file = tmp_path / "count.csv"
     file.write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stockward.inventory.v1 import inventory_pb2 as pb
@@ -17,6 +18,7 @@ from stockward_server.application.ports.stock import (
     LevelSort,
     LocationRow,
     MovementRow,
+    StockHistory,
 )
 from stockward_server.application.stock_commands import SyncedRow
 from stockward_server.domain.errors import FieldInvalid, Refusal
@@ -24,7 +26,7 @@ from stockward_server.domain.reservation import Reservation
 from stockward_server.domain.stock import Adjustment, AdjustmentReason, AlertLevel, StockLevel
 from stockward_server.wire.enums import wire
 from stockward_server.wire.pages import Room
-from stockward_server.wire.times import timestamp
+from stockward_server.wire.times import moment, timestamp
 from stockward_server.wire.validation.rules import validate
 
 DEFAULT_LOCATION = "main"
@@ -48,6 +50,40 @@ def level_filter(request: pb.ListStockLevelsRequest) -> LevelFilter:
     )
 
 
+INTERVALS = {
+    pb.ReadStockHistoryRequest.INTERVAL_HOUR: timedelta(hours=1),
+    pb.ReadStockHistoryRequest.INTERVAL_DAY: timedelta(days=1),
+    pb.ReadStockHistoryRequest.INTERVAL_WEEK: timedelta(days=7),
+}
+MAX_MOMENTS = 1000
+USUAL_MOMENTS = 30
+"""Intervals that are read when no start is given."""
+
+
+def moments_of(request: pb.ReadStockHistoryRequest, now: datetime) -> Sequence[datetime]:
+    """Returns the moments that are asked for, oldest first; refuses those that are out of order or too many."""
+    end = moment(request.end_time, "end_time") if request.HasField("end_time") else now
+    if end > now:
+        raise FieldInvalid("end_time", "must not be in the future")
+    interval = INTERVALS.get(request.interval)
+    if interval is None:
+        if request.HasField("start_time"):
+            raise FieldInvalid("start_time", "needs an interval")
+        return [end]
+    if request.HasField("start_time"):
+        start = moment(request.start_time, "start_time")
+    elif end - datetime.min.replace(tzinfo=UTC) < USUAL_MOMENTS * interval:
+        raise FieldInvalid("end_time", "is too early")
+    else:
+        start = end - USUAL_MOMENTS * interval
+    if start > end:
+        raise FieldInvalid("start_time", "must not be after end_time")
+    steps = -((start - end) // interval)  # rounded up: the last moment is the end
+    if steps >= MAX_MOMENTS:
+        raise FieldInvalid("start_time", f"gives {steps + 1:,} moments; at most {MAX_MOMENTS:,} can be read")
+    return [*(start + step * interval for step in range(steps)), end]
+
+
 # Messages from the domain
 
 
@@ -67,6 +103,18 @@ def level_message(level: StockLevel) -> pb.StockLevel:
         policy_etag=level.policy_etag,
         version=level.version,
         update_time=timestamp(level.update_time),
+    )
+
+
+def history_message(history: StockHistory) -> pb.ReadStockHistoryResponse:
+    return pb.ReadStockHistoryResponse(
+        moments=[
+            pb.ReadStockHistoryResponse.Moment(
+                time=timestamp(each.time), on_hand=each.on_hand, reserved=each.reserved, allocated=each.allocated
+            )
+            for each in history.counters
+        ],
+        known_since=timestamp(history.known_since),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from stockward.inventory.v1 import inventory_pb2 as pb
@@ -23,10 +23,12 @@ from stockward_server.api.inventory.messages import (
     availability_message,
     discrepancies_message,
     explanation_message,
+    history_message,
     level_filter,
     level_message,
     location_message,
     masked,
+    moments_of,
     movement_message,
     policy_of,
     reservation_message,
@@ -295,6 +297,15 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         if explained is None:
             raise SkuUnknown(request.sku)
         return explanation_message(explained)
+
+    async def ReadStockHistory(
+        self, request: pb.ReadStockHistoryRequest, context: Context
+    ) -> pb.ReadStockHistoryResponse:
+        moments = moments_of(request, datetime.now(UTC))
+        history = await self._lists.history(request.sku, request.location_id or None, moments)
+        if history is None:
+            raise SkuUnknown(request.sku)
+        return history_message(history)
 
     async def VerifyStock(self, request: pb.VerifyStockRequest, context: Context) -> pb.VerifyStockResponse:
         return discrepancies_message(*await self._lists.verify(request.sku or None))

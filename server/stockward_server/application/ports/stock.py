@@ -145,6 +145,25 @@ class MovementFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Counters:
+    """The counters of one SKU at one moment, in units."""
+
+    time: datetime
+    on_hand: int
+    reserved: int
+    allocated: int
+
+
+@dataclass(frozen=True, slots=True)
+class StockHistory:
+    """Counters at moments of the past, oldest first; the moments before `known_since` are left out."""
+
+    counters: Sequence[Counters]
+    known_since: datetime | None
+    """The oldest moment that the ledger reaches; None when none of it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReservationFilter:
     """Every field that is set must match."""
 
@@ -170,6 +189,11 @@ class StockViews(Protocol):
 
     async def explain(self, sku: str) -> Explanation | None:
         """Returns everything that determines the availability of a SKU, in one snapshot; None for an unknown SKU."""
+        ...
+
+    async def history(self, sku: str, location_id: str | None, moments: Sequence[datetime]) -> StockHistory | None:
+        """Returns the counters of a SKU at these moments, in one snapshot; location None: summed over all. None for an
+        unknown SKU. Raises LocationUnknown."""
         ...
 
     async def verify(self, sku: str | None) -> tuple[int, Sequence[Discrepancy]]:

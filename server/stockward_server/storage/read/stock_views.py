@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 
@@ -22,6 +23,7 @@ from stockward_server.application.ports.stock import (
     MovementFilter,
     MovementRow,
     ReservationFilter,
+    StockHistory,
 )
 from stockward_server.domain.event import Movement
 from stockward_server.domain.product import ProductState
@@ -41,6 +43,7 @@ from stockward_server.storage.former_skus import names_of, renamed, sku_now
 from stockward_server.storage.order_rows import load_reservations
 from stockward_server.storage.read.level_lists import list_levels
 from stockward_server.storage.read.replicas import PrimaryReads, Reads
+from stockward_server.storage.read.stock_history import stock_history
 from stockward_server.storage.stock_rows import stock_level
 
 MAX_CLAIMS = 1000
@@ -217,6 +220,10 @@ class SqlStockViews:
         ]
         available = obtainable([untracked_level(sku)] if untracked else levels)
         return Explanation(levels, available, untracked, Claims(oldest, claims[0]["count"] if claims else 0))
+
+    async def history(self, sku: str, location_id: str | None, moments: Sequence[datetime]) -> StockHistory | None:
+        """Returns the counters at these moments; None for an unknown SKU."""
+        return await self._lists.snapshot(lambda connection: stock_history(connection, sku, location_id, moments))
 
     async def verify(self, sku: str | None) -> tuple[int, Sequence[Discrepancy]]:
         """Returns the number of stock rows compared, and the discrepancies. It is one statement, so one snapshot."""

@@ -2055,6 +2055,143 @@ class ExplainAvailabilityResponse(_message.Message):
 Global___ExplainAvailabilityResponse: _TypeAlias = ExplainAvailabilityResponse  # noqa: Y015
 
 @_typing.final
+class ReadStockHistoryRequest(_message.Message):
+    """Request message for ReadStockHistory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Interval:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _IntervalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ReadStockHistoryRequest._Interval.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        INTERVAL_UNSPECIFIED: ReadStockHistoryRequest._Interval.ValueType  # 0
+        """Not an interval; never accepted or returned."""
+        INTERVAL_HOUR: ReadStockHistoryRequest._Interval.ValueType  # 1
+        """There is a moment every hour."""
+        INTERVAL_DAY: ReadStockHistoryRequest._Interval.ValueType  # 2
+        """There is a moment every 24 hours."""
+        INTERVAL_WEEK: ReadStockHistoryRequest._Interval.ValueType  # 3
+        """There is a moment every seven days."""
+
+    class Interval(_Interval, metaclass=_IntervalEnumTypeWrapper):
+        """Distance between two moments."""
+
+    INTERVAL_UNSPECIFIED: ReadStockHistoryRequest.Interval.ValueType  # 0
+    """Not an interval; never accepted or returned."""
+    INTERVAL_HOUR: ReadStockHistoryRequest.Interval.ValueType  # 1
+    """There is a moment every hour."""
+    INTERVAL_DAY: ReadStockHistoryRequest.Interval.ValueType  # 2
+    """There is a moment every 24 hours."""
+    INTERVAL_WEEK: ReadStockHistoryRequest.Interval.ValueType  # 3
+    """There is a moment every seven days."""
+
+    SKU_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    sku: _builtins.str
+    """Stock keeping unit of the goods, 1 to 64 characters."""
+    location_id: _builtins.str
+    """Only the units at this location; empty: the sums over all locations."""
+    interval: Global___ReadStockHistoryRequest.Interval.ValueType
+    """Distance between the moments, of which there are at most 1,000; unset: `end_time` is the only one."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The first moment, for an interval; unset: 30 intervals before `end_time`."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """The last moment, not in the future; unset: now. With an interval the moments are counted from `start_time`, and the
+        last one is this.
+        """
+
+    def __init__(
+        self,
+        *,
+        sku: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        interval: Global___ReadStockHistoryRequest.Interval.ValueType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_interval", b"_interval", "end_time", b"end_time", "interval", b"interval", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interval", b"_interval", "end_time", b"end_time", "interval", b"interval", "location_id", b"location_id", "sku", b"sku", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__interval: _TypeAlias = _typing.Literal["interval"]  # noqa: Y015
+    _WhichOneofArgType__interval: _TypeAlias = _typing.Literal["_interval", b"_interval"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__interval) -> _WhichOneofReturnType__interval | None: ...
+
+Global___ReadStockHistoryRequest: _TypeAlias = ReadStockHistoryRequest  # noqa: Y015
+
+@_typing.final
+class ReadStockHistoryResponse(_message.Message):
+    """Response message for ReadStockHistory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Moment(_message.Message):
+        """The counters at one moment."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TIME_FIELD_NUMBER: _builtins.int
+        ON_HAND_FIELD_NUMBER: _builtins.int
+        RESERVED_FIELD_NUMBER: _builtins.int
+        ALLOCATED_FIELD_NUMBER: _builtins.int
+        on_hand: _builtins.int
+        """Units at the location, claimed or not."""
+        reserved: _builtins.int
+        """Units that were held by reservations."""
+        allocated: _builtins.int
+        """Units that were owed to orders."""
+        @_builtins.property
+        def time(self) -> _timestamp_pb2.Timestamp:
+            """The moment: all movements before it are counted."""
+
+        def __init__(
+            self,
+            *,
+            time: _timestamp_pb2.Timestamp | None = ...,
+            on_hand: _builtins.int = ...,
+            reserved: _builtins.int = ...,
+            allocated: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "on_hand", b"on_hand", "reserved", b"reserved", "time", b"time"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    MOMENTS_FIELD_NUMBER: _builtins.int
+    KNOWN_SINCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def moments(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReadStockHistoryResponse.Moment]:
+        """The counters, oldest first. Moments before `known_since` are left out."""
+
+    @_builtins.property
+    def known_since(self) -> _timestamp_pb2.Timestamp:
+        """Since when the ledger has its movements; unset when none were removed."""
+
+    def __init__(
+        self,
+        *,
+        moments: _abc.Iterable[Global___ReadStockHistoryResponse.Moment] | None = ...,
+        known_since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["known_since", b"known_since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_since", b"known_since", "moments", b"moments"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadStockHistoryResponse: _TypeAlias = ReadStockHistoryResponse  # noqa: Y015
+
+@_typing.final
 class VerifyStockRequest(_message.Message):
     """Request message for VerifyStock."""
 

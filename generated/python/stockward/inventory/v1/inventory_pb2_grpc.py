@@ -125,6 +125,11 @@ class InventoryServiceStub:
                 request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ExplainAvailabilityRequest.SerializeToString,
                 response_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ExplainAvailabilityResponse.FromString,
                 _registered_method=True)
+        self.ReadStockHistory = channel.unary_unary(
+                '/stockward.inventory.v1.InventoryService/ReadStockHistory',
+                request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReadStockHistoryRequest.SerializeToString,
+                response_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReadStockHistoryResponse.FromString,
+                _registered_method=True)
         self.VerifyStock = channel.unary_unary(
                 '/stockward.inventory.v1.InventoryService/VerifyStock',
                 request_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.VerifyStockRequest.SerializeToString,
@@ -358,6 +363,18 @@ class InventoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadStockHistory(self, request, context):
+        """Reads the counters of a SKU as they were at moments of the past, from the ledger, as far back as it is kept. A
+        movement counts from its `create_time` on. The rest of the ledger, which has no dates, is in the first counters.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - INVALID_ARGUMENT (FIELD_INVALID): `start_time` is after `end_time`, or there are more than 1,000 moments.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def VerifyStock(self, request, context):
         """Verifies the counters against the ledger and the open claims, in one snapshot of the database.
         """
@@ -485,6 +502,11 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.ExplainAvailability,
                     request_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ExplainAvailabilityRequest.FromString,
                     response_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ExplainAvailabilityResponse.SerializeToString,
+            ),
+            'ReadStockHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadStockHistory,
+                    request_deserializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReadStockHistoryRequest.FromString,
+                    response_serializer=stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReadStockHistoryResponse.SerializeToString,
             ),
             'VerifyStock': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyStock,
@@ -994,6 +1016,33 @@ class InventoryService:
             '/stockward.inventory.v1.InventoryService/ExplainAvailability',
             stockward_dot_inventory_dot_v1_dot_inventory__pb2.ExplainAvailabilityRequest.SerializeToString,
             stockward_dot_inventory_dot_v1_dot_inventory__pb2.ExplainAvailabilityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadStockHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stockward.inventory.v1.InventoryService/ReadStockHistory',
+            stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReadStockHistoryRequest.SerializeToString,
+            stockward_dot_inventory_dot_v1_dot_inventory__pb2.ReadStockHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

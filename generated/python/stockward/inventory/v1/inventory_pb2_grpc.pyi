@@ -180,6 +180,14 @@ class InventoryServiceStub:
     Errors:
     - NOT_FOUND (SKU_UNKNOWN): no variant has the SKU.
     """
+    ReadStockHistory: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ReadStockHistoryRequest, _inventory_pb2.ReadStockHistoryResponse]
+    """Reads the counters of a SKU as they were at moments of the past, from the ledger, as far back as it is kept. A
+    movement counts from its `create_time` on. The rest of the ledger, which has no dates, is in the first counters.
+
+    Errors:
+    - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+    - INVALID_ARGUMENT (FIELD_INVALID): `start_time` is after `end_time`, or there are more than 1,000 moments.
+    """
     VerifyStock: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.VerifyStockRequest, _inventory_pb2.VerifyStockResponse]
     """Verifies the counters against the ledger and the open claims, in one snapshot of the database."""
     CreateLocation: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateLocationRequest, _inventory_pb2.Location]
@@ -333,6 +341,14 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
 
     Errors:
     - NOT_FOUND (SKU_UNKNOWN): no variant has the SKU.
+    """
+    ReadStockHistory: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReadStockHistoryRequest, _inventory_pb2.ReadStockHistoryResponse]  # type: ignore[assignment]
+    """Reads the counters of a SKU as they were at moments of the past, from the ledger, as far back as it is kept. A
+    movement counts from its `create_time` on. The rest of the ledger, which has no dates, is in the first counters.
+
+    Errors:
+    - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+    - INVALID_ARGUMENT (FIELD_INVALID): `start_time` is after `end_time`, or there are more than 1,000 moments.
     """
     VerifyStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.VerifyStockRequest, _inventory_pb2.VerifyStockResponse]  # type: ignore[assignment]
     """Verifies the counters against the ledger and the open claims, in one snapshot of the database."""
@@ -592,6 +608,20 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND (SKU_UNKNOWN): no variant has the SKU.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadStockHistory(
+        self,
+        request: _inventory_pb2.ReadStockHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.ReadStockHistoryResponse, _abc.Awaitable[_inventory_pb2.ReadStockHistoryResponse]]:
+        """Reads the counters of a SKU as they were at moments of the past, from the ledger, as far back as it is kept. A
+        movement counts from its `create_time` on. The rest of the ledger, which has no dates, is in the first counters.
+
+        Errors:
+        - NOT_FOUND (SKU_UNKNOWN, LOCATION_UNKNOWN): no variant has the SKU, or no location has the id.
+        - INVALID_ARGUMENT (FIELD_INVALID): `start_time` is after `end_time`, or there are more than 1,000 moments.
         """
 
     @_abc_1.abstractmethod

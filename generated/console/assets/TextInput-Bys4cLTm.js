@@ -1,1 +1,0 @@
-import{bt as e,gt as t,wt as n}from"./basics-BH04fdZ8.js";import{f as r}from"./index-B8Q0gMZC.js";var i=n(),a=t(t=>{let n=e([`Input`,`InputWrapper`,`TextInput`],null,t);return(0,i.jsx)(r,{component:`input`,...n,__staticSelector:`TextInput`})});a.classes=r.classes,a.displayName=`@mantine/core/TextInput`;export{a as t};

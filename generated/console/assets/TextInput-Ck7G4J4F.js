@@ -1,0 +1,1 @@
+import{bt as e,gt as t,wt as n}from"./basics-oEPRbsLT.js";import{f as r}from"./index-BQd2qw5D.js";var i=n(),a=t(t=>{let n=e([`Input`,`InputWrapper`,`TextInput`],null,t);return(0,i.jsx)(r,{component:`input`,...n,__staticSelector:`TextInput`})});a.classes=r.classes,a.displayName=`@mantine/core/TextInput`;export{a as t};
