@@ -69,6 +69,7 @@ async def arrange_products(known: Known) -> None:
     await shop.sell("FULL")
     await shop.receive("FULL", 1)
     await shop.pool.execute("UPDATE stock SET on_hand = 1e12 WHERE sku = 'FULL'")
+    await shop.pool.execute("UPDATE movements SET on_hand_delta = 1e12, on_hand = 1e12 WHERE sku = 'FULL'")
     north = inventory.Location(location_id="north", priority=1)
     await shop.pms.inventory.CreateLocation(inventory.CreateLocationRequest(location=north))
     known.products["UNTRACKED"] = await shop.sell("PDF", untracked=True)

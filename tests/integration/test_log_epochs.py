@@ -269,6 +269,10 @@ async def test_a_restored_database_begins_an_epoch_with_its_first_connection(
     else:
         await database.close()
         name = database_url.split("?")[0].rpartition("/")[2]
+        async with opened(postgres.url(), read_only=True) as elsewhere:  # a template has no connections
+            await elsewhere.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1", name
+            )
         restored = await postgres.create_database("epoch_copy", template=name)
 
     async with opened(restored, read_only=True) as reader:
