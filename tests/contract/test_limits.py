@@ -72,7 +72,6 @@ async def test_a_page_token_is_one_that_the_method_made_for_these_arguments(
     build: Any = partial(GetMessageClass(method.input_type), **known.named(method))
     answer: Any = await send(known.shop, build(page_size=1))
     token = answer.next_page_token
-    assert token or method.name == "ListStockAlerts", "there may be one alert in this shop, or more"
     tampered = ("A" if token[:1] != "A" else "B") + token[1:]
     async with nothing_written(known.shop.pool):
         for wrong in ("nonsense", "☃", "=", "AAAA", tampered, token[:-2] or "x"):
