@@ -100,6 +100,12 @@ class Member(Postgres):
         os.chown(self._data / "standby.signal", owner.st_uid, owner.st_gid)
         self.follows(primary)
 
+    def discard(self, primary: Member) -> None:
+        """Deletes all that a former primary has: on its next start it is copied from the new one."""
+        for each in self._data.iterdir():
+            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+        self.follows(primary)
+
     async def _as_owner(self, program: str, *arguments: str) -> None:
         owner, other = self._data.stat(), self._user != "-"
         process = await asyncio.create_subprocess_exec(

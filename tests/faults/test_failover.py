@@ -19,6 +19,10 @@ GOAL = 5.0
 """Seconds after the promotion within which orders, events and webhooks go on."""
 
 
+COPIED = ("behind PgBouncer", "alive")
+"""Fates after which the former primary comes back as a copy, by pg_basebackup; after the others it is rewound."""
+
+
 @pytest.mark.parametrize("fate", ["killed", "behind PgBouncer", "silent", "alive"])
 async def test_failover(tmp_path: Path, fate: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`alive`: nobody stopped the primary, which knows nothing of the promotion."""
@@ -57,14 +61,17 @@ async def test_failover(tmp_path: Path, fate: str, capsys: pytest.CaptureFixture
                 f"{dict(running.codes)}, the longest call {running.longest:.1f} s"
             )
         assert max(orders, webhooks) < GOAL
-        await rejoin(primary, standby)
+        await rejoin(primary, standby, copied=fate in COPIED)
 
 
-async def rejoin(former: Member, primary: Member) -> None:
+async def rejoin(former: Member, primary: Member, *, copied: bool) -> None:
     """The former primary follows the new one, and loses what that one never had."""
-    await former.start()  # rewinding needs it shut down cleanly
-    await former.stop()
-    await former.rewind(primary)
+    if copied:
+        former.discard(primary)
+    else:
+        await former.start()  # rewinding needs it shut down cleanly
+        await former.stop()
+        await former.rewind(primary)
     await former.start()
     await until(lambda: follows(primary))
     assert await former.run("SELECT pg_is_in_recovery()")
