@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -175,3 +176,29 @@ async def test_who_asks_for_one_key_does_not_wait_behind_many(monkeypatch: pytes
     assert [len(keys) for keys in store.asked] == [BULK, 2 + BULK, BULK - 1]
     assert store.asked[1][:2] == ["a", many[-1]]
     assert sorted(key for keys in store.asked for key in keys) == sorted([*many, "a"])
+
+
+async def test_callers_of_one_key_go_on_in_the_order_in_which_they_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the first one has had its slice: two changes of one order in a batch are made in their order."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(turns, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    loaded, answered = asyncio.Event(), list[str]()
+
+    async def load(keys: Sequence[str]) -> Mapping[str, int]:
+        await loaded.wait()
+        return dict.fromkeys(keys, 1)
+
+    reads = CachedLoader(load, 60)
+
+    async def ask(name: str) -> None:
+        await reads.get_all(["order"])
+        answered.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ask("first"))
+        await asyncio.sleep(0)
+        clock.now += 2 * turns.SLICE
+        group.create_task(ask("second"))
+        await asyncio.sleep(0)
+        loaded.set()
+    assert answered == ["first", "second"]

@@ -29,6 +29,9 @@ GATHER_SECONDS = 0.005
 that leave together cost less. A single caller does not wait."""
 
 
+FEW = 10
+"""Keys that are no work to speak of."""
+
 BULK = 250
 """Maximum bulk keys of one query: single keys are in every query, and no query takes long."""
 
@@ -126,18 +129,21 @@ class CachedLoader(Generic[K, V]):
         return future.result() if future.done() else await asyncio.shield(future)
 
     async def get_all(self, keys: Collection[K]) -> dict[K, V]:
-        """Returns the values of those keys that have one."""
-        turns, bulk = Turns(), len(keys) > BULK
+        """Returns the values of those keys that have one. Callers who ask for the same few keys are answered in the
+        order in which they asked."""
+        turns, bulk, few = Turns(), len(keys) > BULK, len(keys) <= FEW
         futures: dict[K, asyncio.Future[V | None]] = {}
         for key in keys:
             futures[key] = self._future(key, bulk=bulk)
-            await turns.give()
+            if not few:
+                await turns.give()
         found: dict[K, V] = {}
         for key, future in futures.items():
             value = future.result() if future.done() else await asyncio.shield(future)
             if value is not None:
                 found[key] = value
-            await turns.give()
+            if not few:
+                await turns.give()
         return found
 
     def invalidate(self, keys: Iterable[K]) -> None:
